@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package ipvs
+
+import (
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs/internal/nl"
+)
+
+// Daemon is the configuration of a connection sync daemon. A director runs
+// at most one in each state. Fields that are zero leave the choice to the
+// kernel, whose answer then has them filled.
+type Daemon struct {
+	State     DaemonState
+	Interface string     // the interface that it multicasts on, at most 15 bytes
+	SyncID    uint32     // which group it belongs to; the kernel takes any number
+	MaxLen    uint16     // longest message in bytes of UDP payload
+	Group     netip.Addr // multicast group; 224.0.0.81 if not given
+	Port      uint16     // UDP port; 8848 if not given
+	TTL       uint8      // 1 if not given
+}
+
+// DaemonState is the part that a sync daemon plays (IP_VS_STATE_*).
+type DaemonState uint32
+
+// The states of a sync daemon.
+const (
+	Master DaemonState = 1 // IP_VS_STATE_MASTER: sends its connections
+	Backup DaemonState = 2 // IP_VS_STATE_BACKUP: receives connections
+)
+
+// String gives "master" or "backup".
+func (s DaemonState) String() string {
+	switch s {
+	case Master:
+		return "master"
+	case Backup:
+		return "backup"
+	}
+	return fmt.Sprintf("DaemonState(%d)", uint32(s))
+}
+
+func (d Daemon) validate() error {
+	if err := validName("interface", d.Interface, nl.IfNameLen); err != nil {
+		return err
+	}
+	if d.Group.Zone() != "" {
+		return invalid("the multicast group %v has a zone", d.Group)
+	}
+	return nil
+}
+
+// Timeouts are how long connections are remembered, in whole seconds. In a
+// change a zero leaves the kernel's value as it is.
+type Timeouts struct {
+	TCP    time.Duration // established TCP (IPVS_CMD_ATTR_TIMEOUT_TCP)
+	TCPFin time.Duration // TCP after a FIN (IPVS_CMD_ATTR_TIMEOUT_TCP_FIN)
+	UDP    time.Duration // UDP (IPVS_CMD_ATTR_TIMEOUT_UDP)
+}
+
+func (t Timeouts) validate() error {
+	for _, v := range []struct {
+		name string
+		d    time.Duration
+	}{{"TCP timeout", t.TCP}, {"TCP FIN timeout", t.TCPFin}, {"UDP timeout", t.UDP}} {
+		if err := validSeconds(v.name, v.d); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Info is what the kernel tells of its IPVS as a whole.
+type Info struct {
+	Version       Version // IPVS_INFO_ATTR_VERSION
+	ConnTableSize uint32  // buckets of the connection table (IPVS_INFO_ATTR_CONN_TAB_SIZE)
+}
+
+// Version is a version of IPVS, one byte each for major, minor and patch.
+type Version uint32
+
+// String gives the version as "1.2.1".
+func (v Version) String() string {
+	return fmt.Sprintf("%d.%d.%d", v>>16&0xff, v>>8&0xff, v&0xff)
+}

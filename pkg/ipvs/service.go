@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package ipvs
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math/bits"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs/internal/nl"
+)
+
+// Service is the configuration of one virtual service. Services compare
+// with ==. An edit replaces the whole configuration: the kernel keeps
+// nothing that the new one does not name.
+type Service struct {
+	ServiceID
+
+	// Scheduler is the name of the scheduler, such as "rr" or "wlc", at most
+	// 15 bytes (IPVS_SVC_ATTR_SCHED_NAME). The kernel knows the name "none"
+	// as no scheduler.
+	Scheduler string
+	// Flags are the service's flags without the kernel's own HASHED bit.
+	Flags ServiceFlags
+	// Timeout is how long a client stays with its real server after the last
+	// connection, in whole seconds (IPVS_SVC_ATTR_TIMEOUT). It counts only
+	// with FlagPersistent.
+	Timeout time.Duration
+	// Netmask is the granularity of persistence.
+	Netmask Netmask
+	// PersistenceEngine is the name of the persistence engine, such as "sip",
+	// at most 16 bytes; empty for none (IPVS_SVC_ATTR_PE_NAME).
+	PersistenceEngine string
+}
+
+// ServiceID identifies a virtual service, either by protocol, address and
+// port, or by firewall mark. It compares with == and makes a map key.
+type ServiceID struct {
+	// Addr is the virtual address. For a firewall mark it is the unspecified
+	// address of the family, 0.0.0.0 or ::, since the kernel counts marks of
+	// the two families apart.
+	Addr netip.Addr
+	// FWMark is the firewall mark, zero for a service by address.
+	FWMark uint32
+	// Port is the virtual port; zero stands for every port and makes sense
+	// only with persistence. Zero for a firewall mark.
+	Port uint16
+	// Protocol is TCP, UDP or SCTP; zero for a firewall mark.
+	Protocol Protocol
+}
+
+// AddrService identifies the service at an address and port.
+func AddrService(p Protocol, addr netip.Addr, port uint16) ServiceID {
+	return ServiceID{Protocol: p, Addr: addr, Port: port}
+}
+
+// MarkService identifies the service of a firewall mark in a family.
+func MarkService(mark uint32, f Family) ServiceID {
+	if f == IPv6 {
+		return ServiceID{FWMark: mark, Addr: netip.IPv6Unspecified()}
+	}
+	return ServiceID{FWMark: mark, Addr: netip.IPv4Unspecified()}
+}
+
+// Family is the address family of the service.
+func (id ServiceID) Family() Family { return FamilyOf(id.Addr) }
+
+// String gives the service as listings begin its line: "TCP 12.0.0.1:80",
+// "FWM 77", "FWM 77 IPv6".
+func (id ServiceID) String() string {
+	if id.FWMark == 0 {
+		return id.Protocol.String() + " " + netip.AddrPortFrom(id.Addr, id.Port).String()
+	}
+	s := "FWM " + strconv.FormatUint(uint64(id.FWMark), 10)
+	if id.Family() == IPv6 {
+		s += " IPv6"
+	}
+	return s
+}
+
+func (id ServiceID) validate() error {
+	switch {
+	case !id.Addr.IsValid():
+		return invalid("the service has no address")
+	case id.Addr.Zone() != "":
+		return invalid("the service address %v has a zone", id.Addr)
+	case id.FWMark != 0 && (!id.Addr.IsUnspecified() || id.Port != 0 || id.Protocol != 0):
+		return invalid("the service has a firewall mark and an address")
+	case id.FWMark == 0 && id.Protocol == 0:
+		return invalid("the service has neither a protocol nor a firewall mark")
+	}
+	return nil
+}
+
+func (s Service) validate() error {
+	if err := s.ServiceID.validate(); err != nil {
+		return err
+	}
+	if err := validName("scheduler", s.Scheduler, nl.SchedNameLen); err != nil {
+		return err
+	}
+	if err := validName("persistence engine", s.PersistenceEngine, nl.PENameLen); err != nil {
+		return err
+	}
+	return validSeconds("persistence timeout", s.Timeout)
+}
+
+// Family is an address family; its values are the kernel's AF_*.
+type Family uint16
+
+// The families that IPVS knows.
+const (
+	IPv4 Family = unix.AF_INET
+	IPv6 Family = unix.AF_INET6
+)
+
+// FamilyOf is the family of an address; zero for the zero Addr. An IPv4
+// address written as IPv6 (::ffff:1.2.3.4) is IPv6, as it is to the kernel.
+func FamilyOf(a netip.Addr) Family {
+	switch {
+	case a.Is4():
+		return IPv4
+	case a.Is6():
+		return IPv6
+	}
+	return 0
+}
+
+// String gives "IPv4" or "IPv6".
+func (f Family) String() string {
+	switch f {
+	case IPv4:
+		return "IPv4"
+	case IPv6:
+		return "IPv6"
+	}
+	return fmt.Sprintf("Family(%d)", uint16(f))
+}
+
+// Protocol is the number of a transport protocol (IPPROTO_*).
+type Protocol uint16
+
+// The protocols that IPVS balances.
+const (
+	TCP  Protocol = unix.IPPROTO_TCP
+	UDP  Protocol = unix.IPPROTO_UDP
+	SCTP Protocol = unix.IPPROTO_SCTP
+)
+
+// String gives the kernel's name of the protocol: "TCP", "UDP", "SCTP", "IP"
+// for zero, as templates of a firewall mark have it, or "IP_47" for a number
+// without a name.
+func (p Protocol) String() string {
+	switch p {
+	case unix.IPPROTO_IP:
+		return "IP"
+	case TCP:
+		return "TCP"
+	case UDP:
+		return "UDP"
+	case SCTP:
+		return "SCTP"
+	case unix.IPPROTO_ICMP:
+		return "ICMP"
+	case unix.IPPROTO_ICMPV6:
+		return "ICMPv6"
+	}
+	return fmt.Sprintf("IP_%d", uint16(p))
+}
+
+// Network is the protocol as the services database and Go's package net
+// write it: "tcp", "udp" or "sctp"; empty for any other.
+func (p Protocol) Network() string {
+	switch p {
+	case TCP:
+		return "tcp"
+	case UDP:
+		return "udp"
+	case SCTP:
+		return "sctp"
+	}
+	return ""
+}
+
+// ServiceFlags are the flags of a service (IP_VS_SVC_F_*).
+type ServiceFlags uint32
+
+// The flags of a service. What the scheduler flags mean is the scheduler's
+// affair: sh and mh read the first as fallback and the second as port.
+const (
+	FlagPersistent ServiceFlags = 0x0001 // IP_VS_SVC_F_PERSISTENT
+	FlagOnePacket  ServiceFlags = 0x0004 // IP_VS_SVC_F_ONEPACKET
+	FlagSched1     ServiceFlags = 0x0008 // IP_VS_SVC_F_SCHED1
+	FlagSched2     ServiceFlags = 0x0010 // IP_VS_SVC_F_SCHED2
+	FlagSched3     ServiceFlags = 0x0020 // IP_VS_SVC_F_SCHED3
+
+	flagHashed ServiceFlags = nl.SvcFlagHashed
+)
+
+// String lists the flags by name, joined by "|"; bits without a name as a
+// hexadecimal number.
+func (f ServiceFlags) String() string {
+	return flagString(uint32(f), []flagName{
+		{uint32(FlagPersistent), "persistent"},
+		{uint32(FlagOnePacket), "one-packet"},
+		{uint32(FlagSched1), "flag-1"},
+		{uint32(FlagSched2), "flag-2"},
+		{uint32(FlagSched3), "flag-3"},
+	})
+}
+
+type flagName struct {
+	bit  uint32
+	name string
+}
+
+func flagString(f uint32, names []flagName) string {
+	var parts []string
+	for _, n := range names {
+		if f&n.bit != 0 {
+			parts = append(parts, n.name)
+			f &^= n.bit
+		}
+	}
+	if f != 0 || len(parts) == 0 {
+		parts = append(parts, fmt.Sprintf("%#x", f))
+	}
+	return strings.Join(parts, "|")
+}
+
+// Netmask is the granularity of persistence (IPVS_SVC_ATTR_NETMASK): for
+// IPv4 the 32 bits of a mask with the most significant first, so that
+// 0xffffff00 is 255.255.255.0; for IPv6 the length of a prefix, 1 to 128.
+// The IPv4 mask need not be contiguous.
+type Netmask uint32
+
+// FullNetmask tells each client apart: 255.255.255.255 or 128.
+func FullNetmask(f Family) Netmask {
+	if f == IPv6 {
+		return 128
+	}
+	return 0xffffffff
+}
+
+// PrefixNetmask is the mask of the first n bits in a family, n from 0 to 32
+// or 128.
+func PrefixNetmask(f Family, n int) Netmask {
+	if f == IPv6 {
+		return Netmask(n)
+	}
+	return ^Netmask(0) << (32 - n)
+}
+
+// NetmaskFrom4 is the mask with the bits of an IPv4 address.
+func NetmaskFrom4(a netip.Addr) Netmask {
+	b := a.As4()
+	return Netmask(binary.BigEndian.Uint32(b[:]))
+}
+
+// Addr4 is an IPv4 mask as an address.
+func (m Netmask) Addr4() netip.Addr {
+	var b [4]byte
+	binary.BigEndian.PutUint32(b[:], uint32(m))
+	return netip.AddrFrom4(b)
+}
+
+// PrefixLen is the length of the mask in a family and whether it is a plain
+// prefix.
+func (m Netmask) PrefixLen(f Family) (n int, ok bool) {
+	if f == IPv6 {
+		return int(m), m <= 128
+	}
+	n = bits.LeadingZeros32(^uint32(m))
+	return n, PrefixNetmask(f, n) == m
+}

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package ipvs
+
+// Stats is what the kernel counts of a service or a destination since it was
+// made or zeroed, all 64 bits wide (IPVS_*_ATTR_STATS64). A kernel without
+// the wide counters, before 4.1, gives the lower 32 bits.
+type Stats struct {
+	Conns    uint64 // connections scheduled
+	InPkts   uint64 // packets from clients
+	OutPkts  uint64 // packets to clients, seen only with Masquerade
+	InBytes  uint64 // bytes from clients
+	OutBytes uint64 // bytes to clients
+	Rates    Rates
+}
+
+// Rates are the kernel's estimates of the last seconds.
+type Rates struct {
+	CPS    uint64 // connections a second
+	InPPS  uint64 // packets from clients a second
+	OutPPS uint64 // packets to clients a second
+	InBPS  uint64 // bytes from clients a second
+	OutBPS uint64 // bytes to clients a second
+}
+
+// ConnCounts is how many connections a destination has at the moment.
+type ConnCounts struct {
+	Active     uint32 // established (IPVS_DEST_ATTR_ACTIVE_CONNS)
+	Inactive   uint32 // in any other state (IPVS_DEST_ATTR_INACT_CONNS)
+	Persistent uint32 // templates of persistence (IPVS_DEST_ATTR_PERSIST_CONNS)
+}
