@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package names
+
+import (
+	"context"
+	"sync"
+)
+
+// cache asks each question once and keeps the answer, also where it is an error. Its zero value
+// is ready.
+type cache[K comparable, V any] struct {
+	mu      sync.Mutex
+	answers map[K]*answer[V]
+}
+
+// answer holds its value and error once done is closed.
+type answer[V any] struct {
+	done  chan struct{}
+	value V
+	err   error
+}
+
+// get returns the answer to key, from ask if this is the first to want it; others who want it
+// meanwhile wait for the same. The look-up itself goes on when ctx ends, since its answer is also
+// for those who ask with another context.
+func (c *cache[K, V]) get(ctx context.Context, key K, ask func(context.Context, K) (V, error)) (V, error) {
+	var none V
+	if err := ctx.Err(); err != nil {
+		return none, err
+	}
+	a, first := c.claim(key)
+	if first {
+		go func() {
+			defer close(a.done)
+			a.value, a.err = ask(context.WithoutCancel(ctx), key)
+		}()
+	}
+	select {
+	case <-a.done:
+		return a.value, a.err
+	case <-ctx.Done():
+		return none, ctx.Err()
+	}
+}
+
+// claim returns the place for key's answer, and whether the caller is the first and is to fill it.
+func (c *cache[K, V]) claim(key K) (a *answer[V], first bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if a, found := c.answers[key]; found {
+		return a, false
+	}
+	if c.answers == nil {
+		c.answers = make(map[K]*answer[V])
+	}
+	a = &answer[V]{done: make(chan struct{})}
+	c.answers[key] = a
+	return a, true
+}

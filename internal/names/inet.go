@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Addresses and numbers as the C library reads them.
+
+package names
+
+import (
+	"encoding/binary"
+	"net/netip"
+	"strconv"
+	"strings"
+)
+
+// ParseIPv4 reads the text of an IPv4 address as glibc's inet_aton does: one to four numbers with
+// dots between them, each decimal, octal (0...) or hexadecimal (0x...). The last number fills all
+// the bytes that are left, so 10.1 is 10.0.0.1 and 24 is 0.0.0.24. White space ends the address,
+// whatever comes after it. A number too large for its place is refused.
+func ParseIPv4(s string) (netip.Addr, bool) {
+	var addr uint32
+	for room := 32; ; {
+		n, rest, ok := number(s)
+		if !ok {
+			return netip.Addr{}, false
+		}
+		next, dotted := strings.CutPrefix(rest, ".")
+		if !dotted {
+			if rest != "" && !isSpace(rune(rest[0])) || uint64(n)>>room != 0 {
+				return netip.Addr{}, false
+			}
+			return netip.AddrFrom4([4]byte(binary.BigEndian.AppendUint32(nil, addr|n))), true
+		}
+		if room == 8 || n > 0xff {
+			return netip.Addr{}, false
+		}
+		room -= 8
+		addr |= n << room
+		s = next
+	}
+}
+
+// number reads the number at the start of s, as strtoul does with base 0 but without a sign, and
+// returns what follows it. It is false where no digit is there or 32 bits do not hold the value.
+func number(s string) (n uint32, rest string, ok bool) {
+	base, digits := 10, "0123456789"
+	switch {
+	case strings.HasPrefix(s, "0x"), strings.HasPrefix(s, "0X"):
+		s, base, digits = s[2:], 16, "0123456789abcdefABCDEF"
+	case strings.HasPrefix(s, "0"):
+		base, digits = 8, "01234567"
+	}
+	rest = strings.TrimLeft(s, digits)
+	value, err := strconv.ParseUint(s[:len(s)-len(rest)], base, 32)
+	return uint32(value), rest, err == nil
+}
+
+// isSpace is C's isspace in the C locale.
+func isSpace(c rune) bool {
+	return c == ' ' || '\t' <= c && c <= '\r'
+}

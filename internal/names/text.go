@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// The text of addresses, which listings, saves and daemons share.
+
+package names
+
+import (
+	"context"
+	"net/netip"
+	"strconv"
+)
+
+// AppendAddr appends the text of an address as glibc's inet_ntop writes it: as netip does, but for
+// the IPv4-compatible addresses, ::1.2.3.4, which netip writes in hexadecimal.
+func AppendAddr(b []byte, addr netip.Addr) []byte {
+	if addr.Is6() {
+		raw := addr.As16()
+		if [12]byte(raw[:12]) == [12]byte{} && (raw[12] != 0 || raw[13] != 0) {
+			b = append(b, "::"...)
+			addr = netip.AddrFrom4([4]byte(raw[12:]))
+		}
+	}
+	return addr.AppendTo(b)
+}
+
+// AppendAddrPort appends an address and port as 1.31 prints them before it cuts them:
+// 12.0.0.1:http, [2001:db8::1]:80. Host and service go by their names, where they have any, unless
+// numeric is set; r may then be nil. The protocol is that of the services file, "tcp", "udp" or
+// "sctp"; for any other the port stays a number.
+func (r *Resolver) AppendAddrPort(ctx context.Context, b []byte, ap netip.AddrPort, proto string, numeric bool) []byte {
+	var host, port string
+	if !numeric {
+		host, _ = r.HostName(ctx, ap.Addr())
+		port, _ = r.ServiceName(ap.Port(), proto)
+	}
+	brackets := ap.Addr().Is6()
+	if brackets {
+		b = append(b, '[')
+	}
+	if host != "" {
+		b = append(b, host...)
+	} else {
+		b = AppendAddr(b, ap.Addr())
+	}
+	if brackets {
+		b = append(b, ']')
+	}
+	b = append(b, ':')
+	if port != "" {
+		return append(b, port...)
+	}
+	return strconv.AppendUint(b, uint64(ap.Port()), 10)
+}
