@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package args reads command lines: those that the program is started with,
+// and each line of rule text, which is one too. It accepts what ipvsadm 1.31
+// accepts, in each spelling, and finds the fault that 1.31 finds: values are
+// judged from left to right as the options come, then the rest in 1.31's
+// order.
+package args
+
+import (
+	"context"
+
+	"github.com/spf13/pflag"
+
+	"github.com/ipvsadm-go/ipvsadm/internal/names"
+	"github.com/ipvsadm-go/ipvsadm/internal/spec"
+	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
+)
+
+// Command is a command line that has been understood.
+type Command struct {
+	ID    spec.CommandID
+	Given spec.Groups // the options that were given
+
+	Service     ipvs.Service
+	Destination ipvs.Destination
+	Timeouts    ipvs.Timeouts
+	Daemon      ipvs.Daemon
+}
+
+// Change is what the command does to the table; false for a command that
+// does nothing to it, or more than a change can say.
+func (c *Command) Change() (ipvs.Change, bool) {
+	id := ipvs.Service{ServiceID: c.Service.ServiceID}
+	switch c.ID {
+	case spec.AddService:
+		return ipvs.Change{Op: ipvs.AddService, Service: c.Service}, true
+	case spec.EditService:
+		return ipvs.Change{Op: ipvs.EditService, Service: c.Service}, true
+	case spec.DeleteService:
+		return ipvs.Change{Op: ipvs.DeleteService, Service: id}, true
+	case spec.AddServer:
+		return ipvs.Change{Op: ipvs.AddDestination, Service: id, Destination: c.Destination}, true
+	case spec.EditServer:
+		return ipvs.Change{Op: ipvs.EditDestination, Service: id, Destination: c.Destination}, true
+	case spec.DeleteServer:
+		d := ipvs.Destination{Addr: c.Destination.Addr, Port: c.Destination.Port}
+		return ipvs.Change{Op: ipvs.DeleteDestination, Service: id, Destination: d}, true
+	case spec.Flush:
+		return ipvs.Change{Op: ipvs.Flush}, true
+	case spec.Zero:
+		if c.Given.Has(spec.ServiceAddress) {
+			return ipvs.Change{Op: ipvs.ZeroService, Service: id}, true
+		}
+		return ipvs.Change{Op: ipvs.Zero}, true
+	case spec.SetTimeouts:
+		return ipvs.Change{Op: ipvs.SetTimeouts, Timeouts: c.Timeouts}, true
+	case spec.StartDaemon:
+		return ipvs.Change{Op: ipvs.StartDaemon, Daemon: c.Daemon}, true
+	case spec.StopDaemon:
+		return ipvs.Change{Op: ipvs.StopDaemon, Daemon: ipvs.Daemon{State: c.Daemon.State}}, true
+	}
+	return ipvs.Change{}, false
+}
+
+// Parser reads command lines, one after the other.
+type Parser struct {
+	names *names.Resolver
+	flags *pflag.FlagSet
+}
+
+// New makes a parser that looks names up with the resolver.
+func New(r *names.Resolver) *Parser {
+	return &Parser{names: r, flags: newFlags()}
+}
+
+// Parse reads the words after the program's name. The error is a *Fault, or
+// the context's if it ended a look-up.
+func (p *Parser) Parse(ctx context.Context, argv []string) (*Command, error) {
+	w := read(p.flags, argv)
+	if len(w.options) == 0 {
+		return nil, fault(NotACommand)
+	}
+	s := scan{ctx: ctx, names: p.names, cmd: newCommand()}
+	n := 0
+	err := p.flags.ParseAll(w.options, func(f *pflag.Flag, value string) error {
+		r := f.Value.(*row)
+		n++
+		switch {
+		case n == 1:
+			return s.command(r.command, value)
+		case s.immediate():
+			return nil
+		case r.command != nil:
+			return fault(SecondCommand, w.last[n-1])
+		}
+		return s.option(r.option, value)
+	})
+	switch {
+	case err != nil:
+		return nil, err
+	case s.immediate():
+		return &s.cmd, nil
+	case w.fault != nil:
+		return nil, w.fault
+	}
+	if err := s.finish(w.plain); err != nil {
+		return nil, err
+	}
+	return &s.cmd, nil
+}
+
+func newCommand() Command {
+	return Command{
+		Service: ipvs.Service{
+			ServiceID: ipvs.MarkService(0, ipvs.IPv4),
+			Netmask:   ipvs.FullNetmask(ipvs.IPv4),
+		},
+		Destination: ipvs.Destination{Forward: ipvs.Route, Weight: 1},
+	}
+}

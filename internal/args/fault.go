@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package args
+
+import "fmt"
+
+// Fault is a mistake on a command line. It carries what a message has to
+// name; the message itself is made where messages are.
+type Fault struct {
+	Kind FaultKind
+	// Words are what the message names, as told at each kind.
+	Words []string
+}
+
+// Error is for developers; users get a message made of the kind.
+func (f *Fault) Error() string { return fmt.Sprintf("command line fault %d %q", f.Kind, f.Words) }
+
+// FaultKind is a kind of mistake.
+type FaultKind uint8
+
+// The kinds of mistake, with the words that each has.
+const (
+	NotACommand        FaultKind = iota + 1 // the first option is none or no command
+	UnknownOption                           // word
+	MissingValue                            // word
+	UnwantedValue                           // word
+	SecondCommand                           // word
+	RepeatedOption                          // group
+	UnexpectedArgument                      // word
+	TimeoutCount                            // not three arguments
+	NeedsOption                             // group, command
+	IllegalOption                           // group, command
+	OptionConflict                          // group, earlier group, command
+	TunnelNeedsOption                       // group, tunnel type
+	TunnelIllegal                           // group, tunnel type
+	TunnelConflict                          // group, earlier group, tunnel type
+	IllegalValue                            // noun
+	InvalidTimeout                          // value
+	InvalidMark                             // value
+	IllegalPrefix                           // the IPv6 netmask
+	IncompatibleFlag                        // scheduler flag
+	UnknownFlag                             // scheduler flag
+	InvalidGroup4                           // multicast group
+	InvalidGroup6                           // multicast group
+	FamilyBeforeMark                        // -6 without -f before it
+	ZeroPort                                // of a service that is not persistent
+	OnePacketNotUDP                         //
+	MixedFamilies                           // of a service and a server that is not tunnelled
+	TunnelOptions                           // without a tunnel
+	ListConflict                            //
+)
+
+func fault(k FaultKind, words ...string) *Fault { return &Fault{k, words} }

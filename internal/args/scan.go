@@ -1,0 +1,345 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package args
+
+import (
+	"context"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/ipvsadm-go/ipvsadm/internal/names"
+	"github.com/ipvsadm-go/ipvsadm/internal/spec"
+	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
+)
+
+// scan fills a Command while options come in.
+type scan struct {
+	ctx        context.Context
+	names      *names.Resolver
+	cmd        Command
+	schedFlags string // judged at the end, since it depends on the scheduler
+}
+
+// immediate tells whether the command looks at nothing after it.
+func (s *scan) immediate() bool { return s.cmd.ID == spec.Help || s.cmd.ID == spec.Version }
+
+// command takes the first option; c is nil if that is no command.
+func (s *scan) command(c *spec.Command, value string) error {
+	if c == nil {
+		return fault(NotACommand)
+	}
+	s.cmd.ID = c.ID
+	if c.ID == spec.StartDaemon || c.ID == spec.StopDaemon {
+		switch value {
+		case ipvs.Master.String():
+			s.cmd.Daemon.State = ipvs.Master
+		case ipvs.Backup.String():
+			s.cmd.Daemon.State = ipvs.Backup
+		default:
+			return fault(IllegalValue, c.Noun)
+		}
+	}
+	return nil
+}
+
+// option takes one option after the command.
+func (s *scan) option(o *spec.Option, value string) error {
+	if o.Group != spec.Uncounted {
+		if s.cmd.Given.Has(o.Group) {
+			return fault(RepeatedOption, o.Group.String())
+		}
+		s.cmd.Given |= spec.Of(o.Group)
+	}
+	svc, dst, daemon := &s.cmd.Service, &s.cmd.Destination, &s.cmd.Daemon
+	switch o.ID {
+	case spec.OptTCPService:
+		return s.service(o, ipvs.TCP, value)
+	case spec.OptUDPService:
+		return s.service(o, ipvs.UDP, value)
+	case spec.OptSCTPService:
+		return s.service(o, ipvs.SCTP, value)
+	case spec.OptFWMarkService:
+		n, ok := number(value, o.Min, o.Max)
+		if !ok {
+			return fault(InvalidMark, value)
+		}
+		svc.FWMark = uint32(n)
+	case spec.OptIPv6:
+		if svc.FWMark == 0 {
+			return fault(FamilyBeforeMark)
+		}
+		svc.ServiceID = ipvs.MarkService(svc.FWMark, ipvs.IPv6)
+		svc.Netmask = ipvs.FullNetmask(ipvs.IPv6)
+	case spec.OptScheduler:
+		svc.Scheduler = cut(value, 15)
+	case spec.OptSchedFlags:
+		s.schedFlags = value
+	case spec.OptPersistenceEngine:
+		svc.PersistenceEngine = cut(value, 16)
+	case spec.OptPersistent:
+		n, ok := number(value, o.Min, o.Max)
+		if !ok {
+			return fault(InvalidTimeout, value)
+		}
+		svc.Flags |= ipvs.FlagPersistent
+		svc.Timeout = time.Duration(n) * time.Second
+	case spec.OptNetmask:
+		return s.netmask(o, value)
+	case spec.OptOnePacket:
+		svc.Flags |= ipvs.FlagOnePacket
+	case spec.OptRealServer:
+		return s.realServer(o, value)
+	case spec.OptGatewaying:
+		dst.Forward = ipvs.Route
+	case spec.OptIPIP:
+		dst.Forward = ipvs.Tunnel
+	case spec.OptMasquerading:
+		dst.Forward = ipvs.Masquerade
+	case spec.OptTunnelType:
+		for i := range spec.Tunnels {
+			if spec.Tunnels[i].Name == value {
+				dst.Tunnel.Type = ipvs.TunnelType(i)
+				return nil
+			}
+		}
+		return fault(IllegalValue, o.Noun)
+	case spec.OptTunnelPort:
+		return take(o, value, &dst.Tunnel.Port)
+	case spec.OptTunnelCsum:
+		dst.Tunnel.Flags |= ipvs.TunnelChecksum
+	case spec.OptTunnelRemCsum:
+		dst.Tunnel.Flags |= ipvs.TunnelRemoteChecksum
+	case spec.OptWeight:
+		return take(o, value, &dst.Weight)
+	case spec.OptUThreshold:
+		return take(o, value, &dst.UpperThreshold)
+	case spec.OptLThreshold:
+		return take(o, value, &dst.LowerThreshold)
+	case spec.OptSyncID:
+		return take(o, value, &daemon.SyncID)
+	case spec.OptSyncMaxLen:
+		return take(o, value, &daemon.MaxLen)
+	case spec.OptMcastInterface:
+		daemon.Interface = cut(value, 15)
+	case spec.OptMcastGroup:
+		return s.mcastGroup(value)
+	case spec.OptMcastPort:
+		return take(o, value, &daemon.Port)
+	case spec.OptMcastTTL:
+		return take(o, value, &daemon.TTL)
+	}
+	return nil // all that counts of the others is that they were given
+}
+
+func (s *scan) service(o *spec.Option, p ipvs.Protocol, value string) error {
+	s.cmd.Service.Protocol = p
+	a, ok := s.address(value)
+	if !ok {
+		return s.illegal(o)
+	}
+	s.cmd.Service.ServiceID = ipvs.AddrService(p, a.addr, a.port)
+	if a.addr.Is6() {
+		s.cmd.Service.Netmask = ipvs.FullNetmask(ipvs.IPv6)
+	}
+	return nil
+}
+
+func (s *scan) realServer(o *spec.Option, value string) error {
+	a, ok := s.address(value)
+	if !ok {
+		return s.illegal(o)
+	}
+	if !a.hasPort {
+		a.port = s.cmd.Service.Port
+	}
+	s.cmd.Destination.Addr, s.cmd.Destination.Port = a.addr, a.port
+	return nil
+}
+
+// netmask reads the mask in the family that the service has so far.
+func (s *scan) netmask(o *spec.Option, value string) error {
+	if s.cmd.Service.Family() == ipvs.IPv6 {
+		n := leadingNumber(value) // 1.31 takes 64x for 64, here alone
+		if n < o.Min || n > o.Max {
+			return fault(IllegalPrefix)
+		}
+		s.cmd.Service.Netmask = ipvs.Netmask(n)
+		return nil
+	}
+	a, err := s.names.Host4(s.ctx, value)
+	if err != nil {
+		return s.illegal(o)
+	}
+	s.cmd.Service.Netmask = ipvs.NetmaskFrom4(a)
+	return nil
+}
+
+func (s *scan) mcastGroup(value string) error {
+	a, err := netip.ParseAddr(value)
+	switch ok := err == nil && a.IsMulticast() && a.Zone() == ""; {
+	case strings.Contains(value, ":"):
+		if !ok {
+			return fault(InvalidGroup6, value)
+		}
+	case !ok:
+		return fault(InvalidGroup4, value)
+	}
+	s.cmd.Daemon.Group = a
+	return nil
+}
+
+// illegal is the fault of an address that could not be read, unless a
+// look-up was interrupted.
+func (s *scan) illegal(o *spec.Option) error {
+	if err := s.ctx.Err(); err != nil {
+		return err
+	}
+	return fault(IllegalValue, o.Noun)
+}
+
+// take reads a number into a field of the option's width.
+func take[T ~uint8 | ~uint16 | ~uint32 | ~int32](o *spec.Option, value string, field *T) error {
+	n, ok := number(value, o.Min, o.Max)
+	if !ok {
+		return fault(IllegalValue, o.Noun)
+	}
+	*field = T(n)
+	return nil
+}
+
+// cut keeps as much of a name as 1.31 has room for.
+func cut(s string, n int) string { return s[:min(n, len(s))] }
+
+// finish takes the arguments and judges what depends on more than one option.
+func (s *scan) finish(plain []string) error {
+	if s.cmd.ID == spec.SetTimeouts {
+		var err error
+		if plain, err = s.timeouts(plain); err != nil {
+			return err
+		}
+	}
+	if len(plain) > 0 {
+		return fault(UnexpectedArgument, plain[0])
+	}
+	if err := s.schedulerFlags(); err != nil {
+		return err
+	}
+	c := spec.FindCommand(s.cmd.ID)
+	if v, bad := c.Rule.Check(s.cmd.Given, spec.AllGroups); bad {
+		return violation(v, [...]FaultKind{NeedsOption, IllegalOption, OptionConflict}, c.Name)
+	}
+	switch s.cmd.ID {
+	case spec.AddService, spec.EditService:
+		return s.finishService()
+	case spec.AddServer, spec.EditServer:
+		return s.finishServer()
+	case spec.StartDaemon:
+		if s.cmd.Daemon.Interface == "" {
+			s.cmd.Daemon.Interface = "eth0"
+		}
+	case spec.List:
+		return s.finishList()
+	}
+	return nil
+}
+
+// timeouts takes the three arguments of set and leaves the others.
+func (s *scan) timeouts(plain []string) ([]string, error) {
+	if len(plain) < spec.TimeoutCount {
+		return nil, fault(TimeoutCount)
+	}
+	for i, t := range [spec.TimeoutCount]*time.Duration{&s.cmd.Timeouts.TCP, &s.cmd.Timeouts.TCPFin, &s.cmd.Timeouts.UDP} {
+		n, ok := number(plain[i], 0, spec.TimeoutMax)
+		if !ok {
+			return nil, fault(InvalidTimeout, plain[i])
+		}
+		*t = time.Duration(n) * time.Second
+	}
+	return plain[spec.TimeoutCount:], nil
+}
+
+func (s *scan) schedulerFlags() error {
+	for word := range strings.SplitSeq(s.schedFlags, ",") {
+		if word == "" {
+			continue
+		}
+		f, ok := schedulerFlag(word)
+		switch {
+		case !ok:
+			return fault(UnknownFlag, word)
+		case f.Scheduler != "" && f.Scheduler != s.cmd.Service.Scheduler:
+			return fault(IncompatibleFlag, word)
+		}
+		s.cmd.Service.Flags |= ipvs.FlagSched1 << (f.Number - 1)
+	}
+	return nil
+}
+
+func schedulerFlag(word string) (spec.SchedFlag, bool) {
+	for _, f := range spec.SchedulerFlags {
+		if f.Name == word {
+			return f, true
+		}
+	}
+	return spec.SchedFlag{}, false
+}
+
+func (s *scan) finishService() error {
+	svc := &s.cmd.Service
+	if svc.FWMark == 0 {
+		if svc.Port == 0 && svc.Flags&ipvs.FlagPersistent == 0 {
+			return fault(ZeroPort)
+		}
+		if svc.Protocol != ipvs.UDP && svc.Flags&ipvs.FlagOnePacket != 0 {
+			return fault(OnePacketNotUDP)
+		}
+	}
+	if svc.Scheduler == "" {
+		svc.Scheduler = "wlc"
+	}
+	return nil
+}
+
+func (s *scan) finishServer() error {
+	svc, dst := &s.cmd.Service, &s.cmd.Destination
+	if svc.FWMark == 0 && dst.Forward != ipvs.Masquerade {
+		dst.Port = svc.Port // only masquerading can change it
+	}
+	if dst.Forward != ipvs.Tunnel {
+		if ipvs.FamilyOf(dst.Addr) != svc.Family() {
+			return fault(MixedFamilies)
+		}
+		if s.cmd.Given&spec.TunnelGroups != 0 {
+			return fault(TunnelOptions)
+		}
+		return nil
+	}
+	t := &spec.Tunnels[dst.Tunnel.Type]
+	if v, bad := t.Rule.Check(s.cmd.Given, spec.TunnelGroups); bad {
+		return violation(v, [...]FaultKind{TunnelNeedsOption, TunnelIllegal, TunnelConflict}, t.Name)
+	}
+	return nil
+}
+
+func (s *scan) finishList() error {
+	const (
+		other   = 1<<spec.Connection | 1<<spec.Timeout | 1<<spec.Daemon
+		formats = 1<<spec.Stats | 1<<spec.Rate | 1<<spec.Thresholds
+		noTable = 1<<spec.Timeout | 1<<spec.Daemon
+	)
+	g := s.cmd.Given
+	if g&other != 0 && g&formats != 0 || g&noTable != 0 && g.Has(spec.PersistentConn) {
+		return fault(ListConflict)
+	}
+	return nil
+}
+
+// violation makes a fault of the kinds for Missing, Illegal and Conflict.
+func violation(v spec.Violation, kinds [3]FaultKind, of string) *Fault {
+	k := kinds[v.Kind-spec.Missing]
+	if v.Kind == spec.Conflict {
+		return fault(k, v.Group.String(), v.Other.String(), of)
+	}
+	return fault(k, v.Group.String(), of)
+}

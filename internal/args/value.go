@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package args
+
+import (
+	"net/netip"
+	"strconv"
+	"strings"
+
+	"github.com/ipvsadm-go/ipvsadm/internal/names"
+	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
+)
+
+// number reads what C's strtol reads in base 10, if all of s is read and the
+// number is in bounds: blanks and a sign may come before the digits.
+func number(s string, low, high int64) (int64, bool) {
+	s = strings.TrimLeft(s, " \t\n\v\f\r")
+	n, err := strconv.ParseInt(s, 10, 64)
+	return n, err == nil && low <= n && n <= high
+}
+
+// leadingNumber reads the number that a text begins with, as C's atoi does;
+// 0 if it begins with none.
+func leadingNumber(s string) int64 {
+	s = strings.TrimLeft(s, " \t\n\v\f\r")
+	end := 0
+	for end < len(s) && (isDigit(s[end]) || end == 0 && (s[0] == '+' || s[0] == '-')) {
+		end++
+	}
+	n, err := strconv.ParseInt(s[:end], 10, 32)
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+func isDigit(c byte) bool { return '0' <= c && c <= '9' }
+
+// address is what names a service or a server.
+type address struct {
+	addr    netip.Addr
+	port    uint16
+	hasPort bool
+}
+
+// address reads host, host:port, [host]:port or bare IPv6 as 1.31 does. In
+// brackets IPv4 loses the port behind them; there 1.31 looks for one inside.
+// Unlike 1.31, a name in brackets may be that of an IPv6 host: saves have them.
+func (s *scan) address(text string) (a address, ok bool) {
+	if strings.Trim(text, "0123456789") == "" {
+		return a, false
+	}
+	var port string
+	bracketed := strings.HasPrefix(text, "[")
+	if host, rest, found := strings.Cut(text, "]"); bracketed {
+		if !found || !strings.HasPrefix(rest, ":") {
+			return a, false
+		}
+		text, port, a.hasPort = host[1:], rest[1:], true
+	}
+	if v6, err := netip.ParseAddr(text); err == nil && v6.Is6() && v6.Zone() == "" {
+		a.addr = v6
+	} else if v6, ok := s.bracketedName(text, bracketed); ok {
+		a.addr = v6
+	} else {
+		a.hasPort = false
+		if i := strings.LastIndexByte(text, ':'); i >= 0 {
+			text, port, a.hasPort = text[:i], text[i+1:], true
+		}
+		if a.addr, err = s.names.Host4(s.ctx, text); err != nil {
+			return a, false
+		}
+	}
+	if a.hasPort {
+		a.port, ok = s.port(port)
+		return a, ok
+	}
+	return a, true
+}
+
+func (s *scan) bracketedName(text string, bracketed bool) (netip.Addr, bool) {
+	if !bracketed {
+		return netip.Addr{}, false
+	}
+	if _, isIPv4 := names.ParseIPv4(text); isIPv4 {
+		return netip.Addr{}, false
+	}
+	a, err := s.names.Host6(s.ctx, text)
+	return a, err == nil
+}
+
+// port reads a number or the name of a service of the protocol that the
+// command line has named so far.
+func (s *scan) port(text string) (uint16, bool) {
+	if n, ok := number(text, 0, 65535); ok {
+		return uint16(n), true
+	}
+	p := s.cmd.Service.Protocol
+	if p == 0 {
+		p = ipvs.TCP // 1.31's idea of a service that was not named yet
+	}
+	return s.names.Port(text, p.Network())
+}

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package args
+
+// This file reads words as popt does, which 1.31 scans its command line
+// with, and writes each option in one spelling, --name or --name=value,
+// which pflag takes. Where popt differs from getopt and pflag:
+//   - -t=VALUE is -t VALUE;
+//   - an optional value is taken from the next word unless that begins with
+//     a dash, a required one whatever the word begins with;
+//   - a lone dash, and every word after --, is an argument.
+
+import (
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"github.com/ipvsadm-go/ipvsadm/internal/spec"
+)
+
+// words are a command line as far as it could be read.
+type words struct {
+	options []string // each in one spelling
+	last    []string // for each option, the last word that it used
+	plain   []string // arguments
+	fault   *Fault   // what ended the reading; it counts after the options
+}
+
+// row is the entry of the table that a flag stands for. It is a pflag.Value
+// so that a flag leads back to it; values are judged by the Parser.
+type row struct {
+	option  *spec.Option
+	command *spec.Command
+}
+
+func (*row) String() string   { return "" }
+func (*row) Set(string) error { return nil }
+func (*row) Type() string     { return "" }
+
+func (r *row) value() spec.Value {
+	if r.command != nil {
+		return r.command.Value
+	}
+	return r.option.Value
+}
+
+// newFlags registers the table with pflag.
+func newFlags() *pflag.FlagSet {
+	fs := pflag.NewFlagSet("", pflag.ContinueOnError)
+	add := func(r *row, long string, short byte, value spec.Value, def string) {
+		f := &pflag.Flag{Name: long, Value: r}
+		if short != 0 {
+			f.Shorthand = string(rune(short))
+		}
+		switch value {
+		case spec.NoValue:
+			f.NoOptDefVal = "given" // pflag takes an empty one for a required value
+		case spec.OptionalValue:
+			f.NoOptDefVal = def
+		}
+		fs.AddFlag(f)
+	}
+	for i := range spec.Commands {
+		c := &spec.Commands[i]
+		add(&row{command: c}, c.Long, c.Short, c.Value, "")
+	}
+	for i := range spec.Options {
+		o := &spec.Options[i]
+		add(&row{option: o}, o.Long, o.Short, o.Value, o.Default)
+	}
+	return fs
+}
+
+// reader walks over a command line.
+type reader struct {
+	flags *pflag.FlagSet
+	next  []string // what is left of the command line
+	words
+}
+
+func read(flags *pflag.FlagSet, argv []string) words {
+	r := reader{flags: flags, next: argv}
+	for r.fault == nil && len(r.next) > 0 {
+		word := r.next[0]
+		r.next = r.next[1:]
+		switch {
+		case word == "--":
+			r.plain = append(r.plain, r.next...)
+			r.next = nil
+		case strings.HasPrefix(word, "--"):
+			r.long(word)
+		case strings.HasPrefix(word, "-") && word != "-":
+			r.short(word)
+		default:
+			r.plain = append(r.plain, word)
+		}
+	}
+	return r.words
+}
+
+func (r *reader) long(word string) {
+	name, value, attached := strings.Cut(word[len("--"):], "=")
+	f := r.flags.Lookup(name)
+	if f == nil {
+		r.fault = fault(UnknownOption, word)
+		return
+	}
+	r.option(f, word, value, attached)
+}
+
+// short reads a word of letters, the last of which may have its value in the
+// same word.
+func (r *reader) short(word string) {
+	for rest := word[1:]; rest != ""; {
+		f := r.letter(rest[0])
+		if f == nil {
+			r.fault = fault(UnknownOption, word)
+			return
+		}
+		rest = rest[1:]
+		value, equals := strings.CutPrefix(rest, "=")
+		if takes := f.Value.(*row).value() != spec.NoValue; takes || equals {
+			r.option(f, word, value, equals || rest != "")
+			return
+		}
+		r.option(f, word, "", false)
+	}
+}
+
+func (r *reader) letter(c byte) *pflag.Flag {
+	for i := range spec.Commands {
+		if row := &spec.Commands[i]; row.Alias == c && c != 0 {
+			return r.flags.Lookup(row.Long)
+		}
+	}
+	if c >= 0x80 {
+		return nil // pflag panics on what is no letter of ASCII
+	}
+	return r.flags.ShorthandLookup(string(rune(c)))
+}
+
+// option adds a flag that stands in word, with its value if that is attached
+// to it.
+func (r *reader) option(f *pflag.Flag, word, value string, attached bool) {
+	last := word
+	if !attached {
+		switch kind := f.Value.(*row).value(); {
+		case kind == spec.NoValue:
+		case len(r.next) > 0 && (kind == spec.RequiredValue || !strings.HasPrefix(r.next[0], "-")):
+			value, attached = r.next[0], true
+			last, r.next = value, r.next[1:]
+		case kind == spec.RequiredValue:
+			r.fault = fault(MissingValue, word)
+			return
+		}
+	} else if f.Value.(*row).value() == spec.NoValue {
+		r.fault = fault(UnwantedValue, word)
+		return
+	}
+	spelling := "--" + f.Name
+	if attached {
+		spelling += "=" + value
+	}
+	r.options = append(r.options, spelling)
+	r.last = append(r.last, last)
+}

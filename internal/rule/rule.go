@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package rule is the text in which the table is saved and restored: each
+// line is a command line without the program's name. It splits lines into
+// words, which package args reads, and writes changes as lines.
+package rule
+
+import (
+	"context"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/ipvsadm-go/ipvsadm/internal/names"
+	"github.com/ipvsadm-go/ipvsadm/internal/spec"
+	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
+)
+
+// Words splits a line as 1.31 does: at blanks, tabs and line ends of either
+// kind, without quoting; the word "ipvsadm" is dropped wherever it stands, so
+// that whole command lines may be pasted.
+func Words(line string) []string {
+	words := strings.FieldsFunc(line, func(r rune) bool { return r == ' ' || r == '\t' || r == '\r' || r == '\n' })
+	kept := words[:0]
+	for _, w := range words {
+		if w != "ipvsadm" {
+			kept = append(kept, w)
+		}
+	}
+	return kept
+}
+
+// Writer writes changes as lines that Words and args read back.
+type Writer struct {
+	// Names gives host and service names in place of numbers; nil for none.
+	Names *names.Resolver
+}
+
+// Append appends the line of a change, without a line end. What is at its
+// default in 1.31's save is left out there too: the netmask of a service that
+// is not persistent, thresholds of 0.
+func (w Writer) Append(ctx context.Context, b []byte, c ipvs.Change) []byte {
+	switch c.Op {
+	case ipvs.AddService:
+		return w.service(ctx, command(b, spec.AddService), &c.Service)
+	case ipvs.EditService:
+		return w.service(ctx, command(b, spec.EditService), &c.Service)
+	case ipvs.DeleteService:
+		return w.serviceID(ctx, command(b, spec.DeleteService), c.Service.ServiceID)
+	case ipvs.AddDestination:
+		return destination(w.server(ctx, command(b, spec.AddServer), &c), &c.Destination)
+	case ipvs.EditDestination:
+		return destination(w.server(ctx, command(b, spec.EditServer), &c), &c.Destination)
+	case ipvs.DeleteDestination:
+		return w.server(ctx, command(b, spec.DeleteServer), &c)
+	case ipvs.Flush:
+		return command(b, spec.Flush)
+	case ipvs.Zero:
+		return command(b, spec.Zero)
+	case ipvs.ZeroService:
+		return w.serviceID(ctx, command(b, spec.Zero), c.Service.ServiceID)
+	case ipvs.SetTimeouts:
+		b = command(b, spec.SetTimeouts)
+		for _, t := range [...]time.Duration{c.Timeouts.TCP, c.Timeouts.TCPFin, c.Timeouts.UDP} {
+			b = appendNumber(append(b, ' '), seconds(t))
+		}
+		return b
+	case ipvs.StartDaemon:
+		return daemon(command(b, spec.StartDaemon), &c.Daemon)
+	case ipvs.StopDaemon:
+		return append(append(command(b, spec.StopDaemon), ' '), c.Daemon.State.String()...)
+	}
+	return b
+}
+
+func (w Writer) service(ctx context.Context, b []byte, s *ipvs.Service) []byte {
+	b = w.serviceID(ctx, b, s.ServiceID)
+	b = text(b, spec.OptScheduler, s.Scheduler)
+	if s.Flags&ipvs.FlagPersistent != 0 {
+		b = num(b, spec.OptPersistent, seconds(s.Timeout))
+		if s.Netmask != ipvs.FullNetmask(s.Family()) {
+			b = option(b, spec.OptNetmask)
+			if b = append(b, ' '); s.Family() == ipvs.IPv6 {
+				b = appendNumber(b, uint64(s.Netmask))
+			} else {
+				b = s.Netmask.Addr4().AppendTo(b)
+			}
+		}
+	}
+	if s.PersistenceEngine != "" {
+		b = text(b, spec.OptPersistenceEngine, s.PersistenceEngine)
+	}
+	if s.Flags&ipvs.FlagOnePacket != 0 {
+		b = option(b, spec.OptOnePacket)
+	}
+	if flags := savedFlags(s.Scheduler, s.Flags); len(flags) > 0 {
+		b = text(b, spec.OptSchedFlags, strings.Join(flags, ","))
+	}
+	return b
+}
+
+// SchedulerFlags names the scheduler flags of a service as 1.31 does: by the
+// words of its scheduler where that has any, which is then silent about
+// flags without a word.
+func SchedulerFlags(scheduler string, flags ipvs.ServiceFlags) []string {
+	own := ""
+	for _, f := range spec.SchedulerFlags {
+		if f.Scheduler == scheduler {
+			own = scheduler
+		}
+	}
+	return flagWords(own, flags)
+}
+
+// savedFlags names all flags: those that SchedulerFlags is silent about by
+// the words for any scheduler.
+func savedFlags(scheduler string, flags ipvs.ServiceFlags) []string {
+	words := SchedulerFlags(scheduler, flags)
+	for _, f := range spec.SchedulerFlags {
+		if slices.Contains(words, f.Name) {
+			flags &^= flagBit(f)
+		}
+	}
+	return append(words, flagWords("", flags)...)
+}
+
+func flagWords(scheduler string, flags ipvs.ServiceFlags) []string {
+	var list []string
+	for _, f := range spec.SchedulerFlags {
+		if f.Scheduler == scheduler && flags&flagBit(f) != 0 {
+			list = append(list, f.Name)
+		}
+	}
+	return list
+}
+
+func flagBit(f spec.SchedFlag) ipvs.ServiceFlags { return ipvs.FlagSched1 << (f.Number - 1) }
+
+func (w Writer) serviceID(ctx context.Context, b []byte, id ipvs.ServiceID) []byte {
+	switch {
+	case id.FWMark != 0:
+		b = num(b, spec.OptFWMarkService, uint64(id.FWMark))
+		if id.Family() == ipvs.IPv6 {
+			b = option(b, spec.OptIPv6)
+		}
+		return b
+	case id.Protocol == ipvs.UDP:
+		b = option(b, spec.OptUDPService)
+	case id.Protocol == ipvs.SCTP:
+		b = option(b, spec.OptSCTPService)
+	default:
+		b = option(b, spec.OptTCPService)
+	}
+	return w.addrPort(ctx, append(b, ' '), id, netip.AddrPortFrom(id.Addr, id.Port))
+}
+
+func (w Writer) server(ctx context.Context, b []byte, c *ipvs.Change) []byte {
+	b = option(w.serviceID(ctx, b, c.Service.ServiceID), spec.OptRealServer)
+	return w.addrPort(ctx, append(b, ' '), c.Service.ServiceID, c.Destination.AddrPort())
+}
+
+func (w Writer) addrPort(ctx context.Context, b []byte, of ipvs.ServiceID, ap netip.AddrPort) []byte {
+	return w.Names.AppendAddrPort(ctx, b, ap, of.Protocol.Network(), w.Names == nil)
+}
+
+func destination(b []byte, d *ipvs.Destination) []byte {
+	switch d.Forward {
+	case ipvs.Masquerade:
+		b = option(b, spec.OptMasquerading)
+	case ipvs.Tunnel:
+		b = option(b, spec.OptIPIP)
+	default:
+		// The kernel turns a server on the director itself into LocalNode
+		// whatever was asked for; 1.31 saves that as -g.
+		b = option(b, spec.OptGatewaying)
+	}
+	b = num(b, spec.OptWeight, uint64(uint32(d.Weight)))
+	if d.UpperThreshold != 0 {
+		b = num(b, spec.OptUThreshold, uint64(d.UpperThreshold))
+	}
+	if d.LowerThreshold != 0 {
+		b = num(b, spec.OptLThreshold, uint64(d.LowerThreshold))
+	}
+	if d.Forward == ipvs.Tunnel {
+		b = tunnel(b, d.Tunnel)
+	}
+	return b
+}
+
+func tunnel(b []byte, t ipvs.TunnelInfo) []byte {
+	b = text(b, spec.OptTunnelType, t.Type.String())
+	if t.Type == ipvs.TunnelIPIP {
+		return b
+	}
+	if t.Type == ipvs.TunnelGUE {
+		b = num(b, spec.OptTunnelPort, uint64(t.Port))
+	}
+	switch {
+	case t.Flags&ipvs.TunnelChecksum != 0:
+		return option(b, spec.OptTunnelCsum)
+	case t.Flags&ipvs.TunnelRemoteChecksum != 0:
+		return option(b, spec.OptTunnelRemCsum)
+	}
+	return option(b, spec.OptTunnelNoCsum)
+}
+
+func daemon(b []byte, d *ipvs.Daemon) []byte {
+	b = append(append(b, ' '), d.State.String()...)
+	b = text(b, spec.OptMcastInterface, d.Interface)
+	b = num(b, spec.OptSyncID, uint64(d.SyncID))
+	if d.MaxLen != 0 {
+		b = num(b, spec.OptSyncMaxLen, uint64(d.MaxLen))
+	}
+	if d.Group.IsValid() {
+		b = option(b, spec.OptMcastGroup)
+		b = d.Group.AppendTo(append(b, ' '))
+	}
+	if d.Port != 0 {
+		b = num(b, spec.OptMcastPort, uint64(d.Port))
+	}
+	if d.TTL != 0 {
+		b = num(b, spec.OptMcastTTL, uint64(d.TTL))
+	}
+	return b
+}
+
+// command begins a line with the shortest spelling of a command.
+func command(b []byte, id spec.CommandID) []byte {
+	c := spec.FindCommand(id)
+	return spelling(b, c.Long, c.Short)
+}
+
+// option appends the shortest spelling of an option.
+func option(b []byte, id spec.OptionID) []byte {
+	o := spec.FindOption(id)
+	return spelling(append(b, ' '), o.Long, o.Short)
+}
+
+func spelling(b []byte, long string, short byte) []byte {
+	if short != 0 {
+		return append(b, '-', short)
+	}
+	return append(append(b, "--"...), long...)
+}
+
+func text(b []byte, id spec.OptionID, v string) []byte {
+	return append(append(option(b, id), ' '), v...)
+}
+
+func num(b []byte, id spec.OptionID, v uint64) []byte {
+	return appendNumber(append(option(b, id), ' '), v)
+}
+
+func appendNumber(b []byte, v uint64) []byte { return strconv.AppendUint(b, v, 10) }
+
+func seconds(d time.Duration) uint64 { return uint64(d / time.Second) }
