@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// The lines of connections.
+
+package render
+
+import (
+	"context"
+	"iter"
+	"net/netip"
+	"time"
+
+	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
+)
+
+// prefetchRows is for how many connections at once names are looked up.
+const prefetchRows = 1024
+
+// Connections prints the titles and all rows, with the format PersistentConn the persistence engine
+// of those that have one. Rows that could not be read are left out; the first error of the sequence
+// comes back in the end, if nothing worse happens.
+func (p *Printer) Connections(ctx context.Context, rows iter.Seq2[ipvs.Connection, error]) error {
+	title := "pro expire state       source             virtual            destination"
+	if p.o.Format == PersistentConn {
+		title += "        pe name          pe_data"
+	}
+	if err := p.line(append(p.w.AvailableBuffer(), "IPVS connection entries\n"+title...)); err != nil {
+		return err
+	}
+	var first error
+	var held []ipvs.Connection
+	for c, err := range rows {
+		if err != nil {
+			if first == nil {
+				first = err
+			}
+			continue
+		}
+		held = append(held, c)
+		if p.o.Numeric || len(held) == prefetchRows {
+			if err := p.connections(ctx, held); err != nil {
+				return err
+			}
+			held = held[:0]
+		}
+	}
+	if err := p.connections(ctx, held); err != nil {
+		return err
+	}
+	return first
+}
+
+func (p *Printer) connections(ctx context.Context, rows []ipvs.Connection) error {
+	if !p.o.Numeric {
+		addrs := make([]netip.Addr, 0, 3*len(rows))
+		for i := range rows {
+			addrs = append(addrs, rows[i].Client.Addr(), rows[i].Virtual.Addr(), rows[i].Destination.Addr())
+		}
+		p.names.Prefetch(ctx, addrs)
+	}
+	for i := range rows {
+		if err := p.connection(ctx, &rows[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *Printer) connection(ctx context.Context, c *ipvs.Connection) error {
+	proto := c.Protocol.Network()
+	column := func(b []byte, ap netip.AddrPort, width int) []byte {
+		return padTo(p.appendAddr(ctx, b, ap, proto), len(b), width)
+	}
+	b := appendLeft(p.w.AvailableBuffer(), c.Protocol.String(), 3)
+	b = append(b, ' ')
+	b = padTo(appendExpiry(b, c.Expires), len(b), 6)
+	b = appendLeft(append(b, ' '), c.State, 11)
+	b = column(append(b, ' '), c.Client, 18)
+	b = column(append(b, ' '), c.Virtual, 18)
+	b = append(b, ' ')
+	if p.o.Format != PersistentConn || c.PersistenceEngine == "" {
+		return p.line(column(b, c.Destination, 0))
+	}
+	b = column(b, c.Destination, 16)
+	b = appendLeft(append(b, ' '), c.PersistenceEngine, 18)
+	return p.line(append(append(b, ' '), c.PersistenceData...))
+}
+
+// appendExpiry appends minutes and seconds, of two digits at least each.
+func appendExpiry(b []byte, d time.Duration) []byte {
+	seconds := uint64(d / time.Second)
+	b = appendTwo(b, seconds/60)
+	return appendTwo(append(b, ':'), seconds%60)
+}
+
+func appendTwo(b []byte, n uint64) []byte {
+	if n < 10 {
+		b = append(b, '0')
+	}
+	return appendRight(b, n, 0)
+}

@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// The lines of services and destinations.
+
+package render
+
+import (
+	"context"
+	"net/netip"
+	"strings"
+
+	"github.com/ipvsadm-go/ipvsadm/internal/names"
+	"github.com/ipvsadm-go/ipvsadm/internal/rule"
+	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
+)
+
+// Header prints the line that begins the listing of a whole table.
+func (p *Printer) Header(i ipvs.Info) error {
+	b := append(p.w.AvailableBuffer(), "IP Virtual Server version "...)
+	b = append(b, i.Version.String()...)
+	return p.line(append(appendField(b, " (size=", uint64(i.ConnTableSize)), ')'))
+}
+
+// titles are the two lines above the services, without the line end of the second.
+var titles = [...]string{
+	Plain: "Prot LocalAddress:Port Scheduler Flags\n" +
+		"  -> RemoteAddress:Port           Forward Weight ActiveConn InActConn",
+	Stats: "Prot LocalAddress:Port               Conns   InPkts  OutPkts  InBytes OutBytes\n" +
+		"  -> RemoteAddress:Port",
+	Rate: "Prot LocalAddress:Port                 CPS    InPPS   OutPPS    InBPS   OutBPS\n" +
+		"  -> RemoteAddress:Port",
+	Thresholds: "Prot LocalAddress:Port            Uthreshold Lthreshold ActiveConn InActConn \n" +
+		"  -> RemoteAddress:Port",
+	PersistentConn: "Prot LocalAddress:Port            Weight    PersistConn ActiveConn InActConn \n" +
+		"  -> RemoteAddress:Port",
+	TunnelInfo: "Prot LocalAddress:Port Scheduler Flags\n" +
+		"  -> RemoteAddress:Port           Forward TunnelInfo    Weight ActiveConn InActConn",
+}
+
+// Titles prints the two lines that stand above services in the format.
+func (p *Printer) Titles() error {
+	return p.line(append(p.w.AvailableBuffer(), titles[p.o.Format]...))
+}
+
+// Table prints header, titles and all services. It sorts the services in place unless NoSort is set.
+func (p *Printer) Table(ctx context.Context, i ipvs.Info, services []ipvs.ServiceEntry) error {
+	if err := p.Header(i); err != nil {
+		return err
+	}
+	return p.Services(ctx, services)
+}
+
+// Services prints titles and services without the header, as 1.31 lists a named service. It sorts
+// the services in place unless NoSort is set.
+func (p *Printer) Services(ctx context.Context, services []ipvs.ServiceEntry) error {
+	if !p.o.NoSort {
+		Sort(services)
+	}
+	if !p.o.Numeric {
+		p.names.Prefetch(ctx, Addresses(services))
+	}
+	if err := p.Titles(); err != nil {
+		return err
+	}
+	for i := range services {
+		s := &services[i]
+		proto := s.Protocol.Network()
+		if err := p.service(ctx, s, proto); err != nil {
+			return err
+		}
+		for j := range s.Destinations {
+			if err := p.destination(ctx, &s.Destinations[j], proto); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Addresses are those of services and destinations, for Resolver.Prefetch.
+func Addresses(services []ipvs.ServiceEntry) []netip.Addr {
+	var list []netip.Addr
+	for i := range services {
+		s := &services[i]
+		if s.FWMark == 0 {
+			list = append(list, s.Addr)
+		}
+		for j := range s.Destinations {
+			list = append(list, s.Destinations[j].Addr)
+		}
+	}
+	return list
+}
+
+// The columns of addresses: the protocol counts as part of a service's. Only IPv4 addresses are cut;
+// the longer IPv6 ones push the rest of the line to the right.
+const (
+	serviceWidth     = 33
+	destinationWidth = 28
+)
+
+func (p *Printer) service(ctx context.Context, s *ipvs.ServiceEntry, proto string) error {
+	b := p.w.AvailableBuffer()
+	if s.FWMark != 0 {
+		b = appendField(b, "FWM  ", uint64(s.FWMark))
+		if s.Family() == ipvs.IPv6 {
+			b = append(b, " IPv6"...)
+		}
+	} else {
+		b = append(appendLeft(b, s.Protocol.String(), 4), ' ')
+		b = p.appendAddr(ctx, b, netip.AddrPortFrom(s.Addr, s.Port), proto)
+		if s.Family() == ipvs.IPv4 {
+			b = cut(b, 0, serviceWidth)
+		}
+	}
+	switch p.o.Format {
+	case Stats:
+		b = p.appendStats(padTo(b, 0, serviceWidth), &s.Stats)
+	case Rate:
+		b = padTo(b, 0, serviceWidth)
+		for _, n := range [...]uint64{s.Stats.Rates.CPS, s.Stats.Rates.InPPS, s.Stats.Rates.OutPPS} {
+			b = p.appendCounter(b, n)
+		}
+		b = p.appendBPS(b, &s.Stats.Rates)
+	default:
+		b = appendConfig(append(b, ' '), &s.Service)
+	}
+	return p.line(b)
+}
+
+// appendConfig appends the scheduler and all that a service is set to.
+func appendConfig(b []byte, s *ipvs.Service) []byte {
+	b = append(b, s.Scheduler...)
+	if s.Flags&(ipvs.FlagSched1|ipvs.FlagSched2|ipvs.FlagSched3) != 0 {
+		words := rule.SchedulerFlags(s.Scheduler, s.Flags)
+		b = append(append(append(b, " ("...), strings.Join(words, ",")...), ')')
+	}
+	if s.Flags&ipvs.FlagPersistent != 0 {
+		b = appendSeconds(append(b, " persistent "...), s.Timeout)
+		switch {
+		case s.Netmask == ipvs.FullNetmask(s.Family()):
+		case s.Family() == ipvs.IPv6:
+			b = appendField(b, " mask ", uint64(s.Netmask))
+		default:
+			b = names.AppendAddr(append(b, " mask "...), s.Netmask.Addr4())
+		}
+		if s.PersistenceEngine != "" {
+			b = append(append(b, " pe "...), s.PersistenceEngine...)
+		}
+	}
+	if s.Flags&ipvs.FlagOnePacket != 0 {
+		b = append(b, " ops"...)
+	}
+	return b
+}
+
+func (p *Printer) destination(ctx context.Context, d *ipvs.DestinationEntry, proto string) error {
+	b := append(p.w.AvailableBuffer(), "  -> "...)
+	start := len(b)
+	b = p.appendAddr(ctx, b, d.AddrPort(), proto)
+	if d.Addr.Is4() {
+		b = cut(b, start, destinationWidth)
+	}
+	b = padTo(b, start, destinationWidth)
+	switch p.o.Format {
+	case Stats:
+		b = p.appendStats(b, &d.Stats)
+	case Rate:
+		// Unlike a service's, these are never shortened.
+		for _, n := range [...]uint64{d.Stats.Rates.CPS, d.Stats.Rates.InPPS, d.Stats.Rates.OutPPS} {
+			b = appendRight(append(b, ' '), n, 8)
+		}
+		b = p.appendBPS(b, &d.Stats.Rates)
+	case Thresholds:
+		b = appendLeftInt(append(b, ' '), int64(d.UpperThreshold), 10)
+		b = appendLeftInt(append(b, ' '), int64(d.LowerThreshold), 10)
+		b = appendConns(b, d)
+	case PersistentConn:
+		b = appendLeftInt(append(b, ' '), int64(d.Weight), 9)
+		b = appendLeftInt(append(b, ' '), int64(d.Conns.Persistent), 11)
+		b = appendConns(b, d)
+	default:
+		b = appendLeft(append(b, ' '), d.Forward.String(), 7)
+		if p.o.Format == TunnelInfo {
+			b = append(b, ' ')
+			b = padTo(appendTunnel(b, &d.Destination), len(b), 13)
+		}
+		b = appendLeftInt(append(b, ' '), int64(d.Weight), 6)
+		b = appendConns(b, d)
+	}
+	return p.line(b)
+}
+
+func appendConns(b []byte, d *ipvs.DestinationEntry) []byte {
+	b = appendLeftInt(append(b, ' '), int64(d.Conns.Active), 10)
+	return appendLeftInt(append(b, ' '), int64(d.Conns.Inactive), 10)
+}
+
+// appendTunnel appends "gue:6080:+c", "gre:-c", "ipip" or, where there is no tunnel, "n/a".
+func appendTunnel(b []byte, d *ipvs.Destination) []byte {
+	if d.Forward != ipvs.Tunnel {
+		return append(b, "n/a"...)
+	}
+	b = append(b, d.Tunnel.Type.String()...)
+	if d.Tunnel.Type == ipvs.TunnelIPIP {
+		return b
+	}
+	if d.Tunnel.Type == ipvs.TunnelGUE {
+		b = appendField(b, ":", uint64(d.Tunnel.Port))
+	}
+	switch {
+	case d.Tunnel.Flags&ipvs.TunnelChecksum != 0:
+		return append(b, ":+c"...)
+	case d.Tunnel.Flags&ipvs.TunnelRemoteChecksum != 0:
+		return append(b, ":r+c"...)
+	}
+	return append(b, ":-c"...)
+}
+
+func (p *Printer) appendStats(b []byte, s *ipvs.Stats) []byte {
+	for _, n := range [...]uint64{s.Conns, s.InPkts, s.OutPkts, s.InBytes, s.OutBytes} {
+		b = p.appendCounter(b, n)
+	}
+	return b
+}
+
+func (p *Printer) appendBPS(b []byte, r *ipvs.Rates) []byte {
+	return p.appendCounter(p.appendCounter(b, r.InBPS), r.OutBPS)
+}
+
+// appendCounter appends a counter nine wide, from 10^8 on in thousands and so forth, rounded down.
+// 1.31 goes on with whole millions up to 10^11 and whole billions up to 10^14. With Exact a longer
+// number takes a blank and all its digits.
+func (p *Printer) appendCounter(b []byte, n uint64) []byte {
+	if p.o.Exact {
+		return appendRight(append(b, ' '), n, 8)
+	}
+	switch {
+	case n < 1e8:
+		return appendRight(b, n, 9)
+	case n < 1e9:
+		return append(appendRight(b, n/1e3, 8), 'K')
+	case n < 1e11:
+		return append(appendRight(b, n/1e6, 8), 'M')
+	case n < 1e14:
+		return append(appendRight(b, n/1e9, 8), 'G')
+	}
+	return append(appendRight(b, n/1e12, 8), 'T')
+}
