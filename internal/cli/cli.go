@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package cli is the program: it runs one command line, under the name
+// ipvsadm, ipvsadm-save or ipvsadm-restore, and says how to exit. It is the
+// only place that knows messages and exit statuses.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime/debug"
+
+	"github.com/ipvsadm-go/ipvsadm/internal/args"
+	"github.com/ipvsadm-go/ipvsadm/internal/manual"
+	"github.com/ipvsadm-go/ipvsadm/internal/names"
+	"github.com/ipvsadm-go/ipvsadm/internal/spec"
+	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
+)
+
+// Process is what the program runs with.
+type Process struct {
+	Args           []string // with the program's name first
+	Stdin          io.Reader
+	Stdout, Stderr io.Writer
+
+	// dial reaches the kernel; nil for the real one.
+	dial func(context.Context) (kernel, error)
+	// names looks names up; nil for the machine's.
+	names *names.Resolver
+}
+
+// kernel is what the program needs of ipvs.Client.
+type kernel interface {
+	Apply(context.Context, ...ipvs.Change) error
+	Info(context.Context) (ipvs.Info, error)
+	Timeouts(context.Context) (ipvs.Timeouts, error)
+	Daemons(context.Context) ([]ipvs.Daemon, error)
+	Service(context.Context, ipvs.ServiceID) (ipvs.ServiceEntry, error)
+	Destinations(context.Context, ipvs.ServiceID) ([]ipvs.DestinationEntry, error)
+	ServicesWithDestinations(context.Context) ([]ipvs.ServiceEntry, error)
+	Connections(context.Context) iter.Seq2[ipvs.Connection, error]
+	Close() error
+}
+
+// Run runs the process's command line and gives its exit status.
+func Run(ctx context.Context, p Process) int {
+	s := &session{Process: p}
+	if s.dial == nil {
+		s.dial = dial
+	}
+	if s.names == nil {
+		s.names = names.New()
+	}
+	s.parser = args.New(s.names)
+	defer s.close()
+	switch filepath.Base(p.Args[0]) {
+	case "ipvsadm-save":
+		return s.saveCommand(ctx)
+	case "ipvsadm-restore":
+		return s.restoreCommand(ctx)
+	}
+	return s.main(ctx)
+}
+
+// session is one run of the program. It reaches the kernel when that is first
+// needed, so that what needs none works without.
+type session struct {
+	Process
+	parser *args.Parser
+	client kernel
+}
+
+func (s *session) program() string { return s.Args[0] }
+
+func (s *session) main(ctx context.Context) int {
+	if len(s.Args) == 1 {
+		return s.report(s.list(ctx, &args.Command{ID: spec.List}))
+	}
+	cmd, err := s.parse(ctx, s.Args[1:])
+	switch {
+	case err != nil:
+		return s.report(err)
+	case cmd.ID == spec.Restore:
+		return s.restore(ctx, s.Stdin)
+	}
+	return s.report(s.run(ctx, cmd))
+}
+
+// parse reads a command line; its error is a *failure.
+func (s *session) parse(ctx context.Context, argv []string) (*args.Command, error) {
+	cmd, err := s.parser.Parse(ctx, argv)
+	var f *args.Fault
+	switch {
+	case errors.As(err, &f):
+		return nil, faultFailure(f, s.program())
+	case err != nil:
+		return nil, &failure{err.Error(), statusUsage}
+	}
+	return cmd, nil
+}
+
+// run runs a command that is not restore; its error is a *failure.
+func (s *session) run(ctx context.Context, cmd *args.Command) error {
+	switch cmd.ID {
+	case spec.Help:
+		return output(manual.Help(s.Stdout, s.program()))
+	case spec.Version:
+		_, err := io.WriteString(s.Stdout, versionText(ownVersion()))
+		return output(err)
+	case spec.List:
+		return s.list(ctx, cmd)
+	case spec.Save:
+		return s.save(ctx, cmd.Given.Has(spec.Numeric))
+	}
+	change, ok := cmd.Change()
+	if !ok {
+		return fmt.Errorf("the command %v has no change", cmd.ID)
+	}
+	return s.change(ctx, change)
+}
+
+func (s *session) change(ctx context.Context, c ipvs.Change) error {
+	if err := s.open(ctx); err != nil {
+		return err
+	}
+	if err := s.client.Apply(ctx, c); err != nil {
+		return changeFailure(c.Op, err)
+	}
+	return nil
+}
+
+// open reaches the kernel; its error is a *failure.
+func (s *session) open(ctx context.Context) error {
+	if s.client != nil {
+		return nil
+	}
+	k, err := s.dial(ctx)
+	if err != nil {
+		return initFailure(err)
+	}
+	s.client = k
+	return nil
+}
+
+func (s *session) close() {
+	if s.client != nil {
+		s.client.Close()
+	}
+}
+
+// report writes the message of an error and gives its status.
+func (s *session) report(err error) int {
+	if err == nil {
+		return statusOK
+	}
+	var f *failure
+	if !errors.As(err, &f) {
+		f = &failure{err.Error(), statusUsage}
+	}
+	fmt.Fprintln(s.Stderr, f.text)
+	return f.status
+}
+
+func output(err error) error {
+	if err != nil {
+		return outputFailure(err)
+	}
+	return nil
+}
+
+// dial opens the kernel's IPVS and loads the module once if it is not there.
+func dial(ctx context.Context) (kernel, error) {
+	c, err := ipvs.Dial(ctx, ipvs.Config{})
+	if errors.Is(err, ipvs.ErrNoIPVS) {
+		modprobe := exec.CommandContext(ctx, "/sbin/modprobe", "--", "ip_vs")
+		modprobe.Stderr = os.Stderr
+		if modprobe.Run() == nil {
+			c, err = ipvs.Dial(ctx, ipvs.Config{})
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// ownVersion is the version that the binary was built from.
+func ownVersion() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "(unknown version)"
+}

@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+// This file has every message and exit status. Messages that scripts may
+// know are 1.31's to the byte.
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/ipvsadm-go/ipvsadm/internal/args"
+	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
+)
+
+// Exit statuses, as 1.31 has them.
+const (
+	statusOK       = 0
+	statusList     = 1   // the kernel refused a listing; output failed; a wrapper was misused
+	statusUsage    = 2   // a fault on the command line; IPVS cannot be reached
+	statusRefused  = 255 // the kernel refused a change
+	statusScanning = 255 // a word that cannot be read
+)
+
+// failure is an error that knows how the program ends.
+type failure struct {
+	text   string
+	status int
+}
+
+func (f *failure) Error() string { return f.text }
+
+// faultMessages are formats of a fault's words.
+var faultMessages = [...]string{
+	args.UnknownOption:      "%s: unknown option",
+	args.MissingValue:       "%s: missing argument",
+	args.UnwantedValue:      "%s: option does not take an argument",
+	args.SecondCommand:      "invalid option `%s'",
+	args.RepeatedOption:     "multiple '%s' options specified",
+	args.UnexpectedArgument: "unexpected argument %s",
+	args.TimeoutCount:       "--set option requires 3 timeout values",
+	args.NeedsOption:        "You need to supply the '%s' option for the '%s' command",
+	args.IllegalOption:      "Illegal '%s' option with the '%s' command",
+	args.OptionConflict:     "The option '%s' conflicts with the '%s' option in the '%s' command",
+	args.TunnelNeedsOption:  "You need to supply the '%s' option for the '%s' tunnel type",
+	args.TunnelIllegal:      "Illegal '%s' option with the '%s' tunnel type",
+	args.TunnelConflict:     "The option '%s' conflicts with the '%s' option in the '%s' tunnel type",
+	args.IllegalValue:       "illegal %s specified",
+	args.InvalidTimeout:     "invalid timeout value `%s' specified",
+	args.InvalidMark:        "invalid fwmark value `%s' specified",
+	args.IllegalPrefix:      "illegal ipv6 netmask specified",
+	args.IncompatibleFlag:   "incompatible scheduler flag `%s'",
+	args.UnknownFlag:        "invalid scheduler flag `%s'",
+	args.InvalidGroup4:      "invalid IPv4 mcast-group `%s'",
+	args.InvalidGroup6:      "invalid IPv6 mcast-group `%s'",
+	args.FamilyBeforeMark:   "-6 used before -f\n",
+	args.ZeroPort:           "Zero port specified for non-persistent service",
+	args.OnePacketNotUDP:    "One-Packet Scheduling is only for UDP virtual services",
+	args.MixedFamilies:      "Different address family is allowed only for tunneling servers",
+	args.TunnelOptions:      "Tunnel options conflict with forward method",
+	args.ListConflict:       "options conflicts in the list command",
+}
+
+// faultFailure is the message of a fault; program is how the program was
+// called.
+func faultFailure(f *args.Fault, program string) *failure {
+	switch f.Kind {
+	case args.NotACommand:
+		return &failure{fmt.Sprintf("Try `%[1]s -h' or '%[1]s --help' for more information.", program), statusScanning}
+	case args.UnknownOption, args.MissingValue, args.UnwantedValue:
+		return &failure{faultText(f), statusScanning}
+	}
+	return &failure{faultText(f), statusUsage}
+}
+
+func faultText(f *args.Fault) string {
+	words := make([]any, len(f.Words))
+	for i, w := range f.Words {
+		words[i] = w
+	}
+	return fmt.Sprintf(faultMessages[f.Kind], words...)
+}
+
+// refusals are the messages for what the kernel refuses, where an error of
+// the library tells it.
+var refusals = []struct {
+	err  error
+	ops  []ipvs.Op // for these, or any if nil
+	text string
+}{
+	{ipvs.ErrServiceExists, nil, "Service already exists"},
+	{ipvs.ErrNoScheduler, nil, "Scheduler or persistence engine not found"},
+	{ipvs.ErrNoService, []ipvs.Op{ipvs.AddDestination, ipvs.EditDestination, ipvs.DeleteDestination}, "Service not defined"},
+	{ipvs.ErrNoService, nil, "No such service"},
+	{ipvs.ErrDestinationExists, nil, "Destination already exists"},
+	{ipvs.ErrNoDestination, nil, "No such destination"},
+	{ipvs.ErrDaemonRunning, nil, "Daemon has already run"},
+	{ipvs.ErrNoDaemon, nil, "No daemon is running"},
+	{unix.EPERM, nil, "Permission denied (you must be root)"},
+	{unix.EINVAL, nil, "Invalid operation.  Possibly wrong module version, address not unicast, ..."},
+	{unix.ENOPROTOOPT, nil, "Protocol not available"},
+	{unix.ENOMEM, nil, "Memory allocation problem"},
+	{unix.EOPNOTSUPP, nil, "Operation not supported with IPv6"},
+	{unix.EAFNOSUPPORT, nil, "Operation not supported with specified address family"},
+	{unix.EMSGSIZE, nil, "Module is wrong version"},
+}
+
+// refusalText is the message for an error of the library; op is what was
+// tried, zero for a question.
+func refusalText(op ipvs.Op, err error) string {
+	for _, r := range refusals {
+		if !errors.Is(err, r.err) {
+			continue
+		}
+		if r.ops == nil {
+			return r.text
+		}
+		for _, o := range r.ops {
+			if o == op {
+				return r.text
+			}
+		}
+	}
+	var errno syscall.Errno
+	if errors.As(err, &errno) {
+		return errnoText(errno)
+	}
+	return err.Error()
+}
+
+// errnoText is the C library's text for an errno, which Go spells with a
+// small letter.
+func errnoText(e syscall.Errno) string {
+	s := e.Error()
+	return strings.ToUpper(s[:1]) + s[1:]
+}
+
+// initFailure is the message where IPVS cannot be reached at all.
+func initFailure(err error) *failure {
+	if errors.Is(err, ipvs.ErrNoIPVS) {
+		err = unix.ENOPROTOOPT // 1.31's word for it, from the kernel's older interface
+	}
+	return &failure{"Can't initialize ipvs: " + refusalText(0, err) +
+		"\nAre you sure that IP Virtual Server is built in the kernel or as module?", statusUsage}
+}
+
+// changeFailure is the message for a change that was not made.
+func changeFailure(op ipvs.Op, err error) *failure {
+	if errors.Is(err, fs.ErrPermission) {
+		return initFailure(err) // 1.31 finds that out before anything else
+	}
+	return &failure{refusalText(op, err), statusRefused}
+}
+
+// listFailure is the message for a question that was not answered.
+func listFailure(err error) *failure {
+	if errors.Is(err, fs.ErrPermission) {
+		return initFailure(err)
+	}
+	return &failure{refusalText(0, err), statusList}
+}
+
+// outputFailure is the message where standard output takes no more.
+func outputFailure(err error) *failure {
+	return &failure{"can't write to standard output: " + reason(err), statusList}
+}
+
+// inputFailure is the message where standard input cannot be read.
+func inputFailure(err error) *failure {
+	return &failure{"can't read standard input: " + reason(err), statusList}
+}
+
+// reason is an error of the system without the call and the file, which the
+// message names.
+func reason(err error) string {
+	var errno syscall.Errno
+	if errors.As(err, &errno) {
+		return errnoText(errno)
+	}
+	return err.Error()
+}
+
+// at says which line of rule text a message is about.
+func at(line int, text string) string { return fmt.Sprintf("line %d: %s", line, text) }
+
+const saveUsage = `Usage: %s [-n]
+Writes the IPVS table to standard output, as ipvsadm-restore reads it.
+  -n  addresses and ports as numbers, nothing is looked up
+`
+
+// versionText is the answer to -v: its first line has 1.31's shape, for
+// scripts that look for the version there.
+func versionText(own string) string {
+	return "ipvsadm v1.31 2019/12/24 (compiled with pflag and IPVS v1.2.1)\nipvsadm-go " + own + "\n"
+}

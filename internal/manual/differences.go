@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package manual
+
+// Difference is something that this program does otherwise than ipvsadm 1.31
+// on purpose. The documents list all of them, and the tests that compare the
+// two programs allow nothing else.
+type Difference struct {
+	ID       string // what tests call it
+	Original string // what 1.31 does
+	Ours     string // what this program does
+	Why      string
+}
+
+// Differences is the one list.
+var Differences = []Difference{
+	{ID: "thresholds-saved",
+		Original: "`-S` loses the thresholds, `-x` and `-y`.",
+		Ours:     "They are saved, after the weight, where they are not zero.",
+		Why:      "A save has to bring back what was there. 1.31's `-R` reads them."},
+	{ID: "third-flag-saved",
+		Original: "`-S` loses the third scheduler flag of sh and mh.",
+		Ours:     "It is saved, as `flag-3`.",
+		Why:      "A save has to bring back what was there. 1.31's `-R` reads it."},
+	{ID: "unsigned-fwmark",
+		Original: "A firewall mark from 2147483648 on is printed as a negative number, which cannot be restored.",
+		Ours:     "It is printed as it is.",
+		Why:      "A mark is an unsigned number."},
+	{ID: "wide-counters",
+		Original: "The counters of a real server are cut to 32 bits.",
+		Ours:     "All 64 bits are shown.",
+		Why:      "The kernel counts so, and a busy server passes 4294967296 bytes in seconds."},
+	{ID: "long-names-saved",
+		Original: "Names longer than 59 bytes are cut in a save, which cannot be restored.",
+		Ours:     "Names are never cut in a save.",
+		Why:      "A save has to bring back what was there."},
+	{ID: "ipv6-names-read",
+		Original: "A save without `-n` has the names of IPv6 hosts in brackets, which cannot be restored.",
+		Ours:     "A name in brackets is looked up as an IPv6 host.",
+		Why:      "What was saved has to be readable."},
+	{ID: "empty-flags",
+		Original: "`-b ,` crashes.",
+		Ours:     "It means no flags.",
+		Why:      "Empty pieces of the list are skipped elsewhere too."},
+	{ID: "no-kernel-needed",
+		Original: "Every command line fails without ip_vs or without privilege, even `-h` and `-v`, and a faulty one for that reason.",
+		Ours:     "`-h`, `-v` and the message about a faulty command line need neither.",
+		Why:      "They need nothing of the kernel."},
+	{ID: "own-help",
+		Original: "`-h`, and the usage of ipvsadm-save.",
+		Ours:     "The same options in other words. `-v` has a second line with this program's own version.",
+		Why:      "They describe this program."},
+	{ID: "vanished-service",
+		Original: "A service that is removed while the list runs ends it with an error.",
+		Ours:     "That service is left out.",
+		Why:      "The others are still there to be listed."},
+	{ID: "line-numbers",
+		Original: "Messages of `-R` do not say where.",
+		Ours:     "`line 3: ` stands in front of the message.",
+		Why:      "Somebody has to find the line."},
+	{ID: "full-output",
+		Original: "When standard output takes no more, the rest is lost and the status is 0.",
+		Ours:     "A message and status 1.",
+		Why:      "A save that was cut short must not look whole."},
+	{ID: "restore-checks-first",
+		Original: "ipvsadm-restore empties the table whatever the file holds, and stops halfway at a faulty line.",
+		Ours:     "It reads and checks all lines first. A faulty line, and each of them is reported, leaves the table as it was.",
+		Why:      "A typing error must not take the services down."},
+	{ID: "stopped-daemon",
+		Original: "`--stop-daemon` right after `--start-daemon` can wait for an answer for ever: the kernel has none when the daemon's thread did not run yet.",
+		Ours:     "It ends.",
+		Why:      "The daemon has been stopped."},
+}

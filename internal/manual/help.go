@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package manual writes what explains the program to its user, from the table
+// of options.
+package manual
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/ipvsadm-go/ipvsadm/internal/spec"
+)
+
+// Help writes the answer to -h for a program of the given name.
+func Help(w io.Writer, program string) error {
+	b := bufio.NewWriter(w)
+	fmt.Fprintf(b, "Usage: %s COMMAND [OPTION ...]\n", program)
+	fmt.Fprintf(b, "Administers the virtual services of Linux IPVS and their real servers.\n")
+	fmt.Fprintf(b, "Without a command it lists the table.\n\nCommands:\n")
+	for i := range spec.Commands {
+		c := &spec.Commands[i]
+		row(b, letters(c.Short, c.Alias), c.Long, arg(c.Value, c.Arg), c.Help)
+	}
+	var shown spec.Groups
+	for _, s := range sections {
+		fmt.Fprintf(b, "\n%s:\n", s.title)
+		mine := s.groups &^ shown
+		shown |= mine
+		for i := range spec.Options {
+			if o := &spec.Options[i]; mine.Has(o.Goes()) {
+				row(b, letters(o.Short, 0), o.Long, arg(o.Value, o.Arg), o.Help)
+			}
+		}
+	}
+	return b.Flush()
+}
+
+// sections are the parts of the help. An option stands in the first that has
+// its group.
+var sections = [...]struct {
+	title  string
+	groups spec.Groups
+}{
+	{"Which virtual service", spec.Of(spec.ServiceAddress)},
+	{"Options of a virtual service (-A, -E)", spec.FindCommand(spec.AddService).Rule.Takes()},
+	{"Options of a real server (-a, -e; -d takes -r)", spec.FindCommand(spec.AddServer).Rule.Takes()},
+	{"Options of a sync daemon (--start-daemon)", spec.FindCommand(spec.StartDaemon).Rule.Takes()},
+	{"Options of a list (-L; -S takes -n)", spec.FindCommand(spec.List).Rule.Takes()},
+}
+
+func letters(short, alias byte) string {
+	switch {
+	case alias != 0:
+		return fmt.Sprintf("-%c, -%c,", short, alias)
+	case short != 0:
+		return fmt.Sprintf("-%c,", short)
+	}
+	return ""
+}
+
+func arg(v spec.Value, name string) string {
+	switch {
+	case name == "":
+		return ""
+	case v == spec.OptionalValue:
+		return " [" + name + "]"
+	}
+	return " " + name
+}
+
+const column = 36
+
+func row(w io.Writer, letters, long, arg, help string) {
+	left := fmt.Sprintf("  %-8s --%s%s", letters, long, arg)
+	if len(left) > column-2 {
+		fmt.Fprintln(w, left)
+		left = ""
+	}
+	for i, line := range wrap(help, 80-column) {
+		if i > 0 {
+			left = ""
+		}
+		fmt.Fprintf(w, "%-*s%s\n", column, left, line)
+	}
+}
+
+// wrap breaks a text into lines of at most width bytes, where words allow.
+func wrap(text string, width int) []string {
+	var lines []string
+	line := ""
+	for _, word := range strings.Fields(text) {
+		switch {
+		case line == "":
+			line = word
+		case len(line)+1+len(word) > width:
+			lines = append(lines, line)
+			line = word
+		default:
+			line += " " + word
+		}
+	}
+	return append(lines, line)
+}
