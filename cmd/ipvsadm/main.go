@@ -11,11 +11,15 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/internal/cli"
 )
 
+// version is set when a release is built.
+var version = "(built without a version)"
+
 func main() {
 	os.Exit(cli.Run(context.Background(), cli.Process{
-		Args:   os.Args,
-		Stdin:  os.Stdin,
-		Stdout: os.Stdout,
-		Stderr: os.Stderr,
+		Args:    os.Args,
+		Version: version,
+		Stdin:   os.Stdin,
+		Stdout:  os.Stdout,
+		Stderr:  os.Stderr,
 	}))
 }

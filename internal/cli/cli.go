@@ -14,7 +14,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime/debug"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/args"
 	"github.com/ipvsadm-go/ipvsadm/internal/manual"
@@ -26,6 +25,7 @@ import (
 // Process is what the program runs with.
 type Process struct {
 	Args           []string // with the program's name first
+	Version        string   // of this program
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
 
@@ -111,7 +111,7 @@ func (s *session) run(ctx context.Context, cmd *args.Command) error {
 	case spec.Help:
 		return output(manual.Help(s.Stdout, s.program()))
 	case spec.Version:
-		_, err := io.WriteString(s.Stdout, versionText(ownVersion()))
+		_, err := io.WriteString(s.Stdout, versionText(s.Version))
 		return output(err)
 	case spec.List:
 		return s.list(ctx, cmd)
@@ -188,12 +188,4 @@ func dial(ctx context.Context) (kernel, error) {
 		return nil, err
 	}
 	return c, nil
-}
-
-// ownVersion is the version that the binary was built from.
-func ownVersion() string {
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
-		return info.Main.Version
-	}
-	return "(unknown version)"
 }

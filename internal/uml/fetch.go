@@ -22,7 +22,7 @@ const kernelPackage = "user-mode-linux"
 
 // tools are the programs that tests and the guest itself call, with their
 // packages. iptables without the -nft is a name that only an installation makes.
-var tools = map[string]string{"ipvsadm": "ipvsadm", "ip": "iproute2", "iptables-nft": "iptables", "modprobe": "kmod"}
+var tools = map[string]string{"ipvsadm": "ipvsadm", "ip": "iproute2", "iptables-nft": "iptables", "modprobe": "kmod", "shellcheck": "shellcheck"}
 
 func toolPackages() []string {
 	return slices.Sorted(maps.Values(tools))
@@ -46,7 +46,7 @@ func Fetch(ctx context.Context, version string, log io.Writer) (Kernel, error) {
 }
 
 // FetchTools downloads what a guest needs and the machine does not have: modprobe,
-// ip, iptables-nft, and the original ipvsadm. Guests of a kernel found from then on
+// ip, iptables-nft, shellcheck, and the original ipvsadm. Guests of a kernel found from then on
 // have them.
 func FetchTools(ctx context.Context, log io.Writer) error {
 	for program := range tools {

@@ -68,6 +68,9 @@ const refusalSize = 1024
 // more: beyond it nothing is gained.
 const maxBatch = 1024
 
+// roomForOne is more bytes than any change takes.
+const roomForOne = 512
+
 func newClient(t transport, family uint16, send, receive int) *Client {
 	return &Client{
 		family:   family,
@@ -123,7 +126,6 @@ func (c *Client) Apply(ctx context.Context, changes ...Change) error {
 // that, since the kernel has no answer at all to one that it was interrupted
 // in, as when a sync daemon is stopped before its thread first ran.
 func (c *Client) batch(ctx context.Context, changes []Change, start int, refused *ChangeErrors) (int, error) {
-	const roomForOne = 512 // more than any change takes
 	b, first, n := c.out[:0], c.seq+1, 0
 	for start+n < len(changes) && n < c.maxCount && (n == 0 || len(b) <= c.maxBytes-roomForOne) {
 		b = appendChange(b, header{family: c.family, seq: first + uint32(n)}, &changes[start+n])

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/ipvsadm-go/ipvsadm/"
+
+// mayImport says which packages of this module each package may import. What
+// goes through the program flows one way only: from words to changes to the
+// kernel, and from the kernel to text.
+var mayImport = map[string][]string{
+	"cmd/ipvsadm":          {"internal/cli"},
+	"internal/args":        {"internal/names", "internal/spec", "pkg/ipvs"},
+	"internal/cli":         {"internal/args", "internal/manual", "internal/names", "internal/render", "internal/rule", "internal/spec", "pkg/ipvs"},
+	"internal/lab":         {"internal/uml"},
+	"internal/manual":      {"internal/names", "internal/spec", "pkg/ipvs"},
+	"internal/names":       {},
+	"internal/render":      {"internal/names", "internal/rule", "pkg/ipvs"},
+	"internal/rule":        {"internal/names", "internal/spec", "pkg/ipvs"},
+	"internal/spec":        {},
+	"internal/uml":         {},
+	"internal/uml/run":     {"internal/uml"},
+	"internal/uml/umltest": {"internal/uml"},
+	"pkg/ipvs":             {"pkg/ipvs/internal/nl"},
+	"pkg/ipvs/internal/nl": {},
+	"internal/conformance": {},
+}
+
+// onlyUser says which packages alone may import a dependency.
+var onlyUser = map[string]string{
+	"github.com/spf13/pflag":        "internal/args",
+	"github.com/mdlayher/genetlink": "pkg/ipvs",
+	"github.com/mdlayher/netlink":   "pkg/ipvs",
+}
+
+func TestPackagesImportOnlyWhatTheTableAllows(t *testing.T) {
+	list := exec.Command("go", "list", "-f", `{{.ImportPath}}{{range .Imports}} {{.}}{{end}}`, "./...")
+	list.Dir = "../.."
+	out, err := list.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(bytes.NewReader(out))
+	seen := 0
+	for lines.Scan() {
+		words := strings.Fields(lines.Text())
+		pkg := strings.TrimPrefix(words[0], module)
+		allowed, known := mayImport[pkg]
+		if !known {
+			t.Errorf("%s is not in the table", pkg)
+			continue
+		}
+		seen++
+		for _, path := range words[1:] {
+			if own, ok := strings.CutPrefix(path, module); ok && !slices.Contains(allowed, own) {
+				t.Errorf("%s imports %s", pkg, own)
+			}
+			if user := onlyUser[path]; user != "" && user != pkg {
+				t.Errorf("%s imports %s, which is for %s alone", pkg, path, user)
+			}
+		}
+	}
+	if seen < len(mayImport)-1 {
+		t.Errorf("%d packages of the table's %d are there", seen, len(mayImport))
+	}
+}

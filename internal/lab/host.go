@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// The network: each host is a network namespace, and each wire a bridge in one
+// more namespace, the switch. A card is one end of a veth pair, whose other end
+// is a port of the bridge.
+
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// host is a machine of a scenario.
+type host struct {
+	name    string
+	cards   []card
+	gateway string // address of the default route, "" for none
+	page    string // what its nginx serves on port 80 of each card, "" for no nginx
+}
+
+// card is a network card.
+type card struct {
+	name    string
+	wire    string // hosts on the same wire hear each other
+	address string // with prefix length
+}
+
+const switchName = "switch"
+
+// connect makes the hosts' namespaces and the wires between them.
+func connect(hosts []host) error {
+	var world, ports strings.Builder
+	fmt.Fprintln(&world, "netns add", switchName)
+	fmt.Fprintln(&ports, "link set lo up")
+	wires := map[string]bool{}
+	port := 0
+	for _, h := range hosts {
+		fmt.Fprintln(&world, "netns add", h.name)
+		for _, c := range h.cards {
+			if !wires[c.wire] {
+				wires[c.wire] = true
+				fmt.Fprintf(&world, "link add %s netns %s type bridge\n", c.wire, switchName)
+				fmt.Fprintf(&ports, "link set %s up\n", c.wire)
+			}
+			fmt.Fprintf(&world, "link add %s netns %s type veth peer name port%d netns %s\n", c.name, h.name, port, switchName)
+			fmt.Fprintf(&ports, "link set port%d master %s up\n", port, c.wire)
+			port++
+		}
+	}
+	if err := ip(world.String()); err != nil {
+		return err
+	}
+	return ip(ports.String(), "-n", switchName)
+}
+
+// ip runs a batch of ip(8) commands, one a line.
+func ip(batch string, options ...string) error {
+	cmd := exec.Command("ip", append(options, "-batch", "-")...)
+	cmd.Stdin = strings.NewReader(batch)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("ip %s: %w\n%s%s", strings.Join(options, " "), err, batch, out)
+	}
+	return nil
+}
+
+// start gives a connected host its home, addresses and route, and starts its nginx.
+func (h host) start() error {
+	if err := os.MkdirAll(h.home(), 0o755); err != nil {
+		return err
+	}
+	// lo comes first: without it IPVS takes no address for the host's own.
+	lines := []string{"link set lo up"}
+	for _, c := range h.cards {
+		lines = append(lines, "addr add "+c.address+" dev "+c.name, "link set "+c.name+" up")
+	}
+	if h.gateway != "" {
+		lines = append(lines, "route add default via "+h.gateway)
+	}
+	if err := ip(strings.Join(lines, "\n")+"\n", "-n", h.name); err != nil {
+		return err
+	}
+	if h.page != "" {
+		return h.startNginx()
+	}
+	return nil
+}
+
+// home is the working directory of what runs on the host.
+func (h host) home() string { return filepath.Join("/run/lab", h.name) }
+
+// run runs a command on the host and returns its standard output and error.
+func (h host) run(cmd *exec.Cmd) (output []byte, err error) {
+	cmd.Dir = h.home()
+	cmd.Env = append(os.Environ(), "HOME="+h.home())
+	namespace, err := os.Open("/run/netns/" + h.name)
+	if err != nil {
+		return nil, err
+	}
+	defer namespace.Close()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		runtime.LockOSThread() // for good: a thread in another namespace must end with its goroutine
+		if err = unix.Setns(int(namespace.Fd()), unix.CLONE_NEWNET); err == nil {
+			output, err = cmd.CombinedOutput()
+		}
+	}()
+	<-done
+	return output, err
+}

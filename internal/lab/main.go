@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Lab plays a scenario: it boots a User Mode Linux kernel, builds a network of
+// namespaces in it, types commands there and compares the answers with those
+// that are expected.
+//
+//	go run ./internal/lab demo
+//
+// A scenario is a file of data. It runs twice over the same program: on the host,
+// which boots the guest, and in the guest, where the commands run as root.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/ipvsadm-go/ipvsadm/internal/uml"
+)
+
+// scenario is a network and what is typed in it.
+type scenario struct {
+	hosts   []host
+	folders []string // made before the first step
+	steps   []step
+}
+
+var scenarios = map[string]scenario{"demo": demo}
+
+// packages says which Debian package has each program that a scenario needs in
+// the guest.
+var packages = map[string]string{
+	"curl": "curl", "ip": "iproute2", "modprobe": "kmod", "nginx": "nginx-light", "sysctl": "procps",
+}
+
+func main() {
+	uml.Init()
+	var l lab
+	flag.StringVar(&l.bin, "bin", "bin", "`folder` of ipvsadm, ipvsadm-save and ipvsadm-restore")
+	flag.StringVar(&l.version, "kernel", "", "kernel `version`, \"\" for the machine's own")
+	flag.BoolVar(&l.fetch, "fetch", false, "fetch what is not on this machine into the user's cache: kernel and programs")
+	flag.Usage = func() {
+		fmt.Fprintf(flag.CommandLine.Output(), "usage: lab [flags] %s\n",
+			strings.Join(slices.Sorted(maps.Keys(scenarios)), "|"))
+		flag.PrintDefaults()
+	}
+	flag.Parse()
+	s, known := scenarios[flag.Arg(0)]
+	if !known || flag.NArg() != 1 {
+		flag.Usage()
+		os.Exit(2)
+	}
+
+	ok, err := false, error(nil)
+	if uml.InGuest() {
+		ok, err = s.play(os.Stdout)
+	} else {
+		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+		defer stop()
+		ok, err = l.boot(ctx, flag.Arg(0))
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "lab:", err)
+	}
+	if !ok || err != nil {
+		os.Exit(1)
+	}
+}
+
+// limit is how long a guest may take, boot included.
+const limit = 5 * time.Minute
+
+// lab is the host's side.
+type lab struct {
+	bin     string // folder of the programs under test
+	version string // of the kernel, as uml.Find takes it
+	fetch   bool
+}
+
+// boot plays a scenario in a guest and reports whether all went as expected.
+func (l lab) boot(ctx context.Context, scenario string) (ok bool, err error) {
+	bin, err := filepath.Abs(l.bin)
+	if err != nil {
+		return false, err
+	}
+	for _, name := range []string{"ipvsadm", "ipvsadm-save", "ipvsadm-restore"} {
+		if _, err := exec.LookPath(filepath.Join(bin, name)); err != nil {
+			return false, fmt.Errorf("%w: make demo builds it", err)
+		}
+	}
+	kernel, err := l.equip(ctx)
+	if err != nil {
+		return false, err
+	}
+	exe, err := os.Executable()
+	if err != nil {
+		return false, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	start := time.Now()
+	status, err := uml.Run(ctx, uml.Job{
+		Kernel: kernel,
+		Args:   []string{exe, scenario},
+		// Nothing else of the host's environment, lest it send curl to a proxy.
+		Env:    []string{"PATH=" + bin + ":" + uml.GuestPath()},
+		Dir:    "/",
+		Stdout: os.Stdout,
+		Stderr: os.Stderr,
+	})
+	if err != nil {
+		return false, err
+	}
+	fmt.Printf("%.1f seconds with the boot of Linux %s.\n", time.Since(start).Seconds(), kernel.Version)
+	return status == 0, nil
+}
+
+// equip finds the kernel and the programs that the guest needs, or fetches them.
+// The error says what is missing and how to get it.
+func (l lab) equip(ctx context.Context) (uml.Kernel, error) {
+	absent := missing(uml.GuestPath())
+	kernel, err := uml.Find(l.version)
+	if err != nil && l.fetch {
+		kernel, err = uml.Fetch(ctx, l.version, os.Stderr)
+	}
+	switch {
+	case len(absent) == 0:
+	case l.fetch && err == nil:
+		kernel.Tools, err = uml.FetchPackages(ctx, "", os.Stderr, slices.Sorted(maps.Values(packages))...)
+	default:
+		err = errors.Join(err, fmt.Errorf("not on this machine: %s: make deps, or apt-get install %[1]s", strings.Join(absent, " ")))
+	}
+	return kernel, err
+}
+
+// missing lists the packages of which the PATH does not have the program.
+func missing(path string) []string {
+	var absent []string
+	for program, name := range packages {
+		if !slices.ContainsFunc(filepath.SplitList(path), func(dir string) bool {
+			_, err := exec.LookPath(filepath.Join(dir, program))
+			return err == nil
+		}) {
+			absent = append(absent, name)
+		}
+	}
+	slices.Sort(absent)
+	return absent
+}
+
+// play runs a scenario in the guest and reports whether all went as expected.
+// The host ends its last line.
+func (s scenario) play(out io.Writer) (ok bool, err error) {
+	if err := connect(s.hosts); err != nil {
+		return false, err
+	}
+	for _, h := range s.hosts {
+		if err := h.start(); err != nil {
+			return false, fmt.Errorf("%s: %w", h.name, err)
+		}
+	}
+	for _, folder := range s.folders {
+		if err := os.MkdirAll(folder, 0o755); err != nil {
+			return false, err
+		}
+	}
+	var wrong []string
+	for _, step := range s.steps {
+		if err := step.run(out); err != nil {
+			fmt.Fprintf(out, "!!! not as expected: %v\n", err)
+			wrong = append(wrong, fmt.Sprintf("%s%s\n    %v\n", step.prompt(), step.command, err))
+		}
+	}
+	fmt.Fprintln(out)
+	if len(wrong) > 0 {
+		fmt.Fprintf(out, "Not as expected:\n%s", strings.Join(wrong, ""))
+	}
+	fmt.Fprintf(out, "%d commands, %d answers as expected, ", len(s.steps), len(s.steps)-len(wrong))
+	return len(wrong) == 0, nil
+}

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// nginxConf keeps all of nginx's files in the host's home. Without keep-alive
+// each request is a connection of its own, for which the director chooses anew.
+const nginxConf = `user root;
+worker_processes 1;
+pid nginx.pid;
+error_log error.log;
+events { worker_connections 64; }
+http {
+	access_log access.log;
+	client_body_temp_path body;
+	proxy_temp_path proxy;
+	fastcgi_temp_path fastcgi;
+	uwsgi_temp_path uwsgi;
+	scgi_temp_path scgi;
+	default_type text/html;
+	keepalive_timeout 0;
+	server {
+		%s
+		root html;
+	}
+}
+`
+
+// startNginx returns when nginx listens: it becomes a daemon only then.
+func (h host) startNginx() error {
+	var listen strings.Builder
+	for _, c := range h.cards {
+		address, _, _ := strings.Cut(c.address, "/")
+		fmt.Fprintf(&listen, "listen %s:80;", address)
+	}
+	for name, text := range map[string]string{
+		"nginx.conf":      fmt.Sprintf(nginxConf, listen.String()),
+		"html/index.html": h.page + "\n",
+	} {
+		path := filepath.Join(h.home(), name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			return err
+		}
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			return err
+		}
+	}
+	if out, err := h.run(exec.Command("nginx", "-p", h.home(), "-c", "nginx.conf")); err != nil {
+		return fmt.Errorf("nginx: %w\n%s", err, out)
+	}
+	return nil
+}

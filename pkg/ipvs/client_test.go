@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package ipvs
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"io"
+	"net/netip"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs/internal/nl"
+)
+
+// wire is a transport whose kernel is a function: it gets each message and
+// gives the datagrams that answer it.
+type wire struct {
+	kernel func(m message) [][]byte
+
+	mu      sync.Mutex
+	answers [][]byte
+	late    chan struct{} // closed when the deadline is in the past
+	writes  int
+}
+
+func (w *wire) Write(b []byte) error {
+	w.writes++
+	for len(b) > 0 {
+		m, rest, err := nextMessage(b)
+		if err != nil {
+			return err
+		}
+		w.answers = append(w.answers, w.kernel(m)...)
+		b = rest
+	}
+	return nil
+}
+
+func (w *wire) Read(b []byte) (int, error) {
+	if len(w.answers) == 0 {
+		w.mu.Lock()
+		late := w.late
+		w.mu.Unlock()
+		if late == nil {
+			return 0, io.ErrUnexpectedEOF
+		}
+		<-late
+		return 0, os.ErrDeadlineExceeded
+	}
+	n := copy(b, w.answers[0])
+	w.answers = w.answers[1:]
+	return n, nil
+}
+
+func (w *wire) SetDeadline(t time.Time) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !t.IsZero() && w.late != nil {
+		close(w.late)
+		w.late = nil
+	}
+	return nil
+}
+
+func (*wire) Close() error { return nil }
+
+const testFamily = 30
+
+func reply(typ uint16, seq uint32, data []byte) []byte {
+	ne := binary.NativeEndian
+	b := ne.AppendUint32(nil, uint32(unix.NLMSG_HDRLEN+len(data)))
+	b = ne.AppendUint16(b, typ)
+	b = ne.AppendUint16(b, 0)
+	b = ne.AppendUint32(b, seq)
+	b = ne.AppendUint32(b, 0)
+	return append(b, data...)
+}
+
+func status(typ uint16, seq uint32, errno unix.Errno) []byte {
+	return reply(typ, seq, binary.NativeEndian.AppendUint32(nil, uint32(-int32(errno))))
+}
+
+func answer(seq uint32, attrs []byte) []byte {
+	return reply(testFamily, seq, append([]byte{1, 1, 0, 0}, attrs...))
+}
+
+func client(kernel func(message) [][]byte) (*Client, *wire) {
+	w := &wire{kernel: kernel}
+	return newClient(w, testFamily, 1<<20, 1<<20), w
+}
+
+func manyChanges(n int) []Change {
+	changes := make([]Change, n)
+	for i := range changes {
+		changes[i] = Change{Op: DeleteService, Service: Service{ServiceID: AddrService(TCP, netip.IPv4Unspecified(), uint16(i))}}
+	}
+	return changes
+}
+
+func TestRefusalsFindTheirChange(t *testing.T) {
+	c, w := client(nil)
+	w.kernel = func(m message) [][]byte {
+		switch {
+		case m.typ == unix.NLMSG_NOOP:
+			return [][]byte{status(unix.NLMSG_ERROR, m.seq, 0)}
+		case m.seq%7 == 0:
+			return [][]byte{status(unix.NLMSG_ERROR, m.seq, unix.ESRCH)}
+		}
+		return nil
+	}
+	err := c.Apply(t.Context(), manyChanges(3000)...)
+	var refused ChangeErrors
+	if !errors.As(err, &refused) {
+		t.Fatal(err)
+	}
+	for _, r := range refused {
+		if int(r.Change.Service.Port) != r.Index || !errors.Is(r, ErrNoService) {
+			t.Fatalf("%d is %v", r.Index, r)
+		}
+	}
+	if n := len(refused); n < 425 || n > 430 {
+		t.Errorf("%d refusals", n)
+	}
+	if w.writes < 3 || w.writes > 10 {
+		t.Errorf("%d writes for 3000 changes", w.writes)
+	}
+}
+
+func TestAnswersToEarlierMessagesArePassedOver(t *testing.T) {
+	c, w := client(nil)
+	w.kernel = func(m message) [][]byte {
+		return [][]byte{status(unix.NLMSG_ERROR, m.seq-5, unix.EPERM), append(reply(unix.NLMSG_NOOP, m.seq, nil), status(unix.NLMSG_ERROR, m.seq, 0)...)}
+	}
+	if err := c.Apply(t.Context(), Change{Op: Flush}); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestQueriesFail(t *testing.T) {
+	info := append(appendU32(nil, nl.InfoVersion, 0x010201), appendU32(nil, nl.InfoConnTabSize, 4096)...)
+	for _, c := range []struct {
+		name    string
+		answers func(seq uint32) [][]byte
+		want    error
+	}{
+		{"answered", func(seq uint32) [][]byte { return [][]byte{answer(seq, info), status(unix.NLMSG_ERROR, seq, 0)} }, nil},
+		{"refused", func(seq uint32) [][]byte { return [][]byte{status(unix.NLMSG_ERROR, seq, unix.EPERM)} }, unix.EPERM},
+		{"not answered", func(seq uint32) [][]byte { return [][]byte{status(unix.NLMSG_ERROR, seq, 0)} }, ErrMalformed},
+		{"a short status", func(seq uint32) [][]byte { return [][]byte{reply(unix.NLMSG_ERROR, seq, []byte{1})} }, ErrMalformed},
+		{"a short answer", func(seq uint32) [][]byte { return [][]byte{reply(testFamily, seq, []byte{1})} }, ErrMalformed},
+		{"a short header", func(seq uint32) [][]byte { return [][]byte{{1, 2, 3}} }, ErrMalformed},
+		{"a long message", func(seq uint32) [][]byte {
+			return [][]byte{append(reply(testFamily, seq, nil)[:4:4], make([]byte, 4)...)}
+		}, ErrMalformed},
+		{"a broken socket", func(seq uint32) [][]byte { return nil }, io.ErrUnexpectedEOF},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			cl, w := client(nil)
+			w.kernel = func(m message) [][]byte { return c.answers(m.seq) }
+			i, err := cl.Info(t.Context())
+			if !errors.Is(err, c.want) {
+				t.Errorf("error %v, want %v", err, c.want)
+			}
+			if c.want == nil && (i.Version.String() != "1.2.1" || i.ConnTableSize != 4096) {
+				t.Errorf("%+v", i)
+			}
+		})
+	}
+}
+
+func TestVanishedServiceIsLeftOut(t *testing.T) {
+	gone := AddrService(TCP, netip.MustParseAddr("12.0.0.1"), 1)
+	there := AddrService(TCP, netip.MustParseAddr("12.0.0.1"), 2)
+	entry := func(id ServiceID) []byte {
+		s := Service{ServiceID: id, Scheduler: "rr"}
+		return nested(nl.AttrService, append(appendServiceConfig(appendServiceID(nil, id), &s), nested(nl.SvcStats64, counters(true, 0))...))
+	}
+	c, w := client(nil)
+	w.kernel = func(m message) [][]byte {
+		done := status(unix.NLMSG_DONE, m.seq, 0)
+		switch cmd, one := m.data[0], len(m.data) > 4; {
+		case cmd == nl.CmdGetDest:
+			return [][]byte{done}
+		case !one:
+			return [][]byte{append(answer(m.seq, entry(gone)), answer(m.seq, entry(there))...), done}
+		case string(m.data[4:]) == string(appendServiceNest(nil, gone)):
+			return [][]byte{status(unix.NLMSG_ERROR, m.seq, unix.ESRCH)}
+		}
+		return [][]byte{answer(m.seq, entry(there)), status(unix.NLMSG_ERROR, m.seq, 0)}
+	}
+	list, err := c.ServicesWithDestinations(t.Context())
+	if err != nil || len(list) != 1 || list[0].ServiceID != there {
+		t.Errorf("%+v, %v", list, err)
+	}
+}
+
+func TestEndedContextEndsTheWait(t *testing.T) {
+	c, w := client(func(message) [][]byte { return nil })
+	w.late = make(chan struct{})
+	ctx, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(10*time.Millisecond, cancel)
+	if err := c.Apply(ctx, Change{Op: Flush}); !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v", err)
+	}
+	w.kernel = func(m message) [][]byte { return [][]byte{status(unix.NLMSG_ERROR, m.seq, 0)} }
+	if err := c.Apply(t.Context(), Change{Op: Flush}); err != nil {
+		t.Errorf("the client is of no more use: %v", err)
+	}
+}
+
+func TestErrorsSayWhatWasRefused(t *testing.T) {
+	d := Change{Op: AddDestination, Service: Service{ServiceID: MarkService(77, IPv6)}, Destination: Destination{Addr: netip.MustParseAddr("2001:db8::1"), Port: 80}}
+	for want, err := range map[string]error{
+		"add destination [2001:db8::1]:80 of FWM 77 IPv6: destination already exists": &ChangeError{Change: d, Err: unix.EEXIST},
+		"add destination [2001:db8::1]:80 of FWM 77 IPv6: no such service":            &ChangeError{Change: d, Err: unix.ESRCH},
+		"flush: operation not permitted":                                              &ChangeError{Change: Change{Op: Flush}, Err: unix.EPERM},
+		"stop daemon master: no such sync daemon runs":                                &ChangeError{Change: Change{Op: StopDaemon, Daemon: Daemon{State: Master}}, Err: unix.ESRCH},
+	} {
+		if err.Error() != want {
+			t.Errorf("%q, want %q", err, want)
+		}
+	}
+}
+
+func TestConnectionsAreRead(t *testing.T) {
+	const table = "Pro FromIP   FPrt ToIP     TPrt DestIP   DPrt State       Expires PEName PEData\n" +
+		"TCP 0C00000A B9FC 0C000001 0050 C0A8A80A 0050 TIME_WAIT       119\n" +
+		"IP  0C000000 0000 0000004D 0000 C0A8A80A 0000 NONE             49\n" +
+		"nonsense\n" +
+		"UDP 20010DB8000000000000000000000001 13C4 X 13C4 X 13C4 UDP 10\n" +
+		"UDP 2001:0db8:0000:0000:0000:0000:0000:0001 13C4 2001:0db8:0000:0000:0000:0000:0000:0002 13C4 2001:0db8:0000:0000:0000:0000:0000:0003 13C4 UDP             300 sip abc@host\n"
+	var got []Connection
+	var bad int
+	for c, err := range ReadConnections(strings.NewReader(table)) {
+		if err != nil {
+			bad++
+			if !errors.Is(err, ErrMalformed) || !strings.HasPrefix(err.Error(), "line ") {
+				t.Error(err)
+			}
+			continue
+		}
+		got = append(got, c)
+	}
+	ap := netip.MustParseAddrPort
+	want := []Connection{
+		{Protocol: TCP, Client: ap("12.0.0.10:47612"), Virtual: ap("12.0.0.1:80"), Destination: ap("192.168.168.10:80"), State: "TIME_WAIT", Expires: 119 * time.Second},
+		{Protocol: 0, Client: ap("12.0.0.0:0"), Virtual: ap("0.0.0.77:0"), Destination: ap("192.168.168.10:0"), State: "NONE", Expires: 49 * time.Second},
+		{Protocol: UDP, Client: ap("[2001:db8::1]:5060"), Virtual: ap("[2001:db8::2]:5060"), Destination: ap("[2001:db8::3]:5060"), State: "UDP",
+			Expires: 300 * time.Second, PersistenceEngine: "sip", PersistenceData: "abc@host"},
+	}
+	if bad != 2 || len(got) != len(want) {
+		t.Fatalf("%d bad rows, %+v", bad, got)
+	}
+	for i := range want {
+		if got[i] != want[i] {
+			t.Errorf("row %d: %+v, want %+v", i, got[i], want[i])
+		}
+	}
+}
+
+func FuzzParseConnection(f *testing.F) {
+	f.Add("TCP 0C00000A B9FC 0C000001 0050 C0A8A80A 0050 TIME_WAIT       119")
+	f.Add("IP_47 0C00000A B9FC 2001:0db8:0000:0000:0000:0000:0000:0001 0050 C0A8A80A 0050 NONE 1 sip a b")
+	f.Fuzz(func(t *testing.T, line string) {
+		c, err := ParseConnection(line)
+		if err != nil {
+			return
+		}
+		if p, ok := parseProtocol(c.Protocol.String()); !ok || p != c.Protocol || !c.Client.IsValid() || c.State == "" {
+			t.Errorf("%q is read as %+v", line, c)
+		}
+	})
+}
