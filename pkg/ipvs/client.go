@@ -25,8 +25,8 @@ type Client struct {
 	mu       sync.Mutex // of all that follows
 	t        transport
 	seq      uint32
-	maxBytes int // of one write
-	maxCount int // messages of one write
+	maxBytes int // that the socket takes in one write
+	maxCount int // of messages in one write, whose refusals the socket can keep
 	out, in  []byte
 	dec      decoder
 }
@@ -64,9 +64,13 @@ func Dial(ctx context.Context, cfg Config) (*Client, error) {
 // sent at once than all can be refused.
 const refusalSize = 1024
 
-// maxBatch bounds the messages of one write where the socket would take
-// more: beyond it nothing is gained.
-const maxBatch = 1024
+// A write that has this many messages or bytes is large enough: beyond it
+// nothing is gained, but for the changes to one service, which stay together
+// as long as the socket takes them.
+const (
+	batchCount = 1024
+	batchBytes = 256 << 10
+)
 
 // roomForOne is more bytes than any change takes.
 const roomForOne = 512
@@ -75,8 +79,8 @@ func newClient(t transport, family uint16, send, receive int) *Client {
 	return &Client{
 		family:   family,
 		t:        t,
-		maxBytes: min(send/2, 256<<10),
-		maxCount: max(1, min(receive/refusalSize, maxBatch)),
+		maxBytes: send / 2,
+		maxCount: max(1, receive/refusalSize),
 	}
 }
 
@@ -87,8 +91,11 @@ func (c *Client) Close() error {
 	return c.t.Close()
 }
 
-// Apply makes the changes in the order given, many to a system call. A change
-// that the kernel refuses does not keep it from trying the ones after it. The
+// Apply makes the changes in the order given, many to a system call. Changes
+// to one service that stand together are sent in one piece, unless there are
+// thousands of them: the kernel then works through them whatever becomes of
+// the caller. A change that the kernel refuses does not keep it from trying
+// the ones after it. The
 // error is nil if it took all; ChangeErrors if it refused some; one that
 // matches ErrInvalid, without anything sent, if a change cannot be put in a
 // message; else it says how many changes were certainly tried before the
@@ -127,9 +134,21 @@ func (c *Client) Apply(ctx context.Context, changes ...Change) error {
 // in, as when a sync daemon is stopped before its thread first ran.
 func (c *Client) batch(ctx context.Context, changes []Change, start int, refused *ChangeErrors) (int, error) {
 	b, first, n := c.out[:0], c.seq+1, 0
-	for start+n < len(changes) && n < c.maxCount && (n == 0 || len(b) <= c.maxBytes-roomForOne) {
-		b = appendChange(b, header{family: c.family, seq: first + uint32(n)}, &changes[start+n])
-		n++
+	group, groupAt := 0, 0 // where the changes to the last service begin
+	for rest := changes[start:]; n < len(rest); n++ {
+		if n == 0 || !sameService(&rest[n-1], &rest[n]) {
+			group, groupAt = n, len(b)
+			if n >= batchCount || len(b) >= batchBytes {
+				break
+			}
+		}
+		if n > 0 && (n == c.maxCount || len(b) > c.maxBytes-roomForOne) {
+			if group > 0 {
+				n, b = group, b[:groupAt] // the service goes into the next write
+			}
+			break
+		}
+		b = appendChange(b, header{family: c.family, seq: first + uint32(n)}, &rest[n])
 	}
 	fence := first + uint32(n)
 	b = appendFence(b, fence)
@@ -148,6 +167,11 @@ func (c *Client) batch(ctx context.Context, changes []Change, start int, refused
 		}
 		return false, nil
 	})
+}
+
+// sameService tells whether two changes are about the same service.
+func sameService(a, b *Change) bool {
+	return a.Op.onService() && b.Op.onService() && a.Service.ServiceID == b.Service.ServiceID
 }
 
 func (c *Client) readBuffer() []byte {

@@ -38,6 +38,7 @@ func TestKernel(t *testing.T) {
 		}
 		t.Run("contract", testContract)
 		t.Run("random contract", testRandomContract)
+		t.Run("diff", testDiffOnKernel)
 		t.Run("every field comes back as it was sent", testRoundTrip)
 		t.Run("info", testInfo)
 		t.Run("questions about what is not there", testAbsent)
