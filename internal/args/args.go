@@ -26,6 +26,10 @@ type Command struct {
 	Destination ipvs.Destination
 	Timeouts    ipvs.Timeouts
 	Daemon      ipvs.Daemon
+
+	File   string // the argument of apply, empty if there is none
+	Output string // of save
+	Lock   string // of apply, empty for the usual one
 }
 
 // Change is what the command does to the table; false for a command that

@@ -128,6 +128,10 @@ func (s *scan) option(o *spec.Option, value string) error {
 		return take(o, value, &daemon.Port)
 	case spec.OptMcastTTL:
 		return take(o, value, &daemon.TTL)
+	case spec.OptOutput:
+		s.cmd.Output = value
+	case spec.OptLock:
+		s.cmd.Lock = value
 	}
 	return nil // all that counts of the others is that they were given
 }
@@ -213,19 +217,16 @@ func cut(s string, n int) string { return s[:min(n, len(s))] }
 
 // finish takes the arguments and judges what depends on more than one option.
 func (s *scan) finish(plain []string) error {
-	if s.cmd.ID == spec.SetTimeouts {
-		var err error
-		if plain, err = s.timeouts(plain); err != nil {
-			return err
-		}
+	c := spec.FindCommand(s.cmd.ID)
+	if err := s.arguments(plain, c.MaxArgs); err != nil {
+		return err
 	}
-	if len(plain) > 0 {
-		return fault(UnexpectedArgument, plain[0])
+	if len(plain) > c.MaxArgs {
+		return fault(UnexpectedArgument, plain[c.MaxArgs])
 	}
 	if err := s.schedulerFlags(); err != nil {
 		return err
 	}
-	c := spec.FindCommand(s.cmd.ID)
 	if v, bad := c.Rule.Check(s.cmd.Given, spec.AllGroups); bad {
 		return violation(v, [...]FaultKind{NeedsOption, IllegalOption, OptionConflict}, c.Name)
 	}
@@ -244,19 +245,26 @@ func (s *scan) finish(plain []string) error {
 	return nil
 }
 
-// timeouts takes the three arguments of set and leaves the others.
-func (s *scan) timeouts(plain []string) ([]string, error) {
-	if len(plain) < spec.TimeoutCount {
-		return nil, fault(TimeoutCount)
-	}
-	for i, t := range [spec.TimeoutCount]*time.Duration{&s.cmd.Timeouts.TCP, &s.cmd.Timeouts.TCPFin, &s.cmd.Timeouts.UDP} {
-		n, ok := number(plain[i], 0, spec.TimeoutMax)
-		if !ok {
-			return nil, fault(InvalidTimeout, plain[i])
+// arguments takes the command's own arguments, at most n.
+func (s *scan) arguments(plain []string, n int) error {
+	switch s.cmd.ID {
+	case spec.Apply:
+		if len(plain) > 0 {
+			s.cmd.File = plain[0]
 		}
-		*t = time.Duration(n) * time.Second
+	case spec.SetTimeouts:
+		if len(plain) < n {
+			return fault(TimeoutCount)
+		}
+		for i, t := range []*time.Duration{&s.cmd.Timeouts.TCP, &s.cmd.Timeouts.TCPFin, &s.cmd.Timeouts.UDP} {
+			n, ok := number(plain[i], 0, spec.TimeoutMax)
+			if !ok {
+				return fault(InvalidTimeout, plain[i])
+			}
+			*t = time.Duration(n) * time.Second
+		}
 	}
-	return plain[spec.TimeoutCount:], nil
+	return nil
 }
 
 func (s *scan) schedulerFlags() error {

@@ -22,6 +22,12 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
+// The names besides ipvsadm under which the program runs.
+const (
+	saveName    = "ipvsadm-save"
+	restoreName = "ipvsadm-restore"
+)
+
 // Process is what the program runs with.
 type Process struct {
 	Args           []string // with the program's name first
@@ -39,6 +45,7 @@ type Process struct {
 type kernel interface {
 	Apply(context.Context, ...ipvs.Change) error
 	Info(context.Context) (ipvs.Info, error)
+	Table(context.Context) (*ipvs.Table, error)
 	Timeouts(context.Context) (ipvs.Timeouts, error)
 	Daemons(context.Context) ([]ipvs.Daemon, error)
 	Service(context.Context, ipvs.ServiceID) (ipvs.ServiceEntry, error)
@@ -60,9 +67,9 @@ func Run(ctx context.Context, p Process) int {
 	s.parser = args.New(s.names)
 	defer s.close()
 	switch filepath.Base(p.Args[0]) {
-	case "ipvsadm-save":
+	case saveName:
 		return s.saveCommand(ctx)
-	case "ipvsadm-restore":
+	case restoreName:
 		return s.restoreCommand(ctx)
 	}
 	return s.main(ctx)
@@ -76,7 +83,15 @@ type session struct {
 	client kernel
 }
 
-func (s *session) program() string { return s.Args[0] }
+// program is how the program was called, for messages that tell how to call
+// it; what the wrappers read is command lines of ipvsadm.
+func (s *session) program() string {
+	switch filepath.Base(s.Args[0]) {
+	case saveName, restoreName:
+		return filepath.Join(filepath.Dir(s.Args[0]), "ipvsadm")
+	}
+	return s.Args[0]
+}
 
 func (s *session) main(ctx context.Context) int {
 	if len(s.Args) == 1 {
@@ -88,6 +103,8 @@ func (s *session) main(ctx context.Context) int {
 		return s.report(err)
 	case cmd.ID == spec.Restore:
 		return s.restore(ctx, s.Stdin)
+	case cmd.ID == spec.Apply:
+		return s.apply(ctx, cmd)
 	}
 	return s.report(s.run(ctx, cmd))
 }
@@ -105,7 +122,8 @@ func (s *session) parse(ctx context.Context, argv []string) (*args.Command, erro
 	return cmd, nil
 }
 
-// run runs a command that is not restore; its error is a *failure.
+// run runs a command that is neither restore nor apply; its error is a
+// *failure.
 func (s *session) run(ctx context.Context, cmd *args.Command) error {
 	switch cmd.ID {
 	case spec.Help:
@@ -116,7 +134,7 @@ func (s *session) run(ctx context.Context, cmd *args.Command) error {
 	case spec.List:
 		return s.list(ctx, cmd)
 	case spec.Save:
-		return s.save(ctx, cmd.Given.Has(spec.Numeric))
+		return s.save(ctx, cmd)
 	}
 	change, ok := cmd.Change()
 	if !ok {

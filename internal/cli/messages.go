@@ -9,12 +9,14 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/args"
+	"github.com/ipvsadm-go/ipvsadm/internal/spec"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
@@ -188,10 +190,48 @@ func reason(err error) string {
 // at says which line of rule text a message is about.
 func at(line int, text string) string { return fmt.Sprintf("line %d: %s", line, text) }
 
-const saveUsage = `Usage: %s [-n]
-Writes the IPVS table to standard output, as ipvsadm-restore reads it.
-  -n  addresses and ports as numbers, nothing is looked up
-`
+// stdinName is what messages call standard input.
+const stdinName = "<stdin>"
+
+// inFile says which line of a rule file a message is about.
+func inFile(name string, line int, text string) string { return name + ": " + at(line, text) }
+
+// fileFailure is the message for a file that cannot be used.
+func fileFailure(what, name string, err error) *failure {
+	return &failure{fmt.Sprintf("can't %s %s: %s", what, name, reason(err)), statusUsage}
+}
+
+func notAChangeText(cmd *args.Command) string {
+	return fmt.Sprintf("the '%s' command does not change the table", spec.FindCommand(cmd.ID).Name)
+}
+
+func waitingText(lock string) string {
+	return "waiting for another ipvsadm to let go of " + lock
+}
+
+func lockFailure(lock string) *failure {
+	return &failure{fmt.Sprintf("another ipvsadm holds %s; nothing was changed", lock), statusUsage}
+}
+
+func stillDiffersText(name string, rounds int) string {
+	return fmt.Sprintf("%s: after %d attempts the table still differs, another program may be changing it; what is left to do:", name, rounds)
+}
+
+func undoneText(name string) string {
+	return name + ": the table is as it was"
+}
+
+func notUndoneText(name string) string {
+	return name + ": the table could not be brought back to what it was"
+}
+
+func interruptedText(name string, sig os.Signal, done, all int) string {
+	return fmt.Sprintf("%s: %v after %d of %d changes; restore again to finish", name, sig, done, all)
+}
+
+func progressText(done, all int) string {
+	return fmt.Sprintf("%d of %d changes", done, all)
+}
 
 // versionText is the answer to -v: its first line has 1.31's shape, for
 // scripts that look for the version there.

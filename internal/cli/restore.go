@@ -6,12 +6,12 @@ import (
 	"bufio"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"path/filepath"
 	"strings"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/args"
+	"github.com/ipvsadm-go/ipvsadm/internal/manual"
 	"github.com/ipvsadm-go/ipvsadm/internal/rule"
 	"github.com/ipvsadm-go/ipvsadm/internal/spec"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
@@ -67,7 +67,7 @@ type batch struct {
 // line runs one line; end tells that it was the last to run.
 func (b *batch) line(ctx context.Context, n int, words []string) (end bool) {
 	cmd, err := b.parse(ctx, words)
-	if err == nil && cmd.ID == spec.Restore {
+	if err == nil && (cmd.ID == spec.Restore || cmd.ID == spec.Apply) {
 		err = faultFailure(&args.Fault{Kind: args.NotACommand}, b.program())
 	}
 	if err != nil {
@@ -125,48 +125,54 @@ func inLine(n int, err error) error {
 	return err
 }
 
-// saveCommand is ipvsadm-save: it takes -n and ignores what is no option.
+// saveCommand is ipvsadm-save. Like 1.31's it ignores words that are no
+// options; -o, which is --ops to ipvsadm, is --output here.
 func (s *session) saveCommand(ctx context.Context) int {
-	numeric := false
-	for _, a := range s.Args[1:] {
+	words := []string{"--save"}
+	for rest := s.Args[1:]; len(rest) > 0; rest = rest[1:] {
+		word := rest[0]
+		file, isOutput := strings.CutPrefix(word, "-o")
 		switch {
-		case a == "-n":
-			numeric = true
-		case strings.HasPrefix(a, "-"):
-			fmt.Fprintf(s.Stderr, saveUsage, filepath.Base(s.program()))
-			return statusList
+		case isOutput && file != "":
+			words = append(words, "--output="+file)
+		case (isOutput || word == "--output") && len(rest) > 1:
+			words = append(words, "--output", rest[1])
+			rest = rest[1:]
+		case strings.HasPrefix(word, "-"):
+			words = append(words, word)
 		}
 	}
-	return s.report(s.save(ctx, numeric))
+	cmd, err := s.parser.Parse(ctx, words)
+	if err != nil || s.wantsHelp() {
+		return s.usage(spec.Save)
+	}
+	return s.report(s.save(ctx, cmd))
 }
 
-// restoreCommand is ipvsadm-restore: it reads all of its input before it
-// touches anything, and a fault in any line keeps it from doing so. Lines
-// that begin with # are comments.
+// restoreCommand is ipvsadm-restore.
 func (s *session) restoreCommand(ctx context.Context) int {
-	text, err := io.ReadAll(s.Stdin)
+	if s.wantsHelp() {
+		return s.usage(spec.Apply)
+	}
+	cmd, err := s.parse(ctx, append([]string{"--apply"}, s.Args[1:]...))
 	if err != nil {
-		return s.report(inputFailure(err))
-	}
-	lines := strings.Split(string(text), "\n")
-	status := statusOK
-	for i, line := range lines {
-		if strings.HasPrefix(line, "#") {
-			lines[i] = ""
-			continue
-		}
-		if words := rule.Words(line); len(words) > 0 {
-			if _, err := s.parse(ctx, words); err != nil {
-				status = statusUsage
-				s.report(inLine(i+1, err))
-			}
-		}
-	}
-	if status != statusOK {
-		return status
-	}
-	if err := s.change(ctx, ipvs.Change{Op: ipvs.Flush}); err != nil {
 		return s.report(err)
 	}
-	return s.restore(ctx, strings.NewReader(strings.Join(lines, "\n")))
+	return s.apply(ctx, cmd)
+}
+
+func (s *session) wantsHelp() bool {
+	return len(s.Args) == 2 && (s.Args[1] == "-h" || s.Args[1] == "--help")
+}
+
+// usage answers -h of a wrapper, and what it does not understand.
+func (s *session) usage(id spec.CommandID) int {
+	program := filepath.Base(s.Args[0])
+	if s.wantsHelp() {
+		return s.report(output(manual.Wrapper(s.Stdout, program, id)))
+	}
+	if err := manual.Wrapper(s.Stderr, program, id); err != nil {
+		return s.report(outputFailure(err))
+	}
+	return statusList
 }

@@ -26,15 +26,44 @@ func Help(w io.Writer, program string) error {
 	var shown spec.Groups
 	for _, s := range sections {
 		fmt.Fprintf(b, "\n%s:\n", s.title)
-		mine := s.groups &^ shown
-		shown |= mine
-		for i := range spec.Options {
-			if o := &spec.Options[i]; mine.Has(o.Goes()) {
-				row(b, letters(o.Short, 0), o.Long, arg(o.Value, o.Arg), o.Help)
-			}
-		}
+		options(b, s.groups&^shown, 0)
+		shown |= s.groups
 	}
 	return b.Flush()
+}
+
+// Wrapper writes the answer to -h for a program that is one command under a
+// name of its own: ipvsadm-save or ipvsadm-restore.
+func Wrapper(w io.Writer, program string, id spec.CommandID) error {
+	b := bufio.NewWriter(w)
+	c := spec.FindCommand(id)
+	fmt.Fprintf(b, "Usage: %s [OPTION ...]", program)
+	if c.MaxArgs > 0 {
+		fmt.Fprintf(b, " %s", c.Arg)
+	}
+	fmt.Fprintf(b, "\nThis is ipvsadm --%s: %s.\n\n", c.Long, c.Help)
+	letter := byte(0)
+	if id == spec.Save {
+		letter = 'o'
+	}
+	options(b, c.Rule.Takes(), letter)
+	return b.Flush()
+}
+
+// options writes the rows of the options in some groups; output is the letter
+// that --output has.
+func options(w io.Writer, groups spec.Groups, output byte) {
+	for i := range spec.Options {
+		o := &spec.Options[i]
+		if !groups.Has(o.Goes()) {
+			continue
+		}
+		short := o.Short
+		if o.ID == spec.OptOutput {
+			short = output
+		}
+		row(w, letters(short, 0), o.Long, arg(o.Value, o.Arg), o.Help)
+	}
 }
 
 // sections are the parts of the help. An option stands in the first that has
@@ -48,6 +77,8 @@ var sections = [...]struct {
 	{"Options of a real server (-a, -e; -d takes -r)", spec.FindCommand(spec.AddServer).Rule.Takes()},
 	{"Options of a sync daemon (--start-daemon)", spec.FindCommand(spec.StartDaemon).Rule.Takes()},
 	{"Options of a list (-L; -S takes -n)", spec.FindCommand(spec.List).Rule.Takes()},
+	{"Options of a save (-S)", spec.FindCommand(spec.Save).Rule.Takes()},
+	{"Options of --apply", spec.FindCommand(spec.Apply).Rule.Takes()},
 }
 
 func letters(short, alias byte) string {

@@ -34,10 +34,13 @@ type Command struct {
 	Short byte // 0 if there is none
 	Alias byte // a second letter, 0 if there is none
 	Value Value
-	Arg   string
-	Help  string
-	Noun  string // as for Option
-	Rule  Rule
+	Arg   string // what the help calls the value or the arguments
+	// MaxArgs is how many arguments go with the command, words that are
+	// neither options nor their values.
+	MaxArgs int
+	Help    string
+	Noun    string // as for Option
+	Rule    Rule
 }
 
 // Value is how an option is followed by a value.

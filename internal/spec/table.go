@@ -6,7 +6,7 @@ package spec
 // one may be given share one. The order is that in which 1.31 checks them.
 type Group uint8
 
-// The groups.
+// The groups: those of 1.31, then our own.
 const (
 	Numeric Group = iota
 	Connection
@@ -42,6 +42,12 @@ const (
 	TunnelNoCsum
 	TunnelCsum
 	TunnelRemCsum
+	All
+	Output
+	Strict
+	Check
+	DryRun
+	Lock
 	groupCount
 
 	// Uncounted is for options that may be given again and with any command.
@@ -89,6 +95,12 @@ var groupNames = [groupCount]string{
 	TunnelNoCsum:      "tun-nocsum",
 	TunnelCsum:        "tun-csum",
 	TunnelRemCsum:     "tun-remcsum",
+	All:               "all",
+	Output:            "output",
+	Strict:            "strict",
+	Check:             "check",
+	DryRun:            "dry-run",
+	Lock:              "lock",
 }
 
 // String is what 1.31's messages call the group.
@@ -140,6 +152,12 @@ const (
 	OptMcastGroup
 	OptMcastPort
 	OptMcastTTL
+	OptAll
+	OptOutput
+	OptStrict
+	OptCheck
+	OptDryRun
+	OptLock
 )
 
 const maxInt32 = 1<<31 - 1
@@ -229,16 +247,25 @@ var Options = [...]Option{
 		Help: "UDP port (8848 if not given)", Noun: "mcast-port", Min: 1, Max: 65535},
 	{ID: OptMcastTTL, Group: McastTTL, Long: "mcast-ttl", Value: RequiredValue, Arg: "hops",
 		Help: "how far sync messages go (1 if not given)", Noun: "mcast-ttl", Min: 1, Max: 255},
+	{ID: OptAll, Group: All, Long: "all",
+		Help: "save timeouts and sync daemons as well"},
+	{ID: OptOutput, Group: Output, Long: "output", Value: RequiredValue, Arg: "file",
+		Help: "save into a file, which stays as it was unless all of the new one is there"},
+	{ID: OptStrict, Group: Strict, Long: "strict",
+		Help: "all or nothing: whatever is refused, the table stays as it was"},
+	{ID: OptCheck, Group: Check, Long: "check",
+		Help: "only look for mistakes in the file; needs neither root nor ip_vs"},
+	{ID: OptDryRun, Group: DryRun, Long: "dry-run",
+		Help: "print the changes as commands in place of making them"},
+	{ID: OptLock, Group: Lock, Long: "lock", Value: RequiredValue, Arg: "file",
+		Help: "what keeps two of these apart (/run/ipvsadm.lock if not given)"},
 }
 
 // maxTimeout is the longest timeout in seconds that 1.31 takes: 31 days.
 const maxTimeout = 31 * 24 * 3600
 
-// Timeouts are the three arguments of the command set.
-const (
-	TimeoutCount = 3
-	TimeoutMax   = maxTimeout
-)
+// TimeoutMax bounds the arguments of the command set, in seconds.
+const TimeoutMax = maxTimeout
 
 // CommandID identifies a row of Commands.
 type CommandID uint8
@@ -250,6 +277,7 @@ const (
 	DeleteService
 	Flush
 	Restore
+	Apply
 	Save
 	AddServer
 	EditServer
@@ -283,8 +311,10 @@ var Commands = [...]Command{
 		Rule: Rule{Required: 1 << ServiceAddress}},
 	{ID: Flush, Name: "flush", Long: "clear", Short: 'C', Help: "delete all virtual services"},
 	{ID: Restore, Name: "restore", Long: "restore", Short: 'R', Help: "run the commands on standard input, one a line"},
+	{ID: Apply, Name: "apply", Long: "apply", Arg: "[file]", MaxArgs: 1, Help: "make the table what a file says, by the fewest changes",
+		Rule: Rule{Allowed: 1<<Numeric | 1<<Strict | 1<<Lock, OneOf: 1<<Check | 1<<DryRun}},
 	{ID: Save, Name: "save", Long: "save", Short: 'S', Help: "print the table as commands for -R",
-		Rule: Rule{Allowed: 1 << Numeric}},
+		Rule: Rule{Allowed: 1<<Numeric | 1<<All | 1<<Output}},
 	{ID: AddServer, Name: "add-server", Long: "add-server", Short: 'a', Help: "add a real server to a virtual service",
 		Rule: Rule{Required: theServer, Allowed: serverOptions}},
 	{ID: EditServer, Name: "edit-server", Long: "edit-server", Short: 'e', Help: "give a real server other options",
@@ -295,7 +325,7 @@ var Commands = [...]Command{
 		Rule: Rule{Allowed: listOptions, OneOf: listOneOf}},
 	{ID: Zero, Name: "zero", Long: "zero", Short: 'Z', Help: "zero the counters, of all or of one virtual service",
 		Rule: Rule{Allowed: 1 << ServiceAddress}},
-	{ID: SetTimeouts, Name: "set", Long: "set", Arg: "tcp tcpfin udp", Help: "set the timeouts of connections in seconds; 0 leaves one as it is"},
+	{ID: SetTimeouts, Name: "set", Long: "set", Arg: "tcp tcpfin udp", MaxArgs: 3, Help: "set the timeouts of connections in seconds; 0 leaves one as it is"},
 	{ID: StartDaemon, Name: "start-daemon", Long: "start-daemon", Value: RequiredValue, Arg: "master|backup",
 		Help: "start a connection sync daemon", Noun: "start-daemon parameter", Rule: Rule{Allowed: daemonOptions}},
 	{ID: StopDaemon, Name: "stop-daemon", Long: "stop-daemon", Value: RequiredValue, Arg: "master|backup",
