@@ -46,6 +46,11 @@ test: deps kernel
 race:
 	$(GO) test -race -short ./...
 
+# The parts of the README that are written from the code.
+.PHONY: readme
+readme:
+	IPVSADM_TEST_UPDATE=1 $(GO) test -run TestReadmeListsTheDifferences ./cmd/ipvsadm
+
 .PHONY: lint
 lint: deps
 	@test -z "$$(gofmt -l cmd internal pkg)" || { gofmt -d cmd internal pkg; exit 1; }
