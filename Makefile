@@ -6,20 +6,33 @@ KERNEL ?=
 GO ?= go
 
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+NFPM = github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.2
+PROJECT = https://github.com/ipvsadm-go/ipvsadm
+MAINTAINER = ipvsadm-go developers <ipvsadm-go@users.noreply.github.com>
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
-SCRIPTS = .ci/run .ci/deps
+SCRIPTS = .ci/run .ci/deps $(wildcard packaging/scripts/*) packaging/completion/ipvsadm.bash
 LINKS = ipvsadm-save ipvsadm-restore
+BIN = bin/ipvsadm
+
+# Where a distribution's ipvsadm has its files: debian or redhat.
+FAMILY ?= $(if $(wildcard /etc/redhat-release),redhat,debian)
+RULES_debian = /etc/ipvsadm.rules
+RULES_redhat = /etc/sysconfig/ipvsadm
+CONFIG_debian = /etc/default/ipvsadm
+CONFIG_redhat = /etc/sysconfig/ipvsadm-config
+ZSH_debian = zsh/vendor-completions
+ZSH_redhat = zsh/site-functions
 
 export KERNEL
 
 .PHONY: all
-all: bin/ipvsadm
+all: $(BIN)
 
-# One static binary under three names.
-.PHONY: bin/ipvsadm
-bin/ipvsadm:
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o $@ ./cmd/ipvsadm
-	for l in $(LINKS); do ln -sf ipvsadm bin/$$l; done
+# One static binary under three names, for the machine's own kind or ARCH.
+.PHONY: $(BIN)
+$(BIN):
+	CGO_ENABLED=0 GOARCH=$(ARCH) $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o $@ ./cmd/ipvsadm
+	for l in $(LINKS); do ln -sf ipvsadm $(@D)/$$l; done
 
 # What the kernel of the tests, the demo and the checks need: as root it is
 # installed, else it is fetched into the user's cache when it is first used.
@@ -36,36 +49,89 @@ kernel:
 demo: deps bin/ipvsadm
 	$(GO) run ./internal/lab -fetch -kernel '$(KERNEL)' demo
 
+# Requests to the demo's cluster while its table is restored without pause, with
+# this program and with the original.
+.PHONY: gap
+gap: deps bin/ipvsadm
+	$(GO) run ./internal/lab -fetch -kernel '$(KERNEL)' gap
+
 # All tests, those in a real kernel included; none is skipped.
 .PHONY: test
 test: deps kernel
-	REQUIRE_UML=1 $(GO) test -timeout 15m ./...
+	REQUIRE_UML=1 $(GO) test -p 1 -timeout 15m ./...
 
 # What needs no kernel, with the race detector, which needs a C compiler.
 .PHONY: race
 race:
 	$(GO) test -race -short ./...
 
-# The parts of the README that are written from the code.
-.PHONY: readme
-readme:
-	IPVSADM_TEST_UPDATE=1 $(GO) test -run TestReadmeListsTheDifferences ./cmd/ipvsadm
+# What is written from the code: manual pages, completions, a table of the README.
+.PHONY: generate
+generate:
+	IPVSADM_TEST_UPDATE=1 $(GO) test -run TestGeneratedFilesAreCurrent ./cmd/ipvsadm
 
 .PHONY: lint
 lint: deps
-	@test -z "$$(gofmt -l cmd internal pkg)" || { gofmt -d cmd internal pkg; exit 1; }
+	@test -z "$$(gofmt -l cmd internal packaging pkg)" || { gofmt -d cmd internal packaging pkg; exit 1; }
 	$(GO) vet ./...
 	$(GO) run $(STATICCHECK) ./...
 	$(GO) mod tidy -diff
 	if command -v shellcheck >/dev/null; then shellcheck $(SCRIPTS); \
 	else $(GO) run ./internal/uml/run -fetch -- shellcheck $(SCRIPTS); fi
 
+# Settings that are there already are left as they are.
 .PHONY: install
-install: bin/ipvsadm
-	install -d $(DESTDIR)$(PREFIX)/sbin
-	install -m 755 bin/ipvsadm $(DESTDIR)$(PREFIX)/sbin/ipvsadm
-	for l in $(LINKS); do ln -sf ipvsadm $(DESTDIR)$(PREFIX)/sbin/$$l; done
+install: share = $(DESTDIR)$(PREFIX)/share
+install: units = $(DESTDIR)$(PREFIX)/lib/systemd/system
+install: config = $(DESTDIR)$(CONFIG_$(FAMILY))
+install: $(BIN)
+	install -d $(DESTDIR)$(PREFIX)/sbin $(share)/man/man8 $(share)/bash-completion/completions \
+		$(share)/$(ZSH_$(FAMILY)) $(share)/fish/vendor_completions.d $(units) $(dir $(config))
+	install -m 755 $(BIN) $(DESTDIR)$(PREFIX)/sbin/ipvsadm
+	install -m 644 packaging/man/*.8 $(share)/man/man8
+	install -m 644 packaging/completion/ipvsadm.bash $(share)/bash-completion/completions/ipvsadm
+	install -m 644 packaging/completion/_ipvsadm $(share)/$(ZSH_$(FAMILY))/_ipvsadm
+	install -m 644 packaging/completion/ipvsadm.fish $(share)/fish/vendor_completions.d/ipvsadm.fish
+	for l in $(LINKS); do \
+		ln -sf ipvsadm $(DESTDIR)$(PREFIX)/sbin/$$l && \
+		ln -sf ipvsadm $(share)/bash-completion/completions/$$l && \
+		ln -sf ipvsadm.fish $(share)/fish/vendor_completions.d/$$l.fish || exit 1; done
+	install -m 644 packaging/systemd/*.service $(units)
+	sed -i 's:$(RULES_debian):$(RULES_$(FAMILY)):g; s:$(CONFIG_debian):$(CONFIG_$(FAMILY)):g; s:/usr/sbin:$(PREFIX)/sbin:g' $(units)/ipvsadm*.service
+	test -e $(config) || install -m 644 packaging/systemd/ipvsadm.conf $(config)
+
+# Packages for Debian and Red Hat and their kin, in dist. The same commit gives
+# the same packages.
+.PHONY: package
+package:
+	rm -rf dist
+	for arch in amd64 arm64; do \
+		$(MAKE) --no-print-directory dist FAMILY=debian FORMAT=deb ARCH=$$arch && \
+		$(MAKE) --no-print-directory dist FAMILY=redhat FORMAT=rpm ARCH=$$arch || exit 1; done
+	rm -rf dist/root
+	ls -l dist
+
+# One of them: FAMILY, FORMAT and ARCH say which. A version cannot begin with a
+# letter nor have a dash.
+.PHONY: dist
+dist: export SOURCE_DATE_EPOCH = $(shell git log -1 --format=%ct)
+dist: export PACKAGE_VERSION = $(shell git describe --tags --match 'v[0-9]*' 2>/dev/null | sed 's/^v//; s/-/+/; s/-/./g' | grep . || git log -1 --format=0.0+git%cd.%h --date=format:%Y%m%d)
+dist: export PACKAGE_ARCH = $(ARCH)
+dist: doc = dist/root/usr/share/doc/ipvsadm-go
+dist:
+	rm -rf dist/root
+	umask 022 && mkdir -p $(doc) dist/root/usr/share/lintian/overrides
+	$(MAKE) --no-print-directory install BIN=dist/root/bin/ipvsadm DESTDIR=dist/root PREFIX=/usr FAMILY=$(FAMILY) ARCH=$(ARCH)
+	rm -rf dist/root/bin
+	gzip -9n dist/root/usr/share/man/man8/*.8
+	install -m 644 packaging/copyright README.md $(doc)
+	install -m 644 packaging/lintian-overrides dist/root/usr/share/lintian/overrides/ipvsadm-go
+	{ echo "ipvsadm-go ($$PACKAGE_VERSION) unstable; urgency=medium"; echo; \
+		echo "  * See $(PROJECT)/blob/main/CHANGELOG.md."; echo; \
+		echo " -- $(MAINTAINER)  $$(date -u -R -d @$$SOURCE_DATE_EPOCH)"; } | gzip -9n >$(doc)/changelog.gz
+	find dist/root -exec touch -h -d @$$SOURCE_DATE_EPOCH {} +
+	$(GO) run $(NFPM) package -f packaging/nfpm.yaml -p $(FORMAT) -t dist
 
 .PHONY: clean
 clean:
-	rm -rf bin
+	rm -rf bin dist

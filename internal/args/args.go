@@ -88,17 +88,8 @@ func (p *Parser) Parse(ctx context.Context, argv []string) (*Command, error) {
 	s := scan{ctx: ctx, names: p.names, cmd: newCommand()}
 	n := 0
 	err := p.flags.ParseAll(w.options, func(f *pflag.Flag, value string) error {
-		r := f.Value.(*row)
 		n++
-		switch {
-		case n == 1:
-			return s.command(r.command, value)
-		case s.immediate():
-			return nil
-		case r.command != nil:
-			return fault(SecondCommand, w.last[n-1])
-		}
-		return s.option(r.option, value)
+		return s.take(f.Value.(*row), value, w.last[n-1])
 	})
 	switch {
 	case err != nil:

@@ -24,6 +24,20 @@ type scan struct {
 // immediate tells whether the command looks at nothing after it.
 func (s *scan) immediate() bool { return s.cmd.ID == spec.Help || s.cmd.ID == spec.Version }
 
+// take takes the options in their order; last is the last word that this one
+// used.
+func (s *scan) take(r *row, value, last string) error {
+	switch {
+	case s.immediate():
+		return nil
+	case s.cmd.ID == 0:
+		return s.command(r.command, value)
+	case r.command != nil:
+		return fault(SecondCommand, last)
+	}
+	return s.option(r.option, value)
+}
+
 // command takes the first option; c is nil if that is no command.
 func (s *scan) command(c *spec.Command, value string) error {
 	if c == nil {
@@ -181,7 +195,7 @@ func (s *scan) netmask(o *spec.Option, value string) error {
 
 func (s *scan) mcastGroup(value string) error {
 	a, err := netip.ParseAddr(value)
-	switch ok := err == nil && a.IsMulticast() && a.Zone() == ""; {
+	switch ok := err == nil && a.IsMulticast() && !a.Is4In6() && a.Zone() == ""; {
 	case strings.Contains(value, ":"):
 		if !ok {
 			return fault(InvalidGroup6, value)
@@ -268,6 +282,9 @@ func (s *scan) arguments(plain []string, n int) error {
 }
 
 func (s *scan) schedulerFlags() error {
+	if s.schedFlags == "" {
+		return nil
+	}
 	for word := range strings.SplitSeq(s.schedFlags, ",") {
 		if word == "" {
 			continue

@@ -58,7 +58,7 @@ func (s *scan) address(text string) (a address, ok bool) {
 		}
 		text, port, a.hasPort = host[1:], rest[1:], true
 	}
-	if v6, err := netip.ParseAddr(text); err == nil && v6.Is6() && v6.Zone() == "" {
+	if v6, isIPv6 := parseIPv6(text); isIPv6 {
 		a.addr = v6
 	} else if v6, ok := s.bracketedName(text, bracketed); ok {
 		a.addr = v6
@@ -67,6 +67,7 @@ func (s *scan) address(text string) (a address, ok bool) {
 		if i := strings.LastIndexByte(text, ':'); i >= 0 {
 			text, port, a.hasPort = text[:i], text[i+1:], true
 		}
+		var err error
 		if a.addr, err = s.names.Host4(s.ctx, text); err != nil {
 			return a, false
 		}
@@ -76,6 +77,15 @@ func (s *scan) address(text string) (a address, ok bool) {
 		return a, ok
 	}
 	return a, true
+}
+
+// parseIPv6 does not try what cannot be IPv6, since each error takes memory.
+func parseIPv6(text string) (netip.Addr, bool) {
+	if strings.Count(text, ":") < 2 {
+		return netip.Addr{}, false
+	}
+	a, err := netip.ParseAddr(text)
+	return a, err == nil && a.Zone() == ""
 }
 
 func (s *scan) bracketedName(text string, bracketed bool) (netip.Addr, bool) {
@@ -96,8 +106,12 @@ func (s *scan) port(text string) (uint16, bool) {
 		return uint16(n), true
 	}
 	p := s.cmd.Service.Protocol
-	if p == 0 {
-		p = ipvs.TCP // 1.31's idea of a service that was not named yet
+	switch {
+	case p != 0:
+	case s.cmd.Service.FWMark != 0:
+		p = ipvs.TCP // 1.31's idea of a service that has none
+	default:
+		return 0, false // 1.31 knows no names before the service
 	}
 	return s.names.Port(text, p.Network())
 }

@@ -16,6 +16,8 @@ import (
 	"io/fs"
 	"os"
 	"os/signal"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -33,27 +35,31 @@ const (
 	maxRounds = 5
 	// chunk is about how many changes are made between two looks at signals.
 	chunk = 512
-	// lockWait is how long another restore may take.
-	lockWait = 60 * time.Second
+
 	lockFile = "/run/ipvsadm.lock"
+	// lockWait is how long another restore may take; after lockSilence a
+	// message tells what is waited for.
+	lockWait    = 60 * time.Second
+	lockSilence = time.Second
 )
 
-// apply runs the command apply.
-func (s *session) apply(ctx context.Context, cmd *args.Command) int {
+// apply runs the command apply, which is its own: the parser that made it goes
+// on to the file.
+func (s *session) apply(ctx context.Context, cmd args.Command) int {
 	name, text, err := s.readRules(cmd.File)
 	if err != nil {
 		return s.report(err)
 	}
 	r := newRuleset(ctx, s, text)
 	if len(r.faults) > 0 || cmd.Given.Has(spec.Check) {
-		s.complain(name, r.complaints())
+		s.complain(name, r.news())
 		return r.verdict(cmd)
 	}
-	if err := s.open(ctx); err != nil {
+	if err := s.reach(ctx); err != nil {
 		return s.report(err)
 	}
 	if !cmd.Given.Has(spec.DryRun) {
-		unlock, err := s.lock(cmd.Lock)
+		unlock, err := s.lock(cmd)
 		if err != nil {
 			return s.report(err)
 		}
@@ -64,20 +70,20 @@ func (s *session) apply(ctx context.Context, cmd *args.Command) int {
 		return s.report(listFailure(err))
 	}
 	r.meet(have)
-	s.complain(name, r.complaints())
+	s.complain(name, r.news())
 	if status := r.verdict(cmd); status == statusUsage {
 		return status
 	}
-	changes := ipvs.Diff(have, r.want)
+	a := applier{session: s, ruleset: r, name: name, strict: cmd.Given.Has(spec.Strict)}
 	if cmd.Given.Has(spec.DryRun) {
-		return s.report(s.printChanges(ctx, changes))
+		now, removals := drain(have, r.want, a.plan(have))
+		return s.report(s.printChanges(ctx, s.Stdout, append(now, removals...)))
 	}
-	a := applier{session: s, name: name, strict: cmd.Given.Has(spec.Strict), before: have.Clone(), ruleset: r}
-	return a.run(ctx, have, changes)
+	return a.run(ctx, have)
 }
 
 // verdict is how a file ends that is not applied, or not yet.
-func (r *ruleset) verdict(cmd *args.Command) int {
+func (r *ruleset) verdict(cmd args.Command) int {
 	if len(r.faults) > 0 || cmd.Given.Has(spec.Strict) && len(r.refused) > 0 {
 		return statusUsage
 	}
@@ -87,17 +93,33 @@ func (r *ruleset) verdict(cmd *args.Command) int {
 // readRules reads a whole file, or standard input if it has no name.
 func (s *session) readRules(file string) (name, text string, err error) {
 	if file == "" {
-		b, err := io.ReadAll(s.Stdin)
+		text, err := readText(s.Stdin)
 		if err != nil {
 			return "", "", inputFailure(err)
 		}
-		return stdinName, string(b), nil
+		return stdinName, text, nil
 	}
-	b, err := os.ReadFile(file)
+	f, err := os.Open(file)
 	if err != nil {
 		return "", "", fileFailure("read", file, err)
 	}
-	return file, string(b), nil
+	defer f.Close()
+	if text, err = readText(f); err != nil {
+		return "", "", fileFailure("read", file, err)
+	}
+	return file, text, nil
+}
+
+// readText keeps what may be megabytes in memory once.
+func readText(r io.Reader) (string, error) {
+	var b strings.Builder
+	if f, ok := r.(*os.File); ok {
+		if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
+			b.Grow(int(info.Size()))
+		}
+	}
+	_, err := io.Copy(&b, r)
+	return b.String(), err
 }
 
 func (s *session) complain(name string, list []complaint) {
@@ -106,8 +128,8 @@ func (s *session) complain(name string, list []complaint) {
 	}
 }
 
-func (s *session) printChanges(ctx context.Context, changes []ipvs.Change) error {
-	out := bufio.NewWriterSize(s.Stdout, 64<<10)
+func (s *session) printChanges(ctx context.Context, to io.Writer, changes []ipvs.Change) error {
+	out := bufio.NewWriterSize(to, 64<<10)
 	var w rule.Writer
 	for i := range changes {
 		if _, err := out.Write(append(w.Append(ctx, out.AvailableBuffer(), changes[i]), '\n')); err != nil {
@@ -118,11 +140,12 @@ func (s *session) printChanges(ctx context.Context, changes []ipvs.Change) error
 }
 
 // lock keeps other restores away until unlock is called, or waits for them.
-func (s *session) lock(path string) (unlock func(), err error) {
-	if path == "" {
-		path = lockFile
+func (s *session) lock(cmd args.Command) (unlock func(), err error) {
+	path := lockFile
+	if cmd.Given.Has(spec.Lock) {
+		path = cmd.Lock
 	}
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|syscall.O_CLOEXEC, 0o600)
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, fileFailure("lock", path, err)
 	}
@@ -135,10 +158,10 @@ func (s *session) lock(path string) (unlock func(), err error) {
 		case err != unix.EWOULDBLOCK && err != unix.EINTR:
 			f.Close()
 			return nil, fileFailure("lock", path, err)
-		case waited > lockWait:
+		case waited > s.lockWait:
 			f.Close()
 			return nil, lockFailure(path)
-		case waited > time.Second && !said:
+		case waited > s.lockSilence && !said:
 			said = true
 			fmt.Fprintln(s.Stderr, waitingText(path))
 		}
@@ -152,46 +175,67 @@ type applier struct {
 	*ruleset
 	name   string
 	strict bool
-	before *ipvs.Table // as it was at first
 }
 
-func (a *applier) run(ctx context.Context, have *ipvs.Table, changes []ipvs.Change) int {
+// plan is what there is to do, in the order in which it is sent.
+func (a *applier) plan(have *ipvs.Table) []ipvs.Change {
+	changes := a.changes(have)
+	if a.strict {
+		return riskyFirst(have, changes)
+	}
+	return changes
+}
+
+func (a *applier) run(ctx context.Context, have *ipvs.Table) int {
 	stop := make(chan os.Signal, 1)
-	signal.Notify(stop, unix.SIGINT, unix.SIGTERM)
+	for _, sig := range []os.Signal{unix.SIGINT, unix.SIGTERM} {
+		if !signal.Ignored(sig) { // as nohup and a shell's & have it
+			signal.Notify(stop, sig)
+		}
+	}
 	defer signal.Stop(stop)
-	for round := 0; len(changes) > 0; round++ {
+	before, changes := have, a.plan(have)
+	for round := 0; len(changes) > 0; {
 		if round == maxRounds {
 			fmt.Fprintln(a.Stderr, stillDiffersText(a.name, round))
-			if err := a.printTo(ctx, a.Stderr, changes); err != nil {
+			if err := a.printChanges(ctx, a.Stderr, changes); err != nil {
 				return a.report(err)
 			}
 			return statusList
 		}
-		known := len(a.refused)
-		if status, ended := a.round(ctx, have, changes, stop); ended {
+		known := len(a.objections)
+		now, removals := drain(have, a.want, changes)
+		status, ended := a.round(ctx, have, now, stop)
+		if !ended && len(removals) > 0 && !(a.strict && a.stale) {
+			if err := a.await(ctx, removals, stop); err != nil {
+				return a.report(listFailure(err))
+			}
+			status, ended = a.round(ctx, have, removals, stop)
+		}
+		if ended {
 			return status
 		}
-		a.complain(a.name, a.refused[known:])
-		if a.strict && len(a.refused) > known {
-			return a.undo(ctx)
+		if a.stale {
+			a.fold(ctx)
+			a.complain(a.name, a.news())
+			if a.strict {
+				return a.undo(ctx, before)
+			}
+		}
+		if len(a.objections) == known { // else the file is to blame for this round
+			round++
 		}
 		var err error
 		if have, err = a.client.Table(ctx); err != nil {
 			return a.report(listFailure(err))
 		}
-		changes = ipvs.Diff(have, a.want)
+		changes = a.plan(have)
 	}
 	return a.status()
 }
 
-func (a *applier) printTo(ctx context.Context, w io.Writer, changes []ipvs.Change) error {
-	s := *a.session
-	s.Stdout = w
-	return s.printChanges(ctx, changes)
-}
-
-// round makes the changes, some at a time. What the kernel refuses is taken
-// out of the wanted table; with strict that ends the round.
+// round makes the changes, some at a time, up to a refusal that the file is
+// to blame for if that is to end all.
 func (a *applier) round(ctx context.Context, have *ipvs.Table, changes []ipvs.Change, stop <-chan os.Signal) (status int, ended bool) {
 	p := newProgress(a.Stderr, len(changes))
 	defer p.end()
@@ -206,7 +250,7 @@ func (a *applier) round(ctx context.Context, have *ipvs.Table, changes []ipvs.Ch
 			return a.report(initFailure(err)), true
 		case errors.As(err, &refused):
 			a.settle(ctx, have, refused)
-			if a.strict && len(a.refused) > 0 {
+			if a.strict && a.stale {
 				return 0, false
 			}
 		case err != nil:
@@ -223,49 +267,89 @@ func (a *applier) round(ctx context.Context, have *ipvs.Table, changes []ipvs.Ch
 	return 0, false
 }
 
-// chunkLen is how many changes go together: whole services.
-func chunkLen(changes []ipvs.Change) int {
-	for n := chunk; n < len(changes); n++ {
-		if changes[n].Service.ServiceID != changes[n-1].Service.ServiceID {
-			return n
-		}
-	}
-	return len(changes)
-}
-
 // settle tells the refusals that the file is to blame for from those of a
-// table that has changed meanwhile, which the next round sees.
+// table that has changed meanwhile, which the next round sees, and from what
+// follows from either.
 func (a *applier) settle(ctx context.Context, have *ipvs.Table, refused ipvs.ChangeErrors) {
 	for _, e := range refused {
-		switch id := e.Change.Service.ServiceID; {
-		case errors.Is(e, ipvs.ErrServiceExists), errors.Is(e, ipvs.ErrDestinationExists), errors.Is(e, ipvs.ErrNoDestination):
+		switch {
+		case errors.Is(e, ipvs.ErrServiceExists), errors.Is(e, ipvs.ErrNoService):
+		case errors.Is(e, ipvs.ErrDestinationExists), errors.Is(e, ipvs.ErrNoDestination):
 		case errors.Is(e, ipvs.ErrDaemonRunning), errors.Is(e, ipvs.ErrNoDaemon):
-		case errors.Is(e, ipvs.ErrNoService) && a.want.Lookup(id) != nil:
 		default:
-			a.withdraw(ctx, e, have)
+			a.object(ctx, e, have)
 		}
 	}
 }
 
 // undo takes back what was done of a strict restore.
-func (a *applier) undo(ctx context.Context) int {
+func (a *applier) undo(ctx context.Context, before *ipvs.Table) int {
 	for range maxRounds {
 		now, err := a.client.Table(ctx)
-		if err != nil {
-			return a.report(listFailure(err))
+		if err == nil {
+			back := ipvs.Diff(now, before)
+			if len(back) == 0 {
+				fmt.Fprintln(a.Stderr, undoneText(a.name))
+				return statusUsage
+			}
+			err = a.client.Apply(ctx, back...)
 		}
-		back := ipvs.Diff(now, a.before)
-		if len(back) == 0 {
-			fmt.Fprintln(a.Stderr, undoneText(a.name))
-			return statusUsage
-		}
-		// Refusals show in the next round.
-		if err := a.client.Apply(ctx, back...); err != nil && !errors.As(err, new(ipvs.ChangeErrors)) {
-			return a.report(listFailure(err))
+		// What is refused shows in the next round.
+		if err != nil && !errors.As(err, new(ipvs.ChangeErrors)) {
+			a.report(listFailure(err))
+			break
 		}
 	}
 	fmt.Fprintln(a.Stderr, notUndoneText(a.name))
 	return statusUsage
+}
+
+// chunkLen is how many changes go together: all that are about one thing.
+func chunkLen(changes []ipvs.Change) int {
+	n := 0
+	for n < len(changes) && n < chunk {
+		n += pieceLen(changes[n:])
+	}
+	return n
+}
+
+// pieceLen is how many of the changes, from the first on, are about the same
+// service, or about daemons.
+func pieceLen(changes []ipvs.Change) int {
+	n := 1
+	for n < len(changes) && changes[n].Service.ServiceID == changes[0].Service.ServiceID && onDaemon(changes[n]) == onDaemon(changes[0]) {
+		n++
+	}
+	return n
+}
+
+func onDaemon(c ipvs.Change) bool { return c.Op == ipvs.StartDaemon || c.Op == ipvs.StopDaemon }
+
+// riskyFirst puts what only the kernel can judge, schedulers, addresses and
+// interfaces, before the rest, so that little has to be undone, if the changes
+// can be made in that order.
+func riskyFirst(have *ipvs.Table, changes []ipvs.Change) []ipvs.Change {
+	var risky, rest []ipvs.Change
+	for left := changes; len(left) > 0; {
+		n := pieceLen(left)
+		if slices.ContainsFunc(left[:n], isRisky) {
+			risky = append(risky, left[:n]...)
+		} else {
+			rest = append(rest, left[:n]...)
+		}
+		left = left[n:]
+	}
+	order, t := append(risky, rest...), have.Clone()
+	for _, c := range order {
+		if t.Apply(c) != nil {
+			return changes
+		}
+	}
+	return order
+}
+
+func isRisky(c ipvs.Change) bool {
+	return c.Op == ipvs.AddService || c.Op == ipvs.EditService || c.Op == ipvs.AddDestination || c.Op == ipvs.StartDaemon
 }
 
 // progress shows on a terminal how far long work has got.

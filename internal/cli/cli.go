@@ -6,6 +6,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"time"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/args"
 	"github.com/ipvsadm-go/ipvsadm/internal/manual"
@@ -39,6 +41,9 @@ type Process struct {
 	dial func(context.Context) (kernel, error)
 	// names looks names up; nil for the machine's.
 	names *names.Resolver
+	// lockWait is how long to wait for a lock, lockSilence after how long to
+	// say so; zero for the usual.
+	lockWait, lockSilence time.Duration
 }
 
 // kernel is what the program needs of ipvs.Client.
@@ -64,6 +69,8 @@ func Run(ctx context.Context, p Process) int {
 	if s.names == nil {
 		s.names = names.New()
 	}
+	s.lockWait = cmp.Or(s.lockWait, lockWait)
+	s.lockSilence = cmp.Or(s.lockSilence, lockSilence)
 	s.parser = args.New(s.names)
 	defer s.close()
 	switch filepath.Base(p.Args[0]) {
@@ -104,20 +111,20 @@ func (s *session) main(ctx context.Context) int {
 	case cmd.ID == spec.Restore:
 		return s.restore(ctx, s.Stdin)
 	case cmd.ID == spec.Apply:
-		return s.apply(ctx, cmd)
+		return s.apply(ctx, *cmd)
 	}
-	return s.report(s.run(ctx, cmd))
+	if err := s.run(ctx, cmd); err != nil {
+		return s.report(err)
+	}
+	s.hint(func(m machine) string { return successHint(cmd, s.Args, m) })
+	return statusOK
 }
 
 // parse reads a command line; its error is a *failure.
 func (s *session) parse(ctx context.Context, argv []string) (*args.Command, error) {
 	cmd, err := s.parser.Parse(ctx, argv)
-	var f *args.Fault
-	switch {
-	case errors.As(err, &f):
-		return nil, faultFailure(f, s.program())
-	case err != nil:
-		return nil, &failure{err.Error(), statusUsage}
+	if err != nil {
+		return nil, parseFailure(err, s.program())
 	}
 	return cmd, nil
 }
@@ -166,6 +173,19 @@ func (s *session) open(ctx context.Context) error {
 	return nil
 }
 
+// reach opens the kernel's IPVS and asks for its information, as 1.31 does at
+// first whatever it is to do, to find out whether it may; its error is a
+// *failure.
+func (s *session) reach(ctx context.Context) error {
+	if err := s.open(ctx); err != nil {
+		return err
+	}
+	if _, err := s.client.Info(ctx); err != nil {
+		return initFailure(err)
+	}
+	return nil
+}
+
 func (s *session) close() {
 	if s.client != nil {
 		s.client.Close()
@@ -182,6 +202,7 @@ func (s *session) report(err error) int {
 		f = &failure{err.Error(), statusUsage}
 	}
 	fmt.Fprintln(s.Stderr, f.text)
+	s.hint(func(m machine) string { return errorHint(err, m) })
 	return f.status
 }
 

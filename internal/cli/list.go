@@ -98,10 +98,8 @@ func (s *session) listService(ctx context.Context, p *render.Printer, id ipvs.Se
 }
 
 func (s *session) listConnections(ctx context.Context, p *render.Printer) error {
-	// 1.31 asks for the information of IPVS whatever it lists, and so finds
-	// out whether it may.
-	if _, err := s.client.Info(ctx); err != nil {
-		return listFailure(err)
+	if err := s.reach(ctx); err != nil {
+		return err
 	}
 	var unread error
 	rows := func(yield func(ipvs.Connection, error) bool) {
@@ -146,7 +144,7 @@ func (s *session) save(ctx context.Context, cmd *args.Command) error {
 		w.Names = s.names
 		s.names.Prefetch(ctx, render.Addresses(t.Services))
 	}
-	if cmd.Output == "" {
+	if !cmd.Given.Has(spec.Output) {
 		return output(writeRules(ctx, s.Stdout, w, &t))
 	}
 	f, err := createOut(cmd.Output)

@@ -68,13 +68,22 @@ var faultMessages = [...]string{
 	args.ListConflict:       "options conflicts in the list command",
 }
 
+// parseFailure is the message for a command line that was not understood.
+func parseFailure(err error, program string) error {
+	var f *args.Fault
+	if errors.As(err, &f) {
+		return &caused{faultFailure(f, program), err}
+	}
+	return &failure{err.Error(), statusUsage}
+}
+
 // faultFailure is the message of a fault; program is how the program was
 // called.
 func faultFailure(f *args.Fault, program string) *failure {
-	switch f.Kind {
-	case args.NotACommand:
+	switch {
+	case f.Kind == args.NotACommand:
 		return &failure{fmt.Sprintf("Try `%[1]s -h' or '%[1]s --help' for more information.", program), statusScanning}
-	case args.UnknownOption, args.MissingValue, args.UnwantedValue:
+	case f.Unreadable():
 		return &failure{faultText(f), statusScanning}
 	}
 	return &failure{faultText(f), statusUsage}
@@ -143,24 +152,25 @@ func errnoText(e syscall.Errno) string {
 }
 
 // initFailure is the message where IPVS cannot be reached at all.
-func initFailure(err error) *failure {
+func initFailure(cause error) error {
+	err := cause
 	if errors.Is(err, ipvs.ErrNoIPVS) {
 		err = unix.ENOPROTOOPT // 1.31's word for it, from the kernel's older interface
 	}
-	return &failure{"Can't initialize ipvs: " + refusalText(0, err) +
-		"\nAre you sure that IP Virtual Server is built in the kernel or as module?", statusUsage}
+	return &caused{&failure{"Can't initialize ipvs: " + refusalText(0, err) +
+		"\nAre you sure that IP Virtual Server is built in the kernel or as module?", statusUsage}, cause}
 }
 
 // changeFailure is the message for a change that was not made.
-func changeFailure(op ipvs.Op, err error) *failure {
+func changeFailure(op ipvs.Op, err error) error {
 	if errors.Is(err, fs.ErrPermission) {
 		return initFailure(err) // 1.31 finds that out before anything else
 	}
-	return &failure{refusalText(op, err), statusRefused}
+	return &caused{&failure{refusalText(op, err), statusRefused}, err}
 }
 
 // listFailure is the message for a question that was not answered.
-func listFailure(err error) *failure {
+func listFailure(err error) error {
 	if errors.Is(err, fs.ErrPermission) {
 		return initFailure(err)
 	}

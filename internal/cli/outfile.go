@@ -8,6 +8,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -26,36 +28,36 @@ type outFile struct {
 // createOut begins a file. Where the file system can, it has no name until it
 // is whole, so that nothing is left of it whatever happens.
 func createOut(path string) (*outFile, error) {
-	target, err := filepath.EvalSymlinks(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		target, err = path, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	old, err := os.Stat(target)
+	target := path
+	old, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		old = nil
+		if link, err := os.Readlink(path); err == nil { // to where nothing is yet
+			if !filepath.IsAbs(link) {
+				link = filepath.Join(filepath.Dir(path), link)
+			}
+			return createOut(link)
+		}
 	case err != nil:
 		return nil, err
 	case !old.Mode().IsRegular():
-		f, err := os.OpenFile(target, os.O_WRONLY, 0)
+		f, err := os.OpenFile(path, os.O_WRONLY, 0)
 		return &outFile{File: f, direct: true}, err
+	default:
+		if target, err = filepath.EvalSymlinks(path); err != nil {
+			return nil, err
+		}
 	}
-	dir, name := filepath.Split(target)
-	if dir == "" {
-		dir = "."
-	}
-	o := &outFile{target: target, beside: filepath.Join(dir, "."+name+".new")}
+	dir, name := filepath.Dir(target), filepath.Base(target)
+	removeStale(dir, name)
+	o := &outFile{target: target, beside: filepath.Join(dir, besideName(name, strconv.Itoa(os.Getpid())))}
 	fd, err := unix.Open(dir, unix.O_TMPFILE|unix.O_WRONLY|unix.O_CLOEXEC, 0o666)
 	if err == nil {
 		o.File = os.NewFile(uintptr(fd), o.beside)
+	} else if o.File, err = os.OpenFile(o.beside, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666); err != nil {
+		return nil, err
 	} else {
-		_ = os.Remove(o.beside) // of one that was killed
-		if o.File, err = os.OpenFile(o.beside, os.O_WRONLY|os.O_CREATE|os.O_EXCL|syscall.O_CLOEXEC, 0o666); err != nil {
-			return nil, err
-		}
 		o.named = true
 	}
 	if old != nil {
@@ -67,16 +69,36 @@ func createOut(path string) (*outFile, error) {
 	return o, nil
 }
 
+// besideName is the name that a process gives a new file. It is its own, so
+// that two saves into one file do not meet.
+func besideName(name, pid string) string { return "." + name + "." + pid + ".new" }
+
+// removeStale removes what processes left that were killed while they saved.
+func removeStale(dir, name string) {
+	prefix, suffix, _ := strings.Cut(besideName(name, "/"), "/")
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return // a folder that cannot be listed can be written to all the same
+	}
+	for _, e := range entries {
+		rest, begins := strings.CutPrefix(e.Name(), prefix)
+		pid, err := strconv.Atoi(strings.TrimSuffix(rest, suffix))
+		if begins && err == nil && strings.HasSuffix(rest, suffix) && (pid == os.Getpid() || unix.Kill(pid, 0) == unix.ESRCH) {
+			_ = os.Remove(filepath.Join(dir, e.Name()))
+		}
+	}
+}
+
 // resemble takes over mode and owner; the owner first, since a change of it
 // may take mode bits away.
 func (o *outFile) resemble(old fs.FileInfo) error {
-	st, ok := old.Sys().(*syscall.Stat_t)
 	now, err := o.Stat()
 	if err != nil {
 		return err
 	}
-	if mine, ok2 := now.Sys().(*syscall.Stat_t); ok && ok2 && (mine.Uid != st.Uid || mine.Gid != st.Gid) {
-		if err := o.Chown(int(st.Uid), int(st.Gid)); err != nil {
+	was, mine := old.Sys().(*syscall.Stat_t), now.Sys().(*syscall.Stat_t)
+	if mine.Uid != was.Uid || mine.Gid != was.Gid {
+		if err := o.Chown(int(was.Uid), int(was.Gid)); err != nil {
 			return err
 		}
 	}
@@ -90,19 +112,17 @@ func (o *outFile) commit() error {
 	}
 	err := o.Sync()
 	if err == nil && !o.named {
-		_ = os.Remove(o.beside) // of one that was killed
 		err = unix.Linkat(unix.AT_FDCWD, fmt.Sprintf("/proc/self/fd/%d", o.Fd()), unix.AT_FDCWD, o.beside, unix.AT_SYMLINK_FOLLOW)
 		o.named = err == nil
+	}
+	if err == nil {
+		err = o.Close()
 	}
 	if err == nil {
 		err = os.Rename(o.beside, o.target)
 	}
 	if err != nil {
 		o.discard()
-		return err
-	}
-	o.named = false
-	if err := o.Close(); err != nil {
 		return err
 	}
 	return syncDir(filepath.Dir(o.target))
@@ -126,6 +146,5 @@ func (o *outFile) discard() {
 	o.Close()
 	if o.named {
 		_ = os.Remove(o.beside)
-		o.named = false
 	}
 }

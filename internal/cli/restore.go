@@ -18,19 +18,23 @@ import (
 )
 
 // restore runs each line of r as a command line of its own, as -R does: one
-// that the kernel refuses is reported and the rest goes on; a fault ends the
-// run. Changes are sent many at a time, but none is kept back while the
-// program waits for more input.
+// that the kernel refuses, or with a word that cannot be read, is reported and
+// the rest goes on; any other fault ends the run. Changes are sent many at a
+// time, but none is kept back while the program waits for more input.
 func (s *session) restore(ctx context.Context, r io.Reader) int {
+	if err := s.reach(ctx); err != nil {
+		return s.report(err)
+	}
 	b := batch{session: s}
-	in := bufio.NewReaderSize(&flusher{r, func() { b.send(ctx) }}, 64<<10)
+	in := bufio.NewReaderSize(&flusher{r, func() { b.send(ctx) }}, 32<<10)
+	var words []string
 	for n := 1; ; n++ {
 		line, err := in.ReadString('\n')
 		if err != nil && err != io.EOF {
 			b.send(ctx)
 			return s.report(inputFailure(err))
 		}
-		if words := rule.Words(line); len(words) > 0 {
+		if words = rule.AppendWords(words[:0], line); len(words) > 0 {
 			if end := b.line(ctx, n, words); end {
 				return b.status
 			}
@@ -54,7 +58,7 @@ func (f *flusher) Read(p []byte) (int, error) {
 }
 
 // maxPending is how many changes wait to be sent together at the most.
-const maxPending = 1000
+const maxPending = 512
 
 // batch runs lines of rule text and keeps changes back to send them together.
 type batch struct {
@@ -66,14 +70,15 @@ type batch struct {
 
 // line runs one line; end tells that it was the last to run.
 func (b *batch) line(ctx context.Context, n int, words []string) (end bool) {
-	cmd, err := b.parse(ctx, words)
+	cmd, err := b.parser.Parse(ctx, words)
 	if err == nil && (cmd.ID == spec.Restore || cmd.ID == spec.Apply) {
-		err = faultFailure(&args.Fault{Kind: args.NotACommand}, b.program())
+		err = &args.Fault{Kind: args.NotACommand}
 	}
 	if err != nil {
 		b.send(ctx)
-		b.status = b.report(inLine(n, err))
-		return true
+		b.status = b.report(inLine(n, parseFailure(err, b.program())))
+		var f *args.Fault
+		return !errors.As(err, &f) || !f.Unreadable()
 	}
 	if c, ok := cmd.Change(); ok {
 		b.changes = append(b.changes, c)
@@ -158,7 +163,7 @@ func (s *session) restoreCommand(ctx context.Context) int {
 	if err != nil {
 		return s.report(err)
 	}
-	return s.apply(ctx, cmd)
+	return s.apply(ctx, *cmd)
 }
 
 func (s *session) wantsHelp() bool {

@@ -23,10 +23,15 @@ type ruleset struct {
 	// daemons has each sync daemon that the file speaks of, with the line that
 	// stops it before any has started it, else 0.
 	daemons map[ipvs.DaemonState]int
-	faults  []complaint // lines that are no commands
-	refused []complaint // lines that the kernel refuses
-	last    int         // the last line with a command
-	places  *places     // made when first asked for
+	faults  []complaint  // lines that are no commands
+	refused []complaint  // lines that the kernel refuses
+	last    int          // the last line with a command
+	said    map[int]bool // lines that news has told of
+	// objections are the lines that the running kernel refused; stale tells
+	// that there are some that want does not take into account yet.
+	objections map[int]objection
+	stale      bool
+	places     *places // made when first asked for
 }
 
 // complaint is a message about a line.
@@ -35,30 +40,57 @@ type complaint struct {
 	text string
 }
 
+// objection is a refusal that shows with a running kernel only.
+type objection struct {
+	text string
+	// stays tells that the line was to replace something that stays as it
+	// was; else the line is left out.
+	stays bool
+	was   ipvs.Change
+}
+
 // newRuleset reads a file. Its faults and refusals are those that show
 // without a kernel.
 func newRuleset(ctx context.Context, s *session, text string) *ruleset {
-	r := &ruleset{session: s, lines: strings.Split(text, "\n"), want: &ipvs.Table{}, daemons: map[ipvs.DaemonState]int{}}
+	r := &ruleset{session: s, lines: strings.Split(text, "\n"), said: map[int]bool{}, objections: map[int]objection{}}
+	r.fold(ctx)
+	return r
+}
+
+// fold makes the wanted table of the lines, so that what depends on a line
+// that the kernel objects to is refused as well.
+func (r *ruleset) fold(ctx context.Context) {
+	r.want, r.daemons = &ipvs.Table{}, map[ipvs.DaemonState]int{}
+	r.faults, r.refused, r.stale, r.places = nil, nil, false, nil
 	r.each(ctx, func(line int, c ipvs.Change, err error) {
 		r.last = line
-		if err == nil {
-			r.introduce(line, c)
-			if err = r.want.Apply(c); err != nil {
-				r.refuse(line, c.Op, err)
-			}
+		if err != nil {
+			var f *failure
+			errors.As(err, &f)
+			r.faults = append(r.faults, complaint{line, f.text})
 			return
 		}
-		var f *failure
-		errors.As(err, &f)
-		r.faults = append(r.faults, complaint{line, f.text})
+		o, objected := r.objections[line]
+		if objected {
+			r.refused = append(r.refused, complaint{line, o.text})
+			if !o.stays {
+				return
+			}
+			o.was.Op = c.Op
+			c = o.was
+		}
+		r.introduce(line, c)
+		if err := r.want.Apply(c); err != nil && !objected {
+			r.refused = append(r.refused, complaint{line, refusalText(c.Op, err)})
+		}
 	})
-	return r
 }
 
 // each reads the lines one by one; blank ones and comments are passed over.
 func (r *ruleset) each(ctx context.Context, f func(line int, c ipvs.Change, err error)) {
+	var words []string
 	for i, line := range r.lines {
-		words := rule.Words(line)
+		words = rule.AppendWords(words[:0], line)
 		if len(words) == 0 || strings.HasPrefix(words[0], "#") {
 			continue
 		}
@@ -92,33 +124,72 @@ func (r *ruleset) introduce(line int, c ipvs.Change) {
 	}
 }
 
-// meet takes over from the table as it is what the file does not speak of.
+// meet looks for the daemons that the file stops.
 func (r *ruleset) meet(have *ipvs.Table) {
-	running := map[ipvs.DaemonState]bool{}
+	for state, line := range r.daemons {
+		if line > 0 && !slices.ContainsFunc(have.Daemons, func(d ipvs.Daemon) bool { return d.State == state }) {
+			text := refusalText(ipvs.StopDaemon, ipvs.ErrNoDaemon)
+			r.objections[line] = objection{text: text}
+			r.refused = append(r.refused, complaint{line, text})
+		}
+	}
+}
+
+// changes are what makes the table as it is the wanted one. Daemons that the
+// file does not speak of stay as they are.
+func (r *ruleset) changes(have *ipvs.Table) []ipvs.Change {
+	unspoken := func(d ipvs.Daemon) bool { _, spoken := r.daemons[d.State]; return !spoken }
+	r.want.Daemons = slices.DeleteFunc(r.want.Daemons, unspoken)
 	for _, d := range have.Daemons {
-		running[d.State] = true
-		if _, spoken := r.daemons[d.State]; !spoken {
+		if unspoken(d) {
 			r.want.Daemons = append(r.want.Daemons, d)
 		}
 	}
-	for state, line := range r.daemons {
-		if line > 0 && !running[state] {
-			r.refuse(line, ipvs.StopDaemon, ipvs.ErrNoDaemon)
+	return ipvs.Diff(have, r.want)
+}
+
+// object takes the line that a refused change is from out of what is wanted,
+// from the next fold on: what it was to replace stays as it was in have. A
+// change that is from no line is passed over.
+func (r *ruleset) object(ctx context.Context, e *ipvs.ChangeError, have *ipvs.Table) {
+	line := r.lineOf(ctx, e.Change)
+	if line == 0 {
+		return
+	}
+	o := objection{text: refusalText(e.Change.Op, e), was: e.Change}
+	switch s := have.Lookup(e.Change.Service.ServiceID); e.Change.Op {
+	case ipvs.EditService:
+		if o.stays = s != nil; o.stays {
+			o.was.Service = s.Service
+		}
+	case ipvs.EditDestination:
+		if s == nil {
+			break
+		}
+		d := s.Lookup(e.Change.Destination.AddrPort())
+		if o.stays = d != nil; o.stays {
+			o.was.Destination = d.Destination
+		}
+	case ipvs.StartDaemon:
+		for _, d := range have.Daemons {
+			if d.State == e.Change.Daemon.State {
+				o.stays, o.was.Daemon = true, d
+			}
 		}
 	}
+	r.objections[line] = o
+	r.stale = true
 }
 
-func (r *ruleset) refuse(line int, op ipvs.Op, err error) {
-	if !slices.ContainsFunc(r.refused, func(c complaint) bool { return c.line == line }) {
-		r.refused = append(r.refused, complaint{line, refusalText(op, err)})
+// news are the complaints that were not asked for yet, in the order of the
+// lines.
+func (r *ruleset) news() []complaint {
+	fresh := slices.DeleteFunc(slices.Concat(r.faults, r.refused), func(c complaint) bool { return r.said[c.line] })
+	for _, c := range fresh {
+		r.said[c.line] = true
 	}
-}
-
-// complaints are all of them in the order of the lines.
-func (r *ruleset) complaints() []complaint {
-	all := slices.Concat(r.faults, r.refused)
-	slices.SortStableFunc(all, func(a, b complaint) int { return a.line - b.line })
-	return all
+	slices.SortFunc(fresh, func(a, b complaint) int { return a.line - b.line })
+	return fresh
 }
 
 // status is 1.31's: that of the last line.
@@ -129,41 +200,7 @@ func (r *ruleset) status() int {
 	return statusOK
 }
 
-// withdraw takes what the kernel refused out of the wanted table, back to how
-// it was in have.
-func (r *ruleset) withdraw(ctx context.Context, e *ipvs.ChangeError, have *ipvs.Table) {
-	c := e.Change
-	r.refuse(r.lineOf(ctx, c), c.Op, e)
-	s, was := r.want.Lookup(c.Service.ServiceID), have.Lookup(c.Service.ServiceID)
-	switch c.Op {
-	case ipvs.AddService:
-		_ = r.want.Apply(ipvs.Change{Op: ipvs.DeleteService, Service: c.Service})
-	case ipvs.EditService:
-		if s != nil && was != nil {
-			s.Service = was.Service
-		}
-	case ipvs.AddDestination:
-		if s != nil { // else it went with its service
-			_ = r.want.Apply(ipvs.Change{Op: ipvs.DeleteDestination, Service: c.Service, Destination: c.Destination})
-		}
-	case ipvs.EditDestination:
-		if s != nil && was != nil {
-			if d, old := s.Lookup(c.Destination.AddrPort()), was.Lookup(c.Destination.AddrPort()); d != nil && old != nil {
-				d.Destination = old.Destination
-			}
-		}
-	case ipvs.SetTimeouts:
-		r.want.Timeouts = ipvs.Timeouts{}
-	case ipvs.StartDaemon:
-		same := func(d ipvs.Daemon) bool { return d.State == c.Daemon.State }
-		r.want.Daemons = slices.DeleteFunc(r.want.Daemons, same)
-		if i := slices.IndexFunc(have.Daemons, same); i >= 0 {
-			r.want.Daemons = append(r.want.Daemons, have.Daemons[i])
-		}
-	}
-}
-
-// places tells where in the file a part of the table was described last.
+// places tells which line described a part of the table.
 type places struct {
 	services     map[ipvs.ServiceID]int
 	destinations map[destinationID]int
@@ -176,29 +213,15 @@ type destinationID struct {
 	server  netip.AddrPort
 }
 
-// lineOf finds the line that a change is from. It reads the file again, since
-// few files are refused anything.
+// lineOf finds the line that a change is from; 0 for what the file does not
+// speak of.
 func (r *ruleset) lineOf(ctx context.Context, c ipvs.Change) int {
 	if r.places == nil {
-		p := &places{services: map[ipvs.ServiceID]int{}, destinations: map[destinationID]int{}, daemons: map[ipvs.DaemonState]int{}}
-		r.each(ctx, func(line int, c ipvs.Change, err error) {
-			if err != nil {
-				return
-			}
-			switch c.Op {
-			case ipvs.AddService, ipvs.EditService:
-				p.services[c.Service.ServiceID] = line
-			case ipvs.AddDestination, ipvs.EditDestination:
-				p.destinations[destinationID{c.Service.ServiceID, c.Destination.AddrPort()}] = line
-			case ipvs.StartDaemon:
-				p.daemons[c.Daemon.State] = line
-			case ipvs.SetTimeouts:
-				p.timeouts = line
-			}
-		})
-		r.places = p
+		r.places = r.findPlaces(ctx)
 	}
 	switch c.Op {
+	case ipvs.AddService, ipvs.EditService:
+		return r.places.services[c.Service.ServiceID]
 	case ipvs.AddDestination, ipvs.EditDestination:
 		return r.places.destinations[destinationID{c.Service.ServiceID, c.Destination.AddrPort()}]
 	case ipvs.StartDaemon:
@@ -206,7 +229,34 @@ func (r *ruleset) lineOf(ctx context.Context, c ipvs.Change) int {
 	case ipvs.SetTimeouts:
 		return r.places.timeouts
 	}
-	return r.places.services[c.Service.ServiceID]
+	return 0
+}
+
+// findPlaces reads the file again, since few files are refused anything. Of a
+// service the last line that is not refused says what it is to be; of a
+// server the one that adds it, since the kernel objects to its address.
+func (r *ruleset) findPlaces(ctx context.Context) *places {
+	p := &places{services: map[ipvs.ServiceID]int{}, destinations: map[destinationID]int{}, daemons: map[ipvs.DaemonState]int{}}
+	refused := map[int]bool{}
+	for _, c := range r.refused {
+		refused[c.line] = !r.objections[c.line].stays
+	}
+	r.each(ctx, func(line int, c ipvs.Change, err error) {
+		if err != nil || refused[line] {
+			return
+		}
+		switch c.Op {
+		case ipvs.AddService, ipvs.EditService:
+			p.services[c.Service.ServiceID] = line
+		case ipvs.AddDestination:
+			p.destinations[destinationID{c.Service.ServiceID, c.Destination.AddrPort()}] = line
+		case ipvs.StartDaemon:
+			p.daemons[c.Daemon.State] = line
+		case ipvs.SetTimeouts:
+			p.timeouts = line
+		}
+	})
+	return p
 }
 
 // notAChange is the failure of a command that a rule file cannot hold.

@@ -34,6 +34,19 @@ type card struct {
 
 const switchName = "switch"
 
+// build makes the network and starts what runs in it.
+func build(hosts []host) error {
+	if err := connect(hosts); err != nil {
+		return err
+	}
+	for _, h := range hosts {
+		if err := h.start(); err != nil {
+			return fmt.Errorf("%s: %w", h.name, err)
+		}
+	}
+	return nil
+}
+
 // connect makes the hosts' namespaces and the wires between them.
 func connect(hosts []host) error {
 	var world, ports strings.Builder
@@ -99,19 +112,29 @@ func (h host) home() string { return filepath.Join("/run/lab", h.name) }
 func (h host) run(cmd *exec.Cmd) (output []byte, err error) {
 	cmd.Dir = h.home()
 	cmd.Env = append(os.Environ(), "HOME="+h.home())
+	err = h.do(func() error {
+		output, err = cmd.CombinedOutput()
+		return err
+	})
+	return output, err
+}
+
+// do calls f on a thread of the host's: sockets that it opens and commands that
+// it starts are in the host's namespace.
+func (h host) do(f func() error) error {
 	namespace, err := os.Open("/run/netns/" + h.name)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer namespace.Close()
-	done := make(chan struct{})
+	done := make(chan error)
 	go func() {
-		defer close(done)
 		runtime.LockOSThread() // for good: a thread in another namespace must end with its goroutine
-		if err = unix.Setns(int(namespace.Fd()), unix.CLONE_NEWNET); err == nil {
-			output, err = cmd.CombinedOutput()
+		err := unix.Setns(int(namespace.Fd()), unix.CLONE_NEWNET)
+		if err == nil {
+			err = f()
 		}
+		done <- err
 	}()
-	<-done
-	return output, err
+	return <-done
 }

@@ -69,7 +69,7 @@ func TestMissingNamesPackagesWithoutTheirProgram(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(a, "sysctl"), nil, 0o644); err != nil { // no program
 		t.Fatal(err)
 	}
-	if got, want := missing(a+":"+b), []string{"kmod", "procps"}; !slices.Equal(got, want) {
+	if got, want := missing(a+":"+b), []string{"ipvsadm", "kmod", "procps"}; !slices.Equal(got, want) {
 		t.Errorf("missing %q, want %q", got, want)
 	}
 }

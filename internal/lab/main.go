@@ -5,9 +5,11 @@
 // that are expected.
 //
 //	go run ./internal/lab demo
+//	go run ./internal/lab gap
 //
-// A scenario is a file of data. It runs twice over the same program: on the host,
-// which boots the guest, and in the guest, where the commands run as root.
+// A scenario is a file of data; gap is none: it counts what fails in the demo's
+// network while a director restores. Both run twice over the same program: on the
+// host, which boots the guest, and in the guest, where the commands run as root.
 package main
 
 import (
@@ -38,10 +40,9 @@ type scenario struct {
 
 var scenarios = map[string]scenario{"demo": demo}
 
-// packages says which Debian package has each program that a scenario needs in
-// the guest.
+// packages says which Debian package has each program that is needed in the guest.
 var packages = map[string]string{
-	"curl": "curl", "ip": "iproute2", "modprobe": "kmod", "nginx": "nginx-light", "sysctl": "procps",
+	"curl": "curl", "ip": "iproute2", "ipvsadm-restore": "ipvsadm", "modprobe": "kmod", "nginx": "nginx-light", "sysctl": "procps",
 }
 
 func main() {
@@ -50,25 +51,34 @@ func main() {
 	flag.StringVar(&l.bin, "bin", "bin", "`folder` of ipvsadm, ipvsadm-save and ipvsadm-restore")
 	flag.StringVar(&l.version, "kernel", "", "kernel `version`, \"\" for the machine's own")
 	flag.BoolVar(&l.fetch, "fetch", false, "fetch what is not on this machine into the user's cache: kernel and programs")
+	flag.IntVar(&l.seconds, "seconds", 20, "`length` of each trial of gap")
 	flag.Usage = func() {
-		fmt.Fprintf(flag.CommandLine.Output(), "usage: lab [flags] %s\n",
+		fmt.Fprintf(flag.CommandLine.Output(), "usage: lab [flags] gap|%s\n",
 			strings.Join(slices.Sorted(maps.Keys(scenarios)), "|"))
 		flag.PrintDefaults()
 	}
 	flag.Parse()
-	s, known := scenarios[flag.Arg(0)]
-	if !known || flag.NArg() != 1 {
-		flag.Usage()
-		os.Exit(2)
-	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
 
 	ok, err := false, error(nil)
-	if uml.InGuest() {
+	name := flag.Arg(0)
+	s, known := scenarios[name]
+	switch {
+	case name == "gap" && uml.InGuest():
+		var t trial
+		if t, err = findTrial(flag.Args()[1:]); err == nil {
+			ok, err = t.play(os.Stdout, l.seconds)
+		}
+	case flag.NArg() != 1 || !known && name != "gap":
+		flag.Usage()
+		os.Exit(2)
+	case name == "gap":
+		ok, err = l.gap(ctx)
+	case uml.InGuest():
 		ok, err = s.play(os.Stdout)
-	} else {
-		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-		defer stop()
-		ok, err = l.boot(ctx, flag.Arg(0))
+	default:
+		ok, err = l.play(ctx, name)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "lab:", err)
@@ -86,22 +96,33 @@ type lab struct {
 	bin     string // folder of the programs under test
 	version string // of the kernel, as uml.Find takes it
 	fetch   bool
+	seconds int // of a trial of gap
 }
 
-// boot plays a scenario in a guest and reports whether all went as expected.
-func (l lab) boot(ctx context.Context, scenario string) (ok bool, err error) {
+// play plays a scenario in a guest and reports whether all went as expected.
+func (l lab) play(ctx context.Context, scenario string) (ok bool, err error) {
+	kernel, err := l.equip(ctx)
+	if err != nil {
+		return false, err
+	}
+	start := time.Now()
+	if ok, err = l.boot(ctx, kernel, scenario); err == nil {
+		fmt.Printf("%.1f seconds with the boot of Linux %s.\n", time.Since(start).Seconds(), kernel.Version)
+	}
+	return ok, err
+}
+
+// boot runs this program with the arguments in a guest, with the programs under
+// test before all others, and reports whether its exit status was 0.
+func (l lab) boot(ctx context.Context, kernel uml.Kernel, args ...string) (ok bool, err error) {
 	bin, err := filepath.Abs(l.bin)
 	if err != nil {
 		return false, err
 	}
 	for _, name := range []string{"ipvsadm", "ipvsadm-save", "ipvsadm-restore"} {
 		if _, err := exec.LookPath(filepath.Join(bin, name)); err != nil {
-			return false, fmt.Errorf("%w: make demo builds it", err)
+			return false, fmt.Errorf("%w: make builds it", err)
 		}
-	}
-	kernel, err := l.equip(ctx)
-	if err != nil {
-		return false, err
 	}
 	exe, err := os.Executable()
 	if err != nil {
@@ -109,21 +130,16 @@ func (l lab) boot(ctx context.Context, scenario string) (ok bool, err error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	start := time.Now()
 	status, err := uml.Run(ctx, uml.Job{
 		Kernel: kernel,
-		Args:   []string{exe, scenario},
+		Args:   append([]string{exe}, args...),
 		// Nothing else of the host's environment, lest it send curl to a proxy.
 		Env:    []string{"PATH=" + bin + ":" + uml.GuestPath()},
 		Dir:    "/",
 		Stdout: os.Stdout,
 		Stderr: os.Stderr,
 	})
-	if err != nil {
-		return false, err
-	}
-	fmt.Printf("%.1f seconds with the boot of Linux %s.\n", time.Since(start).Seconds(), kernel.Version)
-	return status == 0, nil
+	return status == 0, err
 }
 
 // equip finds the kernel and the programs that the guest needs, or fetches them.
@@ -162,13 +178,8 @@ func missing(path string) []string {
 // play runs a scenario in the guest and reports whether all went as expected.
 // The host ends its last line.
 func (s scenario) play(out io.Writer) (ok bool, err error) {
-	if err := connect(s.hosts); err != nil {
+	if err := build(s.hosts); err != nil {
 		return false, err
-	}
-	for _, h := range s.hosts {
-		if err := h.start(); err != nil {
-			return false, fmt.Errorf("%s: %w", h.name, err)
-		}
 	}
 	for _, folder := range s.folders {
 		if err := os.MkdirAll(folder, 0o755); err != nil {

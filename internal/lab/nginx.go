@@ -16,9 +16,9 @@ const nginxConf = `user root;
 worker_processes 1;
 pid nginx.pid;
 error_log error.log;
-events { worker_connections 64; }
+events { worker_connections 1000; }
 http {
-	access_log access.log;
+	access_log off;
 	client_body_temp_path body;
 	proxy_temp_path proxy;
 	fastcgi_temp_path fastcgi;

@@ -8,6 +8,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"iter"
 	"strings"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/spec"
@@ -44,25 +45,38 @@ func Wrapper(w io.Writer, program string, id spec.CommandID) error {
 	fmt.Fprintf(b, "\nThis is ipvsadm --%s: %s.\n\n", c.Long, c.Help)
 	letter := byte(0)
 	if id == spec.Save {
-		letter = 'o'
+		letter = saveOutputLetter
 	}
 	options(b, c.Rule.Takes(), letter)
 	return b.Flush()
 }
 
+// saveOutputLetter is the letter of --output where the program is called
+// ipvsadm-save; elsewhere it is that of --ops.
+const saveOutputLetter = 'o'
+
 // options writes the rows of the options in some groups; output is the letter
 // that --output has.
 func options(w io.Writer, groups spec.Groups, output byte) {
-	for i := range spec.Options {
-		o := &spec.Options[i]
-		if !groups.Has(o.Goes()) {
-			continue
-		}
-		short := o.Short
-		if o.ID == spec.OptOutput {
-			short = output
-		}
+	for o, short := range listed(groups, output) {
 		row(w, letters(short, 0), o.Long, arg(o.Value, o.Arg), o.Help)
+	}
+}
+
+// listed are the options in some groups with their letters, 0 for none; output
+// is the one that --output has.
+func listed(groups spec.Groups, output byte) iter.Seq2[*spec.Option, byte] {
+	return func(yield func(*spec.Option, byte) bool) {
+		for i := range spec.Options {
+			o := &spec.Options[i]
+			short := o.Short
+			if o.ID == spec.OptOutput {
+				short = output
+			}
+			if groups.Has(o.Goes()) && !yield(o, short) {
+				return
+			}
+		}
 	}
 }
 

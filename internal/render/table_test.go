@@ -314,13 +314,14 @@ func TestAFullDiskIsAnError(t *testing.T) {
 	}
 }
 
+// BenchmarkTable prints 110,000 rules.
 func BenchmarkTable(b *testing.B) {
 	for _, f := range []struct {
 		name   string
 		format Format
 	}{{"plain", Plain}, {"stats", Stats}} {
 		b.Run(f.name, func(b *testing.B) {
-			services := large(1000, 10)
+			services := large(10_000, 10)
 			b.ReportAllocs()
 			for b.Loop() {
 				p := New(io.Discard, nil, Options{Numeric: true, Format: f.format})

@@ -18,21 +18,31 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// Words splits a line as 1.31 does: at blanks, tabs and line ends of either
-// kind, without quoting; the word "ipvsadm" is dropped wherever it stands, so
-// that whole command lines may be pasted.
-func Words(line string) []string {
-	words := strings.FieldsFunc(line, func(r rune) bool { return r == ' ' || r == '\t' || r == '\r' || r == '\n' })
-	kept := words[:0]
-	for _, w := range words {
-		if w != "ipvsadm" {
-			kept = append(kept, w)
+// AppendWords appends the words of a line, which it splits as 1.31 does: at
+// blanks, tabs and line ends of either kind, without quoting; the word
+// "ipvsadm" is dropped wherever it stands, so that whole command lines may be
+// pasted. 1.31 has room for maxWord bytes of a word, then it begins the next
+// one, and a zero byte ends what it sees of a word.
+func AppendWords(words []string, line string) []string {
+	for start, i := 0, 0; i <= len(line); i++ {
+		if i < len(line) && strings.IndexByte(" \t\r\n", line[i]) < 0 {
+			continue
 		}
+		for rest := line[start:i]; rest != ""; {
+			word := rest[:min(maxWord, len(rest))]
+			rest = rest[len(word):]
+			if word, _, _ = strings.Cut(word, "\x00"); word != "ipvsadm" {
+				words = append(words, word)
+			}
+		}
+		start = i + 1
 	}
-	return kept
+	return words
 }
 
-// Writer writes changes as lines that Words and args read back.
+const maxWord = 4096
+
+// Writer writes changes as lines that AppendWords and args read back.
 type Writer struct {
 	// Names gives host and service names in place of numbers; nil for none.
 	Names *names.Resolver

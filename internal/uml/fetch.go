@@ -22,7 +22,10 @@ const kernelPackage = "user-mode-linux"
 
 // tools are the programs that tests and the guest itself call, with their
 // packages. iptables without the -nft is a name that only an installation makes.
-var tools = map[string]string{"ipvsadm": "ipvsadm", "ip": "iproute2", "iptables-nft": "iptables", "modprobe": "kmod", "shellcheck": "shellcheck"}
+var tools = map[string]string{
+	"ipvsadm": "ipvsadm", "ip": "iproute2", "iptables-nft": "iptables", "modprobe": "kmod", "pgrep": "procps", "shellcheck": "shellcheck",
+	"mandoc": "mandoc", "zsh": "zsh", "fish": "fish", "systemd-analyze": "systemd",
+}
 
 func toolPackages() []string {
 	return slices.Sorted(maps.Values(tools))
@@ -109,6 +112,16 @@ func FetchPackages(ctx context.Context, suite string, log io.Writer, names ...st
 		return "", err
 	}
 	return root, nil
+}
+
+// FindPackages returns the folder into which FetchPackages put these packages.
+// The error is one line that says how to get them when they are not there.
+func FindPackages(suite string, names ...string) (root string, err error) {
+	root, err = packagesDir(suite, names...)
+	if err == nil && !exists(root) {
+		err = fmt.Errorf("uml: not in the cache: %s: make test fetches them", strings.Join(names, " "))
+	}
+	return root, err
 }
 
 // packagesDir is where FetchPackages puts these packages.

@@ -68,6 +68,9 @@ func TestFetchedToolsAreLentToTheGuest(t *testing.T) {
 	if again, err := FetchPackages(t.Context(), "", io.Discard, "hello"); err != nil || again != root {
 		t.Errorf("again: %s, %v, want %s", again, err, root)
 	}
+	if found, err := FindPackages("", "hello"); err != nil || found != root {
+		t.Errorf("found: %s, %v, want %s", found, err, root)
+	}
 	kernel, err := Find("")
 	if err != nil {
 		t.Skip(err)

@@ -224,6 +224,14 @@ func TestFindSaysHowToGetAKernel(t *testing.T) {
 	}
 }
 
+func TestFindPackagesSaysWhatIsMissing(t *testing.T) {
+	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	want := "uml: not in the cache: hello netbase: make test fetches them"
+	if root, err := uml.FindPackages("", "hello", "netbase"); err == nil || err.Error() != want {
+		t.Errorf("%s, %v, want %s", root, err, want)
+	}
+}
+
 func TestGuest(t *testing.T) {
 	probe := filepath.Join(t.TempDir(), "probe")
 	if !uml.InGuest() {

@@ -54,13 +54,13 @@ func (d *differ) service(w *ServiceEntry) {
 	if h.Service.effective() != w.Service.effective() {
 		d.add(Change{Op: EditService, Service: w.Service})
 	}
-	has, wants := index(h), index(w)
+	has, wants := newIndex(h.Destinations), newIndex(w.Destinations)
 	// What takes capacity away waits for what adds some.
 	var later []Change
 	for i := range w.Destinations {
 		dst := w.Destinations[i].Destination
-		switch j, found := has[dst.AddrPort()]; {
-		case !found:
+		switch j := has.find(dst.AddrPort()); {
+		case j < 0:
 			d.add(Change{Op: AddDestination, Service: id, Destination: dst})
 		case h.Destinations[j].Destination.effective() == dst.effective():
 		default:
@@ -74,21 +74,42 @@ func (d *differ) service(w *ServiceEntry) {
 	}
 	d.changes = append(d.changes, later...)
 	for i := range h.Destinations {
-		if dst := h.Destinations[i].Destination; !contains(wants, dst.AddrPort()) {
+		if dst := h.Destinations[i].Destination; wants.find(dst.AddrPort()) < 0 {
 			d.add(Change{Op: DeleteDestination, Service: id, Destination: Destination{Addr: dst.Addr, Port: dst.Port}})
 		}
 	}
 }
 
-func index(s *ServiceEntry) map[netip.AddrPort]int {
-	m := make(map[netip.AddrPort]int, len(s.Destinations))
-	for i := range s.Destinations {
-		m[s.Destinations[i].AddrPort()] = i
-	}
-	return m
+// index finds a destination of a list by address and port. A short list takes
+// no map.
+type index struct {
+	list   []DestinationEntry
+	places map[netip.AddrPort]int
 }
 
-func contains(m map[netip.AddrPort]int, ap netip.AddrPort) bool { _, ok := m[ap]; return ok }
+const shortList = 32
+
+func newIndex(list []DestinationEntry) index {
+	x := index{list: list}
+	if len(list) > shortList {
+		x.places = make(map[netip.AddrPort]int, len(list))
+		for i := range list {
+			x.places[list[i].AddrPort()] = i
+		}
+	}
+	return x
+}
+
+// find gives the place of a destination, or -1.
+func (x index) find(ap netip.AddrPort) int {
+	if x.places == nil {
+		return findDestination(x.list, ap)
+	}
+	if i, found := x.places[ap]; found {
+		return i
+	}
+	return -1
+}
 
 func (d *differ) deleteServices() {
 	if len(d.want.Services) == 0 && len(d.have.Services) > 1 {
@@ -164,5 +185,5 @@ func (d Daemon) serves(w Daemon) bool {
 	if w.TTL == 0 {
 		w.TTL = d.TTL
 	}
-	return d == w
+	return d == w.clamped()
 }

@@ -25,6 +25,9 @@ type Table struct {
 	// index finds a service by its identity; valid while it counts as many
 	// as there are services.
 	index map[ServiceID]int
+	// room has the destinations of several services one behind the other;
+	// the last of them can grow in place.
+	room []DestinationEntry
 }
 
 // ServiceEntry is a virtual service with what the kernel counts of it.
@@ -66,15 +69,15 @@ func (t *Table) find(id ServiceID) int {
 // Lookup finds a destination by address and port; nil if the service has
 // none such. What it points to is valid until the next Table.Apply.
 func (s *ServiceEntry) Lookup(ap netip.AddrPort) *DestinationEntry {
-	if i := s.find(ap); i >= 0 {
+	if i := findDestination(s.Destinations, ap); i >= 0 {
 		return &s.Destinations[i]
 	}
 	return nil
 }
 
-func (s *ServiceEntry) find(ap netip.AddrPort) int {
-	for i := range s.Destinations {
-		if d := &s.Destinations[i]; d.Port == ap.Port() && d.Addr == ap.Addr() {
+func findDestination(list []DestinationEntry, ap netip.AddrPort) int {
+	for i := range list {
+		if d := &list[i]; d.Port == ap.Port() && d.Addr == ap.Addr() {
 			return i
 		}
 	}
@@ -196,7 +199,7 @@ func (t *Table) applyDestination(s *ServiceEntry, op Op, d Destination) error {
 			return unix.EINVAL
 		}
 	}
-	i := s.find(d.AddrPort())
+	i := findDestination(s.Destinations, d.AddrPort())
 	switch {
 	case op == AddDestination && i >= 0:
 		return unix.EEXIST
@@ -208,13 +211,36 @@ func (t *Table) applyDestination(s *ServiceEntry, op Op, d Destination) error {
 		if !destinationAddr(d.Addr) {
 			return unix.EINVAL
 		}
-		s.Destinations = append(s.Destinations, DestinationEntry{Destination: d})
+		s.Destinations = t.extend(s.Destinations, DestinationEntry{Destination: d})
 	case EditDestination:
 		s.Destinations[i].Destination = d
 	case DeleteDestination:
 		s.Destinations = slices.Delete(s.Destinations, i, i+1)
 	}
 	return nil
+}
+
+// roomSize is how many destinations get their memory at once.
+const roomSize = 256
+
+// extend appends to the destinations of a service. Rule text mostly has those
+// of a service together, which then take no more memory than they fill.
+func (t *Table) extend(list []DestinationEntry, e DestinationEntry) []DestinationEntry {
+	n, used := len(list), len(t.room)
+	last := n > 0 && used > 0 && &list[n-1] == &t.room[used-1]
+	switch {
+	case n >= roomSize/2:
+		return append(list, e)
+	case last && used < cap(t.room):
+		used -= n
+	default:
+		if cap(t.room)-used <= n {
+			t.room, used = make([]DestinationEntry, 0, roomSize), 0
+		}
+		t.room = append(t.room, list...)
+	}
+	t.room = append(t.room, e)
+	return t.room[used:len(t.room):len(t.room)]
 }
 
 // destinationAddr tells whether the kernel takes an address for a real
@@ -284,7 +310,7 @@ func (t *Table) startDaemon(d Daemon) error {
 	if d.TTL == 0 {
 		d.TTL = defaultSyncTTL
 	}
-	t.Daemons = append(t.Daemons, d)
+	t.Daemons = append(t.Daemons, d.clamped())
 	return nil
 }
 

@@ -8,7 +8,8 @@
 // and wraps the body of each such test in [InGuest].
 //
 // Environment: KERNEL picks a kernel version; with REQUIRE_UML=1 a test that
-// cannot have a kernel fails instead of being skipped.
+// cannot have a kernel fails instead of being skipped, and Debian packages that
+// a test asks for are fetched.
 package umltest
 
 import (
@@ -39,8 +40,9 @@ func Main(m *testing.M) {
 // -test.run, -test.skip, -test.short and -test.timeout hold in the guest as well.
 //
 // The guest has the host test's working directory and, of its environment, PATH,
-// HOME, TMPDIR, KERNEL, REQUIRE_UML and what begins with IPVSADM_TEST_.
-func InGuest(t *testing.T, body func(t *testing.T)) {
+// HOME, TMPDIR, KERNEL, REQUIRE_UML and what begins with IPVSADM_TEST_. Debian
+// packages are named as for [Kernel].
+func InGuest(t *testing.T, body func(t *testing.T), packages ...string) {
 	t.Helper()
 	if uml.InGuest() {
 		body(t)
@@ -49,7 +51,7 @@ func InGuest(t *testing.T, body func(t *testing.T)) {
 	if strings.Contains(t.Name(), "/") {
 		t.Fatal("umltest.InGuest is for top-level tests: the guest would run all that stands before this subtest too")
 	}
-	kernel := Kernel(t)
+	kernel := Kernel(t, packages...)
 	exe, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
@@ -93,12 +95,18 @@ func InGuest(t *testing.T, body func(t *testing.T)) {
 }
 
 // Kernel is the kernel that the environment's KERNEL asks for. Where there is
-// none the test is skipped, or with REQUIRE_UML=1 fails.
-func Kernel(t testing.TB) uml.Kernel {
+// none the test is skipped, or with REQUIRE_UML=1 fails. Its guests have the
+// files of the named Debian packages, and of all that these depend on, where the
+// machine has none of its own; nothing is installed. With REQUIRE_UML=1 they are
+// fetched into the user's cache, else a test without them is skipped.
+func Kernel(t testing.TB, packages ...string) uml.Kernel {
 	t.Helper()
 	kernel, err := uml.Find(os.Getenv("KERNEL"))
 	if raceEnabled {
 		err = errors.New("uml: a binary built with -race does not start in the guest: test without -race")
+	}
+	if err == nil && len(packages) > 0 {
+		kernel.Tools, err = tools(t, packages)
 	}
 	switch {
 	case err == nil:
@@ -108,6 +116,19 @@ func Kernel(t testing.TB) uml.Kernel {
 		t.Skip(err)
 	}
 	return kernel
+}
+
+// tools is the folder of the packages.
+func tools(t testing.TB, packages []string) (root string, err error) {
+	if os.Getenv("REQUIRE_UML") != "1" {
+		return uml.FindPackages("", packages...)
+	}
+	var log bytes.Buffer
+	root, err = uml.FetchPackages(t.Context(), "", &log, packages...)
+	if err != nil {
+		err = fmt.Errorf("%w\n%s", err, log.Bytes())
+	}
+	return root, err
 }
 
 // report makes t end as the guest's test did.

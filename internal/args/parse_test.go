@@ -1,0 +1,362 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package args
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/ipvsadm-go/ipvsadm/internal/names"
+	"github.com/ipvsadm-go/ipvsadm/internal/rule"
+	"github.com/ipvsadm-go/ipvsadm/internal/spec"
+	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
+)
+
+type noDNS struct{}
+
+func (noDNS) LookupNetIP(ctx context.Context, _, _ string) ([]netip.Addr, error) {
+	return nil, errors.Join(ctx.Err(), errors.New("no such host"))
+}
+
+func (noDNS) LookupAddr(context.Context, string) ([]string, error) {
+	return nil, errors.New("no such address")
+}
+
+func newParser(t testing.TB) *Parser {
+	t.Helper()
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"hosts":    "12.0.0.1 vip\n10.0.0.1 web1\n2001:db8::1 vip6\n255.255.0.0 class-b\n",
+		"services": "http 80/tcp\nsip 5060/udp\nsip5 5061/sctp\n",
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return New(names.With(filepath.Join(dir, "hosts"), filepath.Join(dir, "services"), noDNS{}))
+}
+
+// argv splits a line at blanks; _ stands for a blank in a word, "" for an
+// empty word.
+func argv(line string) []string {
+	words := strings.Fields(line)
+	for i, w := range words {
+		words[i] = strings.ReplaceAll(strings.ReplaceAll(w, `""`, ""), "_", " ")
+	}
+	return words
+}
+
+// ruleOf is the change of a command as rule text.
+func ruleOf(t testing.TB, cmd *Command) string {
+	t.Helper()
+	c, ok := cmd.Change()
+	if !ok {
+		t.Fatalf("the command %d has no change", cmd.ID)
+	}
+	return string(rule.Writer{}.Append(t.Context(), nil, c))
+}
+
+func TestCommandLinesThatMeanTheSame(t *testing.T) {
+	for want, lines := range map[string][]string{
+		"-A -t 12.0.0.1:80 -s rr": {
+			"-A -t 12.0.0.1:80 -s rr", "-At 12.0.0.1:80 -srr", "-At12.0.0.1:80 -s=rr", "-A -t=12.0.0.1:80 --scheduler rr",
+			"-A --tcp-service=12.0.0.1:80 --scheduler=rr", "--add-service --tcp-service 12.0.0.1:80 -s rr",
+			"-A -s rr -t 12.0.0.1:80 --sort --sort", "-A -t 12.0.0.1:80 -s rr --", "-A -t vip:http -s rr",
+			"-A -t 12.1:+80 -s rr", "-A -t 0xc.0.1:_80 -s rr", "-A -t 014.0.0.1:0080 -s rr", "-A -t [12.0.0.1:80]:9 -s rr",
+		},
+		"-A -t 12.0.0.1:80 -s wlc": {
+			"-A -t 12.0.0.1:80", `-A -t 12.0.0.1:80 -s ""`, "-A -t 12.0.0.1:80 -s=", "-A -t 12.0.0.1:80 --scheduler=",
+			"-A -t 12.0.0.1:80 -b ,", `-A -t 12.0.0.1:80 -b ""`, `-A -t 12.0.0.1:80 --pe ""`, "-A -t 12.0.0.1:80 -M 255.0.0.0",
+		},
+		"-A -t 12.0.0.1:80 -s wlc -p 360": {
+			"-A -t 12.0.0.1:80 -p", "-A -p -t 12.0.0.1:80", "-A -t 12.0.0.1:80 --persistent", "-A -t 12.0.0.1:80 -p=360", "-A -t 12.0.0.1:80 -p --",
+		},
+		"-A -t 12.0.0.1:80 -s wlc -p 60": {
+			"-A -t 12.0.0.1:80 -p60", "-A -t 12.0.0.1:80 -p 60", "-A -t 12.0.0.1:80 -p +60", "-A -t 12.0.0.1:80 -p _060",
+			"-A -t 12.0.0.1:80 --persistent=60", "-A -t 12.0.0.1:80 --persistent 60",
+		},
+		"-A -t 12.0.0.1:80 -s wlc -p 360 -M 255.255.0.0": {
+			"-A -t 12.0.0.1:80 -p -M 255.255.0.0", "-A -M class-b -p -t 12.0.0.1:80", "-A -t 12.0.0.1:80 -p -M=0xffff0000",
+		},
+		"-A -f 7 -s wlc -p 360 -M 0.0.0.24": {"-A -f 7 -p -M 24"},
+		"-A -t [2001:db8::1]:80 -s rr -p 360 -M 64": {
+			"-A -t [2001:db8::1]:80 -s rr -p -M 64", "-A -t [2001:DB8:0::1]:80 -s rr -p -M 64x", "-A -t [vip6]:http -s rr -p -M _+64/",
+		},
+		"-A -t [2001:db8::1]:0 -s wlc -p 360": {"-A -t 2001:db8::1 -p", "-A -M 255.0.0.0 -p -t 2001:db8::1", "-A -p -t [2001:db8::1]:0 -M 128"},
+		"-A -f 5 -6 -s wlc -p 360":            {"-A -f 5 -6 -p", "-A -f +5 --ipv6 -6 -p", "-A -p -f 5 -M 255.0.0.0 -6", "-A --fwmark-service=5 -p -6 -M 128"},
+		"-A -f 4294967295 -s wlc -o":          {"-A -f 4294967295 -o", "-A --ops -f 4294967295"},
+		"-A -u 12.0.0.1:5060 -s sh -o -b sh-fallback,sh-port": {
+			"-A -u 12.0.0.1:5060 -s sh -o -b sh-port,sh-fallback", "-A -b flag-2,,flag-1, -o -u vip:sip -s sh",
+		},
+		"-A -u 12.0.0.1:80 -s abcdefghijklmno -p 360 --pe abcdefghijklmnop": {
+			"-A -u 12.0.0.1:80 -s abcdefghijklmnop -p --pe abcdefghijklmnopq",
+		},
+		"-E --sctp-service 12.0.0.1:5061 -s mh -b mh-port,flag-3": {"-E --sctp-service vip:sip5 -s mh -b mh-port,flag-3"},
+		"-D -t 12.0.0.1:0":                                                         {"-D -t 12.0.0.1", "--delete-service -t 12.0.0.1:0"},
+		"-a -t 12.0.0.1:80 -r 10.0.0.1:80 -g -w 1":                                 {"-a -t 12.0.0.1:80 -r 10.0.0.1", "-a -r 10.0.0.1:8080 -g -t 12.0.0.1:80", "-a -t vip:80 -r web1:http", "-a -t 12.0.0.1:80 -r 10.1 -w 1"},
+		"-a -t 12.0.0.1:80 -r 10.0.0.1:0 -m -w 1":                                  {"-a -r 10.0.0.1 -t 12.0.0.1:80 -m"},
+		"-a -t 12.0.0.1:80 -r 10.0.0.1:80 -m -w 0 -x 2147483647":                   {"-a -t 12.0.0.1:80 -m -r 10.0.0.1 -w -0 -x 2147483647 -y 0"},
+		"-a -f 5 -r 10.0.0.1:8080 -g -w 2147483647 -x 2 -y 1":                      {"-a -f 5 -r 10.0.0.1:8080 -w 2147483647 -x 2 -y 1"},
+		"-a -f 5 -r 10.0.0.1:80 -i -w 1 --tun-type ipip":                           {"-a -f 5 -r web1:http -i", "-a -r 10.0.0.1:80 --tun-type=ipip --ipip -f 5"},
+		"-a -t 12.0.0.1:80 -r [::a]:80 -i -w 1 --tun-type ipip":                    {"-a -t 12.0.0.1:80 -r ::a -i", "-a -t 12.0.0.1:80 -r [::a]:9 -i"},
+		"-a -f 5 -6 -r [::a]:80 -m -w 1":                                           {"-a -f 5 -6 -r [::a]:80 -m", "-a -r [::a]:80 -m -f 5 -6"},
+		"-e -f 5 -r 10.0.0.1:0 -i -w 1 --tun-type gre --tun-nocsum":                {"-e -f 5 -r 10.0.0.1 -i --tun-type gre", "-e -f 5 -r 10.0.0.1 -i --tun-type gre --tun-nocsum"},
+		"-e -f 5 -r 10.0.0.1:0 -i -w 1 --tun-type gre --tun-csum":                  {"-e -f 5 -r 10.0.0.1 --tun-csum --tun-type gre -i"},
+		"-a -f 5 -r 10.0.0.1:0 -i -w 1 --tun-type gue --tun-port 99 --tun-remcsum": {"-a -f 5 -r 10.0.0.1 -i --tun-type gue --tun-port 99 --tun-remcsum"},
+		"-d -t 12.0.0.1:80 -r 10.0.0.1:8080":                                       {"-d -t 12.0.0.1:80 -r 10.0.0.1:8080", "-d -r 10.0.0.1:8080 -t 12.0.0.1:80"},
+		"-C":                                                                       {"-C", "--clear", "-C --"},
+		"-Z":                                                                       {"-Z", "--zero"},
+		"-Z -u 12.0.0.1:53":                                                        {"-Z -u 12.0.0.1:53"},
+		"--set 1 2 3":                                                              {"--set 1 2 3", "1 --set 2 3", "--set 1 --sort 2 -- 3", "--set +1 _2 03"},
+		"--start-daemon master --mcast-interface eth0 --syncid 0": {
+			"--start-daemon master", "--start-daemon=master", `--start-daemon master --mcast-interface ""`, "--start-daemon master --syncid 0",
+		},
+		"--start-daemon backup --mcast-interface abcdefghijklmno --syncid 255 --sync-maxlen 65507 --mcast-group ff02::1 --mcast-port 65535 --mcast-ttl 255": {
+			"--start-daemon backup --mcast-interface abcdefghijklmnop --syncid 255 --sync-maxlen 65507 --mcast-group ff02::1 --mcast-port 65535 --mcast-ttl 255",
+		},
+		"--stop-daemon backup": {"--stop-daemon backup", "--stop-daemon=backup --syncid 5"},
+	} {
+		for _, line := range lines {
+			t.Run(line, func(t *testing.T) {
+				cmd, err := newParser(t).Parse(t.Context(), argv(line))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got := ruleOf(t, cmd); got != want {
+					t.Errorf("means %s, want %s", got, want)
+				}
+			})
+		}
+	}
+}
+
+func TestFaults(t *testing.T) {
+	const (
+		service = "virtual server address[:port]"
+		server  = "real server address[:port]"
+		mask    = "virtual server persistent mask"
+		s, a    = "-A -t 12.0.0.1:80 ", "-a -t 12.0.0.1:80 -r 10.0.0.1 "
+		d       = "--start-daemon master "
+	)
+	shown := make(map[FaultKind]bool)
+	for _, c := range []struct {
+		line string
+		want *Fault
+	}{
+		{"", fault(NotACommand)}, {"foo", fault(NotACommand)}, {"-", fault(NotACommand)}, {"-- -L", fault(NotACommand)},
+		{"-q", fault(NotACommand)}, {"--lis", fault(NotACommand)}, {"-n -L", fault(NotACommand)}, {"-t", fault(NotACommand)},
+		{"--start-daemon", fault(NotACommand)}, {"--set=1 2 3", fault(NotACommand)}, {"-6 -A -f 1", fault(NotACommand)},
+
+		{"-A -q", fault(UnknownOption, "-q")}, {"-Aq", fault(UnknownOption, "-Aq")}, {"-A --foo=1", fault(UnknownOption, "--foo=1")},
+		{"-L --num", fault(UnknownOption, "--num")}, {"-L -ö", fault(UnknownOption, "-ö")}, {"-L -=", fault(UnknownOption, "-=")},
+		{"-A -p -1", fault(UnknownOption, "-1")}, {"-L ---numeric", fault(UnknownOption, "---numeric")}, {"foo -L -q", fault(UnknownOption, "-q")},
+		{"-A -t", fault(MissingValue, "-t")}, {"-At", fault(MissingValue, "-At")}, {s + "--scheduler", fault(MissingValue, "--scheduler")},
+		{"-L --stats=all", fault(UnwantedValue, "--stats=all")}, {"-Ln=5", fault(UnwantedValue, "-Ln=5")}, {"-L -n=", fault(UnwantedValue, "-n=")},
+
+		{"-A -D", fault(SecondCommand, "-D")}, {"-AD", fault(SecondCommand, "-AD")}, {"-A --start-daemon master", fault(SecondCommand, "master")},
+		{"-A --start-daemon=x", fault(SecondCommand, "--start-daemon=x")}, {"-A -h", fault(SecondCommand, "-h")}, {"-L -l", fault(SecondCommand, "-l")},
+		{s + "-s rr -s rr", fault(RepeatedOption, "scheduler")}, {s + "-u x", fault(RepeatedOption, "service-address")},
+		{"-a -g -m", fault(RepeatedOption, "forwarding-method")}, {"-L -nn", fault(RepeatedOption, "numeric")},
+
+		{s + "foo bar", fault(UnexpectedArgument, "foo")}, {"foo -L bar", fault(UnexpectedArgument, "foo")}, {"-L -- -n", fault(UnexpectedArgument, "-n")},
+		{`-L ""`, fault(UnexpectedArgument, "")}, {"--set 1 2 3 4", fault(UnexpectedArgument, "4")}, {s + "-p -- 66", fault(UnexpectedArgument, "66")},
+		{"--set", fault(TimeoutCount)}, {"--set 1 2", fault(TimeoutCount)}, {"--set x", fault(TimeoutCount)},
+
+		{"-A", fault(NeedsOption, "service-address", "add-service")}, {"-a -t 12.0.0.1:80", fault(NeedsOption, "real-server", "add-server")},
+		{s + "-w 1", fault(IllegalOption, "weight", "add-service")}, {"-C -n", fault(IllegalOption, "numeric", "flush")},
+		{"-R --stats", fault(IllegalOption, "stats", "restore")}, {"-S -X", fault(IllegalOption, "exact", "save")},
+		{"-L --daemon --timeout", fault(OptionConflict, "daemon", "timeout", "list")}, {"-L -f 1 -c", fault(OptionConflict, "service-address", "connection", "list")},
+
+		{a + "-i --tun-type gue", fault(TunnelNeedsOption, "tun-port", "gue")},
+		{a + "-i --tun-csum", fault(TunnelIllegal, "tun-csum", "ipip")}, {a + "-i --tun-type gre --tun-port 1", fault(TunnelIllegal, "tun-port", "gre")},
+		{a + "-i --tun-type gre --tun-csum --tun-nocsum", fault(TunnelConflict, "tun-csum", "tun-nocsum", "gre")},
+		{a + "-i --tun-type gue --tun-port 1 --tun-remcsum --tun-csum", fault(TunnelConflict, "tun-remcsum", "tun-csum", "gue")},
+
+		{`-A -t ""`, fault(IllegalValue, service)}, {"-A -t 80", fault(IllegalValue, service)}, {"-A -t :80", fault(IllegalValue, service)},
+		{"-A -t 12.0.0.1:", fault(IllegalValue, service)}, {"-A -t 12.0.0.1:65536", fault(IllegalValue, service)}, {"-A -t 12.0.0.1:-1", fault(IllegalValue, service)},
+		{"-A -t [2001:db8::1]", fault(IllegalValue, service)}, {"-A -t [::1", fault(IllegalValue, service)}, {"-A -t []:80", fault(IllegalValue, service)},
+		{"-A -t fe80::1%lo", fault(IllegalValue, service)}, {"-A -t vip6:80", fault(IllegalValue, service)}, {"-A -t nohost:80", fault(IllegalValue, service)},
+		{"-A -u vip:http", fault(IllegalValue, service)}, {"-A --sctp-service vip:sip", fault(IllegalValue, service)}, {"-A -t -s rr", fault(IllegalValue, service)},
+		{"-a -t 12.0.0.1:80 -r 10", fault(IllegalValue, server)}, {"-d -r web1:sip -u 12.0.0.1:80", fault(IllegalValue, server)},
+		{s + "-p -M 64x", fault(IllegalValue, mask)}, {s + `-M ""`, fault(IllegalValue, mask)}, {s + "-M ::1", fault(IllegalValue, mask)},
+		{a + "-w -1", fault(IllegalValue, "weight")}, {a + "-w 2147483648", fault(IllegalValue, "weight")}, {a + "-w 5_", fault(IllegalValue, "weight")},
+		{a + "-w 1_000", fault(IllegalValue, "weight")}, {a + "-w 0x5", fault(IllegalValue, "weight")}, {a + `-w ""`, fault(IllegalValue, "weight")},
+		{a + "-w 99999999999999999999", fault(IllegalValue, "weight")}, {a + "-w ++5", fault(IllegalValue, "weight")},
+		{a + "-x 2147483648", fault(IllegalValue, "u_threshold")}, {a + "-y -1", fault(IllegalValue, "l_threshold")},
+		{a + "--tun-type GUE", fault(IllegalValue, "tunnel type")}, {a + "--tun-port 0", fault(IllegalValue, "tunnel port")},
+		{d + "--syncid 256", fault(IllegalValue, "syncid")}, {d + "--mcast-port 0", fault(IllegalValue, "mcast-port")},
+		{d + "--mcast-ttl 256", fault(IllegalValue, "mcast-ttl")}, {d + "--sync-maxlen 65508", fault(IllegalValue, "sync-maxlen")},
+		{"--start-daemon x", fault(IllegalValue, "start-daemon parameter")}, {"--start-daemon=", fault(IllegalValue, "start-daemon parameter")},
+		{"--stop-daemon x", fault(IllegalValue, "start_daemon")}, {"--start-daemon --syncid 1", fault(IllegalValue, "start-daemon parameter")},
+		{s + "-p 0", fault(InvalidTimeout, "0")}, {s + "-p 2678401", fault(InvalidTimeout, "2678401")}, {s + "-p=", fault(InvalidTimeout, "")},
+		{"--set 1 2 2678401", fault(InvalidTimeout, "2678401")}, {"--set 1 x y", fault(InvalidTimeout, "x")},
+		{"-A -f 0", fault(InvalidMark, "0")}, {"-A -f 4294967296", fault(InvalidMark, "4294967296")}, {"-A -f 5x", fault(InvalidMark, "5x")},
+		{"-A -t [::1]:80 -p -M 129", fault(IllegalPrefix)}, {"-A -t [::1]:80 -p -M x", fault(IllegalPrefix)}, {"-A -f 1 -6 -M 0", fault(IllegalPrefix)},
+		{s + "-b sh-port", fault(IncompatibleFlag, "sh-port")}, {s + "-s mh -b flag-1,sh-port", fault(IncompatibleFlag, "sh-port")},
+		{s + "-b flag-4", fault(UnknownFlag, "flag-4")}, {s + "-s sh -b SH-PORT", fault(UnknownFlag, "SH-PORT")},
+		{d + "--mcast-group 10.0.0.1", fault(InvalidGroup4, "10.0.0.1")}, {d + `--mcast-group ""`, fault(InvalidGroup4, "")},
+		{d + "--mcast-group ::1", fault(InvalidGroup6, "::1")}, {d + "--mcast-group ::ffff:224.0.0.1", fault(InvalidGroup6, "::ffff:224.0.0.1")},
+		{d + "--mcast-group ff02::1%lo", fault(InvalidGroup6, "ff02::1%lo")},
+		{"-A -6 -f 1", fault(FamilyBeforeMark)}, {s + "-6", fault(FamilyBeforeMark)},
+		{"-A -t 12.0.0.1", fault(ZeroPort)}, {"-E -t [12.0.0.1]:80", fault(ZeroPort)}, {"-A -t ::1 -s rr", fault(ZeroPort)},
+		{s + "-o", fault(OnePacketNotUDP)}, {"-E --sctp-service 12.0.0.1:80 -o", fault(OnePacketNotUDP)},
+		{"-a -t 12.0.0.1:80 -r ::1", fault(MixedFamilies)}, {"-e -t [::1]:80 -r 10.0.0.1 -m", fault(MixedFamilies)}, {"-a -f 1 -6 -r 10.0.0.1 -m", fault(MixedFamilies)},
+		{a + "--tun-type ipip", fault(TunnelOptions)}, {a + "-m --tun-csum", fault(TunnelOptions)},
+		{"-L -c --stats", fault(ListConflict)}, {"-L --timeout --rate", fault(ListConflict)}, {"-L --daemon --thresholds", fault(ListConflict)},
+		{"-L --daemon --persistent-conn", fault(ListConflict)}, {"-L --persistent-conn --timeout", fault(ListConflict)},
+
+		// Of two faults, the one that 1.31 finds first.
+		{s + "-p x -q", fault(InvalidTimeout, "x")}, {s + "-q -p x", fault(UnknownOption, "-q")},
+		{"-A -t x -D", fault(IllegalValue, service)}, {"-A -D -t x", fault(SecondCommand, "-D")},
+		{"-A -w x -t x", fault(IllegalValue, "weight")}, {"-A -s a -s b -t x", fault(RepeatedOption, "scheduler")},
+		{"-L foo -q", fault(UnknownOption, "-q")}, {"-L foo -w 1", fault(UnexpectedArgument, "foo")}, {"--set 1 -w x", fault(IllegalValue, "weight")},
+		{"-A -b x foo", fault(UnexpectedArgument, "foo")}, {"-A -w 1 -b x", fault(UnknownFlag, "x")}, {"-A -t 12.0.0.1 -w 1", fault(IllegalOption, "weight", "add-service")},
+		{"-A -w 1", fault(NeedsOption, "service-address", "add-service")}, {"-A -n", fault(IllegalOption, "numeric", "add-service")},
+		{"-a -s rr", fault(NeedsOption, "service-address", "add-server")}, {"-a -f 1 -s rr", fault(IllegalOption, "scheduler", "add-server")},
+		{"-A -t 12.0.0.1 -o", fault(ZeroPort)}, {"-a -t 12.0.0.1:80 -r ::1 --tun-csum", fault(MixedFamilies)},
+		{"-L -c --stats -w 1", fault(IllegalOption, "weight", "list")},
+		{a + "-i --tun-type gre --tun-remcsum --tun-csum --tun-nocsum --tun-port 1", fault(TunnelIllegal, "tun-port", "gre")},
+		{"--start-daemon x -q", fault(IllegalValue, "start-daemon parameter")},
+	} {
+		shown[c.want.Kind] = true
+		t.Run(c.line, func(t *testing.T) {
+			cmd, err := newParser(t).Parse(t.Context(), argv(c.line))
+			if !reflect.DeepEqual(err, error(c.want)) {
+				t.Errorf("got %+v, %v, want %v", cmd, err, c.want)
+			}
+		})
+	}
+	for k := NotACommand; k <= ListConflict; k++ {
+		if !shown[k] {
+			t.Errorf("no line shows the fault %d", k)
+		}
+	}
+}
+
+func TestHelpAndVersionLookAtNothingElse(t *testing.T) {
+	for line, want := range map[string]spec.CommandID{
+		"-h": spec.Help, "--help foo": spec.Help, "-h -q": spec.Help, "-hq": spec.Help, "--help -A -t x": spec.Help,
+		"-v": spec.Version, "--version -D": spec.Version, "-vL": spec.Version, "-v -t": spec.Version,
+	} {
+		cmd, err := newParser(t).Parse(t.Context(), argv(line))
+		if err != nil || cmd.ID != want {
+			t.Errorf("%s: %+v, %v", line, cmd, err)
+		}
+	}
+}
+
+func TestWhichCommandsTakeWhichOptions(t *testing.T) {
+	const tunnel = " tun-type tun-port tun-nocsum tun-csum tun-remcsum"
+	options := map[string]string{ // by their names in messages
+		"numeric": "-n", "connection": "-c", "service-address": "-f 1", "scheduler": "-s rr", "persistent": "-p", "netmask": "-M 255.0.0.0",
+		"real-server": "-r 10.0.0.1:80", "forwarding-method": "-i", "weight": "-w 1", "u-threshold": "-x 1", "l-threshold": "-y 1",
+		"mcast-interface": "--mcast-interface lo", "timeout": "--timeout", "daemon": "--daemon", "stats": "--stats", "rate": "--rate",
+		"thresholds": "--thresholds", "persistent-conn": "--persistent-conn", "nosort": "--nosort", "syncid": "--syncid 1", "exact": "-X",
+		"ops": "-o", "pe": "--pe sip", "sched-flags": "-b flag-1", "mcast-group": "--mcast-group 224.0.0.1", "mcast-port": "--mcast-port 1",
+		"mcast-ttl": "--mcast-ttl 1", "sync-maxlen": "--sync-maxlen 1", "tun-info": "--tun-info", "tun-type": "--tun-type ipip",
+		"tun-port": "--tun-port 1", "tun-nocsum": "--tun-nocsum", "tun-csum": "--tun-csum", "tun-remcsum": "--tun-remcsum",
+		"all": "--all", "output": "--output x", "strict": "--strict", "check": "--check", "dry-run": "--dry-run", "lock": "--lock x",
+	}
+	for _, c := range []struct{ name, line, allowed string }{
+		{"add-service", "-A -f 1", "scheduler persistent netmask ops pe sched-flags"},
+		{"edit-service", "-E -f 1", "scheduler persistent netmask ops pe sched-flags"},
+		{"delete-service", "-D -f 1", ""},
+		{"flush", "-C", ""},
+		{"set", "--set 1 2 3", ""},
+		{"restore", "-R", ""},
+		{"list", "-L", "numeric connection service-address timeout daemon stats rate thresholds persistent-conn nosort syncid exact tun-info"},
+		{"add-server", "-a -f 1 -r 10.0.0.1", "forwarding-method weight u-threshold l-threshold" + tunnel},
+		{"edit-server", "-e -f 1 -r 10.0.0.1", "forwarding-method weight u-threshold l-threshold" + tunnel},
+		{"delete-server", "-d -f 1 -r 10.0.0.1", ""},
+		{"start-daemon", "--start-daemon master", "mcast-interface syncid mcast-group mcast-port mcast-ttl sync-maxlen"},
+		{"stop-daemon", "--stop-daemon master", "syncid"},
+		{"save", "-S", "numeric all output"},
+		{"zero", "-Z", "service-address"},
+		{"apply", "--apply", "numeric strict check dry-run lock"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			allowed := strings.Fields(c.allowed)
+			for name, option := range options {
+				line := c.line + " " + option
+				_, err := newParser(t).Parse(t.Context(), argv(line))
+				f, _ := errors.AsType[*Fault](err)
+				switch {
+				case f != nil && f.Kind == RepeatedOption: // the line has it already
+				case slices.Contains(allowed, name):
+					if f != nil && f.Kind == IllegalOption {
+						t.Errorf("%s: %v", line, err)
+					}
+				case !reflect.DeepEqual(err, error(fault(IllegalOption, name, c.name))):
+					t.Errorf("%s: %v, want it to be illegal", line, err)
+				}
+			}
+		})
+	}
+	for i := range spec.Options {
+		if g := spec.Options[i].Group; g != spec.Uncounted && options[g.String()] == "" {
+			t.Errorf("no line has the option %s", g)
+		}
+	}
+}
+
+// An accepted command line whose change is written as rule text and read again
+// is the same change.
+func FuzzParse(f *testing.F) {
+	for _, line := range []string{
+		"-A -t 12.0.0.1:80 -s rr -p 60 -M 255.255.0.0 --pe sip", "-A -u vip:sip -s sh -o -b sh-port,flag-3", "-A -f 5 -6 -p -M 64x",
+		"-E -t [2001:db8::1]:80 -s mh -b mh-fallback", "-D --sctp-service 12.0.0.1", "-a -t 12.0.0.1:80 -r web1:8080 -m -w 5 -x 4 -y 3",
+		"-a -f 4294967295 -r ::a -i --tun-type gue --tun-port 6080 --tun-csum", "-e -f 1 -r 10.0.0.1 -i --tun-type gre", "-d -f 1 -r 10.0.0.1:80",
+		"-C", "-Z", "-Z -f 1", "--set 1 2 3", "--start-daemon master --syncid 5 --mcast-group 224.0.0.1 --mcast-ttl 5 --mcast-port 1 --sync-maxlen 9",
+		"--stop-daemon backup", "-Lnc --persistent-conn", "-S -n", "--apply file --strict", "-A -t=[::]:80 --", "-A\xff -t", "-At\x00:1",
+	} {
+		f.Add(strings.ReplaceAll(line, " ", "\n"))
+	}
+	p := newParser(f)
+	f.Fuzz(func(t *testing.T, text string) {
+		cmd, err := p.Parse(t.Context(), strings.Split(text, "\n"))
+		if err != nil {
+			if _, ok := errors.AsType[*Fault](err); !ok {
+				t.Fatalf("an error that is no fault: %v", err)
+			}
+			return
+		}
+		c, ok := cmd.Change()
+		if !ok {
+			return
+		}
+		line := rule.Writer{}.Append(t.Context(), nil, c)
+		words := rule.AppendWords(nil, string(line))
+		for _, name := range []string{c.Service.Scheduler, c.Service.PersistenceEngine, c.Daemon.Interface} {
+			if name != "" && !slices.Contains(words, name) {
+				return // rule text cannot say names with blanks in them
+			}
+		}
+		again, err := p.Parse(t.Context(), words)
+		if err != nil {
+			t.Fatalf("%s is refused: %v", line, err)
+		}
+		if c.Service.Scheduler != "" && c.Service.Flags&ipvs.FlagPersistent == 0 {
+			c.Service.Netmask = ipvs.FullNetmask(c.Service.Family()) // which is not saved
+		}
+		if got, _ := again.Change(); got != c {
+			t.Errorf("%s\nis read as %+v\nwant %+v", line, got, c)
+		}
+	})
+}
+
+func TestAnInterruptedLookUpIsNoFault(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, line := range []string{"-A -t unknown:80", "-A -t [unknown]:80", "-a -t 12.0.0.1:80 -r unknown:80", "-A -t 12.0.0.1:80 -p -M unknown"} {
+		if _, err := newParser(t).Parse(ctx, argv(line)); !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: %v, want %v", line, err, context.Canceled)
+		}
+	}
+}

@@ -1,0 +1,727 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
+)
+
+const (
+	timeouts = "--set 900 120 300\n" // of every fake kernel at first
+	web      = "-A -t 12.0.0.1:80 -s rr\n"
+	web10    = "-a -t 12.0.0.1:80 -r 192.168.168.10:80 -m -w 1\n"
+	web20    = "-a -t 12.0.0.1:80 -r 192.168.168.20:80 -m -w 1\n"
+	dns      = "-A -u 12.0.0.1:53 -s wrr\n"
+	dns10    = "-a -u 12.0.0.1:53 -r 192.168.168.10:53 -m -w 1\n"
+
+	daemonRest = " --mcast-group 224.0.0.81 --mcast-port 8848 --mcast-ttl 1\n"
+	masterLo   = "--start-daemon master --mcast-interface lo --syncid 0" + daemonRest
+	masterEth  = "--start-daemon master --mcast-interface eth1 --syncid 7" + daemonRest
+	backupLo   = "--start-daemon backup --mcast-interface lo --syncid 0" + daemonRest
+)
+
+func TestRestoreMakesTheTableWhatTheFileSays(t *testing.T) {
+	for _, c := range []struct {
+		name, have, file string
+		want             string // without timeouts they are the kernel's own
+		again            string // the complaint of a second restore
+	}{
+		{"services and servers are added", "", web + web10 + dns, web + web10 + dns, ""},
+		{"what the file does not have goes", web + web10 + dns + dns10, web + web20, web + web20, ""},
+		{"an empty file empties the table", web + web10, "", "", ""},
+		{"a file of comments empties the table", web + web10, "# nothing\n", "", ""},
+		{"comments and blank lines are nothing", "", "#-A\n\n \t \n   # indented\n\t#\n#\n" + web + "\r\n", web, ""},
+		{"a carriage return ends a line", "", "-A -t 12.0.0.1:80 -s rr\r\n" + strings.TrimSpace(web10), web + web10, ""},
+		{"whole command lines may stand there", "", "ipvsadm " + web + "  ipvsadm\t" + web10, web + web10, ""},
+		{"an edited service is as the edit says", "", web + web10 + "-E -t 12.0.0.1:80 -s wlc -p 60\n", "-A -t 12.0.0.1:80 -s wlc -p 60\n" + web10, ""},
+		{"an edited server is as the edit says", "", web + web10 + "-e -t 12.0.0.1:80 -r 192.168.168.10 -m -w 9 -x 5 -y 2\n",
+			web + "-a -t 12.0.0.1:80 -r 192.168.168.10:80 -m -w 9 -x 5 -y 2\n", ""},
+		{"a deleted service is not wanted", dns, web + web10 + dns + "-D -t 12.0.0.1:80\n", dns, ""},
+		{"a deleted server is not wanted", web + web10, web + web10 + web20 + "-d -t 12.0.0.1:80 -r 192.168.168.10:80\n", web + web20, ""},
+		{"a deletion and another addition", "", web + web10 + "-D -t 12.0.0.1:80\n" + web + web20, web + web20, ""},
+		{"what stands before a clear does not count", dns, dns + "-C\n" + web + web10, web + web10, ""},
+		{"a zero changes nothing", web + web10, web + "-Z\n" + web10 + "-Z -t 12.0.0.1:80\n", web + web10, ""},
+		{"timeouts that the file speaks of are set", "", "--set 1 2 3\n", "--set 1 2 3\n", ""},
+		{"timeouts of 0 stay", "", "--set 0 7 0\n", "--set 900 7 300\n", ""},
+		{"the last word about a timeout counts", "", "--set 5 6 0\n--set 7 0 0\n", "--set 7 6 300\n", ""},
+		{"a daemon is started", "", masterLo, masterLo, ""},
+		{"a daemon that runs already is left alone", masterLo, "--start-daemon master --mcast-interface lo\n", masterLo, ""},
+		{"a daemon that is to be another is replaced", masterLo, masterEth, masterEth, ""},
+		{"daemons that the file does not speak of stay", masterLo + backupLo, masterEth, masterEth + backupLo, ""},
+		{"a daemon is stopped", masterLo + backupLo, "--stop-daemon master\n", backupLo, "<stdin>: line 1: No daemon is running\n"},
+		{"a daemon is stopped and started", masterLo, "--stop-daemon master\n" + masterEth, masterEth, ""},
+		{"a daemon is started and stopped", masterLo, masterEth + "--stop-daemon master\n", "", ""},
+		{"a tunnel to another family once the daemon is stopped", masterLo + web,
+			web + "-a -t 12.0.0.1:80 -r [2001:db8::1]:80 -i\n--stop-daemon master\n", web + "-a -t 12.0.0.1:80 -r [2001:db8::1]:80 -i -w 1 --tun-type ipip\n",
+			"<stdin>: line 3: No daemon is running\n"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			k := newFakeKernel(t, c.have)
+			if a := k.restore(t, c.file); a != (answer{}) {
+				t.Errorf("answer %+v, want a silent one", a)
+			}
+			want := c.want
+			if !strings.Contains(want, "--set") {
+				want = timeouts + want
+			}
+			if got := k.rules(); got != want {
+				t.Errorf("the table is\n%swant\n%s", got, want)
+			}
+			sent := len(k.batches)
+			again := answer{}
+			if c.again != "" {
+				again = answer{status: 255, errors: c.again}
+			}
+			if a := k.restore(t, c.file); a != again || len(k.batches) != sent {
+				t.Errorf("again: answer %+v, want %+v, sent %v", a, again, k.batches[sent:])
+			}
+		})
+	}
+}
+
+func TestFileIsReadByName(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "rules")
+	if err := os.WriteFile(file, []byte(web+web10), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, program := range [][]string{restoreArgs(t, file), {"ipvsadm", "--apply", "--lock", file + ".lock", file}} {
+		k := newFakeKernel(t, "")
+		if a := k.do(t, "not read", program...); a != (answer{}) || k.rules() != timeouts+web+web10 {
+			t.Errorf("%v: %+v, table\n%s", program, a, k.rules())
+		}
+	}
+	k := newFakeKernel(t, web)
+	want := answer{status: 2, errors: "can't read " + file + "x: No such file or directory\n"}
+	if a := k.restore(t, "", file+"x"); a != want || k.dials != 0 {
+		t.Errorf("a file that is not there: %+v, want %+v", a, want)
+	}
+}
+
+// A file with faults in it, and the messages about it without its name.
+const faulty = `# line 1
+-A -t 12.0.0.1:80 -s rr
+-A -t 12.0.0.1:80
+foo
+
+   -L -n
+-A -t 1
+-a -t 12.0.0.1:80 -r 224.0.0.1:80 -m
+-A -Q
+-a -t 12.0.0.9:80 -r 192.168.168.10 -m
+-a -t 12.0.0.1:80 -r 192.168.168.10 -w x
+-R
+-h
+-6 -A
+-A -f 1 -6 -6 -M 129
+--set 1 2
+--start-daemon none
+-D -t 12.0.0.1:80 -s rr
+`
+
+const faultyComplaints = `line 3: Service already exists
+line 4: Try ` + "`ipvsadm -h' or 'ipvsadm --help'" + ` for more information.
+line 6: the 'list' command does not change the table
+line 7: illegal virtual server address[:port] specified
+line 8: Invalid operation.  Possibly wrong module version, address not unicast, ...
+line 9: -Q: unknown option
+line 10: Service not defined
+line 11: illegal weight specified
+line 12: the 'restore' command does not change the table
+line 13: the 'help' command does not change the table
+line 14: Try ` + "`ipvsadm -h' or 'ipvsadm --help'" + ` for more information.
+line 15: illegal ipv6 netmask specified
+line 16: --set option requires 3 timeout values
+line 17: illegal start-daemon parameter specified
+line 18: Illegal 'scheduler' option with the 'delete-service' command
+`
+
+func TestEveryBadLineIsReportedAndNothingDone(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "rules")
+	if err := os.WriteFile(file, []byte(faulty), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"<stdin>", file} {
+		for _, options := range [][]string{nil, {"--strict"}, {"--check"}, {"--check", "--strict"}, {"--dry-run"}} {
+			k := newFakeKernel(t, dns)
+			stdin := faulty
+			if name == file {
+				stdin, options = web, append(options, file)
+			}
+			want := answer{status: 2, errors: regexp.MustCompile(`(?m)^`).ReplaceAllString(strings.TrimSuffix(faultyComplaints, "\n"), name+": ") + "\n"}
+			if a := k.restore(t, stdin, options...); a != want {
+				t.Errorf("%s, %v: status %d\n%s%swant status %d\n%s", name, options, a.status, a.out, a.errors, want.status, want.errors)
+			}
+			if k.dials != 0 || k.rules() != timeouts+dns {
+				t.Errorf("%s, %v: %d connections to the kernel, table\n%s", name, options, k.dials, k.rules())
+			}
+		}
+	}
+}
+
+func TestRefusedLinesAreLeftOutAndTheRestApplied(t *testing.T) {
+	const (
+		noScheduler = "Scheduler or persistence engine not found"
+		invalid     = "Invalid operation.  Possibly wrong module version, address not unicast, ..."
+		bad         = "-a -t 12.0.0.1:80 -r 10.9.9.9:80 -m -w 1\n"
+		unknown     = "-A -t 12.0.0.2:80 -s nosuch\n"
+	)
+	for _, c := range []struct {
+		name, have, file, want string
+		errors                 []string // without the file's name
+		status                 int
+		early                  bool // it shows before anything is sent
+	}{
+		{name: "a service twice", file: web + web + web10, want: web + web10,
+			errors: []string{"line 2: Service already exists"}, early: true},
+		{name: "a service twice, last", file: web + web, want: web, status: 255,
+			errors: []string{"line 2: Service already exists"}, early: true},
+		{name: "a server twice", file: web + web10 + "-a -t 12.0.0.1:80 -r 192.168.168.10:80 -m -w 7\n" + web20, want: web + web10 + web20,
+			errors: []string{"line 3: Destination already exists"}, early: true},
+		{name: "a server without its service", file: dns10 + web, want: web,
+			errors: []string{"line 1: Service not defined"}, early: true},
+		{name: "a server and its service in the wrong order", have: web + web10, file: web10 + web, want: web,
+			errors: []string{"line 1: Service not defined"}, early: true},
+		{name: "edits and deletions of nothing", have: web + dns + dns10, file: "-D -t 12.0.0.1:80\n-E -t 12.0.0.1:80\n" + dns + "-d -u 12.0.0.1:53 -r 192.168.168.10:53\n", want: dns, status: 255,
+			errors: []string{"line 1: No such service", "line 2: No such service", "line 4: No such destination"}, early: true},
+		{name: "thresholds the wrong way round", file: web + "-a -t 12.0.0.1:80 -r 192.168.168.10:80 -m -x 1 -y 2\n", want: web, status: 255,
+			errors: []string{"line 2: Numerical result out of range"}, early: true},
+		{name: "a daemon that does not run is stopped", have: masterLo, file: "--stop-daemon backup\n" + web, want: web + masterLo,
+			errors: []string{"line 1: No daemon is running"}, early: true},
+		{name: "a daemon that does not run is stopped and started", file: "--stop-daemon backup\n" + backupLo, want: backupLo,
+			errors: []string{"line 1: No daemon is running"}, early: true},
+		{name: "a daemon is started twice", have: masterLo, file: masterEth + masterLo, want: masterEth, status: 255,
+			errors: []string{"line 2: Daemon has already run"}, early: true},
+
+		{name: "a scheduler that the kernel lacks", have: dns, file: unknown + "-a -t 12.0.0.2:80 -r 192.168.168.10 -m\n" + web, want: web,
+			errors: []string{"line 1: " + noScheduler, "line 2: Service not defined"}},
+		{name: "a scheduler that the kernel lacks, last", file: web + unknown, want: web, status: 255,
+			errors: []string{"line 2: " + noScheduler}},
+		{name: "an address that the kernel does not take", have: web + web20, file: web + bad + web10, want: web + web10,
+			errors: []string{"line 2: " + invalid}},
+		{name: "an address that the kernel does not take, edited", file: web + bad + "-e -t 12.0.0.1:80 -r 10.9.9.9:80 -m -w 2\n", want: web, status: 255,
+			errors: []string{"line 2: " + invalid, "line 3: No such destination"}},
+		{name: "a server whose address the kernel does not take, often", file: web + strings.Repeat(bad, 20) + web10, want: web + web10,
+			errors: append([]string{"line 2: " + invalid}, times(19, func(i int) string { return fmt.Sprintf("line %d: Destination already exists", i+3) })...)},
+		{name: "a service whose edit is refused stays as it was", have: "-A -t 12.0.0.2:80 -s wlc -p 60\n-a -t 12.0.0.2:80 -r 192.168.168.10:80 -m -w 1\n",
+			file:   unknown + "-a -t 12.0.0.2:80 -r 192.168.168.10:80 -m -w 5\n",
+			want:   "-A -t 12.0.0.2:80 -s wlc -p 60\n-a -t 12.0.0.2:80 -r 192.168.168.10:80 -m -w 5\n",
+			errors: []string{"line 1: " + noScheduler}},
+		{name: "an edit in the file that is refused leaves a new service as added", file: web + web10 + "-E -t 12.0.0.1:80 -s nosuch\n", want: web + web10, status: 255,
+			errors: []string{"line 3: " + noScheduler}},
+		{name: "an edit in the file that is refused leaves a standing service as it was", have: "-A -t 12.0.0.1:80 -s lc\n",
+			file: web + web10 + "-E -t 12.0.0.1:80 -s nosuch\n" + dns, want: "-A -t 12.0.0.1:80 -s lc\n" + web10 + dns,
+			errors: []string{"line 3: " + noScheduler}},
+		{name: "an interface that is not there", file: "--start-daemon master --mcast-interface nosuch\n" + web, want: web,
+			errors: []string{"line 1: No such device"}},
+		{name: "a replaced daemon whose successor is refused is started again", have: masterEth, file: "--start-daemon master --mcast-interface nosuch\n", want: masterEth, status: 255,
+			errors: []string{"line 1: No such device"}},
+		{name: "refusals of both kinds", have: web, file: unknown + dns + dns + bad + web, want: web + dns,
+			errors: []string{"line 1: " + noScheduler, "line 3: Service already exists", "line 4: Service not defined"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			complaints := "<stdin>: " + strings.Join(c.errors, "\n<stdin>: ") + "\n"
+			want := answer{status: c.status, errors: complaints}
+			k := newFakeKernel(t, c.have)
+			k.refuse = refuseLikeAKernel
+			a := k.restore(t, c.file)
+			if sortLines(a.errors) != sortLines(want.errors) || a.status != want.status || a.out != "" {
+				t.Errorf("answer %+v, want %+v", a, want)
+			}
+			if c.early && a.errors != want.errors {
+				t.Errorf("complaints not in the order of the lines:\n%s", a.errors)
+			}
+			if got := k.rules(); got != timeouts+c.want {
+				t.Errorf("the table is\n%swant\n%s", got, timeouts+c.want)
+			}
+			if a2 := k.restore(t, c.file); a2.status != a.status || k.rules() != timeouts+c.want {
+				t.Errorf("again: %+v, table\n%s", a2, k.rules())
+			}
+
+			k = newFakeKernel(t, c.have)
+			before := k.rules()
+			k.refuse = refuseLikeAKernel
+			a = k.restore(t, c.file, "--strict")
+			if a.status != 2 || k.rules() != before {
+				t.Errorf("strict: status %d, table\n%swant\n%s", a.status, k.rules(), before)
+			}
+			switch {
+			case c.early && (a.errors != complaints || len(k.batches) > 0):
+				t.Errorf("strict: sent %v, said\n%s", k.batches, a.errors)
+			case !c.early && !strings.HasSuffix(a.errors, "\n<stdin>: the table is as it was\n") && !strings.Contains(complaints, "exists"):
+				t.Errorf("strict: said\n%s", a.errors)
+			}
+
+			if !c.early || strings.Contains(c.name, "does not run") {
+				return
+			}
+			k = newFakeKernel(t, c.have)
+			for _, options := range [][]string{{"--check"}, {"--check", "--strict"}} {
+				wanted := want
+				if len(options) > 1 {
+					wanted.status = 2
+				}
+				if a := k.restore(t, c.file, options...); a != wanted || k.dials > 0 {
+					t.Errorf("%v: %+v, want %+v, and %d connections to the kernel", options, a, wanted, k.dials)
+				}
+			}
+		})
+	}
+}
+
+func times(n int, f func(int) string) []string {
+	list := make([]string, n)
+	for i := range list {
+		list[i] = f(i)
+	}
+	return list
+}
+
+func sortLines(s string) string {
+	list := strings.SplitAfter(s, "\n")
+	slices.Sort(list)
+	return strings.Join(list, "")
+}
+
+// manyServices is a table of n services with a server each.
+func manyServices(n int, rest string) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, "-A -t 10.1.%d.%d:80 -s rr\n-a -t 10.1.%[1]d.%[2]d:80 -r 192.168.0.1:80 %[3]s\n", i/256, i%256, rest)
+	}
+	return b.String()
+}
+
+func TestStrictTriesFirstWhatOnlyTheKernelCanJudge(t *testing.T) {
+	have := web + dns + manyServices(1000, "-m -w 1")
+	for _, c := range []struct {
+		name, file string
+		batches    int
+	}{
+		{"a scheduler", manyServices(1000, "-m -w 2") + "-A -t 12.0.0.1:80 -s nosuch\n", 1},
+		{"an address", manyServices(1000, "-m -w 2") + web + "-a -t 12.0.0.1:80 -r 10.9.9.9:80 -m\n", 1},
+		{"an interface", manyServices(1000, "-m -w 2") + "--start-daemon master --mcast-interface nosuch\n", 1},
+		{"an interface where the kernel bears no other order", web + "-a -t 12.0.0.1:80 -r [2001:db8::1]:80 -i\n" +
+			"-d -t 12.0.0.1:80 -r [2001:db8::1]:80\n" + "--start-daemon master --mcast-interface nosuch\n", 1},
+	} {
+		k := newFakeKernel(t, have)
+		before := k.rules()
+		k.refuse = refuseLikeAKernel
+		a := k.restore(t, c.file, "--strict")
+		if a.status != 2 || k.rules() != before {
+			t.Errorf("%s: %+v, table\n%s", c.name, a, k.rules())
+		}
+		for _, ch := range k.batches[0] {
+			if refuseLikeAKernel(ch) != 0 {
+				k.batches = k.batches[:0]
+				break
+			}
+		}
+		if len(k.batches) > 0 {
+			t.Errorf("%s is not in the first batch of %d", c.name, len(k.batches[0]))
+		}
+	}
+
+	// A daemon can only be started once the servers of another family are gone.
+	k := newFakeKernel(t, web+"-a -t 12.0.0.1:80 -r [2001:db8::1]:80 -i\n")
+	if a := k.restore(t, web+web10+masterLo, "--strict"); a != (answer{}) || k.rules() != timeouts+web+web10+masterLo {
+		t.Errorf("mixed families: %+v, table\n%s", a, k.rules())
+	}
+	if len(k.batches) != 1 {
+		t.Errorf("it took %d batches", len(k.batches))
+	}
+}
+
+func TestStrictUndoesWhatTheKernelRefusesMidway(t *testing.T) {
+	k := newFakeKernel(t, manyServices(600, "-m -w 1")+dns+dns10+masterLo)
+	before := k.rules()
+	k.refuse = refuseLikeAKernel
+	file := strings.ReplaceAll(manyServices(500, "-m -w 2"), "-s rr", "-s wrr") + "--set 5 6 7\n" + masterEth + "-A -t 12.0.0.9:80 -s nosuch\n"
+	a := k.restore(t, file, "--strict")
+	want := answer{status: 2, errors: "<stdin>: line 1003: Scheduler or persistence engine not found\n<stdin>: the table is as it was\n"}
+	if a != want {
+		t.Errorf("answer %+v, want %+v", a, want)
+	}
+	if k.rules() != before {
+		t.Errorf("the table is not as it was:\n%s", k.rules())
+	}
+	if len(k.batches) != 3 {
+		t.Errorf("%d batches, want two until it is refused and one back", len(k.batches))
+	}
+}
+
+func TestStrictSaysWhenItCannotUndo(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		after  func(*fakeKernel)
+		errors string
+	}{
+		{"the kernel refuses", func(k *fakeKernel) {
+			k.refuse = func(c ipvs.Change) syscall.Errno {
+				if c.Op == ipvs.EditService {
+					return unix.ENOENT
+				}
+				return 0
+			}
+		}, ""},
+		{"the kernel is gone", func(k *fakeKernel) { k.down = errors.New("socket closed") }, "socket closed\n"},
+		{"the table cannot be read", func(k *fakeKernel) { k.tableErr = errors.New("no memory") }, "no memory\n"},
+	} {
+		k := newFakeKernel(t, web)
+		k.refuse = refuseLikeAKernel
+		k.beforeTable = func(n int) {
+			if n == 2 {
+				c.after(k)
+			}
+		}
+		a := k.restore(t, "-A -t 12.0.0.1:80 -s wlc\n-A -t 12.0.0.2:80 -s nosuch\n", "--strict")
+		want := answer{status: 2, errors: "<stdin>: line 2: Scheduler or persistence engine not found\n" + c.errors +
+			"<stdin>: the table could not be brought back to what it was\n"}
+		if a != want {
+			t.Errorf("%s: answer %+v, want %+v", c.name, a, want)
+		}
+	}
+}
+
+func TestDryRunPrintsWhatWouldBeSentInItsOrder(t *testing.T) {
+	const have, file = web + web10 + dns + dns10 + masterLo + timeouts,
+		"--set 1 2 3\n-A -t 12.0.0.1:80 -s wlc\n" + web20 + "-A -f 77 -6 -s sh -b sh-port\n" + masterEth
+	const changes = "--set 1 2 3\n" +
+		"-E -t 12.0.0.1:80 -s wlc\n" + web20 + "-d -t 12.0.0.1:80 -r 192.168.168.10:80\n" +
+		"-A -f 77 -6 -s sh -b sh-port\n" +
+		"-D -u 12.0.0.1:53\n" +
+		"--stop-daemon master\n" + masterEth
+	for _, options := range [][]string{nil, {"--strict"}} {
+		k := newFakeKernel(t, have)
+		dry := k.restore(t, file, append(options, "--dry-run")...)
+		if dry.status != 0 || dry.errors != "" || len(k.batches) > 0 {
+			t.Errorf("%v: %+v, and %v was sent", options, dry, k.batches)
+		}
+		if options == nil && dry.out != changes {
+			t.Errorf("printed\n%swant\n%s", dry.out, changes)
+		}
+
+		// Line by line it leads to the same.
+		if a := k.do(t, dry.out, "ipvsadm", "-R"); a != (answer{}) {
+			t.Errorf("%v: -R of it: %+v", options, a)
+		}
+		byLine, sentByLine := k.rules(), k.changes()
+		if a := k.restore(t, file, append(options, "--dry-run")...); a != (answer{}) {
+			t.Errorf("%v: when all is done: %+v", options, a)
+		}
+		k = newFakeKernel(t, have)
+		if a := k.restore(t, file, options...); a != (answer{}) || k.rules() != byLine {
+			t.Errorf("%v: %+v, table\n%swant\n%s", options, a, k.rules(), byLine)
+		}
+		if !slices.Equal(k.changes(), sentByLine) {
+			t.Errorf("%v: sent %v, printed %v", options, k.changes(), sentByLine)
+		}
+	}
+
+	k := newFakeKernel(t, web)
+	want := answer{out: dns, errors: "<stdin>: line 3: Service already exists\n"}
+	if a := k.restore(t, web+dns+web, "--dry-run"); a != want {
+		t.Errorf("with a refused line: %+v, want %+v", a, want)
+	}
+	if a := k.restore(t, web+dns+web, "--dry-run", "--strict"); a.status != 2 || a.out != "" {
+		t.Errorf("strict, with a refused line: %+v", a)
+	}
+	if a := k.restore(t, web, "--check", "--dry-run"); a.status != 2 {
+		t.Errorf("--check and --dry-run: %+v", a)
+	}
+}
+
+func TestServicesAreSentInOnePiece(t *testing.T) {
+	k := newFakeKernel(t, "")
+	var file strings.Builder
+	for i := range 40 {
+		fmt.Fprintf(&file, "-A -t 10.1.0.%d:80 -s rr\n", i)
+		for j := range 1 + i*3 {
+			fmt.Fprintf(&file, "-a -t 10.1.0.%d:80 -r 192.168.%d.1:80 -m\n", i, j)
+		}
+	}
+	if a := k.restore(t, file.String()); a != (answer{}) {
+		t.Fatal(a)
+	}
+	if len(k.batches) < 3 {
+		t.Errorf("%d batches are too few for the test", len(k.batches))
+	}
+	seen := map[ipvs.ServiceID]int{}
+	for i, b := range k.batches {
+		for _, c := range b {
+			if n, found := seen[c.Service.ServiceID]; found && n != i {
+				t.Fatalf("%v is in batches %d and %d", c.Service.ServiceID, n, i)
+			}
+			seen[c.Service.ServiceID] = i
+		}
+	}
+}
+
+func TestAnotherWriterIsMended(t *testing.T) {
+	const file, mended = web + web10 + web20, timeouts + web + web10 + web20
+	for _, c := range []struct {
+		name, have string
+		other      string // just before the first batch, after the table was read
+		back       string // just before the second reading
+	}{
+		{"it adds what is added here", "", web + "-a -t 12.0.0.1:80 -r 192.168.168.10:80 -g -w 9\n", ""},
+		{"it deletes what is edited here", "-A -t 12.0.0.1:80 -s lc\n-a -t 12.0.0.1:80 -r 192.168.168.10:80 -m -w 7\n", "-D -t 12.0.0.1:80\n", ""},
+		{"it deletes a server that is edited here", web + "-a -t 12.0.0.1:80 -r 192.168.168.10:80 -m -w 7\n", "-d -t 12.0.0.1:80 -r 192.168.168.10:80\n", ""},
+		{"it deletes what is deleted here", dns, "-D -u 12.0.0.1:53\n", ""},
+		{"it adds something else", "", dns + dns10, ""},
+		{"it clears the table afterwards", dns, "", "-C\n"},
+		{"it edits afterwards", dns, "", "-e -t 12.0.0.1:80 -r 192.168.168.10:80 -m -w 0\n" + dns},
+	} {
+		for _, options := range [][]string{nil, {"--strict"}} {
+			k := newFakeKernel(t, c.have)
+			k.beforeApply = func(n int) {
+				if n == 1 {
+					k.run(t, c.other)
+				}
+			}
+			k.beforeTable = func(n int) {
+				if n == 2 {
+					k.run(t, c.back)
+				}
+			}
+			if a := k.restore(t, file, options...); a != (answer{}) || k.rules() != mended {
+				t.Errorf("%s, %v: %+v, table\n%s", c.name, options, a, k.rules())
+			}
+		}
+	}
+}
+
+func TestDaemonThatAnotherWriterStartsIsNotTouched(t *testing.T) {
+	k := newFakeKernel(t, dns)
+	k.beforeTable = func(n int) {
+		if n == 2 {
+			k.run(t, backupLo+dns)
+		}
+	}
+	if a := k.restore(t, web+masterLo); a != (answer{}) || k.rules() != timeouts+web+masterLo+backupLo {
+		t.Errorf("%+v, table\n%s", a, k.rules())
+	}
+}
+
+func TestAnotherWriterWhoNeverStops(t *testing.T) {
+	k := newFakeKernel(t, web)
+	k.beforeTable = func(n int) {
+		if n > 1 {
+			k.run(t, dns)
+		}
+	}
+	a := k.restore(t, web+web10)
+	want := answer{status: 1, errors: "<stdin>: after 5 attempts the table still differs, another program may be changing it; what is left to do:\n-D -u 12.0.0.1:53\n"}
+	if a != want {
+		t.Errorf("answer %+v, want %+v", a, want)
+	}
+	if k.reads != 1+maxRounds || len(k.batches) != maxRounds {
+		t.Errorf("%d readings and %d batches", k.reads, len(k.batches))
+	}
+}
+
+func TestKernelThatCannotBeUsed(t *testing.T) {
+	const must = "Can't initialize ipvs: Permission denied (you must be root)\nAre you sure that IP Virtual Server is built in the kernel or as module?\n"
+	for _, c := range []struct {
+		name   string
+		break_ func(*fakeKernel)
+		want   answer
+	}{
+		{"no privilege", func(k *fakeKernel) { k.infoErr = &ipvs.QueryError{Err: unix.EPERM} }, answer{status: 2, errors: must}},
+		{"no privilege to read", func(k *fakeKernel) { k.tableErr = &ipvs.QueryError{Err: unix.EPERM} }, answer{status: 2, errors: must}},
+		{"the table cannot be read", func(k *fakeKernel) { k.tableErr = &ipvs.QueryError{Err: unix.ENOMEM} }, answer{status: 1, errors: "Memory allocation problem\n"}},
+		{"no privilege to change", func(k *fakeKernel) { k.refuse = func(ipvs.Change) syscall.Errno { return unix.EPERM } }, answer{status: 2, errors: must}},
+		{"the kernel goes away", func(k *fakeKernel) { k.down = errors.New("socket closed") }, answer{status: 1, errors: "socket closed\n"}},
+	} {
+		k := newFakeKernel(t, web)
+		before := k.rules()
+		c.break_(k)
+		if a := k.restore(t, web10+dns); a != c.want && a.errors != "<stdin>: line 1: Service not defined\n"+c.want.errors || k.rules() != before {
+			t.Errorf("%s: %+v, want %+v, table\n%s", c.name, a, c.want, k.rules())
+		}
+	}
+}
+
+// sendSignal sends the test a signal and waits until everybody has heard of it.
+func sendSignal(t *testing.T, sig syscall.Signal) {
+	heard := make(chan os.Signal, 1)
+	signal.Notify(heard, sig)
+	if err := unix.Kill(os.Getpid(), sig); err != nil {
+		t.Error(err)
+	}
+	<-heard
+	signal.Stop(heard) // waits for the signal's other listeners to be told
+}
+
+func TestSignalEndsTheRestoreAfterTheChangeUnderWay(t *testing.T) {
+	for sig, want := range map[syscall.Signal]answer{
+		unix.SIGINT:  {status: 130, errors: "<stdin>: interrupt after 1024 of 1600 changes; restore again to finish\n"},
+		unix.SIGTERM: {status: 143, errors: "<stdin>: terminated after 1024 of 1600 changes; restore again to finish\n"},
+	} {
+		k := newFakeKernel(t, "")
+		k.beforeApply = func(n int) {
+			if n == 2 {
+				sendSignal(t, sig)
+			}
+		}
+		if a := k.restore(t, manyServices(800, "-m")); a != want {
+			t.Errorf("%v: %+v, want %+v", sig, a, want)
+		}
+		if n := len(k.table.Services); n != 512 {
+			t.Errorf("%v: there are %d services", sig, n)
+		}
+		k.beforeApply = nil
+		if a := k.restore(t, manyServices(800, "-m")); a != (answer{}) || len(k.table.Services) != 800 {
+			t.Errorf("%v: again: %+v, %d services", sig, a, len(k.table.Services))
+		}
+	}
+}
+
+func TestIgnoredSignalStaysIgnored(t *testing.T) {
+	signal.Ignore(unix.SIGINT)
+	defer signal.Reset(unix.SIGINT)
+	k := newFakeKernel(t, "")
+	k.beforeApply = func(int) {
+		if err := unix.Kill(os.Getpid(), unix.SIGINT); err != nil {
+			t.Error(err)
+		}
+	}
+	if a := k.restore(t, manyServices(800, "-m")); a != (answer{}) || len(k.table.Services) != 800 {
+		t.Errorf("%+v, %d services", a, len(k.table.Services))
+	}
+}
+
+func TestSecondRestoreWaitsForTheFirst(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "lock")
+	held, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer held.Close()
+	if err := unix.Flock(int(held.Fd()), unix.LOCK_EX); err != nil {
+		t.Fatal(err)
+	}
+
+	k := newFakeKernel(t, dns)
+	var a answer
+	p, done := k.process(&a, web, "ipvsadm-restore", "--lock", path)
+	p.lockSilence, p.lockWait = time.Millisecond, 50*time.Millisecond
+	a.status = Run(t.Context(), p)
+	done()
+	waiting := "waiting for another ipvsadm to let go of " + path + "\n"
+	want := answer{status: 2, errors: waiting + "another ipvsadm holds " + path + "; nothing was changed\n"}
+	if a != want || k.reads > 0 || k.rules() != timeouts+dns {
+		t.Errorf("when it is held for too long: %+v, want %+v, table\n%s", a, want, k.rules())
+	}
+
+	p, _ = k.process(&a, web, "ipvsadm-restore", "--lock", path)
+	p.lockSilence = time.Millisecond
+	r, w := io.Pipe()
+	p.Stderr = w
+	ended := make(chan int, 1)
+	go func() {
+		ended <- Run(context.Background(), p)
+		w.Close()
+	}()
+	said := make([]byte, len(waiting))
+	if _, err := io.ReadFull(r, said); err != nil || string(said) != waiting || k.reads > 0 {
+		t.Errorf("said %q, %v", said, err)
+	}
+	held.Close()
+	if status := <-ended; status != 0 || k.rules() != timeouts+web {
+		t.Errorf("when it is let go: status %d, table\n%s", status, k.rules())
+	}
+
+	// What changes nothing waits for nobody.
+	if held, err = os.Open(path); err != nil {
+		t.Fatal(err)
+	}
+	defer held.Close()
+	if err := unix.Flock(int(held.Fd()), unix.LOCK_EX); err != nil {
+		t.Fatal(err)
+	}
+	if a := k.do(t, dns, "ipvsadm-restore", "--lock", path, "--dry-run"); a.status != 0 {
+		t.Errorf("a dry run: %+v", a)
+	}
+
+	want = answer{status: 2, errors: "can't lock /dev/null/lock: Not a directory\n"}
+	if a := k.do(t, dns, "ipvsadm-restore", "--lock", "/dev/null/lock"); a != want || k.rules() != timeouts+web {
+		t.Errorf("a lock that cannot be: %+v, want %+v", a, want)
+	}
+}
+
+// openTerminal gives both ends of a pseudo-terminal.
+func openTerminal(t *testing.T) (master, slave *os.File) {
+	t.Helper()
+	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
+	if err != nil {
+		t.Skip(err)
+	}
+	t.Cleanup(func() { master.Close() })
+	if err := unix.IoctlSetPointerInt(int(master.Fd()), unix.TIOCSPTLCK, 0); err != nil {
+		t.Fatal(err)
+	}
+	n, err := unix.IoctlGetUint32(int(master.Fd()), unix.TIOCGPTN)
+	if err != nil {
+		t.Fatal(err)
+	}
+	slave, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Skip(err)
+	}
+	t.Cleanup(func() { slave.Close() })
+	return master, slave
+}
+
+func TestLongWorkShowsProgressOnATerminalOnly(t *testing.T) {
+	master, slave := openTerminal(t)
+	toFile, err := os.Create(filepath.Join(t.TempDir(), "stderr"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer toFile.Close()
+	run := func(stderr *os.File, delay time.Duration) {
+		k := newFakeKernel(t, "")
+		k.beforeApply = func(int) { time.Sleep(delay) }
+		var a answer
+		p, _ := k.process(&a, manyServices(800, "-m"), restoreArgs(t)...)
+		p.Stderr = stderr
+		if status := Run(t.Context(), p); status != 0 {
+			t.Errorf("status %d", status)
+		}
+	}
+	run(toFile, 200*time.Millisecond)
+	run(slave, 0)
+	run(slave, 200*time.Millisecond)
+	fmt.Fprint(slave, "end")
+	var shown []byte
+	for b := make([]byte, 1000); !bytes.HasSuffix(shown, []byte("end")); {
+		n, err := master.Read(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		shown = append(shown, b[:n]...)
+	}
+	if want := "\r1024 of 1600 changes\r1536 of 1600 changes\r1600 of 1600 changes\r\x1b[Kend"; string(shown) != want {
+		t.Errorf("a terminal shows %q, want %q", shown, want)
+	}
+	if b, err := os.ReadFile(toFile.Name()); err != nil || len(b) > 0 {
+		t.Errorf("a file gets %q, %v", b, err)
+	}
+}

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/ipvsadm-go/ipvsadm/internal/args"
+	"github.com/ipvsadm-go/ipvsadm/internal/names"
+	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
+)
+
+func TestErrorsThatPeopleMeetHaveHints(t *testing.T) {
+	user := machine{euid: 1000}
+	withFile := func(name string) machine {
+		return machine{files: fstest.MapFS{name: {}}, release: "6.1.0"}
+	}
+	noScheduler := func(s ipvs.Service) error {
+		c := ipvs.Change{Op: ipvs.AddService, Service: s}
+		return changeFailure(c.Op, &ipvs.ChangeError{Change: c, Err: unix.ENOENT})
+	}
+	for name, c := range map[string]struct {
+		err  error
+		m    machine
+		want string // what the hint has; empty for no hint
+	}{
+		"a user who is not root":         {listFailure(unix.EPERM), user, "sudo"},
+		"root of a container":            {changeFailure(ipvs.Flush, unix.EPERM), machine{}, "CAP_NET_ADMIN"},
+		"ip_vs is there but not loaded":  {initFailure(ipvs.ErrNoIPVS), withFile("lib/modules/6.1.0/kernel/net/netfilter/ipvs/ip_vs.ko.xz"), "modprobe ip_vs, as root,"},
+		"ip_vs of another kernel":        {initFailure(ipvs.ErrNoIPVS), withFile("lib/modules/6.2.0/kernel/net/netfilter/ipvs/ip_vs.ko"), "no ip_vs for this kernel, 6.1.0"},
+		"no ip_vs in a container":        {initFailure(ipvs.ErrNoIPVS), withFile(".dockerenv"), "on its host"},
+		"a scheduler that is not there":  {noScheduler(ipvs.Service{Scheduler: "foo"}), machine{}, "the kernel's ip_vs_foo:"},
+		"or a persistence engine":        {noScheduler(ipvs.Service{Scheduler: "rr", PersistenceEngine: "bar"}), machine{}, "ip_vs_rr and ip_vs_pe_bar"},
+		"a service that is there":        {changeFailure(ipvs.AddService, unix.EEXIST), machine{}, ""},
+		"no such service":                {listFailure(unix.ESRCH), machine{}, ""},
+		"a scheduler for a real server":  {parse("-a -t 192.0.2.1:80 -r 192.0.2.2 -s rr"), machine{}, "ipvsadm -E"},
+		"a weight for a virtual service": {parse("-A -t 192.0.2.1:80 -w 1"), machine{}, ""},
+		"a scheduler for a list":         {parse("-L -s rr"), machine{}, ""},
+		"a name that is not known":       {parse("-A -t nobody..invalid:80"), machine{}, "getent hosts"},
+		"a server's that is not known":   {parse("-a -f 1 -r nobody..invalid:80"), machine{}, "getent hosts"},
+		"a bad weight":                   {parse("-a -f 1 -r 192.0.2.1 -w x"), machine{}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if c.err == nil {
+				t.Fatal("no error")
+			}
+			if got := errorHint(c.err, c.m); !strings.Contains(got, c.want) || (got == "") != (c.want == "") {
+				t.Errorf("hint %q, want %q in it", got, c.want)
+			}
+		})
+	}
+}
+
+// parse gives the failure of a command line.
+func parse(line string) error {
+	_, err := args.New(names.New()).Parse(context.Background(), strings.Fields(line))
+	if err == nil {
+		return nil
+	}
+	return parseFailure(err, "ipvsadm")
+}
+
+func TestChangesThatMayNotDoWhatWasMeantHaveHints(t *testing.T) {
+	forwards := func(ipv4, ipv6 string) machine {
+		return machine{files: fstest.MapFS{
+			"proc/sys/net/ipv4/ip_forward":          {Data: []byte(ipv4 + "\n")},
+			"proc/sys/net/ipv6/conf/all/forwarding": {Data: []byte(ipv6 + "\n")},
+		}}
+	}
+	for line, c := range map[string]struct {
+		m    machine
+		want string
+	}{
+		"-a -t 192.0.2.1:80 -r 192.0.2.2:80 -m":         {forwards("0", "1"), "net.ipv4.ip_forward=1"},
+		"-e -t 192.0.2.1:80 -r 192.0.2.3:80 -m":         {forwards("1", "0"), ""},
+		"-a -t [2001:db8::1]:80 -r [2001:db8::2]:80 -m": {forwards("1", "0"), "net.ipv6.conf.all.forwarding=1"},
+		"-d -t 192.0.2.1:80 -r 192.0.2.2:80":            {forwards("0", "0"), ""},
+		"-a -t 192.0.2.1:80 -r 192.0.2.2:80 -g":         {forwards("0", "0"), ""},
+		"-a -t 192.0.2.1:80 -r 192.0.2.2":               {forwards("0", "0"), ""},
+		"-a -t 192.0.2.1:80 -r 192.0.2.2:8080":          {forwards("1", "1"), "port 8080 is not used"},
+		"-a -t 192.0.2.1:80 -r192.0.2.2:8080 -i":        {forwards("1", "1"), "service's port, 80;"},
+		"-e -t 192.0.2.1:80 --real-server=192.0.2.2:81": {forwards("1", "1"), "port 81 is not used"},
+		"-a -t 192.0.2.1:80 -r 192.0.2.1:8080":          {forwards("1", "1"), "port 8080 is not used"},
+		"-a -f 1 -r 192.0.2.2:8080":                     {forwards("1", "1"), ""},
+	} {
+		t.Run(line, func(t *testing.T) {
+			words := strings.Fields(line)
+			cmd, err := args.New(names.New()).Parse(t.Context(), words)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := successHint(cmd, words, c.m); !strings.Contains(got, c.want) || (got == "") != (c.want == "") {
+				t.Errorf("hint %q, want %q in it", got, c.want)
+			}
+		})
+	}
+}
+
+func TestHintsAreForTerminalsOnly(t *testing.T) {
+	master, slave := openTerminal(t)
+	file, err := os.Create(filepath.Join(t.TempDir(), "stderr"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	for _, stderr := range []*os.File{slave, file} {
+		p := Process{
+			Args: []string{"ipvsadm", "-a", "-f", "1", "-r", "192.0.2.1", "-s", "rr"}, Stdout: new(bytes.Buffer), Stderr: stderr,
+			dial: func(context.Context) (kernel, error) { return nil, ipvs.ErrNoIPVS },
+		}
+		if status := Run(t.Context(), p); status != statusUsage {
+			t.Errorf("status %d", status)
+		}
+	}
+	fmt.Fprint(slave, "end")
+	var shown []byte
+	for b := make([]byte, 1000); !bytes.HasSuffix(shown, []byte("end")); {
+		n, err := master.Read(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		shown = append(shown, b[:n]...)
+	}
+	const message = "Illegal 'scheduler' option with the 'add-server' command"
+	if got := string(shown); !strings.HasPrefix(got, message+"\r\nhint: ") || strings.Count(got, "\n") != 2 {
+		t.Errorf("a terminal shows %q", got)
+	}
+	if b, err := os.ReadFile(file.Name()); err != nil || string(b) != message+"\n" {
+		t.Errorf("a file gets %q, %v", b, err)
+	}
+}

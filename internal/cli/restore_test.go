@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+	"testing/iotest"
+	"time"
+)
+
+func TestRestoreSendsWhatItHasBeforeItWaitsForMore(t *testing.T) {
+	k := newFakeKernel(t, "")
+	sent := make(chan int, 10)
+	k.beforeApply = func(n int) { sent <- n }
+	var a answer
+	p, done := k.process(&a, "", "ipvsadm", "-R")
+	stdin, typed := io.Pipe()
+	p.Stdin = stdin
+	ended := make(chan int)
+	go func() { ended <- Run(t.Context(), p) }()
+	for n := 1; n <= 3; n++ {
+		fmt.Fprintf(typed, "-A -t 12.0.0.1:%d -s rr\n", n)
+		select {
+		case <-sent:
+		case <-time.After(10 * time.Second):
+			t.Fatalf("line %d is kept back while the program waits for the next", n)
+		}
+	}
+	typed.Close()
+	if status := <-ended; status != 0 {
+		done()
+		t.Errorf("status %d, %s", status, a.errors)
+	}
+	want := newFakeKernel(t, "-A -t 12.0.0.1:1 -s rr\n-A -t 12.0.0.1:2 -s rr\n-A -t 12.0.0.1:3 -s rr").rules()
+	if got := k.rules(); got != want {
+		t.Errorf("the table is\n%swant\n%s", got, want)
+	}
+}
+
+func TestRestoreSendsManyLinesTogether(t *testing.T) {
+	k := newFakeKernel(t, "")
+	const n = 2500
+	var rules strings.Builder
+	for i := range n {
+		fmt.Fprintf(&rules, "-A -f %d -s rr\n", i+1)
+	}
+	if a := k.do(t, rules.String(), "ipvsadm", "-R"); a != (answer{}) {
+		t.Errorf("restore gives %+v", a)
+	}
+	if got := len(k.table.Services); got != n {
+		t.Errorf("%d services, want %d", got, n)
+	}
+	if got := len(k.batches); got > n/100 {
+		t.Errorf("%d lines went in %d pieces", n, got)
+	}
+	for _, b := range k.batches {
+		if len(b) > maxPending {
+			t.Errorf("a piece has %d changes, at most %d are to wait", len(b), maxPending)
+		}
+	}
+}
+
+// What must not run ahead of the changes before it, nor they of it.
+func TestRestoreKeepsTheOrderOfLines(t *testing.T) {
+	for name, c := range map[string]struct {
+		rules  string
+		answer answer
+	}{
+		"a save shows what came before": {
+			"-A -f 1 -s rr\n-S -n\n-A -f 2 -s rr\n-S -n\n",
+			answer{out: "-A -f 1 -s rr\n-A -f 1 -s rr\n-A -f 2 -s rr\n"}},
+		"messages come in the order of lines": {
+			"-A -f 1\n-A -f 1\n-A -q\n-D -f 2\n-A -w x\n",
+			answer{2, "", "line 2: Service already exists\nline 3: -q: unknown option\nline 4: No such service\nline 5: illegal weight specified\n"}},
+		"the status is that of the last line, what was refused before it does not count": {
+			"-D -f 1\n-A -f 1\n", answer{0, "", "line 1: No such service\n"}},
+		"the status is that of the last line, a list's too": {
+			"-D -f 1\n-S\n", answer{0, "", "line 1: No such service\n"}},
+		"the status of a refusal stands if it is in the last line": {
+			"-A -f 1\n-S -n\n-D -f 2\n", answer{255, "-A -f 1 -s wlc\n", "line 3: No such service\n"}},
+		"a word that cannot be read has its status in the last line": {
+			"-A -f 1\n-A -q", answer{255, "", "line 2: -q: unknown option\n"}},
+		"and none before it": {
+			"-A -q\n-A -f 1", answer{0, "", "line 1: -q: unknown option\n"}},
+		"blank lines count as lines, not as commands": {
+			"\n\n-D -f 1\n\n\n", answer{255, "", "line 3: No such service\n"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := newFakeKernel(t, "").do(t, c.rules, "ipvsadm", "-R"); got != c.answer {
+				t.Errorf("got %+v\nwant %+v", got, c.answer)
+			}
+		})
+	}
+}
+
+func TestInputThatBreaksOffIsReportedAfterWhatCame(t *testing.T) {
+	k := newFakeKernel(t, "")
+	var a answer
+	p, done := k.process(&a, "", "ipvsadm", "-R")
+	p.Stdin = io.MultiReader(strings.NewReader("-A -f 1 -s rr\n-A -f 2"), iotest.ErrReader(errors.New("broken")))
+	status := Run(t.Context(), p)
+	done()
+	if status != statusList || a.errors != "can't read standard input: broken\n" {
+		t.Errorf("status %d, %q", status, a.errors)
+	}
+	if got, want := k.rules(), newFakeKernel(t, "-A -f 1 -s rr").rules(); got != want {
+		t.Errorf("the table is\n%swant, of the whole line that came,\n%s", got, want)
+	}
+}
+
+// fullWriter takes so many bytes.
+type fullWriter struct{ room int }
+
+func (w *fullWriter) Write(b []byte) (int, error) {
+	if n := w.room; n < len(b) {
+		w.room = 0
+		return n, io.ErrShortWrite
+	}
+	w.room -= len(b)
+	return len(b), nil
+}
+
+func TestOutputThatIsCutShortIsAnError(t *testing.T) {
+	for _, words := range []string{
+		"ipvsadm", "ipvsadm -Ln", "ipvsadm -Ln --stats", "ipvsadm -L --timeout", "ipvsadm -L --daemon",
+		"ipvsadm -S -n", "ipvsadm-save -n", "ipvsadm -h", "ipvsadm -v",
+	} {
+		t.Run(words, func(t *testing.T) {
+			k := newFakeKernel(t, "-A -t 12.0.0.1:80 -s rr\n-a -t 12.0.0.1:80 -r 10.0.0.1:80 -m\n--start-daemon master --mcast-interface lo\n")
+			var a answer
+			p, done := k.process(&a, "", strings.Fields(words)...)
+			whole := new(bytes.Buffer)
+			p.Stdout = whole
+			if status := Run(t.Context(), p); status != 0 || whole.Len() == 0 {
+				t.Fatalf("status %d and %d bytes where there is room", status, whole.Len())
+			}
+			p.Stdout = &fullWriter{whole.Len() - 1}
+			status := Run(t.Context(), p)
+			done()
+			if want := "can't write to standard output: short write\n"; status != statusList || a.errors != want {
+				t.Errorf("without room for the last byte: status %d, %q, want 1 and %q", status, a.errors, want)
+			}
+		})
+	}
+}
+
+// differs: wide-counters
+func TestServersCountersAreAsWideAsTheKernels(t *testing.T) {
+	k := newFakeKernel(t, "-A -t 12.0.0.1:80 -s rr\n-a -t 12.0.0.1:80 -r 10.0.0.1:80 -m\n")
+	k.table.Services[0].Destinations[0].Stats.InBytes = 1<<32 + 5
+	a := k.do(t, "", "ipvsadm", "-Ln", "--stats", "--exact")
+	if want := "  -> 10.0.0.1:80                         0        0        0 4294967301        0\n"; !strings.HasSuffix(a.out, want) {
+		t.Errorf("the list is\n%swant at its end\n%s", a.out, want)
+	}
+}

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package clients
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// daemon is a client that stays, in the foreground.
+type daemon struct {
+	cmd *exec.Cmd
+
+	mu  sync.Mutex
+	log bytes.Buffer // what it wrote to both outputs
+}
+
+// startDaemon starts it in the namespace of the calling goroutine. It is killed
+// at the end of the test, which shows the end of its log if it failed.
+func startDaemon(t *testing.T, name string, args ...string) *daemon {
+	t.Helper()
+	d := &daemon{cmd: exec.Command(name, args...)}
+	d.cmd.Env = append(os.Environ(), "PERL_HASH_SEED=0") // for the same order in each run
+	d.cmd.Stdout, d.cmd.Stderr = d, d
+	if err := d.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if d.cmd.ProcessState == nil {
+			d.cmd.Process.Kill()
+			d.cmd.Wait()
+		}
+		if t.Failed() {
+			lines := strings.SplitAfter(d.log.String(), "\n")
+			t.Logf("the last of %d lines from %s:\n%s", len(lines), name, strings.Join(lines[max(0, len(lines)-100):], ""))
+		}
+	})
+	return d
+}
+
+// Write is for the daemon.
+func (d *daemon) Write(p []byte) (int, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.log.Write(p)
+}
+
+// said is the log from an earlier length on, and its length now.
+func (d *daemon) said(from int) (text string, length int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return string(d.log.Bytes()[from:]), d.log.Len()
+}
+
+// stop asks it to end and waits until it does.
+func (d *daemon) stop(t *testing.T) {
+	t.Helper()
+	if err := d.cmd.Process.Signal(unix.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.cmd.Wait(); err != nil {
+		t.Errorf("%v: %v", d.cmd, err)
+	}
+}

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package clients
+
+import (
+	"net"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+const cps = "/usr/share/munin/plugins/cps_"
+
+// muninTable has, besides the service that gets connections, lines that the
+// plugin reads in part or passes over.
+const muninTable = `-A -t 192.0.2.1:80 -s rr
+-a -t 192.0.2.1:80 -r 192.0.2.11:8080 -m
+-a -t 192.0.2.1:80 -r 192.0.2.12:8080 -m
+-A -t 192.0.2.99:80 -s wlc -p 360
+-a -t 192.0.2.99:80 -r 192.0.2.11:8080 -m
+-A -u 192.0.2.1:53
+-a -u 192.0.2.1:53 -r 192.0.2.11 -i
+-A -t [2001:db8::1]:80 -s sh -b sh-port
+-a -t [2001:db8::1]:80 -r [2001:db8::11]:8080 -m
+-A -f 7
+-a -f 7 -r 192.0.2.12:80
+`
+
+// testMunin lets the plugin count connections.
+func (p programs) testMunin(t *testing.T) {
+	w := newWorld(t)
+	w.start(t, "web1")
+	w.start(t, "web2")
+	p.restore(t, muninTable)
+	for range 6 {
+		connection, err := net.Dial("tcp", "192.0.2.1:80")
+		if err != nil {
+			t.Fatal(err)
+		}
+		connection.Close()
+	}
+	// The service that the plugin is about stands in its name.
+	links := t.TempDir()
+	named, all := filepath.Join(links, "cps_192.0.2.1_80"), filepath.Join(links, "cps_80")
+	for _, link := range []string{named, all} {
+		if err := os.Symlink(cps, link); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p.original.put(t)
+	const counted = "192_0_2_11.value 3\n192_0_2_12.value 3\n"
+	// The kernel adds up its counters every two seconds.
+	for deadline := time.Now().Add(patience); run(t, named) != counted; time.Sleep(pause) {
+		if time.Now().After(deadline) {
+			t.Fatalf("the plugin does not count 3 connections each:\n%s", p.judge(t, "-Ln", "--stats"))
+		}
+	}
+	p.inTurn(t, func(t *testing.T, _ program) string {
+		return answer(t, named, "config") + answer(t, named) + answer(t, all, "config") + answer(t, all) +
+			answer(t, all, "autoconf") + answer(t, all, "suggest")
+	})
+}

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"net"
+	"testing"
+	"time"
+)
+
+func TestRequestSaysHowItFailed(t *testing.T) {
+	const right = "HTTP/1.1 200 OK\r\nServer: nginx\r\n\r\nthis is nginx3\n"
+	for name, c := range map[string]struct {
+		serve func(*net.TCPConn)
+		want  string
+	}{
+		"the page is no failure":     {answers(right), ""},
+		"an answer in part is wrong": {answers(right[:len(right)-1]), "wrong answer"},
+		"another page is wrong":      {answers("HTTP/1.1 404 Not Found\r\n\r\nthis is nginx3\n"), "wrong answer"},
+		"no answer at all is wrong":  {answers(""), "wrong answer"},
+		"a silent server":            {func(*net.TCPConn) { time.Sleep(time.Second) }, "timed out"},
+		"a connection that is cut": {func(c *net.TCPConn) {
+			c.Read(make([]byte, 1))
+			c.SetLinger(0)
+		}, "connection reset by peer"},
+		"no server": {nil, "connection refused"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			listener, err := net.ListenTCP("tcp4", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if c.serve == nil {
+				listener.Close()
+			} else {
+				defer listener.Close()
+				go func() {
+					if conn, err := listener.AcceptTCP(); err == nil {
+						c.serve(conn)
+						conn.Close()
+					}
+				}()
+			}
+			if got := request(listener.Addr().String(), 300*time.Millisecond); got != c.want {
+				t.Errorf("%q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
+func answers(text string) func(*net.TCPConn) {
+	return func(c *net.TCPConn) {
+		c.Read(make([]byte, 1<<10))
+		c.Write([]byte(text))
+	}
+}
+
+func TestFindTrialRefusesWhatIsNone(t *testing.T) {
+	for _, args := range [][]string{nil, {""}, {"x"}, {"-1"}, {"5"}, {"0", "1"}} {
+		if _, err := findTrial(args); err == nil {
+			t.Errorf("no error for %q", args)
+		}
+	}
+	if got, err := findTrial([]string{"1"}); err != nil || got.program != ours {
+		t.Errorf("%v, %v, want the first of ours", got, err)
+	}
+}

@@ -1,0 +1,366 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package manual
+
+import (
+	_ "embed"
+	"fmt"
+	"strings"
+
+	"github.com/ipvsadm-go/ipvsadm/internal/spec"
+)
+
+// What the shells do with the table: all but the table itself. Lines that
+// begin with scriptMark are where that goes.
+var (
+	//go:embed ipvsadm.bash
+	bashScript string
+	//go:embed ipvsadm.zsh
+	zshScript string
+	//go:embed ipvsadm.fish
+	fishScript string
+)
+
+const scriptMark = "#@ "
+
+// Completions are the completion scripts by their files' names.
+func Completions() map[string]string {
+	return map[string]string{
+		"ipvsadm.bash": script(bashScript, "ipvsadm.bash", map[string]func(*strings.Builder){
+			"options": bashOptions, "kinds": bashKinds,
+		}),
+		"_ipvsadm": script(zshScript, "ipvsadm.zsh", map[string]func(*strings.Builder){
+			"commands": zshCommands, "options": zshOptions,
+		}),
+		"ipvsadm.fish": script(fishScript, "ipvsadm.fish", map[string]func(*strings.Builder){
+			"commands": fishCommands, "options": fishOptions,
+		}),
+	}
+}
+
+// scriptTexts are the programs of sed, grep and awk that all shells use: what
+// follows ip_vs_ in the name of a module, which of these are no schedulers,
+// and the addresses that ipvsadm -Sn prints behind an option.
+var scriptTexts = strings.NewReplacer(
+	"@modules@", `s:^(.*/)?ip_vs_([a-z0-9_]+)(\.ko.*| .*)?$:\2:p`,
+	"@others@", `ftp|pe_.*`,
+	"@table@", `option == "-r" && $1 == "-a" && (line == "" || index(line, " " $3 " ")) { `+
+		`for (i = 4; i < NF; i++) if ($i == "-r") print $(i + 1) } $1 == "-A" && $2 == option { print $3 }`,
+)
+
+func script(text, name string, places map[string]func(*strings.Builder)) string {
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		place, found := strings.CutPrefix(strings.TrimSpace(line), scriptMark)
+		switch {
+		case !found:
+			b.WriteString(scriptTexts.Replace(line))
+		case place == "header":
+			fmt.Fprintf(&b, "# %s\n", generated(name))
+		default:
+			places[place](&b)
+		}
+	}
+	return b.String()
+}
+
+// The kinds of value that are more than a word of which nothing is known. A
+// kind may also be the words that there are: with commas between them any
+// number may be given, with bars one.
+const (
+	tcpValue       = "-t"
+	udpValue       = "-u"
+	sctpValue      = "--sctp-service"
+	markValue      = "-f"
+	serverValue    = "server"
+	schedulerValue = "scheduler"
+	engineValue    = "engine"
+	interfaceValue = "interface"
+	fileValue      = "file"
+	wordValue      = "word"
+)
+
+// kind says what the value of an option is; empty for an option that has none
+// or may have none.
+func kind(o *spec.Option) string {
+	switch o.ID {
+	case spec.OptTCPService:
+		return tcpValue
+	case spec.OptUDPService:
+		return udpValue
+	case spec.OptSCTPService:
+		return sctpValue
+	case spec.OptFWMarkService:
+		return markValue
+	case spec.OptRealServer:
+		return serverValue
+	case spec.OptScheduler:
+		return schedulerValue
+	case spec.OptPersistenceEngine:
+		return engineValue
+	case spec.OptMcastInterface:
+		return interfaceValue
+	case spec.OptOutput, spec.OptLock:
+		return fileValue
+	case spec.OptSchedFlags:
+		var words []string
+		for _, f := range spec.SchedulerFlags {
+			words = append(words, f.Name)
+		}
+		return strings.Join(words, ",")
+	case spec.OptTunnelType:
+		var words []string
+		for _, t := range spec.Tunnels {
+			words = append(words, t.Name)
+		}
+		return strings.Join(words, "|")
+	}
+	if o.Value == spec.RequiredValue {
+		return wordValue
+	}
+	return ""
+}
+
+// wrapper is a program that is one command under a name of its own.
+type wrapper struct {
+	program string
+	command *spec.Command
+	output  byte // the letter of --output
+}
+
+var wrappers = [...]wrapper{
+	{"ipvsadm-save", spec.FindCommand(spec.Save), saveOutputLetter},
+	{"ipvsadm-restore", spec.FindCommand(spec.Apply), 0},
+}
+
+func commandWords(c *spec.Command) []string {
+	var words []string
+	for _, letter := range []byte{c.Short, c.Alias} {
+		if letter != 0 {
+			words = append(words, "-"+string(letter))
+		}
+	}
+	return append(words, "--"+c.Long)
+}
+
+func optionWords(groups spec.Groups, output byte) []string {
+	var words []string
+	for o, short := range listed(groups, output) {
+		if short != 0 {
+			words = append(words, "-"+string(short))
+		}
+		words = append(words, "--"+o.Long)
+	}
+	return words
+}
+
+func bashOptions(b *strings.Builder) {
+	var all []string
+	for i := range spec.Commands {
+		c := &spec.Commands[i]
+		all = append(all, commandWords(c)...)
+		if c.Rule.Takes() == 0 {
+			continue
+		}
+		// Options may share the command's dash.
+		patterns := commandWords(c)
+		for j := range len(patterns) - 1 {
+			patterns[j] += "*"
+		}
+		bashCase(b, strings.Join(patterns, " | "), strings.Join(optionWords(c.Rule.Takes(), 0), " "))
+	}
+	for _, w := range wrappers {
+		bashCase(b, w.program, strings.Join(optionWords(w.command.Rule.Takes(), w.output), " "))
+	}
+	bashCase(b, "commands", strings.Join(all, " "))
+}
+
+func bashKinds(b *strings.Builder) {
+	for o, short := range listed(spec.AllGroups, 0) {
+		pattern := "--" + o.Long
+		if short != 0 {
+			pattern = fmt.Sprintf("-%c | -[!-]*%c | %s", short, short, pattern)
+		}
+		if k := kind(o); k != "" {
+			bashCase(b, pattern, k)
+		}
+	}
+	for i := range spec.Commands {
+		c := &spec.Commands[i]
+		if c.Value == spec.RequiredValue {
+			bashCase(b, "--"+c.Long, c.Arg)
+		}
+	}
+	bashCase(b, "--"+spec.FindCommand(spec.Apply).Long+" | ipvsadm-restore", "argument")
+	fmt.Fprintf(b, "    -%c) [[ $command == ipvsadm-save ]] && echo '%s' ;;\n", saveOutputLetter, fileValue)
+}
+
+func bashCase(b *strings.Builder, pattern, text string) {
+	fmt.Fprintf(b, "    %s) echo '%s' ;;\n", pattern, text)
+}
+
+func zshCommands(b *strings.Builder) {
+	for i := range spec.Commands {
+		c := &spec.Commands[i]
+		for _, word := range commandWords(c) {
+			fmt.Fprintf(b, "                %s\n", quote(word+":"+zshText.Replace(c.Help)))
+		}
+	}
+}
+
+// zshText keeps signs of zsh's completion from being taken for such.
+var zshText = strings.NewReplacer(":", `\:`, "[", "(", "]", ")")
+
+func zshOptions(b *strings.Builder) {
+	for i := range spec.Commands {
+		c := &spec.Commands[i]
+		fmt.Fprintf(b, "    %s)\n", strings.Join(commandWords(c), "|"))
+		zshArguments(b, c, 0)
+	}
+	for _, w := range wrappers {
+		fmt.Fprintf(b, "    %s)\n", w.program)
+		zshArguments(b, w.command, w.output)
+	}
+}
+
+func zshArguments(b *strings.Builder, c *spec.Command, output byte) {
+	b.WriteString("        options=(\n")
+	line := func(text string) { fmt.Fprintf(b, "            %s\n", quote(text)) }
+	switch {
+	case c.Value == spec.RequiredValue:
+		line(":" + c.Long + zshAction(c.Arg))
+	case c.ID == spec.Apply:
+		line(":rules" + zshAction(fileValue))
+	}
+	for o, short := range listed(c.Rule.Takes(), output) {
+		besides := optionWords(spec.Of(o.Goes()), output)
+		if c.Rule.OneOf.Has(o.Goes()) {
+			besides = optionWords(c.Rule.OneOf, output)
+		}
+		if o.Group == spec.Uncounted {
+			besides = []string{"--" + o.Long}
+		}
+		text := "[" + zshText.Replace(o.Help) + "]"
+		letter, long := "", ""
+		switch o.Value {
+		case spec.RequiredValue:
+			text += ":" + o.Arg + zshAction(kind(o))
+			letter, long = "+", "="
+		case spec.OptionalValue:
+			text += "::" + o.Arg + zshAction(wordValue)
+			letter, long = "+", "=-"
+		}
+		excluded := "(" + strings.Join(besides, " ") + ")"
+		if short != 0 {
+			line(fmt.Sprintf("%s-%c%s%s", excluded, short, letter, text))
+		}
+		line(fmt.Sprintf("%s--%s%s%s", excluded, o.Long, long, text))
+	}
+	b.WriteString("        )\n        ;;\n")
+}
+
+// zshAction is what completes a value. A blank keeps zsh from adding arguments
+// of its own.
+func zshAction(kind string) string {
+	switch {
+	case strings.Contains(kind, ","):
+		return ":_values -s , word " + strings.ReplaceAll(kind, ",", " ")
+	case strings.Contains(kind, "|"):
+		return ":(" + strings.ReplaceAll(kind, "|", " ") + ")"
+	}
+	switch kind {
+	case tcpValue, udpValue, sctpValue, markValue:
+		return ": _ipvsadm_table " + kind
+	case serverValue:
+		return ": _ipvsadm_table -r"
+	case schedulerValue, engineValue:
+		return ": _ipvsadm_modules " + kind
+	case interfaceValue:
+		return ":_net_interfaces"
+	case fileValue:
+		return ":_files"
+	}
+	return ": "
+}
+
+func fishCommands(b *strings.Builder) {
+	for i := range spec.Commands {
+		c := &spec.Commands[i]
+		patterns := commandWords(c)
+		for j := range len(patterns) - 1 {
+			patterns[j] = "'" + patterns[j] + "*'"
+		}
+		fmt.Fprintf(b, "        case %s\n            set command %s\n", strings.Join(patterns, " "), c.Long)
+	}
+}
+
+func fishOptions(b *strings.Builder) {
+	complete := func(program string, when []string, short byte, long, kind, help string) {
+		fmt.Fprintf(b, "complete -c %s", program)
+		if when != nil {
+			fmt.Fprintf(b, " -n '__ipvsadm_is %s'", strings.Join(when, " "))
+		}
+		if short != 0 {
+			fmt.Fprintf(b, " -s %c", short)
+		}
+		fmt.Fprintf(b, " -l %s%s -d %s\n", long, fishValue(kind), fishQuote(help))
+	}
+	for i := range spec.Commands {
+		c := &spec.Commands[i]
+		when, value := []string{"none"}, ""
+		if c.Value == spec.RequiredValue {
+			when, value = append(when, c.Long), c.Arg
+		}
+		complete("ipvsadm", when, c.Short, c.Long, value, c.Help)
+		if c.Alias != 0 {
+			complete("ipvsadm", when, c.Alias, c.Long, value, c.Help)
+		}
+	}
+	for o, short := range listed(spec.AllGroups, 0) {
+		var when []string
+		for i := range spec.Commands {
+			if c := &spec.Commands[i]; c.Rule.Takes().Has(o.Goes()) {
+				when = append(when, c.Long)
+			}
+		}
+		complete("ipvsadm", when, short, o.Long, kind(o), o.Help)
+	}
+	for _, w := range wrappers {
+		for o, short := range listed(w.command.Rule.Takes(), w.output) {
+			complete(w.program, nil, short, o.Long, kind(o), o.Help)
+		}
+	}
+	apply := spec.FindCommand(spec.Apply)
+	fmt.Fprintf(b, "complete -c ipvsadm -n '__ipvsadm_is %s' -F\ncomplete -c ipvsadm-restore -F\n", apply.Long)
+}
+
+func fishValue(kind string) string {
+	switch kind {
+	case "":
+		return ""
+	case wordValue:
+		return " -x"
+	case fileValue:
+		return " -r -F"
+	case tcpValue, udpValue, sctpValue, markValue:
+		return " -x -a '(__ipvsadm_table " + kind + ")'"
+	case serverValue:
+		return " -x -a '(__ipvsadm_table -r)'"
+	case schedulerValue:
+		return " -x -a '(__ipvsadm_schedulers)'"
+	case engineValue:
+		return " -x -a '(__ipvsadm_engines)'"
+	case interfaceValue:
+		return " -x -a '(ls /sys/class/net)'"
+	}
+	if strings.Contains(kind, ",") {
+		return " -x -a '(__fish_append , " + strings.ReplaceAll(kind, ",", " ") + ")'"
+	}
+	return " -x -a '" + strings.ReplaceAll(kind, "|", " ") + "'"
+}
+
+// quote quotes a word for Bash and zsh.
+func quote(word string) string { return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'" }
+
+// fishQuote quotes a word for fish.
+func fishQuote(word string) string { return "'" + strings.ReplaceAll(word, "'", `\'`) + "'" }

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package manual
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/ipvsadm-go/ipvsadm/internal/spec"
+)
+
+func help(t *testing.T) string {
+	t.Helper()
+	var b bytes.Buffer
+	if err := Help(&b, "a-name"); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+func TestHelpHasEachCommandAndOptionOnce(t *testing.T) {
+	text := help(t)
+	once := func(long string, letters ...byte) {
+		row := "(?m)^  "
+		for _, c := range letters {
+			if c != 0 {
+				row += fmt.Sprintf("-%c, ?", c)
+			}
+		}
+		if n := len(regexp.MustCompile(row+" *--"+long+"( |$)").FindAllString(text, -1)); n != 1 {
+			t.Errorf("the help has --%s with the letters %q %d times", long, letters, n)
+		}
+	}
+	for _, c := range spec.Commands {
+		once(c.Long, c.Short, c.Alias)
+	}
+	for _, o := range spec.Options {
+		once(o.Long, o.Short)
+	}
+}
+
+func TestHelpFitsATerminal(t *testing.T) {
+	texts := map[string]string{"ipvsadm": help(t)}
+	for name, id := range map[string]spec.CommandID{"ipvsadm-save": spec.Save, "ipvsadm-restore": spec.Apply} {
+		var b bytes.Buffer
+		if err := Wrapper(&b, name, id); err != nil {
+			t.Fatal(err)
+		}
+		texts[name] = b.String()
+	}
+	for name, text := range texts {
+		for line := range strings.Lines(text) {
+			if line = strings.TrimSuffix(line, "\n"); len(line) > 80 || strings.TrimRight(line, " ") != line {
+				t.Errorf("%s: %d columns: %q", name, len(line), line)
+			}
+		}
+		if !strings.HasSuffix(text, "\n") {
+			t.Errorf("%s: the last line has no end", name)
+		}
+	}
+}
+
+func TestHelpNamesTheProgramAsItWasCalled(t *testing.T) {
+	if want := "Usage: a-name COMMAND"; !strings.HasPrefix(help(t), want) {
+		t.Errorf("the help begins with %.40q, want %q", help(t), want)
+	}
+}
+
+// broken takes nothing.
+type broken struct{}
+
+func (broken) Write([]byte) (int, error) { return 0, io.ErrClosedPipe }
+
+func TestHelpThatCannotBeWrittenIsAnError(t *testing.T) {
+	if err := Help(broken{}, "ipvsadm"); !errors.Is(err, io.ErrClosedPipe) {
+		t.Errorf("Help: %v", err)
+	}
+	if err := Wrapper(broken{}, "ipvsadm-save", spec.Save); !errors.Is(err, io.ErrClosedPipe) {
+		t.Errorf("Wrapper: %v", err)
+	}
+}
+
+func TestDifferencesAreWhole(t *testing.T) {
+	id := regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
+	seen := make(map[string]bool)
+	for _, d := range Differences {
+		if !id.MatchString(d.ID) || seen[d.ID] {
+			t.Errorf("%q is no name or is taken", d.ID)
+		}
+		seen[d.ID] = true
+		for _, s := range []string{d.Original, d.Ours, d.Why} {
+			if !strings.HasSuffix(s, ".") || strings.Contains(s, "\n") {
+				t.Errorf("%s: %q is no sentence", d.ID, s)
+			}
+		}
+	}
+}

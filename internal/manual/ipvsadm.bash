@@ -1,0 +1,97 @@
+# shellcheck shell=bash
+#@ header
+
+# _ipvsadm_options says what may follow a command, or a program that is one.
+_ipvsadm_options() {
+    case $1 in
+#@ options
+    esac
+}
+
+# _ipvsadm_kind says what the value of an option or a command is, nothing if it
+# has none.
+_ipvsadm_kind() {
+    case $1 in
+#@ kinds
+    esac
+}
+
+# _ipvsadm_modules lists what comes after ip_vs_ in the names of modules that
+# the kernel has or can load.
+_ipvsadm_modules() {
+    local folder
+    folder=/lib/modules/$(uname -r)
+    {
+        cat /proc/modules "$folder/modules.builtin"
+        printf '%s\n' "$folder"/kernel/net/netfilter/ipvs/*
+    } 2>/dev/null | sed -nE '@modules@' | sort -u
+}
+
+# _ipvsadm_table lists the addresses behind an option in the present table:
+# real servers of a service in the line, of any if that is empty.
+_ipvsadm_table() { # program option line
+    [[ $EUID == 0 && -e /proc/net/ip_vs ]] || return
+    "$1" -Sn 2>/dev/null | awk -v option="$2" -v line="$3" '@table@' | sort -u
+}
+
+_ipvsadm_values() { # kind program line
+    case $1 in
+    -t | -u | --sctp-service | -f) _ipvsadm_table "$2" "$1" "" ;;
+    server) _ipvsadm_table "$2" -r "$3" ;;
+    scheduler) _ipvsadm_modules | grep -vxE '@others@' ;;
+    engine) _ipvsadm_modules | sed -n 's/^pe_//p' ;;
+    interface) ls /sys/class/net ;;
+    word) ;;
+    *) echo "${1//[,|]/ }" ;;
+    esac
+}
+
+_ipvsadm() {
+    # Bash splits words at colons as well, which addresses have.
+    local words line=${COMP_LINE:0:COMP_POINT}
+    read -ra words <<<"$line"
+    [[ $line == *[[:blank:]] ]] && words+=("")
+    local cur=${words[-1]} before="" kind="" text="" command=${1##*/}
+    [[ $command == ipvsadm ]] && command=${words[1]}
+    if [[ $cur == --*=* ]]; then
+        kind=$(_ipvsadm_kind "${cur%%=*}")
+        before=${cur%%=*}=
+    elif ((${#words[@]} > 2)); then
+        kind=$(_ipvsadm_kind "${words[-2]}")
+        [[ $kind == argument ]] && kind=
+    fi
+
+    if [[ $kind == file || (-z $kind && $cur != -* && $(_ipvsadm_kind "$command") == argument) ]]; then
+        compopt -o filenames 2>/dev/null
+        mapfile -t COMPREPLY < <(compgen -f -- "${cur#"$before"}")
+        return
+    elif [[ $kind == *,* ]]; then
+        [[ $cur == *,* ]] && before=${cur%"${cur##*,}"}
+        text=$(_ipvsadm_values "$kind")
+    elif [[ $kind ]]; then
+        # A new server is likely to be one of another service.
+        case $command in -a* | --add-server) line="" ;; *) line=" ${words[*]} " ;; esac
+        text=$(_ipvsadm_values "$kind" "$1" "$line")
+    elif [[ $1 == *ipvsadm ]] && ((${#words[@]} == 2)); then
+        text=$(_ipvsadm_options commands)
+    else
+        text=$(_ipvsadm_options "$command")
+    fi
+
+    # What Bash takes for words of their own is not to be repeated.
+    local word list there=""
+    for word in : =; do
+        if [[ $COMP_WORDBREAKS == *"$word"* && $cur == *"$word"* ]]; then
+            line=${cur%"${cur##*"$word"}"}
+            ((${#line} > ${#there})) && there=$line
+        fi
+    done
+    COMPREPLY=()
+    read -rd '' -a list <<<"$text"
+    for word in "${list[@]}"; do
+        word=$before$word
+        [[ $word == "$cur"* ]] && COMPREPLY+=("${word#"$there"}")
+    done
+}
+
+complete -F _ipvsadm ipvsadm ipvsadm-save ipvsadm-restore

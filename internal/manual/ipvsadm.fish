@@ -1,0 +1,42 @@
+#@ header
+
+function __ipvsadm_is -d 'Is the command that has been typed one of these?'
+    set -l words (commandline -opc)
+    set -l command other
+    switch "$words[2]"
+        case ''
+            set command none
+#@ commands
+    end
+    contains -- $command $argv
+end
+
+function __ipvsadm_modules -d 'What comes after ip_vs_ in the names of modules'
+    set -l folder /lib/modules/(uname -r)
+    begin
+        cat /proc/modules $folder/modules.builtin
+        printf '%s\n' $folder/kernel/net/netfilter/ipvs/*
+    end 2>/dev/null | sed -nE '@modules@' | sort -u
+end
+
+function __ipvsadm_schedulers -d 'The schedulers of the kernel'
+    __ipvsadm_modules | grep -vxE '@others@'
+end
+
+function __ipvsadm_engines -d 'The persistence engines of the kernel'
+    __ipvsadm_modules | sed -n 's/^pe_//p'
+end
+
+function __ipvsadm_table -a option -d 'The addresses behind an option in the table'
+    test (id -u) = 0 -a -e /proc/net/ip_vs; or return
+    set -l words (commandline -opc)
+    # A new server is likely to be one of another service.
+    set -l line " $words "
+    __ipvsadm_is add-server; and set line ''
+    $words[1] -Sn 2>/dev/null | awk -v option=$option -v line=$line '@table@' | sort -u
+end
+
+for program in ipvsadm ipvsadm-save ipvsadm-restore
+    complete -c $program -f
+end
+#@ options

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package rule
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ipvsadm-go/ipvsadm/internal/names"
+	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
+)
+
+func TestWords(t *testing.T) {
+	for _, c := range []struct {
+		name, line string
+		want       []string
+	}{
+		{"blanks and tabs separate", " -A  -t\t12.0.0.1:80 \t", []string{"-A", "-t", "12.0.0.1:80"}},
+		{"either kind of line end separates", "-A\r-t\r\n12.0.0.1:80\n", []string{"-A", "-t", "12.0.0.1:80"}},
+		{"other white space does not", "a\vb\fc\u00a0d\u2003e", []string{"a\vb\fc\u00a0d\u2003e"}},
+		{"nothing is quoted", `'a b' "c" d\ e`, []string{"'a", "b'", `"c"`, `d\`, "e"}},
+		{"the program's name is dropped wherever it stands", "ipvsadm -A ipvsadm -s ipvsadm", []string{"-A", "-s"}},
+		{"a word with the program's name in it stays", "ipvsadmx /sbin/ipvsadm IPVSADM", []string{"ipvsadmx", "/sbin/ipvsadm", "IPVSADM"}},
+		{"a zero byte ends a word", "-A\x00x \x00 ipvsadm\x00-s", []string{"-A", ""}},
+		{"a word is cut in two at 4096 bytes", strings.Repeat("a", 4096) + "b", []string{strings.Repeat("a", 4096), "b"}},
+		{"a comment is words", "# -C", []string{"#", "-C"}},
+		{"nothing", "", nil},
+		{"nothing but blanks and the name", " \t ipvsadm \r\n", nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got := AppendWords([]string{"before"}, c.line)
+			if want := append([]string{"before"}, c.want...); !slices.Equal(got, want) {
+				t.Errorf("%q has the words %q, want %q", c.line, got, want)
+			}
+		})
+	}
+}
+
+func at(p ipvs.Protocol, ap string) ipvs.Service {
+	a := netip.MustParseAddrPort(ap)
+	s := ipvs.Service{ServiceID: ipvs.AddrService(p, a.Addr(), a.Port()), Scheduler: "rr"}
+	s.Netmask = ipvs.FullNetmask(s.Family())
+	return s
+}
+
+func mark(n uint32, f ipvs.Family) ipvs.Service {
+	return ipvs.Service{ServiceID: ipvs.MarkService(n, f), Scheduler: "rr", Netmask: ipvs.FullNetmask(f)}
+}
+
+func (c change) with(f func(*ipvs.Service, *ipvs.Destination)) change {
+	f(&c.Service, &c.Destination)
+	return c
+}
+
+type change struct{ ipvs.Change }
+
+func of(op ipvs.Op, s ipvs.Service) change { return change{ipvs.Change{Op: op, Service: s}} }
+
+func to(op ipvs.Op, s ipvs.Service, ap string, f ipvs.ForwardingMethod) change {
+	a := netip.MustParseAddrPort(ap)
+	return change{ipvs.Change{Op: op, Service: ipvs.Service{ServiceID: s.ServiceID},
+		Destination: ipvs.Destination{Addr: a.Addr(), Port: a.Port(), Forward: f, Weight: 1}}}
+}
+
+func syncDaemon(op ipvs.Op, d ipvs.Daemon) change { return change{ipvs.Change{Op: op, Daemon: d}} }
+
+func TestChangesAreWrittenAsCommands(t *testing.T) {
+	type (
+		svc = ipvs.Service
+		dst = ipvs.Destination
+	)
+	web, udp := at(ipvs.TCP, "12.0.0.1:80"), at(ipvs.UDP, "12.0.0.1:53")
+	persistent := func(s *svc, mask ipvs.Netmask) {
+		s.Flags, s.Timeout, s.Netmask = ipvs.FlagPersistent, 360*time.Second, mask
+	}
+	flags := func(scheduler string, f ipvs.ServiceFlags) change {
+		return of(ipvs.AddService, web).with(func(s *svc, _ *dst) { s.Scheduler, s.Flags = scheduler, f })
+	}
+	tunnel := func(i ipvs.TunnelInfo) change {
+		return to(ipvs.AddDestination, web, "10.0.0.1:80", ipvs.Tunnel).with(func(_ *svc, d *dst) { d.Tunnel = i })
+	}
+	const all = ipvs.FlagSched1 | ipvs.FlagSched2 | ipvs.FlagSched3
+	for want, c := range map[string]change{
+		"-A -t 12.0.0.1:80 -s rr":                       of(ipvs.AddService, web),
+		"-A -u 12.0.0.1:53 -s rr":                       of(ipvs.AddService, udp),
+		"-A --sctp-service [2001:db8::1]:0 -s rr":       of(ipvs.AddService, at(ipvs.SCTP, "[2001:db8::1]:0")),
+		"-A -f 4294967295 -s rr":                        of(ipvs.AddService, mark(1<<32-1, ipvs.IPv4)),
+		"-E -f 5 -6 -s rr":                              of(ipvs.EditService, mark(5, ipvs.IPv6)),
+		"-A -t 12.0.0.1:80 -s rr -p 360":                of(ipvs.AddService, web).with(func(s *svc, _ *dst) { persistent(s, 0xffffffff) }),
+		"-A -t 12.0.0.1:80 -s rr -p 360 -M 255.0.255.0": of(ipvs.AddService, web).with(func(s *svc, _ *dst) { persistent(s, 0xff00ff00) }),
+		"-A -f 5 -6 -s rr -p 360 -M 64":                 of(ipvs.AddService, mark(5, ipvs.IPv6)).with(func(s *svc, _ *dst) { persistent(s, 64) }),
+		"-A -f 6 -6 -s rr -p 360":                       of(ipvs.AddService, mark(6, ipvs.IPv6)).with(func(s *svc, _ *dst) { persistent(s, 128) }),
+		"-E -u 12.0.0.1:53 -s sh -p 60 -M 255.255.0.0 --pe sip -o -b sh-port": of(ipvs.EditService, udp).with(func(s *svc, _ *dst) {
+			s.Scheduler, s.PersistenceEngine, s.Timeout, s.Netmask = "sh", "sip", time.Minute, 0xffff0000
+			s.Flags = ipvs.FlagPersistent | ipvs.FlagOnePacket | ipvs.FlagSched2
+		}),
+		"-A -t 12.0.0.1:80 -s sh -b sh-fallback,sh-port,flag-3": flags("sh", all),
+		"-A -t 12.0.0.1:80 -s mh -b mh-fallback,mh-port,flag-3": flags("mh", all),
+		"-A -t 12.0.0.1:80 -s mh -b flag-3":                     flags("mh", ipvs.FlagSched3),
+		"-A -t 12.0.0.1:80 -s wlc -b flag-1,flag-2,flag-3":      flags("wlc", all),
+		"-D -t 12.0.0.1:80":                          of(ipvs.DeleteService, web),
+		"-a -t 12.0.0.1:80 -r 10.0.0.1:8080 -m -w 1": to(ipvs.AddDestination, web, "10.0.0.1:8080", ipvs.Masquerade),
+		"-a -t 12.0.0.1:80 -r 10.0.0.1:80 -g -w 1":   to(ipvs.AddDestination, web, "10.0.0.1:80", ipvs.Route),
+		// What the kernel says of a server on the director itself.
+		"-a -t 12.0.0.1:80 -r 127.0.0.1:80 -g -w 1": to(ipvs.AddDestination, web, "127.0.0.1:80", ipvs.LocalNode),
+		"-e -f 5 -6 -r [2001:db8::a]:0 -m -w 2147483647 -x 20 -y 10": to(ipvs.EditDestination, mark(5, ipvs.IPv6), "[2001:db8::a]:0", ipvs.Masquerade).with(
+			func(_ *svc, d *dst) { d.Weight, d.UpperThreshold, d.LowerThreshold = 2147483647, 20, 10 }),
+		"-a -t 12.0.0.1:80 -r 10.0.0.1:80 -i -w 1 --tun-type ipip":                               tunnel(ipvs.TunnelInfo{}),
+		"-a -t 12.0.0.1:80 -r 10.0.0.1:80 -i -w 1 --tun-type gue --tun-port 6080 --tun-nocsum":   tunnel(ipvs.TunnelInfo{Type: ipvs.TunnelGUE, Port: 6080}),
+		"-a -t 12.0.0.1:80 -r 10.0.0.1:80 -i -w 1 --tun-type gue --tun-port 1 --tun-csum":        tunnel(ipvs.TunnelInfo{Type: ipvs.TunnelGUE, Port: 1, Flags: ipvs.TunnelChecksum}),
+		"-a -t 12.0.0.1:80 -r 10.0.0.1:80 -i -w 1 --tun-type gue --tun-port 65535 --tun-remcsum": tunnel(ipvs.TunnelInfo{Type: ipvs.TunnelGUE, Port: 65535, Flags: ipvs.TunnelRemoteChecksum}),
+		"-a -t 12.0.0.1:80 -r 10.0.0.1:80 -i -w 1 --tun-type gre --tun-nocsum":                   tunnel(ipvs.TunnelInfo{Type: ipvs.TunnelGRE}),
+		"-a -t 12.0.0.1:80 -r 10.0.0.1:80 -i -w 1 --tun-type gre --tun-csum":                     tunnel(ipvs.TunnelInfo{Type: ipvs.TunnelGRE, Flags: ipvs.TunnelChecksum}),
+		"-d -u 12.0.0.1:53 -r 10.0.0.1:53":                                                       to(ipvs.DeleteDestination, udp, "10.0.0.1:53", 0),
+		"-C":                                                                                     of(ipvs.Flush, ipvs.Service{}),
+		"-Z":                                                                                     of(ipvs.Zero, ipvs.Service{}),
+		"-Z -u 12.0.0.1:53":                                                                      of(ipvs.ZeroService, udp),
+		"--set 900 0 300":                                                                        {ipvs.Change{Op: ipvs.SetTimeouts, Timeouts: ipvs.Timeouts{TCP: 15 * time.Minute, UDP: 5 * time.Minute}}},
+		"--start-daemon master --mcast-interface eth0 --syncid 0":                                syncDaemon(ipvs.StartDaemon, ipvs.Daemon{State: ipvs.Master, Interface: "eth0"}),
+		"--start-daemon backup --mcast-interface lo --syncid 255 --sync-maxlen 1472 --mcast-group 224.0.0.81 --mcast-port 8848 --mcast-ttl 1": syncDaemon(ipvs.StartDaemon, ipvs.Daemon{
+			State: ipvs.Backup, Interface: "lo", SyncID: 255, MaxLen: 1472, Group: netip.MustParseAddr("224.0.0.81"), Port: 8848, TTL: 1}),
+		"--stop-daemon master": syncDaemon(ipvs.StopDaemon, ipvs.Daemon{State: ipvs.Master}),
+	} {
+		t.Run(want, func(t *testing.T) {
+			got := string(Writer{}.Append(t.Context(), []byte("before "), c.Change))
+			if got != "before "+want {
+				t.Errorf("got %s", got)
+			}
+		})
+	}
+}
+
+type noDNS struct{}
+
+func (noDNS) LookupNetIP(context.Context, string, string) ([]netip.Addr, error) {
+	return nil, errors.New("no such host")
+}
+func (noDNS) LookupAddr(context.Context, string) ([]string, error) {
+	return nil, errors.New("no such address")
+}
+
+func TestNamesStandInPlaceOfNumbers(t *testing.T) {
+	dir := t.TempDir()
+	hosts, services := filepath.Join(dir, "hosts"), filepath.Join(dir, "services")
+	long := "a-name-of-more-than-59-bytes-which-a-listing-cuts.in-the-long-domain.example.com"
+	for file, text := range map[string]string{hosts: "12.0.0.1 vip\n2001:db8::a " + long + "\n", services: "http 80/tcp\n"} {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w := Writer{Names: names.With(hosts, services, noDNS{})}
+	for want, c := range map[string]change{
+		"-A -t vip:http -s rr": of(ipvs.AddService, at(ipvs.TCP, "12.0.0.1:80")),
+		"-A -u vip:80 -s rr":   of(ipvs.AddService, at(ipvs.UDP, "12.0.0.1:80")),
+		"-a -t [2001:db8::1]:http -r [" + long + "]:81 -m -w 1": to(ipvs.AddDestination, at(ipvs.TCP, "[2001:db8::1]:80"), "[2001:db8::a]:81", ipvs.Masquerade),
+		"-d -f 5 -r 12.0.0.9:80":                                to(ipvs.DeleteDestination, mark(5, ipvs.IPv4), "12.0.0.9:80", 0),
+	} {
+		if got := string(w.Append(t.Context(), nil, c.Change)); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+}
+
+func TestSchedulerFlagsInListings(t *testing.T) {
+	const all = ipvs.FlagSched1 | ipvs.FlagSched2 | ipvs.FlagSched3
+	for _, c := range []struct {
+		scheduler string
+		flags     ipvs.ServiceFlags
+		want      []string
+	}{
+		{"sh", all, []string{"sh-fallback", "sh-port"}},
+		{"mh", ipvs.FlagSched2, []string{"mh-port"}},
+		{"mh", ipvs.FlagSched3, nil},
+		{"rr", all, []string{"flag-1", "flag-2", "flag-3"}},
+		{"rr", ipvs.FlagPersistent | ipvs.FlagOnePacket, nil},
+	} {
+		if got := SchedulerFlags(c.scheduler, c.flags); !slices.Equal(got, c.want) {
+			t.Errorf("SchedulerFlags(%s, %v) = %q, want %q", c.scheduler, c.flags, got, c.want)
+		}
+	}
+}
