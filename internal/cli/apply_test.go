@@ -14,6 +14,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -507,15 +508,20 @@ func TestAnotherWriterIsMended(t *testing.T) {
 	}
 }
 
-func TestDaemonThatAnotherWriterStartsIsNotTouched(t *testing.T) {
-	k := newFakeKernel(t, dns)
-	k.beforeTable = func(n int) {
-		if n == 2 {
-			k.run(t, backupLo+dns)
+func TestDaemonThatAnotherWriterStartsOrStopsIsNotTouched(t *testing.T) {
+	for _, c := range []struct{ name, have, other, want string }{
+		{"started", dns, backupLo, masterLo + backupLo},
+		{"stopped", dns + backupLo, "--stop-daemon backup\n", masterLo},
+	} {
+		k := newFakeKernel(t, c.have)
+		k.beforeTable = func(n int) {
+			if n == 2 {
+				k.run(t, c.other+dns) // which also makes another round
+			}
 		}
-	}
-	if a := k.restore(t, web+masterLo); a != (answer{}) || k.rules() != timeouts+web+masterLo+backupLo {
-		t.Errorf("%+v, table\n%s", a, k.rules())
+		if a := k.restore(t, web+masterLo); a != (answer{}) || k.rules() != timeouts+web+c.want {
+			t.Errorf("%s: %+v, table\n%s", c.name, a, k.rules())
+		}
 	}
 }
 
@@ -614,7 +620,8 @@ func TestSecondRestoreWaitsForTheFirst(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer held.Close()
-	if err := unix.Flock(int(held.Fd()), unix.LOCK_EX); err != nil {
+	// A shared lock keeps away who wants one of its own, and nobody else.
+	if err := unix.Flock(int(held.Fd()), unix.LOCK_SH); err != nil {
 		t.Fatal(err)
 	}
 
@@ -634,19 +641,27 @@ func TestSecondRestoreWaitsForTheFirst(t *testing.T) {
 	p.lockSilence = time.Millisecond
 	r, w := io.Pipe()
 	p.Stderr = w
+	var free atomic.Bool
+	k.beforeTable = func(int) {
+		if !free.Load() {
+			t.Error("the table is read before the lock is let go")
+		}
+	}
 	ended := make(chan int, 1)
 	go func() {
 		ended <- Run(context.Background(), p)
 		w.Close()
 	}()
 	said := make([]byte, len(waiting))
-	if _, err := io.ReadFull(r, said); err != nil || string(said) != waiting || k.reads > 0 {
+	if _, err := io.ReadFull(r, said); err != nil || string(said) != waiting {
 		t.Errorf("said %q, %v", said, err)
 	}
+	free.Store(true)
 	held.Close()
 	if status := <-ended; status != 0 || k.rules() != timeouts+web {
 		t.Errorf("when it is let go: status %d, table\n%s", status, k.rules())
 	}
+	k.beforeTable = nil
 
 	// What changes nothing waits for nobody.
 	if held, err = os.Open(path); err != nil {

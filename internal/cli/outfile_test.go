@@ -116,8 +116,10 @@ func TestSaveIntoAFile(t *testing.T) {
 				t.Errorf("the folder has %q, want %q", got, c.want)
 			}
 			if c.mode != 0 {
-				if info, err := os.Stat("rules"); err != nil || info.Mode() != c.mode {
-					t.Errorf("mode %v, %v, want %v", info.Mode(), err, c.mode)
+				info, err := os.Stat("rules")
+				must(t, err)
+				if info.Mode() != c.mode {
+					t.Errorf("mode %v, want %v", info.Mode(), c.mode)
 				}
 			}
 		})

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"sync"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -266,20 +267,53 @@ func (c *Client) Service(ctx context.Context, id ServiceID) (ServiceEntry, error
 	return s, err
 }
 
+// maxDumps is how often the services are asked for while the kernel moves them
+// about, with dumpPause in between.
+const (
+	maxDumps  = 100
+	dumpPause = 10 * time.Millisecond
+)
+
+var errMoving = errors.New("the kernel kept moving the services about")
+
 // Services asks for all services, without their destinations, in the order
-// of the kernel's hash table.
+// of the kernel's hash table. Kernels from 7.0 on make that table anew when it
+// has grown; what is asked meanwhile shows some services twice and others not
+// at all, and so is asked again, for about a second.
 func (c *Client) Services(ctx context.Context) ([]ServiceEntry, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	for n := 1; ; n++ {
+		list, err := c.dumpServices(ctx)
+		if err == nil && !repeats(list) {
+			return list, nil
+		}
+		if err == nil && n == maxDumps {
+			err = errMoving
+		}
+		if err != nil {
+			return nil, &QueryError{Query: "list services", Err: err}
+		}
+		time.Sleep(dumpPause)
+	}
+}
+
+func (c *Client) dumpServices(ctx context.Context) ([]ServiceEntry, error) {
 	var list []ServiceEntry
 	err := c.query(ctx, nl.CmdGetService, nil, true, func(b []byte) error {
 		list = append(list, ServiceEntry{})
 		return c.dec.service(b, &list[len(list)-1])
 	})
-	if err != nil {
-		return nil, &QueryError{Query: "list services", Err: err}
+	return list, err
+}
+
+// repeats tells whether an identity stands in list more than once.
+func repeats(list []ServiceEntry) bool {
+	seen := make(map[ServiceID]struct{}, len(list))
+	for i := range list {
+		seen[list[i].ServiceID] = struct{}{}
 	}
-	return list, nil
+	return len(seen) < len(list)
 }
 
 // Destinations asks for the destinations of a service, in the kernel's order.

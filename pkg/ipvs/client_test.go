@@ -175,13 +175,37 @@ func TestQueriesFail(t *testing.T) {
 	}
 }
 
+func serviceEntry(id ServiceID) []byte {
+	s := Service{ServiceID: id, Scheduler: "rr"}
+	return nested(nl.AttrService, append(appendServiceConfig(appendServiceID(nil, id), &s), nested(nl.SvcStats64, counters(true, 0))...))
+}
+
+func TestServicesOnTheMoveAreAskedForAgain(t *testing.T) {
+	one := AddrService(TCP, netip.MustParseAddr("12.0.0.1"), 1)
+	two := AddrService(TCP, netip.MustParseAddr("12.0.0.1"), 2)
+	asked, moving := 0, 3
+	c, w := client(nil)
+	w.kernel = func(m message) [][]byte {
+		asked++
+		second := two
+		if asked <= moving {
+			second = one
+		}
+		return [][]byte{append(answer(m.seq, serviceEntry(one)), answer(m.seq, serviceEntry(second))...), status(unix.NLMSG_DONE, m.seq, 0)}
+	}
+	list, err := c.Services(t.Context())
+	if err != nil || len(list) != 2 || list[1].ServiceID != two || asked != 4 {
+		t.Errorf("asked %d times: %+v, %v", asked, list, err)
+	}
+	moving = 1 << 30
+	if list, err := c.Services(t.Context()); !errors.Is(err, errMoving) || list != nil {
+		t.Errorf("a list that never comes to rest: %+v, %v", list, err)
+	}
+}
+
 func TestVanishedServiceIsLeftOut(t *testing.T) {
 	gone := AddrService(TCP, netip.MustParseAddr("12.0.0.1"), 1)
 	there := AddrService(TCP, netip.MustParseAddr("12.0.0.1"), 2)
-	entry := func(id ServiceID) []byte {
-		s := Service{ServiceID: id, Scheduler: "rr"}
-		return nested(nl.AttrService, append(appendServiceConfig(appendServiceID(nil, id), &s), nested(nl.SvcStats64, counters(true, 0))...))
-	}
 	c, w := client(nil)
 	w.kernel = func(m message) [][]byte {
 		done := status(unix.NLMSG_DONE, m.seq, 0)
@@ -189,11 +213,11 @@ func TestVanishedServiceIsLeftOut(t *testing.T) {
 		case cmd == nl.CmdGetDest:
 			return [][]byte{done}
 		case !one:
-			return [][]byte{append(answer(m.seq, entry(gone)), answer(m.seq, entry(there))...), done}
+			return [][]byte{append(answer(m.seq, serviceEntry(gone)), answer(m.seq, serviceEntry(there))...), done}
 		case string(m.data[4:]) == string(appendServiceNest(nil, gone)):
 			return [][]byte{status(unix.NLMSG_ERROR, m.seq, unix.ESRCH)}
 		}
-		return [][]byte{answer(m.seq, entry(there)), status(unix.NLMSG_ERROR, m.seq, 0)}
+		return [][]byte{answer(m.seq, serviceEntry(there)), status(unix.NLMSG_ERROR, m.seq, 0)}
 	}
 	list, err := c.ServicesWithDestinations(t.Context())
 	if err != nil || len(list) != 1 || list[0].ServiceID != there {
