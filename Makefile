@@ -60,6 +60,17 @@ gap: deps bin/ipvsadm
 test: deps kernel
 	REQUIRE_UML=1 $(GO) test -p 1 -timeout 15m ./...
 
+# Generated command lines through this program and the original 1.31: CASES
+# scripts of seed SEED, from number FIRST on.
+CASES ?= 2000
+SEED ?= 1
+FIRST ?= 0
+
+.PHONY: conformance
+conformance: deps kernel
+	REQUIRE_UML=1 IPVSADM_TEST_CASES=$(CASES) IPVSADM_TEST_SEED=$(SEED) IPVSADM_TEST_FIRST=$(FIRST) \
+		$(GO) test -v -count 1 -timeout 5h -run TestGenerated ./internal/conformance
+
 # What needs no kernel, with the race detector, which needs a C compiler.
 .PHONY: race
 race:

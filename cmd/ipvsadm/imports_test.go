@@ -32,6 +32,7 @@ var mayImport = map[string][]string{
 	"pkg/ipvs":             {"pkg/ipvs/internal/nl"},
 	"pkg/ipvs/internal/nl": {},
 	"internal/clients":     {},
+	"internal/conformance": {},
 }
 
 // onlyUser says which packages alone may import a dependency.

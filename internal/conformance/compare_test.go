@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package conformance
+
+// This file runs a script through both programs and compares.
+
+import (
+	"fmt"
+	"iter"
+	"regexp"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"time"
+)
+
+// step is a command with both answers.
+type step struct {
+	command
+	ours, original answer
+	before, after  string // our table
+	theirs         string // the original's table after it
+	diverged       bool   // a rule explains why the tables differ from here on
+}
+
+// comparison is how a script went.
+type comparison struct {
+	steps    int      // commands that were compared
+	used     []string // rules that were needed
+	mismatch string   // "" if there is no difference
+}
+
+// listAttempts is how often a list is compared until both programs saw the
+// same: on newer kernels the size of the connection table changes by itself.
+const listAttempts = 3
+
+// compare runs a script through both programs in a fresh arena.
+func (p programs) compare(s script) (c comparison, err error) {
+	a, err := p.enter()
+	if err != nil {
+		return c, err
+	}
+	defer func() {
+		defer watch(s, time.Minute)()
+		if e := a.leave(); err == nil {
+			err = e
+		}
+	}()
+	before, err := a.state(a.ours)
+	if err != nil {
+		return c, err
+	}
+	for _, cmd := range s.commands {
+		if !cmd.underTest() {
+			if err := a.prepare(cmd); err != nil {
+				return c, err
+			}
+			continue
+		}
+		var s step
+		for try := 1; try == 1 || c.mismatch != "" && cmd.lists() && try <= listAttempts; try++ {
+			s = step{command: cmd, before: before}
+			if err := s.run(a); err != nil {
+				return c, fmt.Errorf("%v: %w", cmd, err)
+			}
+			c.mismatch = s.compare(&c)
+		}
+		c.steps++
+		if c.mismatch != "" || s.diverged {
+			return c, nil
+		}
+		before = s.after
+	}
+	return c, nil
+}
+
+// run gets the answers. What only lists is asked of both programs in our
+// namespace: the order of the kernel's table differs from one namespace to
+// the next, and 1.31's order hangs on it.
+func (s *step) run(a *arena) (err error) {
+	if s.lists() {
+		return s.ask(a, a.ours)
+	}
+	if s.program() == "ipvsadm-restore" && !a.anyOrder {
+		a.anyOrder = true
+		if s.before, err = a.state(a.ours); err != nil {
+			return err
+		}
+	}
+	return s.ask(a, a.original)
+}
+
+// ask runs both programs, the original in the namespace theirs.
+func (s *step) ask(a *arena, theirs director) (err error) {
+	defer watch(s.command, 5*a.limit(s.command))()
+	if s.ours, err = a.runOurs(a.ours, s.command); err != nil {
+		return err
+	}
+	if s.original, err = a.runOriginal(theirs, s.command); err != nil {
+		return err
+	}
+	if s.after, err = a.state(a.ours); err != nil {
+		return err
+	}
+	s.theirs, err = a.state(a.original)
+	return err
+}
+
+// watch ends the test, with the stacks of all goroutines, when something hangs
+// that cannot be killed.
+func watch(what fmt.Stringer, limit time.Duration) (stop func() bool) {
+	return time.AfterFunc(limit, func() {
+		debug.SetTraceback("all")
+		panic(fmt.Sprintf("no end after %v:\n%v", limit, what))
+	}).Stop
+}
+
+// same tells whether the answers are the same. Lists that a restore printed
+// come from two namespaces.
+func (s *step) same() bool {
+	return s.ours.status == s.original.status && s.ours.hung == s.original.hung && s.ours.stderr == s.original.stderr &&
+		(s.ours.stdout == s.original.stdout || s.restores() && sortedBlocks(s.ours.stdout) == sortedBlocks(s.original.stdout))
+}
+
+// connectionTable is its size in a list. From Linux 7.0 on each namespace has
+// one of its own, which grows some time after the first service is added.
+var connectionTable = regexp.MustCompile(`\(size=\d+\)`)
+
+func sortedBlocks(listing string) string {
+	b := blocks(connectionTable.ReplaceAllString(listing, "(size)"))
+	slices.Sort(b)
+	return strings.Join(b, "")
+}
+
+// compare says how the answers and the tables differ, "" if they do not.
+func (s *step) compare(c *comparison) string {
+	ours, original := s.ours, s.original
+	for _, r := range rules {
+		if s.same() && s.after == s.theirs || s.diverged {
+			break
+		}
+		if r.apply == nil {
+			continue
+		}
+		was := *s
+		r.apply(s)
+		if was.ours != s.ours || was.original != s.original || s.diverged {
+			c.used = append(c.used, r.id)
+		}
+	}
+	if s.diverged || s.same() && s.after == s.theirs {
+		return ""
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "> %v\n", s.command)
+	show := func(what, ours, original string) {
+		if ours == original {
+			fmt.Fprintf(&b, "%s of both:\n%s", what, indent(ours))
+		} else {
+			ours, original = excerpts(ours, original)
+			fmt.Fprintf(&b, "our %s:\n%sthe original's:\n%s", what, indent(ours), indent(original))
+		}
+	}
+	show("answer", ours.String(), original.String())
+	if s.after != s.theirs {
+		show("table", s.after, s.theirs)
+	}
+	return b.String()
+}
+
+// excerpts cuts long texts to what differs first.
+func excerpts(a, b string) (string, string) {
+	const before, most = 5, 40
+	x, y := strings.SplitAfter(a, "\n"), strings.SplitAfter(b, "\n")
+	if len(x) <= most && len(y) <= most {
+		return a, b
+	}
+	at := 0
+	for at < min(len(x), len(y)) && x[at] == y[at] {
+		at++
+	}
+	at = max(0, at-before)
+	cut := func(l []string) string { return strings.Join(l[min(at, len(l)):min(at+most, len(l))], "") }
+	return cut(x), cut(y)
+}
+
+func (a answer) String() string {
+	s := fmt.Sprintf("status %d\n", a.status)
+	if a.hung {
+		s = "no end\n"
+	}
+	if a.stdout != "" {
+		s += "stdout " + lines(a.stdout)
+	}
+	if a.stderr != "" {
+		s += "stderr " + lines(a.stderr)
+	}
+	return s
+}
+
+// lines shows blanks at line ends and what cannot be printed.
+func lines(text string) string {
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		fmt.Fprintf(&b, "%q\n", line)
+	}
+	return b.String()
+}
+
+func indent(text string) string {
+	return "    " + strings.ReplaceAll(strings.TrimSuffix(text, "\n"), "\n", "\n    ") + "\n"
+}
+
+// shrinkLimit is how long a shorter script is looked for.
+const shrinkLimit = 20 * time.Second
+
+// shrink looks for a shorter script that still differs.
+func (p programs) shrink(s script, c comparison) (script, comparison) {
+	start := time.Now()
+	for again := true; again; {
+		again = false
+		for shorter := range s.shorter() {
+			if time.Since(start) > shrinkLimit {
+				return s, c
+			}
+			if got, err := p.compare(shorter); err == nil && got.mismatch != "" {
+				s, c, again = shorter, got, true
+				break
+			}
+		}
+	}
+	return s, c
+}
+
+// shorter gives scripts with something left out: commands, lines of their
+// input, words. Large pieces come first.
+func (s script) shorter() iter.Seq[script] {
+	return func(yield func(script) bool) {
+		for commands := range without(s.commands) {
+			if len(commands) > 0 && !yield(script{s.name, commands}) {
+				return
+			}
+		}
+		for i, c := range s.commands {
+			for c := range c.shorter() {
+				commands := slices.Clone(s.commands)
+				commands[i] = c
+				if !yield(script{s.name, commands}) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func (c command) shorter() iter.Seq[command] {
+	return func(yield func(command) bool) {
+		for _, sep := range []string{"\n", " "} {
+			for parts := range without(strings.SplitAfter(c.stdin, sep)) {
+				if text := strings.Join(parts, ""); text != c.stdin && !yield(command{c.words, text}) {
+					return
+				}
+			}
+		}
+		for words := range without(c.words[1:]) {
+			if !yield(command{append(c.words[:1:1], words...), c.stdin}) {
+				return
+			}
+		}
+	}
+}
+
+// without gives the list without each half of it, each quarter, and so on.
+func without[T any](list []T) iter.Seq[[]T] {
+	return func(yield func([]T) bool) {
+		for size := (len(list) + 1) / 2; size > 0; size /= 2 {
+			for end := len(list); end > 0; end -= size {
+				if !yield(slices.Concat(list[:max(0, end-size)], list[end:])) {
+					return
+				}
+			}
+		}
+	}
+}

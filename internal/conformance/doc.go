@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package conformance holds the tests that compare this program with the
+// original, ipvsadm 1.31, on the same kernel: scripts of command lines go
+// through both, each from an empty table in a network namespace of its own.
+// Exit status, standard output and error of each command line and the kernel's
+// table after it have to be the same. What may differ is in the list
+// manual.Differences; the rule for each of its entries is in this package's
+// differences_test.go.
+//
+// The original is Debian's package ipvsadm. Without it, or without a kernel,
+// the tests are skipped, or fail with REQUIRE_UML=1. Environment:
+//
+//	KERNEL                  version of the kernel
+//	IPVSADM_TEST_CASES      how many generated scripts TestGenerated runs
+//	IPVSADM_TEST_SEED       what they are generated from
+//	IPVSADM_TEST_FIRST      the number of the first of them, 0 if not given
+//	IPVSADM_TEST_COMMANDS   file of scripts for TestReplay, as in testdata/conformance
+//	IPVSADM_TEST_RULES      folder of rule files for TestReplay
+package conformance
