@@ -55,6 +55,13 @@ demo: deps bin/ipvsadm
 gap: deps bin/ipvsadm
 	$(GO) run ./internal/lab -fetch -kernel '$(KERNEL)' gap
 
+# What commands take, next to 1.31, to the bare interface of the kernel and to
+# moby/ipvs. ROWS picks some of them: a regular expression.
+ROWS ?=
+.PHONY: bench
+bench: deps bin/ipvsadm
+	$(GO) run ./internal/bench -fetch -kernel '$(KERNEL)' -rows '$(ROWS)'
+
 # All tests, those in a real kernel included; none is skipped.
 .PHONY: test
 test: deps kernel
@@ -87,6 +94,7 @@ lint: deps
 	$(GO) vet ./...
 	$(GO) run $(STATICCHECK) ./...
 	$(GO) mod tidy -diff
+	cd internal/bench/moby && $(GO) vet . && $(GO) run $(STATICCHECK) . && $(GO) mod tidy -diff
 	if command -v shellcheck >/dev/null; then shellcheck $(SCRIPTS); \
 	else $(GO) run ./internal/uml/run -fetch -- shellcheck $(SCRIPTS); fi
 

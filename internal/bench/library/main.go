@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Library does with pkg/ipvs what the program moby does with
+// github.com/moby/ipvs: it makes services with servers, or asks for all that
+// are there.
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"os"
+	"runtime"
+	"strconv"
+
+	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
+)
+
+func main() {
+	if err := run(os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "library:", err)
+		os.Exit(1)
+	}
+}
+
+func run(args []string) error {
+	ctx := context.Background()
+	c, err := ipvs.Dial(ctx, ipvs.Config{})
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if args[0] == "list" {
+		return list(ctx, c)
+	}
+	services, err := strconv.Atoi(args[1])
+	if err != nil {
+		return err
+	}
+	servers, err := strconv.Atoi(args[2])
+	if err != nil {
+		return err
+	}
+	return c.Apply(ctx, table(services, servers)...)
+}
+
+// list also writes how many allocations that takes.
+func list(ctx context.Context, c *ipvs.Client) error {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	if _, err := c.ServicesWithDestinations(ctx); err != nil {
+		return err
+	}
+	runtime.ReadMemStats(&after)
+	fmt.Println(after.Mallocs - before.Mallocs)
+	return nil
+}
+
+func table(services, servers int) []ipvs.Change {
+	list := make([]ipvs.Change, 0, services*(servers+1))
+	for i := range services {
+		id := ipvs.AddrService(ipvs.TCP, netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), 80)
+		list = append(list, ipvs.Change{Op: ipvs.AddService, Service: ipvs.Service{
+			ServiceID: id, Scheduler: "rr", Netmask: ipvs.FullNetmask(ipvs.IPv4),
+		}})
+		for j := range servers {
+			list = append(list, ipvs.Change{
+				Op:      ipvs.AddDestination,
+				Service: ipvs.Service{ServiceID: id},
+				Destination: ipvs.Destination{
+					Addr: netip.AddrFrom4([4]byte{172, 16, byte(i), byte(j + 1)}), Port: 80,
+					Forward: ipvs.Masquerade, Weight: 1,
+				},
+			})
+		}
+	}
+	return list
+}

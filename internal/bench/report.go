@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"fmt"
+	"io"
+	"time"
+)
+
+// report prints results as they come and judges them by the goals in the end.
+type report struct {
+	w    io.Writer
+	rows map[string][columns]result
+}
+
+func newReport(w io.Writer, release string, count int) *report {
+	fmt.Fprintf(w, `Linux %s, medians of %d, milliseconds without those of an empty process,
+and peak memory in MB. An empty process is /bin/true for 1.31, an empty Go
+program for the others. One command is given whole. The floor sends messages
+encoded beforehand, 500 to a system call, and for each list asks for the
+services and for the servers of each service, decoding nothing.
+
+`, release, count)
+	fmt.Fprintf(w, "%-28s", "")
+	for _, name := range columnNames[:emptyC] {
+		fmt.Fprintf(w, "%16s", name)
+	}
+	fmt.Fprintf(w, "%16s\n", "empty: C, Go")
+	return &report{w, map[string][columns]result{}}
+}
+
+var columnNames = [...]string{original: "1.31", ours: "ours", floor: "floor", library: "pkg/ipvs", moby: "moby/ipvs", emptyC: "C", emptyGo: "Go"}
+
+func (r *report) add(name string, results [columns]result) {
+	r.rows[name] = results
+	fmt.Fprintf(r.w, "%-28s", name)
+	for c := range emptyC {
+		if results[c].time == 0 {
+			fmt.Fprintf(r.w, "%16s", "")
+			continue
+		}
+		fmt.Fprintf(r.w, "%9.1f %3.0f MB", ms(r.net(name, c)), mb(results[c].memory))
+	}
+	fmt.Fprintf(r.w, "%10.1f %5.1f\n", ms(results[emptyC].time), ms(results[emptyGo].time))
+}
+
+func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+
+func mb(kib int64) float64 { return float64(kib) * 1024 / 1e6 }
+
+// net is what a program takes besides starting and ending.
+func (r *report) net(name string, c column) time.Duration {
+	results := r.rows[name]
+	if name == rowEdit {
+		return results[c].time
+	}
+	return results[c].time - results[c.empty()].time
+}
+
+// ratio is how many times as long as b something in a takes.
+func (r *report) ratio(rowA string, a column, rowB string, b column) float64 {
+	return float64(r.net(rowA, a)) / float64(r.net(rowB, b))
+}
+
+// judge prints the goals of what was measured and tells whether all are met.
+func (r *report) judge() bool {
+	fmt.Fprintf(r.w, "\n%-62s%10s%12s\n", "", "is", "goal")
+	all := true
+	judge := func(what string, is float64, sign string, goal float64, unit string, met bool) {
+		verdict := "met"
+		if !met {
+			verdict, all = "MISSED", false
+		}
+		fmt.Fprintf(r.w, "%-62s%8.2f%-2s%4s%6.2f%-2s  %s\n", what, is, unit, sign, goal, unit, verdict)
+	}
+	atMost := func(what string, is, goal float64, unit string) { judge(what, is, "<=", goal, unit, is <= goal) }
+	ratio := func(what, name string, c, of column, goal float64) {
+		if r.has(name) {
+			atMost(name+": "+what, r.ratio(name, c, name, of), goal, "x")
+		}
+	}
+	faster := func(name string, slow, fast column, goal float64) {
+		if r.has(name) {
+			is := r.ratio(name, slow, name, fast)
+			judge(fmt.Sprintf("%s: %s is faster than %s", name, columnNames[fast], columnNames[slow]), is, ">=", goal, "x", is >= goal)
+		}
+	}
+	memory := func(name string, goal float64) {
+		if r.has(name) {
+			atMost(name+": peak memory", mb(r.rows[name][ours].memory), goal, "MB")
+		}
+	}
+
+	faster(rowRestore, original, ours, 40)
+	ratio("takes the floor's time", rowRestore, ours, floor, 3)
+	for _, name := range []string{rowList, rowStats, rowSave} {
+		ratio("takes the time of the floor's list", name, ours, floor, 1.35)
+	}
+	faster(rowApply, original, ours, 20)
+	ratio("takes an empty Go program's time, whole", rowEdit, ours, emptyGo, 1.25)
+	for _, name := range []string{rowRestore, rowList, rowStats, rowSave, rowApply, rowEdit} {
+		memory(name, 24)
+	}
+	for _, size := range [][2]string{{rowRestore, rowLargeRestore}, {rowList, rowLargeList}} {
+		small, large := size[0], size[1]
+		if r.has(small, large) {
+			growth := r.ratio(large, ours, small, ours) / r.ratio(large, floor, small, floor)
+			atMost(large+": grows as the floor does", growth, 1, "x")
+		}
+		memory(large, 64)
+	}
+	faster(rowNames, original, ours, 15)
+	faster(rowConns, original, ours, 3)
+	memory(rowConns, 24)
+	if r.has(rowFirst, rowConns) {
+		atMost(rowFirst+": takes the time of the whole list", r.ratio(rowFirst, ours, rowConns, ours), 0.1, "x")
+	}
+	faster(rowRestore, moby, library, 10)
+	faster(rowList, moby, library, 2)
+	if r.has(rowList) {
+		const destinations = 1000 * servers
+		list := r.rows[rowList]
+		atMost(rowList+": pkg/ipvs's allocations a destination", float64(list[library].allocs)/destinations, 1, "")
+		fmt.Fprintf(r.w, "%-62s%8.2f\n", rowList+": moby/ipvs's", float64(list[moby].allocs)/destinations)
+	}
+	return all
+}
+
+// has tells whether all these rows were measured.
+func (r *report) has(names ...string) bool {
+	for _, name := range names {
+		if _, measured := r.rows[name]; !measured {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// The names of the rows, which the goals go by.
+const (
+	rowRestore      = "-R"
+	rowList         = "-Ln"
+	rowStats        = "-Ln --stats"
+	rowSave         = "-Sn"
+	rowApply        = "ipvsadm-restore, no change"
+	rowEdit         = "-E, one command"
+	rowLargeRestore = "-R, 10000 services"
+	rowLargeList    = "-Ln, 10000 services"
+	rowNames        = "-L, 60 names"
+	rowConns        = "-Lnc, 500000 connections"
+	rowFirst        = "-Lnc, to the first output"
+)
+
+// servers is how many each service has.
+const servers = 10
+
+// suite makes the rows from where the programs are.
+type suite struct {
+	bin string // folder of ipvsadm
+	tmp string // folder of the other programs
+	run string // folder in the guest for files
+}
+
+// table is one to restore and to list.
+type table struct {
+	fill          program // the fastest that there is
+	rules         string  // file of rule text
+	restore, list string  // files of messages for floor
+	size          []string
+}
+
+func (s suite) tool(name string, args ...string) program {
+	return program{args: append([]string{filepath.Join(s.tmp, name)}, args...)}
+}
+
+// both are the original and ours with the same arguments, and the empty
+// programs.
+func (s suite) both(stdin, name string, args ...string) map[column]program {
+	return map[column]program{
+		original: {append([]string{filepath.Join("/usr/sbin", name)}, args...), stdin},
+		ours:     {append([]string{filepath.Join(s.bin, name)}, args...), stdin},
+		emptyC:   {args: []string{"/bin/true"}},
+		emptyGo:  s.tool("empty"),
+	}
+}
+
+func with(programs map[column]program, more map[column]program) map[column]program {
+	for c, p := range more {
+		programs[c] = p
+	}
+	return programs
+}
+
+// table writes the files of a table of services with ten servers each.
+func (s suite) table(services int) (table, error) {
+	t := table{size: []string{strconv.Itoa(services), strconv.Itoa(servers)}}
+	path := func(what string) string { return filepath.Join(s.run, what+t.size[0]) }
+	t.rules, t.restore, t.list = path("rules"), path("restore"), path("list")
+	for what, file := range map[string]string{"restore": t.restore, "list": t.list} {
+		out, err := os.Create(file)
+		if err != nil {
+			return t, err
+		}
+		encode := exec.Command(filepath.Join(s.tmp, "floor"), append([]string{"encode", what}, t.size...)...)
+		encode.Stdout, encode.Stderr = out, os.Stderr
+		if err := errors.Join(encode.Run(), out.Close()); err != nil {
+			return t, err
+		}
+	}
+	t.fill = s.tool("floor", "restore")
+	t.fill.stdin = t.restore
+	return t, write(t.rules, func(w *bufio.Writer) {
+		for i := range services {
+			service := fmt.Sprintf("-t 10.0.%d.%d:80", i>>8, i&0xff)
+			fmt.Fprintf(w, "-A %s -s rr\n", service)
+			for j := range servers {
+				fmt.Fprintf(w, "-a %s -r 172.16.%d.%d:80 -m -w 1\n", service, i&0xff, j+1)
+			}
+		}
+	})
+}
+
+func (t table) floor(s suite) program {
+	p := s.tool("floor", "list")
+	p.stdin = t.list
+	return p
+}
+
+// tableRows are those about the table of 1000 services and the one of 10000.
+func (s suite) tableRows() ([]row, error) {
+	t, err := s.table(1000)
+	if err != nil {
+		return nil, err
+	}
+	large, err := s.table(10000)
+	if err != nil {
+		return nil, err
+	}
+	list := map[column]program{floor: t.floor(s), library: s.tool("library", "list"), moby: s.tool("moby", "list")}
+	largeOurs := func(args ...string) map[column]program {
+		all := s.both(large.rules, "ipvsadm", args...)
+		delete(all, original)
+		return all
+	}
+	return []row{
+		{name: rowRestore, fresh: true, programs: with(s.both(t.rules, "ipvsadm", "-R"), map[column]program{
+			floor:   t.fill,
+			library: s.tool("library", append([]string{"restore"}, t.size...)...),
+			moby:    s.tool("moby", append([]string{"restore"}, t.size...)...),
+		})},
+		{name: rowList, table: t.fill, alike: true, programs: with(s.both("", "ipvsadm", "-Ln"), list), counting: true},
+		{name: rowStats, table: t.fill, alike: true, programs: with(s.both("", "ipvsadm", "-Ln", "--stats"), map[column]program{floor: t.floor(s)})},
+		{name: rowSave, table: t.fill, alike: true, programs: with(s.both("", "ipvsadm", "-Sn"), map[column]program{floor: t.floor(s)})},
+		{name: rowApply, fresh: true, table: t.fill, programs: s.both(t.rules, "ipvsadm-restore")},
+		{name: rowEdit, table: t.fill, programs: s.both("", "ipvsadm", "-E", "-t", "10.0.1.0:80", "-s", "rr")},
+		{name: rowLargeRestore, fresh: true, programs: with(largeOurs("-R"), map[column]program{floor: large.fill})},
+		{name: rowLargeList, table: large.fill, programs: with(largeOurs("-Ln"), map[column]program{floor: large.floor(s)})},
+	}, nil
+}
+
+// nameRow is a listing with names that a slow server has. It leaves the name
+// server in the guest's files.
+func (s suite) nameRow() (row, error) {
+	for file, text := range map[string]string{
+		"/etc/resolv.conf":   "nameserver 127.0.0.1\n",
+		"/etc/nsswitch.conf": "hosts: files dns\n",
+		"/etc/hosts":         "127.0.0.1 localhost\n",
+	} {
+		os.Remove(file)
+		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+			return row{}, err
+		}
+	}
+	rules := filepath.Join(s.run, "named")
+	err := write(rules, func(w *bufio.Writer) {
+		fmt.Fprintln(w, "-A -t 10.0.0.1:80 -s rr")
+		for j := range 60 {
+			fmt.Fprintf(w, "-a -t 10.0.0.1:80 -r 172.16.0.%d:80 -m\n", j+1)
+		}
+	})
+	return row{
+		name:     rowNames,
+		table:    program{[]string{filepath.Join(s.bin, "ipvsadm"), "-R"}, rules},
+		serve:    serveNames,
+		programs: s.both("", "ipvsadm", "-L"),
+		alike:    true,
+	}, err
+}
+
+// connRows list a made table of connections. Where they are is a /proc with
+// nothing else in it, since what the kernel has there cannot be covered.
+func (s suite) connRows() ([]row, error) {
+	file := filepath.Join(s.run, "connections")
+	err := write(file, func(w *bufio.Writer) {
+		fmt.Fprintln(w, "Pro FromIP   FPrt ToIP     TPrt DestIP   DPrt State       Expires PEName PEData")
+		for i := range 500_000 {
+			fmt.Fprintf(w, "TCP %08X %04X 0A000001 0050 AC1000%02X 0050 %-11s %7d\n",
+				0x0B000000+i, 1024+i%60000, 1+i%60, [...]string{"ESTABLISHED", "FIN_WAIT", "TIME_WAIT"}[i%3], i%900)
+		}
+	})
+	programs := s.both("", "ipvsadm", "-Lnc")
+	cover := func() (func() error, error) { return nil, coverProc(file) }
+	return []row{
+		{name: rowConns, programs: programs, serve: cover, alike: true},
+		{name: rowFirst, programs: programs, serve: cover, first: true},
+	}, err
+}
+
+// coverProc gives the calling thread, which has to end with it, a /proc that
+// has the file as its table of connections.
+func coverProc(file string) error {
+	if err := unix.Unshare(unix.CLONE_FS | unix.CLONE_NEWNS); err != nil {
+		return err
+	}
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		return err
+	}
+	if err := unix.Mount("none", "/proc", "tmpfs", 0, ""); err != nil {
+		return err
+	}
+	for _, dir := range []string{"/proc/net", "/proc/thread-self/net"} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return err
+		}
+		if err := os.Symlink(file, filepath.Join(dir, "ip_vs_conn")); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func write(file string, text func(*bufio.Writer)) error {
+	f, err := os.Create(file)
+	if err != nil {
+		return err
+	}
+	w := bufio.NewWriter(f)
+	text(w)
+	return errors.Join(w.Flush(), f.Close())
+}
+
+// rows are all that there are.
+func (s suite) rows() ([]row, error) {
+	list, err := s.tableRows()
+	if err != nil {
+		return nil, err
+	}
+	conns, err := s.connRows()
+	if err != nil {
+		return nil, err
+	}
+	names, err := s.nameRow()
+	return append(append(list, conns...), names), err
+}
+
+// measureAll measures the rows whose name matches only, prints what it finds,
+// and tells whether all their goals are met.
+func measureAll(bin, tmp string, count int, only string) (met bool, err error) {
+	wanted, err := regexp.Compile(only)
+	if err != nil {
+		return false, err
+	}
+	s := suite{bin: bin, tmp: tmp, run: "/run/bench"}
+	if err := os.MkdirAll(s.run, 0o755); err != nil {
+		return false, err
+	}
+	rows, err := s.rows()
+	if err != nil {
+		return false, err
+	}
+	release, err := os.ReadFile("/proc/sys/kernel/osrelease")
+	if err != nil {
+		return false, err
+	}
+	r := newReport(os.Stdout, strings.TrimSpace(string(release)), count)
+	for _, row := range rows {
+		if !wanted.MatchString(row.name) {
+			continue
+		}
+		row.timed = s.tool("timed").args[0]
+		results, err := row.measure(count)
+		if err != nil {
+			return false, fmt.Errorf("%s: %w", row.name, err)
+		}
+		r.add(row.name, results)
+	}
+	return r.judge(), nil
+}
