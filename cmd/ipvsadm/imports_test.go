@@ -17,22 +17,6 @@ const module = "github.com/ipvsadm-go/ipvsadm/"
 // goes through the program flows one way only: from words to changes to the
 // kernel, and from the kernel to text.
 var mayImport = map[string][]string{
-	"cmd/ipvsadm":          {"internal/cli"},
-	"internal/args":        {"internal/names", "internal/spec", "pkg/ipvs"},
-	"internal/cli":         {"internal/args", "internal/manual", "internal/names", "internal/render", "internal/rule", "internal/spec", "pkg/ipvs"},
-	"internal/lab":         {"internal/uml"},
-	"internal/manual":      {"internal/names", "internal/spec", "pkg/ipvs"},
-	"internal/names":       {},
-	"internal/render":      {"internal/names", "internal/rule", "pkg/ipvs"},
-	"internal/rule":        {"internal/names", "internal/spec", "pkg/ipvs"},
-	"internal/spec":        {},
-	"internal/uml":         {},
-	"internal/uml/run":     {"internal/uml"},
-	"internal/uml/umltest": {"internal/uml"},
-	"pkg/ipvs":             {"pkg/ipvs/internal/nl"},
-	"pkg/ipvs/internal/nl": {},
-	"internal/clients":     {},
-	"internal/conformance": {},
 	"cmd/ipvsadm":            {"internal/cli"},
 	"internal/args":          {"internal/names", "internal/spec", "pkg/ipvs"},
 	"internal/bench":         {"internal/uml"},
@@ -41,6 +25,8 @@ var mayImport = map[string][]string{
 	"internal/bench/library": {"pkg/ipvs"},
 	"internal/bench/timed":   {},
 	"internal/cli":           {"internal/args", "internal/manual", "internal/names", "internal/render", "internal/rule", "internal/spec", "pkg/ipvs"},
+	"internal/clients":       {},
+	"internal/conformance":   {},
 	"internal/lab":           {"internal/uml"},
 	"internal/manual":        {"internal/names", "internal/spec", "pkg/ipvs"},
 	"internal/names":         {},
@@ -50,9 +36,9 @@ var mayImport = map[string][]string{
 	"internal/uml":           {},
 	"internal/uml/run":       {"internal/uml"},
 	"internal/uml/umltest":   {"internal/uml"},
+	"packaging":              {},
 	"pkg/ipvs":               {"pkg/ipvs/internal/nl"},
 	"pkg/ipvs/internal/nl":   {},
-	"internal/clients":       {},
 }
 
 // onlyUser says which packages alone may import a dependency.
