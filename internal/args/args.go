@@ -67,42 +67,44 @@ func (c *Command) Change() (ipvs.Change, bool) {
 	return ipvs.Change{}, false
 }
 
-// Parser reads command lines, one after the other.
+// Parser reads command lines, one after the other. It is not safe for
+// concurrent use.
 type Parser struct {
-	names *names.Resolver
-	flags *pflag.FlagSet
+	names  *names.Resolver
+	reader reader
+	scan   scan
 }
 
 // New makes a parser that looks names up with the resolver.
 func New(r *names.Resolver) *Parser {
-	return &Parser{names: r, flags: newFlags()}
+	return &Parser{names: r, reader: reader{flags: newFlags()}}
 }
 
 // Parse reads the words after the program's name. The error is a *Fault, or
 // the context's if it ended a look-up.
-func (p *Parser) Parse(ctx context.Context, argv []string) (*Command, error) {
-	w := read(p.flags, argv)
+func (p *Parser) Parse(ctx context.Context, argv []string) (Command, error) {
+	w := p.reader.read(argv)
 	if len(w.options) == 0 {
-		return nil, fault(NotACommand)
+		return Command{}, fault(NotACommand)
 	}
-	s := scan{ctx: ctx, names: p.names, cmd: newCommand()}
-	n := 0
-	err := p.flags.ParseAll(w.options, func(f *pflag.Flag, value string) error {
+	p.scan = scan{ctx: ctx, names: p.names, cmd: newCommand()}
+	s, n := &p.scan, 0
+	err := p.reader.flags.ParseAll(w.options, func(f *pflag.Flag, value string) error {
 		n++
 		return s.take(f.Value.(*row), value, w.last[n-1])
 	})
 	switch {
 	case err != nil:
-		return nil, err
+		return Command{}, err
 	case s.immediate():
-		return &s.cmd, nil
+		return s.cmd, nil
 	case w.fault != nil:
-		return nil, w.fault
+		return Command{}, w.fault
 	}
 	if err := s.finish(w.plain); err != nil {
-		return nil, err
+		return Command{}, err
 	}
-	return &s.cmd, nil
+	return s.cmd, nil
 }
 
 func newCommand() Command {

@@ -54,7 +54,7 @@ func argv(line string) []string {
 }
 
 // ruleOf is the change of a command as rule text.
-func ruleOf(t testing.TB, cmd *Command) string {
+func ruleOf(t testing.TB, cmd Command) string {
 	t.Helper()
 	c, ok := cmd.Change()
 	if !ok {

@@ -3,8 +3,8 @@
 package args
 
 // This file reads words as popt does, which 1.31 scans its command line
-// with, and writes each option in one spelling, --name or --name=value,
-// which pflag takes. Where popt differs from getopt and pflag:
+// with, and writes each option in one spelling, which pflag takes. Where popt
+// differs from getopt and pflag:
 //   - -t=VALUE is -t VALUE;
 //   - an optional value is taken from the next word unless that begins with
 //     a dash, a required one whatever the word begins with;
@@ -20,7 +20,7 @@ import (
 
 // words are a command line as far as it could be read.
 type words struct {
-	options []string // each in one spelling
+	options []string // each in one spelling, with the value as the next word
 	last    []string // for each option, the last word that it used
 	plain   []string // arguments
 	fault   *Fault   // what ended the reading; it counts after the options
@@ -29,8 +29,9 @@ type words struct {
 // row is the entry of the table that a flag stands for. It is a pflag.Value
 // so that a flag leads back to it; values are judged by the Parser.
 type row struct {
-	option  *spec.Option
-	command *spec.Command
+	option   *spec.Option
+	command  *spec.Command
+	spelling string // -l, which pflag reads without making anything, else --long
 }
 
 func (*row) String() string   { return "" }
@@ -49,8 +50,10 @@ func newFlags() *pflag.FlagSet {
 	fs := pflag.NewFlagSet("", pflag.ContinueOnError)
 	add := func(r *row, long string, short byte, value spec.Value, def string) {
 		f := &pflag.Flag{Name: long, Value: r}
+		r.spelling = "--" + long
 		if short != 0 {
 			f.Shorthand = string(rune(short))
+			r.spelling = "-" + f.Shorthand
 		}
 		switch value {
 		case spec.NoValue:
@@ -71,15 +74,18 @@ func newFlags() *pflag.FlagSet {
 	return fs
 }
 
-// reader walks over a command line.
+// reader walks over command lines, one after the other.
 type reader struct {
 	flags *pflag.FlagSet
 	next  []string // what is left of the command line
 	words
 }
 
-func read(flags *pflag.FlagSet, argv []string) words {
-	r := reader{flags: flags, next: argv}
+// read gives the words of a command line. They are valid until the next one is
+// read.
+func (r *reader) read(argv []string) *words {
+	r.next = argv
+	r.words = words{options: r.options[:0], last: r.last[:0]}
 	for r.fault == nil && len(r.next) > 0 {
 		word := r.next[0]
 		r.next = r.next[1:]
@@ -95,7 +101,7 @@ func read(flags *pflag.FlagSet, argv []string) words {
 			r.plain = append(r.plain, word)
 		}
 	}
-	return r.words
+	return &r.words
 }
 
 func (r *reader) long(word string) {
@@ -112,7 +118,7 @@ func (r *reader) long(word string) {
 // same word.
 func (r *reader) short(word string) {
 	for rest := word[1:]; rest != ""; {
-		f := r.letter(rest[0])
+		f := r.letter(rest[:1])
 		if f == nil {
 			r.fault = fault(UnknownOption, word)
 			return
@@ -127,16 +133,14 @@ func (r *reader) short(word string) {
 	}
 }
 
-func (r *reader) letter(c byte) *pflag.Flag {
+// letter finds the flag of a letter, which is one byte.
+func (r *reader) letter(c string) *pflag.Flag {
 	for i := range spec.Commands {
-		if row := &spec.Commands[i]; row.Alias == c && c != 0 {
+		if row := &spec.Commands[i]; row.Alias == c[0] && c[0] != 0 {
 			return r.flags.Lookup(row.Long)
 		}
 	}
-	if c >= 0x80 {
-		return nil // pflag panics on what is no letter of ASCII
-	}
-	return r.flags.ShorthandLookup(string(rune(c)))
+	return r.flags.ShorthandLookup(c)
 }
 
 // option adds a flag that stands in word, with its value if that is attached
@@ -157,10 +161,13 @@ func (r *reader) option(f *pflag.Flag, word, value string, attached bool) {
 		r.fault = fault(UnwantedValue, word)
 		return
 	}
-	spelling := "--" + f.Name
-	if attached {
-		spelling += "=" + value
+	switch row := f.Value.(*row); {
+	case attached && row.value() == spec.OptionalValue:
+		r.options = append(r.options, "--"+f.Name+"="+value)
+	case attached:
+		r.options = append(r.options, row.spelling, value)
+	default:
+		r.options = append(r.options, row.spelling)
 	}
-	r.options = append(r.options, spelling)
 	r.last = append(r.last, last)
 }

@@ -102,7 +102,7 @@ func (s *session) program() string {
 
 func (s *session) main(ctx context.Context) int {
 	if len(s.Args) == 1 {
-		return s.report(s.list(ctx, &args.Command{ID: spec.List}))
+		return s.report(s.list(ctx, args.Command{ID: spec.List}))
 	}
 	cmd, err := s.parse(ctx, s.Args[1:])
 	switch {
@@ -111,7 +111,7 @@ func (s *session) main(ctx context.Context) int {
 	case cmd.ID == spec.Restore:
 		return s.restore(ctx, s.Stdin)
 	case cmd.ID == spec.Apply:
-		return s.apply(ctx, *cmd)
+		return s.apply(ctx, cmd)
 	}
 	if err := s.run(ctx, cmd); err != nil {
 		return s.report(err)
@@ -121,17 +121,17 @@ func (s *session) main(ctx context.Context) int {
 }
 
 // parse reads a command line; its error is a *failure.
-func (s *session) parse(ctx context.Context, argv []string) (*args.Command, error) {
+func (s *session) parse(ctx context.Context, argv []string) (args.Command, error) {
 	cmd, err := s.parser.Parse(ctx, argv)
 	if err != nil {
-		return nil, parseFailure(err, s.program())
+		return cmd, parseFailure(err, s.program())
 	}
 	return cmd, nil
 }
 
 // run runs a command that is neither restore nor apply; its error is a
 // *failure.
-func (s *session) run(ctx context.Context, cmd *args.Command) error {
+func (s *session) run(ctx context.Context, cmd args.Command) error {
 	switch cmd.ID {
 	case spec.Help:
 		return output(manual.Help(s.Stdout, s.program()))

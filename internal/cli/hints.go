@@ -114,7 +114,7 @@ func (m machine) missingHint() string {
 
 // successHint is the hint after a change that was made and yet may not do what
 // was meant; words are the command line.
-func successHint(cmd *args.Command, words []string, m machine) string {
+func successHint(cmd args.Command, words []string, m machine) string {
 	if cmd.ID != spec.AddServer && cmd.ID != spec.EditServer {
 		return ""
 	}

@@ -42,7 +42,7 @@ func renderOptions(given spec.Groups) render.Options {
 }
 
 // list runs the list command; its error is a *failure.
-func (s *session) list(ctx context.Context, cmd *args.Command) error {
+func (s *session) list(ctx context.Context, cmd args.Command) error {
 	if err := s.open(ctx); err != nil {
 		return err
 	}
@@ -120,7 +120,7 @@ func (s *session) listConnections(ctx context.Context, p *render.Printer) error 
 }
 
 // save writes the table as rule text; its error is a *failure.
-func (s *session) save(ctx context.Context, cmd *args.Command) error {
+func (s *session) save(ctx context.Context, cmd args.Command) error {
 	if err := s.open(ctx); err != nil {
 		return err
 	}

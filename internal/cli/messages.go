@@ -211,7 +211,7 @@ func fileFailure(what, name string, err error) *failure {
 	return &failure{fmt.Sprintf("can't %s %s: %s", what, name, reason(err)), statusUsage}
 }
 
-func notAChangeText(cmd *args.Command) string {
+func notAChangeText(cmd args.Command) string {
 	return fmt.Sprintf("the '%s' command does not change the table", spec.FindCommand(cmd.ID).Name)
 }
 

@@ -163,7 +163,7 @@ func (s *session) restoreCommand(ctx context.Context) int {
 	if err != nil {
 		return s.report(err)
 	}
-	return s.apply(ctx, *cmd)
+	return s.apply(ctx, cmd)
 }
 
 func (s *session) wantsHelp() bool {

@@ -260,6 +260,6 @@ func (r *ruleset) findPlaces(ctx context.Context) *places {
 }
 
 // notAChange is the failure of a command that a rule file cannot hold.
-func notAChange(cmd *args.Command) error {
+func notAChange(cmd args.Command) error {
 	return &failure{notAChangeText(cmd), statusUsage}
 }
