@@ -62,6 +62,11 @@ ROWS ?=
 bench: deps bin/ipvsadm
 	$(GO) run ./internal/bench -fetch -kernel '$(KERNEL)' -rows '$(ROWS)'
 
+# The clusters, with traffic that is counted; SCENARIO names one, or some.
+.PHONY: lab
+lab: deps bin/ipvsadm
+	$(GO) run ./internal/lab -fetch -kernel '$(KERNEL)' clusters $(SCENARIO)
+
 # All tests, those in a real kernel included; none is skipped.
 .PHONY: test
 test: deps kernel

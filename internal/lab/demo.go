@@ -10,7 +10,7 @@ Prot LocalAddress:Port Scheduler Flags
   -> RemoteAddress:Port           Forward Weight ActiveConn InActConn
 `
 
-var demo = scenario{
+var demo = script{
 	hosts: []host{
 		{name: "director", cards: []card{{"ens33", "inside", "192.168.168.50/24"}, {"ens36", "outside", "12.0.0.1/24"}}},
 		{name: "nginx1", cards: []card{{"ens33", "inside", "192.168.168.10/24"}}, gateway: "192.168.168.50", page: "this is nginx1"},

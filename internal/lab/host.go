@@ -21,15 +21,15 @@ import (
 type host struct {
 	name    string
 	cards   []card
-	gateway string // address of the default route, "" for none
-	page    string // what its nginx serves on port 80 of each card, "" for no nginx
+	gateway string // addresses of the default routes with blanks between, "" for none
+	page    string // what its nginx serves, "" for no nginx
 }
 
 // card is a network card.
 type card struct {
 	name    string
 	wire    string // hosts on the same wire hear each other
-	address string // with prefix length
+	address string // one or more with prefix length, blanks between
 }
 
 const switchName = "switch"
@@ -91,10 +91,17 @@ func (h host) start() error {
 	// lo comes first: without it IPVS takes no address for the host's own.
 	lines := []string{"link set lo up"}
 	for _, c := range h.cards {
-		lines = append(lines, "addr add "+c.address+" dev "+c.name, "link set "+c.name+" up")
+		for _, address := range strings.Fields(c.address) {
+			line := "addr add " + address + " dev " + c.name
+			if strings.Contains(address, ":") {
+				line += " nodad" // to be there at once
+			}
+			lines = append(lines, line)
+		}
+		lines = append(lines, "link set "+c.name+" up")
 	}
-	if h.gateway != "" {
-		lines = append(lines, "route add default via "+h.gateway)
+	for _, gateway := range strings.Fields(h.gateway) {
+		lines = append(lines, "route add default via "+gateway)
 	}
 	if err := ip(strings.Join(lines, "\n")+"\n", "-n", h.name); err != nil {
 		return err

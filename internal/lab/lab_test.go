@@ -44,8 +44,8 @@ func TestCompare(t *testing.T) {
 	}
 }
 
-func TestScenariosAreWhole(t *testing.T) {
-	for name, s := range scenarios {
+func TestScriptsAreWhole(t *testing.T) {
+	for name, s := range scripts {
 		for _, step := range s.steps {
 			if !slices.ContainsFunc(s.hosts, func(h host) bool { return h.name == step.host }) {
 				t.Errorf("%s: %q is typed on %q, which is no host", name, step.command, step.host)
@@ -69,7 +69,7 @@ func TestMissingNamesPackagesWithoutTheirProgram(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(a, "sysctl"), nil, 0o644); err != nil { // no program
 		t.Fatal(err)
 	}
-	if got, want := missing(a+":"+b), []string{"ipvsadm", "kmod", "procps"}; !slices.Equal(got, want) {
+	if got, want := missing(a+":"+b), []string{"iptables", "ipvsadm", "keepalived", "kmod", "procps"}; !slices.Equal(got, want) {
 		t.Errorf("missing %q, want %q", got, want)
 	}
 }

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Lab plays a scenario: it boots a User Mode Linux kernel, builds a network of
-// namespaces in it, types commands there and compares the answers with those
-// that are expected.
+// Lab boots a User Mode Linux kernel, builds a network of namespaces in it, types
+// commands there and compares what happens with what is expected.
 //
 //	go run ./internal/lab demo
 //	go run ./internal/lab gap
+//	go run ./internal/lab clusters [cluster or scenario]...
 //
-// A scenario is a file of data; gap is none: it counts what fails in the demo's
-// network while a director restores. Both run twice over the same program: on the
-// host, which boots the guest, and in the guest, where the commands run as root.
+// The demo is a script: commands and their answers. Gap counts what fails in the
+// demo's network while a director restores, and clusters count where the packets
+// of every kind of cluster go. All run twice over the same program: on the host,
+// which boots the guest, and in the guest, where the commands run as root.
 package main
 
 import (
@@ -31,18 +32,19 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/internal/uml"
 )
 
-// scenario is a network and what is typed in it.
-type scenario struct {
+// script is a network and what is typed in it.
+type script struct {
 	hosts   []host
 	folders []string // made before the first step
 	steps   []step
 }
 
-var scenarios = map[string]scenario{"demo": demo}
+var scripts = map[string]script{"demo": demo}
 
 // packages says which Debian package has each program that is needed in the guest.
 var packages = map[string]string{
-	"curl": "curl", "ip": "iproute2", "ipvsadm-restore": "ipvsadm", "modprobe": "kmod", "nginx": "nginx-light", "sysctl": "procps",
+	"curl": "curl", "ip": "iproute2", "ipvsadm-restore": "ipvsadm", "keepalived": "keepalived", "modprobe": "kmod",
+	"nginx": "nginx-light", "sysctl": "procps", "xtables-legacy-multi": "iptables",
 }
 
 func main() {
@@ -53,8 +55,8 @@ func main() {
 	flag.BoolVar(&l.fetch, "fetch", false, "fetch what is not on this machine into the user's cache: kernel and programs")
 	flag.IntVar(&l.seconds, "seconds", 20, "`length` of each trial of gap")
 	flag.Usage = func() {
-		fmt.Fprintf(flag.CommandLine.Output(), "usage: lab [flags] gap|%s\n",
-			strings.Join(slices.Sorted(maps.Keys(scenarios)), "|"))
+		fmt.Fprintf(flag.CommandLine.Output(), "usage: lab [flags] gap|%s\n       lab [flags] clusters [cluster or scenario]...\n",
+			strings.Join(slices.Sorted(maps.Keys(scripts)), "|"))
 		flag.PrintDefaults()
 	}
 	flag.Parse()
@@ -63,13 +65,17 @@ func main() {
 
 	ok, err := false, error(nil)
 	name := flag.Arg(0)
-	s, known := scenarios[name]
+	s, known := scripts[name]
 	switch {
 	case name == "gap" && uml.InGuest():
 		var t trial
 		if t, err = findTrial(flag.Args()[1:]); err == nil {
 			ok, err = t.play(os.Stdout, l.seconds)
 		}
+	case name == "clusters" && uml.InGuest():
+		ok, err = playClusters(os.Stdout, flag.Args()[1:])
+	case name == "clusters":
+		ok, err = l.clusters(ctx, flag.Args()[1:])
 	case flag.NArg() != 1 || !known && name != "gap":
 		flag.Usage()
 		os.Exit(2)
@@ -99,14 +105,14 @@ type lab struct {
 	seconds int // of a trial of gap
 }
 
-// play plays a scenario in a guest and reports whether all went as expected.
-func (l lab) play(ctx context.Context, scenario string) (ok bool, err error) {
+// play plays a script in a guest and reports whether all went as expected.
+func (l lab) play(ctx context.Context, script string) (ok bool, err error) {
 	kernel, err := l.equip(ctx)
 	if err != nil {
 		return false, err
 	}
 	start := time.Now()
-	if ok, err = l.boot(ctx, kernel, scenario); err == nil {
+	if ok, err = l.boot(ctx, kernel, script); err == nil {
 		fmt.Printf("%.1f seconds with the boot of Linux %s.\n", time.Since(start).Seconds(), kernel.Version)
 	}
 	return ok, err
@@ -175,9 +181,9 @@ func missing(path string) []string {
 	return absent
 }
 
-// play runs a scenario in the guest and reports whether all went as expected.
+// play runs a script in the guest and reports whether all went as expected.
 // The host ends its last line.
-func (s scenario) play(out io.Writer) (ok bool, err error) {
+func (s script) play(out io.Writer) (ok bool, err error) {
 	if err := build(s.hosts); err != nil {
 		return false, err
 	}

@@ -11,7 +11,8 @@ import (
 )
 
 // nginxConf keeps all of nginx's files in the host's home. Without keep-alive
-// each request is a connection of its own, for which the director chooses anew.
+// each request is a connection of its own, for which the director chooses anew;
+// /hold keeps it, and /peer shows whom nginx takes for the client.
 const nginxConf = `user root;
 worker_processes 1;
 pid nginx.pid;
@@ -27,22 +28,26 @@ http {
 	default_type text/html;
 	keepalive_timeout 0;
 	server {
-		%s
+		listen 80;
+		listen 443;
+		listen [::]:80;
+		listen [::]:443;
 		root html;
+		location = /hold { keepalive_timeout 600; alias html/index.html; }
+		location = /peer { return 200 "$remote_addr\n"; }
 	}
 }
 `
 
+// bigFile is the length of /big in bytes.
+const bigFile = 1 << 20
+
 // startNginx returns when nginx listens: it becomes a daemon only then.
 func (h host) startNginx() error {
-	var listen strings.Builder
-	for _, c := range h.cards {
-		address, _, _ := strings.Cut(c.address, "/")
-		fmt.Fprintf(&listen, "listen %s:80;", address)
-	}
 	for name, text := range map[string]string{
-		"nginx.conf":      fmt.Sprintf(nginxConf, listen.String()),
+		"nginx.conf":      nginxConf,
 		"html/index.html": h.page + "\n",
+		"html/big":        strings.Repeat("0123456789abcde\n", bigFile/16),
 	} {
 		path := filepath.Join(h.home(), name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
