@@ -9,7 +9,10 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 NFPM = github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.2
 PROJECT = https://github.com/ipvsadm-go/ipvsadm
 MAINTAINER = ipvsadm-go developers <ipvsadm-go@users.noreply.github.com>
-VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+# A version comes from the tag; where there is none yet it is made of the
+# commit's day and name.
+VERSION := $(shell git describe --tags --match 'v[0-9]*' --dirty 2>/dev/null || git log -1 --format=v0.0+git%cd.%h --date=format:%Y%m%d 2>/dev/null || echo unknown)
+COMMIT := $(shell git describe --always --abbrev=40 --dirty --exclude '*' 2>/dev/null || echo unknown)
 SCRIPTS = .ci/run .ci/deps $(wildcard packaging/scripts/*) packaging/completion/ipvsadm.bash
 LINKS = ipvsadm-save ipvsadm-restore
 BIN = bin/ipvsadm
@@ -20,7 +23,7 @@ RULES_debian = /etc/ipvsadm.rules
 RULES_redhat = /etc/sysconfig/ipvsadm
 CONFIG_debian = /etc/default/ipvsadm
 CONFIG_redhat = /etc/sysconfig/ipvsadm-config
-ZSH_debian = zsh/vendor-completions
+ZSH_debian = zsh/$(if $(filter /usr,$(PREFIX)),vendor-completions,site-functions)
 ZSH_redhat = zsh/site-functions
 
 export KERNEL
@@ -31,7 +34,7 @@ all: $(BIN)
 # One static binary under three names, for the machine's own kind or ARCH.
 .PHONY: $(BIN)
 $(BIN):
-	CGO_ENABLED=0 GOARCH=$(ARCH) $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o $@ ./cmd/ipvsadm
+	CGO_ENABLED=0 GOARCH=$(ARCH) $(GO) build -trimpath -buildvcs=false -ldflags '-s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)' -o $@ ./cmd/ipvsadm
 	for l in $(LINKS); do ln -sf ipvsadm $(@D)/$$l; done
 
 # What the kernel of the tests, the demo and the checks need: as root it is
@@ -83,6 +86,20 @@ conformance: deps kernel
 	REQUIRE_UML=1 IPVSADM_TEST_CASES=$(CASES) IPVSADM_TEST_SEED=$(SEED) IPVSADM_TEST_FIRST=$(FIRST) \
 		$(GO) test -v -count 1 -timeout 5h -run TestGenerated ./internal/conformance
 
+# The packages: two builds are the same, lintian finds no error, and they are
+# installed over Debian's own and removed again in a guest.
+.PHONY: test-package
+test-package: deps kernel
+	.ci/deps lintian rpm apt
+	$(MAKE) --no-print-directory package
+	rm -rf bin/packages && mkdir -p bin/packages && mv dist bin/packages/first
+	umask 077 && $(MAKE) --no-print-directory package
+	diff -r bin/packages/first dist
+	lintian --fail-on error dist/*.deb
+	# apt finds no file with the percent sign that it puts into the name itself.
+	mkdir dist/old && cd dist/old && apt-get download ipvsadm && mv *.deb ipvsadm.deb
+	REQUIRE_UML=1 IPVSADM_TEST_PACKAGES=$(CURDIR)/dist $(GO) test -count 1 -run 'Package' -timeout 15m ./packaging
+
 # What needs no kernel, with the race detector, which needs a C compiler.
 .PHONY: race
 race:
@@ -103,12 +120,14 @@ lint: deps
 	if command -v shellcheck >/dev/null; then shellcheck $(SCRIPTS); \
 	else $(GO) run ./internal/uml/run -fetch -- shellcheck $(SCRIPTS); fi
 
-# Settings that are there already are left as they are.
+# What is built already is not built again: root may have no Go. Settings that
+# are there already are left as they are. Where /sbin is a folder of its own,
+# scripts look for the programs there.
 .PHONY: install
 install: share = $(DESTDIR)$(PREFIX)/share
 install: units = $(DESTDIR)$(PREFIX)/lib/systemd/system
 install: config = $(DESTDIR)$(CONFIG_$(FAMILY))
-install: $(BIN)
+install: $(if $(wildcard $(BIN)),,$(BIN))
 	install -d $(DESTDIR)$(PREFIX)/sbin $(share)/man/man8 $(share)/bash-completion/completions \
 		$(share)/$(ZSH_$(FAMILY)) $(share)/fish/vendor_completions.d $(units) $(dir $(config))
 	install -m 755 $(BIN) $(DESTDIR)$(PREFIX)/sbin/ipvsadm
@@ -120,6 +139,8 @@ install: $(BIN)
 		ln -sf ipvsadm $(DESTDIR)$(PREFIX)/sbin/$$l && \
 		ln -sf ipvsadm $(share)/bash-completion/completions/$$l && \
 		ln -sf ipvsadm.fish $(share)/fish/vendor_completions.d/$$l.fish || exit 1; done
+	if [ '$(PREFIX)' = /usr ] && [ -d $(DESTDIR)/sbin ]; then for l in ipvsadm $(LINKS); do \
+		[ -e $(DESTDIR)/sbin/$$l ] || ln -sf ../usr/sbin/$$l $(DESTDIR)/sbin/$$l || exit 1; done; fi
 	install -m 644 packaging/systemd/*.service $(units)
 	sed -i 's:$(RULES_debian):$(RULES_$(FAMILY)):g; s:$(CONFIG_debian):$(CONFIG_$(FAMILY)):g; s:/usr/sbin:$(PREFIX)/sbin:g' $(units)/ipvsadm*.service
 	test -e $(config) || install -m 644 packaging/systemd/ipvsadm.conf $(config)
@@ -139,7 +160,7 @@ package:
 # letter nor have a dash.
 .PHONY: dist
 dist: export SOURCE_DATE_EPOCH = $(shell git log -1 --format=%ct)
-dist: export PACKAGE_VERSION = $(shell git describe --tags --match 'v[0-9]*' 2>/dev/null | sed 's/^v//; s/-/+/; s/-/./g' | grep . || git log -1 --format=0.0+git%cd.%h --date=format:%Y%m%d)
+dist: export PACKAGE_VERSION = $(shell echo '$(VERSION)' | sed 's/^v//; s/-/+/; s/-/./g')
 dist: export PACKAGE_ARCH = $(ARCH)
 dist: doc = dist/root/usr/share/doc/ipvsadm-go
 dist:

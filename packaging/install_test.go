@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package packaging
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestMakeInstall(t *testing.T) {
+	bin, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const usr, local = "usr", "usr/local"
+	for name, c := range map[string]struct {
+		prepare func(root string) error
+		args    []string
+		prefix  string
+		has     []string          // besides what is always there
+		hasNot  []string          //
+		text    map[string]string // a file, and what it has to have
+	}{
+		"for Debian": {
+			nil, nil, usr,
+			[]string{"usr/share/zsh/vendor-completions/_ipvsadm", "etc/default/ipvsadm"},
+			[]string{"sbin", "etc/ipvsadm.rules"},
+			map[string]string{
+				"usr/lib/systemd/system/ipvsadm.service":       "/usr/sbin/ipvsadm-restore --strict /etc/ipvsadm.rules",
+				"usr/lib/systemd/system/ipvsadm-sync@.service": "EnvironmentFile=-/etc/default/ipvsadm\n",
+			},
+		},
+		"for Red Hat": {
+			nil, []string{"FAMILY=redhat"}, usr,
+			[]string{"usr/share/zsh/site-functions/_ipvsadm", "etc/sysconfig/ipvsadm-config"},
+			[]string{"etc/default", "etc/sysconfig/ipvsadm"},
+			map[string]string{
+				"usr/lib/systemd/system/ipvsadm.service":       "/usr/sbin/ipvsadm-restore --strict /etc/sysconfig/ipvsadm\n",
+				"usr/lib/systemd/system/ipvsadm-sync@.service": "EnvironmentFile=-/etc/sysconfig/ipvsadm-config\n",
+			},
+		},
+		"beside the distribution's own": {
+			func(root string) error { return os.Mkdir(root+"/sbin", 0o755) }, []string{"PREFIX=/usr/local"}, local,
+			[]string{"usr/local/share/zsh/site-functions/_ipvsadm"},
+			[]string{"usr/sbin", "sbin/ipvsadm"},
+			map[string]string{"usr/local/lib/systemd/system/ipvsadm.service": "ExecStop=/usr/local/sbin/ipvsadm -C\n"},
+		},
+		"where /sbin is /usr/sbin": {
+			func(root string) error { return os.Symlink("usr/sbin", root+"/sbin") }, nil, usr,
+			[]string{"sbin/ipvsadm", "sbin/ipvsadm-save", "sbin/ipvsadm-restore"}, nil, nil,
+		},
+		"where /sbin is a folder of its own": {
+			func(root string) error { return os.Mkdir(root+"/sbin", 0o755) }, nil, usr,
+			[]string{"sbin/ipvsadm", "sbin/ipvsadm-save", "sbin/ipvsadm-restore"}, nil, nil,
+		},
+		"over settings that are there": {
+			func(root string) error {
+				if err := os.MkdirAll(root+"/etc/default", 0o755); err != nil {
+					return err
+				}
+				return os.WriteFile(root+"/etc/default/ipvsadm", []byte("DAEMON=master\n"), 0o644)
+			}, nil, usr, nil, nil, map[string]string{"etc/default/ipvsadm": "DAEMON=master\n"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			root := t.TempDir()
+			if c.prepare != nil {
+				if err := c.prepare(root); err != nil {
+					t.Fatal(err)
+				}
+			}
+			run(t, append([]string{"make", "-C", "..", "install", "FAMILY=debian", "BIN=" + bin, "DESTDIR=" + root}, c.args...)...)
+			for _, name := range []string{
+				"sbin/ipvsadm", "sbin/ipvsadm-save", "sbin/ipvsadm-restore",
+				"share/man/man8/ipvsadm.8", "share/man/man8/ipvsadm-save.8", "share/man/man8/ipvsadm-restore.8",
+				"share/bash-completion/completions/ipvsadm", "share/bash-completion/completions/ipvsadm-save",
+				"share/fish/vendor_completions.d/ipvsadm.fish", "share/fish/vendor_completions.d/ipvsadm-save.fish",
+			} {
+				c.has = append(c.has, filepath.Join(c.prefix, name))
+			}
+			for _, name := range c.has {
+				if _, err := os.Stat(filepath.Join(root, name)); err != nil {
+					t.Error(err)
+				}
+			}
+			for _, name := range c.hasNot {
+				if _, err := os.Lstat(filepath.Join(root, name)); err == nil {
+					t.Errorf("there is %s", name)
+				}
+			}
+			for name, want := range c.text {
+				if b, err := os.ReadFile(filepath.Join(root, name)); err != nil || !strings.Contains(string(b), want) {
+					t.Errorf("%s does not have %q: %v\n%s", name, want, err, b)
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package packaging
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/ipvsadm-go/ipvsadm/internal/uml/umltest"
+)
+
+// TestDebianPackage installs the package over Debian's ipvsadm and the other
+// way round. The folder IPVSADM_TEST_PACKAGES has both, in dist and old.
+func TestDebianPackage(t *testing.T) {
+	folder := packages(t)
+	umltest.InGuest(t, func(t *testing.T) {
+		ours, old := one(t, folder, "ipvsadm-go_*_amd64.deb"), one(t, folder, "old/*.deb")
+		t.Setenv("DEBIAN_FRONTEND", "noninteractive")
+		// Nothing runs in a guest that the services could be started by.
+		write(t, "/usr/sbin/policy-rc.d", "#!/bin/sh\nexit 101\n")
+		run(t, "chmod", "+x", "/usr/sbin/policy-rc.d")
+		run(t, "dpkg", "--purge", "ipvsadm")
+
+		const rules, settings = "-A -t 12.0.0.1:80 -s rr\n", "AUTO=\"true\"\nDAEMON=\"backup\"\n"
+		switchedOn := func() string {
+			links, err := filepath.Glob("/etc/systemd/system/multi-user.target.wants/ipvsadm*")
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i := range links {
+				links[i] = filepath.Base(links[i])
+			}
+			return strings.Join(links, " ")
+		}
+		apt := func(t *testing.T, file string) {
+			t.Helper()
+			run(t, "apt-get", "install", "-y", "--allow-downgrades", file)
+		}
+		dpkg := func(t *testing.T, file string) {
+			t.Helper()
+			run(t, "dpkg", "-i", "--force-depends", file)
+		}
+		holds := func(t *testing.T, program, rules, settings string) {
+			t.Helper()
+			for _, path := range []string{"/sbin/ipvsadm", "/usr/sbin/ipvsadm"} {
+				if out, err := try(path, "-v"); path == "/sbin/ipvsadm" || program == "pflag" {
+					if (err == nil) != (program != "") || !strings.Contains(out, program) {
+						t.Errorf("%s -v: %s, %v, want %q", path, out, err, program)
+					}
+				}
+			}
+			for name, want := range map[string]string{rulesFile: rules, "/etc/default/ipvsadm": settings} {
+				if b, err := os.ReadFile(name); err != nil && want != "" || string(b) != want {
+					t.Errorf("%s: %q, %v, want %q", name, b, err, want)
+				}
+			}
+			if out, _ := try("dpkg-divert", "--list", "*ipvsadm*"); out != "" {
+				t.Errorf("left over: %s", out)
+			}
+			if out, err := try("dpkg", "--audit"); err != nil || out != "" {
+				t.Errorf("audit: %s, %v", out, err)
+			}
+		}
+		shipped, err := os.ReadFile("systemd/ipvsadm.conf")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, merged := range []bool{true, false} {
+			name, install := "merged ", apt
+			if !merged {
+				name, install = "unmerged ", dpkg // which is faster
+				run(t, "sh", "-c", "rm /sbin && cp -a /usr/sbin /sbin")
+			}
+			t.Run(name+"alone", func(t *testing.T) {
+				dpkg(t, ours)
+				holds(t, "pflag", "", string(shipped))
+				if on := switchedOn(); on != "" {
+					t.Errorf("%s is switched on", on)
+				}
+				dpkg(t, ours) // as an upgrade
+				holds(t, "pflag", "", string(shipped))
+				run(t, "dpkg", "-r", "ipvsadm-go")
+				holds(t, "", "", "")
+			})
+			t.Run(name+"over Debian's", func(t *testing.T) {
+				install(t, old)
+				write(t, rulesFile, rules)
+				write(t, "/etc/default/ipvsadm", settings)
+				install(t, ours)
+				holds(t, "pflag", rules, settings)
+				if on := switchedOn(); on != "ipvsadm-sync@backup.service ipvsadm.service" {
+					t.Errorf("of what was switched on there is %q", on)
+				}
+				run(t, "systemctl", "disable", "ipvsadm")
+				dpkg(t, ours)
+				if on := switchedOn(); on != "ipvsadm-sync@backup.service" {
+					t.Errorf("after an upgrade %q is switched on", on)
+				}
+			})
+			t.Run(name+"and back", func(t *testing.T) {
+				run(t, "dpkg", "-r", "ipvsadm-go")
+				holds(t, "", rules, settings)
+				if on := switchedOn(); on != "" {
+					t.Errorf("%s stays switched on", on)
+				}
+				install(t, old)
+				holds(t, "popt", rules, settings)
+			})
+			if merged { // dpkg alone makes no room for the old one
+				t.Run(name+"and at once", func(t *testing.T) {
+					apt(t, ours)
+					holds(t, "pflag", rules, settings)
+					apt(t, old)
+					holds(t, "popt", rules, settings)
+					if on := switchedOn(); on != "" {
+						t.Errorf("%s stays switched on", on)
+					}
+				})
+			}
+			t.Run(name+"and away", func(t *testing.T) {
+				run(t, "dpkg", "--purge", "ipvsadm", "ipvsadm-go")
+				holds(t, "", "", "")
+			})
+		}
+	})
+}
+
+// TestRedHatPackage installs the other package, on a machine that has not what
+// it is made for but rpm.
+func TestRedHatPackage(t *testing.T) {
+	folder := packages(t)
+	umltest.InGuest(t, func(t *testing.T) {
+		need(t, "rpm")
+		ours := one(t, folder, "ipvsadm-go-*.x86_64.rpm")
+		const rulesFile, settings = "/etc/sysconfig/ipvsadm", "/etc/sysconfig/ipvsadm-config"
+		rpm := func(words ...string) string {
+			t.Helper()
+			return run(t, append([]string{"rpm", "--dbpath", filepath.Join(os.TempDir(), "rpm")}, words...)...)
+		}
+		holds := func(name, want string) {
+			t.Helper()
+			if b, err := os.ReadFile(name); err != nil || string(b) != want {
+				t.Errorf("%s: %q, %v, want %q", name, b, err, want)
+			}
+		}
+		run(t, "dpkg", "--purge", "ipvsadm")
+		run(t, "mkdir", "-p", "/etc/sysconfig")
+		write(t, rulesFile, webRules)
+		write(t, settings, "IPVS_SAVE_ON_STOP=yes\n")
+
+		rpm("-i", "--nodeps", ours)
+		rpm("-U", "--nodeps", "--replacepkgs", ours)
+		for _, path := range []string{"/sbin/ipvsadm", "/usr/sbin/ipvsadm"} {
+			if out := run(t, path, "-v"); !strings.Contains(out, "pflag") {
+				t.Errorf("%s -v: %s", path, out)
+			}
+		}
+		holds(rulesFile, webRules)
+		holds(settings, "IPVS_SAVE_ON_STOP=yes\n")
+		for name, has := range map[string]string{"ipvsadm.service": rulesFile, "ipvsadm-sync@.service": settings} {
+			unit, err := os.ReadFile("/usr/lib/systemd/system/" + name)
+			if err != nil || !strings.Contains(string(unit), has) || strings.Contains(string(unit), "/etc/default") {
+				t.Errorf("%s: %v\n%s", name, err, unit)
+			}
+		}
+		for what, want := range map[string]string{"--provides": "ipvsadm = 1.31", "--conflicts": "ipvsadm", "--obsoletes": "ipvsadm"} {
+			if got := rpm("-q", what, "ipvsadm-go"); !strings.Contains("\n"+got, "\n"+want+"\n") {
+				t.Errorf("rpm -q %s: %s, want %s", what, got, want)
+			}
+		}
+		rpm("-e", "ipvsadm-go")
+		holds(rulesFile, webRules)
+		if _, err := os.Lstat("/sbin/ipvsadm"); err == nil {
+			t.Error("the program is still there")
+		}
+	})
+}
+
+// packages is the folder of the packages to be tested.
+func packages(t *testing.T) string {
+	t.Helper()
+	folder := os.Getenv("IPVSADM_TEST_PACKAGES")
+	if folder == "" {
+		t.Skip("needs packages: make test-package")
+	}
+	return folder
+}
+
+func one(t *testing.T, folder, pattern string) string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(folder, pattern))
+	if err != nil || len(files) != 1 {
+		t.Fatalf("%s: %q, %v", pattern, files, err)
+	}
+	return files[0]
+}
