@@ -5,21 +5,38 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"os"
+	"runtime/debug"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/cli"
 )
 
-// version is set when a release is built.
-var version = "(built without a version)"
+// Make sets these; what other builds know of themselves the Go tool has put
+// into the program.
+var version, commit string
 
 func main() {
+	info, _ := debug.ReadBuildInfo()
 	os.Exit(cli.Run(context.Background(), cli.Process{
 		Args:    os.Args,
-		Version: version,
+		Version: ownVersion(version, commit, info),
 		Stdin:   os.Stdin,
 		Stdout:  os.Stdout,
 		Stderr:  os.Stderr,
 	}))
+}
+
+// ownVersion is the version and the commit of the program; info may be nil.
+func ownVersion(version, commit string, info *debug.BuildInfo) string {
+	if info != nil {
+		version = cmp.Or(version, info.Main.Version)
+		for _, s := range info.Settings {
+			if s.Key == "vcs.revision" {
+				commit = cmp.Or(commit, s.Value)
+			}
+		}
+	}
+	return cmp.Or(version, "(unknown version)") + ", commit " + cmp.Or(commit, "unknown")
 }
