@@ -204,23 +204,16 @@ func (a *applier) run(ctx context.Context, have *ipvs.Table) int {
 			return statusList
 		}
 		known := len(a.objections)
-		now, removals := drain(have, a.want, changes)
-		status, ended := a.round(ctx, have, now, stop)
-		if !ended && len(removals) > 0 && !(a.strict && a.stale) {
-			if err := a.await(ctx, removals, stop); err != nil {
-				return a.report(listFailure(err))
-			}
-			status, ended = a.round(ctx, have, removals, stop)
-		}
-		if ended {
-			return status
-		}
+		status, ended := a.round(ctx, have, changes, stop)
 		if a.stale {
 			a.fold(ctx)
 			a.complain(a.name, a.news())
 			if a.strict {
 				return a.undo(ctx, before)
 			}
+		}
+		if ended {
+			return status
 		}
 		if len(a.objections) == known { // else the file is to blame for this round
 			round++
@@ -235,13 +228,30 @@ func (a *applier) run(ctx context.Context, have *ipvs.Table) int {
 }
 
 // round makes the changes, some at a time, up to a refusal that the file is
-// to blame for if that is to end all.
+// to blame for if that is to end all, or up to a signal.
 func (a *applier) round(ctx context.Context, have *ipvs.Table, changes []ipvs.Change, stop <-chan os.Signal) (status int, ended bool) {
-	p := newProgress(a.Stderr, len(changes))
+	now, removals := drain(have, a.want, changes)
+	all := append(now, removals...)
+	p := newProgress(a.Stderr, len(all))
 	defer p.end()
-	for done := 0; done < len(changes); {
-		n := chunkLen(changes[done:])
-		err := a.client.Apply(ctx, changes[done:done+n]...)
+	for done := 0; done < len(all); {
+		rest := all[done:]
+		if done < len(now) {
+			rest = now[done:]
+		} else if done == len(now) {
+			if err := a.await(ctx, removals, stop); err != nil {
+				return a.report(listFailure(err)), true
+			}
+		}
+		select {
+		case sig := <-stop:
+			p.end()
+			fmt.Fprintln(a.Stderr, interruptedText(a.name, sig, done, len(all)))
+			return 128 + int(sig.(syscall.Signal)), true
+		default:
+		}
+		n := chunkLen(rest)
+		err := a.client.Apply(ctx, rest[:n]...)
 		done += n
 		p.show(done)
 		var refused ipvs.ChangeErrors
@@ -255,13 +265,6 @@ func (a *applier) round(ctx context.Context, have *ipvs.Table, changes []ipvs.Ch
 			}
 		case err != nil:
 			return a.report(listFailure(err)), true
-		}
-		select {
-		case sig := <-stop:
-			p.end()
-			fmt.Fprintln(a.Stderr, interruptedText(a.name, sig, done, len(changes)))
-			return 128 + int(sig.(syscall.Signal)), true
-		default:
 		}
 	}
 	return 0, false

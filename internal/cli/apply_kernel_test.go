@@ -11,7 +11,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"math/rand/v2"
 	"net"
 	"net/netip"
@@ -22,8 +21,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/uml/umltest"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
@@ -40,13 +37,9 @@ func TestApplyOnAKernel(t *testing.T) {
 		t.Run("what the kernel refuses", testRefusals)
 		t.Run("a dry run through 1.31", testDryRunThroughOriginal)
 		t.Run("a save through 1.31", testSaveThroughOriginal)
-		t.Run("killed at random instants", testKilled)
 		t.Run("two at once", testTwoAtOnce)
 		t.Run("connections and counters of what stays", testConnectionsStay)
 		t.Run("a sync daemon whose longest message the kernel bounds", testBoundedDaemon)
-		t.Run("a save that is killed", testKilledSave)
-		t.Run("a save onto a full disk", testFullDisk)
-		t.Run("a save without permission", testSaveWithoutPermission)
 	})
 }
 
@@ -236,101 +229,6 @@ func testSaveThroughOriginal(t *testing.T) {
 	}
 }
 
-// differing are the services that one table has otherwise than another.
-func differing(a, b *ipvs.Table) map[ipvs.ServiceID]bool {
-	m := map[ipvs.ServiceID]bool{}
-	for _, c := range ipvs.Diff(a, b) {
-		m[c.Service.ServiceID] = true
-	}
-	return m
-}
-
-// testKilled restores two files by turns and kills each restore but every
-// tenth, so that whatever one left is where the next begins.
-func testKilled(t *testing.T) {
-	kills := 200
-	if testing.Short() {
-		kills = 40
-	}
-	d := newDirector(t)
-	r := rand.New(rand.NewPCG(10, rand.Uint64()))
-	var tables [2]*ipvs.Table
-	var files [2]string
-	for i := range tables {
-		tables[i] = randomTable(r, 200)
-		tables[i].Daemons = nil
-		files[i] = d.file(fmt.Sprint(i), tables[i])
-		d.become(tables[i]) // loads the modules
-	}
-	// start gives a restore that has read its file and waits for its turn.
-	start := func(i int) (cmd *exec.Cmd, goOn func()) {
-		lock, err := os.Create(filepath.Join(d.dir, "lock"))
-		must(t, err)
-		must(t, unix.Flock(int(lock.Fd()), unix.LOCK_EX))
-		cmd = d.command("ipvsadm-restore", "--lock", lock.Name(), files[i])
-		var said bytes.Buffer
-		cmd.Stderr = &said
-		must(t, cmd.Start())
-		for late := time.Now().Add(30 * time.Second); !hasOpen(cmd.Process.Pid, lock.Name()); time.Sleep(10 * time.Millisecond) {
-			if time.Now().After(late) {
-				_ = cmd.Process.Kill()
-				t.Fatalf("the restore does not come to its lock: %v, %s", cmd.Wait(), said.Bytes())
-			}
-		}
-		return cmd, func() { lock.Close() }
-	}
-	// Most of a restore is before and after its changes; about when they come
-	// is found on the way.
-	about, midway := 50*time.Millisecond, 0
-	for i := range kills {
-		want, file := tables[i%2], files[i%2]
-		cmd, goOn := start(i % 2)
-		goOn()
-		if i%10 == 0 {
-			must(t, cmd.Wait())
-			if left := ipvs.Diff(d.table(), want); len(left) > 0 {
-				t.Fatalf("a restore after %d killed ones left %v", i, left)
-			}
-			continue
-		}
-		time.Sleep(time.Duration(r.Int64N(int64(2 * about))))
-		must(t, cmd.Process.Kill())
-		_ = cmd.Wait()
-		now := d.table()
-		missing, present := differing(now, want), differing(now, tables[1-i%2])
-		for id := range missing {
-			if present[id] {
-				t.Errorf("kill %d: %v is as in neither file:\n%s", i, id, rulesOf(&ipvs.Table{Services: []ipvs.ServiceEntry{*now.Lookup(id)}}))
-			}
-		}
-		if t.Failed() {
-			t.Fatalf("after a kill of %s", file)
-		}
-		switch {
-		case len(missing) > 0 && len(present) > 0:
-			midway++
-		case len(missing) > 0:
-			about += about / 20
-		default:
-			about -= about / 20
-		}
-	}
-	t.Logf("%d of %d kills left a table between the two, which are %d changes apart", midway, kills, len(ipvs.Diff(tables[0], tables[1])))
-	if midway == 0 {
-		t.Error("no kill came midway")
-	}
-}
-
-// hasOpen tells whether a process has a file open.
-func hasOpen(pid int, path string) bool {
-	dir := fmt.Sprintf("/proc/%d/fd", pid)
-	fds, _ := os.ReadDir(dir)
-	return slices.ContainsFunc(fds, func(fd os.DirEntry) bool {
-		target, err := os.Readlink(filepath.Join(dir, fd.Name()))
-		return err == nil && target == path
-	})
-}
-
 func testTwoAtOnce(t *testing.T) {
 	d := newDirector(t)
 	r := rand.New(rand.NewPCG(11, rand.Uint64()))
@@ -471,124 +369,5 @@ func testBoundedDaemon(t *testing.T) {
 	}
 	if a := d.restore(file, "--dry-run"); a != (answer{}) {
 		t.Errorf("when all is done: %+v", a)
-	}
-}
-
-// mountTmpfs gives a folder on a disk of its own.
-func mountTmpfs(t *testing.T, options string) string {
-	t.Helper()
-	dir := t.TempDir()
-	must(t, unix.Mount("tmpfs", dir, "tmpfs", 0, options))
-	t.Cleanup(func() {
-		if err := unix.Unmount(dir, 0); err != nil {
-			t.Error(err)
-		}
-	})
-	return dir
-}
-
-func testKilledSave(t *testing.T) {
-	kills := 25
-	if testing.Short() {
-		kills = 5
-	}
-	d := newDirector(t)
-	d.become(randomTable(rand.New(rand.NewPCG(12, 12)), 150))
-	for _, dir := range []string{mountTmpfs(t, "size=10m"), t.TempDir()} { // the second on hostfs, where no file is without a name
-		path := filepath.Join(dir, "rules")
-		save := func() *exec.Cmd { return d.command("ipvsadm-save", "-n", "-o", path) }
-		start := time.Now()
-		must(t, save().Run())
-		whole := time.Since(start)
-		saved := tree(t, dir)
-		if len(saved) != 1 {
-			t.Fatalf("saved %d files", len(saved))
-		}
-		ends := map[string]int{}
-		for i := range kills {
-			must(t, os.WriteFile(path, []byte("old"), 0o600))
-			cmd := save()
-			must(t, cmd.Start())
-			time.Sleep(whole/2 + time.Duration(rand.Int64N(int64(whole)*6/10)))
-			must(t, cmd.Process.Kill())
-			_ = cmd.Wait()
-			got := tree(t, dir)
-			switch got["rules"] {
-			case "old":
-				ends["old"]++
-			case saved["rules"]:
-				ends["new"]++
-			default:
-				t.Fatalf("kill %d left %q", i, got["rules"])
-			}
-			ends["left over"] += len(got) - 1
-			if a := d.do("", "ipvsadm-save", "-n", "-o", path); a != (answer{}) {
-				t.Fatal(a)
-			}
-			if got := tree(t, dir); !maps.Equal(got, saved) {
-				t.Fatalf("kill %d: after the next save there are %v", i, slices.Collect(maps.Keys(got)))
-			}
-		}
-		t.Log("ended as", ends)
-	}
-}
-
-func testFullDisk(t *testing.T) {
-	d := newDirector(t)
-	d.become(randomTable(rand.New(rand.NewPCG(13, 13)), 400))
-	dir := mountTmpfs(t, "size=8k")
-	path := filepath.Join(dir, "rules")
-	must(t, os.WriteFile(path, []byte("old"), 0o600))
-	want := answer{status: 2, errors: "can't write " + path + ": No space left on device\n"}
-	if a := d.do("", "ipvsadm-save", "-n", "-o", path); a != want {
-		t.Errorf("%+v, want %+v", a, want)
-	}
-	if got := tree(t, dir); !maps.Equal(got, map[string]string{"rules": "old"}) {
-		t.Errorf("the disk has %q", got)
-	}
-	var fs unix.Statfs_t
-	must(t, unix.Statfs(dir, &fs))
-	if fs.Bfree != fs.Blocks-1 {
-		t.Errorf("%d of %d blocks are free", fs.Bfree, fs.Blocks)
-	}
-}
-
-// testSaveWithoutPermission saves as a root who may do no more with files
-// than anybody.
-func testSaveWithoutPermission(t *testing.T) {
-	d := newDirector(t)
-	d.become(randomTable(rand.New(rand.NewPCG(14, 14)), 5))
-	exe, err := os.Executable()
-	must(t, err)
-	program := filepath.Join(d.dir, saveName)
-	must(t, os.Symlink(exe, program))
-	dir := mountTmpfs(t, "mode=755,uid=1")
-	sub := filepath.Join(dir, "sub")
-	must(t, os.Mkdir(sub, 0o777))
-	must(t, os.Chmod(sub, 0o777))
-	for _, path := range []string{filepath.Join(dir, "rules"), filepath.Join(sub, "rules")} {
-		write(t, path, "old", 0o644)
-		must(t, os.Chown(path, 1, 1))
-	}
-	for _, c := range []struct{ path, errors string }{
-		{filepath.Join(dir, "rules"), "Permission denied"},
-		{filepath.Join(dir, "new"), "Permission denied"},
-		{filepath.Join(sub, "rules"), "Operation not permitted"}, // cannot be given to its owner
-		{filepath.Join(sub, "new"), ""},
-	} {
-		want := ""
-		if c.errors != "" {
-			want = fmt.Sprintf("can't write %s: %s\n", c.path, c.errors)
-		}
-		out, err := exec.Command("setpriv", "--bounding-set=-dac_override,-dac_read_search,-fowner,-chown", program, "-n", "-o", c.path).CombinedOutput()
-		if string(out) != want || (err == nil) != (want == "") {
-			t.Errorf("%s: %v, %q, want %q", c.path, err, out, want)
-		}
-	}
-	if got := tree(t, dir); !maps.Equal(got, map[string]string{"rules": "old", "sub": "d---------"}) {
-		t.Errorf("the folder has %q", got)
-	}
-	if got := tree(t, sub); len(got) != 2 || got["rules"] != "old" || !strings.HasPrefix(got["new"], "-A ") {
-		t.Errorf("the folder below has %q", got)
 	}
 }

@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/ipvsadm-go/ipvsadm/internal/uml/umltest"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
@@ -82,30 +84,41 @@ func TestServerInUseIsDrainedBeforeItIsRemoved(t *testing.T) {
 	}
 }
 
-// endingKernel ends connections when it is asked for them often enough.
-type endingKernel struct {
+// askedKernel does something when it has been asked for servers often enough.
+type askedKernel struct {
 	*fakeKernel
 	asked, enough int
+	then          func()
 }
 
-func (k *endingKernel) Destinations(_ context.Context, id ipvs.ServiceID) ([]ipvs.DestinationEntry, error) {
+func (k *askedKernel) Destinations(_ context.Context, id ipvs.ServiceID) ([]ipvs.DestinationEntry, error) {
 	if k.asked++; k.asked == k.enough {
-		inUse(&k.table, ipvs.ConnCounts{Inactive: 1})
+		k.then()
 	}
 	return slices.Clone(k.table.Lookup(id).Destinations), nil
 }
 
-func TestRemovalsWaitForTheLastConnection(t *testing.T) {
-	const stays = "-A -t 10.0.0.1:80 -s rr\n-a -t 10.0.0.1:80 -r 10.0.0.2:80 -m -w 1\n"
-	fake := newFakeKernel(t, stays+"-a -t 10.0.0.1:80 -r 10.0.0.3:80 -m -w 5\n-a -t 10.0.0.1:80 -r 10.0.0.4:80 -m -w 5\n")
+const (
+	undrained = "-A -t 10.0.0.1:80 -s rr\n-a -t 10.0.0.1:80 -r 10.0.0.2:80 -m -w 1\n"
+	drained   = "-a -t 10.0.0.1:80 -r 10.0.0.3:80 -m -w 5\n-a -t 10.0.0.1:80 -r 10.0.0.4:80 -m -w 5\n"
+)
+
+// drainTwo restores undrained on a kernel that has drained as well.
+func drainTwo(t *testing.T, enough int, then func(*fakeKernel)) (*askedKernel, answer) {
+	fake := newFakeKernel(t, undrained+drained)
 	inUse(&fake.table, ipvs.ConnCounts{Active: 1})
-	k := &endingKernel{fake, 0, 3}
+	k := &askedKernel{fake, 0, enough, func() { then(fake) }}
 	var a answer
-	p, done := fake.process(&a, stays, restoreArgs(t)...)
+	p, done := fake.process(&a, undrained, restoreArgs(t)...)
 	p.dial = func(context.Context) (kernel, error) { return k, nil }
 	a.status = Run(t.Context(), p)
 	done()
-	if a != (answer{}) || !strings.HasSuffix(k.rules(), "\n"+stays) || k.asked != k.enough {
+	return k, a
+}
+
+func TestRemovalsWaitForTheLastConnection(t *testing.T) {
+	k, a := drainTwo(t, 3, func(k *fakeKernel) { inUse(&k.table, ipvs.ConnCounts{Inactive: 1}) })
+	if a != (answer{}) || k.rules() != timeouts+undrained || k.asked != k.enough {
 		t.Errorf("%+v, asked %d times, the table is\n%s", a, k.asked, k.rules())
 	}
 	var ops []ipvs.Op
@@ -115,6 +128,14 @@ func TestRemovalsWaitForTheLastConnection(t *testing.T) {
 	want := []ipvs.Op{ipvs.EditDestination, ipvs.EditDestination, ipvs.DeleteDestination, ipvs.DeleteDestination}
 	if len(k.batches) != 2 || !slices.Equal(ops, want) {
 		t.Errorf("%d batches of %v, want 2 of %v", len(k.batches), ops, want)
+	}
+}
+
+func TestSignalEndsTheWaitForConnections(t *testing.T) {
+	k, a := drainTwo(t, 3, func(*fakeKernel) { sendSignal(t, unix.SIGTERM) })
+	want := answer{status: 143, errors: "<stdin>: terminated after 2 of 4 changes; restore again to finish\n"}
+	if a != want || k.rules() != timeouts+undrained+strings.ReplaceAll(drained, "-w 5", "-w 0") || k.asked != k.enough {
+		t.Errorf("%+v, want %+v, asked %d times, the table is\n%s", a, want, k.asked, k.rules())
 	}
 }
 

@@ -18,6 +18,12 @@ import (
 //   - within a service what adds capacity comes before what takes it away;
 //   - services that are not wanted go last, with a single Flush if none is.
 //
+// A destination that is removed takes its connections along: the kernel drops
+// what still comes in on them. Who would spare them, as ipvsadm-restore does,
+// gives such a destination weight 0 first and removes it when they have ended;
+// when killed in between, it leaves the service with that destination at
+// weight 0, and the next Diff removes it.
+//
 // The order of services is that of want. Of timeouts those that want has as
 // zero are left alone; so is what a wanted daemon has as zero. What has no
 // effect does not count as a difference: the timeout and netmask of a service
