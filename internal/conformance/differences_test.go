@@ -144,22 +144,17 @@ func replaceHelp(s *step) {
 }
 
 // checkFirst lets ipvsadm-restore leave the table alone when a line of its
-// input is faulty, to which a command that does not change the table counts,
-// and otherwise say first what it finds without the kernel.
+// input is faulty, to which a command that does not change the table counts.
 func checkFirst(s *step) {
 	if s.program() != "ipvsadm-restore" {
 		return
 	}
-	plain := lineNumber.ReplaceAllString(s.ours.stderr, "")
-	if s.ours.status == s.original.status && s.after == s.theirs && sortedLines(plain) == sortedLines(s.original.stderr) {
-		s.ours.stderr = s.original.stderr
-		return
-	}
-	// Only the kernel knows what schedulers and engines it has: a file in which
-	// a later line names another is fine to us, and what depends on a service
-	// that the kernel then refuses was judged as if it were there.
+	// Only the kernel knows what schedulers and engines it has. It is not asked
+	// about one that a later line replaces or removes, and a service that stood
+	// before stays as it was when the kernel refuses its new one.
 	const notFound = "Scheduler or persistence engine not found\n"
-	if strings.Contains(s.original.stderr, notFound) && (s.after == s.theirs || !strings.Contains(plain, notFound)) {
+	refused := strings.Count(s.original.stderr, notFound)
+	if refused > 0 && s.ours.status != 2 && (s.after != s.theirs || refused > strings.Count(s.ours.stderr, notFound)) {
 		s.diverged = true
 		return
 	}
@@ -171,10 +166,6 @@ func checkFirst(s *step) {
 	s.diverged = complaints[0] == "" && slices.ContainsFunc(complaints[1:], func(c string) bool {
 		return strings.HasSuffix(s.original.stderr, c) || strings.HasSuffix(c, "' command does not change the table\n")
 	})
-}
-
-func sortedLines(text string) string {
-	return strings.Join(slices.Sorted(strings.Lines(text)), "")
 }
 
 // takeNewOptions lets us take options that the original does not know.
