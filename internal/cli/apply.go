@@ -52,7 +52,7 @@ func (s *session) apply(ctx context.Context, cmd args.Command) int {
 	}
 	r := newRuleset(ctx, s, text)
 	if len(r.faults) > 0 || cmd.Given.Has(spec.Check) {
-		s.complain(name, r.news())
+		s.complain(name, r.complaints())
 		return r.verdict(cmd)
 	}
 	if err := s.reach(ctx); err != nil {
@@ -70,12 +70,13 @@ func (s *session) apply(ctx context.Context, cmd args.Command) int {
 		return s.report(listFailure(err))
 	}
 	r.meet(have)
-	s.complain(name, r.news())
 	if status := r.verdict(cmd); status == statusUsage {
+		s.complain(name, r.complaints())
 		return status
 	}
 	a := applier{session: s, ruleset: r, name: name, strict: cmd.Given.Has(spec.Strict)}
 	if cmd.Given.Has(spec.DryRun) {
+		s.complain(name, r.complaints())
 		now, removals := drain(have, r.want, a.plan(have))
 		return s.report(s.printChanges(ctx, s.Stdout, append(now, removals...)))
 	}
@@ -197,25 +198,24 @@ func (a *applier) run(ctx context.Context, have *ipvs.Table) int {
 	before, changes := have, a.plan(have)
 	for round := 0; len(changes) > 0; {
 		if round == maxRounds {
+			a.complain(a.name, a.complaints())
 			fmt.Fprintln(a.Stderr, stillDiffersText(a.name, round))
 			if err := a.printChanges(ctx, a.Stderr, changes); err != nil {
 				return a.report(err)
 			}
 			return statusList
 		}
-		known := len(a.objections)
 		status, ended := a.round(ctx, have, changes, stop)
-		if a.stale {
+		switch {
+		case ended:
+			return status
+		case a.stale: // the file is to blame for this round
 			a.fold(ctx)
-			a.complain(a.name, a.news())
 			if a.strict {
+				a.complain(a.name, a.complaints())
 				return a.undo(ctx, before)
 			}
-		}
-		if ended {
-			return status
-		}
-		if len(a.objections) == known { // else the file is to blame for this round
+		default:
 			round++
 		}
 		var err error
@@ -224,6 +224,8 @@ func (a *applier) run(ctx context.Context, have *ipvs.Table) int {
 		}
 		changes = a.plan(have)
 	}
+	// Not before now is it known what the kernel refuses, and what for.
+	a.complain(a.name, a.complaints())
 	return a.status()
 }
 
@@ -246,6 +248,10 @@ func (a *applier) round(ctx context.Context, have *ipvs.Table, changes []ipvs.Ch
 		select {
 		case sig := <-stop:
 			p.end()
+			if a.stale {
+				a.fold(ctx)
+			}
+			a.complain(a.name, a.complaints())
 			fmt.Fprintln(a.Stderr, interruptedText(a.name, sig, done, len(all)))
 			return 128 + int(sig.(syscall.Signal)), true
 		default:

@@ -132,7 +132,7 @@ func TestRulesOfAnyTableReadAsTheSameTable(t *testing.T) {
 		want := randomTable(rand.New(rand.NewPCG(6, uint64(i))), 30)
 		text := rulesOf(want)
 		r := newRuleset(t.Context(), s, text)
-		if news := r.news(); len(news) > 0 {
+		if news := r.complaints(); len(news) > 0 {
 			t.Fatalf("case %d: complaints %v about\n%s", i, news, text)
 		}
 		if !sameTable(r.want, want) {

@@ -23,13 +23,14 @@ type ruleset struct {
 	// daemons has each sync daemon that the file speaks of, with the line that
 	// stops it before any has started it, else 0.
 	daemons map[ipvs.DaemonState]int
-	faults  []complaint  // lines that are no commands
-	refused []complaint  // lines that the kernel refuses
-	last    int          // the last line with a command
-	said    map[int]bool // lines that news has told of
-	// objections are the lines that the running kernel refused; stale tells
+	faults  []complaint // lines that are no commands
+	refused []complaint // lines that the kernel refuses
+	last    int         // the last line with a command
+	// objections are the lines that the running kernel refused, and unfit the
+	// servers that it does not take, with its message; stale tells
 	// that there are some that want does not take into account yet.
 	objections map[int]objection
+	unfit      map[destinationID]string
 	stale      bool
 	places     *places // made when first asked for
 }
@@ -52,7 +53,7 @@ type objection struct {
 // newRuleset reads a file. Its faults and refusals are those that show
 // without a kernel.
 func newRuleset(ctx context.Context, s *session, text string) *ruleset {
-	r := &ruleset{session: s, lines: strings.Split(text, "\n"), said: map[int]bool{}, objections: map[int]objection{}}
+	r := &ruleset{session: s, lines: strings.Split(text, "\n"), objections: map[int]objection{}, unfit: map[destinationID]string{}}
 	r.fold(ctx)
 	return r
 }
@@ -72,7 +73,11 @@ func (r *ruleset) fold(ctx context.Context) {
 		}
 		o, objected := r.objections[line]
 		if objected {
-			r.refused = append(r.refused, complaint{line, o.text})
+			text := o.text
+			if c.Op == ipvs.EditService && r.want.Lookup(c.Service.ServiceID) == nil {
+				text = refusalText(c.Op, ipvs.ErrNoService) // the kernel looks for that first
+			}
+			r.refused = append(r.refused, complaint{line, text})
 			if !o.stays {
 				return
 			}
@@ -80,8 +85,15 @@ func (r *ruleset) fold(ctx context.Context) {
 			c = o.was
 		}
 		r.introduce(line, c)
-		if err := r.want.Apply(c); err != nil && !objected {
+		err = r.want.Apply(c)
+		text, unfit := r.unfit[destinationID{c.Service.ServiceID, c.Destination.AddrPort()}]
+		switch {
+		case err != nil && !objected:
 			r.refused = append(r.refused, complaint{line, refusalText(c.Op, err)})
+		case err == nil && unfit && c.Op == ipvs.AddDestination:
+			c.Op = ipvs.DeleteDestination
+			_ = r.want.Apply(c) // it has just been added
+			r.refused = append(r.refused, complaint{line, text})
 		}
 	})
 }
@@ -152,6 +164,11 @@ func (r *ruleset) changes(have *ipvs.Table) []ipvs.Change {
 // from the next fold on: what it was to replace stays as it was in have. A
 // change that is from no line is passed over.
 func (r *ruleset) object(ctx context.Context, e *ipvs.ChangeError, have *ipvs.Table) {
+	if e.Change.Op == ipvs.AddDestination {
+		r.unfit[destinationID{e.Change.Service.ServiceID, e.Change.Destination.AddrPort()}] = refusalText(e.Change.Op, e)
+		r.stale = true
+		return
+	}
 	line := r.lineOf(ctx, e.Change)
 	if line == 0 {
 		return
@@ -181,15 +198,11 @@ func (r *ruleset) object(ctx context.Context, e *ipvs.ChangeError, have *ipvs.Ta
 	r.stale = true
 }
 
-// news are the complaints that were not asked for yet, in the order of the
-// lines.
-func (r *ruleset) news() []complaint {
-	fresh := slices.DeleteFunc(slices.Concat(r.faults, r.refused), func(c complaint) bool { return r.said[c.line] })
-	for _, c := range fresh {
-		r.said[c.line] = true
-	}
-	slices.SortFunc(fresh, func(a, b complaint) int { return a.line - b.line })
-	return fresh
+// complaints are those about all lines, in their order.
+func (r *ruleset) complaints() []complaint {
+	all := slices.Concat(r.faults, r.refused)
+	slices.SortFunc(all, func(a, b complaint) int { return a.line - b.line })
+	return all
 }
 
 // status is 1.31's: that of the last line.
