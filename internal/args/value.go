@@ -14,15 +14,14 @@ import (
 // number reads what C's strtol reads in base 10, if all of s is read and the
 // number is in bounds: blanks and a sign may come before the digits.
 func number(s string, low, high int64) (int64, bool) {
-	s = strings.TrimLeft(s, " \t\n\v\f\r")
-	n, err := strconv.ParseInt(s, 10, 64)
+	n, err := strconv.ParseInt(trimLeft(s), 10, 64)
 	return n, err == nil && low <= n && n <= high
 }
 
 // leadingNumber reads the number that a text begins with, as C's atoi does;
 // 0 if it begins with none.
 func leadingNumber(s string) int64 {
-	s = strings.TrimLeft(s, " \t\n\v\f\r")
+	s = trimLeft(s)
 	end := 0
 	for end < len(s) && (isDigit(s[end]) || end == 0 && (s[0] == '+' || s[0] == '-')) {
 		end++
@@ -34,7 +33,25 @@ func leadingNumber(s string) int64 {
 	return n
 }
 
+// trimLeft takes off what C's isspace calls a blank.
+func trimLeft(s string) string {
+	for s != "" && (s[0] == ' ' || '\t' <= s[0] && s[0] <= '\r') {
+		s = s[1:]
+	}
+	return s
+}
+
 func isDigit(c byte) bool { return '0' <= c && c <= '9' }
+
+// isNumber tells whether a text has nothing but digits, or nothing at all.
+func isNumber(s string) bool {
+	for i := range len(s) {
+		if !isDigit(s[i]) {
+			return false
+		}
+	}
+	return true
+}
 
 // address is what names a service or a server.
 type address struct {
@@ -47,7 +64,7 @@ type address struct {
 // brackets IPv4 loses the port behind them; there 1.31 looks for one inside.
 // Unlike 1.31, a name in brackets may be that of an IPv6 host: saves have them.
 func (s *scan) address(text string) (a address, ok bool) {
-	if strings.Trim(text, "0123456789") == "" {
+	if isNumber(text) {
 		return a, false
 	}
 	var port string

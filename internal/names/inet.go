@@ -6,8 +6,8 @@ package names
 
 import (
 	"encoding/binary"
+	"math"
 	"net/netip"
-	"strconv"
 	"strings"
 )
 
@@ -41,16 +41,35 @@ func ParseIPv4(s string) (netip.Addr, bool) {
 // number reads the number at the start of s, as strtoul does with base 0 but without a sign, and
 // returns what follows it. It is false where no digit is there or 32 bits do not hold the value.
 func number(s string) (n uint32, rest string, ok bool) {
-	base, digits := 10, "0123456789"
+	base := uint64(10)
 	switch {
 	case strings.HasPrefix(s, "0x"), strings.HasPrefix(s, "0X"):
-		s, base, digits = s[2:], 16, "0123456789abcdefABCDEF"
+		s, base = s[2:], 16
 	case strings.HasPrefix(s, "0"):
-		base, digits = 8, "01234567"
+		base = 8
 	}
-	rest = strings.TrimLeft(s, digits)
-	value, err := strconv.ParseUint(s[:len(s)-len(rest)], base, 32)
-	return uint32(value), rest, err == nil
+	var value uint64
+	for rest = s; rest != ""; rest = rest[1:] {
+		d := digit(rest[0])
+		if d >= base {
+			break
+		}
+		if value = value*base + d; value > math.MaxUint32 {
+			return 0, rest, false
+		}
+	}
+	return uint32(value), rest, len(rest) < len(s)
+}
+
+// digit is the value of a digit up to f, or more than any.
+func digit(c byte) uint64 {
+	switch lower := c | 0x20; {
+	case '0' <= c && c <= '9':
+		return uint64(c - '0')
+	case 'a' <= lower && lower <= 'f':
+		return uint64(lower-'a') + 10
+	}
+	return math.MaxUint8
 }
 
 // isSpace is C's isspace in the C locale.

@@ -25,7 +25,7 @@ import (
 // one, and a zero byte ends what it sees of a word.
 func AppendWords(words []string, line string) []string {
 	for start, i := 0, 0; i <= len(line); i++ {
-		if i < len(line) && strings.IndexByte(" \t\r\n", line[i]) < 0 {
+		if i < len(line) && line[i] != ' ' && line[i] != '\t' && line[i] != '\r' && line[i] != '\n' {
 			continue
 		}
 		for rest := line[start:i]; rest != ""; {
