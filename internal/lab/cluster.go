@@ -37,7 +37,7 @@ type scenario struct {
 }
 
 // clusters is the table of all that make lab counts.
-var clusters = []cluster{nat, dr, tun}
+var clusters = []cluster{nat, dr, tun, mark, limits}
 
 // fullName is what selects a scenario.
 func (c cluster) fullName(s scenario) string { return c.name + "/" + s.name }

@@ -2,6 +2,12 @@
 
 package main
 
+import (
+	"fmt"
+	"maps"
+	"slices"
+)
+
 // dr has all hosts on one wire. The director gives a packet to a server as it is,
 // and the server, which has the virtual address as well but keeps silent about
 // it, answers the client itself.
@@ -33,6 +39,11 @@ director# ipvsadm -a -t 192.168.168.100:80 -r 192.168.168.20 -g
 			count: countPath(10, "192.168.168.100:80"),
 		},
 		{
+			name: "udp-ops", expected: "15 15, without -o all on one",
+			typed: drUDP,
+			count: cluster.onePacket,
+		},
+		{
 			name: "ipv6", expected: "15 15",
 			typed: dr6,
 			count: countShare(30, "[fd00:168::100]:80"),
@@ -42,6 +53,35 @@ director# ipvsadm -a -t 192.168.168.100:80 -r 192.168.168.20 -g
 			count: countPath(10, "[fd00:168::100]:80"),
 		},
 	},
+}
+
+// drUDP schedules each datagram for itself.
+const drUDP = `
+director# ipvsadm -A -u 192.168.168.100:53 -s rr -o
+director# ipvsadm -a -u 192.168.168.100:53 -r 192.168.168.10 -g
+director# ipvsadm -a -u 192.168.168.100:53 -r 192.168.168.20 -g
+`
+
+// onePacket sends datagrams from one port, with and without one-packet scheduling.
+func (c cluster) onePacket() (string, error) {
+	const service = "192.168.168.100:53"
+	stop, err := c.serveUDP(func(host) string { return service })
+	if err != nil {
+		return "", err
+	}
+	defer stop()
+	with, err := c.shareUDP(30, call{address: service})
+	if err != nil {
+		return "", err
+	}
+	if err := enter("director# ipvsadm -E -u " + service + " -s rr"); err != nil {
+		return "", err
+	}
+	without, err := c.shareUDP(30, call{address: service})
+	if slices.Contains(slices.Collect(maps.Values(without)), 30) {
+		return with.String() + ", without -o all on one", err
+	}
+	return fmt.Sprintf("%v, without -o %v", with, without), err
 }
 
 // dr6 adds the same for IPv6, where an address of lo is silent anyway.

@@ -112,6 +112,12 @@ func (h host) start() error {
 	return nil
 }
 
+// address is the first of the host's first card.
+func (h host) address() string {
+	address, _, _ := strings.Cut(h.cards[0].address, "/")
+	return address
+}
+
 // home is the working directory of what runs on the host.
 func (h host) home() string { return filepath.Join("/run/lab", h.name) }
 

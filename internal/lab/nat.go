@@ -13,22 +13,9 @@ import (
 // which is the servers' gateway. The client has many addresses, so that it can
 // be many clients.
 var nat = cluster{
-	name: "nat",
-	hosts: []host{
-		{name: "director", cards: []card{{"ens33", "inside", "192.168.168.50/24"}, {"ens36", "outside", "12.0.0.1/24"}}},
-		{name: "nginx1", cards: []card{{"ens33", "inside", "192.168.168.10/24"}}, gateway: "192.168.168.50", page: "this is nginx1"},
-		{name: "nginx2", cards: []card{{"ens33", "inside", "192.168.168.20/24"}}, gateway: "192.168.168.50", page: "this is nginx2"},
-		{name: "nginx3", cards: []card{{"ens33", "inside", "192.168.168.30/24"}}, gateway: "192.168.168.50", page: "this is nginx3"},
-		{name: "client", cards: []card{{"ens33", "outside", "12.0.0.10/24"}}, page: "a web server outside"},
-	},
-	typed: `
-director# sysctl -w net.ipv4.ip_forward=1
-director# ipvsadm -A -t 12.0.0.1:80 -s rr
-director# ipvsadm -a -t 12.0.0.1:80 -r 192.168.168.10:80 -m
-director# ipvsadm -a -t 12.0.0.1:80 -r 192.168.168.20:80 -m
-director# ipvsadm -a -t 12.0.0.1:80 -r 192.168.168.30:80 -m
-client# ip route add local 12.0.0.128/25 dev ens33
-`,
+	name:  "nat",
+	hosts: natHosts,
+	typed: natTyped,
 	scenarios: []scenario{
 		{
 			name: "rr", short: true, expected: "10 10 10",
@@ -105,13 +92,61 @@ client# ip route add local 12.0.0.128/25 dev ens33
 			count: func(c cluster) (string, error) { return c.throughDirector(10, call{address: natService}) },
 		},
 		{
+			name: "ipv6", expected: "10 10 10",
+			typed: nat6,
+			count: countShare(30, "[fd00:12::1]:80"),
+		},
+		{
+			name: "sctp", needs: "sctp", expected: "10 10 10",
+			typed: natSCTP,
+			count: cluster.thirtySCTP,
+		},
+		{
 			name: "snat", needs: "iptable_nat", expected: "without the rule none, with it 12.0.0.1",
 			count: cluster.insideOut,
 		},
 	},
 }
 
+var natHosts = []host{
+	{name: "director", cards: []card{
+		{"ens33", "inside", "192.168.168.50/24 fd00:168::50/64"},
+		{"ens36", "outside", "12.0.0.1/24 fd00:12::1/64"},
+	}},
+	{name: "nginx1", cards: []card{{"ens33", "inside", "192.168.168.10/24 fd00:168::10/64"}}, gateway: "192.168.168.50 fd00:168::50", page: "this is nginx1"},
+	{name: "nginx2", cards: []card{{"ens33", "inside", "192.168.168.20/24 fd00:168::20/64"}}, gateway: "192.168.168.50 fd00:168::50", page: "this is nginx2"},
+	{name: "nginx3", cards: []card{{"ens33", "inside", "192.168.168.30/24 fd00:168::30/64"}}, gateway: "192.168.168.50 fd00:168::50", page: "this is nginx3"},
+	{name: "client", cards: []card{{"ens33", "outside", "12.0.0.10/24 fd00:12::10/64"}}, page: "a web server outside"},
+}
+
+const natTyped = `
+director# sysctl -w net.ipv4.ip_forward=1
+director# ipvsadm -A -t 12.0.0.1:80 -s rr
+director# ipvsadm -a -t 12.0.0.1:80 -r 192.168.168.10:80 -m
+director# ipvsadm -a -t 12.0.0.1:80 -r 192.168.168.20:80 -m
+director# ipvsadm -a -t 12.0.0.1:80 -r 192.168.168.30:80 -m
+client# ip route add local 12.0.0.128/25 dev ens33
+client# ip route add local 12.0.16.0/20 dev ens33
+director# ip route add 12.0.16.0/20 via 12.0.0.10
+`
+
 const natService = "12.0.0.1:80"
+
+const nat6 = `
+director# sysctl -w net.ipv6.conf.all.forwarding=1
+director# ipvsadm -A -t [fd00:12::1]:80 -s rr
+director# ipvsadm -a -t [fd00:12::1]:80 -r [fd00:168::10]:80 -m
+director# ipvsadm -a -t [fd00:12::1]:80 -r [fd00:168::20]:80 -m
+director# ipvsadm -a -t [fd00:12::1]:80 -r [fd00:168::30]:80 -m
+`
+
+const natSCTP = `
+director# modprobe sctp
+director# ipvsadm -A --sctp-service 12.0.0.1:9999 -s rr
+director# ipvsadm -a --sctp-service 12.0.0.1:9999 -r 192.168.168.10:9999 -m
+director# ipvsadm -a --sctp-service 12.0.0.1:9999 -r 192.168.168.20:9999 -m
+director# ipvsadm -a --sctp-service 12.0.0.1:9999 -r 192.168.168.30:9999 -m
+`
 
 // natServers makes the service anew, with these options of the service and
 // weights of the servers.
@@ -143,20 +178,20 @@ director# ipvsadm -a -f 1 -r 192.168.168.30 -m -w 4
 `)
 }
 
-func manyAddresses() []call {
-	var calls []call
+func manyAddresses() [][]call {
+	var groups [][]call
 	for i := range 16 {
-		calls = append(calls, call{address: fmt.Sprintf("12.0.0.%d:80", 64+i)})
+		groups = append(groups, []call{{address: fmt.Sprintf("12.0.0.%d:80", 64+i)}})
 	}
-	return calls
+	return groups
 }
 
-func manyClients() []call {
-	var calls []call
+func manyClients() [][]call {
+	var groups [][]call
 	for i := range 60 {
-		calls = append(calls, call{source: fmt.Sprintf("12.0.0.%d", 130+2*i), address: natService})
+		groups = append(groups, []call{{source: fmt.Sprintf("12.0.0.%d", 130+2*i), address: natService}})
 	}
-	return calls
+	return groups
 }
 
 func (c cluster) thirty() (string, error) {
@@ -230,14 +265,25 @@ func (c cluster) weightedConnections() (string, error) {
 // idle waits until the director counts no active connection to the server.
 func idle(server string) error {
 	return soon(server+" without active connections", func() (bool, error) {
-		list, err := director.shell("ipvsadm -Ln")
-		for line := range strings.Lines(list) {
-			if fields := strings.Fields(line); len(fields) == 6 && strings.HasPrefix(fields[1], server+":") {
-				return fields[4] == "0", err
-			}
-		}
-		return false, err
+		active, _, err := connections(server)
+		return active == 0, err
 	})
+}
+
+// connections are those of a server that the director counts.
+func connections(server string) (active, inactive int, err error) {
+	list, err := director.shell("ipvsadm -Ln")
+	if err != nil {
+		return 0, 0, err
+	}
+	for line := range strings.Lines(list) {
+		fields := strings.Fields(line)
+		if len(fields) == 6 && strings.HasPrefix(fields[1], server+":") {
+			_, err = fmt.Sscan(fields[4]+" "+fields[5], &active, &inactive)
+			return active, inactive, err
+		}
+	}
+	return 0, 0, fmt.Errorf("no server %s in\n%s", server, list)
 }
 
 func (c cluster) twoThenEight() (string, error) {
@@ -268,7 +314,7 @@ func (c cluster) locality() (string, error) {
 	}
 	h := held{}
 	defer h.close()
-	address := manyAddresses()[:1]
+	address := manyAddresses()[0]
 	if err := h.hold(address); err != nil {
 		return "", err
 	}

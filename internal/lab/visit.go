@@ -94,20 +94,27 @@ func (t tally) String() string {
 	return strings.Join(numbers, " ")
 }
 
-// newTally has the names of the web servers, with nothing counted.
-func newTally(hosts []host) tally {
-	t := tally{}
-	for _, h := range hosts {
-		if name, found := strings.CutPrefix(h.page, "this is "); found {
-			t[name] = 0
+// add adds what another has counted, without what it has not.
+func (t tally) add(other tally) {
+	for name, n := range other {
+		if n > 0 {
+			t[name] += n
 		}
+	}
+}
+
+// newTally has the names of the real servers, with nothing counted.
+func (c cluster) newTally() tally {
+	t := tally{}
+	for _, h := range c.realServers() {
+		t[h.name] = 0
 	}
 	return t
 }
 
 // share makes the calls, each after the one before, and counts who answers.
 func (c cluster) share(calls []call) (tally, error) {
-	t := newTally(c.hosts)
+	t := c.newTally()
 	err := client.do(func() error {
 		for _, call := range calls {
 			name, err := call.server()
@@ -121,23 +128,25 @@ func (c cluster) share(calls []call) (tally, error) {
 	return t, err
 }
 
-// sticky makes the calls some rounds over, and says for how many of them all
-// answers came from one server, and how many servers there were.
-func (c cluster) sticky(calls []call, rounds int) (string, error) {
-	servers := make([]tally, len(calls))
+// sticky makes the calls of all groups some rounds over, and says for how many
+// groups all answers came from one server, and how many servers there were.
+func (c cluster) sticky(groups [][]call, rounds int) (string, error) {
+	servers := make([]tally, len(groups))
 	all := tally{}
 	err := client.do(func() error {
 		for range rounds {
-			for i, call := range calls {
-				name, err := call.server()
-				if err != nil {
-					return err
+			for i, group := range groups {
+				for _, call := range group {
+					name, err := call.server()
+					if err != nil {
+						return err
+					}
+					if servers[i] == nil {
+						servers[i] = tally{}
+					}
+					servers[i][name]++
+					all[name]++
 				}
-				if servers[i] == nil {
-					servers[i] = tally{}
-				}
-				servers[i][name]++
-				all[name]++
 			}
 		}
 		return nil
@@ -148,7 +157,7 @@ func (c cluster) sticky(calls []call, rounds int) (string, error) {
 			one++
 		}
 	}
-	return fmt.Sprintf("%d of %d on one server, %d servers", one, len(calls), len(all)), err
+	return fmt.Sprintf("%d of %d on one server, %d servers", one, len(groups), len(all)), err
 }
 
 // held are open connections, by the server at their other end.
@@ -175,7 +184,7 @@ func (h held) hold(calls []call) error {
 
 // count says how many each server has.
 func (h held) count(c cluster) tally {
-	t := newTally(c.hosts)
+	t := c.newTally()
 	for name, visits := range h {
 		t[name] = len(visits)
 	}
@@ -192,6 +201,28 @@ func (h held) close(names ...string) {
 			delete(h, name)
 		}
 	}
+}
+
+// reset breaks the connections to a server off, which the director forgets sooner
+// than those that end in order.
+func (h held) reset(name string) {
+	for _, v := range h[name] {
+		v.conn.(*net.TCPConn).SetLinger(0)
+	}
+	h.close(name)
+}
+
+// answering is how many of the connections are still served by their server.
+func (h held) answering() int {
+	n := 0
+	for name, visits := range h {
+		for _, v := range visits {
+			if page, err := v.get("/hold"); err == nil && serverOf(page) == name {
+				n++
+			}
+		}
+	}
+	return n
 }
 
 // carried is how many bytes the host's cards have received and sent.
