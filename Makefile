@@ -87,7 +87,8 @@ conformance: deps kernel
 		$(GO) test -v -count 1 -timeout 5h -run TestGenerated ./internal/conformance
 
 # The packages: two builds are the same, lintian finds no error, and they are
-# installed over Debian's own and removed again in a guest.
+# installed over Debian's own and removed again in a guest. Debian's is renamed
+# since apt finds no file with the percent sign that it puts into the name.
 .PHONY: test-package
 test-package: deps kernel
 	.ci/deps lintian rpm apt
@@ -96,7 +97,6 @@ test-package: deps kernel
 	umask 077 && $(MAKE) --no-print-directory package
 	diff -r bin/packages/first dist
 	lintian --fail-on error dist/*.deb
-	# apt finds no file with the percent sign that it puts into the name itself.
 	mkdir dist/old && cd dist/old && apt-get download ipvsadm && mv *.deb ipvsadm.deb
 	REQUIRE_UML=1 IPVSADM_TEST_PACKAGES=$(CURDIR)/dist $(GO) test -count 1 -run 'Package' -timeout 15m ./packaging
 
