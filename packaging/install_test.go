@@ -20,7 +20,7 @@ func TestMakeInstall(t *testing.T) {
 		args    []string
 		prefix  string
 		has     []string          // besides what is always there
-		hasNot  []string          //
+		hasNot  []string
 		text    map[string]string // a file, and what it has to have
 	}{
 		"for Debian": {

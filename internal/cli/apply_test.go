@@ -3,7 +3,6 @@
 package cli
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -722,15 +721,8 @@ func TestLongWorkShowsProgressOnATerminalOnly(t *testing.T) {
 	run(slave, 0)
 	run(slave, 200*time.Millisecond)
 	fmt.Fprint(slave, "end")
-	var shown []byte
-	for b := make([]byte, 1000); !bytes.HasSuffix(shown, []byte("end")); {
-		n, err := master.Read(b)
-		if err != nil {
-			t.Fatal(err)
-		}
-		shown = append(shown, b[:n]...)
-	}
-	if want := "\r1024 of 1600 changes\r1536 of 1600 changes\r1600 of 1600 changes\r\x1b[Kend"; string(shown) != want {
+	shown := readUntil(t, master, "end")
+	if want := "\r1024 of 1600 changes\r1536 of 1600 changes\r1600 of 1600 changes\r\x1b[Kend"; shown != want {
 		t.Errorf("a terminal shows %q, want %q", shown, want)
 	}
 	if b, err := os.ReadFile(toFile.Name()); err != nil || len(b) > 0 {

@@ -122,19 +122,26 @@ func TestHintsAreForTerminalsOnly(t *testing.T) {
 		}
 	}
 	fmt.Fprint(slave, "end")
+	got := readUntil(t, master, "end")
+	const message = "Illegal 'scheduler' option with the 'add-server' command"
+	if !strings.HasPrefix(got, message+"\r\nhint: ") || strings.Count(got, "\n") != 2 {
+		t.Errorf("a terminal shows %q", got)
+	}
+	if b, err := os.ReadFile(file.Name()); err != nil || string(b) != message+"\n" {
+		t.Errorf("a file gets %q, %v", b, err)
+	}
+}
+
+// readUntil reads what a terminal shows.
+func readUntil(t *testing.T, master *os.File, end string) string {
+	t.Helper()
 	var shown []byte
-	for b := make([]byte, 1000); !bytes.HasSuffix(shown, []byte("end")); {
+	for b := make([]byte, 1000); !bytes.HasSuffix(shown, []byte(end)); {
 		n, err := master.Read(b)
 		if err != nil {
 			t.Fatal(err)
 		}
 		shown = append(shown, b[:n]...)
 	}
-	const message = "Illegal 'scheduler' option with the 'add-server' command"
-	if got := string(shown); !strings.HasPrefix(got, message+"\r\nhint: ") || strings.Count(got, "\n") != 2 {
-		t.Errorf("a terminal shows %q", got)
-	}
-	if b, err := os.ReadFile(file.Name()); err != nil || string(b) != message+"\n" {
-		t.Errorf("a file gets %q, %v", b, err)
-	}
+	return string(shown)
 }

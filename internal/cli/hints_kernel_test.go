@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/ipvsadm-go/ipvsadm/internal/uml/umltest"
+)
+
+// TestHintsOnAKernel makes the mistakes that people make, on a terminal and on
+// a pipe.
+func TestHintsOnAKernel(t *testing.T) {
+	umltest.InGuest(t, func(t *testing.T) {
+		exe, err := os.Executable()
+		if err != nil {
+			t.Fatal(err)
+		}
+		sh := func(t *testing.T, script string, stderr *os.File) (string, error) {
+			t.Helper()
+			cmd := exec.Command("sh", "-c", script)
+			if stderr == nil {
+				out, err := cmd.CombinedOutput()
+				return string(out), err
+			}
+			cmd.Stderr = stderr
+			return "", cmd.Run()
+		}
+		// Other users cannot look into the folder that the test binary is in.
+		prepare := "cp " + exe + " /usr/local/bin/ipvsadm && echo 'hosts: files' >/etc/nsswitch.conf && echo /bin/false >/proc/sys/kernel/modprobe && mv /sbin/modprobe /sbin/modprobe.away"
+		if out, err := sh(t, prepare, nil); err != nil {
+			t.Fatalf("%s: %v %s", prepare, err, out)
+		}
+		const (
+			web    = "ipvsadm -A -t 12.0.0.1:80"
+			noIPVS = "Can't initialize ipvs: Protocol not available\nAre you sure that IP Virtual Server is built in the kernel or as module?\n"
+			noRoot = "Can't initialize ipvs: Permission denied (you must be root)\nAre you sure that IP Virtual Server is built in the kernel or as module?\n"
+		)
+		for _, c := range []struct {
+			name    string
+			once    string // is done before, and lasts
+			first   string // is done before in the namespace
+			line    string
+			message string
+			hint    string // how it begins
+		}{
+			{"ip_vs is not loaded", "", "", "ipvsadm -Ln", noIPVS,
+				"the module is on this machine: modprobe ip_vs, as root,"},
+			{"there is no ip_vs", "mount -t tmpfs none /lib/modules && rm -f /.dockerenv /run/.containerenv /run/systemd/container", "", "ipvsadm -Ln", noIPVS,
+				"there is no ip_vs for this kernel, "},
+			{"there is no ip_vs in a container", "touch /.dockerenv", "", "ipvsadm -Ln", noIPVS,
+				"this is a container: load the module on its host"},
+			{"a user who is not root", "umount /lib/modules && mv /sbin/modprobe.away /sbin/modprobe && echo /sbin/modprobe >/proc/sys/kernel/modprobe && modprobe ip_vs", "",
+				"setpriv --reuid 1000 --clear-groups ipvsadm -Ln", noRoot,
+				"only root may do this: sudo"},
+			{"root of a container", "", "", "setpriv --inh-caps=-net_admin --bounding-set=-net_admin ipvsadm -Ln", noRoot,
+				"this root lacks CAP_NET_ADMIN"},
+			{"a scheduler without a module", "", "", "ipvsadm -A -t 12.0.0.1:80 -s foo", "Scheduler or persistence engine not found\n",
+				"this needs the kernel's ip_vs_foo: modprobe ip_vs_foo "},
+			{"a scheduler for a real server", "", web, "ipvsadm -a -t 12.0.0.1:80 -r 192.168.168.10:80 -s rr",
+				"Illegal 'scheduler' option with the 'add-server' command\n",
+				"the scheduler is the virtual service's: ipvsadm -E"},
+			{"NAT without forwarding", "", web + " && sysctl -qw net.ipv4.ip_forward=0", "ipvsadm -a -t 12.0.0.1:80 -r 192.168.168.10:80 -m", "",
+				"with -m this machine has to forward, but does not: sysctl -w net.ipv4.ip_forward=1"},
+			{"another port with direct routing", "", web, "ipvsadm -a -t 12.0.0.1:80 -r 192.168.168.10:8080 -g", "",
+				"port 8080 is not used: "},
+			{"another port with a tunnel", "", web, "ipvsadm -a -t 12.0.0.1:80 -r 192.168.168.10:8080 -i", "",
+				"port 8080 is not used: "},
+			{"a name that is not known", "", "", "ipvsadm -A -t nobody.example:80", "illegal virtual server address[:port] specified\n",
+				"write host:port or [IPv6]:port; a name has to be known"},
+		} {
+			if out, err := sh(t, c.once, nil); err != nil {
+				t.Fatalf("%s: %v %s", c.once, err, out)
+			}
+			inNamespace := func(where string, body func(t *testing.T)) {
+				t.Run(c.name+" "+where, func(t *testing.T) {
+					umltest.Namespace(t)
+					if out, err := sh(t, c.first, nil); err != nil {
+						t.Fatalf("%s: %v %s", c.first, err, out)
+					}
+					body(t)
+				})
+			}
+			inNamespace("on a pipe", func(t *testing.T) {
+				if got, _ := sh(t, c.line, nil); got != c.message {
+					t.Errorf("%q, want %q", got, c.message)
+				}
+			})
+			inNamespace("on a terminal", func(t *testing.T) {
+				master, slave := openTerminal(t)
+				_, _ = sh(t, c.line, slave)
+				fmt.Fprint(slave, "end")
+				got := strings.ReplaceAll(readUntil(t, master, "end"), "\r", "")
+				if rest, ok := strings.CutPrefix(got, c.message+"hint: "+c.hint); !ok || strings.Count(rest, "\n") != 1 {
+					t.Errorf("%q, want %q", got, c.message+"hint: "+c.hint)
+				}
+			})
+		}
+	})
+}
