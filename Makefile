@@ -171,7 +171,7 @@ dist:
 	gzip -9n dist/root/usr/share/man/man8/*.8
 	install -m 644 packaging/copyright README.md $(doc)
 	install -m 644 packaging/lintian-overrides dist/root/usr/share/lintian/overrides/ipvsadm-go
-	{ echo "ipvsadm-go ($$PACKAGE_VERSION) unstable; urgency=medium"; echo; \
+	umask 022 && { echo "ipvsadm-go ($$PACKAGE_VERSION) unstable; urgency=medium"; echo; \
 		echo "  * See $(PROJECT)/blob/main/CHANGELOG.md."; echo; \
 		echo " -- $(MAINTAINER)  $$(date -u -R -d @$$SOURCE_DATE_EPOCH)"; } | gzip -9n >$(doc)/changelog.gz
 	find dist/root -exec touch -h -d @$$SOURCE_DATE_EPOCH {} +
