@@ -135,8 +135,13 @@ func replaceHelp(s *step) {
 	s.original.stdout = originalVersion.ReplaceAllString(s.original.stdout, "${1}pflag$2")
 	s.ours.stdout = ourVersion.ReplaceAllString(s.ours.stdout, "${1}pflag$2")
 	const usage = "Usage: "
-	if s.program() == "ipvsadm-save" && s.original.status == 1 && strings.HasPrefix(s.ours.stderr, usage) {
-		s.ours.stderr = s.original.stderr
+	if s.program() == "ipvsadm-save" && s.original.status == 1 {
+		switch w := s.first(); {
+		case strings.HasPrefix(s.ours.stderr, usage):
+			s.ours.stderr = s.original.stderr
+		case (w == "-h" || w == "--help") && s.ours.status == 0 && strings.HasPrefix(s.ours.stdout, usage):
+			s.ours = s.original
+		}
 	}
 	if at := strings.Index(s.original.stdout, "ipvsadm v1.31 "); at >= 0 && strings.HasPrefix(s.ours.stdout[min(at, len(s.ours.stdout)):], usage) {
 		s.ours.stdout = s.original.stdout
@@ -263,6 +268,8 @@ func TestRulesTakeNoMoreThanTheirDifference(t *testing.T) {
 		"a name in brackets":             {answers("ipvsadm -A -t [six]:80", out(""), fails(2, "illegal virtual server address[:port] specified\n")), true},
 		"an IPv4 address in brackets":    {answers("ipvsadm -A -t [1.2.3.4]:80", out(""), fails(2, "illegal virtual server address[:port] specified\n")), false},
 		"help for another command":       {answers("ipvsadm -L", out("Usage: ipvsadm\n"), out("IP Virtual Server\n")), false},
+		"the help of a save":             {answers("ipvsadm-save -h", out("Usage: ipvsadm-save\n"), fails(1, "ipvsadm-save: x\n")), true},
+		"help in the place of a save":    {answers("ipvsadm-save -n", out("Usage: ipvsadm-save\n"), fails(1, "ipvsadm-save: x\n")), false},
 		"another version":                {answers("ipvsadm -v", out("ipvsadm v1.32 2019/12/24 (compiled with pflag and IPVS v1.2.1)\nipvsadm-go x\n"), out("ipvsadm v1.31 2019/12/24 (compiled with popt and IPVS v1.2.1)\n")), false},
 		"a daemon stopped for ever":      {answers("ipvsadm --stop-daemon master", out(""), answer{status: 137, hung: true}), true},
 		"a list for ever":                {answers("ipvsadm -L", out(""), answer{status: 137, hung: true}), false},

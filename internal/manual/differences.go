@@ -48,7 +48,7 @@ var Differences = []Difference{
 		Why:      "They need nothing of the kernel."},
 	{ID: "own-help",
 		Original: "`-h`, and the usage of ipvsadm-save.",
-		Ours:     "The same options in other words. `-v` has a second line with this program's own version.",
+		Ours:     "The same options in other words; `ipvsadm-save -h` and `--help` print it on standard output and end with 0. `-v` has a second line with this program's own version.",
 		Why:      "They describe this program."},
 	{ID: "vanished-service",
 		Original: "A service that is removed while the list runs ends it with an error.",
