@@ -28,8 +28,9 @@ type Client struct {
 	seq      uint32
 	maxBytes int // that the socket takes in one write
 	maxCount int // of messages in one write, whose refusals the socket can keep
-	out, in  []byte
+	out      []byte
 	dec      decoder
+	found    []DestinationEntry // of the last service, before they are copied
 }
 
 // Config says how to reach the kernel.
@@ -154,7 +155,7 @@ func (c *Client) batch(ctx context.Context, changes []Change, start int, refused
 	fence := first + uint32(n)
 	b = appendFence(b, fence)
 	c.out, c.seq = b, fence
-	return n, exchange(ctx, c.t, b, c.readBuffer(), first, fence, func(m message) (bool, error) {
+	return n, exchange(ctx, c.t, b, first, fence, func(m message) (bool, error) {
 		if m.typ != unix.NLMSG_ERROR {
 			return false, nil
 		}
@@ -175,13 +176,6 @@ func sameService(a, b *Change) bool {
 	return a.Op.onService() && b.Op.onService() && a.Service.ServiceID == b.Service.ServiceID
 }
 
-func (c *Client) readBuffer() []byte {
-	if c.in == nil {
-		c.in = make([]byte, readSize)
-	}
-	return c.in
-}
-
 // query asks and hands each answer to decode. A dump ends with a message of
 // its own; a plain answer with the acknowledgement that is asked for.
 func (c *Client) query(ctx context.Context, cmd uint8, id *ServiceID, dump bool, decode func([]byte) error) error {
@@ -191,7 +185,7 @@ func (c *Client) query(ctx context.Context, cmd uint8, id *ServiceID, dump bool,
 		h.flags = unix.NLM_F_DUMP
 	}
 	c.out = appendQuery(c.out[:0], h, cmd, id)
-	return exchange(ctx, c.t, c.out, c.readBuffer(), c.seq, c.seq, func(m message) (bool, error) {
+	return exchange(ctx, c.t, c.out, c.seq, c.seq, func(m message) (bool, error) {
 		switch m.typ {
 		case unix.NLMSG_ERROR, unix.NLMSG_DONE:
 			return true, m.status()
@@ -324,15 +318,15 @@ func (c *Client) Destinations(ctx context.Context, id ServiceID) ([]DestinationE
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	var list []DestinationEntry
+	c.found = c.found[:0]
 	err := c.query(ctx, nl.CmdGetDest, &id, true, func(b []byte) error {
-		list = append(list, DestinationEntry{})
-		return c.dec.destination(b, id.Family(), &list[len(list)-1])
+		c.found = append(c.found, DestinationEntry{})
+		return c.dec.destination(b, id.Family(), &c.found[len(c.found)-1])
 	})
 	if err != nil {
 		return nil, &QueryError{Query: "list destinations of " + id.String(), Err: err}
 	}
-	return list, nil
+	return append([]DestinationEntry(nil), c.found...), nil
 }
 
 // ServicesWithDestinations asks for all services and the destinations of

@@ -21,8 +21,9 @@ import (
 // its own in its place.
 type transport interface {
 	Write(b []byte) error
-	// Read puts one datagram into b, which is large enough for any.
-	Read(b []byte) (int, error)
+	// Read waits for messages and gives those of one datagram or several; they
+	// are valid until the next Read.
+	Read() ([]byte, error)
 	// SetDeadline ends a Read or Write that waits at t; the zero time never.
 	SetDeadline(t time.Time) error
 	Close() error
@@ -36,8 +37,9 @@ const bufferSize = 4 << 20
 // file descriptor itself: what goes through is many messages at once, which
 // are encoded already.
 type socket struct {
-	conn *genetlink.Conn
-	raw  syscall.RawConn
+	conn  *genetlink.Conn
+	raw   syscall.RawConn
+	inbox *inbox
 }
 
 // dial opens a Generic Netlink socket and asks for the family's number.
@@ -69,7 +71,7 @@ func dial(netns int) (s *socket, family uint16, err error) {
 	if err := raw.Control(func(fd uintptr) { optErr = growBuffers(int(fd)) }); err != nil {
 		return nil, 0, err
 	}
-	return &socket{conn, raw}, f.ID, optErr
+	return &socket{conn, raw, newInbox()}, f.ID, optErr
 }
 
 func growBuffers(fd int) error {
@@ -113,16 +115,14 @@ func (s *socket) Write(b []byte) error {
 	return err
 }
 
-func (s *socket) Read(b []byte) (int, error) {
-	var n int
-	var err error
+func (s *socket) Read() (b []byte, err error) {
 	if e := s.raw.Read(func(fd uintptr) bool {
-		n, err = unix.Read(int(fd), b)
+		b, err = s.inbox.receive(fd)
 		return err != unix.EAGAIN && err != unix.EINTR
 	}); e != nil {
-		return 0, e
+		return nil, e
 	}
-	return n, err
+	return b, err
 }
 
 func (s *socket) SetDeadline(t time.Time) error { return s.conn.SetDeadline(t) }
@@ -136,15 +136,11 @@ func (e *noFamilyError) Error() string        { return ErrNoIPVS.Error() }
 func (e *noFamilyError) Unwrap() error        { return e.err }
 func (e *noFamilyError) Is(target error) bool { return target == ErrNoIPVS }
 
-// readSize holds any datagram of the kernel, which makes them of at most
-// 32 KiB.
-const readSize = 64 << 10
-
 // exchange writes b, which holds messages with the sequence numbers from
 // first to last, and hands on each message of the kernel that answers one of
 // them until answered says that was all. Answers to earlier messages, whose
 // reader gave up, are passed over.
-func exchange(ctx context.Context, t transport, b, buf []byte, first, last uint32, answered func(message) (bool, error)) error {
+func exchange(ctx context.Context, t transport, b []byte, first, last uint32, answered func(message) (bool, error)) error {
 	release, err := bound(ctx, t)
 	if err != nil {
 		return err
@@ -154,11 +150,11 @@ func exchange(ctx context.Context, t transport, b, buf []byte, first, last uint3
 		return contextError(ctx, err)
 	}
 	for {
-		n, err := t.Read(buf)
+		rest, err := t.Read()
 		if err != nil {
 			return contextError(ctx, err)
 		}
-		for rest := buf[:n]; len(rest) > 0; {
+		for len(rest) > 0 {
 			var m message
 			if m, rest, err = nextMessage(rest); err != nil {
 				return err
@@ -222,7 +218,7 @@ func nextMessage(b []byte) (m message, rest []byte, err error) {
 	m.typ = binary.NativeEndian.Uint16(b[4:])
 	m.seq = binary.NativeEndian.Uint32(b[8:])
 	m.data = b[unix.NLMSG_HDRLEN:n]
-	return m, b[min(int(n+unix.NLMSG_ALIGNTO-1)&^(unix.NLMSG_ALIGNTO-1), len(b)):], nil
+	return m, b[min(aligned(int(n)), len(b)):], nil
 }
 
 // status reads the errno of an NLMSG_ERROR or NLMSG_DONE; nil is success.

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package ipvs
+
+import (
+	"encoding/binary"
+	"net/netip"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs/internal/nl"
+)
+
+// The table of the benchmarks: 110,000 rules.
+const (
+	manyServices = 10_000
+	eachServers  = 10
+)
+
+// bigTable has services with eachServers destinations each.
+func bigTable(services int) *Table {
+	t := &Table{Services: make([]ServiceEntry, services)}
+	for i := range t.Services {
+		s := &t.Services[i]
+		s.Service = Service{
+			ServiceID: AddrService(TCP, netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), 80),
+			Scheduler: "rr", Netmask: FullNetmask(IPv4),
+		}
+		s.Destinations = make([]DestinationEntry, eachServers)
+		for j := range s.Destinations {
+			s.Destinations[j].Destination = Destination{
+				Addr: netip.AddrFrom4([4]byte{172, 16, byte(i), byte(j + 1)}), Port: 80, Forward: Masquerade, Weight: 1,
+			}
+		}
+	}
+	return t
+}
+
+func perRule(b *testing.B, rules int) {
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(rules), "ns/rule")
+}
+
+func BenchmarkEncode(b *testing.B) {
+	changes := Diff(&Table{}, bigTable(manyServices))
+	var out []byte
+	b.ReportAllocs()
+	for b.Loop() {
+		out = out[:0]
+		for i := range changes {
+			out = appendChange(out, header{family: testFamily, seq: uint32(i)}, &changes[i])
+		}
+	}
+	perRule(b, len(changes))
+}
+
+// kernelOf answers the questions of a listing with datagrams made beforehand;
+// those about destinations have to come in the order of the services.
+func kernelOf(t *Table) func(message) [][]byte {
+	stats := nested(nl.SvcStats64, counters(true, 0))
+	destStats := nested(nl.DestStats64, counters(true, 0))
+	end := status(unix.NLMSG_DONE, 0, 0)
+	var services [][]byte
+	destinations := make([][][]byte, len(t.Services))
+	for i := range t.Services {
+		s := &t.Services[i]
+		b := appendServiceConfig(appendServiceID(nil, s.ServiceID), &s.Service)
+		services = append(services, answer(0, nested(nl.AttrService, append(b, stats...))))
+		var datagram []byte
+		for j := range s.Destinations {
+			d := &s.Destinations[j].Destination
+			b := appendDestinationConfig(appendDestinationID(nil, d), d)
+			for typ := uint16(nl.DestActiveConns); typ <= nl.DestPersistConns; typ++ {
+				b = appendU32(b, typ, 0)
+			}
+			datagram = append(datagram, answer(0, nested(nl.AttrDest, append(b, destStats...)))...)
+		}
+		destinations[i] = [][]byte{datagram, end}
+	}
+	services = append(services, end)
+	asked := 0
+	return func(m message) [][]byte {
+		datagrams := services
+		if m.data[0] == nl.CmdGetDest {
+			datagrams = destinations[asked%len(destinations)]
+			asked++
+		}
+		for _, b := range datagrams {
+			for len(b) > 0 {
+				binary.NativeEndian.PutUint32(b[8:], m.seq)
+				b = b[binary.NativeEndian.Uint32(b):]
+			}
+		}
+		return datagrams
+	}
+}
+
+// BenchmarkDecode lists a table; a destination may take one allocation at the
+// most.
+func BenchmarkDecode(b *testing.B) {
+	c, _ := client(kernelOf(bigTable(manyServices)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := c.ServicesWithDestinations(b.Context()); err != nil {
+			b.Fatal(err)
+		}
+	}
+	perRule(b, manyServices*(1+eachServers))
+}
+
+func TestListingTakesLessThanOneAllocationADestination(t *testing.T) {
+	const services = 100
+	c, _ := client(kernelOf(bigTable(services)))
+	allocs := testing.AllocsPerRun(3, func() {
+		list, err := c.ServicesWithDestinations(t.Context())
+		if err != nil || len(list) != services || len(list[services-1].Destinations) != eachServers {
+			t.Fatalf("%d services, %v", len(list), err)
+		}
+	})
+	if per := allocs / (services * eachServers); per >= 1 {
+		t.Errorf("%.2f allocations a destination", per)
+	}
+}
+
+func BenchmarkDiff(b *testing.B) {
+	have, want := bigTable(manyServices), bigTable(manyServices)
+	for name, from := range map[string]*Table{"OfNothing": {}, "OfTheSame": have} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				Diff(from, want)
+			}
+			perRule(b, manyServices*(1+eachServers))
+		})
+	}
+}
