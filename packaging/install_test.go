@@ -19,7 +19,7 @@ func TestMakeInstall(t *testing.T) {
 		prepare func(root string) error
 		args    []string
 		prefix  string
-		has     []string          // besides what is always there
+		has     []string // besides what is always there
 		hasNot  []string
 		text    map[string]string // a file, and what it has to have
 	}{
