@@ -155,8 +155,14 @@ func testRefusals(t *testing.T) {
 
 			d.restore(dns + dns10)
 			before := d.rules()
-			if a := d.restore(c.file, "--strict"); a.status != 2 || d.rules() != before {
+			a := d.restore(c.file, "--strict")
+			if a.errors == "" || a.status != 2 || d.rules() != before {
 				t.Errorf("strict: %+v, table\n%s", a, d.rules())
+			}
+			for line := range strings.Lines(strings.TrimSuffix(a.errors, "<stdin>: the table is as it was\n")) {
+				if !strings.Contains(got.errors, line) {
+					t.Errorf("strict alone says %s", line)
+				}
 			}
 		})
 	}

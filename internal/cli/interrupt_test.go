@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"syscall"
@@ -33,22 +34,30 @@ func TestInterruptedRestoreOnAKernel(t *testing.T) {
 	})
 }
 
-// alternation restores two files by turns, whatever the table is meanwhile.
+// alternation restores two files by turns. Each restore that is interrupted is
+// run again, to its end.
 type alternation struct {
 	director
 	tables [2]*ipvs.Table
 	files  [2]string
-	// whole is how long a restore takes, sending how long it makes changes.
-	whole, sending time.Duration
+	large  int           // how many services at the end of each are large
+	whole  time.Duration // how long a restore takes
 }
 
-func newAlternation(t *testing.T, services int) *alternation {
-	a := &alternation{director: newDirector(t)}
+func newAlternation(t *testing.T, large int) *alternation {
+	a := &alternation{director: newDirector(t), large: large}
 	r := rand.New(rand.NewPCG(10, rand.Uint64()))
 	for i := range a.tables {
-		a.tables[i] = largeTable(r, services)
+		a.tables[i] = largeTable(r, large)
 		a.files[i] = a.file(fmt.Sprint(i), a.tables[i])
-		a.become(a.tables[i]) // loads the modules
+	}
+	for i := range a.tables { // the first loads the modules
+		begin := time.Now()
+		cmd, errs := a.start(i)
+		if err := cmd.Wait(); err != nil {
+			t.Fatalf("%v, %s", err, errs)
+		}
+		a.whole = time.Since(begin)
 	}
 	return a
 }
@@ -57,10 +66,10 @@ func newAlternation(t *testing.T, services int) *alternation {
 // it has many servers, few services. Two have most servers in common, with
 // other weights: the kernel keeps those that go for minutes, and goes through
 // them whenever one comes.
-func largeTable(r *rand.Rand, services int) *ipvs.Table {
+func largeTable(r *rand.Rand, large int) *ipvs.Table {
 	t := randomTable(r, 20)
 	t.Daemons = nil
-	for i := range services {
+	for i := range large {
 		s := ipvs.ServiceEntry{Service: ipvs.Service{
 			ServiceID: ipvs.AddrService(ipvs.TCP, netip.AddrFrom4([4]byte{10, 3, byte(i >> 8), byte(i)}), 80),
 			Netmask:   ipvs.FullNetmask(ipvs.IPv4), Scheduler: pick(r, "rr", "wrr"),
@@ -77,17 +86,8 @@ func largeTable(r *rand.Rand, services int) *ipvs.Table {
 	return t
 }
 
-// next is the file to restore: the one whose timeouts, which come first, are
-// not in force, so that they tell whether the restore has sent anything.
-func (a *alternation) next() int {
-	a.Helper()
-	if a.begun(0) {
-		return 1
-	}
-	return 0
-}
-
-// begun tells whether a restore of the file has sent something.
+// begun tells whether a restore of the file has sent something: timeouts come
+// first.
 func (a *alternation) begun(i int) bool {
 	a.Helper()
 	now, err := a.client.Timeouts(a.Context())
@@ -95,20 +95,11 @@ func (a *alternation) begun(i int) bool {
 	return now == a.tables[i].Timeouts
 }
 
-// awaitChanges returns when a restore of the file has sent something.
-func (a *alternation) awaitChanges(i int) {
+// sent tells whether a service of the file, which is large and so not the same
+// in both, is as it is wanted.
+func (a *alternation) sent(i, service int) bool {
 	a.Helper()
-	for end := time.Now().Add(time.Minute); !a.begun(i); time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			a.Fatal("the restore changes nothing")
-		}
-	}
-}
-
-// sent tells whether the last service of the file is as it is wanted.
-func (a *alternation) sent(i int) bool {
-	a.Helper()
-	want := a.tables[i].Services[len(a.tables[i].Services)-1]
+	want := a.tables[i].Services[service]
 	now := want
 	var err error
 	now.Destinations, err = a.client.Destinations(a.Context(), want.ServiceID)
@@ -116,37 +107,34 @@ func (a *alternation) sent(i int) bool {
 	return len(ipvs.Diff(&ipvs.Table{Services: []ipvs.ServiceEntry{now}}, &ipvs.Table{Services: []ipvs.ServiceEntry{want}})) == 0
 }
 
-// start begins to restore a file, with a low priority: the guest has one CPU,
-// and the test is to have it whenever it wakes up.
+// awaitChanges returns when a restore of the file has changed one of the first
+// so many large services, whichever.
+func (a *alternation) awaitChanges(i, first int) {
+	a.Helper()
+	service := len(a.tables[i].Services) - a.large + rand.IntN(first)
+	for end := time.Now().Add(time.Minute); !a.sent(i, service); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			a.Fatal("the restore changes nothing")
+		}
+	}
+}
+
+// startBehind starts a command with a low priority: the guest has one CPU, and
+// the test is to have it whenever it wakes up.
+func startBehind(t *testing.T, cmd *exec.Cmd) {
+	t.Helper()
+	must(t, unix.Setpriority(unix.PRIO_PROCESS, 0, 19)) // of this thread, for the child
+	must(t, cmd.Start())
+	must(t, unix.Setpriority(unix.PRIO_PROCESS, 0, 0))
+}
+
+// start begins to restore a file.
 func (a *alternation) start(i int) (cmd *exec.Cmd, errs *bytes.Buffer) {
 	a.Helper()
 	cmd, errs = a.command("ipvsadm-restore", "--lock", "lock", a.files[i]), new(bytes.Buffer)
 	cmd.Stderr = errs
-	must(a.T, unix.Setpriority(unix.PRIO_PROCESS, 0, 19)) // of this thread, for the child
-	must(a.T, cmd.Start())
-	must(a.T, unix.Setpriority(unix.PRIO_PROCESS, 0, 0))
+	startBehind(a.T, cmd)
 	return cmd, errs
-}
-
-// finish restores a file to its end, makes sure that it got there, and
-// measures how long that takes.
-func (a *alternation) finish() {
-	a.Helper()
-	i, begin := a.next(), time.Now()
-	cmd, errs := a.start(i)
-	a.awaitChanges(i)
-	changed := time.Now()
-	for !a.sent(i) {
-		time.Sleep(time.Millisecond)
-	}
-	a.sending = time.Since(changed)
-	if err := cmd.Wait(); err != nil {
-		a.Fatalf("%v, %s", err, errs)
-	}
-	a.whole = time.Since(begin)
-	if left := ipvs.Diff(a.table(), a.tables[i]); len(left) > 0 {
-		a.Fatalf("a restore that followed one that was interrupted left %v", left)
-	}
 }
 
 // left is what a restore of the file that was interrupted has still to do.
@@ -166,28 +154,33 @@ func (a *alternation) left(i int) []ipvs.Change {
 	return left
 }
 
-// testKilled finishes few restores: what one that was killed left
-// is where the next begins. Some kills come at any instant, most after the
-// first changes, since what comes before takes many times as long.
+// again runs the restore of a file that was interrupted once more.
+func (a *alternation) again(i int) {
+	a.Helper()
+	if out := a.do("", "ipvsadm-restore", "--lock", filepath.Join(a.dir, "lock"), a.files[i]); out != (answer{}) {
+		a.Fatal(out)
+	}
+	if left := ipvs.Diff(a.table(), a.tables[i]); len(left) > 0 {
+		a.Fatalf("a restore that followed one that was interrupted left %v", left)
+	}
+}
+
+// testKilled kills some restores at any instant, most after the first changes,
+// since what comes before takes many times as long.
 func testKilled(t *testing.T) {
 	kills := 200
 	if testing.Short() {
-		kills = 40
+		kills = 30
 	}
-	a := newAlternation(t, 160)
+	a := newAlternation(t, 100)
 	before, midway, after := 0, 0, 0
 	for n := range kills {
-		if n%20 == 0 {
-			a.finish() // what was left
-			a.finish() // all
-		}
-		i := a.next()
+		i := n % 2
 		cmd, _ := a.start(i)
-		if n%8 == 7 {
+		if n%10 == 9 {
 			time.Sleep(rand.N(a.whole))
 		} else {
-			a.awaitChanges(i)
-			time.Sleep(rand.N(a.sending))
+			a.awaitChanges(i, a.large)
 		}
 		must(t, cmd.Process.Kill())
 		_ = cmd.Wait()
@@ -199,8 +192,8 @@ func testKilled(t *testing.T) {
 		default:
 			before++
 		}
+		a.again(i)
 	}
-	a.finish()
 	t.Logf("of %d kills %d came before the first of about %d changes, %d midway and %d after the last",
 		kills, before, len(ipvs.Diff(a.tables[1], a.tables[0])), midway, after)
 	if midway < kills/3 {
@@ -210,32 +203,30 @@ func testKilled(t *testing.T) {
 
 var interrupted = regexp.MustCompile(`^\S+: (interrupt|terminated) after (\d+) of (\d+) changes; restore again to finish\n$`)
 
+// testSignalled sends signals early, since a Go program hears of one some
+// milliseconds later where it has one CPU.
 func testSignalled(t *testing.T) {
-	signals := 24
+	signals := 20
 	if testing.Short() {
 		signals = 6
 	}
-	a := newAlternation(t, 600)
+	a := newAlternation(t, 250)
 	midway := 0
 	for n := range signals {
-		if n%20 == 0 {
-			a.finish() // what was left
-			a.finish() // all
-		}
-		i, sig := a.next(), []syscall.Signal{unix.SIGINT, unix.SIGTERM}[n%2]
+		i, sig := n%2, []syscall.Signal{unix.SIGINT, unix.SIGTERM}[n/2%2]
 		cmd, errs := a.start(i)
-		a.awaitChanges(i)
-		time.Sleep(rand.N(a.sending))
+		a.awaitChanges(i, a.large/3)
 		_ = cmd.Process.Signal(sig) // if it has not ended
 		_ = cmd.Wait()
 		left := a.left(i)
+		a.again(i)
 		status := cmd.ProcessState.ExitCode()
 		if status == 0 && errs.Len() == 0 && len(left) == 0 {
 			continue // it was finished first
 		}
 		m := interrupted.FindStringSubmatch(errs.String())
 		if status != 128+int(sig) || m == nil {
-			t.Fatalf("%v: status %v, %s", sig, cmd.ProcessState, errs)
+			t.Fatalf("%v: %v, %s", sig, cmd.ProcessState, errs)
 		}
 		done, _ := strconv.Atoi(m[2])
 		all, _ := strconv.Atoi(m[3])
@@ -244,7 +235,6 @@ func testSignalled(t *testing.T) {
 		}
 		midway++
 	}
-	a.finish()
 	t.Logf("%d of %d signals came midway", midway, signals)
 	if midway < signals/3 {
 		t.Error("too few came midway to show anything")

@@ -46,6 +46,7 @@ func mountTmpfs(t *testing.T, options string) string {
 	return dir
 }
 
+// testKilledSave kills some saves at any instant, others while they write.
 func testKilledSave(t *testing.T) {
 	kills := 25
 	if testing.Short() {
@@ -67,8 +68,17 @@ func testKilledSave(t *testing.T) {
 		for i := range kills {
 			must(t, os.WriteFile(path, []byte("old"), 0o600))
 			cmd := save()
-			must(t, cmd.Start())
-			time.Sleep(whole/2 + time.Duration(rand.Int64N(int64(whole)*6/10)))
+			startBehind(t, cmd)
+			if i%2 == 0 {
+				time.Sleep(whole/2 + rand.N(whole*6/10))
+			} else {
+				for end := time.Now().Add(10 * whole); !writes(cmd.Process.Pid, dir) && time.Now().Before(end); {
+					time.Sleep(time.Millisecond)
+				}
+			}
+			if writes(cmd.Process.Pid, dir) {
+				ends["while it wrote"]++
+			}
 			must(t, cmd.Process.Kill())
 			_ = cmd.Wait()
 			got := tree(t, dir)
@@ -88,8 +98,21 @@ func testKilledSave(t *testing.T) {
 				t.Fatalf("kill %d: after the next save there are %v", i, slices.Collect(maps.Keys(got)))
 			}
 		}
-		t.Log("ended as", ends)
+		t.Logf("%d kills ended as %v", kills, ends)
+		if ends["while it wrote"] < kills/5 {
+			t.Error("too few came while a file was written to show anything")
+		}
 	}
+}
+
+// writes tells whether a process has a file of the folder open.
+func writes(pid int, dir string) bool {
+	fds := fmt.Sprintf("/proc/%d/fd", pid)
+	list, _ := os.ReadDir(fds)
+	return slices.ContainsFunc(list, func(fd os.DirEntry) bool {
+		target, err := os.Readlink(filepath.Join(fds, fd.Name()))
+		return err == nil && strings.HasPrefix(target, dir+"/")
+	})
 }
 
 func testFullDisk(t *testing.T) {

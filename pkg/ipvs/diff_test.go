@@ -162,6 +162,9 @@ func checkOnTheWay(t *testing.T, i int, a, b *ipvs.Table, changes []ipvs.Change)
 			t.Fatal(err)
 		}
 		for _, s := range b.Services {
+			if a.Lookup(s.ServiceID) != nil && now.Lookup(s.ServiceID) == nil {
+				t.Fatalf("case %d: %v is gone after change %d of %v", i, s.ServiceID, n, changes)
+			}
 			if serves(a, s.ServiceID) && serves(b, s.ServiceID) && !serves(now, s.ServiceID) {
 				t.Fatalf("case %d: %v serves nobody after change %d of %v", i, s.ServiceID, n, changes)
 			}
