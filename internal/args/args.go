@@ -77,7 +77,7 @@ type Parser struct {
 
 // New makes a parser that looks names up with the resolver.
 func New(r *names.Resolver) *Parser {
-	return &Parser{names: r, reader: reader{flags: newFlags()}}
+	return &Parser{names: r, reader: reader{flags: pflag.NewFlagSet("", pflag.ContinueOnError)}}
 }
 
 // Parse reads the words after the program's name. The error is a *Fault, or

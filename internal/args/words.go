@@ -45,35 +45,6 @@ func (r *row) value() spec.Value {
 	return r.option.Value
 }
 
-// newFlags registers the table with pflag.
-func newFlags() *pflag.FlagSet {
-	fs := pflag.NewFlagSet("", pflag.ContinueOnError)
-	add := func(r *row, long string, short byte, value spec.Value, def string) {
-		f := &pflag.Flag{Name: long, Value: r}
-		r.spelling = "--" + long
-		if short != 0 {
-			f.Shorthand = string(rune(short))
-			r.spelling = "-" + f.Shorthand
-		}
-		switch value {
-		case spec.NoValue:
-			f.NoOptDefVal = "given" // pflag takes an empty one for a required value
-		case spec.OptionalValue:
-			f.NoOptDefVal = def
-		}
-		fs.AddFlag(f)
-	}
-	for i := range spec.Commands {
-		c := &spec.Commands[i]
-		add(&row{command: c}, c.Long, c.Short, c.Value, "")
-	}
-	for i := range spec.Options {
-		o := &spec.Options[i]
-		add(&row{option: o}, o.Long, o.Short, o.Value, o.Default)
-	}
-	return fs
-}
-
 // reader walks over command lines, one after the other.
 type reader struct {
 	flags *pflag.FlagSet
@@ -106,7 +77,7 @@ func (r *reader) read(argv []string) *words {
 
 func (r *reader) long(word string) {
 	name, value, attached := strings.Cut(word[len("--"):], "=")
-	f := r.flags.Lookup(name)
+	f := r.named(name)
 	if f == nil {
 		r.fault = fault(UnknownOption, word)
 		return
@@ -133,14 +104,59 @@ func (r *reader) short(word string) {
 	}
 }
 
-// letter finds the flag of a letter, which is one byte.
-func (r *reader) letter(c string) *pflag.Flag {
+// named finds the flag of a long name. It is registered with pflag when it is
+// first met: of the whole table a command line has few.
+func (r *reader) named(name string) *pflag.Flag {
+	if f := r.flags.Lookup(name); f != nil {
+		return f
+	}
 	for i := range spec.Commands {
-		if row := &spec.Commands[i]; row.Alias == c[0] && c[0] != 0 {
-			return r.flags.Lookup(row.Long)
+		if c := &spec.Commands[i]; c.Long == name {
+			return r.register(&row{command: c}, c.Long, c.Short, "")
 		}
 	}
-	return r.flags.ShorthandLookup(c)
+	for i := range spec.Options {
+		if o := &spec.Options[i]; o.Long == name {
+			return r.register(&row{option: o}, o.Long, o.Short, o.Default)
+		}
+	}
+	return nil
+}
+
+func (r *reader) register(row *row, long string, short byte, def string) *pflag.Flag {
+	f := &pflag.Flag{Name: long, Value: row}
+	row.spelling = "--" + long
+	if short != 0 {
+		f.Shorthand = string(rune(short))
+		row.spelling = "-" + f.Shorthand
+	}
+	switch row.value() {
+	case spec.NoValue:
+		f.NoOptDefVal = "given" // pflag takes an empty one for a required value
+	case spec.OptionalValue:
+		f.NoOptDefVal = def
+	}
+	r.flags.AddFlag(f)
+	return f
+}
+
+// letter finds the flag of a letter, which is one byte.
+func (r *reader) letter(letter string) *pflag.Flag {
+	if f := r.flags.ShorthandLookup(letter); f != nil {
+		return f
+	}
+	b := letter[0]
+	for i := range spec.Commands {
+		if c := &spec.Commands[i]; b != 0 && (c.Short == b || c.Alias == b) {
+			return r.named(c.Long)
+		}
+	}
+	for i := range spec.Options {
+		if o := &spec.Options[i]; b != 0 && o.Short == b {
+			return r.named(o.Long)
+		}
+	}
+	return nil
 }
 
 // option adds a flag that stands in word, with its value if that is attached

@@ -38,23 +38,27 @@ func Completions() map[string]string {
 	}
 }
 
-// scriptTexts are the programs of sed, grep and awk that all shells use: what
-// follows ip_vs_ in the name of a module, which of these are no schedulers,
-// and the addresses that ipvsadm -Sn prints behind an option.
-var scriptTexts = strings.NewReplacer(
-	"@modules@", `s:^(.*/)?ip_vs_([a-z0-9_]+)(\.ko.*| .*)?$:\2:p`,
-	"@others@", `ftp|pe_.*`,
-	"@table@", `option == "-r" && $1 == "-a" && (line == "" || index(line, " " $3 " ")) { `+
-		`for (i = 4; i < NF; i++) if ($i == "-r") print $(i + 1) } $1 == "-A" && $2 == option { print $3 }`,
-)
+// scriptTexts puts in the programs of sed, grep and awk that all shells use:
+// what follows ip_vs_ in the name of a module, which of these are no
+// schedulers, and the addresses that ipvsadm -Sn prints behind an option. Like
+// the other replacers it is made when it is needed, not by each command.
+func scriptTexts() *strings.Replacer {
+	return strings.NewReplacer(
+		"@modules@", `s:^(.*/)?ip_vs_([a-z0-9_]+)(\.ko.*| .*)?$:\2:p`,
+		"@others@", `ftp|pe_.*`,
+		"@table@", `option == "-r" && $1 == "-a" && (line == "" || index(line, " " $3 " ")) { `+
+			`for (i = 4; i < NF; i++) if ($i == "-r") print $(i + 1) } $1 == "-A" && $2 == option { print $3 }`,
+	)
+}
 
 func script(text, name string, places map[string]func(*strings.Builder)) string {
 	var b strings.Builder
+	texts := scriptTexts()
 	for line := range strings.Lines(text) {
 		place, found := strings.CutPrefix(strings.TrimSpace(line), scriptMark)
 		switch {
 		case !found:
-			b.WriteString(scriptTexts.Replace(line))
+			b.WriteString(texts.Replace(line))
 		case place == "header":
 			fmt.Fprintf(&b, "# %s\n", generated(name))
 		default:
@@ -203,13 +207,15 @@ func zshCommands(b *strings.Builder) {
 	for i := range spec.Commands {
 		c := &spec.Commands[i]
 		for _, word := range commandWords(c) {
-			fmt.Fprintf(b, "                %s\n", quote(word+":"+zshText.Replace(c.Help)))
+			fmt.Fprintf(b, "                %s\n", quote(word+":"+zshText(c.Help)))
 		}
 	}
 }
 
 // zshText keeps signs of zsh's completion from being taken for such.
-var zshText = strings.NewReplacer(":", `\:`, "[", "(", "]", ")")
+func zshText(s string) string {
+	return strings.NewReplacer(":", `\:`, "[", "(", "]", ")").Replace(s)
+}
 
 func zshOptions(b *strings.Builder) {
 	for i := range spec.Commands {
@@ -240,7 +246,7 @@ func zshArguments(b *strings.Builder, c *spec.Command, output byte) {
 		if o.Group == spec.Uncounted {
 			besides = []string{"--" + o.Long}
 		}
-		text := "[" + zshText.Replace(o.Help) + "]"
+		text := "[" + zshText(o.Help) + "]"
 		letter, long := "", ""
 		switch o.Value {
 		case spec.RequiredValue:

@@ -186,13 +186,15 @@ func roff(text string) string {
 			code = !code
 			b.WriteString(map[bool]string{true: `\fB`, false: `\fR`}[code])
 		}
-		b.WriteString(roffChars.Replace(part))
+		b.WriteString(roffText(part))
 	}
 	return b.String()
 }
 
-// roffChars keeps dashes from becoming hyphens and quotes from becoming curly.
-var roffChars = strings.NewReplacer(`\`, `\e`, `-`, `\-`, `'`, `\(aq`)
+// roffText keeps dashes from becoming hyphens and quotes from becoming curly.
+func roffText(s string) string {
+	return strings.NewReplacer(`\`, `\e`, `-`, `\-`, `'`, `\(aq`).Replace(s)
+}
 
 // sentence makes one of a help text.
 func sentence(help string) string {

@@ -5,6 +5,7 @@ package ipvs
 import (
 	"encoding/binary"
 	"net/netip"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -133,4 +134,19 @@ func BenchmarkDiff(b *testing.B) {
 			perRule(b, manyServices*(1+eachServers))
 		})
 	}
+}
+
+// BenchmarkConnections reads 100,000 connections.
+func BenchmarkConnections(b *testing.B) {
+	const rows = 100_000
+	table := "title\n" + strings.Repeat("TCP 0C00000A B9FC 0C000001 0050 C0A8A80A 0050 ESTABLISHED     899\n", rows)
+	b.ReportAllocs()
+	for b.Loop() {
+		for _, err := range ReadConnections(strings.NewReader(table)) {
+			if err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/rows, "ns/row")
 }

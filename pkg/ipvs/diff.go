@@ -30,6 +30,9 @@ import (
 // that is not persistent, the tunnel of a destination without one.
 func Diff(have, want *Table) []Change {
 	d := differ{have: have, want: want}
+	if len(have.Services) == 0 {
+		d.changes = make([]Change, 0, want.rules())
+	}
 	d.stopDaemons()
 	d.timeouts()
 	for i := range want.Services {
@@ -38,6 +41,15 @@ func Diff(have, want *Table) []Change {
 	d.deleteServices()
 	d.startDaemons()
 	return d.changes
+}
+
+// rules is how many services and destinations there are.
+func (t *Table) rules() int {
+	n := len(t.Services)
+	for i := range t.Services {
+		n += len(t.Services[i].Destinations)
+	}
+	return n
 }
 
 type differ struct {

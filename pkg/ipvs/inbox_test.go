@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package ipvs
+
+import (
+	"bytes"
+	"errors"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// mailbox is an inbox and the sending end of its socket.
+func mailbox(t *testing.T) (in *inbox, send func([]byte), fd uintptr) {
+	t.Helper()
+	ends, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Close(ends[0]); unix.Close(ends[1]) })
+	return newInbox(), func(b []byte) {
+		if err := unix.Send(ends[0], b, 0); err != nil {
+			t.Fatal(err)
+		}
+	}, uintptr(ends[1])
+}
+
+func TestAllDatagramsThatWaitComeAtOnce(t *testing.T) {
+	in, send, fd := mailbox(t)
+	if b, err := in.receive(fd); !errors.Is(err, unix.EAGAIN) {
+		t.Errorf("an empty socket gives %d bytes, %v", len(b), err)
+	}
+	sent := [][]byte{reply(1, 7, make([]byte, slotSize-unix.NLMSG_HDRLEN)), reply(2, 8, []byte("odd")), reply(3, 9, nil)}
+	for range 2 {
+		for _, b := range sent {
+			send(b)
+		}
+		rest, err := in.receive(fd)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range sent {
+			var m message
+			if m, rest, err = nextMessage(rest); err != nil || int(m.typ) != i+1 || !bytes.Equal(m.data, sent[i][unix.NLMSG_HDRLEN:]) {
+				t.Fatalf("message %d is %d of type %d, %v", i, len(m.data), m.typ, err)
+			}
+		}
+		if len(rest) > 0 {
+			t.Errorf("%d bytes are left", len(rest))
+		}
+	}
+}
+
+func TestMoreDatagramsThanSlotsTakeTurns(t *testing.T) {
+	in, send, fd := mailbox(t)
+	for range slots + 1 {
+		send(reply(1, 0, nil))
+	}
+	for _, want := range []int{slots, 1} {
+		if b, err := in.receive(fd); err != nil || len(b) != want*unix.NLMSG_HDRLEN {
+			t.Errorf("%d bytes, %v, want %d messages", len(b), err, want)
+		}
+	}
+}
+
+func TestADatagramThatIsCutIsAnError(t *testing.T) {
+	in, send, fd := mailbox(t)
+	send(make([]byte, slotSize+1))
+	if b, err := in.receive(fd); !errors.Is(err, unix.EMSGSIZE) {
+		t.Errorf("%d bytes, %v, want %v", len(b), err, unix.EMSGSIZE)
+	}
+}
