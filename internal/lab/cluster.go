@@ -22,9 +22,13 @@ import (
 type cluster struct {
 	name      string
 	hosts     []host
+	files     []file
 	typed     string // lines of a host, #, and a command for its shell
 	scenarios []scenario
 }
+
+// file is written before anything is typed.
+type file struct{ host, name, text string }
 
 // scenario counts something in a cluster.
 type scenario struct {
@@ -37,7 +41,7 @@ type scenario struct {
 }
 
 // clusters is the table of all that make lab counts.
-var clusters = []cluster{nat, dr, tun, mark, limits}
+var clusters = []cluster{nat, dr, tun, mark, limits, pair, upkeep}
 
 // fullName is what selects a scenario.
 func (c cluster) fullName(s scenario) string { return c.name + "/" + s.name }
@@ -127,6 +131,11 @@ func (c cluster) make() error {
 	}
 	if err := build(c.hosts); err != nil {
 		return err
+	}
+	for _, f := range c.files {
+		if err := os.WriteFile(filepath.Join(host{name: f.host}.home(), f.name), []byte(f.text), 0o644); err != nil {
+			return err
+		}
 	}
 	return enter(c.typed)
 }

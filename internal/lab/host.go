@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -53,7 +54,6 @@ func connect(hosts []host) error {
 	fmt.Fprintln(&world, "netns add", switchName)
 	fmt.Fprintln(&ports, "link set lo up")
 	wires := map[string]bool{}
-	port := 0
 	for _, h := range hosts {
 		fmt.Fprintln(&world, "netns add", h.name)
 		for _, c := range h.cards {
@@ -62,15 +62,29 @@ func connect(hosts []host) error {
 				fmt.Fprintf(&world, "link add %s netns %s type bridge\n", c.wire, switchName)
 				fmt.Fprintf(&ports, "link set %s up\n", c.wire)
 			}
-			fmt.Fprintf(&world, "link add %s netns %s type veth peer name port%d netns %s\n", c.name, h.name, port, switchName)
-			fmt.Fprintf(&ports, "link set port%d master %s up\n", port, c.wire)
-			port++
+			fmt.Fprintf(&world, "link add %s netns %s type veth peer name %s netns %s\n", c.name, h.name, h.port(c), switchName)
+			fmt.Fprintf(&ports, "link set %s master %s up\n", h.port(c), c.wire)
 		}
 	}
 	if err := ip(world.String()); err != nil {
 		return err
 	}
 	return ip(ports.String(), "-n", switchName)
+}
+
+// port is the name of a card's port of the switch.
+func (h host) port(c card) string { return h.name + "-" + c.name }
+
+// plug pulls the plugs of all the host's cards, or puts them in again. The last
+// one, on which directors talk to each other, comes first, lest a director says
+// good-bye.
+func (h host) plug(in bool) error {
+	state := map[bool]string{true: "up", false: "down"}[in]
+	var lines strings.Builder
+	for _, c := range slices.Backward(h.cards) {
+		fmt.Fprintf(&lines, "link set %s %s\n", h.port(c), state)
+	}
+	return ip(lines.String(), "-n", switchName)
 }
 
 // ip runs a batch of ip(8) commands, one a line.

@@ -52,6 +52,7 @@ func main() {
 	var l lab
 	flag.StringVar(&l.bin, "bin", "bin", "`folder` of ipvsadm, ipvsadm-save and ipvsadm-restore")
 	flag.StringVar(&l.version, "kernel", "", "kernel `version`, \"\" for the machine's own")
+	flag.StringVar(&l.units, "units", "packaging/systemd", "`folder` of the units of systemd")
 	flag.BoolVar(&l.fetch, "fetch", false, "fetch what is not on this machine into the user's cache: kernel and programs")
 	flag.IntVar(&l.seconds, "seconds", 20, "`length` of each trial of gap")
 	flag.Usage = func() {
@@ -100,6 +101,7 @@ const limit = 5 * time.Minute
 // lab is the host's side.
 type lab struct {
 	bin     string // folder of the programs under test
+	units   string // folder of the units
 	version string // of the kernel, as uml.Find takes it
 	fetch   bool
 	seconds int // of a trial of gap
@@ -125,6 +127,10 @@ func (l lab) boot(ctx context.Context, kernel uml.Kernel, args ...string) (ok bo
 	if err != nil {
 		return false, err
 	}
+	units, err := filepath.Abs(l.units)
+	if err != nil {
+		return false, err
+	}
 	for _, name := range []string{"ipvsadm", "ipvsadm-save", "ipvsadm-restore"} {
 		if _, err := exec.LookPath(filepath.Join(bin, name)); err != nil {
 			return false, fmt.Errorf("%w: make builds it", err)
@@ -140,7 +146,7 @@ func (l lab) boot(ctx context.Context, kernel uml.Kernel, args ...string) (ok bo
 		Kernel: kernel,
 		Args:   append([]string{exe}, args...),
 		// Nothing else of the host's environment, lest it send curl to a proxy.
-		Env:    []string{"PATH=" + bin + ":" + uml.GuestPath()},
+		Env:    []string{"PATH=" + bin + ":" + uml.GuestPath(), unitsVariable + "=" + units},
 		Dir:    "/",
 		Stdout: os.Stdout,
 		Stderr: os.Stderr,

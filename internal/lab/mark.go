@@ -13,7 +13,7 @@ import (
 var mark = cluster{
 	name:  "mark",
 	hosts: natHosts,
-	typed: natTyped + clients6,
+	typed: natTyped + clientAddresses + clientAddresses6,
 	scenarios: []scenario{
 		{
 			name: "tc", short: true, needs: marking, expected: "20 of 20 on one server, 3 servers",
@@ -53,8 +53,8 @@ var mark = cluster{
 	},
 }
 
-// clients6 gives the client many addresses of IPv6 as well.
-const clients6 = `
+// clientAddresses6 does the same with IPv6.
+const clientAddresses6 = `
 director# sysctl -w net.ipv6.conf.all.forwarding=1
 director# ip route add fd00:12::1:0/112 via fd00:12::10
 client# ip route add local fd00:12::1:0/112 dev ens33

@@ -15,7 +15,7 @@ import (
 var nat = cluster{
 	name:  "nat",
 	hosts: natHosts,
-	typed: natTyped,
+	typed: natTyped + clientAddresses,
 	scenarios: []scenario{
 		{
 			name: "rr", short: true, expected: "10 10 10",
@@ -125,6 +125,10 @@ director# ipvsadm -A -t 12.0.0.1:80 -s rr
 director# ipvsadm -a -t 12.0.0.1:80 -r 192.168.168.10:80 -m
 director# ipvsadm -a -t 12.0.0.1:80 -r 192.168.168.20:80 -m
 director# ipvsadm -a -t 12.0.0.1:80 -r 192.168.168.30:80 -m
+`
+
+// clientAddresses makes the client many clients, in many networks.
+const clientAddresses = `
 client# ip route add local 12.0.0.128/25 dev ens33
 client# ip route add local 12.0.16.0/20 dev ens33
 director# ip route add 12.0.16.0/20 via 12.0.0.10

@@ -12,7 +12,7 @@ import (
 
 // nginxConf keeps all of nginx's files in the host's home. Without keep-alive
 // each request is a connection of its own, for which the director chooses anew;
-// /hold keeps it, and /peer shows whom nginx takes for the client.
+// /hold keeps it, /slow takes a quarter of a minute, and /peer says who asks.
 const nginxConf = `user root;
 worker_processes 1;
 pid nginx.pid;
@@ -34,6 +34,7 @@ http {
 		listen [::]:443;
 		root html;
 		location = /hold { keepalive_timeout 600; alias html/index.html; }
+		location = /slow { alias html/big; limit_rate 64k; }
 		location = /peer { return 200 "$remote_addr\n"; }
 	}
 }

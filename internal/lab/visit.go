@@ -44,8 +44,10 @@ func (c call) dial() (visit, error) {
 }
 
 // get asks for a file and returns what came.
-func (v visit) get(path string) (body string, err error) {
-	if err := v.conn.SetDeadline(time.Now().Add(answerLimit)); err != nil {
+func (v visit) get(path string) (body string, err error) { return v.getWithin(path, answerLimit) }
+
+func (v visit) getWithin(path string, limit time.Duration) (body string, err error) {
+	if err := v.conn.SetDeadline(time.Now().Add(limit)); err != nil {
 		return "", err
 	}
 	if _, err := fmt.Fprintf(v.conn, "GET %s HTTP/1.1\r\nHost: lab\r\n\r\n", path); err != nil {
