@@ -199,6 +199,7 @@ func TestFaults(t *testing.T) {
 		{"--set 1 2 2678401", fault(InvalidTimeout, "2678401")}, {"--set 1 x y", fault(InvalidTimeout, "x")},
 		{"-A -f 0", fault(InvalidMark, "0")}, {"-A -f 4294967296", fault(InvalidMark, "4294967296")}, {"-A -f 5x", fault(InvalidMark, "5x")},
 		{"-A -t [::1]:80 -p -M 129", fault(IllegalPrefix)}, {"-A -t [::1]:80 -p -M x", fault(IllegalPrefix)}, {"-A -f 1 -6 -M 0", fault(IllegalPrefix)},
+		{s + "-b " + strings.Repeat("x", 128), fault(UnknownFlag, strings.Repeat("x", 127))},
 		{s + "-b sh-port", fault(IncompatibleFlag, "sh-port")}, {s + "-s mh -b flag-1,sh-port", fault(IncompatibleFlag, "sh-port")},
 		{s + "-b flag-4", fault(UnknownFlag, "flag-4")}, {s + "-s sh -b SH-PORT", fault(UnknownFlag, "SH-PORT")},
 		{d + "--mcast-group 10.0.0.1", fault(InvalidGroup4, "10.0.0.1")}, {d + `--mcast-group ""`, fault(InvalidGroup4, "")},

@@ -88,7 +88,7 @@ func (s *scan) option(o *spec.Option, value string) error {
 	case spec.OptScheduler:
 		svc.Scheduler = cut(value, 15)
 	case spec.OptSchedFlags:
-		s.schedFlags = value
+		s.schedFlags = cut(value, 127)
 	case spec.OptPersistenceEngine:
 		svc.PersistenceEngine = cut(value, 16)
 	case spec.OptPersistent:
@@ -226,7 +226,7 @@ func take[T ~uint8 | ~uint16 | ~uint32 | ~int32](o *spec.Option, value string, f
 	return nil
 }
 
-// cut keeps as much of a name as 1.31 has room for.
+// cut keeps as much of a value as 1.31 has room for.
 func cut(s string, n int) string { return s[:min(n, len(s))] }
 
 // finish takes the arguments and judges what depends on more than one option.
