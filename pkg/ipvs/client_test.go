@@ -297,7 +297,7 @@ func FuzzParseConnection(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if p, ok := parseProtocol(c.Protocol.String()); !ok || p != c.Protocol || !c.Client.IsValid() || c.State == "" {
+		if p, ok := parseProtocol([]byte(c.Protocol.String())); !ok || p != c.Protocol || !c.Client.IsValid() || c.State == "" {
 			t.Errorf("%q is read as %+v", line, c)
 		}
 	})

@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"io"
@@ -64,6 +65,7 @@ func (c *Client) Connections(ctx context.Context) iter.Seq2[Connection, error] {
 func ReadConnections(r io.Reader) iter.Seq2[Connection, error] {
 	return func(yield func(Connection, error) bool) {
 		b := bufio.NewReaderSize(r, 64<<10)
+		p := connParser{}
 		for n := 1; ; n++ {
 			line, err := b.ReadSlice('\n')
 			switch {
@@ -75,7 +77,7 @@ func ReadConnections(r io.Reader) iter.Seq2[Connection, error] {
 			case n == 1:
 				continue // the title
 			}
-			conn, err := ParseConnection(strings.TrimSuffix(string(line), "\n"))
+			conn, err := p.parse(bytes.TrimSuffix(line, []byte("\n")))
 			if err != nil {
 				err = fmt.Errorf("line %d: %w", n, err)
 			}
@@ -89,70 +91,112 @@ func ReadConnections(r io.Reader) iter.Seq2[Connection, error] {
 // ParseConnection reads one row of /proc/net/ip_vs_conn. The error matches
 // ErrMalformed.
 func ParseConnection(line string) (Connection, error) {
+	return connParser{}.parse([]byte(line))
+}
+
+// connParser reads rows without making anything for each: there may be
+// millions. It has the words that stand in many of them.
+type connParser map[string]string
+
+func (p connParser) word(b []byte) string {
+	w, known := p[string(b)]
+	if !known {
+		w = string(b)
+		p[w] = w
+	}
+	return w
+}
+
+func (p connParser) parse(line []byte) (Connection, error) {
 	var c Connection
-	f := strings.Fields(line)
-	if len(f) < 9 {
-		return c, malformed("the connection %q has %d fields, want 9", line, len(f))
+	var f [9][]byte
+	rest := line
+	for i := range f {
+		if f[i], rest = cutField(rest); len(f[i]) == 0 {
+			return c, malformed("the connection %q has %d fields, want %d", line, i, len(f))
+		}
 	}
 	proto, ok := parseProtocol(f[0])
 	if !ok {
 		return c, malformed("the connection %q has the unknown protocol %q", line, f[0])
 	}
 	c.Protocol = proto
-	for i, p := range []*netip.AddrPort{&c.Client, &c.Virtual, &c.Destination} {
-		if *p, ok = parseHexAddrPort(f[1+2*i], f[2+2*i]); !ok {
+	for i, ap := range []*netip.AddrPort{&c.Client, &c.Virtual, &c.Destination} {
+		if *ap, ok = parseHexAddrPort(f[1+2*i], f[2+2*i]); !ok {
 			return c, malformed("the connection %q has the odd address %s %s", line, f[1+2*i], f[2+2*i])
 		}
 	}
-	c.State = f[7]
-	secs, err := strconv.ParseUint(f[8], 10, 32)
+	c.State = p.word(f[7])
+	secs, err := strconv.ParseUint(string(f[8]), 10, 32)
 	if err != nil {
 		return c, malformed("the connection %q expires in %q", line, f[8])
 	}
 	c.Expires = time.Duration(secs) * time.Second
-	if len(f) > 9 {
-		c.PersistenceEngine = f[9]
-		c.PersistenceData = strings.Join(f[10:], " ")
+	if engine, data := cutField(rest); len(engine) > 0 {
+		c.PersistenceEngine = p.word(engine)
+		c.PersistenceData = strings.Join(strings.Fields(string(data)), " ")
 	}
 	return c, nil
 }
 
+// cutField takes the first field, which ends at a blank, off a line; it is
+// empty where there is none.
+func cutField(b []byte) (field, rest []byte) {
+	start := 0
+	for start < len(b) && isBlank(b[start]) {
+		start++
+	}
+	end := start
+	for end < len(b) && !isBlank(b[end]) {
+		end++
+	}
+	return b[start:end], b[end:]
+}
+
+func isBlank(c byte) bool { return c == ' ' || '\t' <= c && c <= '\r' }
+
 // parseProtocol is the inverse of Protocol.String.
-func parseProtocol(s string) (Protocol, bool) {
+func parseProtocol(b []byte) (Protocol, bool) {
 	for _, p := range [...]Protocol{TCP, UDP, SCTP, unix.IPPROTO_IP, unix.IPPROTO_ICMP, unix.IPPROTO_ICMPV6} {
-		if s == p.String() {
+		if string(b) == p.String() {
 			return p, true
 		}
 	}
-	n, err := strconv.ParseUint(strings.TrimPrefix(s, "IP_"), 10, 16)
-	return Protocol(n), err == nil && strings.HasPrefix(s, "IP_")
+	digits, found := bytes.CutPrefix(b, []byte("IP_"))
+	n, err := strconv.ParseUint(string(digits), 10, 16)
+	return Protocol(n), err == nil && found
 }
 
 // parseHexAddrPort reads an address as the kernel prints it in hexadecimal:
 // IPv4 as eight digits, IPv6 as eight groups of four.
-func parseHexAddrPort(addr, port string) (netip.AddrPort, bool) {
-	p, err := strconv.ParseUint(port, 16, 16)
-	if err != nil {
+func parseHexAddrPort(addr, port []byte) (netip.AddrPort, bool) {
+	var p [2]byte
+	if len(port) != 2*len(p) {
+		return netip.AddrPort{}, false
+	}
+	if _, err := hex.Decode(p[:], port); err != nil {
 		return netip.AddrPort{}, false
 	}
 	var raw [16]byte
+	var a netip.Addr
 	switch len(addr) {
 	case 8:
-		if _, err := hex.Decode(raw[:4], []byte(addr)); err != nil {
+		if _, err := hex.Decode(raw[:4], addr); err != nil {
 			return netip.AddrPort{}, false
 		}
-		return netip.AddrPortFrom(netip.AddrFrom4([4]byte(raw[:4])), uint16(p)), true
+		a = netip.AddrFrom4([4]byte(raw[:4]))
 	case 39:
-		digits := bytes.ReplaceAll([]byte(addr), []byte(":"), nil)
-		if len(digits) != 32 {
-			return netip.AddrPort{}, false
+		for i := range 8 {
+			group := addr[5*i:]
+			if _, err := hex.Decode(raw[2*i:2*i+2], group[:4]); err != nil || i < 7 && group[4] != ':' {
+				return netip.AddrPort{}, false
+			}
 		}
-		if _, err := hex.Decode(raw[:], digits); err != nil {
-			return netip.AddrPort{}, false
-		}
-		return netip.AddrPortFrom(netip.AddrFrom16(raw), uint16(p)), true
+		a = netip.AddrFrom16(raw)
+	default:
+		return netip.AddrPort{}, false
 	}
-	return netip.AddrPort{}, false
+	return netip.AddrPortFrom(a, binary.BigEndian.Uint16(p[:])), true
 }
 
 // openProc opens a file of /proc/net as the client's namespace has it.
