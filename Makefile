@@ -105,10 +105,11 @@ test-package: deps kernel
 race:
 	$(GO) test -race -short ./...
 
-# What is written from the code: manual pages, completions, a table of the README.
+# What is written from the code: manual pages, completions, a table of the README,
+# the page of the clusters.
 .PHONY: generate
 generate:
-	IPVSADM_TEST_UPDATE=1 $(GO) test -run TestGeneratedFilesAreCurrent ./cmd/ipvsadm
+	IPVSADM_TEST_UPDATE=1 $(GO) test -run TestGeneratedFilesAreCurrent ./cmd/ipvsadm ./internal/lab
 
 .PHONY: lint
 lint: deps

@@ -24,6 +24,7 @@ type cluster struct {
 	hosts     []host
 	files     []file
 	typed     string // lines of a host, #, and a command for its shell
+	prepared  string // more of them, for what is counted alone
 	scenarios []scenario
 }
 
@@ -34,7 +35,9 @@ type file struct{ host, name, text string }
 type scenario struct {
 	name     string
 	needs    string // modules of the kernel with blanks between
+	after    string // scenario of the cluster on top of whose lines its own are typed, "" for none
 	typed    string // on top of what the cluster has
+	steps    []step // that count types in its course
 	expected string // what is counted, as compare takes it
 	short    bool   // part of make test
 	count    func(cluster) (counted string, err error)
@@ -108,15 +111,17 @@ func printCounted(out io.Writer, scenario, expected, counted, ok, seconds string
 func playClusters(out io.Writer, names []string) (ok bool, err error) {
 	ok = true
 	for _, c := range clusters {
-		if c = c.chosen(names); len(c.scenarios) == 0 {
+		chosen := c.chosen(names).scenarios
+		if len(chosen) == 0 {
 			continue
 		}
-		if err := c.make(); err != nil {
+		m, err := c.make()
+		if err != nil {
 			return false, err
 		}
-		for _, s := range c.scenarios {
+		for _, s := range chosen {
 			start := time.Now()
-			counted, verdict := s.judge(c)
+			counted, verdict := m.judge(s)
 			ok = ok && verdict != "NO"
 			printCounted(out, c.fullName(s), s.expected, counted, verdict, fmt.Sprintf("%.1f", time.Since(start).Seconds()))
 		}
@@ -124,31 +129,51 @@ func playClusters(out io.Writer, names []string) (ok bool, err error) {
 	return ok, nil
 }
 
+// made is a cluster that is there.
+type made struct {
+	cluster
+	typed map[string]bool // scenarios whose lines have been typed
+}
+
 // make builds the network and types what makes the cluster.
-func (c cluster) make() error {
+func (c cluster) make() (made, error) {
+	m := made{c, map[string]bool{}}
 	if err := linkIptables(); err != nil {
-		return err
+		return m, err
 	}
 	if err := build(c.hosts); err != nil {
-		return err
+		return m, err
 	}
 	for _, f := range c.files {
 		if err := os.WriteFile(filepath.Join(host{name: f.host}.home(), f.name), []byte(f.text), 0o644); err != nil {
-			return err
+			return m, err
 		}
 	}
-	return enter(c.typed)
+	return m, enter(c.typed + c.prepared)
+}
+
+// enter types the scenario's lines, after those on which they build.
+func (m made) enter(s scenario) error {
+	for _, base := range m.scenarios {
+		if base.name == s.after && !m.typed[base.name] {
+			if err := m.enter(base); err != nil {
+				return err
+			}
+		}
+	}
+	m.typed[s.name] = true
+	return enter(s.typed)
 }
 
 // judge counts a scenario. The verdict is NO, yes, or - where the kernel lacks
 // a module that the scenario needs.
-func (s scenario) judge(c cluster) (counted, verdict string) {
+func (m made) judge(s scenario) (counted, verdict string) {
 	if absent := absentModules(s.needs); len(absent) > 0 {
 		return "not in this kernel: " + strings.Join(absent, " "), "-"
 	}
-	err := enter(s.typed)
+	err := m.enter(s)
 	if err == nil {
-		counted, err = s.count(c)
+		counted, err = s.count(m.cluster)
 	}
 	if err != nil {
 		return strings.TrimSpace(counted + " " + err.Error()), "NO"
@@ -183,6 +208,16 @@ func enter(lines string) error {
 		}
 		if _, err := (host{name: name}).shell(command); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// typeAll types steps, up to the first that does not go as expected.
+func typeAll(steps []step) error {
+	for _, s := range steps {
+		if err := s.run(io.Discard); err != nil {
+			return fmt.Errorf("%s%s: %w", s.prompt(), s.command, err)
 		}
 	}
 	return nil

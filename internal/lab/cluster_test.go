@@ -45,7 +45,8 @@ func testShort(t *testing.T, c cluster) {
 			}
 		}
 		t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
-		if err := c.make(); err != nil {
+		m, err := c.make()
+		if err != nil {
 			t.Fatal(err)
 		}
 		for _, s := range c.scenarios {
@@ -53,7 +54,7 @@ func testShort(t *testing.T, c cluster) {
 				continue
 			}
 			t.Run(s.name, func(t *testing.T) {
-				switch counted, verdict := s.judge(c); verdict {
+				switch counted, verdict := m.judge(s); verdict {
 				case "NO":
 					t.Errorf("counted %s, expected %s", counted, s.expected)
 				case "-":
@@ -74,10 +75,13 @@ func TestClustersAreWhole(t *testing.T) {
 				t.Errorf("%s is there twice, or no word, or expects or counts nothing", name)
 			}
 			seen[name] = true
+			if s.after != "" && !seen[c.name+"/"+s.after] {
+				t.Errorf("%s comes after %s, which does not stand before it", name, s.after)
+			}
 			if _, err := linePattern(s.expected); err != nil {
 				t.Errorf("%s: %v", name, err)
 			}
-			for typed := range strings.Lines(c.typed + s.typed) {
+			for typed := range strings.Lines(c.typed + c.prepared + s.typed) {
 				if typed = strings.TrimSpace(typed); typed == "" {
 					continue
 				}
@@ -104,6 +108,15 @@ func TestNamesChooseScenarios(t *testing.T) {
 		if got := len(dr.chosen(c.names).scenarios); got != c.want {
 			t.Errorf("%s: %d chosen, want %d", name, got, c.want)
 		}
+	}
+}
+
+func TestTally(t *testing.T) {
+	got := nat.newTally()
+	got.add(tally{"nginx3": 1, "nginx1": 20, "nginx4": 0})
+	got.add(tally{"nginx1": 2})
+	if got.String() != "22 0 1" {
+		t.Errorf("%v, want 22 0 1: the servers in their order, those without calls too", got)
 	}
 }
 

@@ -49,7 +49,7 @@ director# ipvsadm -a -t 192.168.168.100:80 -r 192.168.168.20 -g
 			count: countShare(30, "[fd00:168::100]:80"),
 		},
 		{
-			name: "ipv6-path", expected: "10 MB, the director carried <\\d> %",
+			name: "ipv6-path", after: "ipv6", expected: "10 MB, the director carried <\\d> %",
 			count: countPath(10, "[fd00:168::100]:80"),
 		},
 	},

@@ -18,7 +18,7 @@ var limits = cluster{
 		},
 		{
 			name: "weight-0", expected: "2 2 0, new ones 0 10 0, 4 old ones answer",
-			typed: natServers("-s rr", 1, 1, 0),
+			typed: natServers("-s rr", 1, 1), steps: noMore,
 			count: cluster.weightZero,
 		},
 	},
@@ -33,6 +33,9 @@ director# ipvsadm -a -t 12.0.0.1:80 -r 192.168.168.10:80 -m -x 2 -y 1
 director# ipvsadm -a -t 12.0.0.1:80 -r 192.168.168.20:80 -m
 `
 
+// noMore lets the first server get no more connections.
+var noMore = []step{{host: "director", command: "ipvsadm -e -t 12.0.0.1:80 -r 192.168.168.10:80 -m -w 0"}}
+
 func (c cluster) weightZero() (string, error) {
 	old := held{}
 	defer old.close()
@@ -40,7 +43,7 @@ func (c cluster) weightZero() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if err := enter(natWeights(0)); err != nil {
+	if err := typeAll(noMore); err != nil {
 		return "", err
 	}
 	t, err := c.share(repeat(10, call{address: natService}))

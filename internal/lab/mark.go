@@ -13,16 +13,16 @@ import (
 var mark = cluster{
 	name:  "mark",
 	hosts: natHosts,
-	typed: natTyped + clientAddresses + clientAddresses6,
+	typed: natTyped, prepared: clientAddresses + clientAddresses6,
 	scenarios: []scenario{
 		{
 			name: "tc", short: true, needs: marking, expected: "20 of 20 on one server, 3 servers",
-			typed: markTC("ip", "12.0.0.1", 3) + again(markServers, "-f 1", "-f 3"),
+			typed: markTC + underMark(markServers, "1", "3"),
 			count: func(c cluster) (string, error) { return c.sticky(bothPorts("12.0.0.%d", "12.0.0.1"), 2) },
 		},
 		{
 			name: "tc-6", needs: marking, expected: "20 of 20 on one server, 3 servers",
-			typed: markTC("ipv6", "fd00:12::1", 4) + again(mark6Servers, "-f 2", "-f 4"),
+			typed: mark6TC + underMark(mark6Servers, "2", "4"),
 			count: func(c cluster) (string, error) { return c.sticky(bothPorts("fd00:12::1:%d", "[fd00:12::1]"), 2) },
 		},
 		{
@@ -66,7 +66,6 @@ const (
 director# iptables -t mangle -A PREROUTING -d 12.0.0.1 -p tcp -m multiport --dports 80,443 -j MARK --set-mark 1
 `
 	markServers = `
-director# ipvsadm -C
 director# ipvsadm -A -f 1 -s rr -p 300
 director# ipvsadm -a -f 1 -r 192.168.168.10 -m
 director# ipvsadm -a -f 1 -r 192.168.168.20 -m
@@ -76,7 +75,6 @@ director# ipvsadm -a -f 1 -r 192.168.168.30 -m
 director# ip6tables -t mangle -A PREROUTING -d fd00:12::1 -p tcp -m multiport --dports 80,443 -j MARK --set-mark 2
 `
 	mark6Servers = `
-director# ipvsadm -C
 director# ipvsadm -A -f 2 -6 -s rr -p 300
 director# ipvsadm -a -f 2 -6 -r fd00:168::10 -m
 director# ipvsadm -a -f 2 -6 -r fd00:168::20 -m
@@ -84,19 +82,25 @@ director# ipvsadm -a -f 2 -6 -r fd00:168::30 -m
 `
 )
 
-// markTC marks without netfilter, where a packet comes in. A rule of iptables
-// comes later, and has the last word.
-func markTC(protocol, address string, mark int) string {
-	return strings.NewReplacer("PROTOCOL", protocol, "ADDRESS", address, "MARK", fmt.Sprint(mark)).Replace(`
-director# tc qdisc del dev ens36 clsact 2>/dev/null || true
-director# tc qdisc add dev ens36 clsact
-director# tc filter add dev ens36 ingress protocol PROTOCOL flower dst_ip ADDRESS ip_proto tcp dst_port 80 action skbedit mark MARK
-director# tc filter add dev ens36 ingress protocol PROTOCOL flower dst_ip ADDRESS ip_proto tcp dst_port 443 action skbedit mark MARK
-`)
-}
+// The marks that tc sets, where a packet comes in. A rule of iptables comes later,
+// and has the last word.
+const (
+	markTC = `
+director# tc qdisc replace dev ens36 clsact
+director# tc filter replace dev ens36 ingress protocol ip pref 1 handle 1 flower dst_ip 12.0.0.1 ip_proto tcp dst_port 80 action skbedit mark 3
+director# tc filter replace dev ens36 ingress protocol ip pref 2 handle 1 flower dst_ip 12.0.0.1 ip_proto tcp dst_port 443 action skbedit mark 3
+`
+	mark6TC = `
+director# tc qdisc replace dev ens36 clsact
+director# tc filter replace dev ens36 ingress protocol ipv6 pref 3 handle 1 flower dst_ip fd00:12::1 ip_proto tcp dst_port 80 action skbedit mark 4
+director# tc filter replace dev ens36 ingress protocol ipv6 pref 4 handle 1 flower dst_ip fd00:12::1 ip_proto tcp dst_port 443 action skbedit mark 4
+`
+)
 
-// again is lines under another mark, which has no connections yet.
-func again(lines, mark, other string) string { return strings.ReplaceAll(lines, mark, other) }
+// underMark makes a service under another mark.
+func underMark(servers, old, mark string) string {
+	return strings.ReplaceAll(servers, "-f "+old, "-f "+mark)
+}
 
 // bothPorts are clients each of which asks at both ports.
 func bothPorts(source, address string) [][]call {

@@ -15,7 +15,7 @@ import (
 var nat = cluster{
 	name:  "nat",
 	hosts: natHosts,
-	typed: natTyped + clientAddresses,
+	typed: natTyped, prepared: clientAddresses,
 	scenarios: []scenario{
 		{
 			name: "rr", short: true, expected: "10 10 10",
@@ -102,7 +102,8 @@ var nat = cluster{
 			count: cluster.thirtySCTP,
 		},
 		{
-			name: "snat", needs: "iptable_nat", expected: "without the rule none, with it 12.0.0.1",
+			name: "snat", needs: "iptable_nat", expected: "with the rule 12.0.0.1, without it none",
+			typed: snat,
 			count: cluster.insideOut,
 		},
 	},
@@ -144,6 +145,11 @@ director# ipvsadm -a -t [fd00:12::1]:80 -r [fd00:168::20]:80 -m
 director# ipvsadm -a -t [fd00:12::1]:80 -r [fd00:168::30]:80 -m
 `
 
+// snat lets the servers out under the director's address.
+const snat = `
+director# iptables -t nat -A POSTROUTING -s 192.168.168.0/24 -o ens36 -j SNAT --to 12.0.0.1
+`
+
 const natSCTP = `
 director# modprobe sctp
 director# ipvsadm -A --sctp-service 12.0.0.1:9999 -s rr
@@ -171,9 +177,8 @@ const marking = "sch_ingress cls_flower act_skbedit"
 func manyServices(mark int, service string) string {
 	return strings.NewReplacer("SERVICE", service, "-f 1", fmt.Sprint("-f ", mark), "mark 1", fmt.Sprint("mark ", mark)).Replace(`
 director# ip route replace local 12.0.0.64/28 dev ens36
-director# tc qdisc del dev ens36 clsact 2>/dev/null || true
-director# tc qdisc add dev ens36 clsact
-director# tc filter add dev ens36 ingress protocol ip flower dst_ip 12.0.0.64/28 ip_proto tcp dst_port 80 action skbedit mark 1
+director# tc qdisc replace dev ens36 clsact
+director# tc filter replace dev ens36 ingress protocol ip pref 1 handle 1 flower dst_ip 12.0.0.64/28 ip_proto tcp dst_port 80 action skbedit mark 1
 director# ipvsadm -C
 director# ipvsadm -A -f 1 SERVICE
 director# ipvsadm -a -f 1 -r 192.168.168.10 -m -w 4
@@ -351,8 +356,8 @@ func (c cluster) overflow() (string, error) {
 	return c.stages(h, 3, 6)
 }
 
-// insideOut lets a real server ask the client's web server who it is, without
-// and with the rule that lets it out.
+// insideOut lets a real server ask the client's web server whom it sees, with and
+// without the rule that lets the servers out.
 func (c cluster) insideOut() (string, error) {
 	seen := func() string {
 		output, err := host{name: "nginx1"}.shell("curl -s -m 3 12.0.0.10/peer")
@@ -361,10 +366,7 @@ func (c cluster) insideOut() (string, error) {
 		}
 		return strings.TrimSpace(output)
 	}
-	without := seen()
-	err := enter(snatRule)
-	return fmt.Sprintf("without the rule %s, with it %s", without, seen()), err
+	with := seen()
+	err := enter(strings.Replace(snat, "-A", "-D", 1))
+	return fmt.Sprintf("with the rule %s, without it %s", with, seen()), err
 }
-
-// snatRule lets the servers out under the director's address.
-const snatRule = "director# iptables -t nat -A POSTROUTING -s 192.168.168.0/24 -o ens36 -j SNAT --to 12.0.0.1\n"

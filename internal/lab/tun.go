@@ -38,7 +38,7 @@ nginx1# ip addr add 10.0.1.100/32 dev lo
 			count: cluster.shareAndKind,
 		},
 		{
-			name: "path", needs: "ipip", expected: "10 MB, the director carried <\\d> %",
+			name: "path", after: "ipip", needs: "ipip", expected: "10 MB, the director carried <\\d> %",
 			count: countPath(10, tunService),
 		},
 		{
@@ -47,12 +47,12 @@ nginx1# ip addr add 10.0.1.100/32 dev lo
 			count: cluster.shareAndKind,
 		},
 		{
-			name: "gue-csum", needs: "fou ipip", expected: "15 15 in gue, checksum",
+			name: "gue-csum", after: "gue", needs: "fou ipip", expected: "15 15 in gue, checksum",
 			typed: tunServers(" --tun-type gue --tun-port 6080 --tun-csum"),
 			count: cluster.shareAndKind,
 		},
 		{
-			name: "gue-remcsum", needs: "fou ipip", expected: "15 15 in gue, remote checksum",
+			name: "gue-remcsum", after: "gue", needs: "fou ipip", expected: "15 15 in gue, remote checksum",
 			typed: tunServers(" --tun-type gue --tun-port 6080 --tun-remcsum"),
 			count: cluster.shareAndKind,
 		},
@@ -62,7 +62,7 @@ nginx1# ip addr add 10.0.1.100/32 dev lo
 			count: cluster.shareAndKind,
 		},
 		{
-			name: "gre-csum", needs: "ip_gre", expected: "15 15 in gre, checksum",
+			name: "gre-csum", after: "gre", needs: "ip_gre", expected: "15 15 in gre, checksum",
 			typed: tunGREChecked + tunServers(" --tun-type gre --tun-csum"),
 			count: cluster.shareAndKind,
 		},

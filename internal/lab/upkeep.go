@@ -3,7 +3,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -19,7 +18,7 @@ var upkeep = cluster{
 	typed: natTyped,
 	scenarios: []scenario{
 		{
-			name: "edit", expected: "0 of <\\d{3,}> requests lost in <[1-9]\\d*> rounds",
+			name: "edit", steps: edits, expected: "0 of <\\d{3,}> requests lost in <[1-9]\\d*> rounds",
 			count: cluster.editUnderTraffic,
 		},
 		{
@@ -28,7 +27,7 @@ var upkeep = cluster{
 			count: cluster.restart,
 		},
 		{
-			name: "save-on-stop", expected: "8 lines before, the same after",
+			name: "save-on-stop", after: "restart", expected: "8 lines before, the same after",
 			typed: "director# ipvsadm -e -t 12.0.0.1:80 -r 192.168.168.10:80 -m -w 9 -x 5 -y 2\n",
 			count: cluster.saveOnStop,
 		},
@@ -39,20 +38,20 @@ const rules = "/etc/ipvsadm.rules"
 
 // edits are what somebody types to change the table: save, edit, look, restore.
 // A server that goes while it has connections first gets no new ones.
-var edits = []struct{ command, answer string }{
-	{"ipvsadm-save -n > " + rules, ""},
-	{"sed -i '/192.168.168.30/d; /168.10:80/s/-w 1$/-w 3/' " + rules, ""},
-	{"ipvsadm-restore --dry-run " + rules, `-e -t 12.0.0.1:80 -r 192.168.168.10:80 -m -w 3
--e -t 12.0.0.1:80 -r 192.168.168.30:80 -m -w 0
--d -t 12.0.0.1:80 -r 192.168.168.30:80
-`},
-	{"ipvsadm-restore " + rules, ""},
-	{"ipvsadm-restore --dry-run " + rules, ""},
-	{"sed -i '/168.10:80/s/-w 3$/-w 1/; $a -a -t 12.0.0.1:80 -r 192.168.168.30:80 -m' " + rules, ""},
-	{"ipvsadm-restore --dry-run " + rules, `-a -t 12.0.0.1:80 -r 192.168.168.30:80 -m -w 1
--e -t 12.0.0.1:80 -r 192.168.168.10:80 -m -w 1
-`},
-	{"ipvsadm-restore " + rules, ""},
+var edits = []step{
+	{host: "director", command: "ipvsadm-save -n > " + rules},
+	{host: "director", command: "sed -i '/192.168.168.30/d; /168.10:80/s/-w 1$/-w 3/' " + rules},
+	{host: "director", command: "ipvsadm-restore --dry-run " + rules, answer: "" +
+		"-e -t 12.0.0.1:80 -r 192.168.168.10:80 -m -w 3\n" +
+		"-e -t 12.0.0.1:80 -r 192.168.168.30:80 -m -w 0\n" +
+		"-d -t 12.0.0.1:80 -r 192.168.168.30:80\n"},
+	{host: "director", command: "ipvsadm-restore " + rules},
+	{host: "director", command: "ipvsadm-restore --dry-run " + rules},
+	{host: "director", command: "sed -i '/168.10:80/s/-w 3$/-w 1/; $a -a -t 12.0.0.1:80 -r 192.168.168.30:80 -m' " + rules},
+	{host: "director", command: "ipvsadm-restore --dry-run " + rules, answer: "" +
+		"-a -t 12.0.0.1:80 -r 192.168.168.30:80 -m -w 1\n" +
+		"-e -t 12.0.0.1:80 -r 192.168.168.10:80 -m -w 1\n"},
+	{host: "director", command: "ipvsadm-restore " + rules},
 }
 
 // editUnderTraffic goes through the edits while requests come without pause.
@@ -61,18 +60,16 @@ func (c cluster) editUnderTraffic() (string, error) {
 	end := time.Now().Add(length)
 	var requests requests
 	requests.start(end)
+	// Only a server in use goes gently.
+	err := soon("requests at nginx3", func() (bool, error) {
+		active, inactive, err := connections(serverAddress["nginx3"])
+		return active+inactive > 0, err
+	})
 	rounds := 0
-	err := func() error {
-		for ; time.Now().Before(end); rounds++ {
-			for _, e := range edits {
-				s := step{host: director.name, command: e.command, answer: e.answer}
-				if _, err := s.try(context.Background()); err != nil {
-					return fmt.Errorf("%s: %w", e.command, err)
-				}
-			}
-		}
-		return nil
-	}()
+	for err == nil && time.Now().Before(end) {
+		err = typeAll(edits)
+		rounds++
+	}
 	err = errors.Join(requests.wait(), err)
 	failed, kinds := requests.failed()
 	return strings.TrimSpace(fmt.Sprintf("%d of %d requests lost in %d rounds %s", failed, requests.count, rounds, kinds)), err
