@@ -104,7 +104,7 @@ func allNames() []string {
 
 // printCounted prints a row of the table of results.
 func printCounted(out io.Writer, scenario, expected, counted, ok, seconds string) {
-	fmt.Fprintf(out, "%-16s  %-52s  %-52s  %-3s  %7s\n", scenario, expected, counted, ok, seconds)
+	fmt.Fprintf(out, "%-20s  %-54s  %-54s  %-3s  %7s\n", scenario, expected, counted, ok, seconds)
 }
 
 // playClusters counts, in the guest, scenarios of one cluster.
