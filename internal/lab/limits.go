@@ -59,7 +59,7 @@ func (c cluster) thresholds() (string, error) {
 	}
 	h.reset("nginx1")
 	err = soon("nginx1 without connections", func() (bool, error) {
-		active, inactive, err := connections(serverAddress["nginx1"])
+		active, inactive, err := c.connections("nginx1")
 		return active+inactive == 0, err
 	})
 	if err != nil {

@@ -62,7 +62,7 @@ func (c cluster) editUnderTraffic() (string, error) {
 	requests.start(end)
 	// Only a server in use goes gently.
 	err := soon("requests at nginx3", func() (bool, error) {
-		active, inactive, err := connections(serverAddress["nginx3"])
+		active, inactive, err := c.connections("nginx3")
 		return active+inactive > 0, err
 	})
 	rounds := 0
