@@ -91,7 +91,7 @@ conformance: deps kernel
 # since apt finds no file with the percent sign that it puts into the name.
 .PHONY: test-package
 test-package: deps kernel
-	.ci/deps lintian rpm apt
+	.ci/deps lintian rpm
 	$(MAKE) --no-print-directory package
 	rm -rf bin/packages && mkdir -p bin/packages && mv dist bin/packages/first
 	umask 077 && $(MAKE) --no-print-directory package
