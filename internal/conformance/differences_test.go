@@ -33,6 +33,7 @@ type rule struct {
 // The first rules look at our messages as they are.
 var rules = []rule{
 	{id: "restore-checks-first", apply: checkFirst},
+	{id: "indented-comments", apply: indentComments},
 	{id: "line-numbers", apply: stripLineNumbers},
 	{id: "thresholds-saved", apply: func(s *step) { s.editSaved(savedThresholds, "$1") }},
 	{id: "third-flag-saved", apply: func(s *step) { s.editSaved(savedThirdFlag, "$1") }},
@@ -60,6 +61,7 @@ var (
 	negativeMark    = regexp.MustCompile(`(?m)^(-[Aa] -f |FWM  )(-\d+)( IPv6)?( *)`)
 	lineNumber      = regexp.MustCompile(`(?m)^(?:<stdin>: )?line (\d+): `)
 	nameInBrackets  = regexp.MustCompile(`\[[^]:]*[^].0-9][^]:]*\]:`)
+	indentedComment = regexp.MustCompile(`(?m)^[ \t\r]+#`)
 	emptyFlags      = regexp.MustCompile(`(?:^| )(?:-[A-Za-z6]*b|--sched-flags)[= ]?,+(?: |$)`)
 	originalVersion = regexp.MustCompile(`(?m)^(ipvsadm v1\.31 2019/12/24 \(compiled with )popt( and IPVS v1\.2\.1\))$`)
 	ourVersion      = regexp.MustCompile(`(?m)^(ipvsadm v1\.31 2019/12/24 \(compiled with )pflag( and IPVS v1\.2\.1\))\nipvsadm-go .*$`)
@@ -173,6 +175,13 @@ func checkFirst(s *step) {
 	})
 }
 
+// indentComments lets ipvsadm-restore go on where the original ends at a comment
+// that does not begin its line.
+func indentComments(s *step) {
+	s.diverged = s.program() == "ipvsadm-restore" && s.original.status == 255 &&
+		strings.HasSuffix(s.original.stderr, " for more information.\n") && indentedComment.MatchString(s.stdin)
+}
+
 // takeNewOptions lets us take options that the original does not know.
 func takeNewOptions(s *step) {
 	switch s.program() {
@@ -277,6 +286,9 @@ func TestRulesTakeNoMoreThanTheirDifference(t *testing.T) {
 		"an old option":                  {answers("ipvsadm -S --numeric", out(""), fails(255, "--numeric: unknown option\n")), false},
 		"a fault found first":            {answers("printf %s $'x\\n' | ipvsadm-restore", fails(2, "<stdin>: line 1: m\n"), fails(255, "m\n")), true},
 		"another fault":                  {answers("printf %s $'x\\n' | ipvsadm-restore", fails(2, "<stdin>: line 1: n\n"), fails(255, "m\n")), false},
+		"an indented comment":            {answers("printf %s $'\\t# x\\n' | ipvsadm-restore", out(""), fails(255, "Try it for more information.\n")), true},
+		"a comment of the command":       {answers("printf %s $' # x\\n' | ipvsadm -R", out(""), fails(255, "Try it for more information.\n")), false},
+		"a comment in the first column":  {answers("printf %s $'# x\\n' | ipvsadm-restore", out(""), fails(255, "Try it for more information.\n")), false},
 		"a fault that is not to be seen": {answers("printf %s $'x\\n' | ipvsadm-restore", fails(2, ""), fails(255, "m\n")), false},
 	} {
 		t.Run(name, func(t *testing.T) {
