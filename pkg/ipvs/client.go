@@ -74,8 +74,11 @@ const (
 	batchBytes = 256 << 10
 )
 
-// roomForOne is more bytes than any change takes.
-const roomForOne = 512
+// roomForOne is more bytes than any change takes, usualSize what most take.
+const (
+	roomForOne = 512
+	usualSize  = 160
+)
 
 func newClient(t transport, family uint16, send, receive int) *Client {
 	return &Client{
@@ -135,9 +138,10 @@ func (c *Client) Apply(ctx context.Context, changes ...Change) error {
 // that, since the kernel has no answer at all to one that it was interrupted
 // in, as when a sync daemon is stopped before its thread first ran.
 func (c *Client) batch(ctx context.Context, changes []Change, start int, refused *ChangeErrors) (int, error) {
-	b, first, n := c.out[:0], c.seq+1, 0
+	rest, first, n := changes[start:], c.seq+1, 0
+	b := slices.Grow(c.out[:0], min(len(rest), batchCount)*usualSize)
 	group, groupAt := 0, 0 // where the changes to the last service begin
-	for rest := changes[start:]; n < len(rest); n++ {
+	for ; n < len(rest); n++ {
 		if n == 0 || !sameService(&rest[n-1], &rest[n]) {
 			group, groupAt = n, len(b)
 			if n >= batchCount || len(b) >= batchBytes {
