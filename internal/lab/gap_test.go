@@ -41,7 +41,11 @@ func TestRequestSaysHowItFailed(t *testing.T) {
 					}
 				}()
 			}
-			if got := request(listener.Addr().String(), 300*time.Millisecond); got != c.want {
+			limit := answerLimit
+			if c.want == "timed out" {
+				limit = 300 * time.Millisecond
+			}
+			if got := request(listener.Addr().String(), limit); got != c.want {
 				t.Errorf("%q, want %q", got, c.want)
 			}
 		})
