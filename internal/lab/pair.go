@@ -103,21 +103,19 @@ director1# ipvsadm --start-daemon backup --mcast-interface ens33 --syncid 8 OPTI
 `, "OPTIONS", options))
 }
 
-// has reports whether the director has the service's address.
-func (h host) has(address string) func() (bool, error) {
-	return func() (bool, error) {
+// has waits until the director has the service's address, or has it no more.
+func (h host) has(address bool) error {
+	return soon(fmt.Sprintf("the address on %s: %t", h.name, address), func() (bool, error) {
 		list, err := h.shell("ip -o addr")
-		return strings.Contains(list, " "+address+"/"), err
-	}
+		return strings.Contains(list, " 12.0.0.1/") == address, err
+	})
 }
-
-const pairAddress = "12.0.0.1"
 
 // takeOver pulls the plugs of the first director while connections are open, and
 // puts them in again while more are. It counts downloads that came to their last
 // byte, connections lost, and how long there was no service each time.
 func (c cluster) takeOver() (string, error) {
-	if err := soon("the first director has the address", first.has(pairAddress)); err != nil {
+	if err := first.has(true); err != nil {
 		return "", err
 	}
 	h := held{}
@@ -131,7 +129,7 @@ func (c cluster) takeOver() (string, error) {
 		return "", err
 	}
 	there, err := outage(func() error {
-		return errors.Join(first.plug(false), soon("the second director has the address", second.has(pairAddress)))
+		return errors.Join(first.plug(false), second.has(true), first.has(false))
 	})
 	if err != nil {
 		return "", err
@@ -139,7 +137,7 @@ func (c cluster) takeOver() (string, error) {
 	keptThere := h.answering()
 	downloads.start()
 	back, err := outage(func() error {
-		return errors.Join(first.plug(true), soon("the first director has the address again", first.has(pairAddress)))
+		return errors.Join(first.plug(true), first.has(true), second.has(false))
 	})
 	if err != nil {
 		return "", err
@@ -152,7 +150,7 @@ func (c cluster) takeOver() (string, error) {
 
 // known opens connections and counts which the second director has heard of.
 func (c cluster) known() (string, error) {
-	if err := soon("the first director has the address", first.has(pairAddress)); err != nil {
+	if err := first.has(true); err != nil {
 		return "", err
 	}
 	h := held{}
