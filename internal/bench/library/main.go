@@ -41,7 +41,7 @@ func run(args []string) error {
 	if err != nil {
 		return err
 	}
-	return c.Apply(ctx, table(services, servers)...)
+	return restore(ctx, c, services, servers)
 }
 
 // list also writes how many allocations that takes.
@@ -56,8 +56,11 @@ func list(ctx context.Context, c *ipvs.Client) error {
 	return nil
 }
 
-func table(services, servers int) []ipvs.Change {
-	list := make([]ipvs.Change, 0, services*(servers+1))
+// restore makes the changes of some services at a time, in room that it uses
+// again.
+func restore(ctx context.Context, c *ipvs.Client, services, servers int) error {
+	const piece = 512
+	list := make([]ipvs.Change, 0, piece+servers)
 	for i := range services {
 		id := ipvs.AddrService(ipvs.TCP, netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), 80)
 		list = append(list, ipvs.Change{Op: ipvs.AddService, Service: ipvs.Service{
@@ -73,6 +76,12 @@ func table(services, servers int) []ipvs.Change {
 				},
 			})
 		}
+		if len(list) >= piece || i == services-1 {
+			if err := c.Apply(ctx, list...); err != nil {
+				return err
+			}
+			list = list[:0]
+		}
 	}
-	return list
+	return nil
 }
