@@ -30,7 +30,7 @@ type wire struct {
 	writes  int
 }
 
-func (w *wire) Write(b []byte) error {
+func (w *wire) Write(b []byte, _ bool) error {
 	w.writes++
 	for len(b) > 0 {
 		m, rest, err := nextMessage(b)

@@ -35,9 +35,9 @@ func newInbox() *inbox {
 }
 
 // receive gives the messages of all datagrams one behind the other; they are
-// valid until the next call.
+// valid until the next call. It does not wait.
 func (in *inbox) receive(fd uintptr) ([]byte, error) {
-	n, _, errno := unix.Syscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&in.headers)), slots, 0, 0, 0)
+	n, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&in.headers)), slots, 0, 0, 0)
 	if errno != 0 {
 		return nil, errno
 	}

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"syscall"
 	"time"
+	"unsafe"
 
 	"github.com/mdlayher/genetlink"
 	"github.com/mdlayher/netlink"
@@ -20,7 +21,9 @@ import (
 // transport carries datagrams of netlink messages; a test puts a kernel of
 // its own in its place.
 type transport interface {
-	Write(b []byte) error
+	// Write sends messages; asks tells that they are one question, which does
+	// not keep the kernel long.
+	Write(b []byte, asks bool) error
 	// Read waits for messages and gives those of one datagram or several; they
 	// are valid until the next Read.
 	Read() ([]byte, error)
@@ -99,12 +102,19 @@ func (s *socket) buffers() (send, receive int, err error) {
 	return send, receive, errors.Join(err, sErr, rErr)
 }
 
-// Write sends to the kernel, the peer of a netlink socket without any other.
-func (s *socket) Write(b []byte) error {
+// Write sends to the kernel, the peer of a netlink socket without any other,
+// which does what it is told before the system call returns. Of a question, as
+// of a Read, Go's scheduler is not told: it would take the processor away and
+// give it back in more time than the kernel needs.
+func (s *socket) Write(b []byte, asks bool) error {
 	var n int
 	var err error
 	if e := s.raw.Write(func(fd uintptr) bool {
-		n, err = unix.Write(int(fd), b)
+		if asks {
+			n, err = rawWrite(fd, b)
+		} else {
+			n, err = unix.Write(int(fd), b)
+		}
 		return err != unix.EAGAIN && err != unix.EINTR
 	}); e != nil {
 		return e
@@ -113,6 +123,14 @@ func (s *socket) Write(b []byte) error {
 		return unix.EMSGSIZE
 	}
 	return err
+}
+
+func rawWrite(fd uintptr, b []byte) (int, error) {
+	n, _, errno := unix.RawSyscall(unix.SYS_WRITE, fd, uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)))
+	if errno != 0 {
+		return 0, errno
+	}
+	return int(n), nil
 }
 
 func (s *socket) Read() (b []byte, err error) {
@@ -146,7 +164,7 @@ func exchange(ctx context.Context, t transport, b []byte, first, last uint32, an
 		return err
 	}
 	defer release()
-	if err := t.Write(b); err != nil {
+	if err := t.Write(b, first == last); err != nil { // behind changes there is a fence
 		return contextError(ctx, err)
 	}
 	for {
