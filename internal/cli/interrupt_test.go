@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -166,13 +167,14 @@ func (a *alternation) again(i int) {
 }
 
 // testKilled kills some restores at any instant, most after the first changes,
-// since what comes before takes many times as long.
+// since what comes before takes many times as long. IPVSADM_TEST_KILLS says how
+// many.
 func testKilled(t *testing.T) {
-	kills := 200
-	if testing.Short() {
-		kills = 30
+	kills := 100
+	if n, err := strconv.Atoi(os.Getenv("IPVSADM_TEST_KILLS")); err == nil {
+		kills = n
 	}
-	a := newAlternation(t, 100)
+	a := newAlternation(t, 30)
 	before, midway, after := 0, 0, 0
 	for n := range kills {
 		i := n % 2
@@ -206,11 +208,8 @@ var interrupted = regexp.MustCompile(`^\S+: (interrupt|terminated) after (\d+) o
 // testSignalled sends signals early, since a Go program hears of one some
 // milliseconds later where it has one CPU.
 func testSignalled(t *testing.T) {
-	signals := 20
-	if testing.Short() {
-		signals = 6
-	}
-	a := newAlternation(t, 250)
+	const signals = 12
+	a := newAlternation(t, 150)
 	midway := 0
 	for n := range signals {
 		i, sig := n%2, []syscall.Signal{unix.SIGINT, unix.SIGTERM}[n/2%2]
