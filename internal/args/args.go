@@ -77,31 +77,27 @@ type Parser struct {
 
 // New makes a parser that looks names up with the resolver.
 func New(r *names.Resolver) *Parser {
-	return &Parser{names: r, reader: reader{flags: pflag.NewFlagSet("", pflag.ContinueOnError)}}
+	p := &Parser{names: r, reader: reader{flags: pflag.NewFlagSet("", pflag.ContinueOnError)}}
+	p.reader.take = p.scan.take
+	return p
 }
 
 // Parse reads the words after the program's name. The error is a *Fault, or
 // the context's if it ended a look-up.
 func (p *Parser) Parse(ctx context.Context, argv []string) (Command, error) {
-	w := p.reader.read(argv)
-	if len(w.options) == 0 {
-		return Command{}, fault(NotACommand)
-	}
 	p.scan = scan{ctx: ctx, names: p.names, cmd: newCommand()}
-	s, n := &p.scan, 0
-	err := p.reader.flags.ParseAll(w.options, func(f *pflag.Flag, value string) error {
-		n++
-		return s.take(f.Value.(*row), value, w.last[n-1])
-	})
-	switch {
+	s, r := &p.scan, &p.reader
+	switch err := r.read(argv); {
 	case err != nil:
 		return Command{}, err
+	case r.count == 0:
+		return Command{}, fault(NotACommand)
 	case s.immediate():
 		return s.cmd, nil
-	case w.fault != nil:
-		return Command{}, w.fault
+	case r.fault != nil:
+		return Command{}, r.fault
 	}
-	if err := s.finish(w.plain); err != nil {
+	if err := s.finish(r.plain); err != nil {
 		return Command{}, err
 	}
 	return s.cmd, nil

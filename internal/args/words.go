@@ -3,14 +3,15 @@
 package args
 
 // This file reads words as popt does, which 1.31 scans its command line
-// with, and writes each option in one spelling, which pflag takes. Where popt
-// differs from getopt and pflag:
+// with, and sets pflag's flags by them. Where popt differs from getopt and
+// from pflag's own reading:
 //   - -t=VALUE is -t VALUE;
 //   - an optional value is taken from the next word unless that begins with
 //     a dash, a required one whatever the word begins with;
 //   - a lone dash, and every word after --, is an argument.
 
 import (
+	"errors"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -18,25 +19,18 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/internal/spec"
 )
 
-// words are a command line as far as it could be read.
-type words struct {
-	options []string // each in one spelling, with the value as the next word
-	last    []string // for each option, the last word that it used
-	plain   []string // arguments
-	fault   *Fault   // what ended the reading; it counts after the options
-}
-
-// row is the entry of the table that a flag stands for. It is a pflag.Value
-// so that a flag leads back to it; values are judged by the Parser.
+// row is the entry of the table that a flag stands for, as the flag's value:
+// what the flag is set to goes to the reader that has it.
 type row struct {
-	option   *spec.Option
-	command  *spec.Command
-	spelling string // -l, which pflag reads without making anything, else --long
+	reader  *reader
+	option  *spec.Option
+	command *spec.Command
 }
 
-func (*row) String() string   { return "" }
-func (*row) Set(string) error { return nil }
-func (*row) Type() string     { return "" }
+func (*row) String() string { return "" }
+func (*row) Type() string   { return "" }
+
+func (r *row) Set(value string) error { return r.reader.take(r, value, r.reader.last) }
 
 func (r *row) value() spec.Value {
 	if r.command != nil {
@@ -48,60 +42,72 @@ func (r *row) value() spec.Value {
 // reader walks over command lines, one after the other.
 type reader struct {
 	flags *pflag.FlagSet
+	// take judges an option as it comes, with its value and the last word that
+	// it used.
+	take  func(r *row, value, last string) error
+	last  string
 	next  []string // what is left of the command line
-	words
+	count int      // of options that could be read
+	plain []string // arguments
+	// fault is what ended the reading of words.
+	fault *Fault
 }
 
-// read gives the words of a command line. They are valid until the next one is
-// read.
-func (r *reader) read(argv []string) *words {
-	r.next = argv
-	r.words = words{options: r.options[:0], last: r.last[:0]}
+// read walks over a command line. The error is that of an option which was not
+// taken; a fault in reading counts after that.
+func (r *reader) read(argv []string) error {
+	r.next, r.count, r.plain, r.fault = argv, 0, nil, nil
 	for r.fault == nil && len(r.next) > 0 {
 		word := r.next[0]
 		r.next = r.next[1:]
+		var err error
 		switch {
 		case word == "--":
 			r.plain = append(r.plain, r.next...)
 			r.next = nil
 		case strings.HasPrefix(word, "--"):
-			r.long(word)
+			err = r.long(word)
 		case strings.HasPrefix(word, "-") && word != "-":
-			r.short(word)
+			err = r.short(word)
 		default:
 			r.plain = append(r.plain, word)
 		}
+		if err != nil {
+			return err
+		}
 	}
-	return &r.words
+	return nil
 }
 
-func (r *reader) long(word string) {
+func (r *reader) long(word string) error {
 	name, value, attached := strings.Cut(word[len("--"):], "=")
 	f := r.named(name)
 	if f == nil {
 		r.fault = fault(UnknownOption, word)
-		return
+		return nil
 	}
-	r.option(f, word, value, attached)
+	return r.option(f, word, value, attached)
 }
 
 // short reads a word of letters, the last of which may have its value in the
 // same word.
-func (r *reader) short(word string) {
+func (r *reader) short(word string) error {
 	for rest := word[1:]; rest != ""; {
 		f := r.letter(rest[:1])
 		if f == nil {
 			r.fault = fault(UnknownOption, word)
-			return
+			return nil
 		}
 		rest = rest[1:]
 		value, equals := strings.CutPrefix(rest, "=")
 		if takes := f.Value.(*row).value() != spec.NoValue; takes || equals {
-			r.option(f, word, value, equals || rest != "")
-			return
+			return r.option(f, word, value, equals || rest != "")
 		}
-		r.option(f, word, "", false)
+		if err := r.option(f, word, "", false); err != nil {
+			return err
+		}
 	}
+	return nil
 }
 
 // named finds the flag of a long name. It is registered with pflag when it is
@@ -112,29 +118,21 @@ func (r *reader) named(name string) *pflag.Flag {
 	}
 	for i := range spec.Commands {
 		if c := &spec.Commands[i]; c.Long == name {
-			return r.register(&row{command: c}, c.Long, c.Short, "")
+			return r.register(&row{reader: r, command: c}, c.Long, c.Short, "")
 		}
 	}
 	for i := range spec.Options {
 		if o := &spec.Options[i]; o.Long == name {
-			return r.register(&row{option: o}, o.Long, o.Short, o.Default)
+			return r.register(&row{reader: r, option: o}, o.Long, o.Short, o.Default)
 		}
 	}
 	return nil
 }
 
 func (r *reader) register(row *row, long string, short byte, def string) *pflag.Flag {
-	f := &pflag.Flag{Name: long, Value: row}
-	row.spelling = "--" + long
+	f := &pflag.Flag{Name: long, Value: row, NoOptDefVal: def}
 	if short != 0 {
 		f.Shorthand = string(rune(short))
-		row.spelling = "-" + f.Shorthand
-	}
-	switch row.value() {
-	case spec.NoValue:
-		f.NoOptDefVal = "given" // pflag takes an empty one for a required value
-	case spec.OptionalValue:
-		f.NoOptDefVal = def
 	}
 	r.flags.AddFlag(f)
 	return f
@@ -159,31 +157,27 @@ func (r *reader) letter(letter string) *pflag.Flag {
 	return nil
 }
 
-// option adds a flag that stands in word, with its value if that is attached
-// to it.
-func (r *reader) option(f *pflag.Flag, word, value string, attached bool) {
-	last := word
-	if !attached {
-		switch kind := f.Value.(*row).value(); {
-		case kind == spec.NoValue:
-		case len(r.next) > 0 && (kind == spec.RequiredValue || !strings.HasPrefix(r.next[0], "-")):
-			value, attached = r.next[0], true
-			last, r.next = value, r.next[1:]
-		case kind == spec.RequiredValue:
-			r.fault = fault(MissingValue, word)
-			return
-		}
-	} else if f.Value.(*row).value() == spec.NoValue {
+// option sets a flag that stands in word, to its value if that is attached to
+// it.
+func (r *reader) option(f *pflag.Flag, word, value string, attached bool) error {
+	r.last = word
+	switch kind := f.Value.(*row).value(); {
+	case attached && kind == spec.NoValue:
 		r.fault = fault(UnwantedValue, word)
-		return
-	}
-	switch row := f.Value.(*row); {
-	case attached && row.value() == spec.OptionalValue:
-		r.options = append(r.options, "--"+f.Name+"="+value)
-	case attached:
-		r.options = append(r.options, row.spelling, value)
+		return nil
+	case attached || kind == spec.NoValue:
+	case len(r.next) > 0 && (kind == spec.RequiredValue || !strings.HasPrefix(r.next[0], "-")):
+		value, r.next = r.next[0], r.next[1:]
+		r.last = value
+	case kind == spec.RequiredValue:
+		r.fault = fault(MissingValue, word)
+		return nil
 	default:
-		r.options = append(r.options, row.spelling)
+		value = f.NoOptDefVal
 	}
-	r.last = append(r.last, last)
+	r.count++
+	if err := r.flags.Set(f.Name, value); err != nil {
+		return errors.Unwrap(err) // what pflag says around it is not 1.31's
+	}
+	return nil
 }
