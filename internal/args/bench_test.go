@@ -22,12 +22,12 @@ func perRule(b *testing.B) {
 
 // BenchmarkParse reads 110,000 lines of rule text.
 func BenchmarkParse(b *testing.B) {
-	lines := make([]string, 0, services*(1+servers))
+	lines := make([][]byte, 0, services*(1+servers))
 	for i := range services {
 		id := fmt.Sprintf("-t 10.0.%d.%d:80", i>>8, i&0xff)
-		lines = append(lines, "-A "+id+" -s rr")
+		lines = append(lines, []byte("-A "+id+" -s rr"))
 		for j := range servers {
-			lines = append(lines, fmt.Sprintf("-a %s -r 172.16.%d.%d:80 -m -w 1", id, i&0xff, j+1))
+			lines = append(lines, fmt.Appendf(nil, "-a %s -r 172.16.%d.%d:80 -m -w 1", id, i&0xff, j+1))
 		}
 	}
 	p := args.New(names.New())

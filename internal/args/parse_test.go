@@ -333,7 +333,7 @@ func FuzzParse(f *testing.F) {
 			return
 		}
 		line := rule.Writer{}.Append(t.Context(), nil, c)
-		words := rule.AppendWords(nil, string(line))
+		words := rule.AppendWords(nil, line)
 		for _, name := range []string{c.Service.Scheduler, c.Service.PersistenceEngine, c.Daemon.Interface} {
 			if name != "" && !slices.Contains(words, name) {
 				return // rule text cannot say names with blanks in them

@@ -9,6 +9,7 @@ package cli
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -17,7 +18,6 @@ import (
 	"os"
 	"os/signal"
 	"slices"
-	"strings"
 	"syscall"
 	"time"
 
@@ -92,35 +92,35 @@ func (r *ruleset) verdict(cmd args.Command) int {
 }
 
 // readRules reads a whole file, or standard input if it has no name.
-func (s *session) readRules(file string) (name, text string, err error) {
+func (s *session) readRules(file string) (name string, text []byte, err error) {
 	if file == "" {
 		text, err := readText(s.Stdin)
 		if err != nil {
-			return "", "", inputFailure(err)
+			return "", nil, inputFailure(err)
 		}
 		return stdinName, text, nil
 	}
 	f, err := os.Open(file)
 	if err != nil {
-		return "", "", fileFailure("read", file, err)
+		return "", nil, fileFailure("read", file, err)
 	}
 	defer f.Close()
 	if text, err = readText(f); err != nil {
-		return "", "", fileFailure("read", file, err)
+		return "", nil, fileFailure("read", file, err)
 	}
 	return file, text, nil
 }
 
 // readText keeps what may be megabytes in memory once.
-func readText(r io.Reader) (string, error) {
-	var b strings.Builder
+func readText(r io.Reader) ([]byte, error) {
+	var b bytes.Buffer
 	if f, ok := r.(*os.File); ok {
 		if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
-			b.Grow(int(info.Size()))
+			b.Grow(int(info.Size()) + bytes.MinRead)
 		}
 	}
-	_, err := io.Copy(&b, r)
-	return b.String(), err
+	_, err := b.ReadFrom(r)
+	return b.Bytes(), err
 }
 
 func (s *session) complain(name string, list []complaint) {

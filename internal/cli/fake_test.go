@@ -53,7 +53,7 @@ func newFakeKernel(t testing.TB, rules string) *fakeKernel {
 func (k *fakeKernel) run(t testing.TB, rules string) {
 	t.Helper()
 	s := &session{Process: Process{Args: []string{"ipvsadm"}}, parser: args.New(noNames())}
-	(&ruleset{session: s, lines: strings.Split(rules, "\n")}).each(t.Context(), func(line int, c ipvs.Change, err error) {
+	(&ruleset{session: s, text: []byte(rules)}).each(t.Context(), func(line int, c ipvs.Change, err error) {
 		if err == nil {
 			err = k.table.Apply(c)
 		}

@@ -131,7 +131,7 @@ func TestRulesOfAnyTableReadAsTheSameTable(t *testing.T) {
 	for i := range 400 {
 		want := randomTable(rand.New(rand.NewPCG(6, uint64(i))), 30)
 		text := rulesOf(want)
-		r := newRuleset(t.Context(), s, text)
+		r := newRuleset(t.Context(), s, []byte(text))
 		if news := r.complaints(); len(news) > 0 {
 			t.Fatalf("case %d: complaints %v about\n%s", i, news, text)
 		}

@@ -28,8 +28,10 @@ func (s *session) restore(ctx context.Context, r io.Reader) int {
 	b := batch{session: s}
 	in := bufio.NewReaderSize(&flusher{r, func() { b.send(ctx) }}, 32<<10)
 	var words []string
+	var line []byte
 	for n := 1; ; n++ {
-		line, err := in.ReadString('\n')
+		var err error
+		line, err = readLine(in, line[:0])
 		if err != nil && err != io.EOF {
 			b.send(ctx)
 			return s.report(inputFailure(err))
@@ -42,6 +44,17 @@ func (s *session) restore(ctx context.Context, r io.Reader) int {
 		if err == io.EOF {
 			b.send(ctx)
 			return b.status
+		}
+	}
+}
+
+// readLine appends a line with its end to line, or what stands before an error.
+func readLine(in *bufio.Reader, line []byte) ([]byte, error) {
+	for {
+		part, err := in.ReadSlice('\n')
+		line = append(line, part...)
+		if err != bufio.ErrBufferFull {
+			return line, err
 		}
 	}
 }
@@ -81,6 +94,9 @@ func (b *batch) line(ctx context.Context, n int, words []string) (end bool) {
 		return !errors.As(err, &f) || !f.Unreadable()
 	}
 	if c, ok := cmd.Change(); ok {
+		if b.changes == nil {
+			b.changes, b.lines = make([]ipvs.Change, 0, maxPending), make([]int, 0, maxPending)
+		}
 		b.changes = append(b.changes, c)
 		b.lines = append(b.lines, n)
 		if len(b.changes) == maxPending {

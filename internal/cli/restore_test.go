@@ -158,3 +158,16 @@ func TestServersCountersAreAsWideAsTheKernels(t *testing.T) {
 		t.Errorf("the list is\n%swant at its end\n%s", a.out, want)
 	}
 }
+
+func TestRestoreReadsLinesOfAnyLength(t *testing.T) {
+	for _, blanks := range []int{32<<10 - 20, 32 << 10, 100 << 10} {
+		k := newFakeKernel(t, "")
+		rules := "-A -f 1 -s rr\n-A -f 2" + strings.Repeat(" ", blanks) + "-s wlc\n-A -f 3 -s rr"
+		if a := k.do(t, rules, "ipvsadm", "-R"); a != (answer{}) {
+			t.Errorf("a line with %d blanks gives %+v", blanks, a)
+		}
+		if want := newFakeKernel(t, "-A -f 1 -s rr\n-A -f 2 -s wlc\n-A -f 3 -s rr").rules(); k.rules() != want {
+			t.Errorf("a line with %d blanks makes\n%swant\n%s", blanks, k.rules(), want)
+		}
+	}
+}

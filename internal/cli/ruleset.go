@@ -3,6 +3,7 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"net/netip"
@@ -14,11 +15,11 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// ruleset is a rule file that has been read: its lines, folded into the table
+// ruleset is a rule file that has been read: its text, folded into the table
 // that they describe.
 type ruleset struct {
 	session *session
-	lines   []string
+	text    []byte
 	want    *ipvs.Table
 	// daemons has each sync daemon that the file speaks of, with the line that
 	// stops it before any has started it, else 0.
@@ -52,8 +53,8 @@ type objection struct {
 
 // newRuleset reads a file. Its faults and refusals are those that show
 // without a kernel.
-func newRuleset(ctx context.Context, s *session, text string) *ruleset {
-	r := &ruleset{session: s, lines: strings.Split(text, "\n"), objections: map[int]objection{}, unfit: map[destinationID]string{}}
+func newRuleset(ctx context.Context, s *session, text []byte) *ruleset {
+	r := &ruleset{session: s, text: text, objections: map[int]objection{}, unfit: map[destinationID]string{}}
 	r.fold(ctx)
 	return r
 }
@@ -101,7 +102,9 @@ func (r *ruleset) fold(ctx context.Context) {
 // each reads the lines one by one; blank ones and comments are passed over.
 func (r *ruleset) each(ctx context.Context, f func(line int, c ipvs.Change, err error)) {
 	var words []string
-	for i, line := range r.lines {
+	n := 0
+	for line := range bytes.SplitSeq(r.text, []byte{'\n'}) {
+		n++
 		words = rule.AppendWords(words[:0], line)
 		if len(words) == 0 || strings.HasPrefix(words[0], "#") {
 			continue
@@ -114,7 +117,7 @@ func (r *ruleset) each(ctx context.Context, f func(line int, c ipvs.Change, err 
 				err = notAChange(cmd)
 			}
 		}
-		f(i+1, c, err)
+		f(n, c, err)
 	}
 }
 

@@ -6,6 +6,7 @@
 package rule
 
 import (
+	"bytes"
 	"context"
 	"net/netip"
 	"slices"
@@ -22,22 +23,34 @@ import (
 // blanks, tabs and line ends of either kind, without quoting; the word
 // "ipvsadm" is dropped wherever it stands, so that whole command lines may be
 // pasted. 1.31 has room for maxWord bytes of a word, then it begins the next
-// one, and a zero byte ends what it sees of a word.
-func AppendWords(words []string, line string) []string {
+// one, and a zero byte ends what it sees of a word. A word that stands already
+// where it would be appended, behind the end of words, is used again: line
+// after line has most of its words in common with the one before.
+func AppendWords(words []string, line []byte) []string {
 	for start, i := 0, 0; i <= len(line); i++ {
 		if i < len(line) && line[i] != ' ' && line[i] != '\t' && line[i] != '\r' && line[i] != '\n' {
 			continue
 		}
-		for rest := line[start:i]; rest != ""; {
+		for rest := line[start:i]; len(rest) > 0; {
 			word := rest[:min(maxWord, len(rest))]
 			rest = rest[len(word):]
-			if word, _, _ = strings.Cut(word, "\x00"); word != "ipvsadm" {
-				words = append(words, word)
+			if word, _, _ = bytes.Cut(word, []byte{0}); string(word) != "ipvsadm" {
+				words = appendWord(words, word)
 			}
 		}
 		start = i + 1
 	}
 	return words
+}
+
+func appendWord(words []string, word []byte) []string {
+	if n := len(words); n < cap(words) {
+		if words = words[:n+1]; words[n] != string(word) {
+			words[n] = string(word)
+		}
+		return words
+	}
+	return append(words, string(word))
 }
 
 const maxWord = 4096

@@ -35,11 +35,25 @@ func TestWords(t *testing.T) {
 		{"nothing but blanks and the name", " \t ipvsadm \r\n", nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			got := AppendWords([]string{"before"}, c.line)
+			got := AppendWords([]string{"before"}, []byte(c.line))
 			if want := append([]string{"before"}, c.want...); !slices.Equal(got, want) {
 				t.Errorf("%q has the words %q, want %q", c.line, got, want)
 			}
 		})
+	}
+}
+
+func TestWordsAreThoseOfTheirOwnLine(t *testing.T) {
+	var words, kept []string
+	for _, line := range []string{"-a -t 12.0.0.1:80 -r a", "-a -t 12.0.0.1:80 -r bb -g", "-a", "-a -t 12.0.0.1:8 -r bb -g"} {
+		words = AppendWords(words[:0], []byte(line))
+		if got := strings.Join(words, " "); got != line {
+			t.Errorf("%q is read as %q", line, got)
+		}
+		kept = append(kept, words[len(words)-1])
+	}
+	if want := []string{"a", "-g", "-a", "-g"}; !slices.Equal(kept, want) {
+		t.Errorf("words that were kept have become %q, want %q", kept, want)
 	}
 }
 
