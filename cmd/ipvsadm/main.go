@@ -18,13 +18,15 @@ import (
 var version, commit string
 
 func main() {
-	info, _ := debug.ReadBuildInfo()
 	os.Exit(cli.Run(context.Background(), cli.Process{
-		Args:    os.Args,
-		Version: ownVersion(version, commit, info),
-		Stdin:   os.Stdin,
-		Stdout:  os.Stdout,
-		Stderr:  os.Stderr,
+		Args: os.Args,
+		Version: func() string {
+			info, _ := debug.ReadBuildInfo()
+			return ownVersion(version, commit, info)
+		},
+		Stdin:  os.Stdin,
+		Stdout: os.Stdout,
+		Stderr: os.Stderr,
 	}))
 }
 

@@ -32,8 +32,8 @@ const (
 
 // Process is what the program runs with.
 type Process struct {
-	Args           []string // with the program's name first
-	Version        string   // of this program
+	Args           []string      // with the program's name first
+	Version        func() string // of this program; nil if there is none
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
 
@@ -65,6 +65,9 @@ func Run(ctx context.Context, p Process) int {
 	s := &session{Process: p}
 	if s.dial == nil {
 		s.dial = dial
+	}
+	if s.Version == nil {
+		s.Version = func() string { return "" }
 	}
 	if s.names == nil {
 		s.names = names.New()
@@ -136,7 +139,7 @@ func (s *session) run(ctx context.Context, cmd args.Command) error {
 	case spec.Help:
 		return output(manual.Help(s.Stdout, s.program()))
 	case spec.Version:
-		_, err := io.WriteString(s.Stdout, versionText(s.Version))
+		_, err := io.WriteString(s.Stdout, versionText(s.Version()))
 		return output(err)
 	case spec.List:
 		return s.list(ctx, cmd)
