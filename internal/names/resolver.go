@@ -23,7 +23,7 @@ const (
 	// reverseTimeout is the longest that one reverse look-up keeps a listing waiting.
 	reverseTimeout = 5 * time.Second
 	// prefetchLimit is how many reverse look-ups Prefetch has under way at once.
-	prefetchLimit = 32
+	prefetchLimit = 64
 )
 
 // DNS is what a Resolver asks for names that its files do not hold. *net.Resolver is one.
@@ -105,7 +105,7 @@ func (r *Resolver) HostName(ctx context.Context, addr netip.Addr) (string, bool)
 	return name, name != ""
 }
 
-// Prefetch looks the names of all addrs up, at most 32 at once, and returns when HostName can
+// Prefetch looks the names of all addrs up, at most prefetchLimit at once, and returns when HostName can
 // answer for each of them without waiting, or when ctx ends.
 func (r *Resolver) Prefetch(ctx context.Context, addrs []netip.Addr) {
 	distinct := slices.Compact(slices.SortedFunc(slices.Values(addrs), netip.Addr.Compare))
