@@ -31,9 +31,7 @@ const original = "/usr/sbin/"
 
 func TestApplyOnAKernel(t *testing.T) {
 	umltest.InGuest(t, func(t *testing.T) {
-		if out, err := exec.Command("modprobe", "ip_vs").CombinedOutput(); err != nil {
-			t.Fatalf("modprobe: %v %s", err, out)
-		}
+		umltest.Modprobe(t, "ip_vs")
 		t.Run("what the kernel refuses", testRefusals)
 		t.Run("a dry run through 1.31", testDryRunThroughOriginal)
 		t.Run("a save through 1.31", testSaveThroughOriginal)

@@ -141,9 +141,7 @@ func TestSignalEndsTheWaitForConnections(t *testing.T) {
 
 func TestDrainOnAKernel(t *testing.T) {
 	umltest.InGuest(t, func(t *testing.T) {
-		if out, err := exec.Command("modprobe", "ip_vs").CombinedOutput(); err != nil {
-			t.Fatalf("modprobe: %v %s", err, out)
-		}
+		umltest.Modprobe(t, "ip_vs")
 		t.Run("a request under way is answered before its server goes", func(t *testing.T) { testDrain(t, true) })
 		t.Run("a connection that does not end keeps its server for a while only", func(t *testing.T) { testDrain(t, false) })
 	})

@@ -27,9 +27,7 @@ import (
 
 func TestInterruptedRestoreOnAKernel(t *testing.T) {
 	umltest.InGuest(t, func(t *testing.T) {
-		if out, err := exec.Command("modprobe", "ip_vs").CombinedOutput(); err != nil {
-			t.Fatalf("modprobe: %v %s", err, out)
-		}
+		umltest.Modprobe(t, "ip_vs")
 		t.Run("killed at random instants", testKilled)
 		t.Run("ended by signals at random instants", testSignalled)
 	})

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -24,12 +25,11 @@ import (
 
 func TestSaveIntoAFileOnAKernel(t *testing.T) {
 	umltest.InGuest(t, func(t *testing.T) {
-		if out, err := exec.Command("modprobe", "ip_vs").CombinedOutput(); err != nil {
-			t.Fatalf("modprobe: %v %s", err, out)
-		}
+		umltest.Modprobe(t, "ip_vs")
 		t.Run("killed at random instants", testKilledSave)
 		t.Run("onto a full disk", testFullDisk)
 		t.Run("without permission", testSaveWithoutPermission)
+		t.Run("the owner stays", testSaveKeepsTheOwner)
 	})
 }
 
@@ -172,5 +172,21 @@ func testSaveWithoutPermission(t *testing.T) {
 	}
 	if got := tree(t, sub); len(got) != 2 || got["rules"] != "old" || !strings.HasPrefix(got["new"], "-A ") {
 		t.Errorf("the folder below has %q", got)
+	}
+}
+
+// testSaveKeepsTheOwner is in the guest since only root can give files away.
+func testSaveKeepsTheOwner(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "rules")
+	write(t, file, "old", 0o600)
+	must(t, os.Chown(file, 12, 34))
+	must(t, os.Chmod(file, 0o654))
+	if a := newFakeKernel(t, web).do(t, "", "ipvsadm", "-S", "-n", "--output", file); a != (answer{}) {
+		t.Fatal(a)
+	}
+	info, err := os.Stat(file)
+	must(t, err)
+	if st := info.Sys().(*syscall.Stat_t); st.Uid != 12 || st.Gid != 34 || info.Mode() != 0o654 {
+		t.Errorf("owner %d, group %d, mode %v", st.Uid, st.Gid, info.Mode())
 	}
 }

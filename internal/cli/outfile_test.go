@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -130,24 +129,6 @@ func must(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
-	}
-}
-
-func TestSaveKeepsTheOwner(t *testing.T) {
-	if os.Getuid() != 0 {
-		t.Skip("only root can give files away")
-	}
-	file := filepath.Join(t.TempDir(), "rules")
-	write(t, file, "old", 0o600)
-	must(t, os.Chown(file, 12, 34))
-	must(t, os.Chmod(file, 0o654))
-	if a := newFakeKernel(t, web).do(t, "", "ipvsadm", "-S", "-n", "--output", file); a != (answer{}) {
-		t.Fatal(a)
-	}
-	info, err := os.Stat(file)
-	must(t, err)
-	if st := info.Sys().(*syscall.Stat_t); st.Uid != 12 || st.Gid != 34 || info.Mode() != 0o654 {
-		t.Errorf("owner %d, group %d, mode %v", st.Uid, st.Gid, info.Mode())
 	}
 }
 

@@ -96,9 +96,7 @@ func TestScripts(t *testing.T) {
 		i := slices.Index(files, filepath.Join(scripts, "no-module.txtar"))
 		p.Files = files[i : i+1]
 		testscript.RunT(scriptT{t}, p)
-		if out, err := exec.Command("modprobe", "-a", "ip_vs", "dummy").CombinedOutput(); err != nil {
-			t.Fatalf("modprobe: %v %s", err, out)
-		}
+		umltest.Modprobe(t, "ip_vs", "dummy")
 		p.Files = slices.Delete(files, i, i+1)
 		testscript.RunT(scriptT{t}, p)
 	})

@@ -24,6 +24,7 @@ import (
 
 	"github.com/ipvsadm-go/ipvsadm/internal/cli"
 	"github.com/ipvsadm-go/ipvsadm/internal/uml"
+	"github.com/ipvsadm-go/ipvsadm/internal/uml/umltest"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
@@ -303,7 +304,5 @@ func prepareGuest(t *testing.T) {
 	// The kernel itself loads these two schedulers while it holds the lock of
 	// IPVS, and they wait for namespaces that are being taken down, which wait
 	// for that lock: IPVS hangs for good. The others wait for nothing.
-	if out, err := exec.Command("modprobe", "-a", "ip_vs", "ip_vs_lblc", "ip_vs_lblcr").CombinedOutput(); err != nil {
-		t.Fatalf("modprobe: %v %s", err, out)
-	}
+	umltest.Modprobe(t, "ip_vs", "ip_vs_lblc", "ip_vs_lblcr")
 }

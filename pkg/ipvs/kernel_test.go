@@ -33,9 +33,7 @@ func TestMain(m *testing.M) { umltest.Main(m) }
 func TestKernel(t *testing.T) {
 	umltest.InGuest(t, func(t *testing.T) {
 		testNoIPVS(t)
-		if out, err := exec.Command("modprobe", "-a", "ip_vs", "dummy").CombinedOutput(); err != nil {
-			t.Fatalf("modprobe: %v %s", err, out)
-		}
+		umltest.Modprobe(t, "ip_vs", "dummy")
 		t.Run("contract", testContract)
 		t.Run("random contract", testRandomContract)
 		t.Run("diff", testDiffOnKernel)

@@ -20,6 +20,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -108,19 +109,27 @@ func Kernel(t testing.TB, packages ...string) uml.Kernel {
 	if err == nil && len(packages) > 0 {
 		kernel.Tools, err = tools(t, packages)
 	}
-	switch {
-	case err == nil:
-	case os.Getenv("REQUIRE_UML") == "1":
-		t.Fatal(err)
-	default:
-		t.Skip(err)
+	if err != nil {
+		Lacks(t, err)
 	}
 	return kernel
 }
 
+// Lacks ends a test that has to do without something: with REQUIRE_UML=1 it
+// fails, else it is skipped.
+func Lacks(t testing.TB, what any) {
+	t.Helper()
+	if required() {
+		t.Fatal(what)
+	}
+	t.Skip(what)
+}
+
+func required() bool { return os.Getenv("REQUIRE_UML") == "1" }
+
 // tools is the folder of the packages.
 func tools(t testing.TB, packages []string) (root string, err error) {
-	if os.Getenv("REQUIRE_UML") != "1" {
+	if !required() {
 		return uml.FindPackages("", packages...)
 	}
 	var log bytes.Buffer
@@ -186,4 +195,15 @@ func Namespace(t testing.TB) {
 			t.Error(err)
 		}
 	})
+}
+
+// Modprobe loads kernel modules into the guest.
+func Modprobe(t testing.TB, modules ...string) {
+	t.Helper()
+	if !uml.InGuest() {
+		t.Fatal("umltest.Modprobe is for tests in the guest: wrap the test in umltest.InGuest")
+	}
+	if out, err := exec.Command("modprobe", append([]string{"-a"}, modules...)...).CombinedOutput(); err != nil {
+		t.Fatalf("modprobe %v: %v\n%s", modules, err, out)
+	}
 }
