@@ -67,7 +67,7 @@ func boot(ctx context.Context, bin, version string, fetch bool, flags ...string)
 		return false, err
 	}
 	defer os.RemoveAll(tmp)
-	for _, name := range []string{"empty", "floor", "library", "moby", "timed"} {
+	for _, name := range []string{"empty", "floor", "library", "moby", "start", "timed"} {
 		build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", filepath.Join(tmp, name), ".")
 		build.Dir = filepath.Join("internal/bench", name)
 		build.Env = append(os.Environ(), "CGO_ENABLED=0")
@@ -97,9 +97,5 @@ func findKernel(ctx context.Context, version string, fetch bool) (uml.Kernel, er
 			return uml.Kernel{}, err
 		}
 	}
-	kernel, err := uml.Find(version)
-	if err != nil && fetch {
-		kernel, err = uml.Fetch(ctx, version, os.Stderr)
-	}
-	return kernel, err
+	return uml.Obtain(ctx, version, fetch, os.Stderr)
 }

@@ -99,14 +99,13 @@ func (r *row) inTurns(count int) (results [columns]result, err error) {
 		return err
 	}
 	if !r.fresh {
-		leave, err := r.enter()
-		if err != nil {
+		var leave, stop func() error
+		if leave, err = r.enter(); err != nil {
 			return results, err
 		}
 		defer func() { err = errors.Join(err, leave()) }()
 		if r.serve != nil {
-			stop, err := r.serve()
-			if err != nil {
+			if stop, err = r.serve(); err != nil {
 				return results, err
 			}
 			if stop != nil {

@@ -117,6 +117,7 @@ func (s suite) tableRows() ([]row, error) {
 		return nil, err
 	}
 	list := map[column]program{floor: t.floor(s), library: s.tool("library", "list"), moby: s.tool("moby", "list")}
+	edit := []string{"-E", "-t", "10.0.1.0:80", "-s", "rr"}
 	largeOurs := func(args ...string) map[column]program {
 		all := s.both(large.rules, "ipvsadm", args...)
 		delete(all, original)
@@ -132,7 +133,7 @@ func (s suite) tableRows() ([]row, error) {
 		{name: rowStats, table: t.fill, alike: true, programs: with(s.both("", "ipvsadm", "-Ln", "--stats"), map[column]program{floor: t.floor(s)})},
 		{name: rowSave, table: t.fill, alike: true, programs: with(s.both("", "ipvsadm", "-Sn"), map[column]program{floor: t.floor(s)})},
 		{name: rowApply, fresh: true, table: t.fill, programs: s.both(t.rules, "ipvsadm-restore")},
-		{name: rowEdit, table: t.fill, programs: s.both("", "ipvsadm", "-E", "-t", "10.0.1.0:80", "-s", "rr")},
+		{name: rowEdit, table: t.fill, programs: with(s.both("", "ipvsadm", edit...), map[column]program{floor: s.tool("start", edit...)})},
 		{name: rowLargeRestore, fresh: true, programs: with(largeOurs("-R"), map[column]program{floor: large.fill})},
 		{name: rowLargeList, table: large.fill, programs: with(largeOurs("-Ln"), map[column]program{floor: large.floor(s)})},
 	}, nil

@@ -158,10 +158,7 @@ func (l lab) boot(ctx context.Context, kernel uml.Kernel, args ...string) (ok bo
 // The error says what is missing and how to get it.
 func (l lab) equip(ctx context.Context) (uml.Kernel, error) {
 	absent := missing(uml.GuestPath())
-	kernel, err := uml.Find(l.version)
-	if err != nil && l.fetch {
-		kernel, err = uml.Fetch(ctx, l.version, os.Stderr)
-	}
+	kernel, err := uml.Obtain(ctx, l.version, l.fetch, os.Stderr)
 	switch {
 	case len(absent) == 0:
 	case l.fetch && err == nil:

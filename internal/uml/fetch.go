@@ -48,6 +48,15 @@ func Fetch(ctx context.Context, version string, log io.Writer) (Kernel, error) {
 	return cached(version)
 }
 
+// Obtain is [Find], and where that finds none [Fetch] if it may fetch.
+func Obtain(ctx context.Context, version string, fetch bool, log io.Writer) (Kernel, error) {
+	kernel, err := Find(version)
+	if err != nil && fetch {
+		kernel, err = Fetch(ctx, version, log)
+	}
+	return kernel, err
+}
+
 // FetchTools downloads what a guest needs and the machine does not have: modprobe,
 // ip, iptables-nft, shellcheck, and the original ipvsadm. Guests of a kernel found from then on
 // have them.

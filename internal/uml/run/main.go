@@ -48,10 +48,7 @@ func run(ctx context.Context, version string, fetch bool, job uml.Job) (status i
 			return 0, err
 		}
 	}
-	if job.Kernel, err = uml.Find(version); err != nil && fetch {
-		job.Kernel, err = uml.Fetch(ctx, version, os.Stderr)
-	}
-	if err != nil {
+	if job.Kernel, err = uml.Obtain(ctx, version, fetch, os.Stderr); err != nil {
 		return 0, err
 	}
 	return uml.Run(ctx, job)
