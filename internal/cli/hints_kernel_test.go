@@ -30,6 +30,7 @@ func TestHintsOnAKernel(t *testing.T) {
 			cmd.Stderr = stderr
 			return "", cmd.Run()
 		}
+		t.Setenv("PATH", "/usr/local/bin:"+os.Getenv("PATH")) // before the original
 		// Other users cannot look into the folder that the test binary is in.
 		prepare := "cp " + exe + " /usr/local/bin/ipvsadm && echo 'hosts: files' >/etc/nsswitch.conf && echo /bin/false >/proc/sys/kernel/modprobe && mv /sbin/modprobe /sbin/modprobe.away"
 		if out, err := sh(t, prepare, nil); err != nil {
