@@ -209,7 +209,22 @@ func boot(dir string, k Kernel, memory int) (cmd *exec.Cmd, input io.Closer, err
 	if input, err = cmd.StdinPipe(); err != nil {
 		return nil, nil, err
 	}
-	return cmd, input, cmd.Start()
+	if err := cmd.Start(); err != nil {
+		return nil, nil, err
+	}
+	allowFiles(cmd.Process.Pid)
+	return cmd, input, nil
+}
+
+// allowFiles lets a process have as many files open as it may ask for: linux.uml
+// keeps one of the host's for each that the guest's memory still has something
+// of, and the usual 1024 are soon in use.
+func allowFiles(pid int) {
+	var l unix.Rlimit
+	if unix.Prlimit(pid, unix.RLIMIT_NOFILE, nil, &l) == nil {
+		l.Cur = l.Max
+		_ = unix.Prlimit(pid, unix.RLIMIT_NOFILE, &l, nil) // with less the guest can still do much
+	}
 }
 
 // roomInShm reports whether /dev/shm, where linux.uml keeps the guest's memory

@@ -12,9 +12,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/uml"
 	"github.com/ipvsadm-go/ipvsadm/internal/uml/umltest"
@@ -247,6 +250,38 @@ func TestGuest(t *testing.T) {
 			t.Errorf("the host's file after the guest changed its own: %q, %v", b, err)
 		}
 	}
+}
+
+// TestGuestReadsMoreFilesThanItsHostOpensByDefault has a user's limit for
+// whoever runs it.
+func TestGuestReadsMoreFilesThanItsHostOpensByDefault(t *testing.T) {
+	const limit, files = 256, 1000
+	dir := t.TempDir()
+	if !uml.InGuest() {
+		for i := range files {
+			if err := os.WriteFile(filepath.Join(dir, strconv.Itoa(i)), []byte("x"), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		t.Setenv("IPVSADM_TEST_PROBE", dir)
+		var before unix.Rlimit
+		if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &before); err != nil {
+			t.Fatal(err)
+		}
+		lower := unix.Rlimit{Cur: limit, Max: before.Max}
+		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &lower); err != nil {
+			t.Fatal(err)
+		}
+		defer unix.Setrlimit(unix.RLIMIT_NOFILE, &before)
+	}
+	umltest.InGuest(t, func(t *testing.T) {
+		for i := range files {
+			b, err := os.ReadFile(filepath.Join(os.Getenv("IPVSADM_TEST_PROBE"), strconv.Itoa(i)))
+			if err != nil || string(b) != "x" {
+				t.Fatalf("file %d: %q, %v", i, b, err)
+			}
+		}
+	})
 }
 
 func testGuest(t *testing.T) {
