@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"runtime"
@@ -62,6 +63,9 @@ type row struct {
 	alike bool
 	// first measures until the first byte of output.
 	first bool
+	// quick is how often in a round those run that take little more than an
+	// empty process; 0 for once.
+	quick int
 	// counting tells that the libraries write how many allocations they made.
 	counting bool
 }
@@ -79,7 +83,7 @@ type sample struct {
 	memory int64
 }
 
-// measure runs the programs of a row in turns.
+// measure runs the programs of a row in turns, in rounds of all.
 func (r *row) measure(count int) (results [columns]result, err error) {
 	done := make(chan struct{})
 	go func() {
@@ -116,18 +120,28 @@ func (r *row) inTurns(count int) (results [columns]result, err error) {
 			return results, err
 		}
 	}
+	// Each round has an order of its own: what ran before counts, on a machine
+	// that slows down when it had much to do.
+	order := rand.New(rand.NewPCG(1, 1))
 	for i := range count + 1 {
-		for c := range columns {
+		for _, n := range order.Perm(int(columns)) {
+			c := column(n)
 			if r.programs[c].args == nil {
 				continue
 			}
-			if r.fresh {
-				err = r.inNamespace(func() error { return run(c) })
-			} else {
-				err = run(c)
+			times := 1
+			if c != original && c != moby {
+				times = max(times, r.quick)
 			}
-			if err != nil {
-				return results, err
+			for range times {
+				if r.fresh {
+					err = r.inNamespace(func() error { return run(c) })
+				} else {
+					err = run(c)
+				}
+				if err != nil {
+					return results, err
+				}
 			}
 			if i == 0 {
 				samples[c] = samples[c][:0] // it had the file to read from the disk

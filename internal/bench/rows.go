@@ -124,7 +124,7 @@ func (s suite) tableRows() ([]row, error) {
 		return all
 	}
 	return []row{
-		{name: rowRestore, fresh: true, programs: with(s.both(t.rules, "ipvsadm", "-R"), map[column]program{
+		{name: rowRestore, fresh: true, quick: 5, programs: with(s.both(t.rules, "ipvsadm", "-R"), map[column]program{
 			floor:   t.fill,
 			library: s.tool("library", append([]string{"restore"}, t.size...)...),
 			moby:    s.tool("moby", append([]string{"restore"}, t.size...)...),
@@ -133,7 +133,7 @@ func (s suite) tableRows() ([]row, error) {
 		{name: rowStats, table: t.fill, alike: true, programs: with(s.both("", "ipvsadm", "-Ln", "--stats"), map[column]program{floor: t.floor(s)})},
 		{name: rowSave, table: t.fill, alike: true, programs: with(s.both("", "ipvsadm", "-Sn"), map[column]program{floor: t.floor(s)})},
 		{name: rowApply, fresh: true, table: t.fill, programs: s.both(t.rules, "ipvsadm-restore")},
-		{name: rowEdit, table: t.fill, programs: with(s.both("", "ipvsadm", edit...), map[column]program{floor: s.tool("start", edit...)})},
+		{name: rowEdit, table: t.fill, quick: 5, programs: with(s.both("", "ipvsadm", edit...), map[column]program{floor: s.tool("start", edit...)})},
 		{name: rowLargeRestore, fresh: true, programs: with(largeOurs("-R"), map[column]program{floor: large.fill})},
 		{name: rowLargeList, table: large.fill, programs: with(largeOurs("-Ln"), map[column]program{floor: large.floor(s)})},
 	}, nil
