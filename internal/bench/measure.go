@@ -63,8 +63,8 @@ type row struct {
 	alike bool
 	// first measures until the first byte of output.
 	first bool
-	// quick is how often in a round those run that take little more than an
-	// empty process; 0 for once.
+	// quick is how often in a round all but the original and moby/ipvs run, which
+	// here take little more than an empty process; 0 for once.
 	quick int
 	// counting tells that the libraries write how many allocations they made.
 	counting bool

@@ -15,7 +15,7 @@ type report struct {
 }
 
 func newReport(w io.Writer, release string, count int) *report {
-	fmt.Fprintf(w, `Linux %s, medians of %d, milliseconds without those of an empty process,
+	fmt.Fprintf(w, `Linux %s, medians of %d rounds, milliseconds without those of an empty process,
 and peak memory in MB. An empty process is /bin/true for 1.31, an empty Go
 program for the others. One command is given whole. The floor sends messages
 encoded beforehand, 500 to a system call, and for each list asks for the

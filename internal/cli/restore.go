@@ -25,7 +25,7 @@ func (s *session) restore(ctx context.Context, r io.Reader) int {
 	if err := s.reach(ctx); err != nil {
 		return s.report(err)
 	}
-	b := batch{session: s}
+	b := batch{session: s, changes: make([]ipvs.Change, 0, maxPending), lines: make([]int, 0, maxPending)}
 	in := bufio.NewReaderSize(&flusher{r, func() { b.send(ctx) }}, 32<<10)
 	var words []string
 	var line []byte
@@ -94,9 +94,6 @@ func (b *batch) line(ctx context.Context, n int, words []string) (end bool) {
 		return !errors.As(err, &f) || !f.Unreadable()
 	}
 	if c, ok := cmd.Change(); ok {
-		if b.changes == nil {
-			b.changes, b.lines = make([]ipvs.Change, 0, maxPending), make([]int, 0, maxPending)
-		}
 		b.changes = append(b.changes, c)
 		b.lines = append(b.lines, n)
 		if len(b.changes) == maxPending {

@@ -83,7 +83,7 @@ func prepareGuest(t *testing.T) programs {
 	} {
 		write(t, path, text)
 	}
-	run(t, "modprobe", "ip_vs")
+	umltest.Modprobe(t, "ip_vs")
 	p := programs{
 		original: program{"the original", t.TempDir()},
 		ours:     program{"ours", t.TempDir()},

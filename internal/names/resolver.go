@@ -105,8 +105,8 @@ func (r *Resolver) HostName(ctx context.Context, addr netip.Addr) (string, bool)
 	return name, name != ""
 }
 
-// Prefetch looks the names of all addrs up, at most prefetchLimit at once, and returns when HostName can
-// answer for each of them without waiting, or when ctx ends.
+// Prefetch looks the names of all addrs up, many at once, and returns when HostName can answer for
+// each of them without waiting, or when ctx ends.
 func (r *Resolver) Prefetch(ctx context.Context, addrs []netip.Addr) {
 	distinct := slices.Compact(slices.SortedFunc(slices.Values(addrs), netip.Addr.Compare))
 	queue := make(chan netip.Addr)

@@ -294,7 +294,7 @@ func testGuest(t *testing.T) {
 		return string(out)
 	}
 	t.Run("the original lists an empty table", func(t *testing.T) {
-		must(t, "modprobe ip_vs")
+		umltest.Modprobe(t, "ip_vs")
 		want := "Prot LocalAddress:Port Scheduler Flags\n  -> RemoteAddress:Port           Forward Weight ActiveConn InActConn\n"
 		out := must(t, "ipvsadm -Ln")
 		if head, table, _ := strings.Cut(out, "\n"); !strings.HasPrefix(head, "IP Virtual Server version 1.2.1 (size=") || table != want {

@@ -183,9 +183,7 @@ func guestEnv() []string {
 // See [uml.EnterNamespace].
 func Namespace(t testing.TB) {
 	t.Helper()
-	if !uml.InGuest() {
-		t.Fatal("umltest.Namespace is for tests in the guest: wrap the test in umltest.InGuest")
-	}
+	needGuest(t)
 	leave, err := uml.EnterNamespace()
 	if err != nil {
 		t.Fatal(err)
@@ -200,10 +198,15 @@ func Namespace(t testing.TB) {
 // Modprobe loads kernel modules into the guest.
 func Modprobe(t testing.TB, modules ...string) {
 	t.Helper()
-	if !uml.InGuest() {
-		t.Fatal("umltest.Modprobe is for tests in the guest: wrap the test in umltest.InGuest")
-	}
+	needGuest(t)
 	if out, err := exec.Command("modprobe", append([]string{"-a"}, modules...)...).CombinedOutput(); err != nil {
 		t.Fatalf("modprobe %v: %v\n%s", modules, err, out)
+	}
+}
+
+func needGuest(t testing.TB) {
+	t.Helper()
+	if !uml.InGuest() {
+		t.Fatal("this is for tests in the guest: wrap the test in umltest.InGuest")
 	}
 }
