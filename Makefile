@@ -45,30 +45,30 @@ deps:
 
 .PHONY: kernel
 kernel:
-	$(GO) run ./internal/uml/run -fetch -kernel '$(KERNEL)' -- true
+	$(GO) run ./internal/test/guest/run -fetch -kernel '$(KERNEL)' -- true
 
 # The NAT cluster of two web servers, in a kernel of its own.
 .PHONY: demo
 demo: deps bin/ipvsadm
-	$(GO) run ./internal/lab -fetch -kernel '$(KERNEL)' demo
+	$(GO) run ./internal/test/lab -fetch -kernel '$(KERNEL)' demo
 
 # Requests to the demo's cluster while its table is restored without pause, with
 # this program and with the original.
 .PHONY: gap
 gap: deps bin/ipvsadm
-	$(GO) run ./internal/lab -fetch -kernel '$(KERNEL)' gap
+	$(GO) run ./internal/test/lab -fetch -kernel '$(KERNEL)' gap
 
 # What commands take, next to 1.31, to the bare interface of the kernel and to
 # moby/ipvs. ROWS picks some of them: a regular expression.
 ROWS ?=
 .PHONY: bench
 bench: deps bin/ipvsadm
-	$(GO) run ./internal/bench -fetch -kernel '$(KERNEL)' -rows '$(ROWS)'
+	$(GO) run ./internal/test/bench -fetch -kernel '$(KERNEL)' -rows '$(ROWS)'
 
 # The clusters, with traffic that is counted; SCENARIO names one, or some.
 .PHONY: lab
 lab: deps bin/ipvsadm
-	$(GO) run ./internal/lab -fetch -kernel '$(KERNEL)' clusters $(SCENARIO)
+	$(GO) run ./internal/test/lab -fetch -kernel '$(KERNEL)' clusters $(SCENARIO)
 
 # All tests, those in a real kernel included; none is skipped.
 .PHONY: test
@@ -84,7 +84,7 @@ FIRST ?= 0
 .PHONY: conformance
 conformance: deps kernel
 	REQUIRE_UML=1 IPVSADM_TEST_CASES=$(CASES) IPVSADM_TEST_SEED=$(SEED) IPVSADM_TEST_FIRST=$(FIRST) \
-		$(GO) test -v -count 1 -timeout 5h -run TestGenerated ./internal/conformance
+		$(GO) test -v -count 1 -timeout 5h -run TestGenerated ./internal/test/conformance
 
 # The packages: two builds are the same, lintian finds no error, and they are
 # installed over Debian's own and removed again in a guest. Debian's is renamed
@@ -109,7 +109,7 @@ race:
 # the page of the clusters.
 .PHONY: generate
 generate:
-	IPVSADM_TEST_UPDATE=1 $(GO) test -run TestGeneratedFilesAreCurrent ./cmd/ipvsadm ./internal/lab
+	IPVSADM_TEST_UPDATE=1 $(GO) test -run TestGeneratedFilesAreCurrent ./cmd/ipvsadm ./internal/test/lab
 
 .PHONY: lint
 lint: deps
@@ -117,9 +117,9 @@ lint: deps
 	$(GO) vet ./...
 	$(GO) run $(STATICCHECK) ./...
 	$(GO) mod tidy -diff
-	cd internal/bench/moby && $(GO) vet . && $(GO) run $(STATICCHECK) . && $(GO) mod tidy -diff
+	cd internal/test/bench/moby && $(GO) vet . && $(GO) run $(STATICCHECK) . && $(GO) mod tidy -diff
 	if command -v shellcheck >/dev/null; then shellcheck $(SCRIPTS); \
-	else $(GO) run ./internal/uml/run -fetch -- shellcheck $(SCRIPTS); fi
+	else $(GO) run ./internal/test/guest/run -fetch -- shellcheck $(SCRIPTS); fi
 
 # What is built already is not built again: root may have no Go. Settings that
 # are there already are left as they are. Where /sbin is a folder of its own,

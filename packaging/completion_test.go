@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/ipvsadm-go/ipvsadm/internal/uml/umltest"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
 )
 
 // shells are the shells, with scripts that print what each offers for the
@@ -57,7 +57,7 @@ end
 }
 
 func TestCompletion(t *testing.T) {
-	umltest.InGuest(t, func(t *testing.T) {
+	guesttest.InGuest(t, func(t *testing.T) {
 		install(t)
 		for _, line := range []string{
 			"-A -t 12.0.0.1:80 -s rr", "-a -t 12.0.0.1:80 -r 192.168.168.10:80 -m",

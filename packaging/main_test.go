@@ -15,7 +15,7 @@ import (
 	"testing"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/cli"
-	"github.com/ipvsadm-go/ipvsadm/internal/uml/umltest"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
 )
 
 // TestMain lets this test binary be the program as well, under its names.
@@ -25,7 +25,7 @@ func TestMain(m *testing.M) {
 			Args: os.Args, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
 		}))
 	}
-	umltest.Main(m)
+	guesttest.Main(m)
 }
 
 // install runs make install with this test binary as the program.
@@ -58,6 +58,6 @@ func try(words ...string) (out string, err error) {
 func need(t *testing.T, program string) {
 	t.Helper()
 	if _, err := exec.LookPath(program); err != nil {
-		umltest.Lacks(t, "no "+program+" on this machine: make deps, or make kernel")
+		guesttest.Lacks(t, "no "+program+" on this machine: make deps, or make kernel")
 	}
 }

@@ -8,11 +8,11 @@ import (
 	"testing"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/spec"
-	"github.com/ipvsadm-go/ipvsadm/internal/uml/umltest"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
 )
 
 func TestManualPages(t *testing.T) {
-	umltest.InGuest(t, func(t *testing.T) {
+	guesttest.InGuest(t, func(t *testing.T) {
 		need(t, "mandoc")
 		pages, err := filepath.Glob("man/*.8")
 		if err != nil || len(pages) != 3 {

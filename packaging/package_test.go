@@ -8,14 +8,14 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/ipvsadm-go/ipvsadm/internal/uml/umltest"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
 )
 
 // TestDebianPackage installs the package over Debian's ipvsadm and the other
 // way round. The folder IPVSADM_TEST_PACKAGES has both, in dist and old.
 func TestDebianPackage(t *testing.T) {
 	folder := packages(t)
-	umltest.InGuest(t, func(t *testing.T) {
+	guesttest.InGuest(t, func(t *testing.T) {
 		ours, old := one(t, folder, "ipvsadm-go_*_amd64.deb"), one(t, folder, "old/*.deb")
 		t.Setenv("DEBIAN_FRONTEND", "noninteractive")
 		// Nothing runs in a guest that the services could be started by.
@@ -131,7 +131,7 @@ func TestDebianPackage(t *testing.T) {
 // it is made for but rpm.
 func TestRedHatPackage(t *testing.T) {
 	folder := packages(t)
-	umltest.InGuest(t, func(t *testing.T) {
+	guesttest.InGuest(t, func(t *testing.T) {
 		need(t, "rpm")
 		ours := one(t, folder, "ipvsadm-go-*.x86_64.rpm")
 		const rulesFile, settings = "/etc/sysconfig/ipvsadm", "/etc/sysconfig/ipvsadm-config"

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ipvsadm-go/ipvsadm/internal/uml/umltest"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
 )
 
 const (
@@ -23,7 +23,7 @@ const (
 
 // TestUnits starts a systemd in the guest and has it run the units.
 func TestUnits(t *testing.T) {
-	umltest.InGuest(t, func(t *testing.T) {
+	guesttest.InGuest(t, func(t *testing.T) {
 		need(t, "systemd-analyze")
 		install(t)
 		for _, unit := range []string{"ipvsadm.service", "ipvsadm-sync@master.service"} {

@@ -11,8 +11,8 @@ import (
 	"testing"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/manual"
-	"github.com/ipvsadm-go/ipvsadm/internal/uml"
-	"github.com/ipvsadm-go/ipvsadm/internal/uml/umltest"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/guest"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
 )
 
 // TestMain makes the test binary the program as well: under one of its three
@@ -22,7 +22,7 @@ func TestMain(m *testing.M) {
 	case "ipvsadm", "ipvsadm-save", "ipvsadm-restore":
 		main()
 	}
-	umltest.Main(m)
+	guesttest.Main(m)
 }
 
 func readme(t *testing.T) string {
@@ -50,8 +50,8 @@ func blocks(text, kind string) []string {
 
 // TestReadme types what the README shows behind a # and compares the answers.
 func TestReadme(t *testing.T) {
-	umltest.InGuest(t, func(t *testing.T) {
-		umltest.Namespace(t)
+	guesttest.InGuest(t, func(t *testing.T) {
+		guesttest.Namespace(t)
 		bin := t.TempDir()
 		exe, err := os.Executable()
 		if err != nil {
@@ -62,7 +62,7 @@ func TestReadme(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		path := "PATH=" + bin + ":" + uml.GuestPath()
+		path := "PATH=" + bin + ":" + guest.GuestPath()
 		typed := 0
 		for _, block := range blocks(readme(t), "console") {
 			for part := range strings.SplitSeq("\n"+block, "\n# ") {
@@ -88,7 +88,7 @@ func TestReadme(t *testing.T) {
 // TestReadmeShowsTheDemo makes sure that the excerpt has only what is typed in
 // the demo, which checks the answers itself.
 func TestReadmeShowsTheDemo(t *testing.T) {
-	source, err := os.ReadFile("../../internal/lab/demo.go")
+	source, err := os.ReadFile("../../internal/test/lab/demo.go")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,7 +22,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ipvsadm-go/ipvsadm/internal/uml/umltest"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
@@ -30,8 +30,8 @@ import (
 const original = "/usr/sbin/"
 
 func TestApplyOnAKernel(t *testing.T) {
-	umltest.InGuest(t, func(t *testing.T) {
-		umltest.Modprobe(t, "ip_vs")
+	guesttest.InGuest(t, func(t *testing.T) {
+		guesttest.Modprobe(t, "ip_vs")
 		t.Run("what the kernel refuses", testRefusals)
 		t.Run("a dry run through 1.31", testDryRunThroughOriginal)
 		t.Run("a save through 1.31", testSaveThroughOriginal)
@@ -49,7 +49,7 @@ type director struct {
 }
 
 func newDirector(t *testing.T) director {
-	umltest.Namespace(t)
+	guesttest.Namespace(t)
 	client, err := ipvs.Dial(t.Context(), ipvs.Config{})
 	must(t, err)
 	d := director{t, client, t.TempDir()}

@@ -15,7 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/ipvsadm-go/ipvsadm/internal/uml/umltest"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
@@ -140,8 +140,8 @@ func TestSignalEndsTheWaitForConnections(t *testing.T) {
 }
 
 func TestDrainOnAKernel(t *testing.T) {
-	umltest.InGuest(t, func(t *testing.T) {
-		umltest.Modprobe(t, "ip_vs")
+	guesttest.InGuest(t, func(t *testing.T) {
+		guesttest.Modprobe(t, "ip_vs")
 		t.Run("a request under way is answered before its server goes", func(t *testing.T) { testDrain(t, true) })
 		t.Run("a connection that does not end keeps its server for a while only", func(t *testing.T) { testDrain(t, false) })
 	})

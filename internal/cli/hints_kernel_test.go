@@ -9,13 +9,13 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/ipvsadm-go/ipvsadm/internal/uml/umltest"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
 )
 
 // TestHintsOnAKernel makes the mistakes that people make, on a terminal and on
 // a pipe.
 func TestHintsOnAKernel(t *testing.T) {
-	umltest.InGuest(t, func(t *testing.T) {
+	guesttest.InGuest(t, func(t *testing.T) {
 		exe, err := os.Executable()
 		if err != nil {
 			t.Fatal(err)
@@ -79,7 +79,7 @@ func TestHintsOnAKernel(t *testing.T) {
 			}
 			inNamespace := func(where string, body func(t *testing.T)) {
 				t.Run(c.name+" "+where, func(t *testing.T) {
-					umltest.Namespace(t)
+					guesttest.Namespace(t)
 					if out, err := sh(t, c.first, nil); err != nil {
 						t.Fatalf("%s: %v %s", c.first, err, out)
 					}

@@ -21,13 +21,13 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/ipvsadm-go/ipvsadm/internal/uml/umltest"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
 func TestInterruptedRestoreOnAKernel(t *testing.T) {
-	umltest.InGuest(t, func(t *testing.T) {
-		umltest.Modprobe(t, "ip_vs")
+	guesttest.InGuest(t, func(t *testing.T) {
+		guesttest.Modprobe(t, "ip_vs")
 		t.Run("killed at random instants", testKilled)
 		t.Run("ended by signals at random instants", testSignalled)
 	})

@@ -20,12 +20,12 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/ipvsadm-go/ipvsadm/internal/uml/umltest"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
 )
 
 func TestSaveIntoAFileOnAKernel(t *testing.T) {
-	umltest.InGuest(t, func(t *testing.T) {
-		umltest.Modprobe(t, "ip_vs")
+	guesttest.InGuest(t, func(t *testing.T) {
+		guesttest.Modprobe(t, "ip_vs")
 		t.Run("killed at random instants", testKilledSave)
 		t.Run("onto a full disk", testFullDisk)
 		t.Run("without permission", testSaveWithoutPermission)

@@ -26,7 +26,7 @@ import (
 
 	"github.com/ipvsadm-go/ipvsadm/internal/cli"
 	"github.com/ipvsadm-go/ipvsadm/internal/manual"
-	"github.com/ipvsadm-go/ipvsadm/internal/uml/umltest"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
 )
 
 // TestMain lets this test binary be the program as well, under its names.
@@ -36,7 +36,7 @@ func TestMain(m *testing.M) {
 			Args: os.Args, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
 		}))
 	}
-	umltest.Main(m)
+	guesttest.Main(m)
 }
 
 var programs = [...]string{"ipvsadm", "ipvsadm-save", "ipvsadm-restore"}
@@ -52,7 +52,7 @@ func TestScripts(t *testing.T) {
 	// Looked at here too, so that "go test" knows what the result depends on.
 	original := testsOriginal()
 	files := glob(t, filepath.Join(scripts, "*.txtar"))
-	umltest.InGuest(t, func(t *testing.T) {
+	guesttest.InGuest(t, func(t *testing.T) {
 		p := testscript.Params{
 			RequireUniqueNames: true,
 			Cmds:               map[string]func(*testscript.TestScript, bool, []string){"session": session},
@@ -96,7 +96,7 @@ func TestScripts(t *testing.T) {
 		i := slices.Index(files, filepath.Join(scripts, "no-module.txtar"))
 		p.Files = files[i : i+1]
 		testscript.RunT(scriptT{t}, p)
-		umltest.Modprobe(t, "ip_vs", "dummy")
+		guesttest.Modprobe(t, "ip_vs", "dummy")
 		p.Files = slices.Delete(files, i, i+1)
 		testscript.RunT(scriptT{t}, p)
 	})
@@ -110,7 +110,7 @@ func (t scriptT) Parallel()     {}
 func (t scriptT) Verbose() bool { return testing.Verbose() }
 func (t scriptT) Run(name string, f func(testscript.T)) {
 	t.T.Run(name, func(t *testing.T) {
-		umltest.Namespace(t)
+		guesttest.Namespace(t)
 		f(scriptT{t})
 	})
 }

@@ -22,18 +22,18 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/ipvsadm-go/ipvsadm/internal/uml/umltest"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-func TestMain(m *testing.M) { umltest.Main(m) }
+func TestMain(m *testing.M) { guesttest.Main(m) }
 
 // TestKernel is what only a real kernel can show. The contract is that a
 // Table in memory answers each change as the kernel does.
 func TestKernel(t *testing.T) {
-	umltest.InGuest(t, func(t *testing.T) {
+	guesttest.InGuest(t, func(t *testing.T) {
 		testNoIPVS(t)
-		umltest.Modprobe(t, "ip_vs", "dummy")
+		guesttest.Modprobe(t, "ip_vs", "dummy")
 		t.Run("contract", testContract)
 		t.Run("random contract", testRandomContract)
 		t.Run("diff", testDiffOnKernel)
@@ -64,7 +64,7 @@ func dial(t testing.TB) *ipvs.Client {
 // inNamespace gives a client in a fresh network namespace.
 func inNamespace(t testing.TB) *ipvs.Client {
 	t.Helper()
-	umltest.Namespace(t)
+	guesttest.Namespace(t)
 	return dial(t)
 }
 
@@ -657,7 +657,7 @@ func testOtherNamespace(t *testing.T) {
 }
 
 func testUnprivileged(t *testing.T) {
-	umltest.Namespace(t)
+	guesttest.Namespace(t)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -683,7 +683,7 @@ func testUnprivileged(t *testing.T) {
 }
 
 func testNoLeak(t *testing.T) {
-	umltest.Namespace(t)
+	guesttest.Namespace(t)
 	count := func() int {
 		list, err := os.ReadDir("/proc/self/fd")
 		if err != nil {

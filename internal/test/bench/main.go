@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Bench compares ipvsadm with ipvsadm 1.31, with the least that the kernel's
+// interface takes, and pkg/ipvs with moby/ipvs, side by side in one guest:
+//
+//	go run ./internal/test/bench
+//
+// The host builds the programs and boots the guest, where this program runs
+// again and measures. What it prints are medians of processes, from their start
+// to their end, without what an empty process takes in the same place. Times in
+// a guest are not those of a machine: only their ratios mean anything.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"syscall"
+
+	"github.com/ipvsadm-go/ipvsadm/internal/test/guest"
+)
+
+func main() {
+	guest.Init()
+	bin := flag.String("bin", "bin", "`folder` of ipvsadm and ipvsadm-restore")
+	version := flag.String("kernel", "", "kernel `version`, \"\" for the machine's own")
+	fetch := flag.Bool("fetch", false, "first fetch what is not on this machine: the kernel, and the original ipvsadm")
+	count := flag.Int("count", 5, "`number` of runs to take the median of")
+	only := flag.String("rows", "", "measure only the rows whose name matches this `regexp`")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+
+	var met bool
+	var err error
+	if guest.InGuest() {
+		met, err = measureAll(flag.Arg(0), flag.Arg(1), *count, *only)
+	} else {
+		met, err = boot(ctx, *bin, *version, *fetch, "-count="+strconv.Itoa(*count), "-rows="+*only)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+	}
+	if !met || err != nil {
+		os.Exit(1)
+	}
+}
+
+// boot builds the programs and runs this one in a guest. It reports whether all
+// goals were met.
+func boot(ctx context.Context, bin, version string, fetch bool, flags ...string) (met bool, err error) {
+	kernel, err := findKernel(ctx, version, fetch)
+	if err != nil {
+		return false, err
+	}
+	bin, err = filepath.Abs(bin)
+	if err != nil {
+		return false, err
+	}
+	tmp, err := os.MkdirTemp("", "ipvsadm-bench-")
+	if err != nil {
+		return false, err
+	}
+	defer os.RemoveAll(tmp)
+	for _, name := range []string{"empty", "floor", "library", "moby", "start", "timed"} {
+		build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", filepath.Join(tmp, name), ".")
+		build.Dir = filepath.Join("internal/test/bench", name)
+		build.Env = append(os.Environ(), "CGO_ENABLED=0")
+		build.Stderr = os.Stderr
+		if err := build.Run(); err != nil {
+			return false, fmt.Errorf("build %s: %w", name, err)
+		}
+	}
+	exe, err := os.Executable()
+	if err != nil {
+		return false, err
+	}
+	status, err := guest.Run(ctx, guest.Job{
+		Kernel: kernel,
+		Args:   append(append([]string{exe}, flags...), bin, tmp),
+		Env:    []string{"PATH=" + guest.GuestPath()},
+		Dir:    "/",
+		Stdout: os.Stdout,
+		Stderr: os.Stderr,
+	})
+	return status == 0, err
+}
+
+func findKernel(ctx context.Context, version string, fetch bool) (guest.Kernel, error) {
+	if fetch {
+		if err := guest.FetchTools(ctx, os.Stderr); err != nil {
+			return guest.Kernel{}, err
+		}
+	}
+	return guest.Obtain(ctx, version, fetch, os.Stderr)
+}

@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ipvsadm-go/ipvsadm/internal/test/guest"
+)
+
+// column is one of the programs that are compared.
+type column int
+
+const (
+	original column = iota // ipvsadm 1.31
+	ours
+	floor
+	library // pkg/ipvs by itself
+	moby
+	emptyC
+	emptyGo
+	columns
+)
+
+// empty is the program whose time is taken off.
+func (c column) empty() column {
+	if c == original {
+		return emptyC
+	}
+	return emptyGo
+}
+
+// program is a command line and the file that it reads.
+type program struct {
+	args  []string
+	stdin string // "" for nothing
+}
+
+// row is something that the programs do, each of them in the same place.
+type row struct {
+	name  string
+	timed string // the program that measures the others
+	// fresh gives each run a namespace of its own; otherwise all share one.
+	fresh bool
+	// table is what fills the namespace first; none for an empty one.
+	table    program
+	programs map[column]program
+	// serve starts what the programs need besides, in the namespace that they
+	// share; stop may be nil.
+	serve func() (stop func() error, err error)
+	// alike tells that the original and ours have to write the same.
+	alike bool
+	// first measures until the first byte of output.
+	first bool
+	// quick is how often in a round all but the original and moby/ipvs run, which
+	// here take little more than an empty process; 0 for once.
+	quick int
+	// counting tells that the libraries write how many allocations they made.
+	counting bool
+}
+
+// result is what was measured of a program in a row.
+type result struct {
+	time   time.Duration // the median
+	memory int64         // the peak of all runs in KiB
+	allocs int           // of a library that counts them
+}
+
+// sample is one run.
+type sample struct {
+	time   time.Duration
+	memory int64
+}
+
+// measure runs the programs of a row in turns, in rounds of all.
+func (r *row) measure(count int) (results [columns]result, err error) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		runtime.LockOSThread() // for good: a thread that was elsewhere has to end
+		results, err = r.inTurns(count)
+	}()
+	<-done
+	return results, err
+}
+
+func (r *row) inTurns(count int) (results [columns]result, err error) {
+	samples := [columns][]sample{}
+	run := func(c column) error {
+		s, err := r.programs[c].run(r.timed, r.first)
+		samples[c] = append(samples[c], s)
+		return err
+	}
+	if !r.fresh {
+		var leave, stop func() error
+		if leave, err = r.enter(); err != nil {
+			return results, err
+		}
+		defer func() { err = errors.Join(err, leave()) }()
+		if r.serve != nil {
+			if stop, err = r.serve(); err != nil {
+				return results, err
+			}
+			if stop != nil {
+				defer func() { err = errors.Join(err, stop()) }()
+			}
+		}
+		if err := r.compare(); err != nil {
+			return results, err
+		}
+	}
+	// Each round has an order of its own: what ran before counts, on a machine
+	// that slows down when it had much to do.
+	order := rand.New(rand.NewPCG(1, 1))
+	for i := range count + 1 {
+		for _, n := range order.Perm(int(columns)) {
+			c := column(n)
+			if r.programs[c].args == nil {
+				continue
+			}
+			times := 1
+			if c != original && c != moby {
+				times = max(times, r.quick)
+			}
+			for range times {
+				if r.fresh {
+					err = r.inNamespace(func() error { return run(c) })
+				} else {
+					err = run(c)
+				}
+				if err != nil {
+					return results, err
+				}
+			}
+			if i == 0 {
+				samples[c] = samples[c][:0] // it had the file to read from the disk
+			}
+		}
+	}
+	for c, list := range samples {
+		if len(list) > 0 {
+			results[c] = summary(list)
+		}
+	}
+	if r.counting {
+		for _, c := range []column{library, moby} {
+			var out bytes.Buffer
+			if err := r.programs[c].start(r.programs[c].args, &out); err != nil {
+				return results, err
+			}
+			if _, err := fmt.Sscan(out.String(), &results[c].allocs); err != nil {
+				return results, err
+			}
+		}
+	}
+	return results, nil
+}
+
+func summary(list []sample) result {
+	slices.SortFunc(list, func(a, b sample) int { return int(a.time - b.time) })
+	r := result{time: list[len(list)/2].time}
+	for _, s := range list {
+		r.memory = max(r.memory, s.memory)
+	}
+	return r
+}
+
+// enter goes to a new namespace and fills it.
+func (r *row) enter() (leave func() error, err error) {
+	leave, err = guest.EnterNamespace()
+	if err != nil || r.table.args == nil {
+		return leave, err
+	}
+	if _, err := r.table.text(); err != nil {
+		return nil, errors.Join(err, leave())
+	}
+	return leave, nil
+}
+
+func (r *row) inNamespace(f func() error) error {
+	leave, err := r.enter()
+	if err != nil {
+		return err
+	}
+	err = errors.Join(f(), leave())
+	return errors.Join(err, calm())
+}
+
+// calm waits until the kernel has done away with the namespace left behind,
+// which it does when it finds the time.
+func calm() error {
+	for range 100 {
+		before, err := idle()
+		if err != nil {
+			return err
+		}
+		time.Sleep(100 * time.Millisecond)
+		after, err := idle()
+		if err != nil {
+			return err
+		}
+		if after-before >= 9 {
+			return nil
+		}
+	}
+	return errors.New("the guest does not come to rest")
+}
+
+// idle is how long the guest had nothing to do, in ticks of 10 ms.
+func idle() (int64, error) {
+	stat, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		return 0, err
+	}
+	var user, nice, system, idle int64
+	_, err = fmt.Sscanf(string(stat), "cpu %d %d %d %d", &user, &nice, &system, &idle)
+	return idle, err
+}
+
+// run measures the program as a whole, or with first until its first output.
+// timed is the program that does it.
+func (p program) run(timed string, first bool) (s sample, err error) {
+	until := "whole"
+	if first {
+		until = "first"
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		return s, err
+	}
+	defer r.Close()
+	err = p.start(append([]string{timed, until}, p.args...), nil, w)
+	w.Close()
+	if err != nil {
+		return s, err
+	}
+	_, err = fmt.Fscan(r, &s.time, &s.memory)
+	return s, err
+}
+
+// text gives a digest of what the program writes.
+func (p program) text() (sum []byte, err error) {
+	digest := sha256.New()
+	err = p.start(p.args, digest)
+	return digest.Sum(nil), err
+}
+
+// start runs a command with the program's input.
+func (p program) start(args []string, stdout io.Writer, files ...*os.File) error {
+	cmd := exec.Command(args[0], args[1:]...)
+	var stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = stdout, &stderr, files
+	if p.stdin != "" {
+		in, err := os.Open(p.stdin)
+		if err != nil {
+			return err
+		}
+		defer in.Close()
+		cmd.Stdin = in
+	}
+	err := cmd.Run()
+	if err == nil && stderr.Len() > 0 {
+		err = errors.New("it complains")
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w: %s", strings.Join(args, " "), err, stderr.String())
+	}
+	return nil
+}
+
+// compare makes sure that the original and ours write the same.
+func (r *row) compare() error {
+	if !r.alike {
+		return nil
+	}
+	want, err := r.programs[original].text()
+	if err != nil {
+		return err
+	}
+	have, err := r.programs[ours].text()
+	if err == nil && !bytes.Equal(have, want) {
+		err = errors.New("ours does not write what the original does")
+	}
+	return err
+}

@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package conformance
+
+import (
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/ipvsadm-go/ipvsadm/internal/test/guest"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
+)
+
+func TestMain(m *testing.M) { guesttest.Main(m) }
+
+const (
+	testdata = "../../../testdata/conformance"
+	// binary is the environment's variable with the folder of our program.
+	binary = "IPVSADM_TEST_BINARY"
+)
+
+// inGuest runs body in a guest that has both programs.
+func inGuest(t *testing.T, body func(t *testing.T, p programs)) {
+	t.Helper()
+	original, err := exec.LookPath("ipvsadm")
+	if original == "" {
+		original, err = exec.LookPath("/usr/sbin/ipvsadm")
+	}
+	if err != nil {
+		guesttest.Lacks(t, err)
+	}
+	if !guest.InGuest() {
+		guesttest.Kernel(t) // skips before anything is built
+		t.Setenv(binary, build(t))
+	}
+	guesttest.InGuest(t, func(t *testing.T) {
+		prepareGuest(t)
+		body(t, programs{original: filepath.Dir(original), ours: os.Getenv(binary)})
+	})
+}
+
+// build builds our program under its three names.
+func build(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	cmd := exec.Command("go", "build", "-o", filepath.Join(dir, "ipvsadm"), "../../../cmd/ipvsadm")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for _, name := range []string{"ipvsadm-save", "ipvsadm-restore"} {
+		if err := os.Symlink("ipvsadm", filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+// processEvery says which scripts run our program as a process. The others run
+// the same code in this one: a process takes long to start in a guest.
+const processEvery = 10
+
+// TestScripts runs the scripts of testdata, which also show each rule of the
+// list of differences.
+func TestScripts(t *testing.T) {
+	inGuest(t, func(t *testing.T, p programs) {
+		used := map[string]bool{}
+		err := walk(testdata, func(path string, text []byte) error {
+			if filepath.Ext(path) != ".txt" {
+				return nil
+			}
+			scripts, err := parseScripts(path, string(text))
+			for i, s := range scripts {
+				p := p
+				if i%processEvery != 0 {
+					p.ours = ""
+				}
+				t.Run(s.name, func(t *testing.T) {
+					c := check(t, p, s)
+					id, _, about := strings.Cut(s.name, ": ")
+					if filepath.Base(path) == "differences.txt" && about && !slices.Contains(c.used, id) && !byChance(id) {
+						t.Errorf("the programs do not differ in %q", id)
+					}
+					for _, id := range c.used {
+						used[id] = true
+					}
+				})
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range rules {
+			if r.apply != nil && !r.chance && !used[r.id] {
+				t.Errorf("no script shows %s", r.id)
+			}
+		}
+	})
+}
+
+// walk reads the files of a folder, or the one file.
+func walk(path string, read func(path string, text []byte) error) error {
+	return filepath.WalkDir(path, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		return read(path, text)
+	})
+}
+
+// check compares the programs and shows the shortest script in which they
+// differ.
+func check(t *testing.T, p programs, s script) comparison {
+	t.Helper()
+	c, err := p.compare(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.mismatch != "" {
+		short, c := p.shrink(s, c)
+		t.Errorf("the programs differ after\n%v%s", short, c.mismatch)
+	}
+	return c
+}
+
+// Without an environment TestGenerated runs these.
+const (
+	fixedCases = 60
+	fixedSeed  = 1
+)
+
+// maxFailures ends a run: more would show the same again.
+const maxFailures = 10
+
+// TestGenerated compares the programs in generated scripts.
+func TestGenerated(t *testing.T) {
+	inGuest(t, func(t *testing.T, p programs) {
+		seed, first := envNumber(t, "IPVSADM_TEST_SEED", fixedSeed), envNumber(t, "IPVSADM_TEST_FIRST", 0)
+		end := first + envNumber(t, "IPVSADM_TEST_CASES", fixedCases)
+		all := runs{used: map[string]int{}}
+		for ; first < end && all.failures < maxFailures; first += batch {
+			last := min(first+batch, end)
+			t.Run(fmt.Sprintf("scripts %d to %d", first, last-1), func(t *testing.T) {
+				for n := first; n < last && all.failures < maxFailures; n++ {
+					all.generated(t, p, seed, n)
+				}
+			})
+		}
+		t.Logf("seed %d: %d scripts, %d commands, %d scripts differ; taken from the list of differences: %v",
+			seed, all.scripts, all.commands, all.failures, all.used)
+	})
+}
+
+// batch is how many scripts are reported together.
+const batch = 100
+
+// runs counts.
+type runs struct {
+	scripts, commands, failures int
+	used                        map[string]int
+}
+
+// generated runs the script of a seed and number.
+func (r *runs) generated(t *testing.T, p programs, seed, n uint64) {
+	s := generator{rand.New(rand.NewPCG(seed, n))}.script()
+	s.name = fmt.Sprintf("seed %d, script %d", seed, n)
+	if n%processEvery != 0 {
+		p.ours = ""
+	}
+	c := check(t, p, s)
+	r.scripts++
+	r.commands += c.steps
+	for _, id := range c.used {
+		r.used[id]++
+	}
+	if c.mismatch != "" {
+		r.failures++
+	}
+}
+
+func envNumber(t *testing.T, name string, otherwise uint64) uint64 {
+	t.Helper()
+	text := os.Getenv(name)
+	if text == "" {
+		return otherwise
+	}
+	n, err := strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	return n
+}
+
+// TestReplay compares the programs in scripts and rule files of one's own.
+func TestReplay(t *testing.T) {
+	commands, rules := os.Getenv("IPVSADM_TEST_COMMANDS"), os.Getenv("IPVSADM_TEST_RULES")
+	if commands == "" && rules == "" {
+		t.Skip("IPVSADM_TEST_COMMANDS and IPVSADM_TEST_RULES name nothing to replay")
+	}
+	inGuest(t, func(t *testing.T, p programs) {
+		var scripts []script
+		if commands != "" {
+			text, err := os.ReadFile(commands)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if scripts, err = parseScripts(commands, string(text)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if rules != "" {
+			err := walk(rules, func(path string, text []byte) error {
+				scripts = append(scripts, ruleFile(path, string(text)))
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, s := range scripts {
+			t.Run(s.name, func(t *testing.T) {
+				c := check(t, p, s)
+				t.Logf("%d commands; rules used: %v", c.steps, c.used)
+			})
+		}
+	})
+}
+
+// ruleFile is what a rule file is worth to both programs.
+func ruleFile(path, text string) script {
+	list := func(words ...string) command { return command{words: append([]string{"ipvsadm"}, words...)} }
+	return script{filepath.Base(path), []command{
+		{[]string{"ipvsadm", "-R"}, text}, list("-S", "-n"), list("-L", "-n"), list("-S"), list("-L"), list("-L", "--nosort"),
+		{[]string{"ipvsadm-restore"}, text}, list("-L", "-n", "--thresholds"), {words: []string{"ipvsadm-save"}},
+	}}
+}

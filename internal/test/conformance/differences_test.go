@@ -1,0 +1,325 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package conformance
+
+// This file has what each entry of manual.Differences means to a comparison:
+// either a rule, which takes that difference, and nothing more, out of two
+// answers, or the file in which it is shown.
+
+import (
+	"os"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/ipvsadm-go/ipvsadm/internal/manual"
+	"github.com/ipvsadm-go/ipvsadm/internal/spec"
+)
+
+// rule is for one entry of manual.Differences.
+type rule struct {
+	id string
+	// apply takes the difference out of the answers, or sets s.diverged
+	// where from here on the tables are not the same.
+	apply func(s *step)
+	// chance says that the original does not always show it.
+	chance bool
+	// shown is, of a difference that no script can show, the file that does.
+	shown string
+}
+
+// The first rules look at our messages as they are.
+var rules = []rule{
+	{id: "restore-checks-first", apply: checkFirst},
+	{id: "indented-comments", apply: indentComments},
+	{id: "line-numbers", apply: stripLineNumbers},
+	{id: "thresholds-saved", apply: func(s *step) { s.editSaved(savedThresholds, "$1") }},
+	{id: "third-flag-saved", apply: func(s *step) { s.editSaved(savedThirdFlag, "$1") }},
+	{id: "unsigned-fwmark", apply: unsignMarks},
+	{id: "long-names-saved", apply: func(s *step) { s.editSaved(savedLongName, "$1") }},
+	{id: "ipv6-names-read", apply: readIPv6Names},
+	{id: "empty-flags", apply: surviveEmptyFlags},
+	{id: "own-help", apply: replaceHelp},
+	{id: "stopped-daemon", apply: stopDaemon, chance: true},
+	{id: "new-options", apply: takeNewOptions},
+	{id: "wide-counters", shown: "../cli"},
+	{id: "no-kernel-needed", shown: "../../../testdata/script"},
+	{id: "vanished-service", shown: "../../../testdata/script"},
+	{id: "full-output", shown: "../../../testdata/script"},
+}
+
+func byChance(id string) bool {
+	return slices.ContainsFunc(rules, func(r rule) bool { return r.id == id && r.chance })
+}
+
+var (
+	savedThresholds = regexp.MustCompile(`(?m)^(-a .* -w \d+)(?: -x [1-9]\d*)?(?: -y [1-9]\d*)?`)
+	savedThirdFlag  = regexp.MustCompile(`(?m)^(-A .* -s [sm]h .*-b \S*?),?flag-3$`)
+	savedLongName   = regexp.MustCompile(`( (?:-[tur]|--sctp-service) \S{59})\S+`)
+	negativeMark    = regexp.MustCompile(`(?m)^(-[Aa] -f |FWM  )(-\d+)( IPv6)?( *)`)
+	lineNumber      = regexp.MustCompile(`(?m)^(?:<stdin>: )?line (\d+): `)
+	nameInBrackets  = regexp.MustCompile(`\[[^]:]*[^].0-9][^]:]*\]:`)
+	indentedComment = regexp.MustCompile(`(?m)^[ \t\r]+#`)
+	emptyFlags      = regexp.MustCompile(`(?:^| )(?:-[A-Za-z6]*b|--sched-flags)[= ]?,+(?: |$)`)
+	originalVersion = regexp.MustCompile(`(?m)^(ipvsadm v1\.31 2019/12/24 \(compiled with )popt( and IPVS v1\.2\.1\))$`)
+	ourVersion      = regexp.MustCompile(`(?m)^(ipvsadm v1\.31 2019/12/24 \(compiled with )pflag( and IPVS v1\.2\.1\))\nipvsadm-go .*$`)
+)
+
+// stripLineNumbers drops the line numbers of our messages about rules.
+func stripLineNumbers(s *step) {
+	if !s.restores() {
+		return
+	}
+	count := strings.Count(s.stdin, "\n") + 1
+	for _, m := range lineNumber.FindAllStringSubmatch(s.ours.stderr, -1) {
+		if n, err := strconv.Atoi(m[1]); err != nil || n < 1 || n > count {
+			return // no line of the input
+		}
+	}
+	s.ours.stderr = lineNumber.ReplaceAllString(s.ours.stderr, "")
+}
+
+// editSaved edits our rules, which a save prints, also one among the lines
+// of a restore.
+func (s *step) editSaved(pattern *regexp.Regexp, by string) {
+	if s.saves() || s.restores() {
+		s.ours.stdout = pattern.ReplaceAllString(s.ours.stdout, by)
+	}
+}
+
+// unsignMarks writes the original's negative marks as they are.
+func unsignMarks(s *step) {
+	s.original.stdout = negativeMark.ReplaceAllStringFunc(s.original.stdout, func(text string) string {
+		m := negativeMark.FindStringSubmatch(text)
+		n, err := strconv.ParseInt(m[2], 10, 32)
+		if err != nil {
+			return text
+		}
+		mark := strconv.FormatUint(uint64(uint32(n)), 10)
+		blanks := m[4]
+		if len(blanks) > 1 { // the column stays as wide
+			blanks = strings.Repeat(" ", len(blanks)+len(m[2])-len(mark))
+		}
+		return m[1] + mark + m[3] + blanks
+	})
+}
+
+// readIPv6Names lets us read [name]:port where the original does not.
+func readIPv6Names(s *step) {
+	if !slices.ContainsFunc(s.lines(), func(words []string) bool {
+		return slices.ContainsFunc(words, nameInBrackets.MatchString)
+	}) {
+		return
+	}
+	for _, noun := range []string{"virtual server", "real server"} {
+		if s.original.status == 2 && strings.HasSuffix(s.original.stderr, "illegal "+noun+" address[:port] specified\n") &&
+			s.original.stderr != s.ours.stderr {
+			s.diverged = true
+		}
+	}
+}
+
+// surviveEmptyFlags lets the original crash at an empty list of flags.
+func surviveEmptyFlags(s *step) {
+	const segmentationFault = 128 + 11
+	if s.original.status != segmentationFault {
+		return
+	}
+	s.diverged = slices.ContainsFunc(s.lines(), func(words []string) bool {
+		return emptyFlags.MatchString(strings.Join(words, " "))
+	})
+}
+
+// replaceHelp takes our own help for the original's.
+func replaceHelp(s *step) {
+	s.original.stdout = originalVersion.ReplaceAllString(s.original.stdout, "${1}pflag$2")
+	s.ours.stdout = ourVersion.ReplaceAllString(s.ours.stdout, "${1}pflag$2")
+	const usage = "Usage: "
+	if s.program() == "ipvsadm-save" && s.original.status == 1 {
+		switch w := s.first(); {
+		case strings.HasPrefix(s.ours.stderr, usage):
+			s.ours.stderr = s.original.stderr
+		case (w == "-h" || w == "--help") && s.ours.status == 0 && strings.HasPrefix(s.ours.stdout, usage):
+			s.ours = s.original
+		}
+	}
+	if at := strings.Index(s.original.stdout, "ipvsadm v1.31 "); at >= 0 && strings.HasPrefix(s.ours.stdout[min(at, len(s.ours.stdout)):], usage) {
+		s.ours.stdout = s.original.stdout
+	}
+}
+
+// checkFirst lets ipvsadm-restore leave the table alone when a line of its
+// input is faulty, to which a command that does not change the table counts.
+func checkFirst(s *step) {
+	if s.program() != "ipvsadm-restore" {
+		return
+	}
+	// Only the kernel knows what schedulers and engines it has. It is not asked
+	// about one that a later line replaces or removes, and a service that stood
+	// before stays as it was when the kernel refuses its new one.
+	const notFound = "Scheduler or persistence engine not found\n"
+	refused := strings.Count(s.original.stderr, notFound)
+	if refused > 0 && s.ours.status != 2 && (s.after != s.theirs || refused > strings.Count(s.ours.stderr, notFound)) {
+		s.diverged = true
+		return
+	}
+	if s.ours.status != 2 || s.before != s.after {
+		return
+	}
+	// We complain of all lines, the original ends at the first faulty one.
+	complaints := lineNumber.Split(s.ours.stderr, -1)
+	s.diverged = complaints[0] == "" && slices.ContainsFunc(complaints[1:], func(c string) bool {
+		return strings.HasSuffix(s.original.stderr, c) || strings.HasSuffix(c, "' command does not change the table\n")
+	})
+}
+
+// indentComments lets ipvsadm-restore go on where the original ends at a comment
+// that does not begin its line.
+func indentComments(s *step) {
+	s.diverged = s.program() == "ipvsadm-restore" && s.original.status == 255 &&
+		strings.HasSuffix(s.original.stderr, " for more information.\n") && indentedComment.MatchString(s.stdin)
+}
+
+// takeNewOptions lets us take options that the original does not know.
+func takeNewOptions(s *step) {
+	switch s.program() {
+	case "ipvsadm-save":
+		s.diverged = s.original.status == 1 && s.ours.status == 0 && slices.Contains(s.words, "--numeric")
+	case "ipvsadm-restore":
+		s.diverged = len(s.words) > 1
+	default:
+		s.diverged = s.original.status == 255 && slices.ContainsFunc(s.lines(), func(words []string) bool {
+			return slices.ContainsFunc(words, func(w string) bool {
+				name, isLong := strings.CutPrefix(w, "--")
+				name, _, _ = strings.Cut(name, "=")
+				return isLong && newOptions[name]
+			})
+		})
+	}
+}
+
+var newOptions = func() map[string]bool {
+	all := map[string]bool{spec.FindCommand(spec.Apply).Long: true}
+	for i := range spec.Options {
+		if o := &spec.Options[i]; isNew(o) {
+			all[o.Long] = true
+		}
+	}
+	return all
+}()
+
+// isNew tells whether 1.31 does not have the option.
+func isNew(o *spec.Option) bool { return o.Group >= spec.All && o.Group != spec.Uncounted }
+
+// stopDaemon lets the original wait for ever.
+func stopDaemon(s *step) {
+	if s.original.hung && !s.ours.hung && slices.ContainsFunc(s.lines(), func(words []string) bool {
+		return len(words) > 0 && strings.HasPrefix(words[0], "--stop-daemon")
+	}) {
+		s.diverged = true
+	}
+}
+
+func TestEachDifferenceHasItsRule(t *testing.T) {
+	for _, d := range manual.Differences {
+		i := slices.IndexFunc(rules, func(r rule) bool { return r.id == d.ID })
+		switch {
+		case i < 0:
+			t.Errorf("%s has no rule", d.ID)
+		case (rules[i].apply == nil) == (rules[i].shown == ""):
+			t.Errorf("%s needs either a rule or a place that shows it", d.ID)
+		case rules[i].shown != "" && !mentions(t, rules[i].shown, d.ID):
+			t.Errorf("%s does not name %s", rules[i].shown, d.ID)
+		}
+	}
+	for _, r := range rules {
+		if !slices.ContainsFunc(manual.Differences, func(d manual.Difference) bool { return d.ID == r.id }) {
+			t.Errorf("%s is not in the list of differences", r.id)
+		}
+	}
+}
+
+// TestRulesTakeNoMoreThanTheirDifference has answers that are nearly those of
+// a difference.
+func TestRulesTakeNoMoreThanTheirDifference(t *testing.T) {
+	answers := func(line string, ours, original answer) step {
+		c, err := parseCommand(line)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return step{command: c, ours: ours, original: original, before: "table", after: "table", theirs: "table"}
+	}
+	out := func(text string) answer { return answer{stdout: text} }
+	fails := func(status int, text string) answer { return answer{status: status, stderr: text} }
+	for name, c := range map[string]struct {
+		step step
+		same bool
+	}{
+		"both thresholds":                {answers("ipvsadm -S", out("-a -f 1 -r a -g -w 1 -x 5 -y 4\n"), out("-a -f 1 -r a -g -w 1\n")), true},
+		"a threshold of zero":            {answers("ipvsadm -S", out("-a -f 1 -r a -g -w 1 -x 0\n"), out("-a -f 1 -r a -g -w 1\n")), false},
+		"thresholds of a list":           {answers("ipvsadm -L", out("-a -f 1 -r a -g -w 1 -x 5\n"), out("-a -f 1 -r a -g -w 1\n")), false},
+		"thresholds and another weight":  {answers("ipvsadm -S", out("-a -f 1 -r a -g -w 2 -x 5\n"), out("-a -f 1 -r a -g -w 1\n")), false},
+		"a third flag of another":        {answers("ipvsadm -S", out("-A -f 1 -s rr -b flag-3\n"), out("-A -f 1 -s rr -b \n")), false},
+		"a second flag":                  {answers("ipvsadm -S", out("-A -f 1 -s sh -b sh-port,flag-2\n"), out("-A -f 1 -s sh -b sh-port\n")), false},
+		"a mark that is another":         {answers("ipvsadm -S", out("-A -f 4294967294 -s rr\n"), out("-A -f -1 -s rr\n")), false},
+		"a wider column":                 {answers("ipvsadm -L --stats", out("FWM  4294967295        0\n"), out("FWM  -1        0\n")), false},
+		"a long name":                    {answers("ipvsadm -S", out("-A -t "+strings.Repeat("n", 70)+" -s rr\n"), out("-A -t "+strings.Repeat("n", 59)+" -s rr\n")), true},
+		"a name cut elsewhere":           {answers("ipvsadm -S", out("-A -t "+strings.Repeat("n", 70)+" -s rr\n"), out("-A -t "+strings.Repeat("n", 58)+" -s rr\n")), false},
+		"a long name in a list":          {answers("ipvsadm -L", out("-A -t "+strings.Repeat("n", 70)+" -s rr\n"), out("-A -t "+strings.Repeat("n", 59)+" -s rr\n")), false},
+		"a line number":                  {answers("printf %s $'x\\n' | ipvsadm -R", fails(255, "line 1: m\n"), fails(255, "m\n")), true},
+		"a line that is not there":       {answers("printf %s $'x\\n' | ipvsadm -R", fails(255, "line 9: m\n"), fails(255, "m\n")), false},
+		"a line number without lines":    {answers("ipvsadm -C", fails(255, "line 1: m\n"), fails(255, "m\n")), false},
+		"a line number, another status":  {answers("printf %s $'x\\n' | ipvsadm -R", fails(2, "line 1: m\n"), fails(255, "m\n")), false},
+		"a crash at other flags":         {answers("ipvsadm -A -f 1 -b flag-1,", out(""), answer{status: 139}), false},
+		"a crash without flags":          {answers("ipvsadm -A -f 1 ,", out(""), answer{status: 139}), false},
+		"a name in brackets":             {answers("ipvsadm -A -t [six]:80", out(""), fails(2, "illegal virtual server address[:port] specified\n")), true},
+		"an IPv4 address in brackets":    {answers("ipvsadm -A -t [1.2.3.4]:80", out(""), fails(2, "illegal virtual server address[:port] specified\n")), false},
+		"help for another command":       {answers("ipvsadm -L", out("Usage: ipvsadm\n"), out("IP Virtual Server\n")), false},
+		"the help of a save":             {answers("ipvsadm-save -h", out("Usage: ipvsadm-save\n"), fails(1, "ipvsadm-save: x\n")), true},
+		"help in the place of a save":    {answers("ipvsadm-save -n", out("Usage: ipvsadm-save\n"), fails(1, "ipvsadm-save: x\n")), false},
+		"another version":                {answers("ipvsadm -v", out("ipvsadm v1.32 2019/12/24 (compiled with pflag and IPVS v1.2.1)\nipvsadm-go x\n"), out("ipvsadm v1.31 2019/12/24 (compiled with popt and IPVS v1.2.1)\n")), false},
+		"a daemon stopped for ever":      {answers("ipvsadm --stop-daemon master", out(""), answer{status: 137, hung: true}), true},
+		"a list for ever":                {answers("ipvsadm -L", out(""), answer{status: 137, hung: true}), false},
+		"both for ever":                  {answers("ipvsadm --stop-daemon master", answer{hung: true}, answer{status: 137, hung: true}), false},
+		"an old option":                  {answers("ipvsadm -S --numeric", out(""), fails(255, "--numeric: unknown option\n")), false},
+		"a fault found first":            {answers("printf %s $'x\\n' | ipvsadm-restore", fails(2, "<stdin>: line 1: m\n"), fails(255, "m\n")), true},
+		"another fault":                  {answers("printf %s $'x\\n' | ipvsadm-restore", fails(2, "<stdin>: line 1: n\n"), fails(255, "m\n")), false},
+		"an indented comment":            {answers("printf %s $'\\t# x\\n' | ipvsadm-restore", out(""), fails(255, "Try it for more information.\n")), true},
+		"a comment of the command":       {answers("printf %s $' # x\\n' | ipvsadm -R", out(""), fails(255, "Try it for more information.\n")), false},
+		"a comment in the first column":  {answers("printf %s $'# x\\n' | ipvsadm-restore", out(""), fails(255, "Try it for more information.\n")), false},
+		"a fault that is not to be seen": {answers("printf %s $'x\\n' | ipvsadm-restore", fails(2, ""), fails(255, "m\n")), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var cmp comparison
+			if mismatch := c.step.compare(&cmp); (mismatch == "") != c.same {
+				t.Errorf("taken for the same: %v, want %v; rules %q\n%s", mismatch == "", c.same, cmp.used, mismatch)
+			}
+		})
+	}
+	s := answers("printf %s $'x\\n' | ipvsadm-restore", fails(2, "<stdin>: line 1: m\n"), fails(255, "m\n"))
+	s.after = "another table"
+	if s.compare(&comparison{}) == "" {
+		t.Error("a faulty line may alter the table")
+	}
+	s = answers("printf %s $'x\\n' | ipvsadm-restore", fails(2, "<stdin>: line 1: m\n"), fails(2, "m\n"))
+	s.theirs = "emptied"
+	if s.compare(&comparison{}) != "" {
+		t.Error("the original may not empty the table before a faulty line")
+	}
+}
+
+// mentions tells whether a file, or one of a folder, names the difference.
+func mentions(t *testing.T, path, id string) bool {
+	t.Helper()
+	found := false
+	err := walk(path, func(_ string, text []byte) error {
+		found = found || strings.Contains(string(text), id)
+		return nil
+	})
+	if err != nil && !os.IsNotExist(err) {
+		t.Fatal(err)
+	}
+	return found
+}

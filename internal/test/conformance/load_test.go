@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package conformance
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/ipvsadm-go/ipvsadm/internal/test/guest"
+)
+
+// loadTable is what the traffic goes through. A client on the director itself
+// reaches the real servers 10.77.0.2, 10.77.0.3 and fd77::2 behind it.
+const loadTable = `-A -t 10.0.0.1:80 -s rr -p 60
+-a -t 10.0.0.1:80 -r 10.77.0.2:8080 -m
+-A -t 10.0.0.1:81 -s wrr
+-a -t 10.0.0.1:81 -r 10.77.0.2:8080 -m -w 3 -x 100 -y 10
+-a -t 10.0.0.1:81 -r 10.77.0.3:8080 -m -w 1
+-A -u 10.0.0.1:53 -s rr -o
+-a -u 10.0.0.1:53 -r 10.77.0.3:5060 -m
+-A -u 10.0.0.1:5060 -s rr -p 60 --pe sip
+-a -u 10.0.0.1:5060 -r 10.77.0.2:5060 -m
+-A -u [2001:db8::1]:53 -s rr
+-a -u [2001:db8::1]:53 -r [fd77::2]:5060 -m
+-A -f 5 -s rr
+-a -f 5 -r 10.77.0.2
+`
+
+// TestListingsUnderLoad compares each format, and each pair of formats, while
+// the counters, the rates and the connections are not zero.
+func TestListingsUnderLoad(t *testing.T) {
+	inGuest(t, func(t *testing.T, p programs) {
+		p.ours = ""
+		a, err := p.enter()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer a.leave()
+		n := network{t: t, arena: a}
+		n.build()
+		if got, err := a.runOriginal(a.ours, command{[]string{"ipvsadm", "-R"}, loadTable}); err != nil || got.status != 0 {
+			t.Fatalf("%v %v", got, err)
+		}
+		n.traffic()
+
+		formats := [][]string{nil}
+		options := []string{"--rate", "--stats", "--exact", "--thresholds", "--persistent-conn", "--tun-info", "--connection", "--nosort", "--daemon"}
+		for i, o := range options {
+			formats = append(formats, []string{o})
+			for _, other := range options[i+1:] {
+				formats = append(formats, []string{o, other})
+			}
+		}
+		shown := map[string]string{}
+		for _, numeric := range []string{"-L", "-Ln"} {
+			for _, format := range formats {
+				words := append([]string{"ipvsadm", numeric}, format...)
+				shown[strings.Join(words[1:], " ")] = n.compare(command{words: words})
+			}
+		}
+		for list, want := range map[string][]string{
+			"-Ln --stats":                        {"TCP  10.0.0.1:81                         7       ", "UDP  10.0.0.1:53                        20       "},
+			"-Ln --connection":                   {"TCP", "ESTABLISHED", "10.0.0.1:80", "10.77.0.3:8080"},
+			"-Ln --persistent-conn --connection": {"sip", "a-call@load"},
+			"-Ln --persistent-conn":              {"10.77.0.2:8080               1         1           1 "},
+			"-Ln":                                {"Masq    3      4"},
+			"-Ln --thresholds":                   {"100"},
+		} {
+			for _, w := range want {
+				if !strings.Contains(shown[list], w) {
+					t.Errorf("%s lacks %q:\n%s", list, w, shown[list])
+				}
+			}
+		}
+		if rates := shown["-Ln --rate"]; strings.Count(rates, "       0        0        0        0        0\n") >= strings.Count(rates, "\n")-3 {
+			t.Errorf("all rates are zero:\n%s", rates)
+		}
+	})
+}
+
+// network is the real servers' side.
+type network struct {
+	t     *testing.T
+	arena *arena
+}
+
+func (n *network) must(err error) {
+	n.t.Helper()
+	if err != nil {
+		n.t.Fatal(err)
+	}
+}
+
+// ip runs ip in the thread's namespace.
+func (n *network) ip(lines string) {
+	n.t.Helper()
+	got, err := run("", command{[]string{"ip", "-batch", "-"}, lines}, patience)
+	n.must(err)
+	if got.status != 0 {
+		n.t.Fatalf("ip: %s", got.stderr)
+	}
+}
+
+// build connects a namespace for the real servers with the director of ours,
+// where it leaves the thread, and starts the servers.
+func (n *network) build() {
+	a := n.arena
+	n.must(unix.Unshare(unix.CLONE_NEWNET))
+	n.must(guest.LoopbackUp())
+	servers, err := os.Open("/proc/thread-self/ns/net")
+	n.must(err)
+	n.t.Cleanup(func() { servers.Close() })
+	n.must(a.in(a.ours))
+	n.ip(fmt.Sprintf("link add wire type veth peer name wire netns /proc/%d/fd/%d\n", os.Getpid(), servers.Fd()) + `addr add 10.77.0.1/24 dev wire
+addr add fd77::1/64 dev wire nodad
+addr add 10.0.0.1/32 dev lo
+addr add 2001:db8::1/128 dev lo
+link set wire up
+`)
+	n.must(unix.Setns(int(servers.Fd()), unix.CLONE_NEWNET))
+	n.ip(`addr add 10.77.0.2/24 dev wire
+addr add 10.77.0.3/24 dev wire
+addr add fd77::2/64 dev wire nodad
+link set wire up
+route add 10.0.0.1 via 10.77.0.1
+`)
+	for _, at := range []string{"10.77.0.2:8080", "10.77.0.3:8080"} {
+		l, err := net.Listen("tcp", at)
+		n.must(err)
+		n.t.Cleanup(func() { l.Close() })
+		go func() {
+			for {
+				c, err := l.Accept()
+				if err != nil {
+					return
+				}
+				go io.Copy(c, c)
+			}
+		}()
+	}
+	for _, at := range []string{"10.77.0.2:5060", "10.77.0.3:5060"} {
+		c, err := net.ListenPacket("udp", at)
+		n.must(err)
+		n.t.Cleanup(func() { c.Close() })
+		go func() {
+			b := make([]byte, 2048)
+			for {
+				k, from, err := c.ReadFrom(b)
+				if err != nil {
+					return
+				}
+				c.WriteTo(b[:k], from)
+			}
+		}()
+	}
+	n.must(a.in(a.ours))
+}
+
+// invite is a message by which the SIP engine tells calls apart.
+const invite = "INVITE sip:a@load SIP/2.0\r\nVia: SIP/2.0/UDP 10.77.0.1:5060\r\nCall-ID: a-call@load\r\nCSeq: 1 INVITE\r\nContent-Length: 0\r\n\r\n"
+
+// traffic leaves some connections open and others closed, for long enough
+// that the kernel, which looks every two seconds, has rates of it.
+func (n *network) traffic() {
+	text := strings.Repeat("0123456789abcdef", 64)
+	say := func(network, to, text string) net.Conn {
+		c, err := net.DialTimeout(network, to, 2*time.Second)
+		n.must(err)
+		_, err = io.WriteString(c, text)
+		n.must(err)
+		return c
+	}
+	talk := func(network, to, text string) net.Conn {
+		c := say(network, to, text)
+		n.must(c.SetDeadline(time.Now().Add(2 * time.Second)))
+		_, err := io.ReadFull(c, make([]byte, len(text)))
+		n.must(err)
+		return c
+	}
+	keep := func(c net.Conn) { n.t.Cleanup(func() { c.Close() }) }
+	for range 6 {
+		keep(talk("tcp", "10.0.0.1:81", text))
+	}
+	keep(talk("tcp", "10.0.0.1:80", text))
+	keep(say("udp", "[2001:db8::1]:53", text))
+	keep(talk("udp", "10.0.0.1:5060", invite))
+	talk("tcp", "10.0.0.1:81", text).Close()
+	for range 20 {
+		say("udp", "10.0.0.1:53", text).Close() // one packet is no connection: no answer finds its way back
+		time.Sleep(time.Second / 5)
+	}
+}
+
+// compare compares a listing at one moment: it is taken again when it changes
+// while both programs run.
+func (n *network) compare(c command) string {
+	a := n.arena
+	for range 20 {
+		before, err := a.runOurs(a.ours, c)
+		n.must(err)
+		s := step{command: c}
+		s.original, err = a.runOriginal(a.ours, c)
+		n.must(err)
+		s.ours, err = a.runOurs(a.ours, c)
+		n.must(err)
+		if s.ours != before {
+			continue
+		}
+		var cmp comparison
+		if mismatch := s.compare(&cmp); mismatch != "" || len(cmp.used) > 0 && !slices.Equal(cmp.used, []string{"unsigned-fwmark"}) {
+			n.t.Errorf("%s%v", mismatch, cmp.used)
+		}
+		return before.stdout
+	}
+	n.t.Errorf("%v changes all the time", c)
+	return ""
+}

@@ -1,0 +1,308 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package conformance
+
+// This file runs the programs and looks at what they did to the kernel.
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/ipvsadm-go/ipvsadm/internal/cli"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/guest"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
+	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
+)
+
+// answer is what a command gave.
+type answer struct {
+	status         int // 128 and the signal's number after a signal
+	stdout, stderr string
+	hung           bool // it was killed when its time was up
+}
+
+// patience is how long a command may take, 1.31 waits for ever where the
+// kernel does not answer, and perByte what it may take longer for each byte of
+// rules that were read before.
+const (
+	patience = 10 * time.Second
+	perByte  = time.Second / 4000
+)
+
+// run runs a program, one of those that folder has if it is one under test.
+func run(folder string, c command, limit time.Duration) (answer, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	path := c.words[0]
+	if c.underTest() {
+		path = filepath.Join(folder, c.program())
+	}
+	var stdout, stderr bytes.Buffer
+	cmd := exec.CommandContext(ctx, path, c.words[1:]...)
+	cmd.Args[0] = c.words[0]
+	cmd.Env = []string{"PATH=" + folder + ":" + os.Getenv("PATH")}
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(c.stdin), &stdout, &stderr
+	cmd.WaitDelay = time.Second
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) && ctx.Err() == nil {
+		return answer{}, fmt.Errorf("%s: %w", path, err)
+	}
+	status := cmd.ProcessState.ExitCode()
+	if ws := cmd.ProcessState.Sys().(syscall.WaitStatus); ws.Signaled() {
+		status = 128 + int(ws.Signal())
+	}
+	return answer{status, stdout.String(), stderr.String(), ctx.Err() != nil}, nil
+}
+
+// runHere runs our program without a process of its own, which a test kernel
+// takes long to start. It still talks to the kernel in the calling thread's
+// namespace.
+func runHere(c command) (a answer) {
+	var stdout, stderr bytes.Buffer
+	defer func() {
+		a.stdout, a.stderr = stdout.String(), stderr.String()
+		if p := recover(); p != nil {
+			a.status = 128 + int(unix.SIGABRT)
+			a.stderr += fmt.Sprintf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	a.status = cli.Run(context.Background(), cli.Process{
+		Args: c.words, Stdin: strings.NewReader(c.stdin), Stdout: &stdout, Stderr: &stderr,
+	})
+	return a
+}
+
+// director is a network namespace in which one of the programs administers
+// the table.
+type director struct {
+	netns  *os.File
+	client *ipvs.Client
+}
+
+// arena is where a script runs: a director for each program. Its methods are
+// for the goroutine that entered it.
+type arena struct {
+	programs
+	home           *os.File
+	ours, original director
+	rules          int // bytes of the largest input
+	// anyOrder says that the servers of a service may differ in the kernel's
+	// order: our ipvsadm-restore leaves those that stay where they are.
+	anyOrder bool
+}
+
+// programs says where the programs are.
+type programs struct {
+	original string // folder
+	ours     string // folder, or "" to run ours in this process
+}
+
+// enter makes an arena and locks the goroutine to its thread until leave.
+func (p programs) enter() (*arena, error) {
+	runtime.LockOSThread()
+	home, err := os.Open("/proc/thread-self/ns/net")
+	if err != nil {
+		return nil, err
+	}
+	a := &arena{programs: p, home: home}
+	for _, d := range []*director{&a.ours, &a.original} {
+		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+			return nil, err
+		}
+		if err := guest.LoopbackUp(); err != nil {
+			return nil, err
+		}
+		if d.netns, err = os.Open("/proc/thread-self/ns/net"); err != nil {
+			return nil, err
+		}
+		if d.client, err = ipvs.Dial(context.Background(), ipvs.Config{}); err != nil {
+			return nil, err
+		}
+	}
+	return a, nil
+}
+
+// leave ends what still runs in the namespaces and gives them up.
+func (a *arena) leave() error {
+	var errs []error
+	for _, d := range []director{a.ours, a.original} {
+		for _, state := range []ipvs.DaemonState{ipvs.Master, ipvs.Backup} {
+			err := d.client.Apply(context.Background(), ipvs.Change{Op: ipvs.StopDaemon, Daemon: ipvs.Daemon{State: state}})
+			if err != nil && !errors.Is(err, ipvs.ErrNoDaemon) {
+				errs = append(errs, err)
+			}
+		}
+		errs = append(errs, d.client.Close(), d.netns.Close())
+	}
+	errs = append(errs, unix.Setns(int(a.home.Fd()), unix.CLONE_NEWNET), a.home.Close())
+	runtime.UnlockOSThread()
+	return errors.Join(errs...)
+}
+
+// in moves the thread.
+func (a *arena) in(d director) error { return unix.Setns(int(d.netns.Fd()), unix.CLONE_NEWNET) }
+
+// runOurs and runOriginal run a command in a director's namespace.
+func (a *arena) runOurs(d director, c command) (answer, error) {
+	if err := a.in(d); err != nil {
+		return answer{}, err
+	}
+	if a.programs.ours == "" {
+		return runHere(c), nil
+	}
+	return run(a.programs.ours, c, a.limit(c))
+}
+
+func (a *arena) runOriginal(d director, c command) (answer, error) {
+	if err := a.in(d); err != nil {
+		return answer{}, err
+	}
+	return run(a.programs.original, c, a.limit(c))
+}
+
+func (a *arena) limit(c command) time.Duration {
+	a.rules = max(a.rules, len(c.stdin))
+	return patience + time.Duration(a.rules)*perByte
+}
+
+// prepare runs another program in both namespaces.
+func (a *arena) prepare(c command) error {
+	for _, d := range []director{a.ours, a.original} {
+		if err := a.in(d); err != nil {
+			return err
+		}
+		got, err := run("", c, patience)
+		if err != nil {
+			return err
+		}
+		if got.status != 0 {
+			return fmt.Errorf("%v: status %d\n%s%s", c, got.status, got.stdout, got.stderr)
+		}
+	}
+	return nil
+}
+
+// state is what the kernel has in a director's namespace: /proc/net/ip_vs and
+// what Generic Netlink tells beyond it. Services are sorted, since the
+// kernel's own order differs from one namespace to the next; servers stay in
+// the kernel's order.
+func (a *arena) state(d director) (string, error) {
+	if err := a.in(d); err != nil {
+		return "", err
+	}
+	text, err := readOnce("/proc/thread-self/net/ip_vs")
+	if err != nil {
+		return "", err
+	}
+	text = connectionTable.ReplaceAllString(text, "(size)")
+	blocks := blocks(text)
+	if a.anyOrder {
+		blocks = slices.Collect(strings.Lines(text))
+	}
+	slices.Sort(blocks)
+	table, err := d.client.Table(context.Background())
+	if err != nil {
+		return "", err
+	}
+	var b strings.Builder
+	b.WriteString(strings.Join(blocks, ""))
+	slices.SortFunc(table.Services, func(x, y ipvs.ServiceEntry) int { return strings.Compare(x.ServiceID.String(), y.ServiceID.String()) })
+	for _, s := range table.Services {
+		fmt.Fprintf(&b, "%v %+v\n", s.ServiceID, s.Service)
+		if a.anyOrder {
+			slices.SortFunc(s.Destinations, func(x, y ipvs.DestinationEntry) int { return x.AddrPort().Compare(y.AddrPort()) })
+		}
+		for _, d := range s.Destinations {
+			fmt.Fprintf(&b, "  %+v\n", d)
+		}
+	}
+	for _, d := range table.Daemons {
+		fmt.Fprintf(&b, "%+v\n", d)
+	}
+	fmt.Fprintf(&b, "%+v\n", table.Timeouts)
+	return b.String(), nil
+}
+
+// readOnce gives a file of the kernel if that comes in one piece, and nothing
+// otherwise: from one piece of /proc/net/ip_vs to the next the kernel loses
+// entries when other namespaces have some too.
+func readOnce(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	b := make([]byte, 64<<10)
+	n, err := f.Read(b)
+	if err != nil {
+		return "", err
+	}
+	if more, _ := f.Read(b[n:]); more > 0 {
+		return "", nil
+	}
+	return string(b[:n]), nil
+}
+
+// blocks splits a listing before each line that does not belong to the line
+// above it.
+func blocks(listing string) []string {
+	var all []string
+	for line := range strings.Lines(listing) {
+		if n := len(all); n > 0 && (strings.HasPrefix(line, " ") || strings.HasPrefix(line, "-a ")) {
+			all[n-1] += line
+			continue
+		}
+		all = append(all, line)
+	}
+	return all
+}
+
+// hosts are the names that both programs see.
+const hosts = `127.0.0.1 localhost
+::1 localhost ip6-localhost
+10.0.0.1 web1.example.org web1
+10.0.0.2 a-host.with-a-name-of-32.example
+10.0.0.3 both
+2001:db8::3 both
+2001:db8::1 six.example.org six
+10.9.0.1 rs1
+10.9.0.2 rs2.example.net rs2
+2001:db8:9::1 rs6
+10.9.0.77 a-name-that-goes-past-the-fifty-nine-bytes-that-a-line-has-room-for.example.org long
+2001:db8::77 an-ipv6-name-that-goes-past-the-fifty-nine-bytes-of-a-line-too.example.org long6
+192.168.7.9 198.51.100.9
+`
+
+// prepareGuest makes the guest ready for both programs: no name server keeps
+// a look-up waiting.
+func prepareGuest(t *testing.T) {
+	t.Helper()
+	for path, text := range map[string]string{
+		"/etc/hosts":         hosts,
+		"/etc/resolv.conf":   "",
+		"/etc/nsswitch.conf": "hosts: files\nservices: files\n",
+	} {
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// The kernel itself loads these two schedulers while it holds the lock of
+	// IPVS, and they wait for namespaces that are being taken down, which wait
+	// for that lock: IPVS hangs for good. The others wait for nothing.
+	guesttest.Modprobe(t, "ip_vs", "ip_vs_lblc", "ip_vs_lblcr")
+}

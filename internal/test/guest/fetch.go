@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Packages for a user who may not install any: apt-get works in folders of its
+// own, and what it downloads is unpacked into the user's cache.
+
+package guest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+const kernelPackage = "user-mode-linux"
+
+// tools are the programs that tests and the guest itself call, with their
+// packages. iptables without the -nft is a name that only an installation makes.
+var tools = map[string]string{
+	"ipvsadm": "ipvsadm", "ip": "iproute2", "iptables-nft": "iptables", "modprobe": "kmod", "pgrep": "procps", "shellcheck": "shellcheck",
+	"mandoc": "mandoc", "zsh": "zsh", "fish": "fish", "systemd-analyze": "systemd",
+}
+
+func toolPackages() []string {
+	return slices.Sorted(maps.Values(tools))
+}
+
+// Fetch downloads a kernel with the C library it needs into the cache, where
+// [Find] finds it. log gets what apt-get has to say.
+func Fetch(ctx context.Context, version string, log io.Writer) (Kernel, error) {
+	suite, err := suiteOf(version)
+	if err != nil {
+		return Kernel{}, err
+	}
+	root, err := FetchPackages(ctx, suite, log, kernelPackage)
+	if err != nil {
+		return Kernel{}, err
+	}
+	if err := setInterpreter(filepath.Join(root, kernelProgram), filepath.Join(root, loader)); err != nil {
+		return Kernel{}, fmt.Errorf("uml: %w", err)
+	}
+	return cached(version)
+}
+
+// Obtain is [Find], and where that finds none [Fetch] if it may fetch.
+func Obtain(ctx context.Context, version string, fetch bool, log io.Writer) (Kernel, error) {
+	kernel, err := Find(version)
+	if err != nil && fetch {
+		kernel, err = Fetch(ctx, version, log)
+	}
+	return kernel, err
+}
+
+// FetchTools downloads what a guest needs and the machine does not have: modprobe,
+// ip, iptables-nft, shellcheck, and the original ipvsadm. Guests of a kernel found from then on
+// have them.
+func FetchTools(ctx context.Context, log io.Writer) error {
+	for program := range tools {
+		if !hasTool(program) {
+			_, err := FetchPackages(ctx, "", log, toolPackages()...)
+			return err
+		}
+	}
+	return nil
+}
+
+// hasTool looks in the sbin folders too, which only root's PATH has.
+func hasTool(program string) bool {
+	for dir := range strings.SplitSeq(GuestPath(), ":") {
+		if _, err := exec.LookPath(filepath.Join(dir, program)); err == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// FetchPackages downloads packages of a Debian suite ("" for the machine's own)
+// with all that they depend on, unpacks them into one folder of the cache and
+// returns it. A folder that is there already is returned as it is.
+func FetchPackages(ctx context.Context, suite string, log io.Writer, names ...string) (root string, err error) {
+	root, err = packagesDir(suite, names...)
+	if err != nil || exists(root) {
+		return root, err
+	}
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("uml: fetch %s: %w", strings.Join(names, " "), err)
+		}
+	}()
+	if err := os.MkdirAll(filepath.Dir(root), 0o755); err != nil {
+		return "", err
+	}
+	work, err := os.MkdirTemp(filepath.Dir(root), "fetch-")
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(work)
+	if err := download(ctx, work, suite, log, names); err != nil {
+		return "", err
+	}
+	tree := filepath.Join(work, "tree")
+	if err := makeTree(tree); err != nil {
+		return "", err
+	}
+	debs, err := filepath.Glob(filepath.Join(work, "cache/archives/*.deb"))
+	if err != nil {
+		return "", err
+	}
+	for _, deb := range debs {
+		if err := unpack(ctx, deb, tree); err != nil {
+			return "", err
+		}
+	}
+	if err := os.Rename(tree, root); err != nil && !exists(root) {
+		return "", err
+	}
+	return root, nil
+}
+
+// FindPackages returns the folder into which FetchPackages put these packages.
+// The error is one line that says how to get them when they are not there.
+func FindPackages(suite string, names ...string) (root string, err error) {
+	root, err = packagesDir(suite, names...)
+	if err == nil && !exists(root) {
+		err = fmt.Errorf("uml: not in the cache: %s: make test fetches them", strings.Join(names, " "))
+	}
+	return root, err
+}
+
+// packagesDir is where FetchPackages puts these packages.
+func packagesDir(suite string, names ...string) (string, error) {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return "", fmt.Errorf("uml: no cache folder: %w", err)
+	}
+	if suite == "" {
+		suite = "own"
+	}
+	return filepath.Join(cache, "ipvsadm", "uml", suite, strings.Join(slices.Sorted(slices.Values(names)), "+")), nil
+}
+
+// download leaves the packages' files in work/cache/archives.
+func download(ctx context.Context, work, suite string, log io.Writer, names []string) error {
+	for _, dir := range []string{"state/lists/partial", "cache/archives/partial", "sources"} {
+		if err := os.MkdirAll(filepath.Join(work, dir), 0o755); err != nil {
+			return err
+		}
+	}
+	// With nothing installed according to this file, all that the packages depend
+	// on comes along, whatever state the machine's own packages are in.
+	status := filepath.Join(work, "status")
+	if err := os.WriteFile(status, nil, 0o644); err != nil {
+		return err
+	}
+	options := []string{
+		"-q", "-y",
+		"-o", "Dir::State=" + filepath.Join(work, "state"),
+		"-o", "Dir::State::status=" + status,
+		"-o", "Dir::Cache=" + filepath.Join(work, "cache"),
+		"-o", "Debug::NoLocking=true", // of dpkg's database, which is not used
+		"-o", "APT::Sandbox::User=root", // another user could not write to the cache
+		"-o", "Acquire::Languages=none",
+	}
+	if suite != "" {
+		sources, err := suiteSources(suite)
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(work, "sources/suite.sources"), []byte(sources), 0o644); err != nil {
+			return err
+		}
+		options = append(options,
+			"-o", "Dir::Etc::SourceList=/dev/null",
+			"-o", "Dir::Etc::SourceParts="+filepath.Join(work, "sources"),
+			"-o", "Dir::Etc::Preferences=/dev/null", "-o", "Dir::Etc::PreferencesParts=/dev/null",
+			"-o", "APT::Default-Release=")
+	}
+	apt := func(command string, args ...string) error {
+		cmd := exec.CommandContext(ctx, "apt-get", append(append(slices.Clone(options), command), args...)...)
+		cmd.Stdout, cmd.Stderr = log, log
+		if err := cmd.Run(); err != nil {
+			return fmt.Errorf("apt-get %s: %w", command, err)
+		}
+		return nil
+	}
+	// One of several sources may fail as long as another has the packages.
+	updated := apt("update")
+	if err := apt("install", append(slices.Clone(names), "--download-only", "--no-install-recommends")...); err != nil {
+		return errors.Join(err, updated)
+	}
+	return nil
+}
+
+// makeTree makes an empty tree in which /bin, /sbin and /lib are links into /usr,
+// as on the host that it is laid under.
+func makeTree(root string) error {
+	for _, dir := range []string{"bin", "sbin", "lib", "lib64"} {
+		if err := os.MkdirAll(filepath.Join(root, "usr", dir), 0o755); err != nil {
+			return err
+		}
+		if err := os.Symlink("usr/"+dir, filepath.Join(root, dir)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// unpack does what dpkg-deb -x does, but lets root's links to folders stand.
+func unpack(ctx context.Context, deb, root string) error {
+	files := exec.CommandContext(ctx, "dpkg-deb", "--fsys-tarfile", deb)
+	tar := exec.CommandContext(ctx, "tar", "-x", "--no-same-owner", "--keep-directory-symlink", "-C", root)
+	var said strings.Builder
+	tar.Stderr = &said
+	var err error
+	if tar.Stdin, err = files.StdoutPipe(); err != nil {
+		return err
+	}
+	if err := files.Start(); err != nil {
+		return err
+	}
+	if err := errors.Join(tar.Run(), files.Wait()); err != nil {
+		return fmt.Errorf("unpack %s: %w %s", filepath.Base(deb), err, said.String())
+	}
+	return nil
+}

@@ -1,0 +1,344 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package guest_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/ipvsadm-go/ipvsadm/internal/test/guest"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
+)
+
+func TestMain(m *testing.M) { guesttest.Main(m) }
+
+// run runs a job that is expected to have a status.
+func run(t *testing.T, job guest.Job) (status int, stdout, stderr string) {
+	t.Helper()
+	var out, errOut bytes.Buffer
+	job.Kernel, job.Stdout, job.Stderr = guesttest.Kernel(t), &out, &errOut
+	status, err := guest.Run(t.Context(), job)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return status, out.String(), errOut.String()
+}
+
+func shell(script string, args ...string) []string {
+	return append([]string{"sh", "-c", script, "sh"}, args...)
+}
+
+func TestStreamsAndStatusAreExact(t *testing.T) {
+	random := rand.NewChaCha8([32]byte{1})
+	in := make([]byte, 3<<20+7)
+	random.Read(in)
+	status, stdout, stderr := run(t, guest.Job{
+		Args:  shell(`cat; printf '\000\377\n\r%s' "$1" > /dev/stderr; exit 7`, "two words \xfe"),
+		Stdin: bytes.NewReader(in),
+	})
+	if status != 7 {
+		t.Errorf("status %d, want 7", status)
+	}
+	if stdout != string(in) {
+		t.Errorf("stdout: %d bytes that are not the %d of stdin", len(stdout), len(in))
+	}
+	if want := "\x00\xff\n\rtwo words \xfe"; stderr != want {
+		t.Errorf("stderr %q, want %q", stderr, want)
+	}
+}
+
+func TestJobHasItsUserEnvironmentAndFolder(t *testing.T) {
+	dir := t.TempDir()
+	for _, path := range []string{dir, filepath.Dir(dir)} {
+		if err := os.Chmod(path, 0o777); err != nil {
+			t.Fatal(err)
+		}
+	}
+	status, stdout, stderr := run(t, guest.Job{
+		Args: shell(`id -u; id -g; pwd; echo "$A"; wc -c; touch new && echo made; echo x > /dev/stdout; kill -9 $$`),
+		Env:  []string{"A=b c", "PATH=" + guest.GuestPath()},
+		Dir:  dir,
+		UID:  1234,
+	})
+	if want := "1234\n1234\n" + dir + "\nb c\n0\nmade\nx\n"; stdout != want || stderr != "" {
+		t.Errorf("stdout %q, stderr %q, want %q", stdout, stderr, want)
+	}
+	if status != 128+9 {
+		t.Errorf("status %d of a shell killed by signal 9", status)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "new")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a file made in the guest is on the host: %v", err)
+	}
+}
+
+func TestStreamsFlowWhileTheJobRuns(t *testing.T) {
+	stdin, toGuest := io.Pipe()
+	fromGuest, stdout := io.Pipe()
+	kernel := guesttest.Kernel(t)
+	ended := make(chan error, 1)
+	go func() {
+		_, err := guest.Run(t.Context(), guest.Job{Kernel: kernel, Args: []string{"cat"}, Stdin: stdin, Stdout: stdout})
+		stdout.CloseWithError(err)
+		ended <- err
+	}()
+	var rounds [5]time.Duration
+	for i := range rounds {
+		ask, answer := fmt.Sprintf("line %d\n", i), make([]byte, len("line 0\n"))
+		start := time.Now()
+		io.WriteString(toGuest, ask)
+		if _, err := io.ReadFull(fromGuest, answer); err != nil || string(answer) != ask {
+			t.Fatalf("asked %q, got %q, %v", ask, answer, err)
+		}
+		rounds[i] = time.Since(start)
+	}
+	toGuest.Close()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	t.Logf("there and back, the first with the boot: %v", rounds)
+}
+
+func TestEndedContextLeavesNothingBehind(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	ctx, cancel := context.WithCancelCause(t.Context())
+	why := errors.New("the test is over")
+	_, err := guest.Run(ctx, guest.Job{
+		Kernel: guesttest.Kernel(t),
+		Args:   shell(`sleep 100 & setsid sleep 100 & echo ready; wait`),
+		Stdout: writerFunc(func([]byte) { cancel(why) }),
+	})
+	if !errors.Is(err, why) {
+		t.Errorf("error %v, want %v", err, why)
+	}
+	noProcessMentions(t, os.TempDir())
+	if left, err := os.ReadDir(os.TempDir()); err != nil || len(left) > 0 {
+		t.Errorf("left in the temporary folder: %v, %v", left, err)
+	}
+}
+
+// A child of this test runs the guest, so that it can be killed.
+func TestGuestEndsWithItsHost(t *testing.T) {
+	if os.Getenv("UML_TEST_CHILD") == "1" {
+		guest.Run(t.Context(), guest.Job{Kernel: guesttest.Kernel(t), Args: shell(`echo ready; sleep 100`), Stdout: os.Stdout})
+		t.Fatal("the guest ended first")
+	}
+	guesttest.Kernel(t)
+	tmp := t.TempDir()
+	child := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$")
+	child.Env = append(os.Environ(), "UML_TEST_CHILD=1", "TMPDIR="+tmp)
+	stdout, err := child.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := child.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(stdout, make([]byte, len("ready\n"))); err != nil {
+		t.Fatal(err)
+	}
+	child.Process.Kill()
+	child.Wait()
+	noProcessMentions(t, tmp)
+}
+
+type writerFunc func([]byte)
+
+func (f writerFunc) Write(b []byte) (int, error) {
+	f(b)
+	return len(b), nil
+}
+
+// noProcessMentions waits a little for a process to end that has word in its
+// command line.
+func noProcessMentions(t *testing.T, word string) {
+	t.Helper()
+	var found string
+	for range 100 {
+		found = ""
+		lines, err := filepath.Glob("/proc/[0-9]*/cmdline")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, path := range lines {
+			if line, err := os.ReadFile(path); err == nil && bytes.Contains(line, []byte(word)) {
+				found = path
+			}
+		}
+		if found == "" {
+			return
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	t.Errorf("still running: %s", found)
+}
+
+func TestRunErrorsSayWhatWentWrong(t *testing.T) {
+	kernel := guesttest.Kernel(t)
+	for name, c := range map[string]struct {
+		job  guest.Job
+		want string
+	}{
+		"no command":              {guest.Job{}, "uml: the job has no command"},
+		"command not in PATH":     {guest.Job{Args: []string{"no-such-command"}}, `uml: guest: exec: "no-such-command": executable file not found in $PATH`},
+		"no such program":         {guest.Job{Args: []string{"/no/such/program"}, Dir: "/"}, "uml: guest: start /no/such/program in /: no such file or directory"},
+		"kernel panic":            {guest.Job{Args: shell("echo c > /proc/sysrq-trigger; sleep 100")}, "console: Kernel panic - not syncing: sysrq triggered crash"},
+		"power off":               {guest.Job{Args: shell("poweroff -f; sleep 100")}, "uml: the guest ended without a result\nconsole: "},
+		"linux.uml does not boot": {guest.Job{Args: []string{"true"}, Memory: 1}, "uml: the guest ended without a result\nconsole: "},
+		"stdin cannot be read":    {guest.Job{Args: []string{"cat"}, Stdin: badReader{}}, "uml: input of cat: bad reader"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c.job.Kernel = kernel
+			_, err := guest.Run(t.Context(), c.job)
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("error %v\nwant %s", err, c.want)
+			}
+		})
+	}
+}
+
+type badReader struct{}
+
+func (badReader) Read([]byte) (int, error) { return 0, errors.New("bad reader") }
+
+func TestFindSaysHowToGetAKernel(t *testing.T) {
+	t.Setenv("PATH", "")
+	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	for version, want := range map[string]string{
+		"":     "uml: no linux.uml on this machine: apt-get install user-mode-linux, or make kernel",
+		"6.12": "uml: no linux.uml 6.12 on this machine: make kernel KERNEL=6.12",
+		"5.10": `uml: no kernel version "5.10": there are 6.1, 6.12, 7.2`,
+	} {
+		if k, err := guest.Find(version); err == nil || err.Error() != want {
+			t.Errorf("Find(%q): %v, %v, want %s", version, k, err, want)
+		}
+	}
+}
+
+func TestFindPackagesSaysWhatIsMissing(t *testing.T) {
+	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	want := "uml: not in the cache: hello netbase: make test fetches them"
+	if root, err := guest.FindPackages("", "hello", "netbase"); err == nil || err.Error() != want {
+		t.Errorf("%s, %v, want %s", root, err, want)
+	}
+}
+
+func TestGuest(t *testing.T) {
+	probe := filepath.Join(t.TempDir(), "probe")
+	if !guest.InGuest() {
+		if err := os.WriteFile(probe, []byte("host's"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		t.Setenv("IPVSADM_TEST_PROBE", probe)
+		t.Setenv("IPVSADM_TEST_NOW", time.Now().Format(time.RFC3339Nano))
+	}
+	guesttest.InGuest(t, testGuest)
+	if !guest.InGuest() {
+		if b, err := os.ReadFile(probe); err != nil || string(b) != "host's" {
+			t.Errorf("the host's file after the guest changed its own: %q, %v", b, err)
+		}
+	}
+}
+
+// TestGuestReadsMoreFilesThanItsHostOpensByDefault has a user's limit for
+// whoever runs it.
+func TestGuestReadsMoreFilesThanItsHostOpensByDefault(t *testing.T) {
+	const limit, files = 256, 1000
+	dir := t.TempDir()
+	if !guest.InGuest() {
+		for i := range files {
+			if err := os.WriteFile(filepath.Join(dir, strconv.Itoa(i)), []byte("x"), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		t.Setenv("IPVSADM_TEST_PROBE", dir)
+		var before unix.Rlimit
+		if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &before); err != nil {
+			t.Fatal(err)
+		}
+		lower := unix.Rlimit{Cur: limit, Max: before.Max}
+		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &lower); err != nil {
+			t.Fatal(err)
+		}
+		defer unix.Setrlimit(unix.RLIMIT_NOFILE, &before)
+	}
+	guesttest.InGuest(t, func(t *testing.T) {
+		for i := range files {
+			b, err := os.ReadFile(filepath.Join(os.Getenv("IPVSADM_TEST_PROBE"), strconv.Itoa(i)))
+			if err != nil || string(b) != "x" {
+				t.Fatalf("file %d: %q, %v", i, b, err)
+			}
+		}
+	})
+}
+
+func testGuest(t *testing.T) {
+	must := func(t *testing.T, script string) string {
+		t.Helper()
+		out, err := exec.Command("bash", "-euc", script).CombinedOutput()
+		if err != nil {
+			t.Errorf("%s: %v\n%s", script, err, out)
+		}
+		return string(out)
+	}
+	t.Run("the original lists an empty table", func(t *testing.T) {
+		guesttest.Modprobe(t, "ip_vs")
+		want := "Prot LocalAddress:Port Scheduler Flags\n  -> RemoteAddress:Port           Forward Weight ActiveConn InActConn\n"
+		out := must(t, "ipvsadm -Ln")
+		if head, table, _ := strings.Cut(out, "\n"); !strings.HasPrefix(head, "IP Virtual Server version 1.2.1 (size=") || table != want {
+			t.Errorf("got %q", out)
+		}
+	})
+	t.Run("the kernel loads a scheduler by itself", func(t *testing.T) {
+		guesttest.Namespace(t)
+		must(t, "! grep ip_vs_mh /proc/modules; ipvsadm -A -t 192.0.2.1:80 -s mh; grep ip_vs_mh /proc/modules")
+	})
+	t.Run("each namespace has a table of its own", func(t *testing.T) {
+		guesttest.Namespace(t)
+		must(t, "ipvsadm -A -t 192.0.2.1:80 -s rr")
+		t.Run("not the one of another test", func(t *testing.T) {
+			guesttest.Namespace(t)
+			if out := must(t, "ipvsadm -Sn"); out != "" {
+				t.Errorf("not empty: %s", out)
+			}
+			must(t, "ip link show up | grep lo:")
+		})
+		if out := must(t, "ipvsadm -Sn"); out == "" {
+			t.Error("the outer test lost its table")
+		}
+	})
+	t.Run("a host file can be changed here only", func(t *testing.T) {
+		must(t, `test "$(cat "$IPVSADM_TEST_PROBE")" = "host's"; echo guest > "$IPVSADM_TEST_PROBE"; rm "$IPVSADM_TEST_PROBE"`)
+		must(t, "rm /etc/passwd; echo > /etc/new; touch /usr/bin/new /tmp/new /run/new")
+	})
+	t.Run("devices work", func(t *testing.T) {
+		must(t, "echo > /dev/null; cat <(head -c 8 /dev/zero) <(head -c 8 /dev/urandom) <(head -c 8 /dev/random) > /dev/shm/x")
+		must(t, "test -c /dev/tty; test -d /dev/pts; test $(stat -c %s /dev/shm/x) = 24")
+	})
+	t.Run("namespaces by name and veth pairs work", func(t *testing.T) {
+		must(t, "ip netns add a; ip link add v0 type veth peer name v1 netns a; ip netns exec a ip link set v1 up; ip netns del a")
+	})
+	t.Run("the clock is the host's", func(t *testing.T) {
+		now, err := time.Parse(time.RFC3339Nano, os.Getenv("IPVSADM_TEST_NOW"))
+		if since := time.Since(now); err != nil || since < 0 || since > time.Minute {
+			t.Errorf("%v after the boot, %v", since, err)
+		}
+	})
+	t.Run("the working folder is the package's", func(t *testing.T) {
+		if _, err := os.Stat("uml_test.go"); err != nil {
+			t.Error(err)
+		}
+	})
+}

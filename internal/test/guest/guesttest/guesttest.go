@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package guesttest lets a Go test run in a real kernel. A package whose tests do
+// so has
+//
+//	func TestMain(m *testing.M) { guesttest.Main(m) }
+//
+// and wraps the body of each such test in [InGuest].
+//
+// Environment: KERNEL picks a kernel version; with REQUIRE_UML=1 a test that
+// cannot have a kernel fails instead of being skipped, and Debian packages that
+// a test asks for are fetched.
+package guesttest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ipvsadm-go/ipvsadm/internal/test/guest"
+)
+
+// Main is the whole of a TestMain: in a guest it serves the guest, on the host it
+// runs the tests.
+func Main(m *testing.M) {
+	guest.Init()
+	os.Exit(m.Run())
+}
+
+// InGuest runs body, the whole of test t, in a guest. On the host it boots one
+// with this test binary, runs this same test in it, and reports the guest's
+// subtests as subtests of t, with their logs. In the guest it just calls body.
+// -test.run, -test.skip, -test.short and -test.timeout hold in the guest as well.
+//
+// The guest has the host test's working directory and, of its environment, PATH,
+// HOME, TMPDIR, KERNEL, REQUIRE_UML and what begins with IPVSADM_TEST_. Debian
+// packages are named as for [Kernel].
+func InGuest(t *testing.T, body func(t *testing.T), packages ...string) {
+	t.Helper()
+	if guest.InGuest() {
+		body(t)
+		return
+	}
+	if strings.Contains(t.Name(), "/") {
+		t.Fatal("guesttest.InGuest is for top-level tests: the guest would run all that stands before this subtest too")
+	}
+	kernel := Kernel(t, packages...)
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx := t.Context()
+	args := []string{exe, "-test.v=test2json", "-test.run=" + guestRun(t.Name(), flagValue("test.run"))}
+	for _, name := range []string{"test.skip", "test.short"} {
+		args = append(args, "-"+name+"="+flagValue(name))
+	}
+	if deadline, ok := t.Deadline(); ok {
+		// The guest's own timeout comes first, since it shows where the test hangs.
+		// It starts with the test, a boot later.
+		left := time.Until(deadline)
+		args = append(args, "-test.timeout="+(left-min(left/3, 15*time.Second)).String())
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, left-min(left/20, 3*time.Second))
+		defer cancel()
+	}
+
+	whole := outcome{name: t.Name()}
+	results := parser{top: t.Name(), done: func(r outcome) {
+		if sub, ok := strings.CutPrefix(r.name, t.Name()+"/"); ok {
+			t.Run(sub, r.report)
+		} else {
+			whole = r
+		}
+	}}
+	var stderr bytes.Buffer
+	status, err := guest.Run(ctx, guest.Job{Kernel: kernel, Args: args, Env: guestEnv(), Stdout: &results, Stderr: &stderr})
+	unfinished := results.close()
+	if stderr.Len() > 0 {
+		fmt.Fprintf(t.Output(), "stderr of the guest's test:\n%s", stderr.Bytes())
+	}
+	switch {
+	case err != nil:
+		t.Errorf("%s%v", unfinished, err)
+	case unfinished != "" || whole.verdict == "" || status != 0 && whole.verdict != "FAIL":
+		t.Errorf("%sthe guest's test ended with status %d", unfinished, status)
+	}
+	whole.report(t)
+}
+
+// Kernel is the kernel that the environment's KERNEL asks for. Where there is
+// none the test is skipped, or with REQUIRE_UML=1 fails. Its guests have the
+// files of the named Debian packages, and of all that these depend on, where the
+// machine has none of its own; nothing is installed. With REQUIRE_UML=1 they are
+// fetched into the user's cache, else a test without them is skipped.
+func Kernel(t testing.TB, packages ...string) guest.Kernel {
+	t.Helper()
+	kernel, err := guest.Find(os.Getenv("KERNEL"))
+	if raceEnabled {
+		err = errors.New("uml: a binary built with -race does not start in the guest: test without -race")
+	}
+	if err == nil && len(packages) > 0 {
+		kernel.Tools, err = tools(t, packages)
+	}
+	if err != nil {
+		Lacks(t, err)
+	}
+	return kernel
+}
+
+// Lacks ends a test that has to do without something: with REQUIRE_UML=1 it
+// fails, else it is skipped.
+func Lacks(t testing.TB, what any) {
+	t.Helper()
+	if required() {
+		t.Fatal(what)
+	}
+	t.Skip(what)
+}
+
+func required() bool { return os.Getenv("REQUIRE_UML") == "1" }
+
+// tools is the folder of the packages.
+func tools(t testing.TB, packages []string) (root string, err error) {
+	if !required() {
+		return guest.FindPackages("", packages...)
+	}
+	var log bytes.Buffer
+	root, err = guest.FetchPackages(t.Context(), "", &log, packages...)
+	if err != nil {
+		err = fmt.Errorf("%w\n%s", err, log.Bytes())
+	}
+	return root, err
+}
+
+// report makes t end as the guest's test did.
+func (r outcome) report(t *testing.T) {
+	io.WriteString(t.Output(), r.log)
+	switch r.verdict {
+	case "FAIL":
+		t.Fail()
+	case "SKIP":
+		t.SkipNow()
+	}
+}
+
+// guestRun is the -test.run that selects, of the test called name, the subtests
+// that the host's -test.run selects.
+func guestRun(name, hostRun string) string {
+	only := "^" + name + "$"
+	if _, sub, ok := strings.Cut(hostRun, "/"); ok && !strings.Contains(hostRun, "|") {
+		only += "/" + sub
+	}
+	return only
+}
+
+func flagValue(name string) string {
+	return flag.Lookup(name).Value.String()
+}
+
+func guestEnv() []string {
+	env := []string{"PATH=" + guest.GuestPath()}
+	for _, kv := range os.Environ() {
+		switch name, _, _ := strings.Cut(kv, "="); {
+		case name == "HOME", name == "TMPDIR", name == "KERNEL", name == "REQUIRE_UML",
+			strings.HasPrefix(name, "IPVSADM_TEST_"):
+			env = append(env, kv)
+		}
+	}
+	return env
+}
+
+// Namespace gives the test, or benchmark, a network namespace of its own, with
+// an empty IPVS table and lo up, until it ends. It holds for the calling goroutine
+// and the commands it starts, not for subtests, which are goroutines of their own.
+// See [guest.EnterNamespace].
+func Namespace(t testing.TB) {
+	t.Helper()
+	needGuest(t)
+	leave, err := guest.EnterNamespace()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := leave(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// Modprobe loads kernel modules into the guest.
+func Modprobe(t testing.TB, modules ...string) {
+	t.Helper()
+	needGuest(t)
+	if out, err := exec.Command("modprobe", append([]string{"-a"}, modules...)...).CombinedOutput(); err != nil {
+		t.Fatalf("modprobe %v: %v\n%s", modules, err, out)
+	}
+}
+
+func needGuest(t testing.TB) {
+	t.Helper()
+	if !guest.InGuest() {
+		t.Fatal("this is for tests in the guest: wrap the test in guesttest.InGuest")
+	}
+}

@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// The guest's side of a run: the first process of the guest sets it up, runs the
+// job, and powers it off.
+
+package guest
+
+import (
+	"bytes"
+	"encoding/gob"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// exchangeWord names the exchange folder on the kernel's command line. The
+// kernel hands a word that it does not know itself to init's environment.
+const exchangeWord = "uml_exchange"
+
+// Init makes this process the guest's init when it is one; it then sets up the
+// guest, runs the job, powers off and never returns. In any other process it
+// returns at once. Call it first thing in main or TestMain.
+func Init() {
+	dir := os.Getenv(exchangeWord)
+	if os.Getpid() != 1 || dir == "" {
+		return
+	}
+	go func() {
+		io.Copy(io.Discard, os.Stdin) // the console, which ends when the host's process does
+		os.RemoveAll(dir)
+		powerOff()
+	}()
+	if err := serve(dir); err != nil {
+		fmt.Fprintln(os.Stderr, "uml init:", err)
+	}
+	powerOff()
+}
+
+func powerOff() {
+	err := unix.Reboot(unix.LINUX_REBOOT_CMD_POWER_OFF)
+	panic(err) // of init, which ends the guest as well
+}
+
+// InGuest reports whether this process runs in a guest that [Run] booted.
+func InGuest() bool {
+	line, err := os.ReadFile("/proc/cmdline")
+	return err == nil && strings.Contains(string(line), " "+exchangeWord+"=")
+}
+
+// serve does one job. Its error means that not even a result could be given.
+func serve(dir string) error {
+	var o order
+	b, err := os.ReadFile(filepath.Join(dir, "job"))
+	if err == nil {
+		err = gob.NewDecoder(bytes.NewReader(b)).Decode(&o)
+	}
+	if err != nil {
+		return fmt.Errorf("read the job: %w", err)
+	}
+	if err := setUp(dir, o); err != nil {
+		return err
+	}
+	var r result
+	if r.Status, err = do(dir, o); err != nil {
+		r.Err = err.Error()
+	}
+	var out bytes.Buffer
+	if err := gob.NewEncoder(&out).Encode(r); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, "result"), out.Bytes(), 0o600)
+}
+
+// do runs the command and returns when it has ended, everything it left behind
+// is killed, and all output is with the host.
+func do(dir string, o order) (status int, err error) {
+	pid, pipes, err := start(o)
+	if err != nil {
+		return 0, err
+	}
+	if o.HasStdin {
+		go receiveStdin(dir, pipes[0])
+	}
+	var outputs sync.WaitGroup
+	var failed [2]error
+	for i, name := range []string{"stdout", "stderr"} {
+		outputs.Go(func() { failed[i] = send(filepath.Join(dir, name), pipes[i+1]) })
+	}
+	status = reapUntil(pid)
+	unix.Kill(-1, unix.SIGKILL)
+	reapUntil(-1)
+	outputs.Wait()
+	return status, errors.Join(failed[:]...)
+}
+
+// start starts the command with its three standard files on pipes, of which it
+// returns init's ends. They are pipes, not the exchange's files themselves, since
+// a program that opens /dev/stderr anew would empty a file.
+func start(o order) (pid int, pipes [3]*os.File, err error) {
+	attr := &syscall.ProcAttr{Dir: o.Dir, Env: o.Env, Sys: &syscall.SysProcAttr{Setsid: true}}
+	if o.UID != 0 {
+		attr.Sys.Credential = &syscall.Credential{Uid: uint32(o.UID), Gid: uint32(o.UID)}
+	}
+	for fd := range pipes {
+		r, w, err := os.Pipe()
+		if err != nil {
+			return 0, pipes, err
+		}
+		if fd == 0 {
+			r, w = w, r
+		}
+		defer w.Close()
+		if err := w.Chown(o.UID, o.UID); err != nil {
+			return 0, pipes, err
+		}
+		pipes[fd] = r
+		attr.Files = append(attr.Files, w.Fd())
+	}
+	if !o.HasStdin {
+		null, err := os.Open(os.DevNull)
+		if err != nil {
+			return 0, pipes, err
+		}
+		defer null.Close()
+		attr.Files[0] = null.Fd()
+	}
+
+	path := o.Args[0]
+	if !strings.Contains(path, "/") {
+		for _, kv := range o.Env {
+			if list, ok := strings.CutPrefix(kv, "PATH="); ok {
+				os.Setenv("PATH", list)
+			}
+		}
+		if path, err = exec.LookPath(path); err != nil {
+			return 0, pipes, err
+		}
+	}
+	if pid, err = syscall.ForkExec(path, o.Args, attr); err != nil {
+		return 0, pipes, fmt.Errorf("start %s in %s: %w", path, o.Dir, err)
+	}
+	return pid, pipes, nil
+}
+
+// reapUntil waits for processes, orphans too, which become init's children,
+// until pid has ended, or with -1 until none is left.
+func reapUntil(pid int) (status int) {
+	for {
+		var ws syscall.WaitStatus
+		got, err := syscall.Wait4(-1, &ws, 0, nil)
+		switch {
+		case err == syscall.EINTR || got != pid && err == nil:
+		case err != nil:
+			return 0
+		case ws.Signaled():
+			return 128 + int(ws.Signal())
+		default:
+			return ws.ExitStatus()
+		}
+	}
+}
+
+func send(path string, from *os.File) error {
+	to, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
+	if err != nil {
+		return err
+	}
+	defer to.Close()
+	_, err = io.Copy(to, from)
+	return err
+}
+
+// receiveStdin feeds the pieces to the command until the last one has come or
+// nobody reads any more.
+func receiveStdin(dir string, to *os.File) {
+	defer to.Close()
+	for i := 0; ; i++ {
+		piece := stdinPiece(dir, i)
+		b, err := os.ReadFile(piece)
+		for ; os.IsNotExist(err); b, err = os.ReadFile(piece) {
+			time.Sleep(poll)
+		}
+		if err != nil || len(b) == 0 {
+			return
+		}
+		os.Remove(piece)
+		if _, err := to.Write(b); err != nil {
+			return
+		}
+	}
+}

@@ -1,0 +1,311 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// The host's side of a run. Host and guest share one folder, the exchange:
+//
+//	init            link to the program, the guest's first process
+//	job             what to run, written before the boot
+//	stdin.0, .1...  standard input in pieces, an empty one ends it
+//	stdout, stderr  what the command wrote, appended as it comes
+//	result          how it ended, written last
+//
+// The guest's writes to it reach the host's files at once.
+
+package guest
+
+import (
+	"bytes"
+	"context"
+	"encoding/gob"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Job is a command to run in a guest.
+type Job struct {
+	Kernel Kernel // zero for what Find("") finds
+	Memory int    // the guest's memory in MiB, 0 for 1024; the host gives it page by page
+
+	Args []string // the command and its arguments; a command without a slash is looked for in Env's PATH
+	Env  []string // nil for this process's own with GuestPath
+	Dir  string   // working directory, "" for this process's own
+	UID  int      // user and group number the command runs as
+
+	Stdin          io.Reader // nil for /dev/null; Run may return while a Read of it still waits
+	Stdout, Stderr io.Writer // get the exact bytes as they are written, from one goroutine; nil drops them
+}
+
+// order is the Job as the guest reads it. It goes by gob, which, unlike JSON,
+// keeps arguments that are not UTF-8.
+type order struct {
+	Args, Env        []string
+	Dir              string
+	UID              int
+	HasStdin         bool
+	Release, Modules string
+	Tools            string
+}
+
+// result is the guest's answer.
+type result struct {
+	Status int
+	Err    string
+}
+
+// poll is how often either side looks for what the other has written.
+const poll = 5 * time.Millisecond
+
+// Run boots a guest, runs the job in it and returns its exit status, 128 and
+// the signal's number when a signal ended it. An error means that there is no
+// status: no kernel, a command that could not be started, a guest that died
+// (the error ends with the last lines of its console, and output of the last
+// moments may be lost), or a context that ended, in which case the guest is
+// killed and the error wraps the context's cause.
+func Run(ctx context.Context, job Job) (status int, err error) {
+	if len(job.Args) == 0 {
+		return 0, errors.New("uml: the job has no command")
+	}
+	k := job.Kernel
+	if k == (Kernel{}) {
+		if k, err = Find(""); err != nil {
+			return 0, err
+		}
+	}
+	dir, err := os.MkdirTemp(exchangeParent(), "uml-")
+	if err != nil {
+		return 0, fmt.Errorf("uml: exchange folder: %w", err)
+	}
+	defer os.RemoveAll(dir)
+	if err := writeOrder(dir, k, job); err != nil {
+		return 0, fmt.Errorf("uml: exchange folder: %w", err)
+	}
+	stdout := stream{to: job.Stdout}
+	stderr := stream{to: job.Stderr}
+	for name, s := range map[string]*stream{"stdout": &stdout, "stderr": &stderr} {
+		if s.from, err = os.Create(filepath.Join(dir, name)); err != nil {
+			return 0, fmt.Errorf("uml: exchange folder: %w", err)
+		}
+		defer s.from.Close()
+	}
+	unread := make(chan error, 1)
+	if job.Stdin != nil {
+		go func() { unread <- sendStdin(dir, job.Stdin) }()
+	}
+
+	guest, console, err := boot(dir, k, job.Memory)
+	if err != nil {
+		return 0, fmt.Errorf("uml: boot: %w", err)
+	}
+	defer console.Close()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		guest.Wait() // linux.uml's own exit status says nothing about the job
+	}()
+	kill := func() {
+		unix.Kill(-guest.Process.Pid, unix.SIGKILL)
+		<-ended
+	}
+	defer kill()
+	tick := time.NewTicker(poll)
+	defer tick.Stop()
+	for running := true; running; {
+		select {
+		case <-ctx.Done():
+			kill()
+			running = false
+		case <-ended:
+			running = false
+		case err := <-unread:
+			if err != nil {
+				return 0, fmt.Errorf("uml: input of %s: %w", job.Args[0], err)
+			}
+		case <-tick.C:
+		}
+		if err := errors.Join(stdout.drain(), stderr.drain()); err != nil {
+			return 0, fmt.Errorf("uml: output of %s: %w", job.Args[0], err)
+		}
+	}
+	return readResult(ctx, dir)
+}
+
+// GuestPath is this process's PATH with the sbin folders at its end, where a
+// user who is root only in the guest finds ipvsadm and ip.
+func GuestPath() string {
+	return strings.TrimLeft(os.Getenv("PATH")+":/usr/local/sbin:/usr/sbin:/sbin", ":")
+}
+
+// exchangeParent is a folder whose name can stand in a kernel command line,
+// where a blank ends a word.
+func exchangeParent() string {
+	if dir := os.TempDir(); !strings.ContainsAny(dir, " \t\n\"") && filepath.IsAbs(dir) {
+		return dir
+	}
+	return "/tmp"
+}
+
+func writeOrder(dir string, k Kernel, job Job) error {
+	exe, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	if err := os.Symlink(exe, filepath.Join(dir, "init")); err != nil {
+		return err
+	}
+	o := order{
+		Args: job.Args, Env: job.Env, Dir: job.Dir, UID: job.UID, HasStdin: job.Stdin != nil,
+		Release: k.Version, Modules: k.Modules, Tools: k.Tools,
+	}
+	if o.Env == nil {
+		o.Env = (&exec.Cmd{Env: append(os.Environ(), "PATH="+GuestPath())}).Environ() // without the first PATH
+	}
+	if o.Dir == "" {
+		if o.Dir, err = os.Getwd(); err != nil {
+			return err
+		}
+	}
+	var b bytes.Buffer
+	if err := gob.NewEncoder(&b).Encode(o); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, "job"), b.Bytes(), 0o600)
+}
+
+// boot starts linux.uml as the leader of a process group that also holds the
+// processes it makes for the guest's. The guest's console reads from input; its
+// end, which comes with this process's at the latest, makes the guest power off.
+func boot(dir string, k Kernel, memory int) (cmd *exec.Cmd, input io.Closer, err error) {
+	if memory == 0 {
+		memory = 1024
+	}
+	console, err := os.Create(filepath.Join(dir, "console"))
+	if err != nil {
+		return nil, nil, err
+	}
+	defer console.Close()
+	cmd = exec.Command(k.Path,
+		fmt.Sprintf("mem=%dM", memory), "root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro",
+		"init="+filepath.Join(dir, "init"), exchangeWord+"="+dir,
+		"uml_dir="+dir, "con=null", "con0=fd:0,fd:1", "quiet",
+		// A benchmark of RAID6 code, here under its names in 6.x and 7.x, would
+		// take as long again as the whole boot.
+		"initcall_blacklist=raid6_select_algo,raid6_init")
+	cmd.Dir = dir
+	cmd.Env = k.environ()
+	if !roomInShm(memory) {
+		cmd.Env = append(cmd.Env, "TMPDIR="+dir)
+	}
+	cmd.Stdout, cmd.Stderr = console, console
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if input, err = cmd.StdinPipe(); err != nil {
+		return nil, nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, nil, err
+	}
+	allowFiles(cmd.Process.Pid)
+	return cmd, input, nil
+}
+
+// allowFiles lets a process have as many files open as it may ask for: linux.uml
+// keeps one of the host's for each that the guest's memory still has something
+// of, and the usual 1024 are soon in use.
+func allowFiles(pid int) {
+	var l unix.Rlimit
+	if unix.Prlimit(pid, unix.RLIMIT_NOFILE, nil, &l) == nil {
+		l.Cur = l.Max
+		_ = unix.Prlimit(pid, unix.RLIMIT_NOFILE, &l, nil) // with less the guest can still do much
+	}
+}
+
+// roomInShm reports whether /dev/shm, where linux.uml keeps the guest's memory
+// unless TMPDIR is set, can hold it. When it fills up the guest dies.
+func roomInShm(memory int) bool {
+	var fs unix.Statfs_t
+	err := unix.Statfs("/dev/shm", &fs)
+	return err == nil && int64(fs.Bavail)*int64(fs.Bsize) >= int64(memory)<<20
+}
+
+func readResult(ctx context.Context, dir string) (int, error) {
+	var r result
+	f, err := os.Open(filepath.Join(dir, "result"))
+	if err == nil {
+		defer f.Close()
+		err = gob.NewDecoder(f).Decode(&r)
+	}
+	switch {
+	case err == nil && r.Err == "":
+		return r.Status, nil
+	case err == nil:
+		return 0, fmt.Errorf("uml: guest: %s", r.Err)
+	case ctx.Err() != nil:
+		return 0, fmt.Errorf("uml: guest killed: %w\n%s", context.Cause(ctx), consoleTail(dir))
+	}
+	return 0, fmt.Errorf("uml: the guest ended without a result\n%s", consoleTail(dir))
+}
+
+// consoleTail is what the guest's console says of its end: a kernel panic with
+// its call trace, or else the last lines.
+func consoleTail(dir string) string {
+	b, err := os.ReadFile(filepath.Join(dir, "console"))
+	if err != nil {
+		return err.Error()
+	}
+	const enough = 30
+	lines := strings.Split(strings.TrimSpace(string(b)), "\n")
+	from := slices.IndexFunc(lines, func(line string) bool { return strings.Contains(line, "Kernel panic") })
+	if from < 0 {
+		from = max(0, len(lines)-enough)
+	}
+	return "console: " + strings.Join(lines[from:min(from+enough, len(lines))], "\nconsole: ")
+}
+
+// stream is one of the command's outputs on its way to the Job's writer.
+type stream struct {
+	from *os.File
+	to   io.Writer
+}
+
+// drain passes on what has come since the last call.
+func (s *stream) drain() error {
+	if s.to == nil {
+		return nil
+	}
+	_, err := io.Copy(s.to, s.from)
+	return err
+}
+
+// sendStdin hands over r piece by piece. A piece gets its name when it is
+// complete, and the guest takes it away.
+func sendStdin(dir string, r io.Reader) error {
+	draft := filepath.Join(dir, "stdin.draft")
+	buf := make([]byte, 1<<16)
+	for i := 0; ; i++ {
+		n, err := r.Read(buf)
+		for n == 0 && err == nil {
+			n, err = r.Read(buf)
+		}
+		if n == 0 && err != io.EOF {
+			return err
+		}
+		if err := os.WriteFile(draft, buf[:n], 0o600); err != nil {
+			return err
+		}
+		if err := os.Rename(draft, stdinPiece(dir, i)); err != nil || n == 0 {
+			return err
+		}
+	}
+}
+
+func stdinPiece(dir string, i int) string {
+	return filepath.Join(dir, fmt.Sprintf("stdin.%d", i))
+}

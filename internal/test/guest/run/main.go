@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Run boots a User Mode Linux kernel, runs one command in it and exits with the
+// command's status, or 125 when there is none ("go run" itself turns every
+// status but 0 into 1):
+//
+//	go run ./internal/test/guest/run -- ipvsadm -Ln
+//	go test -exec 'go run github.com/ipvsadm-go/ipvsadm/internal/test/guest/run --' -bench . ./pkg/ipvs
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/ipvsadm-go/ipvsadm/internal/test/guest"
+)
+
+// failed is the status when the command has none, as env(1) and timeout(1) have it.
+const failed = 125
+
+func main() {
+	guest.Init()
+	job := guest.Job{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr}
+	version := flag.String("kernel", "", "kernel `version`, \"\" for the machine's own")
+	fetch := flag.Bool("fetch", false, "first fetch what is not on this machine: the kernel, and tools for the guest")
+	flag.IntVar(&job.UID, "uid", 0, "run the command as this `user` number")
+	flag.IntVar(&job.Memory, "memory", 0, "the guest's memory in `MiB` (default 1024)")
+	flag.Parse()
+	job.Args = flag.Args()
+
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	status, err := run(ctx, *version, *fetch, job)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		status = failed
+	}
+	os.Exit(status)
+}
+
+func run(ctx context.Context, version string, fetch bool, job guest.Job) (status int, err error) {
+	if fetch {
+		if err := guest.FetchTools(ctx, os.Stderr); err != nil {
+			return 0, err
+		}
+	}
+	if job.Kernel, err = guest.Obtain(ctx, version, fetch, os.Stderr); err != nil {
+		return 0, err
+	}
+	return guest.Run(ctx, job)
+}

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// What the guest looks like. Its root is an overlay: below lies the host's file
+// tree, read-only, above it the guest's own memory. The host's files are thus
+// all there and can be changed, but the changes end with the guest.
+
+package guest
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// base is where the new root is put together. Any folder that every host has
+// would do: the mount there hides the host's files only until pivot_root.
+const base = "/proc"
+
+func setUp(exchange string, o order) error {
+	if err := loadModule(o.Modules, "overlay"); err != nil {
+		return err
+	}
+	if err := mount("tmpfs", base, 0, "mode=0755"); err != nil {
+		return err
+	}
+	lower, root := "/", base+"/root"
+	for _, dir := range []string{"upper", "work", "root", "tools"} {
+		if err := os.Mkdir(filepath.Join(base, dir), 0o755); err != nil {
+			return err
+		}
+	}
+	if o.Tools != "" {
+		// A mount of its own, since overlay refuses a layer that lies in another.
+		if err := mount("hostfs", base+"/tools", unix.MS_RDONLY, o.Tools); err != nil {
+			return err
+		}
+		lower += ":" + base + "/tools"
+	}
+	if err := mount("overlay", root, 0, "lowerdir="+lower+",upperdir="+base+"/upper,workdir="+base+"/work"); err != nil {
+		return err
+	}
+	for _, m := range []struct {
+		fs, dir, data string
+	}{
+		{"proc", "/proc", ""},
+		{"sysfs", "/sys", ""},
+		{"devtmpfs", "/dev", ""},
+		{"devpts", "/dev/pts", "mode=0620,ptmxmode=0666"},
+		{"tmpfs", "/dev/shm", "mode=1777"},
+		{"tmpfs", "/run", "mode=0755"},
+		{"hostfs", exchange, exchange},
+	} {
+		if err := os.MkdirAll(root+m.dir, 0o755); err != nil {
+			return err
+		}
+		if err := mount(m.fs, root+m.dir, 0, m.data); err != nil {
+			return err
+		}
+	}
+	if err := os.MkdirAll(root+"/lib/modules", 0o755); err != nil {
+		return err
+	}
+	for link, to := range map[string]string{
+		"/dev/fd":                   "/proc/self/fd",
+		"/dev/stdin":                "/proc/self/fd/0",
+		"/dev/stdout":               "/proc/self/fd/1",
+		"/dev/stderr":               "/proc/self/fd/2",
+		"/lib/modules/" + o.Release: o.Modules,
+	} {
+		if err := os.RemoveAll(root + link); err != nil {
+			return err
+		}
+		if err := os.Symlink(to, root+link); err != nil {
+			return err
+		}
+	}
+	if err := pivot(root); err != nil {
+		return err
+	}
+	return LoopbackUp()
+}
+
+func mount(fs, dir string, flags uintptr, data string) error {
+	if err := unix.Mount(fs, dir, fs, flags, data); err != nil {
+		return fmt.Errorf("mount %s on %s: %w", fs, dir, err)
+	}
+	return nil
+}
+
+// pivot makes dir the root and takes the old root out of sight. With both names
+// the same, the old root comes to lie on top of the new one, where it can be
+// unmounted without a folder to put it in.
+func pivot(dir string) error {
+	if err := unix.Chdir(dir); err != nil {
+		return fmt.Errorf("chdir to the new root: %w", err)
+	}
+	if err := unix.PivotRoot(".", "."); err != nil {
+		return fmt.Errorf("pivot_root: %w", err)
+	}
+	if err := unix.Unmount(".", unix.MNT_DETACH); err != nil {
+		return fmt.Errorf("unmount the old root: %w", err)
+	}
+	return unix.Chdir("/")
+}
+
+// loadModule loads a module and what it depends on, without modprobe, which the
+// host may lack. One that modules.dep does not list is taken for built in.
+func loadModule(dir, name string) error {
+	dep, err := os.ReadFile(filepath.Join(dir, "modules.dep"))
+	if err != nil {
+		return err
+	}
+	for line := range strings.Lines(string(dep)) {
+		path, deps, _ := strings.Cut(strings.TrimSpace(line), ":")
+		if file, _, _ := strings.Cut(filepath.Base(path), ".ko"); file != name {
+			continue
+		}
+		// modules.dep names what must be there first last.
+		files := append([]string{path}, strings.Fields(deps)...)
+		for i := len(files) - 1; i >= 0; i-- {
+			if err := insertModule(filepath.Join(dir, files[i])); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func insertModule(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	flags := 0
+	if filepath.Ext(path) != ".ko" {
+		flags = unix.MODULE_INIT_COMPRESSED_FILE
+	}
+	if err := unix.FinitModule(int(f.Fd()), "", flags); err != nil && err != unix.EEXIST {
+		return fmt.Errorf("load %s: %w", path, err)
+	}
+	return nil
+}

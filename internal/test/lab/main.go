@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Lab boots a User Mode Linux kernel, builds a network of namespaces in it, types
+// commands there and compares what happens with what is expected.
+//
+//	go run ./internal/test/lab demo
+//	go run ./internal/test/lab gap
+//	go run ./internal/test/lab clusters [cluster or scenario]...
+//
+// The demo is a script: commands and their answers. Gap counts what fails in the
+// demo's network while a director restores, and clusters count where the packets
+// of every kind of cluster go. All run twice over the same program: on the host,
+// which boots the guest, and in the guest, where the commands run as root.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/ipvsadm-go/ipvsadm/internal/test/guest"
+)
+
+// script is a network and what is typed in it.
+type script struct {
+	hosts   []host
+	folders []string // made before the first step
+	steps   []step
+}
+
+var scripts = map[string]script{"demo": demo}
+
+// packages says which Debian package has each program that is needed in the guest.
+var packages = map[string]string{
+	"curl": "curl", "ip": "iproute2", "ipvsadm-restore": "ipvsadm", "keepalived": "keepalived", "modprobe": "kmod",
+	"nginx": "nginx-light", "sysctl": "procps", "xtables-legacy-multi": "iptables",
+}
+
+func main() {
+	guest.Init()
+	var l lab
+	flag.StringVar(&l.bin, "bin", "bin", "`folder` of ipvsadm, ipvsadm-save and ipvsadm-restore")
+	flag.StringVar(&l.version, "kernel", "", "kernel `version`, \"\" for the machine's own")
+	flag.StringVar(&l.units, "units", "packaging/systemd", "`folder` of the units of systemd")
+	flag.BoolVar(&l.fetch, "fetch", false, "fetch what is not on this machine into the user's cache: kernel and programs")
+	flag.IntVar(&l.seconds, "seconds", 20, "`length` of each trial of gap")
+	flag.Usage = func() {
+		fmt.Fprintf(flag.CommandLine.Output(), "usage: lab [flags] gap|%s\n       lab [flags] clusters [cluster or scenario]...\n",
+			strings.Join(slices.Sorted(maps.Keys(scripts)), "|"))
+		flag.PrintDefaults()
+	}
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+
+	ok, err := false, error(nil)
+	name := flag.Arg(0)
+	s, known := scripts[name]
+	switch {
+	case name == "gap" && guest.InGuest():
+		var t trial
+		if t, err = findTrial(flag.Args()[1:]); err == nil {
+			ok, err = t.play(os.Stdout, l.seconds)
+		}
+	case name == "clusters" && guest.InGuest():
+		ok, err = playClusters(os.Stdout, flag.Args()[1:])
+	case name == "clusters":
+		ok, err = l.clusters(ctx, flag.Args()[1:])
+	case flag.NArg() != 1 || !known && name != "gap":
+		flag.Usage()
+		os.Exit(2)
+	case name == "gap":
+		ok, err = l.gap(ctx)
+	case guest.InGuest():
+		ok, err = s.play(os.Stdout)
+	default:
+		ok, err = l.play(ctx, name)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "lab:", err)
+	}
+	if !ok || err != nil {
+		os.Exit(1)
+	}
+}
+
+// limit is how long a guest may take, boot included.
+const limit = 5 * time.Minute
+
+// lab is the host's side.
+type lab struct {
+	bin     string // folder of the programs under test
+	units   string // folder of the units
+	version string // of the kernel, as guest.Find takes it
+	fetch   bool
+	seconds int // of a trial of gap
+}
+
+// play plays a script in a guest and reports whether all went as expected.
+func (l lab) play(ctx context.Context, script string) (ok bool, err error) {
+	kernel, err := l.equip(ctx)
+	if err != nil {
+		return false, err
+	}
+	start := time.Now()
+	if ok, err = l.boot(ctx, kernel, script); err == nil {
+		fmt.Printf("%.1f seconds with the boot of Linux %s.\n", time.Since(start).Seconds(), kernel.Version)
+	}
+	return ok, err
+}
+
+// boot runs this program with the arguments in a guest, with the programs under
+// test before all others, and reports whether its exit status was 0.
+func (l lab) boot(ctx context.Context, kernel guest.Kernel, args ...string) (ok bool, err error) {
+	bin, err := filepath.Abs(l.bin)
+	if err != nil {
+		return false, err
+	}
+	units, err := filepath.Abs(l.units)
+	if err != nil {
+		return false, err
+	}
+	for _, name := range []string{"ipvsadm", "ipvsadm-save", "ipvsadm-restore"} {
+		if _, err := exec.LookPath(filepath.Join(bin, name)); err != nil {
+			return false, fmt.Errorf("%w: make builds it", err)
+		}
+	}
+	exe, err := os.Executable()
+	if err != nil {
+		return false, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	status, err := guest.Run(ctx, guest.Job{
+		Kernel: kernel,
+		Args:   append([]string{exe}, args...),
+		// Nothing else of the host's environment, lest it send curl to a proxy.
+		Env:    []string{"PATH=" + bin + ":" + guest.GuestPath(), unitsVariable + "=" + units},
+		Dir:    "/",
+		Stdout: os.Stdout,
+		Stderr: os.Stderr,
+	})
+	return status == 0, err
+}
+
+// equip finds the kernel and the programs that the guest needs, or fetches them.
+// The error says what is missing and how to get it.
+func (l lab) equip(ctx context.Context) (guest.Kernel, error) {
+	absent := missing(guest.GuestPath())
+	kernel, err := guest.Obtain(ctx, l.version, l.fetch, os.Stderr)
+	switch {
+	case len(absent) == 0:
+	case l.fetch && err == nil:
+		kernel.Tools, err = guest.FetchPackages(ctx, "", os.Stderr, slices.Sorted(maps.Values(packages))...)
+	default:
+		err = errors.Join(err, fmt.Errorf("not on this machine: %s: make deps, or apt-get install %[1]s", strings.Join(absent, " ")))
+	}
+	return kernel, err
+}
+
+// missing lists the packages of which the PATH does not have the program.
+func missing(path string) []string {
+	var absent []string
+	for program, name := range packages {
+		if !slices.ContainsFunc(filepath.SplitList(path), func(dir string) bool {
+			_, err := exec.LookPath(filepath.Join(dir, program))
+			return err == nil
+		}) {
+			absent = append(absent, name)
+		}
+	}
+	slices.Sort(absent)
+	return absent
+}
+
+// play runs a script in the guest and reports whether all went as expected.
+// The host ends its last line.
+func (s script) play(out io.Writer) (ok bool, err error) {
+	if err := build(s.hosts); err != nil {
+		return false, err
+	}
+	for _, folder := range s.folders {
+		if err := os.MkdirAll(folder, 0o755); err != nil {
+			return false, err
+		}
+	}
+	var wrong []string
+	for _, step := range s.steps {
+		if err := step.run(out); err != nil {
+			fmt.Fprintf(out, "!!! not as expected: %v\n", err)
+			wrong = append(wrong, fmt.Sprintf("%s%s\n    %v\n", step.prompt(), step.command, err))
+		}
+	}
+	fmt.Fprintln(out)
+	if len(wrong) > 0 {
+		fmt.Fprintf(out, "Not as expected:\n%s", strings.Join(wrong, ""))
+	}
+	fmt.Fprintf(out, "%d commands, %d answers as expected, ", len(s.steps), len(s.steps)-len(wrong))
+	return len(wrong) == 0, nil
+}

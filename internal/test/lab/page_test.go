@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+const page = "../../../packaging/doc/clusters.md"
+
+// box is a place on the page for what is typed in a cluster or scenario, or for
+// a file of a cluster.
+var box = regexp.MustCompile("(?s)<!-- (typed|file): (\\S+) -->\n```text\n.*?```\n")
+
+// TestGeneratedFilesAreCurrent compares the boxes of the page of the clusters
+// with what is typed, and writes them where IPVSADM_TEST_UPDATE is set: that is
+// make generate.
+func TestGeneratedFilesAreCurrent(t *testing.T) {
+	text, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown := map[string]bool{}
+	want := box.ReplaceAllStringFunc(string(text), func(old string) string {
+		match := box.FindStringSubmatch(old)
+		kind, name := match[1], match[2]
+		lines := inBox(kind, name)
+		if lines == "" {
+			t.Errorf("the page has a box for %s %s, which there is not", kind, name)
+		}
+		cluster, _, _ := strings.Cut(name, "/")
+		shown[cluster] = true
+		return "<!-- " + kind + ": " + name + " -->\n```text\n" + lines + "```\n"
+	})
+	for _, c := range clusters {
+		if !shown[c.name] {
+			t.Errorf("the page does not show the cluster %s", c.name)
+		}
+	}
+	if want == string(text) {
+		return
+	}
+	if os.Getenv("IPVSADM_TEST_UPDATE") == "" {
+		t.Errorf("%s is not what the clusters say: make generate", page)
+	} else if err := os.WriteFile(page, []byte(want), 0o644); err != nil {
+		t.Error(err)
+	}
+}
+
+// inBox is what a box has to show, "" for a name that nothing has.
+func inBox(kind, name string) string {
+	for _, c := range clusters {
+		if kind == "file" {
+			for _, f := range c.files {
+				if name == c.name+"/"+f.host+"/"+f.name {
+					return f.text
+				}
+			}
+			continue
+		}
+		if name == c.name {
+			return asTyped(c.typed)
+		}
+		for _, s := range c.scenarios {
+			if name == c.fullName(s) {
+				return asTyped(s.typed) + asAnswered(s.steps)
+			}
+		}
+	}
+	return ""
+}
+
+// asTyped shows lines as a terminal does.
+func asTyped(lines string) string {
+	var b strings.Builder
+	for line := range strings.Lines(lines) {
+		if name, command, found := strings.Cut(strings.TrimSpace(line), "# "); found {
+			b.WriteString(step{host: name}.prompt() + command + "\n")
+		}
+	}
+	return b.String()
+}
+
+func asAnswered(steps []step) string {
+	var b strings.Builder
+	for _, s := range steps {
+		b.WriteString(s.prompt() + s.command + "\n" + s.answer)
+	}
+	return b.String()
+}
