@@ -115,9 +115,10 @@ generate:
 lint: deps
 	@test -z "$$(gofmt -l cmd internal packaging pkg)" || { gofmt -d cmd internal packaging pkg; exit 1; }
 	$(GO) vet ./...
-	$(GO) run $(STATICCHECK) ./...
+	for os in darwin freebsd windows; do GOOS=$$os $(GO) vet ./pkg/ipvs/... || exit 1; done
+	$(GO) run $(STATICCHECK) -checks all ./...
 	$(GO) mod tidy -diff
-	cd internal/test/bench/moby && $(GO) vet . && $(GO) run $(STATICCHECK) . && $(GO) mod tidy -diff
+	cd internal/test/bench/moby && $(GO) vet . && $(GO) run $(STATICCHECK) -checks all . && $(GO) mod tidy -diff
 	if command -v shellcheck >/dev/null; then shellcheck $(SCRIPTS); \
 	else $(GO) run ./internal/test/guest/run -fetch -- shellcheck $(SCRIPTS); fi
 

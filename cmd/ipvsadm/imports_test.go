@@ -40,6 +40,7 @@ var mayImport = map[string][]string{
 	"packaging":                     {},
 	"pkg/ipvs":                      {"pkg/ipvs/internal/nl"},
 	"pkg/ipvs/internal/nl":          {},
+	"pkg/ipvs/ipvstest":             {"pkg/ipvs"},
 }
 
 // onlyUsers says which packages alone may import a dependency; one of the

@@ -38,31 +38,31 @@ func (c *Command) Change() (ipvs.Change, bool) {
 	id := ipvs.Service{ServiceID: c.Service.ServiceID}
 	switch c.ID {
 	case spec.AddService:
-		return ipvs.Change{Op: ipvs.AddService, Service: c.Service}, true
+		return ipvs.Change{Op: ipvs.OpAddService, Service: c.Service}, true
 	case spec.EditService:
-		return ipvs.Change{Op: ipvs.EditService, Service: c.Service}, true
+		return ipvs.Change{Op: ipvs.OpEditService, Service: c.Service}, true
 	case spec.DeleteService:
-		return ipvs.Change{Op: ipvs.DeleteService, Service: id}, true
+		return ipvs.Change{Op: ipvs.OpDeleteService, Service: id}, true
 	case spec.AddServer:
-		return ipvs.Change{Op: ipvs.AddDestination, Service: id, Destination: c.Destination}, true
+		return ipvs.Change{Op: ipvs.OpAddDestination, Service: id, Destination: c.Destination}, true
 	case spec.EditServer:
-		return ipvs.Change{Op: ipvs.EditDestination, Service: id, Destination: c.Destination}, true
+		return ipvs.Change{Op: ipvs.OpEditDestination, Service: id, Destination: c.Destination}, true
 	case spec.DeleteServer:
 		d := ipvs.Destination{Addr: c.Destination.Addr, Port: c.Destination.Port}
-		return ipvs.Change{Op: ipvs.DeleteDestination, Service: id, Destination: d}, true
+		return ipvs.Change{Op: ipvs.OpDeleteDestination, Service: id, Destination: d}, true
 	case spec.Flush:
-		return ipvs.Change{Op: ipvs.Flush}, true
+		return ipvs.Change{Op: ipvs.OpFlush}, true
 	case spec.Zero:
 		if c.Given.Has(spec.ServiceAddress) {
-			return ipvs.Change{Op: ipvs.ZeroService, Service: id}, true
+			return ipvs.Change{Op: ipvs.OpZeroService, Service: id}, true
 		}
-		return ipvs.Change{Op: ipvs.Zero}, true
+		return ipvs.Change{Op: ipvs.OpZero}, true
 	case spec.SetTimeouts:
-		return ipvs.Change{Op: ipvs.SetTimeouts, Timeouts: c.Timeouts}, true
+		return ipvs.Change{Op: ipvs.OpSetTimeouts, Timeouts: c.Timeouts}, true
 	case spec.StartDaemon:
-		return ipvs.Change{Op: ipvs.StartDaemon, Daemon: c.Daemon}, true
+		return ipvs.Change{Op: ipvs.OpStartDaemon, Daemon: c.Daemon}, true
 	case spec.StopDaemon:
-		return ipvs.Change{Op: ipvs.StopDaemon, Daemon: ipvs.Daemon{State: c.Daemon.State}}, true
+		return ipvs.Change{Op: ipvs.OpStopDaemon, Daemon: ipvs.Daemon{State: c.Daemon.State}}, true
 	}
 	return ipvs.Change{}, false
 }
@@ -106,7 +106,7 @@ func (p *Parser) Parse(ctx context.Context, argv []string) (Command, error) {
 func newCommand() Command {
 	return Command{
 		Service: ipvs.Service{
-			ServiceID: ipvs.MarkService(0, ipvs.IPv4),
+			ServiceID: ipvs.MarkID(0, ipvs.IPv4),
 			Netmask:   ipvs.FullNetmask(ipvs.IPv4),
 		},
 		Destination: ipvs.Destination{Forward: ipvs.Route, Weight: 1},

@@ -48,14 +48,14 @@ func BenchmarkParse(b *testing.B) {
 func BenchmarkWrite(b *testing.B) {
 	var changes []ipvs.Change
 	for i := range services {
-		s := ipvs.Service{ServiceID: ipvs.AddrService(ipvs.TCP, netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), 80)}
+		s := ipvs.Service{ServiceID: ipvs.AddrID(ipvs.TCP, netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), 80)}
 		for j := range servers {
-			changes = append(changes, ipvs.Change{Op: ipvs.AddDestination, Service: s, Destination: ipvs.Destination{
+			changes = append(changes, ipvs.Change{Op: ipvs.OpAddDestination, Service: s, Destination: ipvs.Destination{
 				Addr: netip.AddrFrom4([4]byte{172, 16, byte(i), byte(j + 1)}), Port: 80, Weight: 1,
 			}})
 		}
 		s.Scheduler = "rr"
-		changes = append(changes, ipvs.Change{Op: ipvs.AddService, Service: s})
+		changes = append(changes, ipvs.Change{Op: ipvs.OpAddService, Service: s})
 	}
 	var out []byte
 	b.ReportAllocs()

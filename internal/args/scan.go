@@ -83,7 +83,7 @@ func (s *scan) option(o *spec.Option, value string) error {
 		if svc.FWMark == 0 {
 			return fault(FamilyBeforeMark)
 		}
-		svc.ServiceID = ipvs.MarkService(svc.FWMark, ipvs.IPv6)
+		svc.ServiceID = ipvs.MarkID(svc.FWMark, ipvs.IPv6)
 		svc.Netmask = ipvs.FullNetmask(ipvs.IPv6)
 	case spec.OptScheduler:
 		svc.Scheduler = cut(value, 15)
@@ -156,7 +156,7 @@ func (s *scan) service(o *spec.Option, p ipvs.Protocol, value string) error {
 	if !ok {
 		return s.illegal(o)
 	}
-	s.cmd.Service.ServiceID = ipvs.AddrService(p, a.addr, a.port)
+	s.cmd.Service.ServiceID = ipvs.AddrID(p, a.addr, a.port)
 	if a.addr.Is6() {
 		s.cmd.Service.Netmask = ipvs.FullNetmask(ipvs.IPv6)
 	}

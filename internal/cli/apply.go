@@ -332,7 +332,7 @@ func pieceLen(changes []ipvs.Change) int {
 	return n
 }
 
-func onDaemon(c ipvs.Change) bool { return c.Op == ipvs.StartDaemon || c.Op == ipvs.StopDaemon }
+func onDaemon(c ipvs.Change) bool { return c.Op == ipvs.OpStartDaemon || c.Op == ipvs.OpStopDaemon }
 
 // riskyFirst puts what only the kernel can judge, schedulers, addresses and
 // interfaces, before the rest, so that little has to be undone, if the changes
@@ -348,9 +348,9 @@ func riskyFirst(have *ipvs.Table, changes []ipvs.Change) []ipvs.Change {
 		}
 		left = left[n:]
 	}
-	order, t := append(risky, rest...), have.Clone()
+	order, m := append(risky, rest...), ipvs.NewModel(have)
 	for _, c := range order {
-		if t.Apply(c) != nil {
+		if m.Apply(c) != nil {
 			return changes
 		}
 	}
@@ -358,7 +358,7 @@ func riskyFirst(have *ipvs.Table, changes []ipvs.Change) []ipvs.Change {
 }
 
 func isRisky(c ipvs.Change) bool {
-	return c.Op == ipvs.AddService || c.Op == ipvs.EditService || c.Op == ipvs.AddDestination || c.Op == ipvs.StartDaemon
+	return c.Op == ipvs.OpAddService || c.Op == ipvs.OpEditService || c.Op == ipvs.OpAddDestination || c.Op == ipvs.OpStartDaemon
 }
 
 // progress shows on a terminal how far long work has got.

@@ -56,7 +56,7 @@ func newDirector(t *testing.T) director {
 	t.Cleanup(func() {
 		// Nothing may be left running in a namespace that goes away.
 		if have, err := client.Table(context.Background()); err == nil {
-			_ = client.Apply(context.Background(), ipvs.Diff(have, &ipvs.Table{})...)
+			_ = client.Apply(context.Background(), ipvs.Diff(have, nothing())...)
 		}
 		client.Close()
 	})
@@ -71,6 +71,11 @@ func (d director) table() *ipvs.Table {
 }
 
 func (d director) rules() string { return rulesOf(d.table()) }
+
+// nothing is a table without services and daemons.
+func nothing() *ipvs.Table {
+	return &ipvs.Table{Services: []ipvs.ServiceEntry{}, Daemons: []ipvs.Daemon{}}
+}
 
 // become makes the table another.
 func (d director) become(want *ipvs.Table) {
@@ -140,7 +145,7 @@ func testRefusals(t *testing.T) {
 			if want.errors == "" {
 				t.Fatal("1.31 finds nothing wrong")
 			}
-			d.become(&ipvs.Table{})
+			d.become(nothing())
 
 			got := d.restore(c.file)
 			messages := withoutLines(got.errors)
@@ -219,7 +224,9 @@ func testSaveThroughOriginal(t *testing.T) {
 			if saved.status != 0 || !sameTable(d.table(), want) {
 				t.Fatalf("%+v", saved)
 			}
-			d.become(&ipvs.Table{Timeouts: ipvs.Timeouts{TCP: time.Second, TCPFin: time.Second, UDP: time.Second}})
+			empty := nothing()
+			empty.Timeouts = ipvs.Timeouts{TCP: time.Second, TCPFin: time.Second, UDP: time.Second}
+			d.become(empty)
 			if a := d.runOriginal(saved.out, "ipvsadm", "-R"); a != (answer{}) {
 				t.Errorf("1.31's -R: %+v of\n%s", a, saved.out)
 			}
@@ -315,7 +322,7 @@ func testConnectionsStay(t *testing.T) {
 	}
 	count := func() counters {
 		t.Helper()
-		s := d.table().Lookup(ipvs.AddrService(ipvs.TCP, netip.MustParseAddr("10.5.5.5"), 80))
+		s := d.table().Lookup(ipvs.AddrID(ipvs.TCP, netip.MustParseAddr("10.5.5.5"), 80))
 		if s == nil {
 			t.Fatal("the service is gone")
 		}

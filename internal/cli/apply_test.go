@@ -85,13 +85,13 @@ func TestRestoreMakesTheTableWhatTheFileSays(t *testing.T) {
 			if got := k.rules(); got != want {
 				t.Errorf("the table is\n%swant\n%s", got, want)
 			}
-			sent := len(k.batches)
+			sent := len(k.Batches())
 			again := answer{}
 			if c.again != "" {
 				again = answer{status: 255, errors: c.again}
 			}
-			if a := k.restore(t, c.file); a != again || len(k.batches) != sent {
-				t.Errorf("again: answer %+v, want %+v, sent %v", a, again, k.batches[sent:])
+			if a := k.restore(t, c.file); a != again || len(k.Batches()) != sent {
+				t.Errorf("again: answer %+v, want %+v, sent %v", a, again, k.Batches()[sent:])
 			}
 		})
 	}
@@ -246,7 +246,7 @@ func TestRefusedLinesAreLeftOutAndTheRestApplied(t *testing.T) {
 			complaints := "<stdin>: " + strings.Join(c.errors, "\n<stdin>: ") + "\n"
 			want := answer{status: c.status, errors: complaints}
 			k := newFakeKernel(t, c.have)
-			k.refuse = refuseLikeAKernel
+			k.Refuse = refuseLikeAKernel
 			a := k.restore(t, c.file)
 			if a != want {
 				t.Errorf("answer %+v, want %+v", a, want)
@@ -260,15 +260,15 @@ func TestRefusedLinesAreLeftOutAndTheRestApplied(t *testing.T) {
 
 			k = newFakeKernel(t, c.have)
 			before := k.rules()
-			k.refuse = refuseLikeAKernel
+			k.Refuse = refuseLikeAKernel
 			a = k.restore(t, c.file, "--strict")
 			if a.status != 2 || k.rules() != before {
 				t.Errorf("strict: status %d, table\n%swant\n%s", a.status, k.rules(), before)
 			}
 			switch {
-			case c.early && (a.errors != complaints || len(k.batches) > 0):
-				t.Errorf("strict: sent %v, said\n%s", k.batches, a.errors)
-			case !c.early && len(k.batches) > 0 && !strings.HasSuffix(a.errors, "\n<stdin>: the table is as it was\n"):
+			case c.early && (a.errors != complaints || len(k.Batches()) > 0):
+				t.Errorf("strict: sent %v, said\n%s", k.Batches(), a.errors)
+			case !c.early && len(k.Batches()) > 0 && !strings.HasSuffix(a.errors, "\n<stdin>: the table is as it was\n"):
 				t.Errorf("strict: said\n%s", a.errors)
 			}
 
@@ -320,19 +320,14 @@ func TestStrictTriesFirstWhatOnlyTheKernelCanJudge(t *testing.T) {
 	} {
 		k := newFakeKernel(t, have)
 		before := k.rules()
-		k.refuse = refuseLikeAKernel
+		k.Refuse = refuseLikeAKernel
 		a := k.restore(t, c.file, "--strict")
 		if a.status != 2 || k.rules() != before {
 			t.Errorf("%s: %+v, table\n%s", c.name, a, k.rules())
 		}
-		for _, ch := range k.batches[0] {
-			if refuseLikeAKernel(ch) != 0 {
-				k.batches = k.batches[:0]
-				break
-			}
-		}
-		if len(k.batches) > 0 {
-			t.Errorf("%s is not in the first batch of %d", c.name, len(k.batches[0]))
+		first := k.Batches()[0]
+		if !slices.ContainsFunc(first, func(ch ipvs.Change) bool { return refuseLikeAKernel(ch) != 0 }) {
+			t.Errorf("%s is not in the first batch of %d", c.name, len(first))
 		}
 	}
 
@@ -341,15 +336,15 @@ func TestStrictTriesFirstWhatOnlyTheKernelCanJudge(t *testing.T) {
 	if a := k.restore(t, web+web10+masterLo, "--strict"); a != (answer{}) || k.rules() != timeouts+web+web10+masterLo {
 		t.Errorf("mixed families: %+v, table\n%s", a, k.rules())
 	}
-	if len(k.batches) != 1 {
-		t.Errorf("it took %d batches", len(k.batches))
+	if len(k.Batches()) != 1 {
+		t.Errorf("it took %d batches", len(k.Batches()))
 	}
 }
 
 func TestStrictUndoesWhatTheKernelRefusesMidway(t *testing.T) {
 	k := newFakeKernel(t, manyServices(600, "-m -w 1")+dns+dns10+masterLo)
 	before := k.rules()
-	k.refuse = refuseLikeAKernel
+	k.Refuse = refuseLikeAKernel
 	file := strings.ReplaceAll(manyServices(500, "-m -w 2"), "-s rr", "-s wrr") + "--set 5 6 7\n" + masterEth + "-A -t 12.0.0.9:80 -s nosuch\n"
 	a := k.restore(t, file, "--strict")
 	want := answer{status: 2, errors: "<stdin>: line 1003: Scheduler or persistence engine not found\n<stdin>: the table is as it was\n"}
@@ -359,8 +354,8 @@ func TestStrictUndoesWhatTheKernelRefusesMidway(t *testing.T) {
 	if k.rules() != before {
 		t.Errorf("the table is not as it was:\n%s", k.rules())
 	}
-	if len(k.batches) != 3 {
-		t.Errorf("%d batches, want two until it is refused and one back", len(k.batches))
+	if len(k.Batches()) != 3 {
+		t.Errorf("%d batches, want two until it is refused and one back", len(k.Batches()))
 	}
 }
 
@@ -371,18 +366,18 @@ func TestStrictSaysWhenItCannotUndo(t *testing.T) {
 		errors string
 	}{
 		{"the kernel refuses", func(k *fakeKernel) {
-			k.refuse = func(c ipvs.Change) syscall.Errno {
-				if c.Op == ipvs.EditService {
+			k.Refuse = func(c ipvs.Change) syscall.Errno {
+				if c.Op == ipvs.OpEditService {
 					return unix.ENOENT
 				}
 				return 0
 			}
 		}, ""},
 		{"the kernel is gone", func(k *fakeKernel) { k.down = errors.New("socket closed") }, "socket closed\n"},
-		{"the table cannot be read", func(k *fakeKernel) { k.tableErr = errors.New("no memory") }, "no memory\n"},
+		{"the table cannot be read", func(k *fakeKernel) { k.tableErr = unix.ENOMEM }, "Memory allocation problem\n"},
 	} {
 		k := newFakeKernel(t, web)
-		k.refuse = refuseLikeAKernel
+		k.Refuse = refuseLikeAKernel
 		k.beforeTable = func(n int) {
 			if n == 2 {
 				c.after(k)
@@ -408,8 +403,8 @@ func TestDryRunPrintsWhatWouldBeSentInItsOrder(t *testing.T) {
 	for _, options := range [][]string{nil, {"--strict"}} {
 		k := newFakeKernel(t, have)
 		dry := k.restore(t, file, append(options, "--dry-run")...)
-		if dry.status != 0 || dry.errors != "" || len(k.batches) > 0 {
-			t.Errorf("%v: %+v, and %v was sent", options, dry, k.batches)
+		if dry.status != 0 || dry.errors != "" || len(k.Batches()) > 0 {
+			t.Errorf("%v: %+v, and %v was sent", options, dry, k.Batches())
 		}
 		if options == nil && dry.out != changes {
 			t.Errorf("printed\n%swant\n%s", dry.out, changes)
@@ -457,11 +452,11 @@ func TestServicesAreSentInOnePiece(t *testing.T) {
 	if a := k.restore(t, file.String()); a != (answer{}) {
 		t.Fatal(a)
 	}
-	if len(k.batches) < 3 {
-		t.Errorf("%d batches are too few for the test", len(k.batches))
+	if len(k.Batches()) < 3 {
+		t.Errorf("%d batches are too few for the test", len(k.Batches()))
 	}
 	seen := map[ipvs.ServiceID]int{}
-	for i, b := range k.batches {
+	for i, b := range k.Batches() {
 		for _, c := range b {
 			if n, found := seen[c.Service.ServiceID]; found && n != i {
 				t.Fatalf("%v is in batches %d and %d", c.Service.ServiceID, n, i)
@@ -534,8 +529,8 @@ func TestAnotherWriterWhoNeverStops(t *testing.T) {
 	if a != want {
 		t.Errorf("answer %+v, want %+v", a, want)
 	}
-	if k.reads != 1+maxRounds || len(k.batches) != maxRounds {
-		t.Errorf("%d readings and %d batches", k.reads, len(k.batches))
+	if k.reads != 1+maxRounds || len(k.Batches()) != maxRounds {
+		t.Errorf("%d readings and %d batches", k.reads, len(k.Batches()))
 	}
 }
 
@@ -549,7 +544,7 @@ func TestKernelThatCannotBeUsed(t *testing.T) {
 		{"no privilege", func(k *fakeKernel) { k.infoErr = &ipvs.QueryError{Err: unix.EPERM} }, answer{status: 2, errors: must}},
 		{"no privilege to read", func(k *fakeKernel) { k.tableErr = &ipvs.QueryError{Err: unix.EPERM} }, answer{status: 2, errors: must}},
 		{"the table cannot be read", func(k *fakeKernel) { k.tableErr = &ipvs.QueryError{Err: unix.ENOMEM} }, answer{status: 1, errors: "Memory allocation problem\n"}},
-		{"no privilege to change", func(k *fakeKernel) { k.refuse = func(ipvs.Change) syscall.Errno { return unix.EPERM } }, answer{status: 2, errors: must}},
+		{"no privilege to change", func(k *fakeKernel) { k.Refuse = func(ipvs.Change) syscall.Errno { return unix.EPERM } }, answer{status: 2, errors: must}},
 		{"the kernel goes away", func(k *fakeKernel) { k.down = errors.New("socket closed") }, answer{status: 1, errors: "socket closed\n"}},
 	} {
 		k := newFakeKernel(t, web)
@@ -586,12 +581,12 @@ func TestSignalEndsTheRestoreAfterTheChangeUnderWay(t *testing.T) {
 		if a := k.restore(t, manyServices(800, "-m")); a != want {
 			t.Errorf("%v: %+v, want %+v", sig, a, want)
 		}
-		if n := len(k.table.Services); n != 512 {
+		if n := len(k.Now().Services); n != 512 {
 			t.Errorf("%v: there are %d services", sig, n)
 		}
 		k.beforeApply = nil
-		if a := k.restore(t, manyServices(800, "-m")); a != (answer{}) || len(k.table.Services) != 800 {
-			t.Errorf("%v: again: %+v, %d services", sig, a, len(k.table.Services))
+		if a := k.restore(t, manyServices(800, "-m")); a != (answer{}) || len(k.Now().Services) != 800 {
+			t.Errorf("%v: again: %+v, %d services", sig, a, len(k.Now().Services))
 		}
 	}
 }
@@ -605,8 +600,8 @@ func TestIgnoredSignalStaysIgnored(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if a := k.restore(t, manyServices(800, "-m")); a != (answer{}) || len(k.table.Services) != 800 {
-		t.Errorf("%+v, %d services", a, len(k.table.Services))
+	if a := k.restore(t, manyServices(800, "-m")); a != (answer{}) || len(k.Now().Services) != 800 {
+		t.Errorf("%+v, %d services", a, len(k.Now().Services))
 	}
 }
 

@@ -216,14 +216,17 @@ func output(err error) error {
 	return nil
 }
 
-// dial opens the kernel's IPVS and loads the module once if it is not there.
+// dial opens the kernel's IPVS and loads the module once if it is not there. A
+// list takes a tenth less time without the handoffs, and nothing else in this
+// process has to run meanwhile.
 func dial(ctx context.Context) (kernel, error) {
-	c, err := ipvs.Dial(ctx, ipvs.Config{})
+	cfg := ipvs.Config{NoHandoff: true}
+	c, err := ipvs.Dial(ctx, cfg)
 	if errors.Is(err, ipvs.ErrNoIPVS) {
 		modprobe := exec.CommandContext(ctx, "/sbin/modprobe", "--", "ip_vs")
 		modprobe.Stderr = os.Stderr
 		if modprobe.Run() == nil {
-			c, err = ipvs.Dial(ctx, ipvs.Config{})
+			c, err = ipvs.Dial(ctx, cfg)
 		}
 	}
 	if err != nil {

@@ -30,7 +30,7 @@ const (
 func drain(have, want *ipvs.Table, changes []ipvs.Change) (now, removals []ipvs.Change) {
 	now = slices.Clone(changes)
 	for i, c := range now {
-		if c.Op != ipvs.DeleteDestination {
+		if c.Op != ipvs.OpDeleteDestination {
 			continue
 		}
 		s := want.Lookup(c.Service.ServiceID)
@@ -38,7 +38,7 @@ func drain(have, want *ipvs.Table, changes []ipvs.Change) (now, removals []ipvs.
 		if s == nil || d == nil || !drainable(s.Service) || d.Weight == 0 || d.Conns.Active+d.Conns.Inactive == 0 {
 			continue
 		}
-		now[i].Op, now[i].Destination = ipvs.EditDestination, d.Destination
+		now[i].Op, now[i].Destination = ipvs.OpEditDestination, d.Destination
 		now[i].Destination.Weight = 0
 		removals = append(removals, c)
 	}

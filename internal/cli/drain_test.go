@@ -62,7 +62,7 @@ func TestServerInUseIsDrainedBeforeItIsRemoved(t *testing.T) {
 			}
 			head := "-A" + service + " -s " + c.scheduler + "\n"
 			k := newFakeKernel(t, head+"-a"+service+stay+"-a"+service+goes+c.options+"\n")
-			inUse(&k.table, c.conns)
+			k.edit(func(t *ipvs.Table) { inUse(t, c.conns) })
 			wanted := head + "-a" + service + stay
 			if c.service == "" {
 				wanted = ""
@@ -84,57 +84,45 @@ func TestServerInUseIsDrainedBeforeItIsRemoved(t *testing.T) {
 	}
 }
 
-// askedKernel does something when it has been asked for servers often enough.
-type askedKernel struct {
-	*fakeKernel
-	asked, enough int
-	then          func()
-}
-
-func (k *askedKernel) Destinations(_ context.Context, id ipvs.ServiceID) ([]ipvs.DestinationEntry, error) {
-	if k.asked++; k.asked == k.enough {
-		k.then()
-	}
-	return slices.Clone(k.table.Lookup(id).Destinations), nil
-}
-
 const (
 	undrained = "-A -t 10.0.0.1:80 -s rr\n-a -t 10.0.0.1:80 -r 10.0.0.2:80 -m -w 1\n"
 	drained   = "-a -t 10.0.0.1:80 -r 10.0.0.3:80 -m -w 5\n-a -t 10.0.0.1:80 -r 10.0.0.4:80 -m -w 5\n"
 )
 
+// enough is how often drainTwo has servers asked for before it does something.
+const enough = 3
+
 // drainTwo restores undrained on a kernel that has drained as well.
-func drainTwo(t *testing.T, enough int, then func(*fakeKernel)) (*askedKernel, answer) {
-	fake := newFakeKernel(t, undrained+drained)
-	inUse(&fake.table, ipvs.ConnCounts{Active: 1})
-	k := &askedKernel{fake, 0, enough, func() { then(fake) }}
-	var a answer
-	p, done := fake.process(&a, undrained, restoreArgs(t)...)
-	p.dial = func(context.Context) (kernel, error) { return k, nil }
-	a.status = Run(t.Context(), p)
-	done()
-	return k, a
+func drainTwo(t *testing.T, then func(*fakeKernel)) (*fakeKernel, answer) {
+	k := newFakeKernel(t, undrained+drained)
+	k.edit(func(t *ipvs.Table) { inUse(t, ipvs.ConnCounts{Active: 1}) })
+	k.beforeDestinations = func(n int) {
+		if n == enough {
+			then(k)
+		}
+	}
+	return k, k.restore(t, undrained)
 }
 
 func TestRemovalsWaitForTheLastConnection(t *testing.T) {
-	k, a := drainTwo(t, 3, func(k *fakeKernel) { inUse(&k.table, ipvs.ConnCounts{Inactive: 1}) })
-	if a != (answer{}) || k.rules() != timeouts+undrained || k.asked != k.enough {
+	k, a := drainTwo(t, func(k *fakeKernel) { k.edit(func(t *ipvs.Table) { inUse(t, ipvs.ConnCounts{Inactive: 1}) }) })
+	if a != (answer{}) || k.rules() != timeouts+undrained || k.asked != enough {
 		t.Errorf("%+v, asked %d times, the table is\n%s", a, k.asked, k.rules())
 	}
 	var ops []ipvs.Op
 	for _, c := range k.changes() {
 		ops = append(ops, c.Op)
 	}
-	want := []ipvs.Op{ipvs.EditDestination, ipvs.EditDestination, ipvs.DeleteDestination, ipvs.DeleteDestination}
-	if len(k.batches) != 2 || !slices.Equal(ops, want) {
-		t.Errorf("%d batches of %v, want 2 of %v", len(k.batches), ops, want)
+	want := []ipvs.Op{ipvs.OpEditDestination, ipvs.OpEditDestination, ipvs.OpDeleteDestination, ipvs.OpDeleteDestination}
+	if len(k.Batches()) != 2 || !slices.Equal(ops, want) {
+		t.Errorf("%d batches of %v, want 2 of %v", len(k.Batches()), ops, want)
 	}
 }
 
 func TestSignalEndsTheWaitForConnections(t *testing.T) {
-	k, a := drainTwo(t, 3, func(*fakeKernel) { sendSignal(t, unix.SIGTERM) })
+	k, a := drainTwo(t, func(*fakeKernel) { sendSignal(t, unix.SIGTERM) })
 	want := answer{status: 143, errors: "<stdin>: terminated after 2 of 4 changes; restore again to finish\n"}
-	if a != want || k.rules() != timeouts+undrained+strings.ReplaceAll(drained, "-w 5", "-w 0") || k.asked != k.enough {
+	if a != want || k.rules() != timeouts+undrained+strings.ReplaceAll(drained, "-w 5", "-w 0") || k.asked != enough {
 		t.Errorf("%+v, want %+v, asked %d times, the table is\n%s", a, want, k.asked, k.rules())
 	}
 }
@@ -184,7 +172,7 @@ func testDrain(t *testing.T, ends bool) {
 			spoken <- nil
 			return
 		}
-		service := ipvs.AddrService(ipvs.TCP, netip.MustParseAddr("10.5.5.5"), 80)
+		service := ipvs.AddrID(ipvs.TCP, netip.MustParseAddr("10.5.5.5"), 80)
 		weight := int32(1)
 		for weight != 0 {
 			list, err := d.client.Destinations(context.Background(), service)

@@ -25,7 +25,7 @@ func TestErrorsThatPeopleMeetHaveHints(t *testing.T) {
 		return machine{files: fstest.MapFS{name: {}}, release: "6.1.0"}
 	}
 	noScheduler := func(s ipvs.Service) error {
-		c := ipvs.Change{Op: ipvs.AddService, Service: s}
+		c := ipvs.Change{Op: ipvs.OpAddService, Service: s}
 		return changeFailure(c.Op, &ipvs.ChangeError{Change: c, Err: unix.ENOENT})
 	}
 	for name, c := range map[string]struct {
@@ -34,13 +34,13 @@ func TestErrorsThatPeopleMeetHaveHints(t *testing.T) {
 		want string // what the hint has; empty for no hint
 	}{
 		"a user who is not root":         {listFailure(unix.EPERM), user, "sudo"},
-		"root of a container":            {changeFailure(ipvs.Flush, unix.EPERM), machine{}, "CAP_NET_ADMIN"},
+		"root of a container":            {changeFailure(ipvs.OpFlush, unix.EPERM), machine{}, "CAP_NET_ADMIN"},
 		"ip_vs is there but not loaded":  {initFailure(ipvs.ErrNoIPVS), withFile("lib/modules/6.1.0/kernel/net/netfilter/ipvs/ip_vs.ko.xz"), "modprobe ip_vs, as root,"},
 		"ip_vs of another kernel":        {initFailure(ipvs.ErrNoIPVS), withFile("lib/modules/6.2.0/kernel/net/netfilter/ipvs/ip_vs.ko"), "no ip_vs for this kernel, 6.1.0"},
 		"no ip_vs in a container":        {initFailure(ipvs.ErrNoIPVS), withFile(".dockerenv"), "on its host"},
 		"a scheduler that is not there":  {noScheduler(ipvs.Service{Scheduler: "foo"}), machine{}, "the kernel's ip_vs_foo:"},
 		"or a persistence engine":        {noScheduler(ipvs.Service{Scheduler: "rr", PersistenceEngine: "bar"}), machine{}, "ip_vs_rr and ip_vs_pe_bar"},
-		"a service that is there":        {changeFailure(ipvs.AddService, unix.EEXIST), machine{}, ""},
+		"a service that is there":        {changeFailure(ipvs.OpAddService, unix.EEXIST), machine{}, ""},
 		"no such service":                {listFailure(unix.ESRCH), machine{}, ""},
 		"a scheduler for a real server":  {parse("-a -t 192.0.2.1:80 -r 192.0.2.2 -s rr"), machine{}, "ipvsadm -E"},
 		"a weight for a virtual service": {parse("-A -t 192.0.2.1:80 -w 1"), machine{}, ""},

@@ -170,18 +170,18 @@ func writeRules(ctx context.Context, to io.Writer, w rule.Writer, t *ipvs.Table)
 	// The first error of a bufio.Writer stays with it.
 	line := func(c ipvs.Change) { _, _ = out.Write(append(w.Append(ctx, out.AvailableBuffer(), c), '\n')) }
 	if t.Timeouts != (ipvs.Timeouts{}) {
-		line(ipvs.Change{Op: ipvs.SetTimeouts, Timeouts: t.Timeouts})
+		line(ipvs.Change{Op: ipvs.OpSetTimeouts, Timeouts: t.Timeouts})
 	}
 	for i := range t.Services {
 		s := &t.Services[i]
-		line(ipvs.Change{Op: ipvs.AddService, Service: s.Service})
+		line(ipvs.Change{Op: ipvs.OpAddService, Service: s.Service})
 		id := ipvs.Service{ServiceID: s.ServiceID}
 		for j := range s.Destinations {
-			line(ipvs.Change{Op: ipvs.AddDestination, Service: id, Destination: s.Destinations[j].Destination})
+			line(ipvs.Change{Op: ipvs.OpAddDestination, Service: id, Destination: s.Destinations[j].Destination})
 		}
 	}
 	for _, d := range t.Daemons {
-		line(ipvs.Change{Op: ipvs.StartDaemon, Daemon: d})
+		line(ipvs.Change{Op: ipvs.OpStartDaemon, Daemon: d})
 	}
 	return out.Flush()
 }

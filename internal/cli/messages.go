@@ -106,7 +106,7 @@ var refusals = []struct {
 }{
 	{ipvs.ErrServiceExists, nil, "Service already exists"},
 	{ipvs.ErrNoScheduler, nil, "Scheduler or persistence engine not found"},
-	{ipvs.ErrNoService, []ipvs.Op{ipvs.AddDestination, ipvs.EditDestination, ipvs.DeleteDestination}, "Service not defined"},
+	{ipvs.ErrNoService, []ipvs.Op{ipvs.OpAddDestination, ipvs.OpEditDestination, ipvs.OpDeleteDestination}, "Service not defined"},
 	{ipvs.ErrNoService, nil, "No such service"},
 	{ipvs.ErrDestinationExists, nil, "Destination already exists"},
 	{ipvs.ErrNoDestination, nil, "No such destination"},
@@ -140,6 +140,10 @@ func refusalText(op ipvs.Op, err error) string {
 	var errno syscall.Errno
 	if errors.As(err, &errno) {
 		return errnoText(errno)
+	}
+	var ended *ipvs.ApplyError
+	if errors.As(err, &ended) {
+		err = ended.Err
 	}
 	return err.Error()
 }

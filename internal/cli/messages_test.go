@@ -19,17 +19,17 @@ func TestRefusalsAreSaidAs131SaysThem(t *testing.T) {
 		noServer    = "No such destination"
 	)
 	for op, texts := range map[ipvs.Op]map[syscall.Errno]string{
-		ipvs.AddService:        {unix.EEXIST: "Service already exists", unix.ENOENT: noScheduler},
-		ipvs.EditService:       {unix.ESRCH: noService, unix.ENOENT: noScheduler},
-		ipvs.DeleteService:     {unix.ESRCH: noService},
-		ipvs.ZeroService:       {unix.ESRCH: noService},
-		ipvs.AddDestination:    {unix.ESRCH: notDefined, unix.EEXIST: "Destination already exists"},
-		ipvs.EditDestination:   {unix.ESRCH: notDefined, unix.ENOENT: noServer},
-		ipvs.DeleteDestination: {unix.ESRCH: notDefined, unix.ENOENT: noServer},
-		ipvs.StartDaemon:       {unix.EEXIST: "Daemon has already run", unix.ENODEV: "No such device"},
-		ipvs.StopDaemon:        {unix.ESRCH: "No daemon is running"},
+		ipvs.OpAddService:        {unix.EEXIST: "Service already exists", unix.ENOENT: noScheduler},
+		ipvs.OpEditService:       {unix.ESRCH: noService, unix.ENOENT: noScheduler},
+		ipvs.OpDeleteService:     {unix.ESRCH: noService},
+		ipvs.OpZeroService:       {unix.ESRCH: noService},
+		ipvs.OpAddDestination:    {unix.ESRCH: notDefined, unix.EEXIST: "Destination already exists"},
+		ipvs.OpEditDestination:   {unix.ESRCH: notDefined, unix.ENOENT: noServer},
+		ipvs.OpDeleteDestination: {unix.ESRCH: notDefined, unix.ENOENT: noServer},
+		ipvs.OpStartDaemon:       {unix.EEXIST: "Daemon has already run", unix.ENODEV: "No such device"},
+		ipvs.OpStopDaemon:        {unix.ESRCH: "No daemon is running"},
 		// Any command has these, and for what has no row the C library's text.
-		ipvs.SetTimeouts: {
+		ipvs.OpSetTimeouts: {
 			unix.EINVAL:       "Invalid operation.  Possibly wrong module version, address not unicast, ...",
 			unix.ENOPROTOOPT:  "Protocol not available",
 			unix.ENOMEM:       "Memory allocation problem",
@@ -42,11 +42,11 @@ func TestRefusalsAreSaidAs131SaysThem(t *testing.T) {
 	} {
 		for errno, want := range texts {
 			k := newFakeKernel(t, "")
-			k.refuse = func(ipvs.Change) syscall.Errno { return errno }
+			k.Refuse = func(ipvs.Change) syscall.Errno { return errno }
 			line := map[ipvs.Op]string{
-				ipvs.AddService: "-A -f 1", ipvs.EditService: "-E -f 1", ipvs.DeleteService: "-D -f 1", ipvs.ZeroService: "-Z -f 1",
-				ipvs.AddDestination: "-a -f 1 -r 10.0.0.1", ipvs.EditDestination: "-e -f 1 -r 10.0.0.1", ipvs.DeleteDestination: "-d -f 1 -r 10.0.0.1",
-				ipvs.StartDaemon: "--start-daemon master", ipvs.StopDaemon: "--stop-daemon master", ipvs.SetTimeouts: "--set 1 2 3",
+				ipvs.OpAddService: "-A -f 1", ipvs.OpEditService: "-E -f 1", ipvs.OpDeleteService: "-D -f 1", ipvs.OpZeroService: "-Z -f 1",
+				ipvs.OpAddDestination: "-a -f 1 -r 10.0.0.1", ipvs.OpEditDestination: "-e -f 1 -r 10.0.0.1", ipvs.OpDeleteDestination: "-d -f 1 -r 10.0.0.1",
+				ipvs.OpStartDaemon: "--start-daemon master", ipvs.OpStopDaemon: "--stop-daemon master", ipvs.OpSetTimeouts: "--set 1 2 3",
 			}[op]
 			if got, want := k.do(t, line, "ipvsadm", "-R"), (answer{255, "", "line 1: " + want + "\n"}); got != want {
 				t.Errorf("%s with %v: %+v, want %+v", line, errno, got, want)

@@ -19,11 +19,11 @@ import (
 // have many in common.
 func randomTable(r *rand.Rand, n int) *ipvs.Table {
 	seconds := func() time.Duration { return time.Duration(1+r.IntN(2678400)) * time.Second }
-	t := &ipvs.Table{Timeouts: ipvs.Timeouts{TCP: seconds(), TCPFin: seconds(), UDP: seconds()}}
+	t := &ipvs.Table{Timeouts: ipvs.Timeouts{TCP: seconds(), TCPFin: seconds(), UDP: seconds()}, Services: []ipvs.ServiceEntry{}, Daemons: []ipvs.Daemon{}}
 	seen := map[ipvs.ServiceID]bool{}
 	mixed := r.IntN(2) == 0
 	for range n {
-		s := ipvs.ServiceEntry{Service: randomService(r, n)}
+		s := ipvs.ServiceEntry{Service: randomService(r, n), Destinations: []ipvs.DestinationEntry{}}
 		if seen[s.ServiceID] {
 			continue
 		}
@@ -57,13 +57,13 @@ func randomService(r *rand.Rand, n int) ipvs.Service {
 	var s ipvs.Service
 	switch protocol := pick(r, ipvs.TCP, ipvs.UDP, ipvs.SCTP); r.IntN(8) {
 	case 0:
-		s.ServiceID = ipvs.MarkService(1+r.Uint32N(uint32(n)), pick(r, ipvs.IPv4, ipvs.IPv6))
+		s.ServiceID = ipvs.MarkID(1+r.Uint32N(uint32(n)), pick(r, ipvs.IPv4, ipvs.IPv6))
 	case 1:
-		s.ServiceID = ipvs.MarkService(1<<31+r.Uint32N(1<<31), ipvs.IPv4)
+		s.ServiceID = ipvs.MarkID(1<<31+r.Uint32N(1<<31), ipvs.IPv4)
 	case 2:
-		s.ServiceID = ipvs.AddrService(protocol, v6, uint16(i))
+		s.ServiceID = ipvs.AddrID(protocol, v6, uint16(i))
 	default:
-		s.ServiceID = ipvs.AddrService(protocol, v4, pick(r, uint16(0), 53, 80, 65535))
+		s.ServiceID = ipvs.AddrID(protocol, v4, pick(r, uint16(0), 53, 80, 65535))
 	}
 	s.Netmask = ipvs.FullNetmask(s.Family())
 	s.Scheduler = pick(r, "rr", "wrr", "lc", "wlc", "lblc", "lblcr", "dh", "sh", "sed", "nq", "fo", "ovf", "mh")
@@ -162,8 +162,8 @@ func TestRestoreLeadsFromAnyTableToAnyOther(t *testing.T) {
 	for i := range 150 {
 		r := rand.New(rand.NewPCG(7, uint64(i)))
 		have, want := randomTable(r, 40), randomTable(r, 40)
-		want.Daemons = nil
-		k := &fakeKernel{table: *have.Clone()}
+		want.Daemons = []ipvs.Daemon{}
+		k := fakeOf(have)
 		file := rulesOf(want)
 		for _, state := range []ipvs.DaemonState{ipvs.Master, ipvs.Backup} {
 			if slices.ContainsFunc(have.Daemons, func(d ipvs.Daemon) bool { return d.State == state }) {
@@ -175,11 +175,11 @@ func TestRestoreLeadsFromAnyTableToAnyOther(t *testing.T) {
 		if n := strings.Count(dry.out, "\n"); dry.status != 0 || n != len(ipvs.Diff(have, want)) {
 			t.Fatalf("case %d: %d changes, %+v", i, n, dry)
 		}
-		if a := k.restore(t, file, options...); a != (answer{}) || !sameTable(&k.table, want) {
+		if a := k.restore(t, file, options...); a != (answer{}) || !sameTable(k.Now(), want) {
 			t.Fatalf("case %d: %+v, table\n%swant\n%s", i, a, k.rules(), rulesOf(want))
 		}
-		line := &fakeKernel{table: *have}
-		if a := line.do(t, dry.out, "ipvsadm", "-R"); a != (answer{}) || !sameTable(&line.table, want) {
+		line := fakeOf(have)
+		if a := line.do(t, dry.out, "ipvsadm", "-R"); a != (answer{}) || !sameTable(line.Now(), want) {
 			t.Fatalf("case %d, line by line: %+v, table\n%swant\n%s", i, a, line.rules(), rulesOf(want))
 		}
 	}

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"testing/iotest"
 	"time"
+
+	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
 func TestRestoreSendsWhatItHasBeforeItWaitsForMore(t *testing.T) {
@@ -52,13 +54,13 @@ func TestRestoreSendsManyLinesTogether(t *testing.T) {
 	if a := k.do(t, rules.String(), "ipvsadm", "-R"); a != (answer{}) {
 		t.Errorf("restore gives %+v", a)
 	}
-	if got := len(k.table.Services); got != n {
+	if got := len(k.Now().Services); got != n {
 		t.Errorf("%d services, want %d", got, n)
 	}
-	if got := len(k.batches); got > n/100 {
+	if got := len(k.Batches()); got > n/100 {
 		t.Errorf("%d lines went in %d pieces", n, got)
 	}
-	for _, b := range k.batches {
+	for _, b := range k.Batches() {
 		if len(b) > maxPending {
 			t.Errorf("a piece has %d changes, at most %d are to wait", len(b), maxPending)
 		}
@@ -152,7 +154,7 @@ func TestOutputThatIsCutShortIsAnError(t *testing.T) {
 // differs: wide-counters
 func TestServersCountersAreAsWideAsTheKernels(t *testing.T) {
 	k := newFakeKernel(t, "-A -t 12.0.0.1:80 -s rr\n-a -t 12.0.0.1:80 -r 10.0.0.1:80 -m\n")
-	k.table.Services[0].Destinations[0].Stats.InBytes = 1<<32 + 5
+	k.edit(func(t *ipvs.Table) { t.Services[0].Destinations[0].Stats.InBytes = 1<<32 + 5 })
 	a := k.do(t, "", "ipvsadm", "-Ln", "--stats", "--exact")
 	if want := "  -> 10.0.0.1:80                         0        0        0 4294967301        0\n"; !strings.HasSuffix(a.out, want) {
 		t.Errorf("the list is\n%swant at its end\n%s", a.out, want)

@@ -62,7 +62,8 @@ func newRuleset(ctx context.Context, s *session, text []byte) *ruleset {
 // fold makes the wanted table of the lines, so that what depends on a line
 // that the kernel objects to is refused as well.
 func (r *ruleset) fold(ctx context.Context) {
-	r.want, r.daemons = &ipvs.Table{}, map[ipvs.DaemonState]int{}
+	var m ipvs.Model
+	r.daemons = map[ipvs.DaemonState]int{}
 	r.faults, r.refused, r.stale, r.places = nil, nil, false, nil
 	r.each(ctx, func(line int, c ipvs.Change, err error) {
 		r.last = line
@@ -75,7 +76,7 @@ func (r *ruleset) fold(ctx context.Context) {
 		o, objected := r.objections[line]
 		if objected {
 			text := o.text
-			if c.Op == ipvs.EditService && r.want.Lookup(c.Service.ServiceID) == nil {
+			if _, found := m.Service(c.Service.ServiceID); c.Op == ipvs.OpEditService && !found {
 				text = refusalText(c.Op, ipvs.ErrNoService) // the kernel looks for that first
 			}
 			r.refused = append(r.refused, complaint{line, text})
@@ -85,18 +86,21 @@ func (r *ruleset) fold(ctx context.Context) {
 			o.was.Op = c.Op
 			c = o.was
 		}
-		r.introduce(line, c)
-		err = r.want.Apply(c)
+		if r.introduce(line, c) {
+			return
+		}
+		err = m.Apply(c)
 		text, unfit := r.unfit[destinationID{c.Service.ServiceID, c.Destination.AddrPort()}]
 		switch {
 		case err != nil && !objected:
 			r.refused = append(r.refused, complaint{line, refusalText(c.Op, err)})
-		case err == nil && unfit && c.Op == ipvs.AddDestination:
-			c.Op = ipvs.DeleteDestination
-			_ = r.want.Apply(c) // it has just been added
+		case err == nil && unfit && c.Op == ipvs.OpAddDestination:
+			c.Op = ipvs.OpDeleteDestination
+			_ = m.Apply(c) // it has just been added
 			r.refused = append(r.refused, complaint{line, text})
 		}
 	})
+	r.want = m.Take()
 }
 
 // each reads the lines one by one; blank ones and comments are passed over.
@@ -123,27 +127,29 @@ func (r *ruleset) each(ctx context.Context, f func(line int, c ipvs.Change, err 
 
 // introduce makes the first word about a daemon count from what is running: a
 // start finds none, so that one that runs already is no mistake, and a stop
-// finds one, which meet looks for.
-func (r *ruleset) introduce(line int, c ipvs.Change) {
-	if c.Op != ipvs.StartDaemon && c.Op != ipvs.StopDaemon {
-		return
+// finds one, which meet looks for. It reports whether the change is such a stop,
+// which leaves none.
+func (r *ruleset) introduce(line int, c ipvs.Change) (stops bool) {
+	if c.Op != ipvs.OpStartDaemon && c.Op != ipvs.OpStopDaemon {
+		return false
 	}
 	state := c.Daemon.State
 	if _, known := r.daemons[state]; known {
-		return
+		return false
 	}
+	stops = c.Op == ipvs.OpStopDaemon
 	r.daemons[state] = 0
-	if c.Op == ipvs.StopDaemon {
+	if stops {
 		r.daemons[state] = line
-		r.want.Daemons = append(r.want.Daemons, ipvs.Daemon{State: state})
 	}
+	return stops
 }
 
 // meet looks for the daemons that the file stops.
 func (r *ruleset) meet(have *ipvs.Table) {
 	for state, line := range r.daemons {
 		if line > 0 && !slices.ContainsFunc(have.Daemons, func(d ipvs.Daemon) bool { return d.State == state }) {
-			text := refusalText(ipvs.StopDaemon, ipvs.ErrNoDaemon)
+			text := refusalText(ipvs.OpStopDaemon, ipvs.ErrNoDaemon)
 			r.objections[line] = objection{text: text}
 			r.refused = append(r.refused, complaint{line, text})
 		}
@@ -167,7 +173,7 @@ func (r *ruleset) changes(have *ipvs.Table) []ipvs.Change {
 // from the next fold on: what it was to replace stays as it was in have. A
 // change that is from no line is passed over.
 func (r *ruleset) object(ctx context.Context, e *ipvs.ChangeError, have *ipvs.Table) {
-	if e.Change.Op == ipvs.AddDestination {
+	if e.Change.Op == ipvs.OpAddDestination {
 		r.unfit[destinationID{e.Change.Service.ServiceID, e.Change.Destination.AddrPort()}] = refusalText(e.Change.Op, e)
 		r.stale = true
 		return
@@ -178,11 +184,11 @@ func (r *ruleset) object(ctx context.Context, e *ipvs.ChangeError, have *ipvs.Ta
 	}
 	o := objection{text: refusalText(e.Change.Op, e), was: e.Change}
 	switch s := have.Lookup(e.Change.Service.ServiceID); e.Change.Op {
-	case ipvs.EditService:
+	case ipvs.OpEditService:
 		if o.stays = s != nil; o.stays {
 			o.was.Service = s.Service
 		}
-	case ipvs.EditDestination:
+	case ipvs.OpEditDestination:
 		if s == nil {
 			break
 		}
@@ -190,7 +196,7 @@ func (r *ruleset) object(ctx context.Context, e *ipvs.ChangeError, have *ipvs.Ta
 		if o.stays = d != nil; o.stays {
 			o.was.Destination = d.Destination
 		}
-	case ipvs.StartDaemon:
+	case ipvs.OpStartDaemon:
 		for _, d := range have.Daemons {
 			if d.State == e.Change.Daemon.State {
 				o.stays, o.was.Daemon = true, d
@@ -236,13 +242,13 @@ func (r *ruleset) lineOf(ctx context.Context, c ipvs.Change) int {
 		r.places = r.findPlaces(ctx)
 	}
 	switch c.Op {
-	case ipvs.AddService, ipvs.EditService:
+	case ipvs.OpAddService, ipvs.OpEditService:
 		return r.places.services[c.Service.ServiceID]
-	case ipvs.AddDestination, ipvs.EditDestination:
+	case ipvs.OpAddDestination, ipvs.OpEditDestination:
 		return r.places.destinations[destinationID{c.Service.ServiceID, c.Destination.AddrPort()}]
-	case ipvs.StartDaemon:
+	case ipvs.OpStartDaemon:
 		return r.places.daemons[c.Daemon.State]
-	case ipvs.SetTimeouts:
+	case ipvs.OpSetTimeouts:
 		return r.places.timeouts
 	}
 	return 0
@@ -262,13 +268,13 @@ func (r *ruleset) findPlaces(ctx context.Context) *places {
 			return
 		}
 		switch c.Op {
-		case ipvs.AddService, ipvs.EditService:
+		case ipvs.OpAddService, ipvs.OpEditService:
 			p.services[c.Service.ServiceID] = line
-		case ipvs.AddDestination:
+		case ipvs.OpAddDestination:
 			p.destinations[destinationID{c.Service.ServiceID, c.Destination.AddrPort()}] = line
-		case ipvs.StartDaemon:
+		case ipvs.OpStartDaemon:
 			p.daemons[c.Daemon.State] = line
-		case ipvs.SetTimeouts:
+		case ipvs.OpSetTimeouts:
 			p.timeouts = line
 		}
 	})

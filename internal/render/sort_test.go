@@ -68,11 +68,11 @@ func parseListing(t *testing.T, text string) []ipvs.ServiceEntry {
 			if f[2] == "IPv6" {
 				family = ipvs.IPv6
 			}
-			s.ServiceID = ipvs.MarkService(uint32(mark), family)
+			s.ServiceID = ipvs.MarkID(uint32(mark), family)
 		} else {
 			protocols := []ipvs.Protocol{ipvs.TCP, ipvs.UDP, ipvs.SCTP}
 			i := slices.IndexFunc(protocols, func(p ipvs.Protocol) bool { return p.String() == f[0] })
-			s.ServiceID = ipvs.AddrService(protocols[i], addr(f[1]).Addr(), addr(f[1]).Port())
+			s.ServiceID = ipvs.AddrID(protocols[i], addr(f[1]).Addr(), addr(f[1]).Port())
 		}
 		services = append(services, ipvs.ServiceEntry{Service: s})
 	}

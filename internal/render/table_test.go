@@ -32,7 +32,7 @@ func sample() []ipvs.ServiceEntry {
 	}
 	at := func(p ipvs.Protocol, addr string) ipvs.ServiceID {
 		ap := netip.MustParseAddrPort(addr)
-		return ipvs.AddrService(p, ap.Addr(), ap.Port())
+		return ipvs.AddrID(p, ap.Addr(), ap.Port())
 	}
 	to := func(addr string, f ipvs.ForwardingMethod, weight int32) ipvs.Destination {
 		ap := netip.MustParseAddrPort(addr)
@@ -56,11 +56,11 @@ func sample() []ipvs.ServiceEntry {
 	noTimeout := persistent(service(at(ipvs.UDP, "12.0.0.3:5060"), "wrr", sched2), 0, 0xffffffff, "sip")
 	noTimeout.Flags &^= ipvs.FlagPersistent
 	return []ipvs.ServiceEntry{
-		service(ipvs.MarkService(4000000000, ipvs.IPv4), "rr", 0, to("192.168.168.10:0", ipvs.Route, 1)),
-		persistent(service(ipvs.MarkService(78, ipvs.IPv6), "wlc", 0,
+		service(ipvs.MarkID(4000000000, ipvs.IPv4), "rr", 0, to("192.168.168.10:0", ipvs.Route, 1)),
+		persistent(service(ipvs.MarkID(78, ipvs.IPv6), "wlc", 0,
 			to("[2001:db8::20]:80", ipvs.Masquerade, 0),
 			through("192.168.168.10:80", ipvs.TunnelInfo{})), 50*time.Second, 64, ""),
-		service(ipvs.MarkService(77, ipvs.IPv4), "rr", sched3, to("192.168.168.20:80", ipvs.Masquerade, 1)),
+		service(ipvs.MarkID(77, ipvs.IPv4), "rr", sched3, to("192.168.168.20:80", ipvs.Masquerade, 1)),
 		service(at(ipvs.TCP, "[2001:db8:1111:2222:3333:4444:5555:6666]:80"), "lblc", 0,
 			limited(to("[2001:db8::20]:80", ipvs.Masquerade, 100), 2147483647, 2147483646),
 			to("[2001:db8::10]:8080", ipvs.Masquerade, 1)),
@@ -179,7 +179,7 @@ func TestANamedServiceHasNoHeader(t *testing.T) {
 // 1.31 reads a destination's connections, packets and rates 32 bits wide.
 func TestCounters(t *testing.T) {
 	services := []ipvs.ServiceEntry{{
-		Service: ipvs.Service{ServiceID: ipvs.AddrService(ipvs.TCP, netip.MustParseAddr("12.0.0.1"), 80)},
+		Service: ipvs.Service{ServiceID: ipvs.AddrID(ipvs.TCP, netip.MustParseAddr("12.0.0.1"), 80)},
 		Stats: ipvs.Stats{Conns: 0, InPkts: 9, OutPkts: 99999999, InBytes: 100000000, OutBytes: 123456789,
 			Rates: ipvs.Rates{CPS: 999999999, InPPS: 1000000000, OutPPS: 4294967295, InBPS: 99999999999, OutBPS: 100000000000}},
 		Destinations: []ipvs.DestinationEntry{{
@@ -228,7 +228,7 @@ func TestCounters(t *testing.T) {
 
 func TestConnectionCounts(t *testing.T) {
 	services := []ipvs.ServiceEntry{{
-		Service: ipvs.Service{ServiceID: ipvs.MarkService(77, ipvs.IPv4), Scheduler: "rr"},
+		Service: ipvs.Service{ServiceID: ipvs.MarkID(77, ipvs.IPv4), Scheduler: "rr"},
 		Destinations: []ipvs.DestinationEntry{{
 			Destination: ipvs.Destination{Addr: netip.MustParseAddr("10.2.0.3"), Weight: 3},
 			Conns:       ipvs.ConnCounts{Active: 4, Inactive: 1<<32 - 1, Persistent: 1},
@@ -338,7 +338,7 @@ func large(n, m int) []ipvs.ServiceEntry {
 	services := make([]ipvs.ServiceEntry, n)
 	for i := range services {
 		s := &services[n-1-i]
-		s.ServiceID = ipvs.AddrService(ipvs.TCP, netip.AddrFrom4([4]byte{12, 0, byte(i >> 8), byte(i)}), 80)
+		s.ServiceID = ipvs.AddrID(ipvs.TCP, netip.AddrFrom4([4]byte{12, 0, byte(i >> 8), byte(i)}), 80)
 		s.Scheduler, s.Netmask = "rr", 0xffffffff
 		s.Destinations = make([]ipvs.DestinationEntry, m)
 		for j := range s.Destinations {

@@ -66,33 +66,33 @@ type Writer struct {
 // is not persistent, thresholds of 0.
 func (w Writer) Append(ctx context.Context, b []byte, c ipvs.Change) []byte {
 	switch c.Op {
-	case ipvs.AddService:
+	case ipvs.OpAddService:
 		return w.service(ctx, command(b, spec.AddService), &c.Service)
-	case ipvs.EditService:
+	case ipvs.OpEditService:
 		return w.service(ctx, command(b, spec.EditService), &c.Service)
-	case ipvs.DeleteService:
+	case ipvs.OpDeleteService:
 		return w.serviceID(ctx, command(b, spec.DeleteService), c.Service.ServiceID)
-	case ipvs.AddDestination:
+	case ipvs.OpAddDestination:
 		return destination(w.server(ctx, command(b, spec.AddServer), &c), &c.Destination)
-	case ipvs.EditDestination:
+	case ipvs.OpEditDestination:
 		return destination(w.server(ctx, command(b, spec.EditServer), &c), &c.Destination)
-	case ipvs.DeleteDestination:
+	case ipvs.OpDeleteDestination:
 		return w.server(ctx, command(b, spec.DeleteServer), &c)
-	case ipvs.Flush:
+	case ipvs.OpFlush:
 		return command(b, spec.Flush)
-	case ipvs.Zero:
+	case ipvs.OpZero:
 		return command(b, spec.Zero)
-	case ipvs.ZeroService:
+	case ipvs.OpZeroService:
 		return w.serviceID(ctx, command(b, spec.Zero), c.Service.ServiceID)
-	case ipvs.SetTimeouts:
+	case ipvs.OpSetTimeouts:
 		b = command(b, spec.SetTimeouts)
 		for _, t := range [...]time.Duration{c.Timeouts.TCP, c.Timeouts.TCPFin, c.Timeouts.UDP} {
 			b = appendNumber(append(b, ' '), seconds(t))
 		}
 		return b
-	case ipvs.StartDaemon:
+	case ipvs.OpStartDaemon:
 		return daemon(command(b, spec.StartDaemon), &c.Daemon)
-	case ipvs.StopDaemon:
+	case ipvs.OpStopDaemon:
 		return append(append(command(b, spec.StopDaemon), ' '), c.Daemon.State.String()...)
 	}
 	return b

@@ -59,13 +59,13 @@ func TestWordsAreThoseOfTheirOwnLine(t *testing.T) {
 
 func at(p ipvs.Protocol, ap string) ipvs.Service {
 	a := netip.MustParseAddrPort(ap)
-	s := ipvs.Service{ServiceID: ipvs.AddrService(p, a.Addr(), a.Port()), Scheduler: "rr"}
+	s := ipvs.Service{ServiceID: ipvs.AddrID(p, a.Addr(), a.Port()), Scheduler: "rr"}
 	s.Netmask = ipvs.FullNetmask(s.Family())
 	return s
 }
 
 func mark(n uint32, f ipvs.Family) ipvs.Service {
-	return ipvs.Service{ServiceID: ipvs.MarkService(n, f), Scheduler: "rr", Netmask: ipvs.FullNetmask(f)}
+	return ipvs.Service{ServiceID: ipvs.MarkID(n, f), Scheduler: "rr", Netmask: ipvs.FullNetmask(f)}
 }
 
 func (c change) with(f func(*ipvs.Service, *ipvs.Destination)) change {
@@ -95,23 +95,23 @@ func TestChangesAreWrittenAsCommands(t *testing.T) {
 		s.Flags, s.Timeout, s.Netmask = ipvs.FlagPersistent, 360*time.Second, mask
 	}
 	flags := func(scheduler string, f ipvs.ServiceFlags) change {
-		return of(ipvs.AddService, web).with(func(s *svc, _ *dst) { s.Scheduler, s.Flags = scheduler, f })
+		return of(ipvs.OpAddService, web).with(func(s *svc, _ *dst) { s.Scheduler, s.Flags = scheduler, f })
 	}
 	tunnel := func(i ipvs.TunnelInfo) change {
-		return to(ipvs.AddDestination, web, "10.0.0.1:80", ipvs.Tunnel).with(func(_ *svc, d *dst) { d.Tunnel = i })
+		return to(ipvs.OpAddDestination, web, "10.0.0.1:80", ipvs.Tunnel).with(func(_ *svc, d *dst) { d.Tunnel = i })
 	}
 	const all = ipvs.FlagSched1 | ipvs.FlagSched2 | ipvs.FlagSched3
 	for want, c := range map[string]change{
-		"-A -t 12.0.0.1:80 -s rr":                       of(ipvs.AddService, web),
-		"-A -u 12.0.0.1:53 -s rr":                       of(ipvs.AddService, udp),
-		"-A --sctp-service [2001:db8::1]:0 -s rr":       of(ipvs.AddService, at(ipvs.SCTP, "[2001:db8::1]:0")),
-		"-A -f 4294967295 -s rr":                        of(ipvs.AddService, mark(1<<32-1, ipvs.IPv4)),
-		"-E -f 5 -6 -s rr":                              of(ipvs.EditService, mark(5, ipvs.IPv6)),
-		"-A -t 12.0.0.1:80 -s rr -p 360":                of(ipvs.AddService, web).with(func(s *svc, _ *dst) { persistent(s, 0xffffffff) }),
-		"-A -t 12.0.0.1:80 -s rr -p 360 -M 255.0.255.0": of(ipvs.AddService, web).with(func(s *svc, _ *dst) { persistent(s, 0xff00ff00) }),
-		"-A -f 5 -6 -s rr -p 360 -M 64":                 of(ipvs.AddService, mark(5, ipvs.IPv6)).with(func(s *svc, _ *dst) { persistent(s, 64) }),
-		"-A -f 6 -6 -s rr -p 360":                       of(ipvs.AddService, mark(6, ipvs.IPv6)).with(func(s *svc, _ *dst) { persistent(s, 128) }),
-		"-E -u 12.0.0.1:53 -s sh -p 60 -M 255.255.0.0 --pe sip -o -b sh-port": of(ipvs.EditService, udp).with(func(s *svc, _ *dst) {
+		"-A -t 12.0.0.1:80 -s rr":                       of(ipvs.OpAddService, web),
+		"-A -u 12.0.0.1:53 -s rr":                       of(ipvs.OpAddService, udp),
+		"-A --sctp-service [2001:db8::1]:0 -s rr":       of(ipvs.OpAddService, at(ipvs.SCTP, "[2001:db8::1]:0")),
+		"-A -f 4294967295 -s rr":                        of(ipvs.OpAddService, mark(1<<32-1, ipvs.IPv4)),
+		"-E -f 5 -6 -s rr":                              of(ipvs.OpEditService, mark(5, ipvs.IPv6)),
+		"-A -t 12.0.0.1:80 -s rr -p 360":                of(ipvs.OpAddService, web).with(func(s *svc, _ *dst) { persistent(s, 0xffffffff) }),
+		"-A -t 12.0.0.1:80 -s rr -p 360 -M 255.0.255.0": of(ipvs.OpAddService, web).with(func(s *svc, _ *dst) { persistent(s, 0xff00ff00) }),
+		"-A -f 5 -6 -s rr -p 360 -M 64":                 of(ipvs.OpAddService, mark(5, ipvs.IPv6)).with(func(s *svc, _ *dst) { persistent(s, 64) }),
+		"-A -f 6 -6 -s rr -p 360":                       of(ipvs.OpAddService, mark(6, ipvs.IPv6)).with(func(s *svc, _ *dst) { persistent(s, 128) }),
+		"-E -u 12.0.0.1:53 -s sh -p 60 -M 255.255.0.0 --pe sip -o -b sh-port": of(ipvs.OpEditService, udp).with(func(s *svc, _ *dst) {
 			s.Scheduler, s.PersistenceEngine, s.Timeout, s.Netmask = "sh", "sip", time.Minute, 0xffff0000
 			s.Flags = ipvs.FlagPersistent | ipvs.FlagOnePacket | ipvs.FlagSched2
 		}),
@@ -119,12 +119,12 @@ func TestChangesAreWrittenAsCommands(t *testing.T) {
 		"-A -t 12.0.0.1:80 -s mh -b mh-fallback,mh-port,flag-3": flags("mh", all),
 		"-A -t 12.0.0.1:80 -s mh -b flag-3":                     flags("mh", ipvs.FlagSched3),
 		"-A -t 12.0.0.1:80 -s wlc -b flag-1,flag-2,flag-3":      flags("wlc", all),
-		"-D -t 12.0.0.1:80":                          of(ipvs.DeleteService, web),
-		"-a -t 12.0.0.1:80 -r 10.0.0.1:8080 -m -w 1": to(ipvs.AddDestination, web, "10.0.0.1:8080", ipvs.Masquerade),
-		"-a -t 12.0.0.1:80 -r 10.0.0.1:80 -g -w 1":   to(ipvs.AddDestination, web, "10.0.0.1:80", ipvs.Route),
+		"-D -t 12.0.0.1:80":                          of(ipvs.OpDeleteService, web),
+		"-a -t 12.0.0.1:80 -r 10.0.0.1:8080 -m -w 1": to(ipvs.OpAddDestination, web, "10.0.0.1:8080", ipvs.Masquerade),
+		"-a -t 12.0.0.1:80 -r 10.0.0.1:80 -g -w 1":   to(ipvs.OpAddDestination, web, "10.0.0.1:80", ipvs.Route),
 		// What the kernel says of a server on the director itself.
-		"-a -t 12.0.0.1:80 -r 127.0.0.1:80 -g -w 1": to(ipvs.AddDestination, web, "127.0.0.1:80", ipvs.LocalNode),
-		"-e -f 5 -6 -r [2001:db8::a]:0 -m -w 2147483647 -x 20 -y 10": to(ipvs.EditDestination, mark(5, ipvs.IPv6), "[2001:db8::a]:0", ipvs.Masquerade).with(
+		"-a -t 12.0.0.1:80 -r 127.0.0.1:80 -g -w 1": to(ipvs.OpAddDestination, web, "127.0.0.1:80", ipvs.LocalNode),
+		"-e -f 5 -6 -r [2001:db8::a]:0 -m -w 2147483647 -x 20 -y 10": to(ipvs.OpEditDestination, mark(5, ipvs.IPv6), "[2001:db8::a]:0", ipvs.Masquerade).with(
 			func(_ *svc, d *dst) { d.Weight, d.UpperThreshold, d.LowerThreshold = 2147483647, 20, 10 }),
 		"-a -t 12.0.0.1:80 -r 10.0.0.1:80 -i -w 1 --tun-type ipip":                               tunnel(ipvs.TunnelInfo{}),
 		"-a -t 12.0.0.1:80 -r 10.0.0.1:80 -i -w 1 --tun-type gue --tun-port 6080 --tun-nocsum":   tunnel(ipvs.TunnelInfo{Type: ipvs.TunnelGUE, Port: 6080}),
@@ -132,15 +132,15 @@ func TestChangesAreWrittenAsCommands(t *testing.T) {
 		"-a -t 12.0.0.1:80 -r 10.0.0.1:80 -i -w 1 --tun-type gue --tun-port 65535 --tun-remcsum": tunnel(ipvs.TunnelInfo{Type: ipvs.TunnelGUE, Port: 65535, Flags: ipvs.TunnelRemoteChecksum}),
 		"-a -t 12.0.0.1:80 -r 10.0.0.1:80 -i -w 1 --tun-type gre --tun-nocsum":                   tunnel(ipvs.TunnelInfo{Type: ipvs.TunnelGRE}),
 		"-a -t 12.0.0.1:80 -r 10.0.0.1:80 -i -w 1 --tun-type gre --tun-csum":                     tunnel(ipvs.TunnelInfo{Type: ipvs.TunnelGRE, Flags: ipvs.TunnelChecksum}),
-		"-d -u 12.0.0.1:53 -r 10.0.0.1:53":                                                       to(ipvs.DeleteDestination, udp, "10.0.0.1:53", 0),
-		"-C":                                                                                     of(ipvs.Flush, ipvs.Service{}),
-		"-Z":                                                                                     of(ipvs.Zero, ipvs.Service{}),
-		"-Z -u 12.0.0.1:53":                                                                      of(ipvs.ZeroService, udp),
-		"--set 900 0 300":                                                                        {ipvs.Change{Op: ipvs.SetTimeouts, Timeouts: ipvs.Timeouts{TCP: 15 * time.Minute, UDP: 5 * time.Minute}}},
-		"--start-daemon master --mcast-interface eth0 --syncid 0":                                syncDaemon(ipvs.StartDaemon, ipvs.Daemon{State: ipvs.Master, Interface: "eth0"}),
-		"--start-daemon backup --mcast-interface lo --syncid 255 --sync-maxlen 1472 --mcast-group 224.0.0.81 --mcast-port 8848 --mcast-ttl 1": syncDaemon(ipvs.StartDaemon, ipvs.Daemon{
+		"-d -u 12.0.0.1:53 -r 10.0.0.1:53":                                                       to(ipvs.OpDeleteDestination, udp, "10.0.0.1:53", 0),
+		"-C":                                                                                     of(ipvs.OpFlush, ipvs.Service{}),
+		"-Z":                                                                                     of(ipvs.OpZero, ipvs.Service{}),
+		"-Z -u 12.0.0.1:53":                                                                      of(ipvs.OpZeroService, udp),
+		"--set 900 0 300":                                                                        {ipvs.Change{Op: ipvs.OpSetTimeouts, Timeouts: ipvs.Timeouts{TCP: 15 * time.Minute, UDP: 5 * time.Minute}}},
+		"--start-daemon master --mcast-interface eth0 --syncid 0":                                syncDaemon(ipvs.OpStartDaemon, ipvs.Daemon{State: ipvs.Master, Interface: "eth0"}),
+		"--start-daemon backup --mcast-interface lo --syncid 255 --sync-maxlen 1472 --mcast-group 224.0.0.81 --mcast-port 8848 --mcast-ttl 1": syncDaemon(ipvs.OpStartDaemon, ipvs.Daemon{
 			State: ipvs.Backup, Interface: "lo", SyncID: 255, MaxLen: 1472, Group: netip.MustParseAddr("224.0.0.81"), Port: 8848, TTL: 1}),
-		"--stop-daemon master": syncDaemon(ipvs.StopDaemon, ipvs.Daemon{State: ipvs.Master}),
+		"--stop-daemon master": syncDaemon(ipvs.OpStopDaemon, ipvs.Daemon{State: ipvs.Master}),
 	} {
 		t.Run(want, func(t *testing.T) {
 			got := string(Writer{}.Append(t.Context(), []byte("before "), c.Change))
@@ -171,10 +171,10 @@ func TestNamesStandInPlaceOfNumbers(t *testing.T) {
 	}
 	w := Writer{Names: names.With(hosts, services, noDNS{})}
 	for want, c := range map[string]change{
-		"-A -t vip:http -s rr": of(ipvs.AddService, at(ipvs.TCP, "12.0.0.1:80")),
-		"-A -u vip:80 -s rr":   of(ipvs.AddService, at(ipvs.UDP, "12.0.0.1:80")),
-		"-a -t [2001:db8::1]:http -r [" + long + "]:81 -m -w 1": to(ipvs.AddDestination, at(ipvs.TCP, "[2001:db8::1]:80"), "[2001:db8::a]:81", ipvs.Masquerade),
-		"-d -f 5 -r 12.0.0.9:80":                                to(ipvs.DeleteDestination, mark(5, ipvs.IPv4), "12.0.0.9:80", 0),
+		"-A -t vip:http -s rr": of(ipvs.OpAddService, at(ipvs.TCP, "12.0.0.1:80")),
+		"-A -u vip:80 -s rr":   of(ipvs.OpAddService, at(ipvs.UDP, "12.0.0.1:80")),
+		"-a -t [2001:db8::1]:http -r [" + long + "]:81 -m -w 1": to(ipvs.OpAddDestination, at(ipvs.TCP, "[2001:db8::1]:80"), "[2001:db8::a]:81", ipvs.Masquerade),
+		"-d -f 5 -r 12.0.0.9:80":                                to(ipvs.OpDeleteDestination, mark(5, ipvs.IPv4), "12.0.0.9:80", 0),
 	} {
 		if got := string(w.Append(t.Context(), nil, c.Change)); got != want {
 			t.Errorf("got %s, want %s", got, want)

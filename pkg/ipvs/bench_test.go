@@ -8,8 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs/internal/nl"
 )
 
@@ -25,7 +23,7 @@ func bigTable(services int) *Table {
 	for i := range t.Services {
 		s := &t.Services[i]
 		s.Service = Service{
-			ServiceID: AddrService(TCP, netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), 80),
+			ServiceID: AddrID(TCP, netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), 80),
 			Scheduler: "rr", Netmask: FullNetmask(IPv4),
 		}
 		s.Destinations = make([]DestinationEntry, eachServers)
@@ -60,7 +58,7 @@ func BenchmarkEncode(b *testing.B) {
 func kernelOf(t *Table) func(message) [][]byte {
 	stats := nested(nl.SvcStats64, counters(true, 0))
 	destStats := nested(nl.DestStats64, counters(true, 0))
-	end := status(unix.NLMSG_DONE, 0, 0)
+	end := status(nl.MsgDone, 0, 0)
 	var services [][]byte
 	destinations := make([][][]byte, len(t.Services))
 	for i := range t.Services {

@@ -2,23 +2,88 @@
 
 package ipvs
 
-import "fmt"
+import (
+	"fmt"
+	"net/netip"
+)
 
-// Change is one alteration of the table, the only thing that a Table or a
-// Client takes. Op says which of the other fields count; those that do not
-// are to be left zero, so that changes compare with ==.
+// Change is one alteration of the table, the only thing that a [Model] or a
+// [Client] takes. The functions from [AddService] to [StopDaemon] make one;
+// String shows it.
+//
+// Op says which of the other fields count. Those that do not count are zero,
+// so that changes compare with ==.
 type Change struct {
 	Op Op
-	// Service is whole for AddService and EditService; the other operations
-	// on a service or a destination read its ServiceID only.
+	// Service is whole for OpAddService and OpEditService; the other
+	// operations on a service or a destination read its ServiceID only.
 	Service Service
-	// Destination is whole for AddDestination and EditDestination;
-	// DeleteDestination reads its address and port only.
+	// Destination is whole for OpAddDestination and OpEditDestination;
+	// OpDeleteDestination reads its address and port only.
 	Destination Destination
-	// Timeouts are for SetTimeouts.
+	// Timeouts are for OpSetTimeouts.
 	Timeouts Timeouts
-	// Daemon is whole for StartDaemon; StopDaemon reads its State only.
+	// Daemon is whole for OpStartDaemon; OpStopDaemon reads its State only.
 	Daemon Daemon
+}
+
+// AddService returns the change that adds a service without destinations.
+func AddService(s Service) Change { return Change{Op: OpAddService, Service: s} }
+
+// EditService returns the change that replaces the configuration of a service.
+// Its destinations, connections and counters stay.
+func EditService(s Service) Change { return Change{Op: OpEditService, Service: s} }
+
+// DeleteService returns the change that deletes a service with all its
+// destinations.
+func DeleteService(id ServiceID) Change {
+	return Change{Op: OpDeleteService, Service: Service{ServiceID: id}}
+}
+
+// AddDestination returns the change that adds a destination to a service.
+func AddDestination(to ServiceID, d Destination) Change {
+	return Change{Op: OpAddDestination, Service: Service{ServiceID: to}, Destination: d}
+}
+
+// EditDestination returns the change that replaces the configuration of the
+// destination with d's address and port. Its connections and counters stay.
+func EditDestination(of ServiceID, d Destination) Change {
+	return Change{Op: OpEditDestination, Service: Service{ServiceID: of}, Destination: d}
+}
+
+// DeleteDestination returns the change that deletes a destination of a
+// service. The kernel drops what still arrives on its connections: see [Diff].
+func DeleteDestination(of ServiceID, ap netip.AddrPort) Change {
+	return Change{
+		Op:          OpDeleteDestination,
+		Service:     Service{ServiceID: of},
+		Destination: Destination{Addr: ap.Addr(), Port: ap.Port()},
+	}
+}
+
+// Flush returns the change that deletes all services of the table, whoever
+// made them. Timeouts and sync daemons stay.
+func Flush() Change { return Change{Op: OpFlush} }
+
+// Zero returns the change that resets the counters of everything.
+func Zero() Change { return Change{Op: OpZero} }
+
+// ZeroService returns the change that resets the counters of a service and of
+// its destinations.
+func ZeroService(id ServiceID) Change {
+	return Change{Op: OpZeroService, Service: Service{ServiceID: id}}
+}
+
+// SetTimeouts returns the change that sets the timeouts of connections; those
+// that are zero stay as they are.
+func SetTimeouts(t Timeouts) Change { return Change{Op: OpSetTimeouts, Timeouts: t} }
+
+// StartDaemon returns the change that starts a sync daemon.
+func StartDaemon(d Daemon) Change { return Change{Op: OpStartDaemon, Daemon: d} }
+
+// StopDaemon returns the change that stops the sync daemon of a state.
+func StopDaemon(s DaemonState) Change {
+	return Change{Op: OpStopDaemon, Daemon: Daemon{State: s}}
 }
 
 // Op is the kind of a Change.
@@ -26,94 +91,120 @@ type Op uint8
 
 // The kinds of change, each with the kernel's command.
 const (
-	AddService        Op = iota + 1 // IPVS_CMD_NEW_SERVICE
-	EditService                     // IPVS_CMD_SET_SERVICE
-	DeleteService                   // IPVS_CMD_DEL_SERVICE, with all its destinations
-	AddDestination                  // IPVS_CMD_NEW_DEST
-	EditDestination                 // IPVS_CMD_SET_DEST
-	DeleteDestination               // IPVS_CMD_DEL_DEST
-	Flush                           // IPVS_CMD_FLUSH: all services; timeouts and daemons stay
-	Zero                            // IPVS_CMD_ZERO: the counters of everything
-	ZeroService                     // IPVS_CMD_ZERO: the counters of a service and its destinations
-	SetTimeouts                     // IPVS_CMD_SET_CONFIG
-	StartDaemon                     // IPVS_CMD_NEW_DAEMON
-	StopDaemon                      // IPVS_CMD_DEL_DAEMON
+	OpAddService        Op = iota + 1 // IPVS_CMD_NEW_SERVICE
+	OpEditService                     // IPVS_CMD_SET_SERVICE
+	OpDeleteService                   // IPVS_CMD_DEL_SERVICE
+	OpAddDestination                  // IPVS_CMD_NEW_DEST
+	OpEditDestination                 // IPVS_CMD_SET_DEST
+	OpDeleteDestination               // IPVS_CMD_DEL_DEST
+	OpFlush                           // IPVS_CMD_FLUSH
+	OpZero                            // IPVS_CMD_ZERO without a service
+	OpZeroService                     // IPVS_CMD_ZERO with one
+	OpSetTimeouts                     // IPVS_CMD_SET_CONFIG
+	OpStartDaemon                     // IPVS_CMD_NEW_DAEMON
+	OpStopDaemon                      // IPVS_CMD_DEL_DAEMON
 )
 
-// String names the operation, as in "add service".
+// String returns the operation in words, as in "add service".
 func (o Op) String() string {
 	switch o {
-	case AddService:
+	case OpAddService:
 		return "add service"
-	case EditService:
+	case OpEditService:
 		return "edit service"
-	case DeleteService:
+	case OpDeleteService:
 		return "delete service"
-	case AddDestination:
+	case OpAddDestination:
 		return "add destination"
-	case EditDestination:
+	case OpEditDestination:
 		return "edit destination"
-	case DeleteDestination:
+	case OpDeleteDestination:
 		return "delete destination"
-	case Flush:
+	case OpFlush:
 		return "flush"
-	case Zero:
+	case OpZero:
 		return "zero"
-	case ZeroService:
+	case OpZeroService:
 		return "zero service"
-	case SetTimeouts:
+	case OpSetTimeouts:
 		return "set timeouts"
-	case StartDaemon:
+	case OpStartDaemon:
 		return "start daemon"
-	case StopDaemon:
+	case OpStopDaemon:
 		return "stop daemon"
 	}
 	return fmt.Sprintf("Op(%d)", uint8(o))
 }
 
-// onService and onDestination tell which part of the table an operation
-// names.
+// onService reports whether an operation names a service.
 func (o Op) onService() bool {
-	return o == AddService || o == EditService || o == DeleteService || o == ZeroService || o.onDestination()
+	switch o {
+	case OpAddService, OpEditService, OpDeleteService, OpZeroService:
+		return true
+	}
+	return o.onDestination()
 }
 
+// onDestination reports whether an operation names a destination.
 func (o Op) onDestination() bool {
-	return o == AddDestination || o == EditDestination || o == DeleteDestination
+	return o == OpAddDestination || o == OpEditDestination || o == OpDeleteDestination
 }
 
-// String names the change and what it is about, as in
-// "add destination 192.168.168.10:80 of TCP 12.0.0.1:80".
+// String shows the whole change, as in
+// "add destination 192.168.168.10:80 Masq weight 1 of TCP 12.0.0.1:80".
 func (c Change) String() string {
+	s := c.Op.String()
+	switch c.Op {
+	case OpAddService, OpEditService:
+		s += " " + c.Service.String()
+	case OpDeleteService, OpZeroService:
+		s += " " + c.Service.ServiceID.String()
+	case OpAddDestination, OpEditDestination:
+		s += " " + c.Destination.String() + " of " + c.Service.ServiceID.String()
+	case OpDeleteDestination:
+		s += " " + c.Destination.AddrPort().String() + " of " + c.Service.ServiceID.String()
+	case OpSetTimeouts:
+		s += " " + c.Timeouts.String()
+	case OpStartDaemon:
+		s += " " + c.Daemon.String()
+	case OpStopDaemon:
+		s += " " + c.Daemon.State.String()
+	}
+	return s
+}
+
+// subject names the operation and its object, for errors.
+func (c Change) subject() string {
 	s := c.Op.String()
 	switch {
 	case c.Op.onDestination():
 		s += " " + c.Destination.AddrPort().String() + " of " + c.Service.ServiceID.String()
 	case c.Op.onService():
 		s += " " + c.Service.ServiceID.String()
-	case c.Op == StartDaemon || c.Op == StopDaemon:
+	case c.Op == OpStartDaemon || c.Op == OpStopDaemon:
 		s += " " + c.Daemon.State.String()
 	}
 	return s
 }
 
-// validate refuses what cannot be said to the kernel at all. What it can be
-// told and refuses is left to it.
+// validate refuses what cannot be said to the kernel at all. What the kernel
+// can be told and refuses is left to it.
 func (c Change) validate() error {
 	switch c.Op {
-	case AddService, EditService:
+	case OpAddService, OpEditService:
 		return c.Service.validate()
-	case DeleteService, ZeroService:
+	case OpDeleteService, OpZeroService:
 		return c.Service.ServiceID.validate()
-	case AddDestination, EditDestination, DeleteDestination:
+	case OpAddDestination, OpEditDestination, OpDeleteDestination:
 		if err := c.Service.ServiceID.validate(); err != nil {
 			return err
 		}
 		return c.Destination.validateID()
-	case SetTimeouts:
+	case OpSetTimeouts:
 		return c.Timeouts.validate()
-	case StartDaemon, StopDaemon:
+	case OpStartDaemon, OpStopDaemon:
 		return c.Daemon.validate()
-	case Flush, Zero:
+	case OpFlush, OpZero:
 		return nil
 	}
 	return invalid("there is no operation %v", c.Op)

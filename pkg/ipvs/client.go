@@ -6,58 +6,64 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
-	"sync"
 	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs/internal/nl"
 )
 
-// Client talks to the kernel's IPVS of one network namespace over one
-// socket. It is safe for concurrent use; calls take turns. Changes need
-// CAP_NET_ADMIN, and so do the questions.
+// Client talks to the IPVS of one network namespace over one socket. It is
+// safe for concurrent use: calls take turns. All of them need CAP_NET_ADMIN in
+// the initial user namespace; the error of those that lack it matches
+// fs.ErrPermission.
+//
+// A context ends the wait for the turn and for the kernel's answers, and the
+// client is as good as new afterwards. It does not interrupt the kernel while
+// that works through what was sent: see [Client.Apply].
 type Client struct {
-	netns  int
-	family uint16
+	openProc func(name string) (*os.File, error) // of /proc/net, in the client's namespace
 
-	mu       sync.Mutex // of all that follows
+	turn chan struct{} // has one element while a call uses what follows
+
 	t        transport
+	family   uint16
 	seq      uint32
-	maxBytes int // that the socket takes in one write
-	maxCount int // of messages in one write, whose refusals the socket can keep
+	unread   bool // answers to a call that gave up may still arrive
+	maxBytes int  // that the socket accepts in one write
+	maxCount int  // of messages in one write, whose refusals the socket can keep
 	out      []byte
 	dec      decoder
 	found    []DestinationEntry // of the last service, before they are copied
 }
 
-// Config says how to reach the kernel.
+// Config says how to reach the kernel. The zero value is for the network
+// namespace of the calling thread.
 type Config struct {
-	// NetNS is an open file descriptor of the network namespace to work in,
-	// such as of /run/netns/NAME; zero is that of the calling thread. It has
-	// to stay open while Connections is in use.
-	NetNS int
+	// NetNS is the network namespace to work in, for as long as the client
+	// lives: a name that "ip netns" knows, a path such as /proc/42/ns/net,
+	// or the number of a process. A name counts before a number. It takes
+	// CAP_SYS_ADMIN to enter another namespace.
+	NetNS string
+	// NoHandoff keeps Go's scheduler out of questions to the kernel. Such a
+	// call is shorter, by the cost of handing the processor over and back;
+	// but should the kernel make it sleep, other goroutines may have to wait
+	// with it. It is meant for programs that do one thing at a time.
+	NoHandoff bool
 }
 
-// Dial opens a client. The error matches ErrNoIPVS where the kernel has no
-// IPVS; loading the module ip_vs is the caller's affair.
+// Dial opens a client. The error matches [ErrNoIPVS] where the kernel has no
+// IPVS: loading the module ip_vs is the caller's business. Where NetNS names
+// nothing it matches fs.ErrNotExist.
 func Dial(ctx context.Context, cfg Config) (*Client, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	s, family, err := dial(cfg.NetNS)
+	c, err := dial(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("open IPVS: %w", err)
 	}
-	send, receive, err := s.buffers()
-	if err != nil {
-		s.Close()
-		return nil, fmt.Errorf("open IPVS: %w", err)
-	}
-	c := newClient(s, family, send, receive)
-	c.netns = cfg.NetNS
 	return c, nil
 }
 
@@ -82,46 +88,74 @@ const (
 
 func newClient(t transport, family uint16, send, receive int) *Client {
 	return &Client{
-		family:   family,
+		turn:     make(chan struct{}, 1),
 		t:        t,
+		family:   family,
 		maxBytes: send / 2,
 		maxCount: max(1, receive/refusalSize),
 	}
 }
 
-// Close closes the socket. A call that waits for the kernel ends first.
+// lock waits for the client's turn; unlock ends it.
+func (c *Client) lock(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	select {
+	case c.turn <- struct{}{}:
+		return nil
+	default:
+	}
+	select {
+	case c.turn <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (c *Client) unlock() { <-c.turn }
+
+// Close closes the socket. It waits for the end of a call that is under way.
 func (c *Client) Close() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.turn <- struct{}{}
+	defer c.unlock()
 	return c.t.Close()
 }
 
-// Apply makes the changes in the order given, many to a system call. Changes
-// to one service that stand together are sent in one piece, unless there are
-// thousands of them: the kernel then works through them whatever becomes of
-// the caller. A change that the kernel refuses does not keep it from trying
-// the ones after it. The
-// error is nil if it took all; ChangeErrors if it refused some; one that
-// matches ErrInvalid, without anything sent, if a change cannot be put in a
-// message; else it says how many changes were certainly tried before the
-// kernel could not be reached or the context ended.
+// Apply makes the changes in the order given, many to a system call. A change
+// that the kernel refuses does not keep it from trying those after it.
+//
+// The error is nil if the kernel accepted all, and [ChangeErrors] if it refused
+// some. It is a *[ChangeError] that matches [ErrInvalid], and nothing was sent, if a
+// change cannot be put into a message. Otherwise it is an *[ApplyError], which
+// says how far Apply got before the context ended or the kernel could not be
+// reached.
+//
+// Changes to one service that stand together are sent in one piece, unless
+// there are thousands of them: the kernel then works through them whatever
+// becomes of the caller. An ended context is noticed between such pieces, and
+// the kernel takes milliseconds for one, or much longer right after a large
+// table was flushed.
 func (c *Client) Apply(ctx context.Context, changes ...Change) error {
 	for i := range changes {
 		if err := changes[i].validate(); err != nil {
 			return &ChangeError{Index: i, Change: changes[i], Err: err}
 		}
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	if err := c.lock(ctx); err != nil {
+		return &ApplyError{Err: err}
+	}
+	defer c.unlock()
 	var refused ChangeErrors
 	for done := 0; done < len(changes); {
-		n, err := c.batch(ctx, changes, done, &refused)
+		n, sent, err := c.batch(ctx, changes, done, &refused)
 		if err != nil {
-			err = fmt.Errorf("after %d of %d changes: %w", done, len(changes), err)
-			if len(refused) > 0 {
-				err = fmt.Errorf("%w\n%w", refused, err)
+			e := &ApplyError{Tried: done, Sent: done, Refused: refused, Err: err}
+			if sent {
+				e.Sent += n
 			}
-			return err
+			return e
 		}
 		done += n
 	}
@@ -132,13 +166,14 @@ func (c *Client) Apply(ctx context.Context, changes ...Change) error {
 }
 
 // batch sends as many changes from start on as fit one write and gathers the
-// refused ones. The kernel works through a datagram in order and reports an
-// error of any message, but for success only what asks for it: a message
-// behind the changes that does nothing else. The last change could not do
-// that, since the kernel has no answer at all to one that it was interrupted
-// in, as when a sync daemon is stopped before its thread first ran.
-func (c *Client) batch(ctx context.Context, changes []Change, start int, refused *ChangeErrors) (int, error) {
-	rest, first, n := changes[start:], c.seq+1, 0
+// refused ones. It returns how many those are, and whether they were sent. The
+// kernel works through a datagram in order and reports every error, but
+// success only where asked for, so a no-op that asks follows as a fence. The
+// last change cannot serve as one: the kernel has no answer at all to a change
+// that it was interrupted in, as when a sync daemon is stopped before its
+// thread first ran.
+func (c *Client) batch(ctx context.Context, changes []Change, start int, refused *ChangeErrors) (n int, sent bool, err error) {
+	rest, first := changes[start:], c.seq+1
 	b := slices.Grow(c.out[:0], min(len(rest), batchCount)*usualSize)
 	group, groupAt := 0, 0 // where the changes to the last service begin
 	for ; n < len(rest); n++ {
@@ -159,8 +194,8 @@ func (c *Client) batch(ctx context.Context, changes []Change, start int, refused
 	fence := first + uint32(n)
 	b = appendFence(b, fence)
 	c.out, c.seq = b, fence
-	return n, exchange(ctx, c.t, b, first, fence, func(m message) (bool, error) {
-		if m.typ != unix.NLMSG_ERROR {
+	sent, err = c.exchange(ctx, b, first, fence, func(m message) (bool, error) {
+		if m.typ != nl.MsgError {
 			return false, nil
 		}
 		err := m.status()
@@ -173,25 +208,81 @@ func (c *Client) batch(ctx context.Context, changes []Change, start int, refused
 		}
 		return false, nil
 	})
+	return n, sent, err
 }
 
-// sameService tells whether two changes are about the same service.
+// exchange sends b, which holds messages with the sequence numbers from first
+// to last, and passes each message of the kernel that answers one of them to
+// answered, until that reports the end. Answers to earlier messages are passed
+// over. It reports whether b was sent.
+func (c *Client) exchange(ctx context.Context, b []byte, first, last uint32, answered func(message) (end bool, err error)) (sent bool, err error) {
+	release, err := bound(ctx, c.t)
+	if err != nil {
+		return false, err
+	}
+	defer release()
+	if err := c.settle(ctx); err != nil {
+		return false, err
+	}
+	c.unread = true
+	if err := c.t.Write(b, first == last); err != nil { // behind changes there is a fence
+		return false, contextError(ctx, err)
+	}
+	for {
+		rest, err := c.t.Read()
+		if err != nil {
+			return true, contextError(ctx, err)
+		}
+		for len(rest) > 0 {
+			var m message
+			if m, rest, err = nextMessage(rest); err != nil {
+				return true, err
+			}
+			if m.seq-first > last-first {
+				continue
+			}
+			switch end, err := answered(m); {
+			case end:
+				c.unread = false
+				return true, err
+			case err != nil:
+				return true, err
+			}
+		}
+	}
+}
+
+// settle drops what was not read of the answers to a call that gave up: as
+// long as the kernel has more of a list to hand over, it refuses to begin
+// another.
+func (c *Client) settle(ctx context.Context) error {
+	for c.unread {
+		more, err := c.t.Discard()
+		if err != nil {
+			return contextError(ctx, err)
+		}
+		c.unread = more
+	}
+	return nil
+}
+
+// sameService reports whether two changes are about the same service.
 func sameService(a, b *Change) bool {
 	return a.Op.onService() && b.Op.onService() && a.Service.ServiceID == b.Service.ServiceID
 }
 
-// query asks and hands each answer to decode. A dump ends with a message of
-// its own; a plain answer with the acknowledgement that is asked for.
-func (c *Client) query(ctx context.Context, cmd uint8, id *ServiceID, dump bool, decode func([]byte) error) error {
+// query asks and passes each answer to decode. A list ends with a message of
+// its own; a plain answer with the acknowledgment that is asked for.
+func (c *Client) query(ctx context.Context, cmd uint8, id *ServiceID, list bool, decode func([]byte) error) error {
 	c.seq++
-	h := header{family: c.family, seq: c.seq, flags: unix.NLM_F_ACK}
-	if dump {
-		h.flags = unix.NLM_F_DUMP
+	h := header{family: c.family, seq: c.seq, flags: nl.FlagAck}
+	if list {
+		h.flags = nl.FlagDump
 	}
 	c.out = appendQuery(c.out[:0], h, cmd, id)
-	return exchange(ctx, c.t, c.out, c.seq, c.seq, func(m message) (bool, error) {
+	_, err := c.exchange(ctx, c.out, c.seq, c.seq, func(m message) (bool, error) {
 		switch m.typ {
-		case unix.NLMSG_ERROR, unix.NLMSG_DONE:
+		case nl.MsgError, nl.MsgDone:
 			return true, m.status()
 		case c.family:
 			b, err := m.body()
@@ -202,12 +293,15 @@ func (c *Client) query(ctx context.Context, cmd uint8, id *ServiceID, dump bool,
 		}
 		return false, nil
 	})
+	return err
 }
 
 // ask is query for one answer, which has to come.
 func (c *Client) ask(ctx context.Context, what string, cmd uint8, id *ServiceID, decode func([]byte) error) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	if err := c.lock(ctx); err != nil {
+		return &QueryError{Query: what, Err: err}
+	}
+	defer c.unlock()
 	answers := 0
 	err := c.query(ctx, cmd, id, false, func(b []byte) error {
 		answers++
@@ -222,40 +316,52 @@ func (c *Client) ask(ctx context.Context, what string, cmd uint8, id *ServiceID,
 	return nil
 }
 
-// Info asks for the version of IPVS and the size of its connection table.
+// list is query for a list.
+func (c *Client) list(ctx context.Context, what string, cmd uint8, id *ServiceID, decode func([]byte) error) error {
+	err := c.lock(ctx)
+	if err == nil {
+		defer c.unlock()
+		err = c.query(ctx, cmd, id, true, decode)
+	}
+	if err != nil {
+		return &QueryError{Query: what, Err: err}
+	}
+	return nil
+}
+
+// Info returns the version of IPVS and the size of its connection table.
 func (c *Client) Info(ctx context.Context) (Info, error) {
 	var i Info
 	err := c.ask(ctx, "get information", nl.CmdGetInfo, nil, func(b []byte) error { return decodeInfo(b, &i) })
 	return i, err
 }
 
-// Timeouts asks for the timeouts of connections.
+// Timeouts returns the timeouts of connections.
 func (c *Client) Timeouts(ctx context.Context) (Timeouts, error) {
 	var t Timeouts
 	err := c.ask(ctx, "get timeouts", nl.CmdGetConfig, nil, func(b []byte) error { return decodeTimeouts(b, &t) })
 	return t, err
 }
 
-// Daemons asks for the running sync daemons, master before backup.
+// Daemons returns the running sync daemons, master before backup; an empty
+// list if there are none.
 func (c *Client) Daemons(ctx context.Context) ([]Daemon, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	var list []Daemon
-	err := c.query(ctx, nl.CmdGetDaemon, nil, true, func(b []byte) error {
+	daemons := []Daemon{}
+	err := c.list(ctx, "list daemons", nl.CmdGetDaemon, nil, func(b []byte) error {
 		var d Daemon
 		err := decodeDaemon(b, &d)
-		list = append(list, d)
+		daemons = append(daemons, d)
 		return err
 	})
 	if err != nil {
-		return nil, &QueryError{Query: "get daemons", Err: err}
+		return nil, err
 	}
-	slices.SortStableFunc(list, func(a, b Daemon) int { return int(a.State) - int(b.State) })
-	return list, nil
+	slices.SortStableFunc(daemons, func(a, b Daemon) int { return int(a.State) - int(b.State) })
+	return daemons, nil
 }
 
-// Service asks for one service without its destinations. The error matches
-// ErrNoService if there is none such.
+// Service returns one service; its Destinations are nil, since they are not
+// asked for. The error matches [ErrNoService] if there is none such.
 func (c *Client) Service(ctx context.Context, id ServiceID) (ServiceEntry, error) {
 	var s ServiceEntry
 	if err := id.validate(); err != nil {
@@ -265,85 +371,91 @@ func (c *Client) Service(ctx context.Context, id ServiceID) (ServiceEntry, error
 	return s, err
 }
 
-// maxDumps is how often the services are asked for while the kernel moves them
-// about, with dumpPause in between.
+// maxLists is how often the services are listed while the kernel moves them
+// about, with listPause in between.
 const (
-	maxDumps  = 100
-	dumpPause = 10 * time.Millisecond
+	maxLists  = 100
+	listPause = 10 * time.Millisecond
 )
 
-var errMoving = errors.New("the kernel kept moving the services about")
-
-// Services asks for all services, without their destinations, in the order
-// of the kernel's hash table. Kernels from 7.0 on make that table anew when it
-// has grown; what is asked meanwhile shows some services twice and others not
-// at all, and so is asked again, for about a second.
+// Services returns all services in the order of the kernel's hash table, an
+// empty list if there are none. Their Destinations are nil, since they are not
+// asked for.
+//
+// If the error matches [ErrChanging], the list is returned beside it, but
+// services may be missing: see the package's documentation.
 func (c *Client) Services(ctx context.Context) ([]ServiceEntry, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	const what = "list services"
 	for n := 1; ; n++ {
-		list, err := c.dumpServices(ctx)
-		if err == nil && !repeats(list) {
-			return list, nil
+		services := []ServiceEntry{}
+		err := c.list(ctx, what, nl.CmdGetService, nil, func(b []byte) error {
+			services = append(services, ServiceEntry{})
+			return c.dec.service(b, &services[len(services)-1])
+		})
+		switch {
+		case err != nil:
+			return nil, err
+		case !repeats(services):
+			return services, nil
+		case n == maxLists:
+			return services, &QueryError{Query: what, Err: ErrChanging}
 		}
-		if err == nil && n == maxDumps {
-			err = errMoving
+		// Kernels from 7.0 on rebuild their hash table when it has grown.
+		// What is listed meanwhile has some services twice and others not at
+		// all.
+		select {
+		case <-time.After(listPause):
+		case <-ctx.Done():
+			return nil, &QueryError{Query: what, Err: ctx.Err()}
 		}
-		if err != nil {
-			return nil, &QueryError{Query: "list services", Err: err}
-		}
-		time.Sleep(dumpPause)
 	}
 }
 
-func (c *Client) dumpServices(ctx context.Context) ([]ServiceEntry, error) {
-	var list []ServiceEntry
-	err := c.query(ctx, nl.CmdGetService, nil, true, func(b []byte) error {
-		list = append(list, ServiceEntry{})
-		return c.dec.service(b, &list[len(list)-1])
-	})
-	return list, err
-}
-
-// repeats tells whether an identity stands in list more than once.
-func repeats(list []ServiceEntry) bool {
-	seen := make(map[ServiceID]struct{}, len(list))
-	for i := range list {
-		seen[list[i].ServiceID] = struct{}{}
+// repeats reports whether an identity stands in a list more than once.
+func repeats(services []ServiceEntry) bool {
+	seen := make(map[ServiceID]struct{}, len(services))
+	for i := range services {
+		seen[services[i].ServiceID] = struct{}{}
 	}
-	return len(seen) < len(list)
+	return len(seen) < len(services)
 }
 
-// Destinations asks for the destinations of a service, in the kernel's order.
-// Of a service that is not there the kernel says that it has none.
+// Destinations returns the destinations of a service in the kernel's order, an
+// empty list if it has none. The kernel has the same answer where there is no
+// such service.
 func (c *Client) Destinations(ctx context.Context, id ServiceID) ([]DestinationEntry, error) {
 	if err := id.validate(); err != nil {
 		return nil, &QueryError{Query: "list destinations", Err: err}
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	what := "list destinations of "
+	if err := c.lock(ctx); err != nil {
+		return nil, &QueryError{Query: what + id.String(), Err: err}
+	}
+	defer c.unlock()
 	c.found = c.found[:0]
 	err := c.query(ctx, nl.CmdGetDest, &id, true, func(b []byte) error {
 		c.found = append(c.found, DestinationEntry{})
 		return c.dec.destination(b, id.Family(), &c.found[len(c.found)-1])
 	})
 	if err != nil {
-		return nil, &QueryError{Query: "list destinations of " + id.String(), Err: err}
+		return nil, &QueryError{Query: what + id.String(), Err: err}
 	}
-	return append([]DestinationEntry(nil), c.found...), nil
+	return append(make([]DestinationEntry, 0, len(c.found)), c.found...), nil
 }
 
-// ServicesWithDestinations asks for all services and the destinations of
-// each. The kernel cannot give it all at one instant: what another program
-// changes meanwhile may be seen in part, but a service that goes while its
-// destinations are asked for is left out.
+// ServicesWithDestinations returns all services with the destinations of each.
+// A service that is deleted while its destinations are listed is left out.
+//
+// If the error matches [ErrChanging], the list is returned beside it, but
+// entries may be missing: see the package's documentation.
 func (c *Client) ServicesWithDestinations(ctx context.Context) ([]ServiceEntry, error) {
-	services, err := c.Services(ctx)
-	if err != nil {
-		return nil, err
+	services, changing := c.Services(ctx)
+	if changing != nil && !errors.Is(changing, ErrChanging) {
+		return nil, changing
 	}
 	kept := services[:0]
 	for _, s := range services {
+		var err error
 		if s.Destinations, err = c.Destinations(ctx, s.ServiceID); err != nil {
 			return nil, err
 		}
@@ -359,16 +471,19 @@ func (c *Client) ServicesWithDestinations(ctx context.Context) ([]ServiceEntry, 
 		}
 		kept = append(kept, s)
 	}
-	return kept, nil
+	return kept, changing
 }
 
-// Table asks for everything: services with their destinations, as
-// ServicesWithDestinations gives them, timeouts and sync daemons.
+// Table returns everything: services with their destinations, timeouts and
+// sync daemons.
+//
+// If the error matches [ErrChanging], the table is returned beside it, but
+// entries may be missing: see the package's documentation.
 func (c *Client) Table(ctx context.Context) (*Table, error) {
 	var t Table
-	var err error
-	if t.Services, err = c.ServicesWithDestinations(ctx); err != nil {
-		return nil, err
+	var err, changing error
+	if t.Services, changing = c.ServicesWithDestinations(ctx); changing != nil && !errors.Is(changing, ErrChanging) {
+		return nil, changing
 	}
 	if t.Timeouts, err = c.Timeouts(ctx); err != nil {
 		return nil, err
@@ -376,5 +491,5 @@ func (c *Client) Table(ctx context.Context) (*Table, error) {
 	if t.Daemons, err = c.Daemons(ctx); err != nil {
 		return nil, err
 	}
-	return &t, nil
+	return &t, changing
 }

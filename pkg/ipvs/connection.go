@@ -12,13 +12,11 @@ import (
 	"io"
 	"iter"
 	"net/netip"
-	"os"
-	"runtime"
 	"strconv"
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs/internal/nl"
 )
 
 // Connection is a row of the connection table, /proc/net/ip_vs_conn: a
@@ -35,10 +33,13 @@ type Connection struct {
 	PersistenceEngine, PersistenceData string
 }
 
-// Connections reads the connection table row by row. The rows are not of one
-// instant: the kernel gives them by the page. A row that cannot be read gives
-// an error that matches ErrMalformed and does not end the rest; any other
-// error is the last.
+// Connections returns the rows of the connection table of the client's network
+// namespace. They are not of one instant: the kernel hands them over by the
+// page. A row that cannot be read is an error that matches [ErrMalformed] and
+// does not end the rest; any other error is the last.
+//
+// A caller without CAP_NET_ADMIN, whom a Client refuses this too, can pass
+// /proc/net/ip_vs_conn to [ReadConnections].
 func (c *Client) Connections(ctx context.Context) iter.Seq2[Connection, error] {
 	return func(yield func(Connection, error) bool) {
 		f, err := c.openProc("ip_vs_conn")
@@ -49,7 +50,7 @@ func (c *Client) Connections(ctx context.Context) iter.Seq2[Connection, error] {
 		defer f.Close()
 		for conn, err := range ReadConnections(f) {
 			if e := ctx.Err(); e != nil {
-				yield(Connection{}, e)
+				yield(Connection{}, &QueryError{Query: "list connections", Err: e})
 				return
 			}
 			if !yield(conn, err) {
@@ -59,9 +60,9 @@ func (c *Client) Connections(ctx context.Context) iter.Seq2[Connection, error] {
 	}
 }
 
-// ReadConnections reads a connection table in the form of
+// ReadConnections returns the rows of a connection table in the form of
 // /proc/net/ip_vs_conn, with its title line. Its errors are those of
-// Client.Connections.
+// [Client.Connections].
 func ReadConnections(r io.Reader) iter.Seq2[Connection, error] {
 	return func(yield func(Connection, error) bool) {
 		b := bufio.NewReaderSize(r, 64<<10)
@@ -79,7 +80,7 @@ func ReadConnections(r io.Reader) iter.Seq2[Connection, error] {
 			}
 			conn, err := p.parse(bytes.TrimSuffix(line, []byte("\n")))
 			if err != nil {
-				err = fmt.Errorf("line %d: %w", n, err)
+				err = fmt.Errorf("list connections: line %d: %w", n, err)
 			}
 			if !yield(conn, err) {
 				return
@@ -88,14 +89,8 @@ func ReadConnections(r io.Reader) iter.Seq2[Connection, error] {
 	}
 }
 
-// ParseConnection reads one row of /proc/net/ip_vs_conn. The error matches
-// ErrMalformed.
-func ParseConnection(line string) (Connection, error) {
-	return connParser{}.parse([]byte(line))
-}
-
-// connParser reads rows without making anything for each: there may be
-// millions. It has the words that stand in many of them.
+// connParser reads rows without allocating for each: there may be millions. It
+// keeps the words that stand in many of them.
 type connParser map[string]string
 
 func (p connParser) word(b []byte) string {
@@ -139,7 +134,7 @@ func (p connParser) parse(line []byte) (Connection, error) {
 	return c, nil
 }
 
-// cutField takes the first field, which ends at a blank, off a line; it is
+// cutField splits the first field, which ends at a blank, off a line; it is
 // empty where there is none.
 func cutField(b []byte) (field, rest []byte) {
 	start := 0
@@ -157,7 +152,7 @@ func isBlank(c byte) bool { return c == ' ' || '\t' <= c && c <= '\r' }
 
 // parseProtocol is the inverse of Protocol.String.
 func parseProtocol(b []byte) (Protocol, bool) {
-	for _, p := range [...]Protocol{TCP, UDP, SCTP, unix.IPPROTO_IP, unix.IPPROTO_ICMP, unix.IPPROTO_ICMPV6} {
+	for _, p := range [...]Protocol{TCP, UDP, SCTP, nl.ProtoIP, nl.ProtoICMP, nl.ProtoICMPv6} {
 		if string(b) == p.String() {
 			return p, true
 		}
@@ -197,30 +192,4 @@ func parseHexAddrPort(addr, port []byte) (netip.AddrPort, bool) {
 		return netip.AddrPort{}, false
 	}
 	return netip.AddrPortFrom(a, binary.BigEndian.Uint16(p[:])), true
-}
-
-// openProc opens a file of /proc/net as the client's namespace has it.
-func (c *Client) openProc(name string) (*os.File, error) {
-	path := "/proc/thread-self/net/" + name
-	if c.netns == 0 {
-		return os.Open(path)
-	}
-	type result struct {
-		f   *os.File
-		err error
-	}
-	ch := make(chan result)
-	go func() {
-		// The thread stays locked and so ends with the goroutine: it is of
-		// no use to others once it is in another namespace.
-		runtime.LockOSThread()
-		if err := unix.Setns(c.netns, unix.CLONE_NEWNET); err != nil {
-			ch <- result{nil, fmt.Errorf("enter the network namespace: %w", err)}
-			return
-		}
-		f, err := os.Open(path)
-		ch <- result{f, err}
-	}()
-	r := <-ch
-	return r.f, r.err
 }

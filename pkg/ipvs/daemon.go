@@ -23,6 +23,25 @@ type Daemon struct {
 	TTL       uint8      // 1 if not given
 }
 
+// String shows the whole daemon, without what is left to the kernel, as in
+// "master eth0 syncid 1 maxlen 1472 group 224.0.0.81 port 8848 ttl 1".
+func (d Daemon) String() string {
+	b := fmt.Sprintf("%v %s syncid %d", d.State, d.Interface, d.SyncID)
+	if d.MaxLen != 0 {
+		b += fmt.Sprintf(" maxlen %d", d.MaxLen)
+	}
+	if d.Group.IsValid() {
+		b += " group " + d.Group.String()
+	}
+	if d.Port != 0 {
+		b += fmt.Sprintf(" port %d", d.Port)
+	}
+	if d.TTL != 0 {
+		b += fmt.Sprintf(" ttl %d", d.TTL)
+	}
+	return b
+}
+
 // DaemonState is the part that a sync daemon plays (IP_VS_STATE_*).
 type DaemonState uint32
 
@@ -32,7 +51,7 @@ const (
 	Backup DaemonState = 2 // IP_VS_STATE_BACKUP: receives connections
 )
 
-// String gives "master" or "backup".
+// String returns "master" or "backup".
 func (s DaemonState) String() string {
 	switch s {
 	case Master:
@@ -43,9 +62,9 @@ func (s DaemonState) String() string {
 	return fmt.Sprintf("DaemonState(%d)", uint32(s))
 }
 
-// clamped is the daemon with the longest message that the kernel makes of the
-// one asked for: the headers have to fit as well, and a backup has room for
-// whatever a master may send.
+// clamped returns the daemon with the longest message that the kernel makes of
+// the one asked for: the headers have to fit as well, and a backup has room
+// for whatever a master may send.
 func (d Daemon) clamped() Daemon {
 	const udp, ip4, ip6 = 8, 20, 40
 	longest := uint16(1<<16 - 1 - udp - ip4)
@@ -82,6 +101,11 @@ type Timeouts struct {
 	UDP    time.Duration // UDP (IPVS_CMD_ATTR_TIMEOUT_UDP)
 }
 
+// String shows all timeouts, as in "tcp 15m0s tcp-fin 2m0s udp 5m0s".
+func (t Timeouts) String() string {
+	return fmt.Sprintf("tcp %v tcp-fin %v udp %v", t.TCP, t.TCPFin, t.UDP)
+}
+
 func (t Timeouts) validate() error {
 	for _, v := range []struct {
 		name string
@@ -94,7 +118,7 @@ func (t Timeouts) validate() error {
 	return nil
 }
 
-// Info is what the kernel tells of its IPVS as a whole.
+// Info is what the kernel says of its IPVS as a whole.
 type Info struct {
 	Version       Version // IPVS_INFO_ATTR_VERSION
 	ConnTableSize uint32  // buckets of the connection table (IPVS_INFO_ATTR_CONN_TAB_SIZE)
@@ -103,7 +127,7 @@ type Info struct {
 // Version is a version of IPVS, one byte each for major, minor and patch.
 type Version uint32
 
-// String gives the version as "1.2.1".
+// String returns the version as "1.2.1".
 func (v Version) String() string {
 	return fmt.Sprintf("%d.%d.%d", v>>16&0xff, v>>8&0xff, v&0xff)
 }

@@ -14,8 +14,6 @@ import (
 	"net/netip"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs/internal/nl"
 )
 
@@ -31,18 +29,18 @@ func (a *attrs) next() bool {
 	if len(a.rest) == 0 || a.err != nil {
 		return false
 	}
-	if len(a.rest) < unix.SizeofNlAttr {
+	if len(a.rest) < nl.AttrHeaderLen {
 		a.err = malformed("%d stray bytes after the attributes", len(a.rest))
 		return false
 	}
 	n := int(binary.NativeEndian.Uint16(a.rest))
-	a.typ = binary.NativeEndian.Uint16(a.rest[2:]) &^ (unix.NLA_F_NESTED | unix.NLA_F_NET_BYTEORDER)
-	if n < unix.SizeofNlAttr || n > len(a.rest) {
+	a.typ = binary.NativeEndian.Uint16(a.rest[2:]) &^ (nl.AttrNested | nl.AttrNetByte)
+	if n < nl.AttrHeaderLen || n > len(a.rest) {
 		a.err = malformed("attribute %d says it has %d bytes where %d are left", a.typ, n, len(a.rest))
 		return false
 	}
-	a.data = a.rest[unix.SizeofNlAttr:n]
-	a.rest = a.rest[min((n+unix.NLA_ALIGNTO-1)&^(unix.NLA_ALIGNTO-1), len(a.rest)):]
+	a.data = a.rest[nl.AttrHeaderLen:n]
+	a.rest = a.rest[min((n+nl.AttrAlign-1)&^(nl.AttrAlign-1), len(a.rest)):]
 	return true
 }
 
@@ -163,7 +161,7 @@ func (d *decoder) service(b []byte, s *ServiceEntry) error {
 	f.read("service", b, nl.SvcMax)
 	fam := Family(f.u16(nl.SvcAF, "address family"))
 	if f.v[nl.SvcFWMark] != nil {
-		s.ServiceID = MarkService(f.u32(nl.SvcFWMark, "firewall mark"), fam)
+		s.ServiceID = MarkID(f.u32(nl.SvcFWMark, "firewall mark"), fam)
 		if fam != IPv4 && fam != IPv6 && f.err == nil {
 			f.err = malformed("a service of the unknown address family %d", uint16(fam))
 		}

@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"net/netip"
-	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -34,7 +33,7 @@ func nested(typ uint16, inner []byte) []byte {
 
 var (
 	testService = Service{
-		ServiceID: AddrService(UDP, netip.MustParseAddr("12.0.0.1"), 5060), Scheduler: "mh",
+		ServiceID: AddrID(UDP, netip.MustParseAddr("12.0.0.1"), 5060), Scheduler: "mh",
 		Flags: FlagPersistent | FlagOnePacket | FlagSched2, Timeout: 360 * time.Second, Netmask: 0xffffff00, PersistenceEngine: "sip",
 	}
 	testDestination = Destination{
@@ -221,9 +220,9 @@ func FuzzDecode(f *testing.F) {
 func TestEncodingDoesNotAllocate(t *testing.T) {
 	buf := make([]byte, 0, 4096)
 	changes := []Change{
-		{Op: AddService, Service: testService},
-		{Op: AddDestination, Service: testService, Destination: testDestination},
-		{Op: StartDaemon, Daemon: testDaemon},
+		{Op: OpAddService, Service: testService},
+		{Op: OpAddDestination, Service: testService, Destination: testDestination},
+		{Op: OpStartDaemon, Daemon: testDaemon},
 	}
 	n := testing.AllocsPerRun(100, func() {
 		b := buf
@@ -238,11 +237,11 @@ func TestEncodingDoesNotAllocate(t *testing.T) {
 
 func TestEveryChangeFitsTheRoomForOne(t *testing.T) {
 	s := testService
-	s.ServiceID = AddrService(TCP, netip.MustParseAddr("2001:db8::1"), 1)
+	s.ServiceID = AddrID(TCP, netip.MustParseAddr("2001:db8::1"), 1)
 	s.Scheduler, s.PersistenceEngine = strings.Repeat("s", nl.SchedNameLen), strings.Repeat("p", nl.PENameLen)
 	d := testDaemon
 	d.Interface = strings.Repeat("i", nl.IfNameLen)
-	for op := AddService; op <= StopDaemon; op++ {
+	for op := OpAddService; op <= OpStopDaemon; op++ {
 		c := Change{Op: op, Service: s, Destination: testDestination, Daemon: d}
 		if err := c.validate(); err != nil {
 			t.Fatal(err)
@@ -255,42 +254,26 @@ func TestEveryChangeFitsTheRoomForOne(t *testing.T) {
 
 func TestValuesThatCannotBeSentAreRefused(t *testing.T) {
 	svc := func(f func(*Service)) Change {
-		c := Change{Op: AddService, Service: testService}
+		c := Change{Op: OpAddService, Service: testService}
 		f(&c.Service)
 		return c
 	}
 	for name, c := range map[string]Change{
 		"no operation":         {},
-		"no address":           {Op: DeleteService},
+		"no address":           {Op: OpDeleteService},
 		"a zone":               svc(func(s *Service) { s.Addr = netip.MustParseAddr("fe80::1%eth0") }),
 		"mark and address":     svc(func(s *Service) { s.FWMark = 1 }),
 		"neither":              svc(func(s *Service) { s.Protocol = 0 }),
 		"a long scheduler":     svc(func(s *Service) { s.Scheduler = "0123456789abcdef" }),
 		"a zero in a name":     svc(func(s *Service) { s.PersistenceEngine = "s\x00p" }),
 		"half a second":        svc(func(s *Service) { s.Timeout = time.Second / 2 }),
-		"a negative timeout":   {Op: SetTimeouts, Timeouts: Timeouts{UDP: -time.Second}},
-		"a server without any": {Op: AddDestination, Service: testService},
-		"a long interface":     {Op: StartDaemon, Daemon: Daemon{State: Master, Interface: "0123456789abcdef"}},
-		"a group with a zone":  {Op: StartDaemon, Daemon: Daemon{State: Master, Group: netip.MustParseAddr("ff02::1%eth0")}},
+		"a negative timeout":   {Op: OpSetTimeouts, Timeouts: Timeouts{UDP: -time.Second}},
+		"a server without any": {Op: OpAddDestination, Service: testService},
+		"a long interface":     {Op: OpStartDaemon, Daemon: Daemon{State: Master, Interface: "0123456789abcdef"}},
+		"a group with a zone":  {Op: OpStartDaemon, Daemon: Daemon{State: Master, Group: netip.MustParseAddr("ff02::1%eth0")}},
 	} {
-		var memory Table
-		if err := memory.Apply(c); !errors.Is(err, ErrInvalid) {
+		if err := new(Model).Apply(c); !errors.Is(err, ErrInvalid) {
 			t.Errorf("%s: %v, want ErrInvalid", name, err)
 		}
-	}
-}
-
-func TestZeroTableTakesChanges(t *testing.T) {
-	var table Table
-	want := Table{Services: []ServiceEntry{{Service: testService}}}
-	if err := table.Apply(Change{Op: AddService, Service: testService}); err != nil {
-		t.Fatal(err)
-	}
-	if !reflect.DeepEqual(table.Services, want.Services) {
-		t.Errorf("%+v", table)
-	}
-	clone := table.Clone()
-	if err := clone.Apply(Change{Op: DeleteService, Service: testService}); err != nil || len(table.Services) != 1 || table.Lookup(testService.ServiceID) == nil {
-		t.Errorf("a change of the clone reached the table: %v, %+v", err, table)
 	}
 }

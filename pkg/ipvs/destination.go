@@ -5,6 +5,7 @@ package ipvs
 import (
 	"fmt"
 	"net/netip"
+	"strconv"
 )
 
 // Destination is the configuration of one real server of a virtual service.
@@ -19,16 +20,46 @@ type Destination struct {
 	Port uint16
 	// Forward is how packets reach the real server.
 	Forward ForwardingMethod
-	// Weight is its share, 0 to 2147483647; with 0 it gets no new connections.
+	// Weight is its share of new connections, 0 to 2147483647; 0 drains it.
 	Weight int32
-	// UpperThreshold is the number of connections at which no new ones come,
-	// LowerThreshold the number below which they come again; 0 sets no limit.
+	// UpperThreshold is the number of connections at which it gets no new
+	// ones, LowerThreshold the number below which it gets them again; 0 sets
+	// no limit.
 	UpperThreshold, LowerThreshold uint32
 	// Tunnel is the encapsulation; it counts only with Forward Tunnel.
 	Tunnel TunnelInfo
 }
 
-// AddrPort is what identifies the destination within its service.
+// String shows the whole destination: address and port, forwarding method,
+// weight, and the rest where it is not at its default, as in
+// "192.168.168.10:80 Tunnel weight 1 upper 100 lower 50 gue 6080 csum".
+func (d Destination) String() string {
+	b := d.AddrPort().String() + " " + d.Forward.String() + " weight " + strconv.Itoa(int(d.Weight))
+	if d.UpperThreshold != 0 {
+		b += " upper " + strconv.FormatUint(uint64(d.UpperThreshold), 10)
+	}
+	if d.LowerThreshold != 0 {
+		b += " lower " + strconv.FormatUint(uint64(d.LowerThreshold), 10)
+	}
+	if d.Tunnel != (TunnelInfo{}) {
+		b += " " + d.Tunnel.String()
+	}
+	return b
+}
+
+// String shows the whole encapsulation, as in "gue 6080 csum".
+func (t TunnelInfo) String() string {
+	b := t.Type.String()
+	if t.Port != 0 {
+		b += " " + strconv.Itoa(int(t.Port))
+	}
+	if t.Flags != 0 {
+		b += " " + t.Flags.String()
+	}
+	return b
+}
+
+// AddrPort returns what identifies the destination within its service.
 func (d Destination) AddrPort() netip.AddrPort { return netip.AddrPortFrom(d.Addr, d.Port) }
 
 func (d Destination) validateID() error {
@@ -46,7 +77,7 @@ func (d Destination) validateID() error {
 type ForwardingMethod uint32
 
 // The forwarding methods. LocalNode and Bypass are the kernel's own: it
-// never takes them from a user for long.
+// decides by itself whether a destination has them.
 const (
 	Masquerade ForwardingMethod = iota // IP_VS_CONN_F_MASQ: network address translation
 	LocalNode                          // IP_VS_CONN_F_LOCALNODE: the director itself
@@ -55,7 +86,7 @@ const (
 	Bypass                             // IP_VS_CONN_F_BYPASS: past the cache to the destination
 )
 
-// String gives the word that listings use: "Masq", "Local", "Tunnel",
+// String returns the word that listings use: "Masq", "Local", "Tunnel",
 // "Route" or "Bypass".
 func (f ForwardingMethod) String() string {
 	switch f {
@@ -91,7 +122,7 @@ const (
 	TunnelGRE                    // generic routing encapsulation
 )
 
-// String gives "ipip", "gue" or "gre".
+// String returns "ipip", "gue" or "gre".
 func (t TunnelType) String() string {
 	switch t {
 	case TunnelIPIP:

@@ -7,27 +7,32 @@ import (
 	"time"
 )
 
-// Diff gives the fewest changes that make one table the other in place, in an
-// order in which they do no harm on the way:
+// Diff returns the fewest changes that turn the table have into the table want
+// in place, in an order that does no harm on the way:
 //
-//   - a service that both have is edited, not made anew, and so is each of its
+//   - a service that both have is edited, not replaced, and so is each of its
 //     destinations, so that connections and counters of what stays are kept;
 //   - all changes to one service stand together, and Client.Apply sends them in
 //     one piece: whoever looks, or kills the sender, finds the service as it was
 //     or as it is wanted;
-//   - within a service what adds capacity comes before what takes it away;
-//   - services that are not wanted go last, with a single Flush if none is.
+//   - within a service, what adds capacity comes before what takes it away;
+//   - services that are not wanted are deleted last, each by name.
 //
-// A destination that is removed takes its connections along: the kernel drops
-// what still comes in on them. Who would spare them, as ipvsadm-restore does,
-// gives such a destination weight 0 first and removes it when they have ended;
-// when killed in between, it leaves the service with that destination at
-// weight 0, and the next Diff removes it.
+// Services that have does not list are not touched: who owns only some of the
+// services of a table passes those as have.
 //
-// The order of services is that of want. Of timeouts those that want has as
-// zero are left alone; so is what a wanted daemon has as zero. What has no
-// effect does not count as a difference: the timeout and netmask of a service
-// that is not persistent, the tunnel of a destination without one.
+// What is absent from want is left alone: nil Services, Destinations and
+// Daemons, and timeouts that are zero; see [Table]. So is what a wanted daemon
+// has as zero. What has no effect is no difference: the timeout and netmask of
+// a service that is not persistent, the tunnel of a destination without one.
+// Services are changed in the order of want. An entry that is listed twice in
+// want is added twice, which the kernel refuses.
+//
+// A destination that is deleted takes its connections along: the kernel drops
+// what still arrives on them. To spare them, as ipvsadm-restore does, give
+// such a destination weight 0 first, and delete it when they have ended. If
+// that is interrupted, the destination is left with weight 0 and the next Diff
+// deletes it.
 func Diff(have, want *Table) []Change {
 	d := differ{have: have, want: want}
 	if len(have.Services) == 0 {
@@ -35,15 +40,12 @@ func Diff(have, want *Table) []Change {
 	}
 	d.stopDaemons()
 	d.timeouts()
-	for i := range want.Services {
-		d.service(&want.Services[i])
-	}
-	d.deleteServices()
+	d.services()
 	d.startDaemons()
 	return d.changes
 }
 
-// rules is how many services and destinations there are.
+// rules returns the number of services and destinations.
 func (t *Table) rules() int {
 	n := len(t.Services)
 	for i := range t.Services {
@@ -59,18 +61,44 @@ type differ struct {
 
 func (d *differ) add(c Change) { d.changes = append(d.changes, c) }
 
-func (d *differ) service(w *ServiceEntry) {
-	id := Service{ServiceID: w.ServiceID}
-	h := d.have.Lookup(w.ServiceID)
-	if h == nil {
-		d.add(Change{Op: AddService, Service: w.Service})
-		for i := range w.Destinations {
-			d.add(Change{Op: AddDestination, Service: id, Destination: w.Destinations[i].Destination})
-		}
+func (d *differ) services() {
+	if d.want.Services == nil {
 		return
 	}
+	places := make(map[ServiceID]int, len(d.have.Services))
+	for i := range d.have.Services {
+		places[d.have.Services[i].ServiceID] = i
+	}
+	wanted := make([]bool, len(d.have.Services))
+	for i := range d.want.Services {
+		w := &d.want.Services[i]
+		if j, found := places[w.ServiceID]; found {
+			wanted[j] = true
+			d.editService(&d.have.Services[j], w)
+		} else {
+			d.addService(w)
+		}
+	}
+	for i := range d.have.Services {
+		if !wanted[i] {
+			d.add(DeleteService(d.have.Services[i].ServiceID))
+		}
+	}
+}
+
+func (d *differ) addService(w *ServiceEntry) {
+	d.add(AddService(w.Service))
+	for i := range w.Destinations {
+		d.add(AddDestination(w.ServiceID, w.Destinations[i].Destination))
+	}
+}
+
+func (d *differ) editService(h, w *ServiceEntry) {
 	if h.Service.effective() != w.Service.effective() {
-		d.add(Change{Op: EditService, Service: w.Service})
+		d.add(EditService(w.Service))
+	}
+	if w.Destinations == nil {
+		return
 	}
 	has, wants := newIndex(h.Destinations), newIndex(w.Destinations)
 	// What takes capacity away waits for what adds some.
@@ -79,21 +107,18 @@ func (d *differ) service(w *ServiceEntry) {
 		dst := w.Destinations[i].Destination
 		switch j := has.find(dst.AddrPort()); {
 		case j < 0:
-			d.add(Change{Op: AddDestination, Service: id, Destination: dst})
+			d.add(AddDestination(w.ServiceID, dst))
 		case h.Destinations[j].Destination.effective() == dst.effective():
+		case dst.Weight > h.Destinations[j].Weight:
+			d.add(EditDestination(w.ServiceID, dst))
 		default:
-			edit := Change{Op: EditDestination, Service: id, Destination: dst}
-			if dst.Weight > h.Destinations[j].Weight {
-				d.add(edit)
-			} else {
-				later = append(later, edit)
-			}
+			later = append(later, EditDestination(w.ServiceID, dst))
 		}
 	}
 	d.changes = append(d.changes, later...)
 	for i := range h.Destinations {
-		if dst := h.Destinations[i].Destination; wants.find(dst.AddrPort()) < 0 {
-			d.add(Change{Op: DeleteDestination, Service: id, Destination: Destination{Addr: dst.Addr, Port: dst.Port}})
+		if ap := h.Destinations[i].AddrPort(); wants.find(ap) < 0 {
+			d.add(DeleteDestination(w.ServiceID, ap))
 		}
 	}
 }
@@ -118,7 +143,7 @@ func newIndex(list []DestinationEntry) index {
 	return x
 }
 
-// find gives the place of a destination, or -1.
+// find returns the place of a destination, or -1.
 func (x index) find(ap netip.AddrPort) int {
 	if x.places == nil {
 		return findDestination(x.list, ap)
@@ -129,50 +154,40 @@ func (x index) find(ap netip.AddrPort) int {
 	return -1
 }
 
-func (d *differ) deleteServices() {
-	if len(d.want.Services) == 0 && len(d.have.Services) > 1 {
-		d.add(Change{Op: Flush})
-		return
-	}
-	for i := range d.have.Services {
-		if id := d.have.Services[i].ServiceID; d.want.Lookup(id) == nil {
-			d.add(Change{Op: DeleteService, Service: Service{ServiceID: id}})
-		}
-	}
-}
-
 func (d *differ) timeouts() {
 	h, w := d.have.Timeouts, d.want.Timeouts
 	same := func(h, w time.Duration) bool { return w == 0 || h == w }
 	if !same(h.TCP, w.TCP) || !same(h.TCPFin, w.TCPFin) || !same(h.UDP, w.UDP) {
-		d.add(Change{Op: SetTimeouts, Timeouts: w})
+		d.add(SetTimeouts(w))
 	}
 }
 
 // stopDaemons comes first and startDaemons last: while one runs, the kernel
-// takes no destination of another family than its service.
+// accepts no destination of another family than its service.
 func (d *differ) stopDaemons() {
+	if d.want.Daemons == nil {
+		return
+	}
 	for _, h := range d.have.Daemons {
-		if d.want.daemon(h.State) < 0 {
-			d.add(Change{Op: StopDaemon, Daemon: Daemon{State: h.State}})
+		if findDaemon(d.want.Daemons, h.State) < 0 {
+			d.add(StopDaemon(h.State))
 		}
 	}
 }
 
 func (d *differ) startDaemons() {
 	for _, w := range d.want.Daemons {
-		i := d.have.daemon(w.State)
-		if i >= 0 {
+		if i := findDaemon(d.have.Daemons, w.State); i >= 0 {
 			if d.have.Daemons[i].serves(w) {
 				continue
 			}
-			d.add(Change{Op: StopDaemon, Daemon: Daemon{State: w.State}})
+			d.add(StopDaemon(w.State))
 		}
-		d.add(Change{Op: StartDaemon, Daemon: w})
+		d.add(StartDaemon(w))
 	}
 }
 
-// effective is the service without what has no effect.
+// effective returns the service without what has no effect.
 func (s Service) effective() Service {
 	if s.Flags&FlagPersistent == 0 {
 		s.Timeout, s.Netmask = 0, 0
@@ -180,7 +195,7 @@ func (s Service) effective() Service {
 	return s
 }
 
-// effective is the destination without what has no effect.
+// effective returns the destination without what has no effect.
 func (d Destination) effective() Destination {
 	if d.Forward != Tunnel {
 		d.Tunnel = TunnelInfo{}
@@ -188,7 +203,7 @@ func (d Destination) effective() Destination {
 	return d
 }
 
-// serves tells whether a running daemon is what is wanted, where zeros leave
+// serves reports whether a running daemon is what is wanted, where zeros leave
 // the choice to the kernel.
 func (d Daemon) serves(w Daemon) bool {
 	if w.MaxLen == 0 {

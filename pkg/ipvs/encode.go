@@ -11,8 +11,6 @@ import (
 	"net/netip"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs/internal/nl"
 )
 
@@ -28,7 +26,7 @@ func (h header) begin(b []byte, cmd uint8) []byte {
 	ne := binary.NativeEndian
 	b = ne.AppendUint32(b, 0)
 	b = ne.AppendUint16(b, h.family)
-	b = ne.AppendUint16(b, unix.NLM_F_REQUEST|h.flags)
+	b = ne.AppendUint16(b, nl.FlagRequest|h.flags)
 	b = ne.AppendUint32(b, h.seq)
 	b = ne.AppendUint32(b, 0)
 	return append(b, cmd, nl.FamilyVersion, 0, 0)
@@ -44,33 +42,33 @@ func appendChange(b []byte, h header, c *Change) []byte {
 	start := len(b)
 	b = h.begin(b, command(c.Op))
 	switch c.Op {
-	case AddService, EditService:
+	case OpAddService, OpEditService:
 		n := len(b)
 		b = nest(b, nl.AttrService)
 		b = appendServiceID(b, c.Service.ServiceID)
 		b = appendServiceConfig(b, &c.Service)
 		endNest(b, n)
-	case DeleteService, ZeroService:
+	case OpDeleteService, OpZeroService:
 		b = appendServiceNest(b, c.Service.ServiceID)
-	case AddDestination, EditDestination, DeleteDestination:
+	case OpAddDestination, OpEditDestination, OpDeleteDestination:
 		b = appendServiceNest(b, c.Service.ServiceID)
 		n := len(b)
 		b = nest(b, nl.AttrDest)
 		b = appendDestinationID(b, &c.Destination)
-		if c.Op != DeleteDestination {
+		if c.Op != OpDeleteDestination {
 			b = appendDestinationConfig(b, &c.Destination)
 		}
 		endNest(b, n)
-	case SetTimeouts:
+	case OpSetTimeouts:
 		b = appendU32(b, nl.AttrTimeoutTCP, seconds(c.Timeouts.TCP))
 		b = appendU32(b, nl.AttrTimeoutTCPFin, seconds(c.Timeouts.TCPFin))
 		b = appendU32(b, nl.AttrTimeoutUDP, seconds(c.Timeouts.UDP))
-	case StartDaemon:
+	case OpStartDaemon:
 		n := len(b)
 		b = nest(b, nl.AttrDaemon)
 		b = appendDaemon(b, &c.Daemon)
 		endNest(b, n)
-	case StopDaemon:
+	case OpStopDaemon:
 		n := len(b)
 		b = nest(b, nl.AttrDaemon)
 		b = appendU32(b, nl.DaemonState, uint32(c.Daemon.State))
@@ -81,27 +79,27 @@ func appendChange(b []byte, h header, c *Change) []byte {
 
 func command(o Op) uint8 {
 	switch o {
-	case AddService:
+	case OpAddService:
 		return nl.CmdNewService
-	case EditService:
+	case OpEditService:
 		return nl.CmdSetService
-	case DeleteService:
+	case OpDeleteService:
 		return nl.CmdDelService
-	case AddDestination:
+	case OpAddDestination:
 		return nl.CmdNewDest
-	case EditDestination:
+	case OpEditDestination:
 		return nl.CmdSetDest
-	case DeleteDestination:
+	case OpDeleteDestination:
 		return nl.CmdDelDest
-	case Flush:
+	case OpFlush:
 		return nl.CmdFlush
-	case Zero, ZeroService:
+	case OpZero, OpZeroService:
 		return nl.CmdZero
-	case SetTimeouts:
+	case OpSetTimeouts:
 		return nl.CmdSetConfig
-	case StartDaemon:
+	case OpStartDaemon:
 		return nl.CmdNewDaemon
-	case StopDaemon:
+	case OpStopDaemon:
 		return nl.CmdDelDaemon
 	}
 	return 0
@@ -197,13 +195,13 @@ func seconds(d time.Duration) uint32 { return uint32(d / time.Second) }
 
 // appendAttr appends the header of an attribute whose n bytes follow.
 func appendAttr(b []byte, typ uint16, n int) []byte {
-	b = binary.NativeEndian.AppendUint16(b, uint16(unix.SizeofNlAttr+n))
+	b = binary.NativeEndian.AppendUint16(b, uint16(nl.AttrHeaderLen+n))
 	return binary.NativeEndian.AppendUint16(b, typ)
 }
 
 // nest opens an attribute of attributes at the end of b; endNest writes its
 // length into the header at start.
-func nest(b []byte, typ uint16) []byte { return appendAttr(b, typ|unix.NLA_F_NESTED, 0) }
+func nest(b []byte, typ uint16) []byte { return appendAttr(b, typ|nl.AttrNested, 0) }
 
 func endNest(b []byte, start int) {
 	binary.NativeEndian.PutUint16(b[start:], uint16(len(b)-start))
@@ -241,7 +239,7 @@ func appendAddr(b []byte, typ uint16, a netip.Addr) []byte {
 func appendString(b []byte, typ uint16, s string) []byte {
 	b = append(appendAttr(b, typ, len(s)+1), s...)
 	b = append(b, 0)
-	for len(b)%unix.NLA_ALIGNTO != 0 {
+	for len(b)%nl.AttrAlign != 0 {
 		b = append(b, 0)
 	}
 	return b
@@ -251,9 +249,9 @@ func appendString(b []byte, typ uint16, s string) []byte {
 // acknowledge.
 func appendFence(b []byte, seq uint32) []byte {
 	ne := binary.NativeEndian
-	b = ne.AppendUint32(b, unix.NLMSG_HDRLEN)
-	b = ne.AppendUint16(b, unix.NLMSG_NOOP)
-	b = ne.AppendUint16(b, unix.NLM_F_REQUEST|unix.NLM_F_ACK)
+	b = ne.AppendUint32(b, nl.MsgHeaderLen)
+	b = ne.AppendUint16(b, nl.MsgNoop)
+	b = ne.AppendUint16(b, nl.FlagRequest|nl.FlagAck)
 	b = ne.AppendUint32(b, seq)
 	return ne.AppendUint32(b, 0)
 }

@@ -8,13 +8,11 @@ import (
 	"strings"
 	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
-// What the kernel refuses, for errors.Is. A refusal is a *ChangeError or a
-// *QueryError, which also matches the kernel's errno, so that
-// errors.Is(err, fs.ErrPermission) tells a caller without CAP_NET_ADMIN.
+// What the kernel refuses, for errors.Is. A refusal is a *[ChangeError] or a
+// *[QueryError], which also matches the kernel's errno: a caller without
+// CAP_NET_ADMIN gets an error that matches fs.ErrPermission.
 var (
 	ErrServiceExists     = errors.New("service already exists")
 	ErrNoService         = errors.New("no such service")
@@ -32,55 +30,58 @@ var (
 	ErrInvalid = errors.New("invalid value")
 	// ErrMalformed means that a message of the kernel cannot be understood.
 	ErrMalformed = errors.New("malformed message from the kernel")
+	// ErrChanging means that the table kept changing while it was listed, so
+	// that entries may be missing from the list.
+	ErrChanging = errors.New("the table keeps changing")
 )
 
 // ChangeError says that one change was refused, and which.
 type ChangeError struct {
 	Index  int    // place of the change in what Client.Apply was given
 	Change Change // the change as it was given
-	Err    error  // a syscall.Errno if the kernel, or Table.Apply in its stead, refused
+	Err    error  // a syscall.Errno if the kernel, or a Model in its stead, refused
 }
 
 // Error names the change and the reason.
 func (e *ChangeError) Error() string {
-	return e.Change.String() + ": " + reason(e.Err, e.sentinel())
+	return e.Change.subject() + ": " + reason(e.Err, e.sentinel())
 }
 
-// Unwrap gives Err.
+// Unwrap returns Err.
 func (e *ChangeError) Unwrap() error { return e.Err }
 
-// Is matches the error variable of the refusal.
+// Is reports whether target is the error variable of the refusal.
 func (e *ChangeError) Is(target error) bool {
 	s := e.sentinel()
 	return s != nil && s == target
 }
 
-// sentinel tells what an errno means as the answer to an operation; the same
-// errno stands for different things.
+// sentinel returns what an errno means as the answer to an operation: the same
+// errno stands for different things. It is nil if there is no variable for it.
 func (e *ChangeError) sentinel() error {
 	op := e.Change.Op
 	switch errno, _ := e.Err.(syscall.Errno); errno {
-	case unix.EEXIST:
+	case syscall.EEXIST:
 		switch op {
-		case AddService:
+		case OpAddService:
 			return ErrServiceExists
-		case AddDestination:
+		case OpAddDestination:
 			return ErrDestinationExists
-		case StartDaemon:
+		case OpStartDaemon:
 			return ErrDaemonRunning
 		}
-	case unix.ESRCH:
+	case syscall.ESRCH:
 		switch {
 		case op.onService():
 			return ErrNoService
-		case op == StopDaemon:
+		case op == OpStopDaemon:
 			return ErrNoDaemon
 		}
-	case unix.ENOENT:
+	case syscall.ENOENT:
 		switch op {
-		case AddService, EditService:
+		case OpAddService, OpEditService:
 			return ErrNoScheduler
-		case EditDestination, DeleteDestination:
+		case OpEditDestination, OpDeleteDestination:
 			return ErrNoDestination
 		}
 	}
@@ -90,7 +91,7 @@ func (e *ChangeError) sentinel() error {
 // ChangeErrors are the refused ones of several changes, in their order.
 type ChangeErrors []*ChangeError
 
-// Error gives one line for each refusal.
+// Error returns a line for each refusal.
 func (e ChangeErrors) Error() string {
 	lines := make([]string, len(e))
 	for i, err := range e {
@@ -99,13 +100,47 @@ func (e ChangeErrors) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// Unwrap gives the refusals, for errors.Is and errors.As.
+// Unwrap returns the refusals, for errors.Is and errors.As.
 func (e ChangeErrors) Unwrap() []error {
 	errs := make([]error, len(e))
 	for i, err := range e {
 		errs[i] = err
 	}
 	return errs
+}
+
+// ApplyError says that Client.Apply ended before all changes had been tried:
+// the context ended, or the kernel could not be reached.
+type ApplyError struct {
+	// Tried is the number of changes, from the first on, that the kernel is
+	// known to have worked through: each was made, or is in Refused.
+	Tried int
+	// Sent is the number of changes that reached the kernel, at least Tried.
+	// Those from Tried up to Sent were tried too, but not all of their
+	// refusals are known. None from Sent on was tried.
+	Sent int
+	// Refused are the changes known to be refused: of the first Tried all that
+	// were, of those up to Sent perhaps some.
+	Refused ChangeErrors
+	Err     error // what ended it
+}
+
+// Error says how far it got, why it ended, and what was refused, on a line
+// each.
+func (e *ApplyError) Error() string {
+	s := fmt.Sprintf("after %d changes: %v", e.Sent, e.Err)
+	if len(e.Refused) > 0 {
+		s = e.Refused.Error() + "\n" + s
+	}
+	return s
+}
+
+// Unwrap returns Err and the refusals, for errors.Is and errors.As.
+func (e *ApplyError) Unwrap() []error {
+	if len(e.Refused) == 0 {
+		return []error{e.Err}
+	}
+	return []error{e.Err, e.Refused}
 }
 
 // QueryError says that the kernel did not answer a question.
@@ -117,17 +152,18 @@ type QueryError struct {
 // Error names the question and the reason.
 func (e *QueryError) Error() string { return e.Query + ": " + reason(e.Err, e.sentinel()) }
 
-// Unwrap gives Err.
+// Unwrap returns Err.
 func (e *QueryError) Unwrap() error { return e.Err }
 
-// Is matches ErrNoService where the service asked for is not there.
+// Is reports whether target is ErrNoService and the service asked for is not
+// there.
 func (e *QueryError) Is(target error) bool {
 	s := e.sentinel()
 	return s != nil && s == target
 }
 
 func (e *QueryError) sentinel() error {
-	if errno, _ := e.Err.(syscall.Errno); errno == unix.ESRCH {
+	if errno, _ := e.Err.(syscall.Errno); errno == syscall.ESRCH {
 		return ErrNoService
 	}
 	return nil

@@ -4,7 +4,10 @@ package ipvs_test
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
+	"strings"
+	"time"
 
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
@@ -17,10 +20,75 @@ func ExampleClient_Apply() {
 			return err // errors.Is(err, ipvs.ErrNoIPVS): ip_vs is not loaded
 		}
 		defer client.Close()
-		web := ipvs.AddrService(ipvs.TCP, netip.MustParseAddr("12.0.0.1"), 80)
+		web := ipvs.AddrID(ipvs.TCP, netip.MustParseAddr("12.0.0.1"), 80)
 		server := ipvs.Destination{Addr: netip.MustParseAddr("192.168.168.10"), Port: 80, Forward: ipvs.Masquerade, Weight: 1}
 		return client.Apply(ctx,
-			ipvs.Change{Op: ipvs.AddService, Service: ipvs.Service{ServiceID: web, Scheduler: "rr", Netmask: ipvs.FullNetmask(ipvs.IPv4)}},
-			ipvs.Change{Op: ipvs.AddDestination, Service: ipvs.Service{ServiceID: web}, Destination: server})
+			ipvs.AddService(ipvs.NewService(web, "rr")),
+			ipvs.AddDestination(web, server))
 	}
+}
+
+// What leads from one table to another: the second server gets the weight of
+// the first before that one goes.
+func ExampleDiff() {
+	web := ipvs.AddrID(ipvs.TCP, netip.MustParseAddr("12.0.0.1"), 80)
+	server := func(addr string, weight int32) ipvs.DestinationEntry {
+		return ipvs.DestinationEntry{Destination: ipvs.Destination{Addr: netip.MustParseAddr(addr), Port: 80, Weight: weight}}
+	}
+	have := &ipvs.Table{Services: []ipvs.ServiceEntry{{
+		Service:      ipvs.NewService(web, "wlc"),
+		Destinations: []ipvs.DestinationEntry{server("192.168.168.10", 5), server("192.168.168.20", 1)},
+	}}}
+	want := &ipvs.Table{
+		Services: []ipvs.ServiceEntry{{
+			Service:      ipvs.NewService(web, "wlc"),
+			Destinations: []ipvs.DestinationEntry{server("192.168.168.20", 5)},
+		}},
+		Timeouts: ipvs.Timeouts{UDP: 30 * time.Second},
+	}
+	for _, change := range ipvs.Diff(have, want) {
+		fmt.Println(change)
+	}
+	// Output:
+	// set timeouts tcp 0s tcp-fin 0s udp 30s
+	// edit destination 192.168.168.20:80 Masq weight 5 of TCP 12.0.0.1:80
+	// delete destination 192.168.168.10:80 of TCP 12.0.0.1:80
+}
+
+// A model says what the kernel would say, without one.
+func ExampleModel() {
+	web := ipvs.AddrID(ipvs.TCP, netip.MustParseAddr("12.0.0.1"), 80)
+	server := ipvs.Destination{Addr: netip.MustParseAddr("192.168.168.10"), Port: 80, Weight: 1}
+	var model ipvs.Model
+	for _, change := range []ipvs.Change{
+		ipvs.AddService(ipvs.NewService(web, "rr")),
+		ipvs.AddDestination(web, server),
+		ipvs.AddDestination(web, server),
+	} {
+		if err := model.Apply(change); err != nil {
+			fmt.Println(err)
+		}
+	}
+	for _, s := range model.Table().Services {
+		fmt.Println(s.Service, len(s.Destinations))
+	}
+	// Output:
+	// add destination 192.168.168.10:80 of TCP 12.0.0.1:80: destination already exists
+	// TCP 12.0.0.1:80 rr 1
+}
+
+// The kernel's list of connections, from a file or as here from a string.
+func ExampleReadConnections() {
+	const list = "" +
+		"Pro FromIP   FPrt ToIP     TPrt DestIP   DPrt State       Expires PEName PEData\n" +
+		"TCP 0A010002 8416 0C000001 0050 0A020003 1F90 ESTABLISHED     893\n"
+	for c, err := range ipvs.ReadConnections(strings.NewReader(list)) {
+		if err != nil {
+			fmt.Println(err)
+			continue
+		}
+		fmt.Println(c.Protocol, c.Client, c.Virtual, c.Destination, c.State, c.Expires)
+	}
+	// Output:
+	// TCP 10.1.0.2:33814 12.0.0.1:80 10.2.0.3:8080 ESTABLISHED 14m53s
 }

@@ -11,20 +11,20 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs/internal/nl"
 )
 
 // Service is the configuration of one virtual service. Services compare
 // with ==. An edit replaces the whole configuration: the kernel keeps
 // nothing that the new one does not name.
+//
+// [NewService] sets what a service cannot do without. For IPv6 that is the
+// netmask too: the kernel refuses 0.
 type Service struct {
 	ServiceID
 
 	// Scheduler is the name of the scheduler, such as "rr" or "wlc", at most
-	// 15 bytes (IPVS_SVC_ATTR_SCHED_NAME). The kernel knows the name "none"
-	// as no scheduler.
+	// 15 bytes (IPVS_SVC_ATTR_SCHED_NAME). The name "none" is no scheduler.
 	Scheduler string
 	// Flags are the service's flags without the kernel's own HASHED bit.
 	Flags ServiceFlags
@@ -37,6 +37,36 @@ type Service struct {
 	// PersistenceEngine is the name of the persistence engine, such as "sip",
 	// at most 16 bytes; empty for none (IPVS_SVC_ATTR_PE_NAME).
 	PersistenceEngine string
+}
+
+// NewService returns a service with a scheduler, without flags, and with a
+// netmask that tells each client apart.
+func NewService(id ServiceID, scheduler string) Service {
+	return Service{ServiceID: id, Scheduler: scheduler, Netmask: FullNetmask(id.Family())}
+}
+
+// String shows the whole service: what identifies it as a listing does, its
+// scheduler, and the rest where it is not at its default, as in
+// "TCP 12.0.0.1:80 wlc persistent|one-packet timeout 6m0s mask 255.255.0.0 pe sip".
+func (s Service) String() string {
+	b := s.ServiceID.String() + " " + s.Scheduler
+	if s.Flags != 0 {
+		b += " " + s.Flags.String()
+	}
+	if s.Timeout != 0 {
+		b += " timeout " + s.Timeout.String()
+	}
+	if s.Netmask != FullNetmask(s.Family()) {
+		if b += " mask "; s.Family() == IPv6 {
+			b += strconv.Itoa(int(s.Netmask))
+		} else {
+			b += s.Netmask.Addr4().String()
+		}
+	}
+	if s.PersistenceEngine != "" {
+		b += " pe " + s.PersistenceEngine
+	}
+	return b
 }
 
 // ServiceID identifies a virtual service, either by protocol, address and
@@ -55,23 +85,23 @@ type ServiceID struct {
 	Protocol Protocol
 }
 
-// AddrService identifies the service at an address and port.
-func AddrService(p Protocol, addr netip.Addr, port uint16) ServiceID {
+// AddrID returns the identity of the service at an address and port.
+func AddrID(p Protocol, addr netip.Addr, port uint16) ServiceID {
 	return ServiceID{Protocol: p, Addr: addr, Port: port}
 }
 
-// MarkService identifies the service of a firewall mark in a family.
-func MarkService(mark uint32, f Family) ServiceID {
+// MarkID returns the identity of the service of a firewall mark in a family.
+func MarkID(mark uint32, f Family) ServiceID {
 	if f == IPv6 {
 		return ServiceID{FWMark: mark, Addr: netip.IPv6Unspecified()}
 	}
 	return ServiceID{FWMark: mark, Addr: netip.IPv4Unspecified()}
 }
 
-// Family is the address family of the service.
+// Family returns the address family of the service.
 func (id ServiceID) Family() Family { return FamilyOf(id.Addr) }
 
-// String gives the service as listings begin its line: "TCP 12.0.0.1:80",
+// String returns the service as a listing names it: "TCP 12.0.0.1:80",
 // "FWM 77", "FWM 77 IPv6".
 func (id ServiceID) String() string {
 	if id.FWMark == 0 {
@@ -114,13 +144,13 @@ func (s Service) validate() error {
 // Family is an address family; its values are the kernel's AF_*.
 type Family uint16
 
-// The families that IPVS knows.
+// The families that IPVS supports.
 const (
-	IPv4 Family = unix.AF_INET
-	IPv6 Family = unix.AF_INET6
+	IPv4 Family = nl.AFInet
+	IPv6 Family = nl.AFInet6
 )
 
-// FamilyOf is the family of an address; zero for the zero Addr. An IPv4
+// FamilyOf returns the family of an address; zero for the zero Addr. An IPv4
 // address written as IPv6 (::ffff:1.2.3.4) is IPv6, as it is to the kernel.
 func FamilyOf(a netip.Addr) Family {
 	switch {
@@ -132,7 +162,7 @@ func FamilyOf(a netip.Addr) Family {
 	return 0
 }
 
-// String gives "IPv4" or "IPv6".
+// String returns "IPv4" or "IPv6".
 func (f Family) String() string {
 	switch f {
 	case IPv4:
@@ -148,17 +178,17 @@ type Protocol uint16
 
 // The protocols that IPVS balances.
 const (
-	TCP  Protocol = unix.IPPROTO_TCP
-	UDP  Protocol = unix.IPPROTO_UDP
-	SCTP Protocol = unix.IPPROTO_SCTP
+	TCP  Protocol = nl.ProtoTCP
+	UDP  Protocol = nl.ProtoUDP
+	SCTP Protocol = nl.ProtoSCTP
 )
 
-// String gives the kernel's name of the protocol: "TCP", "UDP", "SCTP", "IP"
+// String returns the kernel's name of the protocol: "TCP", "UDP", "SCTP", "IP"
 // for zero, as templates of a firewall mark have it, or "IP_47" for a number
 // without a name.
 func (p Protocol) String() string {
 	switch p {
-	case unix.IPPROTO_IP:
+	case nl.ProtoIP:
 		return "IP"
 	case TCP:
 		return "TCP"
@@ -166,15 +196,15 @@ func (p Protocol) String() string {
 		return "UDP"
 	case SCTP:
 		return "SCTP"
-	case unix.IPPROTO_ICMP:
+	case nl.ProtoICMP:
 		return "ICMP"
-	case unix.IPPROTO_ICMPV6:
+	case nl.ProtoICMPv6:
 		return "ICMPv6"
 	}
 	return fmt.Sprintf("IP_%d", uint16(p))
 }
 
-// Network is the protocol as the services database and Go's package net
+// Network returns the protocol as the services database and Go's package net
 // write it: "tcp", "udp" or "sctp"; empty for any other.
 func (p Protocol) Network() string {
 	switch p {
@@ -240,7 +270,8 @@ func flagString(f uint32, names []flagName) string {
 // The IPv4 mask need not be contiguous.
 type Netmask uint32
 
-// FullNetmask tells each client apart: 255.255.255.255 or 128.
+// FullNetmask returns the mask that tells each client apart: 255.255.255.255
+// or 128.
 func FullNetmask(f Family) Netmask {
 	if f == IPv6 {
 		return 128
@@ -248,7 +279,7 @@ func FullNetmask(f Family) Netmask {
 	return 0xffffffff
 }
 
-// PrefixNetmask is the mask of the first n bits in a family, n from 0 to 32
+// PrefixNetmask returns the mask of the first n bits in a family, n from 0 to 32
 // or 128.
 func PrefixNetmask(f Family, n int) Netmask {
 	if f == IPv6 {
@@ -257,21 +288,21 @@ func PrefixNetmask(f Family, n int) Netmask {
 	return ^Netmask(0) << (32 - n)
 }
 
-// NetmaskFrom4 is the mask with the bits of an IPv4 address.
+// NetmaskFrom4 returns the mask with the bits of an IPv4 address.
 func NetmaskFrom4(a netip.Addr) Netmask {
 	b := a.As4()
 	return Netmask(binary.BigEndian.Uint32(b[:]))
 }
 
-// Addr4 is an IPv4 mask as an address.
+// Addr4 returns an IPv4 mask as an address.
 func (m Netmask) Addr4() netip.Addr {
 	var b [4]byte
 	binary.BigEndian.PutUint32(b[:], uint32(m))
 	return netip.AddrFrom4(b)
 }
 
-// PrefixLen is the length of the mask in a family and whether it is a plain
-// prefix.
+// PrefixLen returns the length of the mask in a family, and whether it is a
+// plain prefix.
 func (m Netmask) PrefixLen(f Family) (n int, ok bool) {
 	if f == IPv6 {
 		return int(m), m <= 128

@@ -2,8 +2,8 @@
 
 package ipvs
 
-// Stats is what the kernel counts of a service or a destination since it was
-// made or zeroed, all 64 bits wide (IPVS_*_ATTR_STATS64). A kernel without
+// Stats are what the kernel counts of a service or a destination since it was
+// added or zeroed, all 64 bits wide (IPVS_*_ATTR_STATS64). A kernel without
 // the wide counters, before 4.1, gives the lower 32 bits.
 type Stats struct {
 	Conns    uint64 // connections scheduled
@@ -14,7 +14,8 @@ type Stats struct {
 	Rates    Rates
 }
 
-// Rates are the kernel's estimates of the last seconds.
+// Rates are the kernel's estimates, averages over the last seconds that it
+// updates every two seconds; all zero while net.ipv4.vs.run_estimation is 0.
 type Rates struct {
 	CPS    uint64 // connections a second
 	InPPS  uint64 // packets from clients a second

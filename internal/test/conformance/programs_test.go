@@ -142,7 +142,7 @@ func (a *arena) leave() error {
 	var errs []error
 	for _, d := range []director{a.ours, a.original} {
 		for _, state := range []ipvs.DaemonState{ipvs.Master, ipvs.Backup} {
-			err := d.client.Apply(context.Background(), ipvs.Change{Op: ipvs.StopDaemon, Daemon: ipvs.Daemon{State: state}})
+			err := d.client.Apply(context.Background(), ipvs.Change{Op: ipvs.OpStopDaemon, Daemon: ipvs.Daemon{State: state}})
 			if err != nil && !errors.Is(err, ipvs.ErrNoDaemon) {
 				errs = append(errs, err)
 			}

@@ -62,13 +62,13 @@ func restore(ctx context.Context, c *ipvs.Client, services, servers int) error {
 	const piece = 512
 	list := make([]ipvs.Change, 0, piece+servers)
 	for i := range services {
-		id := ipvs.AddrService(ipvs.TCP, netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), 80)
-		list = append(list, ipvs.Change{Op: ipvs.AddService, Service: ipvs.Service{
+		id := ipvs.AddrID(ipvs.TCP, netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), 80)
+		list = append(list, ipvs.Change{Op: ipvs.OpAddService, Service: ipvs.Service{
 			ServiceID: id, Scheduler: "rr", Netmask: ipvs.FullNetmask(ipvs.IPv4),
 		}})
 		for j := range servers {
 			list = append(list, ipvs.Change{
-				Op:      ipvs.AddDestination,
+				Op:      ipvs.OpAddDestination,
 				Service: ipvs.Service{ServiceID: id},
 				Destination: ipvs.Destination{
 					Addr: netip.AddrFrom4([4]byte{172, 16, byte(i), byte(j + 1)}), Port: 80,

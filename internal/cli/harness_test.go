@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"iter"
 	"net/netip"
 	"path/filepath"
 	"slices"
@@ -22,29 +21,58 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/internal/render"
 	"github.com/ipvsadm-go/ipvsadm/internal/rule"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
+	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs/ipvstest"
 )
 
-// fakeKernel is a table in memory with hooks that make it a kernel for tests.
+// fakeKernel is a kernel in memory whose calls are counted, with hooks.
 type fakeKernel struct {
-	table ipvs.Table
-	// refuse gives the errno for a change that a table in memory would take;
-	// nil or 0 to take it.
-	refuse func(ipvs.Change) syscall.Errno
-	// before is called ahead of each reading and each batch, with the number of
-	// those that there were, such as another writer or a signal.
+	*ipvstest.Kernel
+	// beforeTable and beforeApply are called ahead of each reading of the table
+	// and each batch, with the number of those that there were, to act as
+	// another writer or to send a signal.
 	beforeTable, beforeApply func(n int)
-	infoErr, tableErr        error
-	// down is what every batch from now on ends with.
-	down error
+	beforeDestinations       func(n int)
+	// infoErr, tableErr and down are what such calls end with.
+	infoErr, tableErr, down error
 
-	dials, reads int
-	batches      [][]ipvs.Change
+	dials, reads, asked int
+}
+
+func fakeOf(table *ipvs.Table) *fakeKernel {
+	k := &fakeKernel{Kernel: ipvstest.New(table)}
+	k.Before = k.before
+	return k
+}
+
+func (k *fakeKernel) before(method string) error {
+	call := func(f func(int), n int) {
+		if f != nil {
+			f(n)
+		}
+	}
+	switch method {
+	case "Info":
+		return k.infoErr
+	case "Table":
+		k.reads++
+		call(k.beforeTable, k.reads)
+		return k.tableErr
+	case "ServicesWithDestinations":
+		return k.tableErr
+	case "Destinations":
+		k.asked++
+		call(k.beforeDestinations, k.asked)
+	case "Apply":
+		call(k.beforeApply, len(k.Batches())+1)
+		return k.down
+	}
+	return nil
 }
 
 // newFakeKernel has the table of some rules, and timeouts of its own.
 func newFakeKernel(t testing.TB, rules string) *fakeKernel {
 	t.Helper()
-	k := &fakeKernel{table: ipvs.Table{Timeouts: ipvs.Timeouts{TCP: 900 * time.Second, TCPFin: 120 * time.Second, UDP: 300 * time.Second}}}
+	k := fakeOf(&ipvs.Table{Timeouts: ipvs.Timeouts{TCP: 900 * time.Second, TCPFin: 120 * time.Second, UDP: 300 * time.Second}})
 	k.run(t, rules)
 	return k
 }
@@ -55,7 +83,7 @@ func (k *fakeKernel) run(t testing.TB, rules string) {
 	s := &session{Process: Process{Args: []string{"ipvsadm"}}, parser: args.New(noNames())}
 	(&ruleset{session: s, text: []byte(rules)}).each(t.Context(), func(line int, c ipvs.Change, err error) {
 		if err == nil {
-			err = k.table.Apply(c)
+			err = k.Do(c)
 		}
 		if err != nil {
 			t.Fatalf("line %d of the test's own rules: %v", line, err)
@@ -63,8 +91,15 @@ func (k *fakeKernel) run(t testing.TB, rules string) {
 	})
 }
 
+// edit alters the table in place, counters included.
+func (k *fakeKernel) edit(f func(*ipvs.Table)) {
+	t := k.Now()
+	f(t)
+	k.Set(t)
+}
+
 // rules are the table as rule text.
-func (k *fakeKernel) rules() string { return rulesOf(&k.table) }
+func (k *fakeKernel) rules() string { return rulesOf(k.Now()) }
 
 func rulesOf(table *ipvs.Table) string {
 	table = table.Clone()
@@ -75,66 +110,8 @@ func rulesOf(table *ipvs.Table) string {
 	return b.String()
 }
 
-func (k *fakeKernel) Apply(_ context.Context, changes ...ipvs.Change) error {
-	k.batches = append(k.batches, slices.Clone(changes))
-	if k.beforeApply != nil {
-		k.beforeApply(len(k.batches))
-	}
-	if k.down != nil {
-		return k.down
-	}
-	var refused ipvs.ChangeErrors
-	for i, c := range changes {
-		var err error
-		if errno := k.refusal(c); errno != 0 {
-			err = errno
-		} else if e := new(ipvs.ChangeError); errors.As(k.table.Apply(c), &e) {
-			err = e.Err
-		}
-		if err != nil {
-			refused = append(refused, &ipvs.ChangeError{Index: i, Change: c, Err: err})
-		}
-	}
-	if len(refused) > 0 {
-		return refused
-	}
-	return nil
-}
-
-func (k *fakeKernel) refusal(c ipvs.Change) syscall.Errno {
-	if k.refuse == nil {
-		return 0
-	}
-	return k.refuse(c)
-}
-
-func (k *fakeKernel) Table(context.Context) (*ipvs.Table, error) {
-	k.reads++
-	if k.beforeTable != nil {
-		k.beforeTable(k.reads)
-	}
-	return k.table.Clone(), k.tableErr
-}
-
-func (k *fakeKernel) Info(context.Context) (ipvs.Info, error)         { return ipvs.Info{}, k.infoErr }
-func (k *fakeKernel) Timeouts(context.Context) (ipvs.Timeouts, error) { return k.table.Timeouts, nil }
-func (k *fakeKernel) Daemons(context.Context) ([]ipvs.Daemon, error) {
-	return slices.Clone(k.table.Daemons), nil
-}
-func (k *fakeKernel) ServicesWithDestinations(context.Context) ([]ipvs.ServiceEntry, error) {
-	return k.table.Clone().Services, k.tableErr
-}
-func (k *fakeKernel) Service(context.Context, ipvs.ServiceID) (ipvs.ServiceEntry, error) {
-	return ipvs.ServiceEntry{}, errors.ErrUnsupported
-}
-func (k *fakeKernel) Destinations(context.Context, ipvs.ServiceID) ([]ipvs.DestinationEntry, error) {
-	return nil, errors.ErrUnsupported
-}
-func (k *fakeKernel) Connections(context.Context) iter.Seq2[ipvs.Connection, error] { return nil }
-func (k *fakeKernel) Close() error                                                  { return nil }
-
 // changes are all that were sent.
-func (k *fakeKernel) changes() []ipvs.Change { return slices.Concat(k.batches...) }
+func (k *fakeKernel) changes() []ipvs.Change { return slices.Concat(k.Batches()...) }
 
 // answer is what a run of the program gives.
 type answer struct {
@@ -186,15 +163,15 @@ func noNames() *names.Resolver { return names.With("/dev/null", "/dev/null", noD
 // called nosuch, the server 10.9.9.9 and the interface nosuch.
 func refuseLikeAKernel(c ipvs.Change) syscall.Errno {
 	switch c.Op {
-	case ipvs.AddService, ipvs.EditService:
+	case ipvs.OpAddService, ipvs.OpEditService:
 		if c.Service.Scheduler == "nosuch" {
 			return unix.ENOENT
 		}
-	case ipvs.AddDestination:
+	case ipvs.OpAddDestination:
 		if c.Destination.Addr == netip.AddrFrom4([4]byte{10, 9, 9, 9}) {
 			return unix.EINVAL
 		}
-	case ipvs.StartDaemon:
+	case ipvs.OpStartDaemon:
 		if c.Daemon.Interface == "nosuch" {
 			return unix.ENODEV
 		}

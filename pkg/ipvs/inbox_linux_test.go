@@ -5,9 +5,12 @@ package ipvs
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs/internal/nl"
 )
 
 // mailbox is an inbox and the sending end of its socket.
@@ -25,23 +28,33 @@ func mailbox(t *testing.T) (in *inbox, send func([]byte), fd uintptr) {
 	}, uintptr(ends[1])
 }
 
-func TestAllDatagramsThatWaitComeAtOnce(t *testing.T) {
+func TestInbox(t *testing.T) {
+	for _, raw := range []bool{false, true} {
+		t.Run(fmt.Sprintf("raw %v", raw), func(t *testing.T) {
+			t.Run("all datagrams that wait come at once", func(t *testing.T) { testAllAtOnce(t, raw) })
+			t.Run("more datagrams than slots take turns", func(t *testing.T) { testMoreThanSlots(t, raw) })
+			t.Run("a datagram that is cut is an error", func(t *testing.T) { testCutDatagram(t, raw) })
+		})
+	}
+}
+
+func testAllAtOnce(t *testing.T, raw bool) {
 	in, send, fd := mailbox(t)
-	if b, err := in.receive(fd); !errors.Is(err, unix.EAGAIN) {
+	if b, err := in.receive(fd, raw); !errors.Is(err, unix.EAGAIN) {
 		t.Errorf("an empty socket gives %d bytes, %v", len(b), err)
 	}
-	sent := [][]byte{reply(1, 7, make([]byte, slotSize-unix.NLMSG_HDRLEN)), reply(2, 8, []byte("odd")), reply(3, 9, nil)}
+	sent := [][]byte{reply(1, 7, make([]byte, slotSize-nl.MsgHeaderLen)), reply(2, 8, []byte("odd")), reply(3, 9, nil)}
 	for range 2 {
 		for _, b := range sent {
 			send(b)
 		}
-		rest, err := in.receive(fd)
+		rest, err := in.receive(fd, raw)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for i := range sent {
 			var m message
-			if m, rest, err = nextMessage(rest); err != nil || int(m.typ) != i+1 || !bytes.Equal(m.data, sent[i][unix.NLMSG_HDRLEN:]) {
+			if m, rest, err = nextMessage(rest); err != nil || int(m.typ) != i+1 || !bytes.Equal(m.data, sent[i][nl.MsgHeaderLen:]) {
 				t.Fatalf("message %d is %d of type %d, %v", i, len(m.data), m.typ, err)
 			}
 		}
@@ -51,22 +64,22 @@ func TestAllDatagramsThatWaitComeAtOnce(t *testing.T) {
 	}
 }
 
-func TestMoreDatagramsThanSlotsTakeTurns(t *testing.T) {
+func testMoreThanSlots(t *testing.T, raw bool) {
 	in, send, fd := mailbox(t)
 	for range slots + 1 {
 		send(reply(1, 0, nil))
 	}
 	for _, want := range []int{slots, 1} {
-		if b, err := in.receive(fd); err != nil || len(b) != want*unix.NLMSG_HDRLEN {
+		if b, err := in.receive(fd, raw); err != nil || len(b) != want*nl.MsgHeaderLen {
 			t.Errorf("%d bytes, %v, want %d messages", len(b), err, want)
 		}
 	}
 }
 
-func TestADatagramThatIsCutIsAnError(t *testing.T) {
+func testCutDatagram(t *testing.T, raw bool) {
 	in, send, fd := mailbox(t)
 	send(make([]byte, slotSize+1))
-	if b, err := in.receive(fd); !errors.Is(err, unix.EMSGSIZE) {
+	if b, err := in.receive(fd, raw); !errors.Is(err, unix.EMSGSIZE) {
 		t.Errorf("%d bytes, %v, want %v", len(b), err, unix.EMSGSIZE)
 	}
 }

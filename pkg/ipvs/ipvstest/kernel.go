@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package ipvstest has a kernel in memory, for tests of programs that use
+// package ipvs. Such a program asks for an interface with the methods that it
+// calls, which both *ipvs.Client and [Kernel] have.
+package ipvstest
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"slices"
+	"sync"
+	"syscall"
+
+	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
+)
+
+// Kernel is the IPVS of one network namespace in memory, with the methods of
+// an *ipvs.Client and their errors. It answers changes as an ipvs.Model does.
+// It is safe for concurrent use; set the exported fields before the first.
+type Kernel struct {
+	// Refuse returns the errno of a change that the kernel is to refuse
+	// although a model would accept it, such as ENOENT for a scheduler that it
+	// shall lack; otherwise 0. It may be nil.
+	Refuse func(ipvs.Change) syscall.Errno
+	// Before is called at the start of each call with the name of its method,
+	// such as "Apply". It may be nil. What it returns ends the call as an
+	// error of the connection to the kernel would; it may act as another
+	// program by calling Do.
+	Before func(method string) error
+	// Rows are what Connections returns.
+	Rows []ipvs.Connection
+	// IPVS is what Info returns; New sets a version and a size.
+	IPVS ipvs.Info
+
+	mu      sync.Mutex
+	model   *ipvs.Model
+	batches [][]ipvs.Change
+}
+
+// New returns a kernel that has a copy of a table, or an empty one for nil.
+func New(t *ipvs.Table) *Kernel {
+	if t == nil {
+		t = &ipvs.Table{}
+	}
+	return &Kernel{model: ipvs.NewModel(t), IPVS: ipvs.Info{Version: 0x010201, ConnTableSize: 4096}}
+}
+
+// Do makes changes as another program would: it calls no function of the
+// fields and leaves no trace in Batches. It stops at the first that is refused
+// and returns its *ipvs.ChangeError.
+func (k *Kernel) Do(changes ...ipvs.Change) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, c := range changes {
+		if err := k.model.Apply(c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Set replaces the table, counters included, by a copy of t.
+func (k *Kernel) Set(t *ipvs.Table) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.model = ipvs.NewModel(t)
+}
+
+// Now returns a copy of the table, without calling Before.
+func (k *Kernel) Now() *ipvs.Table {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.model.Table()
+}
+
+// Batches returns the changes of each call of Apply so far, whether they were
+// refused or not.
+func (k *Kernel) Batches() [][]ipvs.Change {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return slices.Clone(k.batches)
+}
+
+// begin is the start of a call.
+func (k *Kernel) begin(ctx context.Context, method string) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if k.Before != nil {
+		return k.Before(method)
+	}
+	return nil
+}
+
+// read returns the table to answer a question from.
+func (k *Kernel) read(ctx context.Context, method string) (*ipvs.Table, error) {
+	if err := k.begin(ctx, method); err != nil {
+		return nil, queryError(method, err)
+	}
+	return k.Now(), nil
+}
+
+// queryError keeps an error of Before that is a *ipvs.QueryError already.
+func queryError(method string, err error) error {
+	if errors.As(err, new(*ipvs.QueryError)) {
+		return err
+	}
+	return &ipvs.QueryError{Query: method, Err: err}
+}
+
+// Apply makes changes as Client.Apply does.
+func (k *Kernel) Apply(ctx context.Context, changes ...ipvs.Change) error {
+	for i, c := range changes {
+		if e := new(ipvs.ChangeError); errors.As(new(ipvs.Model).Apply(c), &e) && errors.Is(e, ipvs.ErrInvalid) {
+			e.Index = i
+			return e
+		}
+	}
+	err := k.begin(ctx, "Apply")
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.batches = append(k.batches, slices.Clone(changes))
+	if err != nil {
+		if errors.As(err, new(*ipvs.ApplyError)) || errors.As(err, new(ipvs.ChangeErrors)) {
+			return err
+		}
+		return &ipvs.ApplyError{Err: err}
+	}
+	var refused ipvs.ChangeErrors
+	for i, c := range changes {
+		if e := k.apply(c); e != nil {
+			e.Index = i
+			refused = append(refused, e)
+		}
+	}
+	if len(refused) > 0 {
+		return refused
+	}
+	return nil
+}
+
+func (k *Kernel) apply(c ipvs.Change) *ipvs.ChangeError {
+	if k.Refuse != nil {
+		if errno := k.Refuse(c); errno != 0 {
+			return &ipvs.ChangeError{Change: c, Err: errno}
+		}
+	}
+	var e *ipvs.ChangeError
+	errors.As(k.model.Apply(c), &e)
+	return e
+}
+
+// Info returns the field IPVS.
+func (k *Kernel) Info(ctx context.Context) (ipvs.Info, error) {
+	if err := k.begin(ctx, "Info"); err != nil {
+		return ipvs.Info{}, queryError("Info", err)
+	}
+	return k.IPVS, nil
+}
+
+// Timeouts returns the timeouts of connections.
+func (k *Kernel) Timeouts(ctx context.Context) (ipvs.Timeouts, error) {
+	t, err := k.read(ctx, "Timeouts")
+	if err != nil {
+		return ipvs.Timeouts{}, err
+	}
+	return t.Timeouts, nil
+}
+
+// Daemons returns the running sync daemons, master before backup.
+func (k *Kernel) Daemons(ctx context.Context) ([]ipvs.Daemon, error) {
+	t, err := k.read(ctx, "Daemons")
+	if err != nil {
+		return nil, err
+	}
+	return byState(t.Daemons), nil
+}
+
+func byState(list []ipvs.Daemon) []ipvs.Daemon {
+	slices.SortStableFunc(list, func(a, b ipvs.Daemon) int { return int(a.State) - int(b.State) })
+	return list
+}
+
+// Service returns one service without its destinations.
+func (k *Kernel) Service(ctx context.Context, id ipvs.ServiceID) (ipvs.ServiceEntry, error) {
+	s, err := k.find(ctx, "Service", id)
+	s.Destinations = nil
+	return s, err
+}
+
+// Destinations returns the destinations of a service, none if there is no such
+// service.
+func (k *Kernel) Destinations(ctx context.Context, id ipvs.ServiceID) ([]ipvs.DestinationEntry, error) {
+	s, err := k.find(ctx, "Destinations", id)
+	if errors.Is(err, ipvs.ErrNoService) {
+		return []ipvs.DestinationEntry{}, nil
+	}
+	return s.Destinations, err
+}
+
+func (k *Kernel) find(ctx context.Context, method string, id ipvs.ServiceID) (ipvs.ServiceEntry, error) {
+	if e := new(ipvs.ChangeError); errors.As(new(ipvs.Model).Apply(ipvs.DeleteService(id)), &e) && errors.Is(e, ipvs.ErrInvalid) {
+		return ipvs.ServiceEntry{}, queryError(method, e.Err)
+	}
+	if err := k.begin(ctx, method); err != nil {
+		return ipvs.ServiceEntry{}, queryError(method, err)
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	s, found := k.model.Service(id)
+	if !found {
+		return s, queryError(method+" "+id.String(), syscall.ESRCH)
+	}
+	return s, nil
+}
+
+// Services returns all services without their destinations.
+func (k *Kernel) Services(ctx context.Context) ([]ipvs.ServiceEntry, error) {
+	t, err := k.read(ctx, "Services")
+	if err != nil {
+		return nil, err
+	}
+	for i := range t.Services {
+		t.Services[i].Destinations = nil
+	}
+	return t.Services, nil
+}
+
+// ServicesWithDestinations returns all services with their destinations.
+func (k *Kernel) ServicesWithDestinations(ctx context.Context) ([]ipvs.ServiceEntry, error) {
+	t, err := k.read(ctx, "ServicesWithDestinations")
+	if err != nil {
+		return nil, err
+	}
+	return t.Services, nil
+}
+
+// Table returns everything.
+func (k *Kernel) Table(ctx context.Context) (*ipvs.Table, error) {
+	t, err := k.read(ctx, "Table")
+	if err != nil {
+		return nil, err
+	}
+	byState(t.Daemons)
+	return t, nil
+}
+
+// Connections returns the field Rows.
+func (k *Kernel) Connections(ctx context.Context) iter.Seq2[ipvs.Connection, error] {
+	return func(yield func(ipvs.Connection, error) bool) {
+		if err := k.begin(ctx, "Connections"); err != nil {
+			yield(ipvs.Connection{}, queryError("Connections", err))
+			return
+		}
+		for _, c := range k.Rows {
+			if err := ctx.Err(); err != nil {
+				yield(ipvs.Connection{}, queryError("Connections", err))
+				return
+			}
+			if !yield(c, nil) {
+				return
+			}
+		}
+	}
+}
+
+// Close does nothing: a kernel outlives its clients.
+func (k *Kernel) Close() error { return nil }

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package ipvs
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// netNSDir is where "ip netns" keeps the names of network namespaces.
+const netNSDir = "/var/run/netns"
+
+// openNetNS opens a network namespace by name, path or process: see
+// Config.NetNS.
+func openNetNS(where string) (*os.File, error) {
+	if strings.Contains(where, "/") {
+		return openNS(where, where)
+	}
+	f, err := openNS(where, filepath.Join(netNSDir, where))
+	pid, notNumber := strconv.ParseUint(where, 10, 31)
+	if errors.Is(err, fs.ErrNotExist) && notNumber == nil {
+		return openNS("of process "+where, fmt.Sprintf("/proc/%d/ns/net", pid))
+	}
+	return f, err
+}
+
+func openNS(what, path string) (*os.File, error) {
+	f, err := os.Open(path)
+	var pathErr *fs.PathError
+	if errors.As(err, &pathErr) {
+		return nil, fmt.Errorf("network namespace %s: %w", what, pathErr.Err)
+	}
+	return f, err
+}
+
+// openProc opens a file of /proc/net as it is in the network namespace of a
+// socket, whatever that of the calling thread is.
+func openProc(socket syscall.RawConn, name string) (*os.File, error) {
+	ns, err := netNSOf(socket)
+	if err != nil {
+		return nil, err
+	}
+	defer ns.Close()
+	path := "/proc/thread-self/net/" + name
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	if here, err := inNetNS(ns); err != nil || here {
+		if err != nil {
+			return nil, err
+		}
+		return os.Open(path)
+	}
+	type result struct {
+		f   *os.File
+		err error
+	}
+	ch := make(chan result)
+	go func() {
+		// The thread stays locked and so ends with the goroutine: it is of
+		// no use to others once it is in another namespace.
+		runtime.LockOSThread()
+		if err := unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET); err != nil {
+			ch <- result{nil, fmt.Errorf("enter the network namespace: %w", err)}
+			return
+		}
+		f, err := os.Open(path)
+		ch <- result{f, err}
+	}()
+	r := <-ch
+	return r.f, r.err
+}
+
+// netNSOf opens the network namespace of a socket.
+func netNSOf(socket syscall.RawConn) (*os.File, error) {
+	var ns int
+	var err error
+	if e := socket.Control(func(fd uintptr) { ns, err = unix.IoctlRetInt(int(fd), unix.SIOCGSKNS) }); e != nil {
+		return nil, e
+	}
+	if err != nil {
+		return nil, fmt.Errorf("network namespace of the socket: %w", err)
+	}
+	return os.NewFile(uintptr(ns), "netns"), nil
+}
+
+// inNetNS reports whether the calling thread is in a network namespace.
+func inNetNS(ns *os.File) (bool, error) {
+	that, err := ns.Stat()
+	if err != nil {
+		return false, err
+	}
+	this, err := os.Stat("/proc/thread-self/ns/net")
+	if err != nil {
+		return false, err
+	}
+	return os.SameFile(this, that), nil
+}

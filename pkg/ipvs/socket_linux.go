@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package ipvs
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"syscall"
+	"time"
+
+	"github.com/mdlayher/genetlink"
+	"github.com/mdlayher/netlink"
+	"golang.org/x/sys/unix"
+
+	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs/internal/nl"
+)
+
+// bufferSize is asked of the kernel for both directions. With less than
+// CAP_NET_ADMIN it may grant less.
+const bufferSize = 4 << 20
+
+// socket is the transport to the kernel. It reads and writes the socket's
+// file descriptor itself: what goes through is many messages at once, which
+// are encoded already.
+type socket struct {
+	conn      *genetlink.Conn
+	raw       syscall.RawConn
+	noHandoff bool
+	inbox     *inbox
+}
+
+// dial opens a Generic Netlink socket and asks for the family's number.
+func dial(cfg Config) (c *Client, err error) {
+	var ns int
+	if cfg.NetNS != "" {
+		f, err := openNetNS(cfg.NetNS)
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		ns = int(f.Fd())
+	}
+	conn, err := genetlink.Dial(&netlink.Config{NetNS: ns})
+	if err != nil {
+		if ns != 0 {
+			err = netNSError(cfg.NetNS, err)
+		}
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			conn.Close()
+		}
+	}()
+	f, err := conn.GetFamily(nl.FamilyName)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, &noFamilyError{err}
+	}
+	if err != nil {
+		return nil, err
+	}
+	// Refusals then come without a copy of the refused message. Kernels
+	// before 4.3 do not know the option.
+	_ = conn.SetOption(netlink.CapAcknowledge, true)
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	var send, receive int
+	var optErr error
+	if err := raw.Control(func(fd uintptr) { send, receive, optErr = growBuffers(int(fd)) }); err != nil {
+		return nil, err
+	}
+	if optErr != nil {
+		return nil, optErr
+	}
+	c = newClient(&socket{conn, raw, cfg.NoHandoff, newInbox()}, f.ID, send, receive)
+	c.openProc = func(name string) (*os.File, error) { return openProc(raw, name) }
+	return c, nil
+}
+
+// growBuffers enlarges a socket's buffers and returns how many bytes it
+// accepts to send and keeps to be read.
+func growBuffers(fd int) (send, receive int, err error) {
+	for _, o := range [...]struct {
+		size         *int
+		force, plain int
+	}{
+		{&send, unix.SO_SNDBUFFORCE, unix.SO_SNDBUF},
+		{&receive, unix.SO_RCVBUFFORCE, unix.SO_RCVBUF},
+	} {
+		if unix.SetsockoptInt(fd, unix.SOL_SOCKET, o.force, bufferSize) != nil {
+			if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, o.plain, bufferSize); err != nil {
+				return 0, 0, err
+			}
+		}
+		if *o.size, err = unix.GetsockoptInt(fd, unix.SOL_SOCKET, o.plain); err != nil {
+			return 0, 0, err
+		}
+	}
+	return send, receive, nil
+}
+
+// Write sends to the kernel, the peer of a netlink socket without any other.
+// It does what it is told before the system call returns.
+func (s *socket) Write(b []byte, asks bool) error {
+	var n int
+	var err error
+	if e := s.raw.Write(func(fd uintptr) bool {
+		if asks && s.noHandoff {
+			n, err = rawWrite(fd, b)
+		} else {
+			n, err = unix.Write(int(fd), b)
+		}
+		return err != unix.EAGAIN && err != unix.EINTR
+	}); e != nil {
+		return e
+	}
+	if err == nil && n != len(b) {
+		return unix.EMSGSIZE
+	}
+	return err
+}
+
+func (s *socket) Read() (b []byte, err error) {
+	if e := s.raw.Read(func(fd uintptr) bool {
+		b, err = s.inbox.receive(fd, s.noHandoff)
+		return err != unix.EAGAIN && err != unix.EINTR
+	}); e != nil {
+		return nil, e
+	}
+	return b, err
+}
+
+// Discard relies on the kernel having a datagram ready for as long as it is
+// not through with a list: it makes the next one when one is read. So nothing
+// to read means that nothing will follow.
+func (s *socket) Discard() (more bool, err error) {
+	var received error
+	if e := s.raw.Read(func(fd uintptr) bool {
+		_, received = s.inbox.receive(fd, s.noHandoff)
+		return true
+	}); e != nil {
+		return true, e
+	}
+	switch received {
+	case unix.EAGAIN:
+		return false, nil
+	case nil, unix.EINTR, unix.EMSGSIZE, unix.ENOBUFS:
+		return true, nil
+	}
+	return true, received
+}
+
+func (s *socket) SetDeadline(t time.Time) error { return s.conn.SetDeadline(t) }
+
+func (s *socket) Close() error { return s.conn.Close() }
+
+// noFamilyError is an ErrNoIPVS that keeps the kernel's errno.
+type noFamilyError struct{ err error }
+
+func (e *noFamilyError) Error() string        { return ErrNoIPVS.Error() }
+func (e *noFamilyError) Unwrap() error        { return e.err }
+func (e *noFamilyError) Is(target error) bool { return target == ErrNoIPVS }
+
+// netNSError explains why a network namespace could not be entered.
+func netNSError(where string, err error) error {
+	if errors.Is(err, unix.EINVAL) {
+		return &notNetNSError{where, err}
+	}
+	return fmt.Errorf("network namespace %s: %w", where, err)
+}
+
+// notNetNSError keeps the kernel's errno for errors.Is.
+type notNetNSError struct {
+	where string
+	err   error
+}
+
+func (e *notNetNSError) Error() string { return e.where + " is not a network namespace" }
+func (e *notNetNSError) Unwrap() error { return e.err }

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package ipvs
+
+// This file has all that needs package unsafe: the system calls that package
+// unix lacks.
+
+import (
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// rawWrite writes without telling Go's scheduler: see Config.NoHandoff.
+func rawWrite(fd uintptr, b []byte) (int, error) {
+	n, _, errno := unix.RawSyscall(unix.SYS_WRITE, fd, uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)))
+	if errno != 0 {
+		return 0, errno
+	}
+	return int(n), nil
+}
+
+// inbox receives what waits at a netlink socket, several datagrams to a system
+// call: the end of a list, or each refusal, is a datagram of its own.
+type inbox struct {
+	buf     []byte
+	vectors [slots]unix.Iovec
+	headers [slots]unix.Mmsghdr
+}
+
+const (
+	slots = 8
+	// slotSize holds any datagram of the kernel, which makes them of at most
+	// 32 KiB.
+	slotSize = 32 << 10
+)
+
+func newInbox() *inbox {
+	in := &inbox{buf: make([]byte, slots*slotSize)}
+	for i := range slots {
+		in.vectors[i].Base = &in.buf[i*slotSize]
+		in.vectors[i].SetLen(slotSize)
+		in.headers[i].Hdr.Iov = &in.vectors[i]
+		in.headers[i].Hdr.SetIovlen(1)
+	}
+	return in
+}
+
+// receive returns the messages of all datagrams one behind the other; they are
+// valid until the next call. It does not wait for any. With raw, Go's scheduler
+// is not told: see Config.NoHandoff.
+func (in *inbox) receive(fd uintptr, raw bool) ([]byte, error) {
+	var n uintptr
+	var errno syscall.Errno
+	if raw {
+		n, _, errno = unix.RawSyscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&in.headers)), slots, unix.MSG_DONTWAIT, 0, 0)
+	} else {
+		n, _, errno = unix.Syscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&in.headers)), slots, unix.MSG_DONTWAIT, 0, 0)
+	}
+	if errno != 0 {
+		return nil, errno
+	}
+	end := 0
+	for i := range int(n) {
+		h := &in.headers[i]
+		if h.Hdr.Flags&unix.MSG_TRUNC != 0 {
+			return nil, unix.EMSGSIZE
+		}
+		end = aligned(end)
+		end += copy(in.buf[end:], in.buf[i*slotSize:][:h.Len])
+	}
+	return in.buf[:end], nil
+}
