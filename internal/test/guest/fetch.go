@@ -168,11 +168,11 @@ func download(ctx context.Context, work, suite string, log io.Writer, names []st
 		"-o", "Acquire::Languages=none",
 	}
 	if suite != "" {
-		sources, err := suiteSources(suite)
+		sources, err := suiteSources(ctx, suite)
 		if err != nil {
 			return err
 		}
-		if err := os.WriteFile(filepath.Join(work, "sources/suite.sources"), []byte(sources), 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(work, "sources/suite.list"), sources, 0o644); err != nil {
 			return err
 		}
 		options = append(options,
@@ -195,6 +195,33 @@ func download(ctx context.Context, work, suite string, log io.Writer, names []st
 		return errors.Join(err, updated)
 	}
 	return nil
+}
+
+// archiveKeys are what signs Debian's suites.
+const archiveKeys = "/usr/share/keyrings/debian-archive-keyring.gpg"
+
+// suiteSources returns a source list of a suite, at the mirrors from which the
+// machine has its own.
+func suiteSources(ctx context.Context, suite string) ([]byte, error) {
+	targets, err := exec.CommandContext(ctx, "apt-get", "indextargets", "--format",
+		"deb [signed-by="+archiveKeys+"] $(REPO_URI) $(RELEASE) $(COMPONENT)", "Created-By: Packages").Output()
+	if err != nil {
+		return nil, fmt.Errorf("apt-get indextargets: %w", err)
+	}
+	var list []byte
+	for line := range strings.Lines(string(targets)) {
+		// The machine's own suite has a plain name; bookworm-updates and the
+		// like belong to it.
+		words := strings.Fields(line)
+		if release := &words[len(words)-2]; !strings.ContainsAny(*release, "-/") {
+			*release = suite
+			list = append(list, strings.Join(words, " ")+"\n"...)
+		}
+	}
+	if list == nil {
+		return nil, errors.New("apt-get indextargets names no mirror of Debian")
+	}
+	return list, nil
 }
 
 // makeTree makes an empty tree in which /bin, /sbin and /lib are links into /usr,

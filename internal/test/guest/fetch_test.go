@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -52,6 +53,16 @@ func TestSetInterpreterRefusesWhatIsNoProgram(t *testing.T) {
 		if err := setInterpreter(path, "/ld.so"); err == nil {
 			t.Errorf("no error for %q", text)
 		}
+	}
+}
+
+func TestSuiteSourcesHaveTheMachinesMirrors(t *testing.T) {
+	sources, err := suiteSources(t.Context(), "sid")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if line := regexp.MustCompile(`^deb \[signed-by=/\S+\] \w+:/\S+ sid \w+\n`); !line.Match(sources) {
+		t.Errorf("sources of sid:\n%s", sources)
 	}
 }
 
