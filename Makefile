@@ -73,7 +73,7 @@ lab: deps bin/ipvsadm
 # All tests, those in a real kernel included; none is skipped.
 .PHONY: test
 test: deps kernel
-	REQUIRE_UML=1 $(GO) test -p 1 -timeout 15m ./...
+	REQUIRE_KERNEL=1 $(GO) test -p 1 -timeout 15m ./...
 
 # Generated command lines through this program and the original 1.31: CASES
 # scripts of seed SEED, from number FIRST on.
@@ -83,7 +83,7 @@ FIRST ?= 0
 
 .PHONY: conformance
 conformance: deps kernel
-	REQUIRE_UML=1 IPVSADM_TEST_CASES=$(CASES) IPVSADM_TEST_SEED=$(SEED) IPVSADM_TEST_FIRST=$(FIRST) \
+	REQUIRE_KERNEL=1 IPVSADM_TEST_CASES=$(CASES) IPVSADM_TEST_SEED=$(SEED) IPVSADM_TEST_FIRST=$(FIRST) \
 		$(GO) test -v -count 1 -timeout 5h -run TestGenerated ./internal/test/conformance
 
 # The packages: two builds are the same, lintian finds no error, and they are
@@ -98,7 +98,7 @@ test-package: deps kernel
 	diff -r bin/packages/first dist
 	lintian --fail-on error dist/*.deb
 	mkdir dist/old && cd dist/old && apt-get download ipvsadm && mv *.deb ipvsadm.deb
-	REQUIRE_UML=1 IPVSADM_TEST_PACKAGES=$(CURDIR)/dist $(GO) test -count 1 -run 'Package' -timeout 15m ./packaging
+	REQUIRE_KERNEL=1 IPVSADM_TEST_PACKAGES=$(CURDIR)/dist $(GO) test -count 1 -run 'Package' -timeout 15m ./packaging
 
 # What needs no kernel, with the race detector, which needs a C compiler.
 .PHONY: race

@@ -68,8 +68,8 @@ func TestSuiteSourcesHaveTheMachinesMirrors(t *testing.T) {
 
 // Fetches from the network, so only where tests have to have everything.
 func TestFetchedToolsAreLentToTheGuest(t *testing.T) {
-	if os.Getenv("REQUIRE_UML") != "1" {
-		t.Skip("downloads packages: set REQUIRE_UML=1")
+	if os.Getenv("REQUIRE_KERNEL") != "1" {
+		t.Skip("downloads packages: set REQUIRE_KERNEL=1")
 	}
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
 	root, err := FetchPackages(t.Context(), "", os.Stderr, "hello")
