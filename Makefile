@@ -13,7 +13,9 @@ MAINTAINER = ipvsadm-go developers <ipvsadm-go@users.noreply.github.com>
 # commit's day and name.
 VERSION := $(shell git describe --tags --match 'v[0-9]*' --dirty 2>/dev/null || git log -1 --format=v0.0+git%cd.%h --date=format:%Y%m%d 2>/dev/null || echo unknown)
 COMMIT := $(shell git describe --always --abbrev=40 --dirty --exclude '*' 2>/dev/null || echo unknown)
-SCRIPTS = .ci/run .ci/deps $(wildcard packaging/scripts/*) packaging/completion/ipvsadm.bash
+# As the guest knows them: User Mode Linux, and Debian's stock kernels in QEMU.
+KERNELS = 6.1 6.12 7.2 debian-12 debian-13 debian-sid
+SCRIPTS = .ci/run .ci/deps .ci/release $(wildcard packaging/scripts/*) packaging/completion/ipvsadm.bash
 LINKS = ipvsadm-save ipvsadm-restore
 BIN = bin/ipvsadm
 
@@ -70,10 +72,25 @@ bench: deps bin/ipvsadm
 lab: deps bin/ipvsadm
 	$(GO) run ./internal/test/lab -fetch -kernel '$(KERNEL)' clusters $(SCENARIO)
 
-# All tests, those in a real kernel included; none is skipped.
+# All tests, those in a real kernel included; none is skipped. The scripts run
+# once more with the original 1.31. The machine's own User Mode Linux has one
+# processor, so with it comes a short run on a stock kernel, which has two.
 .PHONY: test
 test: deps kernel
-	REQUIRE_UML=1 $(GO) test -p 1 -timeout 15m ./...
+	REQUIRE_KERNEL=1 $(GO) test -p 1 -timeout 15m ./...
+	REQUIRE_KERNEL=1 IPVSADM_TEST_ORIGINAL=1 $(GO) test -timeout 15m -run 'TestScripts$$' ./internal/cli
+	$(if $(KERNEL),,$(MAKE) --no-print-directory test-short KERNEL=debian-12)
+
+# The library's contract with the kernel, the scripts, and two restores at once.
+.PHONY: test-short
+test-short: kernel
+	REQUIRE_KERNEL=1 $(GO) test -p 1 -timeout 15m -run 'TestKernel$$|TestScripts$$|TestApplyOnAKernel$$' ./pkg/ipvs ./internal/cli
+
+# Everything on every kernel, and how long each part took. It goes on after a
+# failure.
+.PHONY: test-release
+test-release:
+	.ci/release $(KERNELS)
 
 # Generated command lines through this program and the original 1.31: CASES
 # scripts of seed SEED, from number FIRST on.
@@ -83,7 +100,7 @@ FIRST ?= 0
 
 .PHONY: conformance
 conformance: deps kernel
-	REQUIRE_UML=1 IPVSADM_TEST_CASES=$(CASES) IPVSADM_TEST_SEED=$(SEED) IPVSADM_TEST_FIRST=$(FIRST) \
+	REQUIRE_KERNEL=1 IPVSADM_TEST_CASES=$(CASES) IPVSADM_TEST_SEED=$(SEED) IPVSADM_TEST_FIRST=$(FIRST) \
 		$(GO) test -v -count 1 -timeout 5h -run TestGenerated ./internal/test/conformance
 
 # The packages: two builds are the same, lintian finds no error, and they are
@@ -98,7 +115,7 @@ test-package: deps kernel
 	diff -r bin/packages/first dist
 	lintian --fail-on error dist/*.deb
 	mkdir dist/old && cd dist/old && apt-get download ipvsadm && mv *.deb ipvsadm.deb
-	REQUIRE_UML=1 IPVSADM_TEST_PACKAGES=$(CURDIR)/dist $(GO) test -count 1 -run 'Package' -timeout 15m ./packaging
+	REQUIRE_KERNEL=1 IPVSADM_TEST_PACKAGES=$(CURDIR)/dist $(GO) test -count 1 -run 'Package' -timeout 15m ./packaging
 
 # What needs no kernel, with the race detector, which needs a C compiler.
 .PHONY: race

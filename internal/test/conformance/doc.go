@@ -9,7 +9,7 @@
 // differences_test.go.
 //
 // The original is Debian's package ipvsadm. Without it, or without a kernel,
-// the tests are skipped, or fail with REQUIRE_UML=1. Environment:
+// the tests are skipped, or fail with REQUIRE_KERNEL=1. Environment:
 //
 //	KERNEL                  version of the kernel
 //	IPVSADM_TEST_CASES      how many generated scripts TestGenerated runs

@@ -18,8 +18,6 @@ import (
 	"strings"
 )
 
-const kernelPackage = "user-mode-linux"
-
 // tools are the programs that tests and the guest itself call, with their
 // packages. iptables without the -nft is a name that only an installation makes.
 var tools = map[string]string{
@@ -31,30 +29,16 @@ func toolPackages() []string {
 	return slices.Sorted(maps.Values(tools))
 }
 
-// Fetch downloads a kernel with the C library it needs into the cache, where
-// [Find] finds it. log gets what apt-get has to say.
-func Fetch(ctx context.Context, version string, log io.Writer) (Kernel, error) {
-	suite, err := suiteOf(version)
-	if err != nil {
-		return Kernel{}, err
+// fetchProgram fetches a package and makes its program start with the C library
+// that comes with it.
+func fetchProgram(ctx context.Context, suite string, log io.Writer, name, program string) (root string, err error) {
+	if root, err = FetchPackages(ctx, suite, log, name); err != nil {
+		return "", err
 	}
-	root, err := FetchPackages(ctx, suite, log, kernelPackage)
-	if err != nil {
-		return Kernel{}, err
+	if err := setInterpreter(filepath.Join(root, program), filepath.Join(root, loader)); err != nil {
+		return "", fmt.Errorf("guest: %w", err)
 	}
-	if err := setInterpreter(filepath.Join(root, kernelProgram), filepath.Join(root, loader)); err != nil {
-		return Kernel{}, fmt.Errorf("uml: %w", err)
-	}
-	return cached(version)
-}
-
-// Obtain is [Find], and where that finds none [Fetch] if it may fetch.
-func Obtain(ctx context.Context, version string, fetch bool, log io.Writer) (Kernel, error) {
-	kernel, err := Find(version)
-	if err != nil && fetch {
-		kernel, err = Fetch(ctx, version, log)
-	}
-	return kernel, err
+	return root, nil
 }
 
 // FetchTools downloads what a guest needs and the machine does not have: modprobe,
@@ -90,7 +74,7 @@ func FetchPackages(ctx context.Context, suite string, log io.Writer, names ...st
 	}
 	defer func() {
 		if err != nil {
-			err = fmt.Errorf("uml: fetch %s: %w", strings.Join(names, " "), err)
+			err = fmt.Errorf("guest: fetch %s: %w", strings.Join(names, " "), err)
 		}
 	}()
 	if err := os.MkdirAll(filepath.Dir(root), 0o755); err != nil {
@@ -128,7 +112,7 @@ func FetchPackages(ctx context.Context, suite string, log io.Writer, names ...st
 func FindPackages(suite string, names ...string) (root string, err error) {
 	root, err = packagesDir(suite, names...)
 	if err == nil && !exists(root) {
-		err = fmt.Errorf("uml: not in the cache: %s: make test fetches them", strings.Join(names, " "))
+		err = fmt.Errorf("guest: not in the cache: %s: make test fetches them", strings.Join(names, " "))
 	}
 	return root, err
 }
@@ -137,12 +121,12 @@ func FindPackages(suite string, names ...string) (root string, err error) {
 func packagesDir(suite string, names ...string) (string, error) {
 	cache, err := os.UserCacheDir()
 	if err != nil {
-		return "", fmt.Errorf("uml: no cache folder: %w", err)
+		return "", fmt.Errorf("guest: no cache folder: %w", err)
 	}
 	if suite == "" {
 		suite = "own"
 	}
-	return filepath.Join(cache, "ipvsadm", "uml", suite, strings.Join(slices.Sorted(slices.Values(names)), "+")), nil
+	return filepath.Join(cache, "ipvsadm", "guest", suite, strings.Join(slices.Sorted(slices.Values(names)), "+")), nil
 }
 
 // download leaves the packages' files in work/cache/archives.
@@ -168,11 +152,11 @@ func download(ctx context.Context, work, suite string, log io.Writer, names []st
 		"-o", "Acquire::Languages=none",
 	}
 	if suite != "" {
-		sources, err := suiteSources(suite)
+		sources, err := suiteSources(ctx, suite)
 		if err != nil {
 			return err
 		}
-		if err := os.WriteFile(filepath.Join(work, "sources/suite.sources"), []byte(sources), 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(work, "sources/suite.list"), sources, 0o644); err != nil {
 			return err
 		}
 		options = append(options,
@@ -195,6 +179,33 @@ func download(ctx context.Context, work, suite string, log io.Writer, names []st
 		return errors.Join(err, updated)
 	}
 	return nil
+}
+
+// archiveKeys are what signs Debian's suites.
+const archiveKeys = "/usr/share/keyrings/debian-archive-keyring.gpg"
+
+// suiteSources returns a source list of a suite, at the mirrors from which the
+// machine has its own.
+func suiteSources(ctx context.Context, suite string) ([]byte, error) {
+	targets, err := exec.CommandContext(ctx, "apt-get", "indextargets", "--format",
+		"deb [signed-by="+archiveKeys+"] $(REPO_URI) $(RELEASE) $(COMPONENT)", "Created-By: Packages").Output()
+	if err != nil {
+		return nil, fmt.Errorf("apt-get indextargets: %w", err)
+	}
+	var list []byte
+	for line := range strings.Lines(string(targets)) {
+		// The machine's own suite has a plain name; bookworm-updates and the
+		// like belong to it.
+		words := strings.Fields(line)
+		if release := &words[len(words)-2]; !strings.ContainsAny(*release, "-/") {
+			*release = suite
+			list = append(list, strings.Join(words, " ")+"\n"...)
+		}
+	}
+	if list == nil {
+		return nil, errors.New("apt-get indextargets names no mirror of Debian")
+	}
+	return list, nil
 }
 
 // makeTree makes an empty tree in which /bin, /sbin and /lib are links into /usr,

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -55,10 +56,20 @@ func TestSetInterpreterRefusesWhatIsNoProgram(t *testing.T) {
 	}
 }
 
+func TestSuiteSourcesHaveTheMachinesMirrors(t *testing.T) {
+	sources, err := suiteSources(t.Context(), "sid")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if line := regexp.MustCompile(`^deb \[signed-by=/\S+\] \w+:/\S+ sid \w+\n`); !line.Match(sources) {
+		t.Errorf("sources of sid:\n%s", sources)
+	}
+}
+
 // Fetches from the network, so only where tests have to have everything.
 func TestFetchedToolsAreLentToTheGuest(t *testing.T) {
-	if os.Getenv("REQUIRE_UML") != "1" {
-		t.Skip("downloads packages: set REQUIRE_UML=1")
+	if os.Getenv("REQUIRE_KERNEL") != "1" {
+		t.Skip("downloads packages: set REQUIRE_KERNEL=1")
 	}
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
 	root, err := FetchPackages(t.Context(), "", os.Stderr, "hello")

@@ -191,13 +191,13 @@ func TestRunErrorsSayWhatWentWrong(t *testing.T) {
 		job  guest.Job
 		want string
 	}{
-		"no command":              {guest.Job{}, "uml: the job has no command"},
-		"command not in PATH":     {guest.Job{Args: []string{"no-such-command"}}, `uml: guest: exec: "no-such-command": executable file not found in $PATH`},
-		"no such program":         {guest.Job{Args: []string{"/no/such/program"}, Dir: "/"}, "uml: guest: start /no/such/program in /: no such file or directory"},
+		"no command":              {guest.Job{}, "guest: the job has no command"},
+		"command not in PATH":     {guest.Job{Args: []string{"no-such-command"}}, `guest: exec: "no-such-command": executable file not found in $PATH`},
+		"no such program":         {guest.Job{Args: []string{"/no/such/program"}, Dir: "/"}, "guest: start /no/such/program in /: no such file or directory"},
 		"kernel panic":            {guest.Job{Args: shell("echo c > /proc/sysrq-trigger; sleep 100")}, "console: Kernel panic - not syncing: sysrq triggered crash"},
-		"power off":               {guest.Job{Args: shell("poweroff -f; sleep 100")}, "uml: the guest ended without a result\nconsole: "},
-		"linux.uml does not boot": {guest.Job{Args: []string{"true"}, Memory: 1}, "uml: the guest ended without a result\nconsole: "},
-		"stdin cannot be read":    {guest.Job{Args: []string{"cat"}, Stdin: badReader{}}, "uml: input of cat: bad reader"},
+		"power off":               {guest.Job{Args: shell("poweroff -f; sleep 100")}, "guest: ended without a result\nconsole: "},
+		"linux.uml does not boot": {guest.Job{Args: []string{"true"}, Memory: 1}, "guest: ended without a result\nconsole: "},
+		"stdin cannot be read":    {guest.Job{Args: []string{"cat"}, Stdin: badReader{}}, "guest: input of cat: bad reader"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c.job.Kernel = kernel
@@ -217,9 +217,9 @@ func TestFindSaysHowToGetAKernel(t *testing.T) {
 	t.Setenv("PATH", "")
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
 	for version, want := range map[string]string{
-		"":     "uml: no linux.uml on this machine: apt-get install user-mode-linux, or make kernel",
-		"6.12": "uml: no linux.uml 6.12 on this machine: make kernel KERNEL=6.12",
-		"5.10": `uml: no kernel version "5.10": there are 6.1, 6.12, 7.2`,
+		"":     "guest: no linux.uml on this machine: apt-get install user-mode-linux, or make kernel",
+		"6.12": "guest: no linux.uml 6.12 on this machine: make kernel KERNEL=6.12",
+		"5.10": `guest: no kernel "5.10": there are 6.1, 6.12, 7.2, debian-12, debian-13, debian-sid`,
 	} {
 		if k, err := guest.Find(version); err == nil || err.Error() != want {
 			t.Errorf("Find(%q): %v, %v, want %s", version, k, err, want)
@@ -229,7 +229,7 @@ func TestFindSaysHowToGetAKernel(t *testing.T) {
 
 func TestFindPackagesSaysWhatIsMissing(t *testing.T) {
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
-	want := "uml: not in the cache: hello netbase: make test fetches them"
+	want := "guest: not in the cache: hello netbase: make test fetches them"
 	if root, err := guest.FindPackages("", "hello", "netbase"); err == nil || err.Error() != want {
 		t.Errorf("%s, %v, want %s", root, err, want)
 	}
@@ -337,7 +337,7 @@ func testGuest(t *testing.T) {
 		}
 	})
 	t.Run("the working folder is the package's", func(t *testing.T) {
-		if _, err := os.Stat("uml_test.go"); err != nil {
+		if _, err := os.Stat("guest_test.go"); err != nil {
 			t.Error(err)
 		}
 	})

@@ -24,7 +24,7 @@ import (
 
 // exchangeWord names the exchange folder on the kernel's command line. The
 // kernel hands a word that it does not know itself to init's environment.
-const exchangeWord = "uml_exchange"
+const exchangeWord = "guest_exchange"
 
 // Init makes this process the guest's init when it is one; it then sets up the
 // guest, runs the job, powers off and never returns. In any other process it
@@ -34,13 +34,8 @@ func Init() {
 	if os.Getpid() != 1 || dir == "" {
 		return
 	}
-	go func() {
-		io.Copy(io.Discard, os.Stdin) // the console, which ends when the host's process does
-		os.RemoveAll(dir)
-		powerOff()
-	}()
 	if err := serve(dir); err != nil {
-		fmt.Fprintln(os.Stderr, "uml init:", err)
+		fmt.Fprintln(os.Stderr, "init:", err)
 	}
 	powerOff()
 }
@@ -65,6 +60,9 @@ func serve(dir string) error {
 	}
 	if err != nil {
 		return fmt.Errorf("read the job: %w", err)
+	}
+	if !o.QEMU {
+		go endWithHost(dir)
 	}
 	if err := setUp(dir, o); err != nil {
 		return err

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package guest boots a real Linux kernel as an ordinary program and runs one
-// command in it. The kernel is User Mode Linux: it needs neither root nor KVM,
-// and it has IP Virtual Server as a module.
+// command in it. There are two kinds of kernel, and neither needs root or KVM:
+// User Mode Linux, which boots in a second, and Debian's stock kernel in QEMU,
+// which takes several but has two processors. Both have IP Virtual Server as a
+// module.
 //
 // The guest sees the host's file tree at the same paths, but whatever it writes
 // stays in its own memory. The program that calls [Run] is also the guest's
@@ -10,8 +12,9 @@
 package guest
 
 import (
-	"errors"
+	"context"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"os/exec"
@@ -23,100 +26,56 @@ import (
 // Kernel is what a boot needs to find on the host's disk.
 type Kernel struct {
 	Version string // release as the kernel names itself, such as 6.1.176
-	Path    string // the program linux.uml
+	Path    string // the program that is started: linux.uml, or qemu-system-x86_64
+	Image   string // the kernel that QEMU boots, "" if Path is the kernel itself
+	Busybox string // static program that mounts QEMU's first root, "" without Image
 	Modules string // folder of this release's modules, the one that holds modules.dep
 	Libs    string // folder of the C library that Path needs, "" for the host's own
 	Tools   string // file tree that lends the guest what the host lacks, "" for none
 }
 
-// suites says which Debian suite carries which kernel. The machine's own suite
-// is "", whatever kernel it has.
-var suites = map[string]string{"": "", "6.1": "bookworm", "6.12": "trixie", "7.2": "sid"}
+// source is where the kernel of a KERNEL comes from: a Debian suite, and which
+// of its kernels.
+type source struct {
+	suite string // "" is the machine's own
+	find  func(name, suite string) (Kernel, error)
+	fetch func(ctx context.Context, suite string, log io.Writer) error
+}
 
-func suiteOf(version string) (string, error) {
-	suite, known := suites[version]
+var sources = map[string]source{
+	"":           {"", findUML, fetchUML},
+	"6.1":        {"bookworm", findUML, fetchUML},
+	"6.12":       {"trixie", findUML, fetchUML},
+	"7.2":        {"sid", findUML, fetchUML},
+	"debian-12":  {"bookworm", findStock, fetchStock},
+	"debian-13":  {"trixie", findStock, fetchStock},
+	"debian-sid": {"sid", findStock, fetchStock},
+}
+
+func sourceOf(name string) (source, error) {
+	s, known := sources[name]
 	if !known {
-		return "", fmt.Errorf("uml: no kernel version %q: there are %s", version,
-			strings.Join(slices.Sorted(maps.Keys(suites))[1:], ", "))
+		return source{}, fmt.Errorf("guest: no kernel %q: there are %s", name, strings.Join(Names(), ", "))
 	}
-	return suite, nil
+	return s, nil
 }
 
-// Where the packages user-mode-linux and libc6 put things, below / or the cache.
-const (
-	kernelProgram = "usr/bin/linux.uml"
-	modulesDir    = "usr/lib/uml/modules"
-	libsDir       = "usr/lib/x86_64-linux-gnu"
-	loader        = libsDir + "/ld-linux-x86-64.so.2"
-)
-
-// Find looks for a kernel: the machine's own package first, then what [Fetch]
-// put in the cache. A version is "" for the machine's own or the start of a
-// release: 6.1, 6.12, 7.2. The error is one line that says how to get what is
-// missing.
-func Find(version string) (Kernel, error) {
-	if _, err := suiteOf(version); err != nil {
-		return Kernel{}, err
-	}
-	if path, err := exec.LookPath("linux.uml"); err == nil {
-		k, err := kernelAt("/", path)
-		if err == nil && k.is(version) {
-			return k, nil
-		}
-		if err != nil && version == "" {
-			return Kernel{}, err
-		}
-	}
-	return cached(version)
+// Names lists the kernels that [Find] and [Fetch] know by name.
+func Names() []string {
+	return slices.Sorted(maps.Keys(sources))[1:]
 }
 
-// cached is the kernel that Fetch put in the cache.
-func cached(version string) (Kernel, error) {
-	suite, err := suiteOf(version)
+// Find looks for a kernel on the machine and then in the cache, where [Fetch]
+// puts it. The name is one of [Names], or "" for the machine's own User Mode
+// Linux. The error is one line that says how to get what is missing.
+func Find(name string) (Kernel, error) {
+	s, err := sourceOf(name)
 	if err != nil {
 		return Kernel{}, err
 	}
-	root, err := packagesDir(suite, kernelPackage)
+	k, err := s.find(name, s.suite)
 	if err != nil {
 		return Kernel{}, err
-	}
-	path := filepath.Join(root, kernelProgram)
-	if !exists(path) {
-		if version == "" {
-			return Kernel{}, errors.New("uml: no linux.uml on this machine: apt-get install user-mode-linux, or make kernel")
-		}
-		return Kernel{}, fmt.Errorf("uml: no linux.uml %[1]s on this machine: make kernel KERNEL=%[1]s", version)
-	}
-	k, err := kernelAt(root, path)
-	if err == nil && !k.is(version) {
-		err = fmt.Errorf("uml: %s is release %s, not %s: the suite has moved on, remove the folder %s and fetch again", path, k.Version, version, root)
-	}
-	if err != nil {
-		return Kernel{}, err
-	}
-	return k, nil
-}
-
-func (k Kernel) is(version string) bool {
-	return version == "" || strings.HasPrefix(k.Version+".", version+".")
-}
-
-// kernelAt describes the kernel program at path, whose modules lie below root.
-func kernelAt(root, path string) (Kernel, error) {
-	k := Kernel{Path: path}
-	if root != "/" {
-		k.Libs = filepath.Join(root, libsDir)
-	}
-	cmd := exec.Command(path, "--version")
-	cmd.Env = k.environ()
-	out, err := cmd.Output()
-	if err != nil {
-		return Kernel{}, fmt.Errorf("uml: %s --version: %w", path, err)
-	}
-	k.Version = strings.TrimSpace(string(out))
-	k.Modules = filepath.Join(root, modulesDir, k.Version)
-	if !exists(filepath.Join(k.Modules, "modules.dep")) {
-		return Kernel{}, fmt.Errorf("uml: %s has no modules of its release: no %s/modules.dep", path, k.Modules)
 	}
 	if tools, err := packagesDir("", toolPackages()...); err == nil && exists(tools) {
 		k.Tools = tools
@@ -124,13 +83,58 @@ func kernelAt(root, path string) (Kernel, error) {
 	return k, nil
 }
 
-// environ is the environment for the program linux.uml itself.
+// Fetch downloads what a kernel needs and the machine lacks into the cache,
+// where [Find] finds it. log receives what apt-get says.
+func Fetch(ctx context.Context, name string, log io.Writer) (Kernel, error) {
+	s, err := sourceOf(name)
+	if err != nil {
+		return Kernel{}, err
+	}
+	if err := s.fetch(ctx, s.suite, log); err != nil {
+		return Kernel{}, err
+	}
+	return Find(name)
+}
+
+// Obtain is [Find], and where that finds none [Fetch] if it may fetch.
+func Obtain(ctx context.Context, name string, fetch bool, log io.Writer) (Kernel, error) {
+	kernel, err := Find(name)
+	if err != nil && fetch {
+		kernel, err = Fetch(ctx, name, log)
+	}
+	return kernel, err
+}
+
+// Where packages put the C library, below / or the cache.
+const (
+	libsDir = "usr/lib/x86_64-linux-gnu"
+	loader  = libsDir + "/ld-linux-x86-64.so.2"
+)
+
+// withModules sets the folder of the modules, which has to have an index.
+func (k Kernel) withModules(dir string) (Kernel, error) {
+	k.Modules = filepath.Join(dir, k.Version)
+	if !exists(filepath.Join(k.Modules, "modules.dep")) {
+		return Kernel{}, fmt.Errorf("guest: %s has no modules of its release: no %s/modules.dep", k.Path, k.Modules)
+	}
+	return k, nil
+}
+
+// environ is the environment for the program at Path.
 func (k Kernel) environ() []string {
 	env := []string{"PATH=/usr/bin:/bin"}
 	if k.Libs != "" {
 		env = append(env, "LD_LIBRARY_PATH="+k.Libs)
 	}
 	return env
+}
+
+// command is the program that boots the kernel, with the exchange folder dir.
+func (k Kernel) command(dir string, memory int) (*exec.Cmd, error) {
+	if k.Image != "" {
+		return k.qemu(dir, memory)
+	}
+	return k.uml(dir, memory), nil
 }
 
 func exists(path string) bool {

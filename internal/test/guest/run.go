@@ -22,6 +22,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -53,6 +54,7 @@ type order struct {
 	HasStdin         bool
 	Release, Modules string
 	Tools            string
+	QEMU             bool // the kind of kernel
 }
 
 // result is the guest's answer.
@@ -72,7 +74,7 @@ const poll = 5 * time.Millisecond
 // killed and the error wraps the context's cause.
 func Run(ctx context.Context, job Job) (status int, err error) {
 	if len(job.Args) == 0 {
-		return 0, errors.New("uml: the job has no command")
+		return 0, errors.New("guest: the job has no command")
 	}
 	k := job.Kernel
 	if k == (Kernel{}) {
@@ -80,19 +82,19 @@ func Run(ctx context.Context, job Job) (status int, err error) {
 			return 0, err
 		}
 	}
-	dir, err := os.MkdirTemp(exchangeParent(), "uml-")
+	dir, err := os.MkdirTemp(exchangeParent(), "guest-")
 	if err != nil {
-		return 0, fmt.Errorf("uml: exchange folder: %w", err)
+		return 0, fmt.Errorf("guest: exchange folder: %w", err)
 	}
 	defer os.RemoveAll(dir)
 	if err := writeOrder(dir, k, job); err != nil {
-		return 0, fmt.Errorf("uml: exchange folder: %w", err)
+		return 0, fmt.Errorf("guest: exchange folder: %w", err)
 	}
 	stdout := stream{to: job.Stdout}
 	stderr := stream{to: job.Stderr}
 	for name, s := range map[string]*stream{"stdout": &stdout, "stderr": &stderr} {
 		if s.from, err = os.Create(filepath.Join(dir, name)); err != nil {
-			return 0, fmt.Errorf("uml: exchange folder: %w", err)
+			return 0, fmt.Errorf("guest: exchange folder: %w", err)
 		}
 		defer s.from.Close()
 	}
@@ -101,38 +103,28 @@ func Run(ctx context.Context, job Job) (status int, err error) {
 		go func() { unread <- sendStdin(dir, job.Stdin) }()
 	}
 
-	guest, console, err := boot(dir, k, job.Memory)
+	m, err := boot(dir, k, job.Memory)
 	if err != nil {
-		return 0, fmt.Errorf("uml: boot: %w", err)
+		return 0, fmt.Errorf("guest: boot: %w", err)
 	}
-	defer console.Close()
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		guest.Wait() // linux.uml's own exit status says nothing about the job
-	}()
-	kill := func() {
-		unix.Kill(-guest.Process.Pid, unix.SIGKILL)
-		<-ended
-	}
-	defer kill()
+	defer m.kill()
 	tick := time.NewTicker(poll)
 	defer tick.Stop()
 	for running := true; running; {
 		select {
 		case <-ctx.Done():
-			kill()
+			m.kill()
 			running = false
-		case <-ended:
+		case <-m.ended:
 			running = false
 		case err := <-unread:
 			if err != nil {
-				return 0, fmt.Errorf("uml: input of %s: %w", job.Args[0], err)
+				return 0, fmt.Errorf("guest: input of %s: %w", job.Args[0], err)
 			}
 		case <-tick.C:
 		}
 		if err := errors.Join(stdout.drain(), stderr.drain()); err != nil {
-			return 0, fmt.Errorf("uml: output of %s: %w", job.Args[0], err)
+			return 0, fmt.Errorf("guest: output of %s: %w", job.Args[0], err)
 		}
 	}
 	return readResult(ctx, dir)
@@ -163,7 +155,7 @@ func writeOrder(dir string, k Kernel, job Job) error {
 	}
 	o := order{
 		Args: job.Args, Env: job.Env, Dir: job.Dir, UID: job.UID, HasStdin: job.Stdin != nil,
-		Release: k.Version, Modules: k.Modules, Tools: k.Tools,
+		Release: k.Version, Modules: k.Modules, Tools: k.Tools, QEMU: k.Image != "",
 	}
 	if o.Env == nil {
 		o.Env = (&exec.Cmd{Env: append(os.Environ(), "PATH="+GuestPath())}).Environ() // without the first PATH
@@ -180,59 +172,72 @@ func writeOrder(dir string, k Kernel, job Job) error {
 	return os.WriteFile(filepath.Join(dir, "job"), b.Bytes(), 0o600)
 }
 
-// boot starts linux.uml as the leader of a process group that also holds the
-// processes it makes for the guest's. The guest's console reads from input; its
-// end, which comes with this process's at the latest, makes the guest power off.
-func boot(dir string, k Kernel, memory int) (cmd *exec.Cmd, input io.Closer, err error) {
+// machine is a guest that runs.
+type machine struct {
+	*exec.Cmd
+	input io.Closer     // what the guest's console reads from
+	ended chan struct{} // is closed when it has ended
+}
+
+// boot starts the program that boots the guest, as the leader of a process group.
+func boot(dir string, k Kernel, memory int) (m machine, err error) {
 	if memory == 0 {
 		memory = 1024
 	}
-	console, err := os.Create(filepath.Join(dir, "console"))
+	console, err := os.OpenFile(filepath.Join(dir, "console"), os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
 	if err != nil {
-		return nil, nil, err
+		return machine{}, err
 	}
 	defer console.Close()
-	cmd = exec.Command(k.Path,
-		fmt.Sprintf("mem=%dM", memory), "root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro",
-		"init="+filepath.Join(dir, "init"), exchangeWord+"="+dir,
-		"uml_dir="+dir, "con=null", "con0=fd:0,fd:1", "quiet",
-		// A benchmark of RAID6 code, here under its names in 6.x and 7.x, would
-		// take as long again as the whole boot.
-		"initcall_blacklist=raid6_select_algo,raid6_init")
-	cmd.Dir = dir
-	cmd.Env = k.environ()
-	if !roomInShm(memory) {
-		cmd.Env = append(cmd.Env, "TMPDIR="+dir)
+	if m.Cmd, err = k.command(dir, memory); err != nil {
+		return machine{}, err
 	}
-	cmd.Stdout, cmd.Stderr = console, console
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if input, err = cmd.StdinPipe(); err != nil {
-		return nil, nil, err
+	m.ended = make(chan struct{})
+	m.Dir = dir
+	m.Stdout, m.Stderr = console, console
+	// QEMU's signal comes when the thread that started it ends, which is thus
+	// kept until the guest has ended. A process of User Mode Linux stops when
+	// its input ends, with all the others.
+	m.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if k.Image != "" {
+		m.SysProcAttr.Pdeathsig = syscall.SIGKILL
 	}
-	if err := cmd.Start(); err != nil {
-		return nil, nil, err
+	if m.input, err = m.StdinPipe(); err != nil {
+		return machine{}, err
 	}
-	allowFiles(cmd.Process.Pid)
-	return cmd, input, nil
+	started := make(chan error)
+	go func() {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		err := m.Start()
+		started <- err
+		if err == nil {
+			m.Wait() // the program's exit status says nothing about the job
+			close(m.ended)
+		}
+	}()
+	if err := <-started; err != nil {
+		return machine{}, err
+	}
+	allowFiles(m.Process.Pid)
+	return m, nil
+}
+
+func (m machine) kill() {
+	unix.Kill(-m.Process.Pid, unix.SIGKILL)
+	<-m.ended
+	m.input.Close()
 }
 
 // allowFiles lets a process have as many files open as it may ask for: linux.uml
-// keeps one of the host's for each that the guest's memory still has something
-// of, and the usual 1024 are soon in use.
+// and QEMU keep one of the host's for each that the guest's memory still has
+// something of, and the usual 1024 are soon in use.
 func allowFiles(pid int) {
 	var l unix.Rlimit
 	if unix.Prlimit(pid, unix.RLIMIT_NOFILE, nil, &l) == nil {
 		l.Cur = l.Max
 		_ = unix.Prlimit(pid, unix.RLIMIT_NOFILE, &l, nil) // with less the guest can still do much
 	}
-}
-
-// roomInShm reports whether /dev/shm, where linux.uml keeps the guest's memory
-// unless TMPDIR is set, can hold it. When it fills up the guest dies.
-func roomInShm(memory int) bool {
-	var fs unix.Statfs_t
-	err := unix.Statfs("/dev/shm", &fs)
-	return err == nil && int64(fs.Bavail)*int64(fs.Bsize) >= int64(memory)<<20
 }
 
 func readResult(ctx context.Context, dir string) (int, error) {
@@ -246,11 +251,11 @@ func readResult(ctx context.Context, dir string) (int, error) {
 	case err == nil && r.Err == "":
 		return r.Status, nil
 	case err == nil:
-		return 0, fmt.Errorf("uml: guest: %s", r.Err)
+		return 0, fmt.Errorf("guest: %s", r.Err)
 	case ctx.Err() != nil:
-		return 0, fmt.Errorf("uml: guest killed: %w\n%s", context.Cause(ctx), consoleTail(dir))
+		return 0, fmt.Errorf("guest: killed: %w\n%s", context.Cause(ctx), consoleTail(dir))
 	}
-	return 0, fmt.Errorf("uml: the guest ended without a result\n%s", consoleTail(dir))
+	return 0, fmt.Errorf("guest: ended without a result\n%s", consoleTail(dir))
 }
 
 // consoleTail is what the guest's console says of its end: a kernel panic with
@@ -261,7 +266,8 @@ func consoleTail(dir string) string {
 		return err.Error()
 	}
 	const enough = 30
-	lines := strings.Split(strings.TrimSpace(string(b)), "\n")
+	text := strings.ReplaceAll(string(b), "\r\n", "\n") // of a serial line
+	lines := strings.Split(strings.TrimSpace(text), "\n")
 	from := slices.IndexFunc(lines, func(line string) bool { return strings.Contains(line, "Kernel panic") })
 	if from < 0 {
 		from = max(0, len(lines)-enough)

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -34,7 +35,7 @@ func setUp(exchange string, o order) error {
 	}
 	if o.Tools != "" {
 		// A mount of its own, since overlay refuses a layer that lies in another.
-		if err := mount("hostfs", base+"/tools", unix.MS_RDONLY, o.Tools); err != nil {
+		if err := o.share(toolsTag, o.Tools, base+"/tools", unix.MS_RDONLY); err != nil {
 			return err
 		}
 		lower += ":" + base + "/tools"
@@ -51,7 +52,6 @@ func setUp(exchange string, o order) error {
 		{"devpts", "/dev/pts", "mode=0620,ptmxmode=0666"},
 		{"tmpfs", "/dev/shm", "mode=1777"},
 		{"tmpfs", "/run", "mode=0755"},
-		{"hostfs", exchange, exchange},
 	} {
 		if err := os.MkdirAll(root+m.dir, 0o755); err != nil {
 			return err
@@ -60,7 +60,12 @@ func setUp(exchange string, o order) error {
 			return err
 		}
 	}
-	if err := os.MkdirAll(root+"/lib/modules", 0o755); err != nil {
+	for _, dir := range []string{exchange, "/lib/modules"} {
+		if err := os.MkdirAll(root+dir, 0o755); err != nil {
+			return err
+		}
+	}
+	if err := o.share(exchangeTag, exchange, root+exchange, 0); err != nil {
 		return err
 	}
 	for link, to := range map[string]string{
@@ -81,6 +86,21 @@ func setUp(exchange string, o order) error {
 		return err
 	}
 	return LoopbackUp()
+}
+
+// share mounts a folder of the host on dir.
+func (o order) share(tag, path, dir string, flags uintptr) error {
+	if !o.QEMU {
+		return mount("hostfs", dir, flags, path)
+	}
+	options := shareOptions
+	if flags&unix.MS_RDONLY != 0 {
+		options = hostShareOptions
+	}
+	if err := unix.Mount(tag, dir, "9p", flags, options); err != nil {
+		return fmt.Errorf("mount %s on %s: %w", path, dir, err)
+	}
+	return nil
 }
 
 func mount(fs, dir string, flags uintptr, data string) error {
@@ -107,26 +127,43 @@ func pivot(dir string) error {
 }
 
 // loadModule loads a module and what it depends on, without modprobe, which the
-// host may lack. One that modules.dep does not list is taken for built in.
+// host may lack.
 func loadModule(dir, name string) error {
-	dep, err := os.ReadFile(filepath.Join(dir, "modules.dep"))
+	files, err := moduleFiles(dir, name)
 	if err != nil {
 		return err
 	}
-	for line := range strings.Lines(string(dep)) {
-		path, deps, _ := strings.Cut(strings.TrimSpace(line), ":")
-		if file, _, _ := strings.Cut(filepath.Base(path), ".ko"); file != name {
-			continue
-		}
-		// modules.dep names what must be there first last.
-		files := append([]string{path}, strings.Fields(deps)...)
-		for i := len(files) - 1; i >= 0; i-- {
-			if err := insertModule(filepath.Join(dir, files[i])); err != nil {
-				return err
-			}
+	for _, file := range files {
+		if err := insertModule(file); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// moduleFiles lists the files of modules and of what they depend on, in the order
+// in which they are loaded. A module that modules.dep does not list is taken for
+// built in.
+func moduleFiles(dir string, names ...string) (files []string, err error) {
+	dep, err := os.ReadFile(filepath.Join(dir, "modules.dep"))
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range names {
+		for line := range strings.Lines(string(dep)) {
+			path, deps, _ := strings.Cut(strings.TrimSpace(line), ":")
+			if file, _, _ := strings.Cut(filepath.Base(path), ".ko"); file != name {
+				continue
+			}
+			// modules.dep names what must be there first last.
+			for _, path := range slices.Backward(append([]string{path}, strings.Fields(deps)...)) {
+				if path = filepath.Join(dir, path); !slices.Contains(files, path) {
+					files = append(files, path)
+				}
+			}
+		}
+	}
+	return files, nil
 }
 
 func insertModule(path string) error {

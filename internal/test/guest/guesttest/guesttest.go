@@ -7,7 +7,7 @@
 //
 // and wraps the body of each such test in [InGuest].
 //
-// Environment: KERNEL picks a kernel version; with REQUIRE_UML=1 a test that
+// Environment: KERNEL picks a kernel, one of [guest.Names]; with REQUIRE_KERNEL=1 a test that
 // cannot have a kernel fails instead of being skipped, and Debian packages that
 // a test asks for are fetched.
 package guesttest
@@ -32,7 +32,23 @@ import (
 // runs the tests.
 func Main(m *testing.M) {
 	guest.Init()
+	if testing.CoverMode() != "" && guest.InGuest() {
+		if err := dropCounts("/run/cover"); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+	}
 	os.Exit(m.Run())
+}
+
+// dropCounts gives the programs of a guest's test a folder for their coverage
+// that any user can write to. A test binary built with -cover writes it there
+// when it runs as another program, and complains where it cannot.
+func dropCounts(dir string) error {
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return err
+	}
+	return errors.Join(os.Chmod(dir, 0o777), os.Setenv("GOCOVERDIR", dir))
 }
 
 // InGuest runs body, the whole of test t, in a guest. On the host it boots one
@@ -41,7 +57,7 @@ func Main(m *testing.M) {
 // -test.run, -test.skip, -test.short and -test.timeout hold in the guest as well.
 //
 // The guest has the host test's working directory and, of its environment, PATH,
-// HOME, TMPDIR, KERNEL, REQUIRE_UML and what begins with IPVSADM_TEST_. Debian
+// HOME, TMPDIR, KERNEL, REQUIRE_KERNEL and what begins with IPVSADM_TEST_. Debian
 // packages are named as for [Kernel].
 func InGuest(t *testing.T, body func(t *testing.T), packages ...string) {
 	t.Helper()
@@ -96,15 +112,15 @@ func InGuest(t *testing.T, body func(t *testing.T), packages ...string) {
 }
 
 // Kernel is the kernel that the environment's KERNEL asks for. Where there is
-// none the test is skipped, or with REQUIRE_UML=1 fails. Its guests have the
+// none the test is skipped, or with REQUIRE_KERNEL=1 fails. Its guests have the
 // files of the named Debian packages, and of all that these depend on, where the
-// machine has none of its own; nothing is installed. With REQUIRE_UML=1 they are
+// machine has none of its own; nothing is installed. With REQUIRE_KERNEL=1 they are
 // fetched into the user's cache, else a test without them is skipped.
 func Kernel(t testing.TB, packages ...string) guest.Kernel {
 	t.Helper()
 	kernel, err := guest.Find(os.Getenv("KERNEL"))
 	if raceEnabled {
-		err = errors.New("uml: a binary built with -race does not start in the guest: test without -race")
+		err = errors.New("guest: a binary built with -race does not start in the guest: test without -race")
 	}
 	if err == nil && len(packages) > 0 {
 		kernel.Tools, err = tools(t, packages)
@@ -115,7 +131,7 @@ func Kernel(t testing.TB, packages ...string) guest.Kernel {
 	return kernel
 }
 
-// Lacks ends a test that has to do without something: with REQUIRE_UML=1 it
+// Lacks ends a test that has to do without something: with REQUIRE_KERNEL=1 it
 // fails, else it is skipped.
 func Lacks(t testing.TB, what any) {
 	t.Helper()
@@ -125,7 +141,7 @@ func Lacks(t testing.TB, what any) {
 	t.Skip(what)
 }
 
-func required() bool { return os.Getenv("REQUIRE_UML") == "1" }
+func required() bool { return os.Getenv("REQUIRE_KERNEL") == "1" }
 
 // tools is the folder of the packages.
 func tools(t testing.TB, packages []string) (root string, err error) {
@@ -169,7 +185,7 @@ func guestEnv() []string {
 	env := []string{"PATH=" + guest.GuestPath()}
 	for _, kv := range os.Environ() {
 		switch name, _, _ := strings.Cut(kv, "="); {
-		case name == "HOME", name == "TMPDIR", name == "KERNEL", name == "REQUIRE_UML",
+		case name == "HOME", name == "TMPDIR", name == "KERNEL", name == "REQUIRE_KERNEL",
 			strings.HasPrefix(name, "IPVSADM_TEST_"):
 			env = append(env, kv)
 		}

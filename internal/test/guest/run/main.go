@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Run boots a User Mode Linux kernel, runs one command in it and exits with the
+// Run boots a kernel, runs one command in it and exits with the
 // command's status, or 125 when there is none ("go run" itself turns every
 // status but 0 into 1):
 //
@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/test/guest"
@@ -25,7 +26,7 @@ const failed = 125
 func main() {
 	guest.Init()
 	job := guest.Job{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr}
-	version := flag.String("kernel", "", "kernel `version`, \"\" for the machine's own")
+	kernel := flag.String("kernel", "", "`name` of the kernel: "+strings.Join(guest.Names(), ", ")+"; \"\" for the machine's own User Mode Linux")
 	fetch := flag.Bool("fetch", false, "first fetch what is not on this machine: the kernel, and tools for the guest")
 	flag.IntVar(&job.UID, "uid", 0, "run the command as this `user` number")
 	flag.IntVar(&job.Memory, "memory", 0, "the guest's memory in `MiB` (default 1024)")
@@ -34,7 +35,7 @@ func main() {
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	status, err := run(ctx, *version, *fetch, job)
+	status, err := run(ctx, *kernel, *fetch, job)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		status = failed
@@ -42,13 +43,13 @@ func main() {
 	os.Exit(status)
 }
 
-func run(ctx context.Context, version string, fetch bool, job guest.Job) (status int, err error) {
+func run(ctx context.Context, kernel string, fetch bool, job guest.Job) (status int, err error) {
 	if fetch {
 		if err := guest.FetchTools(ctx, os.Stderr); err != nil {
 			return 0, err
 		}
 	}
-	if job.Kernel, err = guest.Obtain(ctx, version, fetch, os.Stderr); err != nil {
+	if job.Kernel, err = guest.Obtain(ctx, kernel, fetch, os.Stderr); err != nil {
 		return 0, err
 	}
 	return guest.Run(ctx, job)

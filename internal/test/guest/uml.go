@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// User Mode Linux: Debian's package user-mode-linux is a kernel as a program,
+// with one processor. The host's files are its hostfs.
+
+package guest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+const umlPackage = "user-mode-linux"
+
+// Where the package puts things, below / or the cache.
+const (
+	umlProgram = "usr/bin/linux.uml"
+	umlModules = "usr/lib/uml/modules"
+)
+
+// findUML takes the machine's own kernel if it is the one asked for, which is
+// the start of a release: 6.1, 6.12, 7.2.
+func findUML(version, suite string) (Kernel, error) {
+	if path, err := exec.LookPath("linux.uml"); err == nil {
+		k, err := umlAt("/", path)
+		if err == nil && k.is(version) {
+			return k, nil
+		}
+		if err != nil && version == "" {
+			return Kernel{}, err
+		}
+	}
+	root, err := packagesDir(suite, umlPackage)
+	if err != nil {
+		return Kernel{}, err
+	}
+	path := filepath.Join(root, umlProgram)
+	if !exists(path) {
+		if version == "" {
+			return Kernel{}, errors.New("guest: no linux.uml on this machine: apt-get install user-mode-linux, or make kernel")
+		}
+		return Kernel{}, fmt.Errorf("guest: no linux.uml %[1]s on this machine: make kernel KERNEL=%[1]s", version)
+	}
+	k, err := umlAt(root, path)
+	if err == nil && !k.is(version) {
+		err = fmt.Errorf("guest: %s is release %s, not %s: the suite has moved on, remove the folder %s and fetch again", path, k.Version, version, root)
+	}
+	return k, err
+}
+
+func (k Kernel) is(version string) bool {
+	return version == "" || strings.HasPrefix(k.Version+".", version+".")
+}
+
+// umlAt describes the kernel program at path, whose modules lie below root.
+func umlAt(root, path string) (Kernel, error) {
+	k := Kernel{Path: path}
+	if root != "/" {
+		k.Libs = filepath.Join(root, libsDir)
+	}
+	cmd := exec.Command(path, "--version")
+	cmd.Env = k.environ()
+	out, err := cmd.Output()
+	if err != nil {
+		return Kernel{}, fmt.Errorf("guest: %s --version: %w", path, err)
+	}
+	k.Version = strings.TrimSpace(string(out))
+	return k.withModules(filepath.Join(root, umlModules))
+}
+
+func fetchUML(ctx context.Context, suite string, log io.Writer) error {
+	_, err := fetchProgram(ctx, suite, log, umlPackage, umlProgram)
+	return err
+}
+
+// uml starts linux.uml as the leader of a process group that also holds the
+// processes it makes for the guest's.
+func (k Kernel) uml(dir string, memory int) *exec.Cmd {
+	cmd := exec.Command(k.Path,
+		fmt.Sprintf("mem=%dM", memory), "root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro",
+		"init="+filepath.Join(dir, "init"), exchangeWord+"="+dir,
+		"uml_dir="+dir, "con=null", "con0=fd:0,fd:1", "quiet",
+		// A benchmark of RAID6 code, here under its names in 6.x and 7.x, would
+		// take as long again as the whole boot.
+		"initcall_blacklist=raid6_select_algo,raid6_init")
+	cmd.Env = k.environ()
+	if !roomInShm(memory) {
+		cmd.Env = append(cmd.Env, "TMPDIR="+dir)
+	}
+	return cmd
+}
+
+// roomInShm reports whether /dev/shm, where linux.uml keeps the guest's memory
+// unless TMPDIR is set, can hold it. When it fills up the guest dies.
+func roomInShm(memory int) bool {
+	var fs unix.Statfs_t
+	err := unix.Statfs("/dev/shm", &fs)
+	return err == nil && int64(fs.Bavail)*int64(fs.Bsize) >= int64(memory)<<20
+}
+
+// endWithHost powers off when the console's input ends, which it does with the
+// host's process at the latest.
+func endWithHost(dir string) {
+	io.Copy(io.Discard, os.Stdin)
+	os.RemoveAll(dir)
+	powerOff()
+}
