@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/ipvsadm-go/ipvsadm/internal/test/program"
 )
 
 // TestMakeInstall installs into a folder and uninstalls from it again.
@@ -76,7 +78,7 @@ func TestMakeInstall(t *testing.T) {
 			}
 			before := files(t, root)
 			args := append([]string{"FAMILY=debian", "BIN=" + bin, "DESTDIR=" + root}, c.args...)
-			run(t, append([]string{"make", "-C", "..", "install"}, args...)...)
+			program.Run(t, append([]string{"make", "-C", "..", "install"}, args...)...)
 			for _, name := range []string{
 				"sbin/ipvsadm", "sbin/ipvsadm-save", "sbin/ipvsadm-restore",
 				"share/man/man8/ipvsadm.8", "share/man/man8/ipvsadm-save.8", "share/man/man8/ipvsadm-restore.8",
@@ -100,7 +102,7 @@ func TestMakeInstall(t *testing.T) {
 					t.Errorf("%s does not have %q: %v\n%s", name, want, err, b)
 				}
 			}
-			run(t, append([]string{"make", "-C", "..", "uninstall"}, args...)...)
+			program.Run(t, append([]string{"make", "-C", "..", "uninstall"}, args...)...)
 			if left := files(t, root); !slices.Equal(left, before) {
 				t.Errorf("uninstall leaves %q, before the installation there was %q", left, before)
 			}
@@ -116,11 +118,11 @@ func TestMakeUninstallKeepsChangedSettings(t *testing.T) {
 	}
 	root := t.TempDir()
 	make := func(target string) {
-		run(t, "make", "-C", "..", target, "FAMILY=debian", "BIN="+bin, "DESTDIR="+root)
+		program.Run(t, "make", "-C", "..", target, "FAMILY=debian", "BIN="+bin, "DESTDIR="+root)
 	}
 	make("install")
-	write(t, root+"/etc/default/ipvsadm", "DAEMON=master\n")
-	write(t, root+"/etc/ipvsadm.rules", webRules)
+	program.Write(t, root+"/etc/default/ipvsadm", "DAEMON=master\n")
+	program.Write(t, root+"/etc/ipvsadm.rules", webRules)
 	make("uninstall")
 	if left := files(t, root); !slices.Equal(left, []string{"etc/default/ipvsadm", "etc/ipvsadm.rules"}) {
 		t.Errorf("uninstall leaves %q", left)

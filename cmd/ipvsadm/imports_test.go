@@ -37,6 +37,8 @@ var mayImport = map[string][]string{
 	"internal/test/guest":           {},
 	"internal/test/guest/run":       {"internal/test/guest"},
 	"internal/test/guest/guesttest": {"internal/test/guest"},
+	"internal/test/network":         {},
+	"internal/test/program":         {"internal/cli", "internal/test/guest/guesttest"},
 	"packaging":                     {},
 	"pkg/ipvs":                      {"pkg/ipvs/internal/nl"},
 	"pkg/ipvs/internal/nl":          {},

@@ -5,25 +5,15 @@ package main
 import (
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/manual"
-	"github.com/ipvsadm-go/ipvsadm/internal/test/guest"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/program"
 )
 
-// TestMain makes the test binary the program as well: under one of its three
-// names it is ipvsadm.
-func TestMain(m *testing.M) {
-	switch filepath.Base(os.Args[0]) {
-	case "ipvsadm", "ipvsadm-save", "ipvsadm-restore":
-		main()
-	}
-	guesttest.Main(m)
-}
+func TestMain(m *testing.M) { program.Main(m) }
 
 func readme(t *testing.T) string {
 	t.Helper()
@@ -52,17 +42,7 @@ func blocks(text, kind string) []string {
 func TestReadme(t *testing.T) {
 	guesttest.InGuest(t, func(t *testing.T) {
 		guesttest.Namespace(t)
-		bin := t.TempDir()
-		exe, err := os.Executable()
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, name := range []string{"ipvsadm", "ipvsadm-save", "ipvsadm-restore"} {
-			if err := os.Symlink(exe, filepath.Join(bin, name)); err != nil {
-				t.Fatal(err)
-			}
-		}
-		path := "PATH=" + bin + ":" + guest.GuestPath()
+		program.InPath(t)
 		typed := 0
 		for _, block := range blocks(readme(t), "console") {
 			for part := range strings.SplitSeq("\n"+block, "\n# ") {
@@ -70,10 +50,8 @@ func TestReadme(t *testing.T) {
 				if command == "" {
 					continue
 				}
-				sh := exec.Command("sh", "-c", command)
-				sh.Env = append(os.Environ(), path)
-				out, err := sh.CombinedOutput()
-				if got := strings.TrimSuffix(string(out), "\n"); got != strings.TrimSuffix(want, "\n") {
+				out, err := program.Try("sh", "-c", command)
+				if got := strings.TrimSuffix(out, "\n"); got != strings.TrimSuffix(want, "\n") {
 					t.Errorf("# %s\n%s\nwant\n%s\n(%v)", command, got, want, err)
 				}
 				typed++

@@ -14,17 +14,13 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/ipvsadm-go/ipvsadm/internal/test/guest"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/program"
 )
 
-func TestMain(m *testing.M) { guesttest.Main(m) }
+func TestMain(m *testing.M) { program.Main(m) }
 
-const (
-	testdata = "../../../testdata/conformance"
-	// binary is the environment's variable with the folder of our program.
-	binary = "IPVSADM_TEST_BINARY"
-)
+const testdata = "../../../testdata/conformance"
 
 // inGuest runs body in a guest that has both programs.
 func inGuest(t *testing.T, body func(t *testing.T, p programs)) {
@@ -36,31 +32,10 @@ func inGuest(t *testing.T, body func(t *testing.T, p programs)) {
 	if err != nil {
 		guesttest.Lacks(t, err)
 	}
-	if !guest.InGuest() {
-		guesttest.Kernel(t) // skips before anything is built
-		t.Setenv(binary, build(t))
-	}
 	guesttest.InGuest(t, func(t *testing.T) {
 		prepareGuest(t)
-		body(t, programs{original: filepath.Dir(original), ours: os.Getenv(binary)})
+		body(t, programs{original: filepath.Dir(original), ours: program.Folder(t)})
 	})
-}
-
-// build builds our program under its three names.
-func build(t *testing.T) string {
-	t.Helper()
-	dir := t.TempDir()
-	cmd := exec.Command("go", "build", "-o", filepath.Join(dir, "ipvsadm"), "../../../cmd/ipvsadm")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	for _, name := range []string{"ipvsadm-save", "ipvsadm-restore"} {
-		if err := os.Symlink("ipvsadm", filepath.Join(dir, name)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return dir
 }
 
 // processEvery says which scripts run our program as a process. The others run

@@ -44,7 +44,7 @@ var rules = []rule{
 	{id: "own-help", apply: replaceHelp},
 	{id: "stopped-daemon", apply: stopDaemon, chance: true},
 	{id: "new-options", apply: takeNewOptions},
-	{id: "wide-counters", shown: "../cli"},
+	{id: "wide-counters", shown: "../../cli"},
 	{id: "no-kernel-needed", shown: "../../../testdata/script"},
 	{id: "vanished-service", shown: "../../../testdata/script"},
 	{id: "full-output", shown: "../../../testdata/script"},

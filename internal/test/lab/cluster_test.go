@@ -3,28 +3,17 @@
 package main
 
 import (
-	"context"
 	"maps"
-	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
-	"github.com/ipvsadm-go/ipvsadm/internal/cli"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/program"
 )
 
-// TestMain makes the test binary the program as well: under one of its three
-// names it is ipvsadm.
-func TestMain(m *testing.M) {
-	switch filepath.Base(os.Args[0]) {
-	case "ipvsadm", "ipvsadm-save", "ipvsadm-restore":
-		os.Exit(cli.Run(context.Background(), cli.Process{Args: os.Args, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr}))
-	}
-	guesttest.Main(m)
-}
+func TestMain(m *testing.M) { program.Main(m) }
 
 func TestNAT(t *testing.T)  { testShort(t, nat) }
 func TestDR(t *testing.T)   { testShort(t, dr) }
@@ -34,17 +23,7 @@ func TestMark(t *testing.T) { testShort(t, mark) }
 // testShort counts the cluster's short scenarios.
 func testShort(t *testing.T, c cluster) {
 	guesttest.InGuest(t, func(t *testing.T) {
-		bin := t.TempDir()
-		exe, err := os.Executable()
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, name := range []string{"ipvsadm", "ipvsadm-save", "ipvsadm-restore"} {
-			if err := os.Symlink(exe, filepath.Join(bin, name)); err != nil {
-				t.Fatal(err)
-			}
-		}
-		t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
+		program.InPath(t)
 		m, err := c.make()
 		if err != nil {
 			t.Fatal(err)
