@@ -5,12 +5,15 @@ package main
 import (
 	"fmt"
 	"os"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/manual"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/program"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/session"
 )
 
 func TestMain(m *testing.M) { program.Main(m) }
@@ -43,42 +46,52 @@ func TestReadme(t *testing.T) {
 	guesttest.InGuest(t, func(t *testing.T) {
 		guesttest.Namespace(t)
 		program.InPath(t)
-		typed := 0
-		for _, block := range blocks(readme(t), "console") {
-			for part := range strings.SplitSeq("\n"+block, "\n# ") {
-				command, want, _ := strings.Cut(part, "\n")
-				if command == "" {
-					continue
-				}
-				out, err := program.Try("sh", "-c", command)
-				if got := strings.TrimSuffix(out, "\n"); got != strings.TrimSuffix(want, "\n") {
-					t.Errorf("# %s\n%s\nwant\n%s\n(%v)", command, got, want, err)
-				}
-				typed++
-			}
+		shown := blocks(readme(t), "console")
+		if len(shown) == 0 {
+			t.Error("nothing is typed")
 		}
-		if typed < 10 {
-			t.Errorf("only %d commands were found", typed)
+		for _, block := range shown {
+			for _, step := range steps(t, session.Root, block) {
+				out, err := program.Try("sh", "-c", step.Command)
+				if differs := session.Compare(out, step.Answer); differs != nil {
+					t.Errorf("# %s\n%s\n%v (%v)", step.Command, out, differs, err)
+				}
+			}
 		}
 	})
 }
 
-// TestReadmeShowsTheDemo makes sure that the excerpt has only what is typed in
-// the demo, which checks the answers itself.
+func steps(t *testing.T, prompt *regexp.Regexp, text string) []session.Step {
+	t.Helper()
+	list, err := session.Parse(prompt, text)
+	if err != nil || len(list) == 0 {
+		t.Fatalf("%d commands, %v in\n%s", len(list), err, text)
+	}
+	return list
+}
+
+// TestReadmeShowsTheDemo compares the excerpts with what is typed in the demo and
+// what it has to answer, one command after the other.
 func TestReadmeShowsTheDemo(t *testing.T) {
-	source, err := os.ReadFile("../../internal/test/lab/demo.go")
+	text, err := os.ReadFile("../../internal/test/lab/demo.txt")
 	if err != nil {
 		t.Fatal(err)
 	}
 	typed := 0
 	for _, block := range blocks(readme(t), "text") {
-		for line := range strings.SplitSeq(block, "\n") {
-			if _, command, found := strings.Cut(line, "]# "); found {
-				typed++
-				if !strings.Contains(string(source), command) {
-					t.Errorf("the demo does not type %q", command)
-				}
+		if !strings.Contains(block, "[root@") {
+			continue
+		}
+		rest := steps(t, session.Host, string(text))
+		for _, step := range steps(t, session.Terminal, block) {
+			typed++
+			i := slices.IndexFunc(rest, func(s session.Step) bool {
+				return s.Host == step.Host && s.Command == step.Command && session.Compare(step.Answer, s.Answer) == nil
+			})
+			if i < 0 {
+				t.Fatalf("the demo does not go on with\n%s", step)
 			}
+			rest = rest[i+1:]
 		}
 	}
 	if typed == 0 {

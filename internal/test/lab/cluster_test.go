@@ -4,13 +4,16 @@ package main
 
 import (
 	"maps"
-	"regexp"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/network"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/program"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/session"
 )
 
 func TestMain(m *testing.M) { program.Main(m) }
@@ -35,7 +38,7 @@ func testShort(t *testing.T, c cluster) {
 			t.Run(s.name, func(t *testing.T) {
 				switch counted, verdict := m.judge(s); verdict {
 				case "NO":
-					t.Errorf("counted %s, expected %s", counted, s.expected)
+					t.Errorf("counted %s, expected %s", counted, s.expected())
 				case "-":
 					t.Log(counted)
 				}
@@ -44,32 +47,45 @@ func testShort(t *testing.T, c cluster) {
 	}, slices.Collect(maps.Values(packages))...)
 }
 
-func TestClustersAreWhole(t *testing.T) {
-	line := regexp.MustCompile(`^(\w+)# \S`)
+func TestSessionsAreWhole(t *testing.T) {
+	check := func(name, hosts string, steps []session.Step) {
+		for _, step := range steps {
+			verb, _, _ := strings.Cut(step.Command, " ")
+			if step.Host == counts && verbs[verb] == nil || step.Host != counts &&
+				!slices.ContainsFunc(network.Parse(hosts), func(h network.Host) bool { return h.Name == step.Host }) {
+				t.Errorf("%s: %q is typed on no host, or nothing that counts", name, step)
+			}
+			if err := session.Compare("", step.Answer); err != nil && strings.Contains(err.Error(), "expected answer") {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	}
+	steps, err := session.Parse(session.Host, demo)
+	if err != nil {
+		t.Fatal(err)
+	}
+	check("demo", demoHosts, steps)
 	seen := map[string]bool{}
 	for _, c := range clusters {
+		check(c.name, c.hosts, scenario{typed: c.typed + c.prepared}.steps())
 		for _, s := range c.scenarios {
 			name := c.fullName(s)
-			if seen[name] || strings.Contains(name, " ") || s.expected == "" || s.count == nil {
-				t.Errorf("%s is there twice, or no word, or expects or counts nothing", name)
+			if seen[name] || strings.Contains(name, " ") || s.expected() == "" {
+				t.Errorf("%s is there twice, or no word, or expects nothing", name)
 			}
 			seen[name] = true
 			if s.after != "" && !seen[c.name+"/"+s.after] {
 				t.Errorf("%s comes after %s, which does not stand before it", name, s.after)
 			}
-			if _, err := linePattern(s.expected); err != nil {
-				t.Errorf("%s: %v", name, err)
-			}
-			for typed := range strings.Lines(c.typed + c.prepared + s.typed) {
-				if typed = strings.TrimSpace(typed); typed == "" {
-					continue
-				}
-				match := line.FindStringSubmatch(typed)
-				if match == nil || !slices.ContainsFunc(c.hosts, func(h host) bool { return h.name == match[1] }) {
-					t.Errorf("%s: %q is typed on no host", name, typed)
-				}
-			}
+			check(name, c.hosts, s.steps())
 		}
+	}
+}
+
+func TestExpand(t *testing.T) {
+	got, want := expand("10.0.8-9.99-101:80"), []string{"10.0.8.99:80", "10.0.8.100:80", "10.0.8.101:80", "10.0.9.99:80", "10.0.9.100:80", "10.0.9.101:80"}
+	if !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
 	}
 }
 
@@ -91,11 +107,11 @@ func TestNamesChooseScenarios(t *testing.T) {
 }
 
 func TestTally(t *testing.T) {
-	got := nat.newTally()
-	got.add(tally{"nginx3": 1, "nginx1": 20, "nginx4": 0})
-	got.add(tally{"nginx1": 2})
-	if got.String() != "22 0 1" {
-		t.Errorf("%v, want 22 0 1: the servers in their order, those without calls too", got)
+	got := newTally(network.Parse(natHosts))
+	got["nginx3"]++
+	got["nginx1"] += 20
+	if got.String() != "20 0 1" {
+		t.Errorf("%v, want 20 0 1: the servers in their order, those without calls too", got)
 	}
 }
 
@@ -129,5 +145,20 @@ func TestTunnelOf(t *testing.T) {
 		if got := tunnelOf(c.packet); got != c.want {
 			t.Errorf("%s: %q, want %q", name, got, c.want)
 		}
+	}
+}
+
+func TestMissingNamesPackagesWithoutTheirProgram(t *testing.T) {
+	a, b := t.TempDir(), t.TempDir()
+	for _, path := range []string{filepath.Join(a, "curl"), filepath.Join(b, "ip"), filepath.Join(b, "nginx")} {
+		if err := os.WriteFile(path, nil, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(a, "sysctl"), nil, 0o644); err != nil { // no program
+		t.Fatal(err)
+	}
+	if got, want := missing(a+":"+b), []string{"iptables", "ipvsadm", "keepalived", "kmod", "procps"}; !slices.Equal(got, want) {
+		t.Errorf("missing %q, want %q", got, want)
 	}
 }

@@ -10,38 +10,29 @@ import (
 	"net/netip"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/ipvsadm-go/ipvsadm/internal/test/network"
 )
 
 const sctpPort = 9999
 
-// thirtySCTP opens associations, one after the other, and counts who answers.
-// The servers end with the guest.
-func (c cluster) thirtySCTP() (string, error) {
-	for _, h := range c.realServers() {
-		err := h.do(func() error {
-			listener, err := sctpSocket(h.address(), sctpPort)
+// shareSCTP opens associations, one after the other, and counts who answers. The
+// servers end with the guest.
+func shareSCTP(hosts []network.Host, n int) (tally, error) {
+	for _, h := range realServers(hosts) {
+		err := h.Do(func() error {
+			listener, err := sctpSocket(h.Address(), sctpPort)
 			if err != nil {
 				return err
 			}
-			go serveSCTP(listener, h.name)
+			go serveSCTP(listener, h.Name)
 			return unix.Listen(listener, unix.SOMAXCONN)
 		})
 		if err != nil {
-			return "", err
+			return nil, err
 		}
 	}
-	t := c.newTally()
-	err := client.do(func() error {
-		for range 30 {
-			name, err := askSCTP("12.0.0.10", netip.MustParseAddr("12.0.0.1"))
-			if err != nil {
-				return fmt.Errorf("%v after %v", err, t)
-			}
-			t[name]++
-		}
-		return nil
-	})
-	return t.String(), err
+	return count(hosts, n, func() (string, error) { return askSCTP("12.0.0.10", netip.MustParseAddr("12.0.0.1")) })
 }
 
 // serveSCTP answers each association with a name.

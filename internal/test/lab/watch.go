@@ -8,14 +8,16 @@ import (
 	"slices"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/ipvsadm-go/ipvsadm/internal/test/network"
 )
 
 // watcher notes in which kinds of tunnels packets come to a host.
 type watcher struct{ socket int }
 
 // watch begins to look at all packets that come to the host.
-func watch(h host) (w watcher, err error) {
-	err = h.do(func() error {
+func watch(h network.Host) (w watcher, err error) {
+	err = h.Do(func() error {
 		const allKinds = unix.ETH_P_ALL<<8 | unix.ETH_P_ALL>>8 // big-endian
 		w.socket, err = unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, allKinds)
 		return err
