@@ -180,30 +180,27 @@ func envNumber(t *testing.T, name string, otherwise uint64) uint64 {
 
 // TestReplay compares the programs in scripts and rule files of one's own.
 func TestReplay(t *testing.T) {
-	commands, rules := os.Getenv("IPVSADM_TEST_COMMANDS"), os.Getenv("IPVSADM_TEST_RULES")
-	if commands == "" && rules == "" {
+	var scripts []script
+	for name, parse := range map[string]func(path, text string) ([]script, error){
+		"IPVSADM_TEST_COMMANDS": parseScripts, "IPVSADM_TEST_RULES": ruleFile,
+	} {
+		path := os.Getenv(name)
+		if path == "" {
+			continue
+		}
+		err := walk(path, func(path string, text []byte) error {
+			more, err := parse(path, string(text))
+			scripts = append(scripts, more...)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if scripts == nil {
 		t.Skip("IPVSADM_TEST_COMMANDS and IPVSADM_TEST_RULES name nothing to replay")
 	}
 	inGuest(t, func(t *testing.T, p programs) {
-		var scripts []script
-		if commands != "" {
-			text, err := os.ReadFile(commands)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if scripts, err = parseScripts(commands, string(text)); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if rules != "" {
-			err := walk(rules, func(path string, text []byte) error {
-				scripts = append(scripts, ruleFile(path, string(text)))
-				return nil
-			})
-			if err != nil {
-				t.Fatal(err)
-			}
-		}
 		for _, s := range scripts {
 			t.Run(s.name, func(t *testing.T) {
 				c := check(t, p, s)
@@ -214,10 +211,10 @@ func TestReplay(t *testing.T) {
 }
 
 // ruleFile is what a rule file is worth to both programs.
-func ruleFile(path, text string) script {
+func ruleFile(path, text string) ([]script, error) {
 	list := func(words ...string) command { return command{words: append([]string{"ipvsadm"}, words...)} }
-	return script{filepath.Base(path), []command{
+	return []script{{filepath.Base(path), []command{
 		{[]string{"ipvsadm", "-R"}, text}, list("-S", "-n"), list("-L", "-n"), list("-S"), list("-L"), list("-L", "--nosort"),
 		{[]string{"ipvsadm-restore"}, text}, list("-L", "-n", "--thresholds"), {words: []string{"ipvsadm-save"}},
-	}}
+	}}}, nil
 }
