@@ -3,9 +3,6 @@
 package main
 
 import (
-	"maps"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -44,7 +41,7 @@ func testShort(t *testing.T, c cluster) {
 				}
 			})
 		}
-	}, slices.Collect(maps.Values(packages))...)
+	}, packages...)
 }
 
 func TestSessionsAreWhole(t *testing.T) {
@@ -112,53 +109,5 @@ func TestTally(t *testing.T) {
 	got["nginx1"] += 20
 	if got.String() != "20 0 1" {
 		t.Errorf("%v, want 20 0 1: the servers in their order, those without calls too", got)
-	}
-}
-
-func TestTunnelOf(t *testing.T) {
-	ip4 := func(protocol byte, rest ...byte) []byte {
-		return append(append([]byte{0x45, 0, 0, 0, 0, 0, 0, 0, 64, protocol}, make([]byte, 10)...), rest...)
-	}
-	ip6 := func(next byte, rest ...byte) []byte {
-		return append(append([]byte{0x60, 0, 0, 0, 0, 0, next, 64}, make([]byte, 32)...), rest...)
-	}
-	udp := func(port0, port1, sum byte, rest ...byte) []byte {
-		return append([]byte{0, 0, port0, port1, 0, 0, 0, sum}, rest...)
-	}
-	plain := []byte{0, 4, 0, 0, 0, 0, 0, 0}
-	for name, c := range map[string]struct {
-		packet []byte
-		want   string
-	}{
-		"TCP is no tunnel":          {ip4(6, make([]byte, 20)...), ""},
-		"other UDP is none":         {ip4(17, udp(0, 53, 1, plain...)...), ""},
-		"ipip":                      {ip4(4, make([]byte, 20)...), "ipip"},
-		"gre":                       {ip4(47, 0, 0, 8, 0), "gre"},
-		"gre with a checksum":       {ip4(47, 0x80, 0, 8, 0), "gre, checksum"},
-		"gue without a checksum":    {ip4(17, udp(0x17, 0xc0, 0, plain...)...), "gue"},
-		"gue with a checksum":       {ip4(17, udp(0x17, 0xc0, 9, plain...)...), "gue, checksum"},
-		"gue with a remote one":     {ip4(17, udp(0x17, 0xc0, 9, 2, 4, 0, 1, 0x80, 0, 0, 0)...), "gue, remote checksum"},
-		"IPv4 in IPv6":              {ip6(4, make([]byte, 20)...), "ipip over IPv6"},
-		"IPv4 in IPv6 with a limit": {ip6(60, 4, 0, 4, 1, 0, 1, 0, 0, 0), "ipip over IPv6"},
-		"nothing":                   {nil, ""},
-	} {
-		if got := tunnelOf(c.packet); got != c.want {
-			t.Errorf("%s: %q, want %q", name, got, c.want)
-		}
-	}
-}
-
-func TestMissingNamesPackagesWithoutTheirProgram(t *testing.T) {
-	a, b := t.TempDir(), t.TempDir()
-	for _, path := range []string{filepath.Join(a, "curl"), filepath.Join(b, "ip"), filepath.Join(b, "nginx")} {
-		if err := os.WriteFile(path, nil, 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := os.WriteFile(filepath.Join(a, "sysctl"), nil, 0o644); err != nil { // no program
-		t.Fatal(err)
-	}
-	if got, want := missing(a+":"+b), []string{"iptables", "ipvsadm", "keepalived", "kmod", "procps"}; !slices.Equal(got, want) {
-		t.Errorf("missing %q, want %q", got, want)
 	}
 }

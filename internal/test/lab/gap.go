@@ -272,12 +272,12 @@ func (r *requests) failed() (n int, kinds string) {
 	return n, strings.Join(list, ", ")
 }
 
-var rightAnswer = regexp.MustCompile(`^HTTP/1\.1 200 (?s:.*)\r\n\r\nthis is nginx[123]\n$`)
+var rightPage = regexp.MustCompile(`^this is nginx[123]\n$`)
 
 // request asks for a page over a connection of its own and says how that
 // failed, "" if it did not.
 func request(address string, limit time.Duration) (failure string) {
-	answer, err := ask(address, time.Now().Add(limit))
+	page, err := call{address: address}.fetch("/", limit)
 	timeout, errno := net.Error(nil), syscall.Errno(0)
 	switch {
 	case errors.As(err, &timeout) && timeout.Timeout():
@@ -286,23 +286,8 @@ func request(address string, limit time.Duration) (failure string) {
 		return errno.Error()
 	case err != nil:
 		return err.Error()
-	case !rightAnswer.Match(answer):
+	case !rightPage.MatchString(page):
 		return "wrong answer"
 	}
 	return ""
-}
-
-func ask(address string, deadline time.Time) (answer []byte, err error) {
-	conn, err := (&net.Dialer{Deadline: deadline}).Dial("tcp", address)
-	if err != nil {
-		return nil, err
-	}
-	defer conn.Close()
-	if err := conn.SetDeadline(deadline); err != nil {
-		return nil, err
-	}
-	if _, err := io.WriteString(conn, "GET / HTTP/1.0\r\n\r\n"); err != nil {
-		return nil, err
-	}
-	return io.ReadAll(conn)
 }

@@ -16,17 +16,13 @@ package main
 import (
 	"context"
 	_ "embed"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
-	"maps"
 	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
-	"slices"
-	"strings"
 	"syscall"
 	"time"
 
@@ -49,11 +45,8 @@ nginx2   ens33 inside  192.168.168.20/24 via 192.168.168.50
 client   ens33 outside 12.0.0.10/24
 `
 
-// packages says which Debian package has each program that is needed in the guest.
-var packages = map[string]string{
-	"curl": "curl", "ip": "iproute2", "ipvsadm-restore": "ipvsadm", "keepalived": "keepalived", "modprobe": "kmod",
-	"nginx": "nginx-light", "sysctl": "procps", "xtables-legacy-multi": "iptables",
-}
+// packages are those of which the guest needs programs.
+var packages = []string{"curl", "iproute2", "iptables", "ipvsadm", "keepalived", "kmod", "nginx-light", "procps", "socat"}
 
 func main() {
 	guest.Init()
@@ -172,31 +165,15 @@ func (l lab) boot(ctx context.Context, kernel guest.Kernel, args ...string) (ok 
 }
 
 // equip finds the kernel and the programs that the guest needs, or fetches them.
-// The error says what is missing and how to get it.
 func (l lab) equip(ctx context.Context) (guest.Kernel, error) {
-	absent := missing(guest.GuestPath())
 	kernel, err := guest.Obtain(ctx, l.version, l.fetch, os.Stderr)
-	switch {
-	case len(absent) == 0:
-	case l.fetch && err == nil:
-		kernel.Tools, err = guest.FetchPackages(ctx, "", os.Stderr, slices.Sorted(maps.Values(packages))...)
-	default:
-		err = errors.Join(err, fmt.Errorf("not on this machine: %s: make deps, or apt-get install %[1]s", strings.Join(absent, " ")))
+	if err != nil {
+		return kernel, err
+	}
+	if l.fetch {
+		kernel.Tools, err = guest.FetchPackages(ctx, "", os.Stderr, packages...)
+	} else {
+		kernel.Tools, err = guest.FindPackages("", packages...)
 	}
 	return kernel, err
-}
-
-// missing lists the packages of which the PATH does not have the program.
-func missing(path string) []string {
-	var absent []string
-	for program, name := range packages {
-		if !slices.ContainsFunc(filepath.SplitList(path), func(dir string) bool {
-			_, err := exec.LookPath(filepath.Join(dir, program))
-			return err == nil
-		}) {
-			absent = append(absent, name)
-		}
-	}
-	slices.Sort(absent)
-	return absent
 }

@@ -34,7 +34,7 @@ var nat = cluster{
 		{name: "lblcr", needs: marking, typed: manyServices(3, "-s lblcr", "3")},
 		{name: "path", typed: natServers("-s rr", 1, 1, 1) + path(natService, `<2\d\d>`)},
 		{name: "ipv6", typed: nat6 + "lab# share 30 [fd00:12::1]:80\n10 10 10\n"},
-		{name: "sctp", needs: "sctp", typed: natSCTP + "lab# share-sctp 30\n10 10 10\n"},
+		{name: "sctp", needs: "sctp", page: natSCTP, typed: natSCTP + shareSCTP},
 		{name: "snat", needs: "iptable_nat", page: snat, typed: snat + whoAsks + "12.0.0.1\n" + strings.Replace(snat, "-A", "-D", 1) + whoAsks + "[28]\n"},
 	},
 }
@@ -91,6 +91,19 @@ director# ipvsadm -A --sctp-service 12.0.0.1:9999 -s rr
 director# ipvsadm -a --sctp-service 12.0.0.1:9999 -r 192.168.168.10:9999 -m
 director# ipvsadm -a --sctp-service 12.0.0.1:9999 -r 192.168.168.20:9999 -m
 director# ipvsadm -a --sctp-service 12.0.0.1:9999 -r 192.168.168.30:9999 -m
+`
+
+// shareSCTP binds each socket to one address, as otherwise an association would
+// name all of its host's, past the director.
+const shareSCTP = `
+nginx1# socat -U SCTP4-LISTEN:9999,bind=192.168.168.10,fork SYSTEM:'echo nginx1' >/dev/null 2>&1 &
+nginx2# socat -U SCTP4-LISTEN:9999,bind=192.168.168.20,fork SYSTEM:'echo nginx2' >/dev/null 2>&1 &
+nginx3# socat -U SCTP4-LISTEN:9999,bind=192.168.168.30,fork SYSTEM:'echo nginx3' >/dev/null 2>&1 &
+lab# until nginx1 grep 9999 /proc/net/sctp/eps
+lab# until nginx2 grep 9999 /proc/net/sctp/eps
+lab# until nginx3 grep 9999 /proc/net/sctp/eps
+lab# ask client for i in $(seq 30); do socat -u SCTP4:12.0.0.1:9999,bind=12.0.0.10 -; done | sort | uniq -c | tr -s ' \n' ' '
+10 nginx1 10 nginx2 10 nginx3
 `
 
 const sixtyClients = `

@@ -130,12 +130,12 @@ type downloads struct {
 func (d *downloads) start() {
 	d.group.Go(func() {
 		err := client.Do(func() error {
-			v, err := call{address: natService}.dial()
+			v, err := call{address: natService}.dial(answerLimit)
 			if err != nil {
 				return err
 			}
 			defer v.conn.Close()
-			body, err := v.getWithin("/slow", time.Minute)
+			body, err := v.get("/slow", time.Minute)
 			d.mu.Lock()
 			defer d.mu.Unlock()
 			if len(body) == bigFile {

@@ -151,23 +151,6 @@ func init() {
 			t, err := count(p.hosts, n, datagrams(c))
 			return t.String(), err
 		},
-		// share-sctp N: how many associations.
-		"share-sctp": func(p *player, args string) (string, error) {
-			n, _ := numbered(args)
-			t, err := shareSCTP(p.hosts, n)
-			return t.String(), err
-		},
-		// share-tunnel N ADDRESS: as share, and in what nginx1 gets them.
-		"share-tunnel": func(p *player, args string) (string, error) {
-			w, err := watch(network.Host{Name: "nginx1"})
-			if err != nil {
-				return "", err
-			}
-			n, c := numbered(args)
-			t, err := count(p.hosts, n, c.server)
-			kinds, werr := w.end()
-			return fmt.Sprintf("%v in %s", t, strings.Join(kinds, " and ")), errors.Join(err, werr)
-		},
 		// serve-udp ADDRESS: the servers answer datagrams.
 		"serve-udp": func(p *player, args string) (string, error) { return "", serveUDP(p.hosts, args) },
 		// sticky BITS|to SOURCES ADDRESS...: see the function.

@@ -26,31 +26,29 @@ nginx1# sysctl -qw net.ipv4.conf.all.rp_filter=0
 nginx1# ip addr add 10.0.1.100/32 dev lo
 `),
 	scenarios: []scenario{
-		{name: "ipip", short: true, needs: "ipip", typed: tunIPIP + tunServers("", "ipip")},
+		{name: "ipip", short: true, needs: "ipip", typed: tunIPIP + tunServers("")},
 		{name: "path", after: "ipip", needs: "ipip", typed: path("10.0.1.100:80", `<\d>`)},
-		{name: "gue", needs: "fou ipip", typed: tunGUE + tunServers(" --tun-type gue --tun-port 6080", "gue")},
-		{name: "gue-csum", after: "gue", needs: "fou ipip", typed: tunServers(" --tun-type gue --tun-port 6080 --tun-csum", "gue, checksum")},
-		{name: "gue-remcsum", after: "gue", needs: "fou ipip", typed: tunServers(" --tun-type gue --tun-port 6080 --tun-remcsum", "gue, remote checksum")},
-		{name: "gre", needs: "ip_gre", typed: tunGRE + tunServers(" --tun-type gre", "gre")},
-		{name: "gre-csum", after: "gre", needs: "ip_gre", typed: tunGREChecked + tunServers(" --tun-type gre --tun-csum", "gre, checksum")},
+		{name: "gue", needs: "fou ipip", typed: tunGUE + tunServers(" --tun-type gue --tun-port 6080")},
+		{name: "gue-csum", after: "gue", needs: "fou ipip", typed: tunServers(" --tun-type gue --tun-port 6080 --tun-csum")},
+		{name: "gue-remcsum", after: "gue", needs: "fou ipip", typed: tunServers(" --tun-type gue --tun-port 6080 --tun-remcsum")},
+		{name: "gre", needs: "ip_gre", typed: tunGRE + tunServers(" --tun-type gre")},
+		{name: "gre-csum", after: "gre", needs: "ip_gre", typed: tunGREChecked + tunServers(" --tun-type gre --tun-csum")},
 		{name: "4-in-6", needs: "ip6_tunnel", typed: tunIPv6 +
-			strings.NewReplacer("10.0.2.10", "[fd00:2::10]:80", "10.0.2.20", "[fd00:2::20]:80").Replace(tunServers("", "ipip over IPv6"))},
+			strings.NewReplacer("10.0.2.10", "[fd00:2::10]:80", "10.0.2.20", "[fd00:2::20]:80").Replace(tunServers(""))},
 	},
 }
 
-const guePort = 6080
-
-// tunServers makes the service anew, with these options of the servers, and
-// counts in what they get the calls.
-func tunServers(options, kind string) string {
-	return strings.NewReplacer(" OPTIONS", options, "KIND", kind).Replace(`
+// tunServers makes the service anew, with these options of the servers. They get
+// only what they can unpack.
+func tunServers(options string) string {
+	return strings.ReplaceAll(`
 director# ipvsadm -C
 director# ipvsadm -A -t 10.0.1.100:80 -s rr
 director# ipvsadm -a -t 10.0.1.100:80 -r 10.0.2.10 -i OPTIONS
 director# ipvsadm -a -t 10.0.1.100:80 -r 10.0.2.20 -i OPTIONS
-lab# share-tunnel 30 10.0.1.100:80
-15 15 in KIND
-`)
+lab# share 30 10.0.1.100:80
+15 15
+`, " OPTIONS", options)
 }
 
 // What the servers unpack with. Each kind can be there besides the others.

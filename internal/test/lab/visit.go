@@ -33,8 +33,8 @@ type call struct {
 }
 
 // dial opens a connection from the namespace of the calling thread.
-func (c call) dial() (visit, error) {
-	dialer := net.Dialer{Deadline: time.Now().Add(answerLimit)}
+func (c call) dial(limit time.Duration) (visit, error) {
+	dialer := net.Dialer{Deadline: time.Now().Add(limit)}
 	if c.source != "" {
 		dialer.LocalAddr = &net.TCPAddr{IP: net.ParseIP(c.source)}
 	}
@@ -46,9 +46,7 @@ func (c call) dial() (visit, error) {
 }
 
 // get asks for a file and returns what came.
-func (v visit) get(path string) (body string, err error) { return v.getWithin(path, answerLimit) }
-
-func (v visit) getWithin(path string, limit time.Duration) (body string, err error) {
+func (v visit) get(path string, limit time.Duration) (body string, err error) {
 	if err := v.conn.SetDeadline(time.Now().Add(limit)); err != nil {
 		return "", err
 	}
@@ -68,18 +66,18 @@ func (v visit) getWithin(path string, limit time.Duration) (body string, err err
 }
 
 // fetch gets a file over a connection of its own.
-func (c call) fetch(path string) (body string, err error) {
-	v, err := c.dial()
+func (c call) fetch(path string, limit time.Duration) (body string, err error) {
+	v, err := c.dial(limit)
 	if err != nil {
 		return "", err
 	}
 	defer v.conn.Close()
-	return v.get(path)
+	return v.get(path, limit)
 }
 
 // server asks which server answers.
 func (c call) server() (name string, err error) {
-	body, err := c.fetch("/")
+	body, err := c.fetch("/", answerLimit)
 	return serverOf(body), err
 }
 
@@ -211,11 +209,11 @@ type held map[string][]visit
 func (h held) hold(n int, c call) error {
 	return client.Do(func() error {
 		for range n {
-			v, err := c.dial()
+			v, err := c.dial(answerLimit)
 			if err != nil {
 				return err
 			}
-			page, err := v.get("/hold")
+			page, err := v.get("/hold", answerLimit)
 			if err != nil {
 				return err
 			}
@@ -259,7 +257,7 @@ func (h held) answering() int {
 	n := 0
 	for name, visits := range h {
 		for _, v := range visits {
-			if page, err := v.get("/hold"); err == nil && serverOf(page) == name {
+			if page, err := v.get("/hold", answerLimit); err == nil && serverOf(page) == name {
 				n++
 			}
 		}
@@ -301,7 +299,7 @@ func throughDirector(times int, calls call) (string, error) {
 	received := 0
 	err = client.Do(func() error {
 		for range times {
-			body, err := calls.fetch("/big")
+			body, err := calls.fetch("/big", answerLimit)
 			if err != nil {
 				return err
 			}
