@@ -6,6 +6,7 @@ KERNEL ?=
 GO ?= go
 
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+APIDIFF = golang.org/x/exp/cmd/apidiff@v0.0.0-20261113113407-e3970619a1a4
 NFPM = github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.2
 PROJECT = https://github.com/ipvsadm-go/ipvsadm
 MAINTAINER = ipvsadm-go developers <ipvsadm-go@users.noreply.github.com>
@@ -33,41 +34,50 @@ export KERNEL
 .PHONY: all
 all: $(BIN)
 
+# Show this list: the first sentence above each target.
+.PHONY: help
+help:
+	@awk '/^#/ { text = text substr($$0, 2); next } \
+		/^\.PHONY: [a-z-]+$$/ && text { sub(/[.:] .*|[.]$$/, "", text); printf "%-14s%s\n", $$2, text } \
+		!/=/ { text = "" }' $(firstword $(MAKEFILE_LIST))
+
 # One static binary under three names, for the machine's own kind or ARCH.
 .PHONY: $(BIN)
 $(BIN):
 	CGO_ENABLED=0 GOARCH=$(ARCH) $(GO) build -trimpath -buildvcs=false -ldflags '-s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)' -o $@ ./cmd/ipvsadm
 	for l in $(LINKS); do ln -sf ipvsadm $(@D)/$$l; done
 
-# What the kernel of the tests, the demo and the checks need: as root it is
-# installed, else it is fetched into the user's cache when it is first used.
+# Install what tests, demo and checks need. Without root it is fetched into the
+# user's cache when it is first used.
 .PHONY: deps
 deps:
 	@.ci/deps
 
+# Fetch the kernel of the tests, if it is not on this machine.
 .PHONY: kernel
 kernel:
 	$(GO) run ./internal/test/guest/run -fetch -kernel '$(KERNEL)' -- true
 
-# The NAT cluster of two web servers, in a kernel of its own.
+# Show the NAT cluster of two web servers, in a kernel of its own.
 .PHONY: demo
 demo: deps bin/ipvsadm
 	$(GO) run ./internal/test/lab -fetch -kernel '$(KERNEL)' demo
 
-# Requests to the demo's cluster while its table is restored without pause, with
-# this program and with the original.
+# Count requests that fail while the table is restored without pause, with this
+# program and with the original.
 .PHONY: gap
 gap: deps bin/ipvsadm
 	$(GO) run ./internal/test/lab -fetch -kernel '$(KERNEL)' gap
 
-# What commands take, next to 1.31, to the bare interface of the kernel and to
-# moby/ipvs. ROWS picks some of them: a regular expression.
+# Measure commands next to 1.31, to the kernel's bare interface and to moby/ipvs.
+# ROWS, a regular expression, picks some.
 ROWS ?=
 .PHONY: bench
 bench: deps bin/ipvsadm
 	$(GO) run ./internal/test/bench -fetch -kernel '$(KERNEL)' -rows '$(ROWS)'
 
-# The clusters, with traffic that is counted; SCENARIO names one, or some.
+# Build the clusters and count where their packets go. SCENARIO names one, or
+# some.
 .PHONY: lab
 lab: deps bin/ipvsadm
 	$(GO) run ./internal/test/lab -fetch -kernel '$(KERNEL)' clusters $(SCENARIO)
@@ -92,18 +102,17 @@ test-short: kernel
 test-release:
 	.ci/release $(KERNELS)
 
-# Generated command lines through this program and the original 1.31: CASES
-# scripts of seed SEED, from number FIRST on.
+# Compare generated command lines with the original 1.31: CASES scripts of seed
+# SEED, from number FIRST on.
 CASES ?= 2000
 SEED ?= 1
 FIRST ?= 0
-
 .PHONY: conformance
 conformance: deps kernel
 	REQUIRE_KERNEL=1 IPVSADM_TEST_CASES=$(CASES) IPVSADM_TEST_SEED=$(SEED) IPVSADM_TEST_FIRST=$(FIRST) \
 		$(GO) test -v -count 1 -timeout 5h -run TestGenerated ./internal/test/conformance
 
-# The packages: two builds are the same, lintian finds no error, and they are
+# Test the packages: two builds are the same, lintian finds no error, and they are
 # installed over Debian's own and removed again in a guest. Debian's is renamed
 # since apt finds no file with the percent sign that it puts into the name.
 .PHONY: test-package
@@ -117,17 +126,19 @@ test-package: deps kernel
 	mkdir dist/old && cd dist/old && apt-get download ipvsadm && mv *.deb ipvsadm.deb
 	REQUIRE_KERNEL=1 IPVSADM_TEST_PACKAGES=$(CURDIR)/dist $(GO) test -count 1 -run 'Package' -timeout 15m ./packaging
 
-# What needs no kernel, with the race detector, which needs a C compiler.
+# Run the tests that need no kernel with the race detector. It needs a C
+# compiler.
 .PHONY: race
 race:
 	$(GO) test -race -short ./...
 
-# What is written from the code: manual pages, completions, a table of the README,
-# the page of the clusters.
+# Write what comes from the code: manual pages, completions, a table of the
+# README, the page of the clusters.
 .PHONY: generate
 generate:
 	IPVSADM_TEST_UPDATE=1 $(GO) test -run TestGeneratedFilesAreCurrent ./cmd/ipvsadm ./internal/test/lab
 
+# Check formatting, vet, staticcheck, modules and shell scripts.
 .PHONY: lint
 lint: deps
 	@test -z "$$(gofmt -l cmd internal packaging pkg)" || { gofmt -d cmd internal packaging pkg; exit 1; }
@@ -139,13 +150,26 @@ lint: deps
 	if command -v shellcheck >/dev/null; then shellcheck $(SCRIPTS); \
 	else $(GO) run ./internal/test/guest/run -fetch -- shellcheck $(SCRIPTS); fi
 
-# What is built already is not built again: root may have no Go. Settings that
-# are there already are left as they are. Where /sbin is a folder of its own,
-# scripts look for the programs there.
+# Show how the exported API of pkg/ipvs differs from that of the commit BASE.
+BASE ?= HEAD
+.PHONY: api
+api:
+	@rm -rf bin/api && mkdir -p bin/api/base
+	@git archive $(BASE) | tar -x -C bin/api/base
+	@cd bin/api/base && $(GO) run $(APIDIFF) -w ../old ./pkg/ipvs
+	@$(GO) run $(APIDIFF) -w bin/api/new ./pkg/ipvs
+	@$(GO) run $(APIDIFF) bin/api/old bin/api/new
+	@rm -rf bin/api
+
+install uninstall: share = $(DESTDIR)$(PREFIX)/share
+install uninstall: units = $(DESTDIR)$(PREFIX)/lib/systemd/system
+install uninstall: config = $(DESTDIR)$(CONFIG_$(FAMILY))
+
+# Install below PREFIX and DESTDIR, as FAMILY has it: debian or redhat. What is
+# built already is not built again, since root may have no Go, and settings that
+# are there are left alone. Where /sbin is a folder of its own, scripts look for
+# the programs there.
 .PHONY: install
-install: share = $(DESTDIR)$(PREFIX)/share
-install: units = $(DESTDIR)$(PREFIX)/lib/systemd/system
-install: config = $(DESTDIR)$(CONFIG_$(FAMILY))
 install: $(if $(wildcard $(BIN)),,$(BIN))
 	install -d $(DESTDIR)$(PREFIX)/sbin $(share)/man/man8 $(share)/bash-completion/completions \
 		$(share)/$(ZSH_$(FAMILY)) $(share)/fish/vendor_completions.d $(units) $(dir $(config))
@@ -164,8 +188,19 @@ install: $(if $(wildcard $(BIN)),,$(BIN))
 	sed -i 's:$(RULES_debian):$(RULES_$(FAMILY)):g; s:$(CONFIG_debian):$(CONFIG_$(FAMILY)):g; s:/usr/sbin:$(PREFIX)/sbin:g' $(units)/ipvsadm*.service
 	test -e $(config) || install -m 644 packaging/systemd/ipvsadm.conf $(config)
 
-# Packages for Debian and Red Hat and their kin, in dist. The same commit gives
-# the same packages.
+# Remove what install has put there, given the same variables. Settings that have
+# been changed, rules and folders stay.
+.PHONY: uninstall
+uninstall:
+	for l in ipvsadm $(LINKS); do \
+		rm -f $(DESTDIR)$(PREFIX)/sbin/$$l $(share)/man/man8/$$l.8 \
+			$(share)/bash-completion/completions/$$l $(share)/fish/vendor_completions.d/$$l.fish && \
+		if [ -L $(DESTDIR)/sbin/$$l ] && [ ! -e $(DESTDIR)/sbin/$$l ]; then rm $(DESTDIR)/sbin/$$l; fi || exit 1; done
+	rm -f $(share)/$(ZSH_$(FAMILY))/_ipvsadm $(patsubst packaging/systemd/%,$(units)/%,$(wildcard packaging/systemd/*.service))
+	if cmp -s packaging/systemd/ipvsadm.conf $(config); then rm $(config); fi
+
+# Build the packages for Debian, Red Hat and derivatives in dist. The same commit
+# gives the same packages.
 .PHONY: package
 package:
 	rm -rf dist
@@ -175,8 +210,8 @@ package:
 	rm -rf dist/root
 	ls -l dist
 
-# One of them: FAMILY, FORMAT and ARCH say which. A version cannot begin with a
-# letter nor have a dash.
+# Build one package: FAMILY, FORMAT and ARCH say which. A version cannot begin
+# with a letter nor have a dash.
 .PHONY: dist
 dist: export SOURCE_DATE_EPOCH = $(shell git log -1 --format=%ct)
 dist: export PACKAGE_VERSION = $(shell echo '$(VERSION)' | sed 's/^v//; s/-/+/; s/-/./g')
@@ -196,6 +231,7 @@ dist:
 	find dist/root -exec touch -h -d @$$SOURCE_DATE_EPOCH {} +
 	$(GO) run $(NFPM) package -f packaging/nfpm.yaml -p $(FORMAT) -t dist
 
+# Remove what was built.
 .PHONY: clean
 clean:
 	rm -rf bin dist

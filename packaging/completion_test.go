@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/program"
 )
 
 // shells are the shells, with scripts that print what each offers for the
@@ -65,7 +66,7 @@ func TestCompletion(t *testing.T) {
 			"-A -u 12.0.0.1:53 -s rr", "-A --sctp-service 12.0.0.2:99", "-A -f 77", "-A -f 78 -6",
 			"-A -t [2001:db8::1]:80", "-a -t [2001:db8::1]:80 -r [2001:db8::2]:80 -m",
 		} {
-			run(t, append([]string{"ipvsadm"}, strings.Fields(line)...)...)
+			program.Run(t, append([]string{"ipvsadm"}, strings.Fields(line)...)...)
 		}
 		dir := t.TempDir()
 		if err := os.WriteFile(filepath.Join(dir, "here"), nil, 0o644); err != nil {
@@ -104,7 +105,7 @@ func TestCompletion(t *testing.T) {
 			{"ipvsadm-restore --lock " + dir + "/", []string{dir + "/here"}, nil},
 		}
 		for _, s := range shells {
-			need(t, s.name)
+			program.Need(t, s.name)
 			script := filepath.Join(t.TempDir(), s.name)
 			if err := os.WriteFile(script, []byte(s.script), 0o644); err != nil {
 				t.Fatal(err)
@@ -114,7 +115,7 @@ func TestCompletion(t *testing.T) {
 				words = append(words, c.typed)
 			}
 			// zsh quotes the brackets of IPv6.
-			answers := strings.Split(strings.ReplaceAll(run(t, words...), `\`, ""), "END\n")
+			answers := strings.Split(strings.ReplaceAll(program.Run(t, words...), `\`, ""), "END\n")
 			if len(answers) != len(cases)+1 {
 				t.Fatalf("%s answers %d of %d lines: %q", s.name, len(answers)-1, len(cases), answers)
 			}

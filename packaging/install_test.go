@@ -3,12 +3,17 @@
 package packaging
 
 import (
+	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/ipvsadm-go/ipvsadm/internal/test/program"
 )
 
+// TestMakeInstall installs into a folder and uninstalls from it again.
 func TestMakeInstall(t *testing.T) {
 	bin, err := os.Executable()
 	if err != nil {
@@ -71,7 +76,9 @@ func TestMakeInstall(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			run(t, append([]string{"make", "-C", "..", "install", "FAMILY=debian", "BIN=" + bin, "DESTDIR=" + root}, c.args...)...)
+			before := files(t, root)
+			args := append([]string{"FAMILY=debian", "BIN=" + bin, "DESTDIR=" + root}, c.args...)
+			program.Run(t, append([]string{"make", "-C", "..", "install"}, args...)...)
 			for _, name := range []string{
 				"sbin/ipvsadm", "sbin/ipvsadm-save", "sbin/ipvsadm-restore",
 				"share/man/man8/ipvsadm.8", "share/man/man8/ipvsadm-save.8", "share/man/man8/ipvsadm-restore.8",
@@ -95,6 +102,44 @@ func TestMakeInstall(t *testing.T) {
 					t.Errorf("%s does not have %q: %v\n%s", name, want, err, b)
 				}
 			}
+			program.Run(t, append([]string{"make", "-C", "..", "uninstall"}, args...)...)
+			if left := files(t, root); !slices.Equal(left, before) {
+				t.Errorf("uninstall leaves %q, before the installation there was %q", left, before)
+			}
 		})
 	}
+}
+
+// TestMakeUninstallKeepsChangedSettings changes them after the installation.
+func TestMakeUninstallKeepsChangedSettings(t *testing.T) {
+	bin, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	root := t.TempDir()
+	make := func(target string) {
+		program.Run(t, "make", "-C", "..", target, "FAMILY=debian", "BIN="+bin, "DESTDIR="+root)
+	}
+	make("install")
+	program.Write(t, root+"/etc/default/ipvsadm", "DAEMON=master\n")
+	program.Write(t, root+"/etc/ipvsadm.rules", webRules)
+	make("uninstall")
+	if left := files(t, root); !slices.Equal(left, []string{"etc/default/ipvsadm", "etc/ipvsadm.rules"}) {
+		t.Errorf("uninstall leaves %q", left)
+	}
+}
+
+// files lists what is below a folder, without the folders.
+func files(t *testing.T, root string) (list []string) {
+	t.Helper()
+	err := fs.WalkDir(os.DirFS(root), ".", func(path string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() {
+			list = append(list, path)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return list
 }

@@ -9,19 +9,20 @@ import (
 
 	"github.com/ipvsadm-go/ipvsadm/internal/spec"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/program"
 )
 
 func TestManualPages(t *testing.T) {
 	guesttest.InGuest(t, func(t *testing.T) {
-		need(t, "mandoc")
+		program.Need(t, "mandoc")
 		pages, err := filepath.Glob("man/*.8")
 		if err != nil || len(pages) != 3 {
 			t.Fatalf("%d pages, %v", len(pages), err)
 		}
-		if out, err := try(append([]string{"mandoc", "-T", "lint", "-W", "warning"}, pages...)...); err != nil || out != "" {
+		if out, err := program.Try(append([]string{"mandoc", "-T", "lint", "-W", "warning"}, pages...)...); err != nil || out != "" {
 			t.Errorf("mandoc: %v\n%s", err, out)
 		}
-		text := run(t, "mandoc", "-T", "ascii", "-O", "width=200", "man/ipvsadm.8")
+		text := program.Run(t, "mandoc", "-T", "ascii", "-O", "width=200", "man/ipvsadm.8")
 		for len(text) > 0 { // bold letters are printed twice
 			before, after, found := strings.Cut(text, "\b")
 			if !found {

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/program"
 )
 
 // TestDebianPackage installs the package over Debian's ipvsadm and the other
@@ -19,9 +20,9 @@ func TestDebianPackage(t *testing.T) {
 		ours, old := one(t, folder, "ipvsadm-go_*_amd64.deb"), one(t, folder, "old/*.deb")
 		t.Setenv("DEBIAN_FRONTEND", "noninteractive")
 		// Nothing runs in a guest that the services could be started by.
-		write(t, "/usr/sbin/policy-rc.d", "#!/bin/sh\nexit 101\n")
-		run(t, "chmod", "+x", "/usr/sbin/policy-rc.d")
-		run(t, "dpkg", "--purge", "ipvsadm")
+		program.Write(t, "/usr/sbin/policy-rc.d", "#!/bin/sh\nexit 101\n")
+		program.Run(t, "chmod", "+x", "/usr/sbin/policy-rc.d")
+		program.Run(t, "dpkg", "--purge", "ipvsadm")
 
 		const rules, settings = "-A -t 12.0.0.1:80 -s rr\n", "AUTO=\"true\"\nDAEMON=\"backup\"\n"
 		switchedOn := func() string {
@@ -36,18 +37,18 @@ func TestDebianPackage(t *testing.T) {
 		}
 		apt := func(t *testing.T, file string) {
 			t.Helper()
-			run(t, "apt-get", "install", "-y", "--allow-downgrades", file)
+			program.Run(t, "apt-get", "install", "-y", "--allow-downgrades", file)
 		}
 		dpkg := func(t *testing.T, file string) {
 			t.Helper()
-			run(t, "dpkg", "-i", "--force-depends", file)
+			program.Run(t, "dpkg", "-i", "--force-depends", file)
 		}
-		holds := func(t *testing.T, program, rules, settings string) {
+		holds := func(t *testing.T, parser, rules, settings string) {
 			t.Helper()
 			for _, path := range []string{"/sbin/ipvsadm", "/usr/sbin/ipvsadm"} {
-				if out, err := try(path, "-v"); path == "/sbin/ipvsadm" || program == "pflag" {
-					if (err == nil) != (program != "") || !strings.Contains(out, program) {
-						t.Errorf("%s -v: %s, %v, want %q", path, out, err, program)
+				if out, err := program.Try(path, "-v"); path == "/sbin/ipvsadm" || parser == "pflag" {
+					if (err == nil) != (parser != "") || !strings.Contains(out, parser) {
+						t.Errorf("%s -v: %s, %v, want %q", path, out, err, parser)
 					}
 				}
 			}
@@ -56,10 +57,10 @@ func TestDebianPackage(t *testing.T) {
 					t.Errorf("%s: %q, %v, want %q", name, b, err, want)
 				}
 			}
-			if out, _ := try("dpkg-divert", "--list", "*ipvsadm*"); out != "" {
+			if out, _ := program.Try("dpkg-divert", "--list", "*ipvsadm*"); out != "" {
 				t.Errorf("left over: %s", out)
 			}
-			if out, err := try("dpkg", "--audit"); err != nil || out != "" {
+			if out, err := program.Try("dpkg", "--audit"); err != nil || out != "" {
 				t.Errorf("audit: %s, %v", out, err)
 			}
 		}
@@ -71,7 +72,7 @@ func TestDebianPackage(t *testing.T) {
 			name, install := "merged ", apt
 			if !merged {
 				name, install = "unmerged ", dpkg // which is faster
-				run(t, "sh", "-c", "rm /sbin && cp -a /usr/sbin /sbin")
+				program.Run(t, "sh", "-c", "rm /sbin && cp -a /usr/sbin /sbin")
 			}
 			t.Run(name+"alone", func(t *testing.T) {
 				dpkg(t, ours)
@@ -81,26 +82,26 @@ func TestDebianPackage(t *testing.T) {
 				}
 				dpkg(t, ours) // as an upgrade
 				holds(t, "pflag", "", string(shipped))
-				run(t, "dpkg", "-r", "ipvsadm-go")
+				program.Run(t, "dpkg", "-r", "ipvsadm-go")
 				holds(t, "", "", "")
 			})
 			t.Run(name+"over Debian's", func(t *testing.T) {
 				install(t, old)
-				write(t, rulesFile, rules)
-				write(t, "/etc/default/ipvsadm", settings)
+				program.Write(t, rulesFile, rules)
+				program.Write(t, "/etc/default/ipvsadm", settings)
 				install(t, ours)
 				holds(t, "pflag", rules, settings)
 				if on := switchedOn(); on != "ipvsadm-sync@backup.service ipvsadm.service" {
 					t.Errorf("of what was switched on there is %q", on)
 				}
-				run(t, "systemctl", "disable", "ipvsadm")
+				program.Run(t, "systemctl", "disable", "ipvsadm")
 				dpkg(t, ours)
 				if on := switchedOn(); on != "ipvsadm-sync@backup.service" {
 					t.Errorf("after an upgrade %q is switched on", on)
 				}
 			})
 			t.Run(name+"and back", func(t *testing.T) {
-				run(t, "dpkg", "-r", "ipvsadm-go")
+				program.Run(t, "dpkg", "-r", "ipvsadm-go")
 				holds(t, "", rules, settings)
 				if on := switchedOn(); on != "" {
 					t.Errorf("%s stays switched on", on)
@@ -120,7 +121,7 @@ func TestDebianPackage(t *testing.T) {
 				})
 			}
 			t.Run(name+"and away", func(t *testing.T) {
-				run(t, "dpkg", "--purge", "ipvsadm", "ipvsadm-go")
+				program.Run(t, "dpkg", "--purge", "ipvsadm", "ipvsadm-go")
 				holds(t, "", "", "")
 			})
 		}
@@ -132,12 +133,12 @@ func TestDebianPackage(t *testing.T) {
 func TestRedHatPackage(t *testing.T) {
 	folder := packages(t)
 	guesttest.InGuest(t, func(t *testing.T) {
-		need(t, "rpm")
+		program.Need(t, "rpm")
 		ours := one(t, folder, "ipvsadm-go-*.x86_64.rpm")
 		const rulesFile, settings = "/etc/sysconfig/ipvsadm", "/etc/sysconfig/ipvsadm-config"
 		rpm := func(words ...string) string {
 			t.Helper()
-			return run(t, append([]string{"rpm", "--dbpath", filepath.Join(os.TempDir(), "rpm")}, words...)...)
+			return program.Run(t, append([]string{"rpm", "--dbpath", filepath.Join(os.TempDir(), "rpm")}, words...)...)
 		}
 		holds := func(name, want string) {
 			t.Helper()
@@ -145,15 +146,15 @@ func TestRedHatPackage(t *testing.T) {
 				t.Errorf("%s: %q, %v, want %q", name, b, err, want)
 			}
 		}
-		run(t, "dpkg", "--purge", "ipvsadm")
-		run(t, "mkdir", "-p", "/etc/sysconfig")
-		write(t, rulesFile, webRules)
-		write(t, settings, "IPVS_SAVE_ON_STOP=yes\n")
+		program.Run(t, "dpkg", "--purge", "ipvsadm")
+		program.Run(t, "mkdir", "-p", "/etc/sysconfig")
+		program.Write(t, rulesFile, webRules)
+		program.Write(t, settings, "IPVS_SAVE_ON_STOP=yes\n")
 
 		rpm("-i", "--nodeps", ours)
 		rpm("-U", "--nodeps", "--replacepkgs", ours)
 		for _, path := range []string{"/sbin/ipvsadm", "/usr/sbin/ipvsadm"} {
-			if out := run(t, path, "-v"); !strings.Contains(out, "pflag") {
+			if out := program.Run(t, path, "-v"); !strings.Contains(out, "pflag") {
 				t.Errorf("%s -v: %s", path, out)
 			}
 		}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/program"
 )
 
 const (
@@ -24,15 +25,15 @@ const (
 // TestUnits starts a systemd in the guest and has it run the units.
 func TestUnits(t *testing.T) {
 	guesttest.InGuest(t, func(t *testing.T) {
-		need(t, "systemd-analyze")
+		program.Need(t, "systemd-analyze")
 		install(t)
 		for _, unit := range []string{"ipvsadm.service", "ipvsadm-sync@master.service"} {
-			if out, err := try("systemd-analyze", "verify", unit); err != nil || out != "" {
+			if out, err := program.Try("systemd-analyze", "verify", unit); err != nil || out != "" {
 				t.Errorf("verify %s: %v\n%s", unit, err, out)
 			}
 		}
 		for _, unit := range []string{"systemd/ipvsadm.service", "systemd/ipvsadm-sync@.service"} {
-			if out := run(t, "systemd-analyze", "security", "--offline=true", unit); !strings.Contains(out, " OK ") {
+			if out := program.Run(t, "systemd-analyze", "security", "--offline=true", unit); !strings.Contains(out, " OK ") {
 				t.Errorf("security of %s:\n%s", unit, out)
 			}
 		}
@@ -54,7 +55,7 @@ func TestUnits(t *testing.T) {
 		}
 		table := func(want string) {
 			t.Helper()
-			if got := run(t, "ipvsadm", "-Sn"); got != want {
+			if got := program.Run(t, "ipvsadm", "-Sn"); got != want {
 				t.Errorf("the table is\n%swant\n%s", got, want)
 			}
 		}
@@ -64,13 +65,13 @@ func TestUnits(t *testing.T) {
 		}
 		succeeds("systemctl", "start", "ipvsadm") // without rules
 		succeeds("systemctl", "stop", "ipvsadm")
-		write(t, rulesFile, webRules)
+		program.Write(t, rulesFile, webRules)
 		succeeds("systemctl", "start", "ipvsadm")
 		table(webRules)
-		write(t, rulesFile, dnsRules)
+		program.Write(t, rulesFile, dnsRules)
 		succeeds("systemctl", "reload", "ipvsadm")
 		table(dnsRules)
-		write(t, rulesFile, badRules)
+		program.Write(t, rulesFile, badRules)
 		fails("systemctl", "reload", "ipvsadm")
 		table(dnsRules)
 		succeeds("systemctl", "stop", "ipvsadm")
@@ -79,21 +80,21 @@ func TestUnits(t *testing.T) {
 			t.Errorf("unasked, the stop saved %q, %v", saved, err)
 		}
 
-		run(t, "ipvsadm", "-A", "-t", "12.0.0.9:80")
+		program.Run(t, "ipvsadm", "-A", "-t", "12.0.0.9:80")
 		fails("systemctl", "start", "ipvsadm")
 		table("-A -t 12.0.0.9:80 -s wlc\n")
 		if log := succeeds("journalctl", "-t", "ipvsadm", "--no-pager"); !strings.Contains(log, rulesFile+": line 2: Illegal 'weight' option") {
 			t.Errorf("the journal has\n%s", log)
 		}
 
-		write(t, rulesFile, webRules)
-		write(t, "/etc/default/ipvsadm", "IPVS_SAVE_ON_STOP=yes\nDAEMON=\"both\"\nIFACE=\"lo\"\nSYNCID=\"7\"\n")
+		program.Write(t, rulesFile, webRules)
+		program.Write(t, "/etc/default/ipvsadm", "IPVS_SAVE_ON_STOP=yes\nDAEMON=\"both\"\nIFACE=\"lo\"\nSYNCID=\"7\"\n")
 		succeeds("systemctl", "start", "ipvsadm")
 		daemons := func(want ...string) {
 			t.Helper()
 			var got string
 			for range 100 { // they start after the table
-				if got = run(t, "ipvsadm", "-L", "--daemon"); strings.Count(got, "\n") == len(want) {
+				if got = program.Run(t, "ipvsadm", "-L", "--daemon"); strings.Count(got, "\n") == len(want) {
 					break
 				}
 				time.Sleep(100 * time.Millisecond)
@@ -108,33 +109,26 @@ func TestUnits(t *testing.T) {
 			}
 		}
 		daemons("master", "backup")
-		run(t, "ipvsadm", "-A", "-u", "12.0.0.1:53")
+		program.Run(t, "ipvsadm", "-A", "-u", "12.0.0.1:53")
 		succeeds("systemctl", "stop", "ipvsadm")
 		daemons()
 		table("")
 		if saved, err := os.ReadFile(rulesFile); err != nil || string(saved) != webRules+dnsRules {
 			t.Errorf("saved %q, %v", saved, err)
 		}
-		write(t, "/etc/default/ipvsadm", "DAEMON=none\nIFACE=lo\nSYNCID=7\n")
+		program.Write(t, "/etc/default/ipvsadm", "DAEMON=none\nIFACE=lo\nSYNCID=7\n")
 		fails("systemctl", "is-active", "ipvsadm-sync@backup")
-		write(t, "/etc/default/ipvsadm", "IFACE=lo\nSYNCID=7\n")
+		program.Write(t, "/etc/default/ipvsadm", "IFACE=lo\nSYNCID=7\n")
 		succeeds("systemctl", "start", "ipvsadm-sync@backup")
 		daemons("backup")
 	})
-}
-
-func write(t *testing.T, name, text string) {
-	t.Helper()
-	if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
-		t.Fatal(err)
-	}
 }
 
 // boot starts a systemd with nothing but what is asked of it, and gives what
 // runs a command in its namespaces.
 func boot(t *testing.T) (do func(words ...string) (string, error)) {
 	t.Helper()
-	run(t, "sh", "-c", `
+	program.Run(t, "sh", "-c", `
 mount -t cgroup2 none /sys/fs/cgroup
 cd /etc/systemd/system
 for unit in $(ls /lib/systemd/system/sysinit.target.wants | grep -v journald); do ln -sf /dev/null $unit; done
@@ -152,10 +146,10 @@ printf '[Unit]\nDefaultDependencies=no\n' > nothing.target
 		t.Fatal(err)
 	}
 	for range 300 {
-		out, err := try("pgrep", "-P", strconv.Itoa(systemd.Process.Pid))
+		out, err := program.Try("pgrep", "-P", strconv.Itoa(systemd.Process.Pid))
 		if pid := strings.TrimSpace(out); err == nil && pid != "" {
 			do = func(words ...string) (string, error) {
-				return try(append([]string{"nsenter", "-t", pid, "-p", "-m"}, words...)...)
+				return program.Try(append([]string{"nsenter", "-t", pid, "-p", "-m"}, words...)...)
 			}
 			if _, err := do("systemctl", "start", "systemd-journald"); err == nil {
 				return do

@@ -28,7 +28,7 @@ var mayImport = map[string][]string{
 	"internal/cli":                  {"internal/args", "internal/manual", "internal/names", "internal/render", "internal/rule", "internal/spec", "pkg/ipvs"},
 	"internal/test/clients":         {},
 	"internal/test/conformance":     {},
-	"internal/test/lab":             {"internal/test/guest"},
+	"internal/test/lab":             {"internal/test/guest", "internal/test/network", "internal/test/session"},
 	"internal/manual":               {"internal/names", "internal/spec", "pkg/ipvs"},
 	"internal/names":                {},
 	"internal/render":               {"internal/names", "internal/rule", "pkg/ipvs"},
@@ -37,6 +37,9 @@ var mayImport = map[string][]string{
 	"internal/test/guest":           {},
 	"internal/test/guest/run":       {"internal/test/guest"},
 	"internal/test/guest/guesttest": {"internal/test/guest"},
+	"internal/test/network":         {},
+	"internal/test/session":         {},
+	"internal/test/program":         {"internal/cli", "internal/test/guest/guesttest"},
 	"packaging":                     {},
 	"pkg/ipvs":                      {"pkg/ipvs/internal/nl"},
 	"pkg/ipvs/internal/nl":          {},
@@ -78,7 +81,7 @@ func TestPackagesImportOnlyWhatTheTableAllows(t *testing.T) {
 			}
 		}
 	}
-	if seen < len(mayImport) {
+	if seen != len(mayImport) {
 		t.Errorf("%d packages of the table's %d are there", seen, len(mayImport))
 	}
 }

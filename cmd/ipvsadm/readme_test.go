@@ -5,25 +5,18 @@ package main
 import (
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/manual"
-	"github.com/ipvsadm-go/ipvsadm/internal/test/guest"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/program"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/session"
 )
 
-// TestMain makes the test binary the program as well: under one of its three
-// names it is ipvsadm.
-func TestMain(m *testing.M) {
-	switch filepath.Base(os.Args[0]) {
-	case "ipvsadm", "ipvsadm-save", "ipvsadm-restore":
-		main()
-	}
-	guesttest.Main(m)
-}
+func TestMain(m *testing.M) { program.Main(m) }
 
 func readme(t *testing.T) string {
 	t.Helper()
@@ -52,58 +45,56 @@ func blocks(text, kind string) []string {
 func TestReadme(t *testing.T) {
 	guesttest.InGuest(t, func(t *testing.T) {
 		guesttest.Namespace(t)
-		bin := t.TempDir()
-		exe, err := os.Executable()
-		if err != nil {
-			t.Fatal(err)
+		program.InPath(t)
+		shown := blocks(readme(t), "console")
+		if len(shown) == 0 {
+			t.Error("nothing is typed")
 		}
-		for _, name := range []string{"ipvsadm", "ipvsadm-save", "ipvsadm-restore"} {
-			if err := os.Symlink(exe, filepath.Join(bin, name)); err != nil {
-				t.Fatal(err)
-			}
-		}
-		path := "PATH=" + bin + ":" + guest.GuestPath()
-		typed := 0
-		for _, block := range blocks(readme(t), "console") {
-			for part := range strings.SplitSeq("\n"+block, "\n# ") {
-				command, want, _ := strings.Cut(part, "\n")
-				if command == "" {
-					continue
+		for _, block := range shown {
+			for _, step := range steps(t, session.Root, block) {
+				out, err := program.Try("sh", "-c", step.Command)
+				if differs := session.Compare(out, step.Answer); differs != nil {
+					t.Errorf("# %s\n%s\n%v (%v)", step.Command, out, differs, err)
 				}
-				sh := exec.Command("sh", "-c", command)
-				sh.Env = append(os.Environ(), path)
-				out, err := sh.CombinedOutput()
-				if got := strings.TrimSuffix(string(out), "\n"); got != strings.TrimSuffix(want, "\n") {
-					t.Errorf("# %s\n%s\nwant\n%s\n(%v)", command, got, want, err)
-				}
-				typed++
 			}
-		}
-		if typed < 10 {
-			t.Errorf("only %d commands were found", typed)
 		}
 	})
 }
 
-// TestReadmeShowsTheDemo makes sure that the excerpt has only what is typed in
-// the demo, which checks the answers itself.
+func steps(t *testing.T, prompt *regexp.Regexp, text string) []session.Step {
+	t.Helper()
+	list, err := session.Parse(prompt, text)
+	if err != nil || len(list) == 0 {
+		t.Fatalf("%d commands, %v in\n%s", len(list), err, text)
+	}
+	return list
+}
+
+// TestReadmeShowsTheDemo looks for each excerpt in the demo, commands and answers
+// without a gap.
 func TestReadmeShowsTheDemo(t *testing.T) {
-	source, err := os.ReadFile("../../internal/test/lab/demo.go")
+	text, err := os.ReadFile("../../internal/test/lab/demo.txt")
 	if err != nil {
 		t.Fatal(err)
 	}
-	typed := 0
+	demo, found := steps(t, session.Host, string(text)), false
 	for _, block := range blocks(readme(t), "text") {
-		for line := range strings.SplitSeq(block, "\n") {
-			if _, command, found := strings.Cut(line, "]# "); found {
-				typed++
-				if !strings.Contains(string(source), command) {
-					t.Errorf("the demo does not type %q", command)
-				}
-			}
+		if !strings.Contains(block, "[root@") {
+			continue
+		}
+		shown := steps(t, session.Terminal, block)
+		found = true
+		at := 0
+		for at+len(shown) <= len(demo) && !slices.EqualFunc(shown, demo[at:at+len(shown)], func(a, b session.Step) bool {
+			return a.Host == b.Host && a.Command == b.Command && session.Compare(a.Answer, b.Answer) == nil
+		}) {
+			at++
+		}
+		if at+len(shown) > len(demo) {
+			t.Errorf("this is no part of the demo:\n%s", block)
 		}
 	}
-	if typed == 0 {
+	if !found {
 		t.Error("nothing is typed")
 	}
 }

@@ -5,6 +5,8 @@ package clients
 import (
 	"os"
 	"testing"
+
+	"github.com/ipvsadm-go/ipvsadm/internal/test/program"
 )
 
 const (
@@ -44,8 +46,8 @@ func (p programs) testInitScript(t *testing.T) {
 				t.Errorf("the table is\n%swant\n%s", got, table)
 			}
 		}
-		write(t, initRules, "# rules\n"+rulesAtBoot)
-		write(t, initConfig, "AUTO=true\nDAEMON=both\nIFACE=eth0\nSYNCID=3\n")
+		program.Write(t, initRules, "# rules\n"+rulesAtBoot)
+		program.Write(t, initConfig, "AUTO=true\nDAEMON=both\nIFACE=eth0\nSYNCID=3\n")
 		do("start")
 		check(rulesAtBoot)
 		do("start") // the daemons are there already
@@ -59,7 +61,7 @@ func (p programs) testInitScript(t *testing.T) {
 		do("stop")
 		check("")
 		do("stop") // no daemons
-		write(t, initConfig, "AUTO=true\nDAEMON=master\nIFACE=nosuch0\n")
+		program.Write(t, initConfig, "AUTO=true\nDAEMON=master\nIFACE=nosuch0\n")
 		do("start")
 		return result
 	})

@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/ipvsadm-go/ipvsadm/internal/test/program"
 )
 
 // keepalivedConfig has services of all kinds. Nothing answers the checks: where
@@ -174,13 +176,13 @@ var savedThresholds = regexp.MustCompile(`( -[xy] \d+)+\b`)
 func (p programs) testKeepalived(t *testing.T) {
 	newWorld(t)
 	config := filepath.Join(t.TempDir(), "keepalived.conf")
-	write(t, config, keepalivedConfig)
+	program.Write(t, config, keepalivedConfig)
 	keepalived := startDaemon(t, "keepalived", "--check", "--dont-fork", "--log-console", "--use-file", config)
 	p.await(t, keepalivedTable)
-	p.inTurn(t, func(t *testing.T, _ program) (result string) {
+	p.inTurn(t, func(t *testing.T, _ version) (result string) {
 		for _, listing := range listings {
 			words := strings.Fields(listing)
-			got := answer(t, filepath.Join(place, words[0]), words[1:]...)
+			got := answer(t, append([]string{filepath.Join(place, words[0])}, words[1:]...)...)
 			if strings.HasPrefix(listing, "ipvsadm -S") || words[0] == "ipvsadm-save" {
 				got = savedThresholds.ReplaceAllString(got, "")
 			}

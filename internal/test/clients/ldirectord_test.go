@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/ipvsadm-go/ipvsadm/internal/test/program"
 )
 
 // ldirectordConfig has a service for each form of line that ldirectord reads in
@@ -114,7 +116,7 @@ func (p programs) testLdirectord(t *testing.T) {
 	p.inTurnAfresh(t, func(t *testing.T) (result string) {
 		w := newWorld(t)
 		config := filepath.Join(t.TempDir(), "ldirectord.cf")
-		write(t, config, ldirectordConfig)
+		program.Write(t, config, ldirectordConfig)
 		// A service to change, with a server to purge.
 		p.restore(t, "-A -t 192.0.2.1:80 -s rr\n-a -t 192.0.2.1:80 -r 192.0.2.99:8080 -m\n")
 		var ldirectord *daemon

@@ -6,21 +6,20 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"os"
-	"runtime"
-	"strings"
 	"testing"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/network"
 )
 
 // world is the network: the director, in whose namespace the test runs, on one
 // wire with the servers, which share a namespace.
 type world map[string]*http.Server
 
-const servers = "servers"
+var worldHosts = network.Parse(`
+here    eth0 lan 192.0.2.1/24 2001:db8::1/64
+servers eth0 lan 192.0.2.11/24 192.0.2.12/24 2001:db8::11/64
+`)
 
 // addresses are the web servers'.
 var addresses = map[string]string{
@@ -33,53 +32,33 @@ var addresses = map[string]string{
 func newWorld(t *testing.T) world {
 	t.Helper()
 	guesttest.Namespace(t)
-	run(t, "ip", "netns", "add", servers)
-	t.Cleanup(func() { run(t, "ip", "netns", "del", servers) })
-	for _, args := range []string{
-		"link add eth0 type veth peer name eth0 netns servers",
-		"addr add 192.0.2.1/24 dev eth0",
-		"addr add 2001:db8::1/64 dev eth0 nodad",
-		"link set eth0 up",
-		"-n servers addr add 192.0.2.11/24 dev eth0",
-		"-n servers addr add 192.0.2.12/24 dev eth0",
-		"-n servers addr add 2001:db8::11/64 dev eth0 nodad",
-		"-n servers link set eth0 up",
-	} {
-		run(t, "ip", strings.Fields(args)...)
+	if err := network.Build(worldHosts); err != nil {
+		t.Fatal(err)
 	}
+	t.Cleanup(func() {
+		if err := network.Remove(worldHosts); err != nil {
+			t.Error(err)
+		}
+	})
 	return world{}
 }
 
 // start starts a web server that answers yes to everything.
 func (w world) start(t *testing.T, name string) {
 	t.Helper()
-	listener, err := listen(addresses[name])
+	err := worldHosts[1].Do(func() error {
+		listener, err := net.Listen("tcp", addresses[name])
+		if err != nil {
+			return err
+		}
+		w[name] = &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "yes") })}
+		go w[name].Serve(listener)
+		return nil
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	w[name] = &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "yes") })}
-	go w[name].Serve(listener)
 	t.Cleanup(func() { w.stop(name) })
 }
 
 func (w world) stop(name string) { w[name].Close() }
-
-// listen opens a listener in the servers' namespace.
-func listen(address string) (listener net.Listener, err error) {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		runtime.LockOSThread() // without end: the thread does not leave the namespace
-		namespace, e := os.Open("/run/netns/" + servers)
-		if e != nil {
-			err = e
-			return
-		}
-		defer namespace.Close()
-		if err = unix.Setns(int(namespace.Fd()), unix.CLONE_NEWNET); err == nil {
-			listener, err = net.Listen("tcp", address)
-		}
-	}()
-	<-done
-	return listener, err
-}

@@ -2,22 +2,26 @@
 
 package conformance
 
-// This file reads and writes scripts. A script is text that a shell such as
-// bash can run as well:
+// This file reads and writes scripts: sessions whose answers are those of the
+// original, each named by the note above its first command. A command is words as
+// a shell such as bash takes them, and its standard input stands before it:
 //
 //	# what the script is about
-//	ipvsadm -A -t 10.0.0.1:80 -s rr
-//	printf %s $'-A -f 1\n-a -f 1 -r 10.0.0.2\n' | ipvsadm -R
-//	ipvsadm -L -n
+//	$ ipvsadm -A -t 10.0.0.1:80 -s rr
+//	$ printf %s $'-A -f 1\n-a -f 1 -r 10.0.0.2\n' | ipvsadm -R
 //
-// An empty line ends it. Besides the three programs under test it may call
-// others, which prepare the namespaces of both.
+// Besides the three programs under test it may call others, which prepare the
+// namespaces of both.
 
 import (
-	"errors"
 	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/ipvsadm-go/ipvsadm/internal/test/session"
 )
 
 // command is a command line and its standard input.
@@ -93,17 +97,14 @@ func (c command) lines() [][]string {
 }
 
 func (c command) String() string {
-	var b strings.Builder
+	var words []string
 	if c.stdin != "" {
-		b.WriteString("printf %s " + quote(c.stdin) + " | ")
+		words = append(words, "printf %s", quote(c.stdin), "|")
 	}
-	for i, w := range c.words {
-		if i > 0 {
-			b.WriteByte(' ')
-		}
-		b.WriteString(quote(w))
+	for _, w := range c.words {
+		words = append(words, quote(w))
 	}
-	return b.String()
+	return strings.Join(words, " ")
 }
 
 func (s script) String() string {
@@ -112,155 +113,70 @@ func (s script) String() string {
 		fmt.Fprintf(&b, "# %s\n", s.name)
 	}
 	for _, c := range s.commands {
-		fmt.Fprintln(&b, c)
+		fmt.Fprintln(&b, "$", c)
 	}
 	return b.String()
 }
 
-// plain are the bytes that a shell takes as they are.
-const plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_=+.,:/%@"
+var (
+	plain     = regexp.MustCompile(`^[\w=+.,:/%@-]+$`) // what a shell takes as it is
+	wordOf    = regexp.MustCompile(`(\$'(\\.|[^\\'])*'|'[^']*'|[^\s'])+`)
+	quotation = regexp.MustCompile(`\$'(\\.|[^\\'])*'|'[^']*'`)
+)
 
+// quote writes a word with escapes that are the same in Go and in a shell's $”.
 func quote(w string) string {
-	if w != "" && strings.Trim(w, plain) == "" {
+	if plain.MatchString(w) {
 		return w
 	}
-	var b strings.Builder
-	b.WriteString("$'")
-	for i := range len(w) {
-		switch c := w[i]; {
-		case c == '\\' || c == '\'':
-			b.WriteByte('\\')
-			b.WriteByte(c)
-		case c == '\n':
-			b.WriteString(`\n`)
-		case c == '\r':
-			b.WriteString(`\r`)
-		case c == '\t':
-			b.WriteString(`\t`)
-		case c < ' ' || c > '~':
-			fmt.Fprintf(&b, `\%03o`, c)
-		default:
-			b.WriteByte(c)
-		}
+	q := strconv.QuoteToASCII(w)
+	return "$'" + strings.NewReplacer(`\"`, `"`, `'`, `\'`).Replace(q[1:len(q)-1]) + "'"
+}
+
+// split splits a line into words and takes the quotes away.
+func split(line string) (words []string, err error) {
+	for _, w := range wordOf.FindAllString(line, -1) {
+		words = append(words, quotation.ReplaceAllStringFunc(w, func(q string) string {
+			text, escaped := strings.CutPrefix(q[:len(q)-1], "$'")
+			if !escaped {
+				return text[1:]
+			}
+			text, e := strconv.Unquote(`"` + strings.NewReplacer(`\'`, `'`, `\\`, `\\`, `"`, `\"`).Replace(text) + `"`)
+			if e != nil {
+				err = fmt.Errorf("%s: %w", q, e)
+			}
+			return text
+		}))
 	}
-	b.WriteString("'")
-	return b.String()
+	if strings.Count(quotation.ReplaceAllString(line, ""), "'") > 0 {
+		err = fmt.Errorf("a quotation does not end in %s", line)
+	}
+	return words, err
 }
 
 // parseScripts reads a file of scripts; where says which it is.
-func parseScripts(where, text string) ([]script, error) {
-	var all []script
-	var s script
-	for i, line := range strings.Split(text+"\n\n", "\n") {
-		switch comment, isComment := strings.CutPrefix(line, "#"); {
-		case strings.TrimSpace(line) == "":
-			if len(s.commands) > 0 {
-				all = append(all, s)
-			}
-			s = script{}
-		case isComment:
-			s.name = strings.TrimSpace(s.name + comment)
-		default:
-			c, err := parseCommand(line)
-			if err != nil {
-				return nil, fmt.Errorf("%s:%d: %w", where, i+1, err)
-			}
-			s.commands = append(s.commands, c)
+func parseScripts(where, text string) (all []script, err error) {
+	steps, err := session.Parse(session.Shell, text)
+	for _, step := range steps {
+		if step.Note != "" || all == nil {
+			all = append(all, script{name: step.Note})
 		}
-	}
-	for i := range all {
-		if all[i].name == "" {
-			all[i].name = all[i].commands[0].String()
+		c, e := parseCommand(step.Command)
+		if e != nil {
+			return nil, fmt.Errorf("%s: %w", where, e)
 		}
+		s := &all[len(all)-1]
+		s.commands = append(s.commands, c)
 	}
-	return all, nil
+	return all, err
 }
 
 func parseCommand(line string) (command, error) {
 	words, err := split(line)
-	if err != nil {
-		return command{}, err
-	}
 	if len(words) > 4 && words[0] == "printf" && words[1] == "%s" && words[3] == "|" {
-		return command{words: words[4:], stdin: words[2]}, nil
+		return command{words: words[4:], stdin: words[2]}, err
 	}
-	return command{words: words}, nil
-}
-
-// split splits a line into words as a shell does, with single and double
-// quotes, $'...' and backslashes, but nothing expanded.
-func split(line string) ([]string, error) {
-	var words []string
-	for {
-		line = strings.TrimLeft(line, " \t")
-		if line == "" {
-			return words, nil
-		}
-		var w strings.Builder
-		for line != "" && line[0] != ' ' && line[0] != '\t' {
-			var err error
-			if line, err = piece(&w, line); err != nil {
-				return nil, err
-			}
-		}
-		words = append(words, w.String())
-	}
-}
-
-var errQuote = errors.New("the quotation does not end")
-
-// piece reads a quotation or a byte and returns the rest.
-func piece(w *strings.Builder, line string) (string, error) {
-	switch {
-	case strings.HasPrefix(line, "$'"):
-		return escapes(w, line[2:])
-	case line[0] == '\'' || line[0] == '"':
-		text, rest, ok := strings.Cut(line[1:], line[:1])
-		if !ok {
-			return "", errQuote
-		}
-		w.WriteString(text)
-		return rest, nil
-	case line[0] == '\\' && len(line) > 1:
-		line = line[1:]
-	}
-	w.WriteByte(line[0])
-	return line[1:], nil
-}
-
-func escapes(w *strings.Builder, line string) (string, error) {
-	for line != "" {
-		switch {
-		case line[0] == '\'':
-			return line[1:], nil
-		case line[0] != '\\':
-			w.WriteByte(line[0])
-			line = line[1:]
-			continue
-		case len(line) < 2:
-			return "", errQuote
-		}
-		used := 2
-		switch line[1] {
-		case 'n':
-			w.WriteByte('\n')
-		case 'r':
-			w.WriteByte('\r')
-		case 't':
-			w.WriteByte('\t')
-		case '\\', '\'':
-			w.WriteByte(line[1])
-		default:
-			var c byte
-			if _, err := fmt.Sscanf(line[1:min(4, len(line))], "%03o", &c); err != nil {
-				return "", fmt.Errorf("the escape at %q: %w", line, err)
-			}
-			w.WriteByte(c)
-			used = 4
-		}
-		line = line[used:]
-	}
-	return "", errQuote
+	return command{words: words}, err
 }
 
 func TestScriptsAreReadAsTheyAreWritten(t *testing.T) {
@@ -277,8 +193,7 @@ func TestScriptsAreReadAsTheyAreWritten(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if len(all) != 1 || len(all[0].commands) != 1 || fmt.Sprintf("%q", all[0].commands[0]) != fmt.Sprintf("%q", c) ||
-				fmt.Sprintf("%q", all[0].commands[0].words) != fmt.Sprintf("%q", c.words) || all[0].commands[0].stdin != c.stdin {
+			if len(all) != 1 || len(all[0].commands) != 1 || !slices.Equal(all[0].commands[0].words, c.words) || all[0].commands[0].stdin != c.stdin {
 				t.Errorf("%q was read as %q", c, all)
 			}
 		})

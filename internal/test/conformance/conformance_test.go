@@ -14,17 +14,13 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/ipvsadm-go/ipvsadm/internal/test/guest"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/program"
 )
 
-func TestMain(m *testing.M) { guesttest.Main(m) }
+func TestMain(m *testing.M) { program.Main(m) }
 
-const (
-	testdata = "../../../testdata/conformance"
-	// binary is the environment's variable with the folder of our program.
-	binary = "IPVSADM_TEST_BINARY"
-)
+const testdata = "../../../testdata/conformance"
 
 // inGuest runs body in a guest that has both programs.
 func inGuest(t *testing.T, body func(t *testing.T, p programs)) {
@@ -36,31 +32,10 @@ func inGuest(t *testing.T, body func(t *testing.T, p programs)) {
 	if err != nil {
 		guesttest.Lacks(t, err)
 	}
-	if !guest.InGuest() {
-		guesttest.Kernel(t) // skips before anything is built
-		t.Setenv(binary, build(t))
-	}
 	guesttest.InGuest(t, func(t *testing.T) {
 		prepareGuest(t)
-		body(t, programs{original: filepath.Dir(original), ours: os.Getenv(binary)})
+		body(t, programs{original: filepath.Dir(original), ours: program.Folder(t)})
 	})
-}
-
-// build builds our program under its three names.
-func build(t *testing.T) string {
-	t.Helper()
-	dir := t.TempDir()
-	cmd := exec.Command("go", "build", "-o", filepath.Join(dir, "ipvsadm"), "../../../cmd/ipvsadm")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	for _, name := range []string{"ipvsadm-save", "ipvsadm-restore"} {
-		if err := os.Symlink("ipvsadm", filepath.Join(dir, name)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return dir
 }
 
 // processEvery says which scripts run our program as a process. The others run
@@ -205,30 +180,27 @@ func envNumber(t *testing.T, name string, otherwise uint64) uint64 {
 
 // TestReplay compares the programs in scripts and rule files of one's own.
 func TestReplay(t *testing.T) {
-	commands, rules := os.Getenv("IPVSADM_TEST_COMMANDS"), os.Getenv("IPVSADM_TEST_RULES")
-	if commands == "" && rules == "" {
+	var scripts []script
+	for name, parse := range map[string]func(path, text string) ([]script, error){
+		"IPVSADM_TEST_COMMANDS": parseScripts, "IPVSADM_TEST_RULES": ruleFile,
+	} {
+		path := os.Getenv(name)
+		if path == "" {
+			continue
+		}
+		err := walk(path, func(path string, text []byte) error {
+			more, err := parse(path, string(text))
+			scripts = append(scripts, more...)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if scripts == nil {
 		t.Skip("IPVSADM_TEST_COMMANDS and IPVSADM_TEST_RULES name nothing to replay")
 	}
 	inGuest(t, func(t *testing.T, p programs) {
-		var scripts []script
-		if commands != "" {
-			text, err := os.ReadFile(commands)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if scripts, err = parseScripts(commands, string(text)); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if rules != "" {
-			err := walk(rules, func(path string, text []byte) error {
-				scripts = append(scripts, ruleFile(path, string(text)))
-				return nil
-			})
-			if err != nil {
-				t.Fatal(err)
-			}
-		}
 		for _, s := range scripts {
 			t.Run(s.name, func(t *testing.T) {
 				c := check(t, p, s)
@@ -239,10 +211,10 @@ func TestReplay(t *testing.T) {
 }
 
 // ruleFile is what a rule file is worth to both programs.
-func ruleFile(path, text string) script {
+func ruleFile(path, text string) ([]script, error) {
 	list := func(words ...string) command { return command{words: append([]string{"ipvsadm"}, words...)} }
-	return script{filepath.Base(path), []command{
+	return []script{{filepath.Base(path), []command{
 		{[]string{"ipvsadm", "-R"}, text}, list("-S", "-n"), list("-L", "-n"), list("-S"), list("-L"), list("-L", "--nosort"),
 		{[]string{"ipvsadm-restore"}, text}, list("-L", "-n", "--thresholds"), {words: []string{"ipvsadm-save"}},
-	}}
+	}}}, nil
 }

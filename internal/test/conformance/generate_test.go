@@ -128,6 +128,18 @@ type service struct {
 	servers []string
 }
 
+// maybe adds an option in so many of a hundred cases, with one of the values.
+func (t *table) maybe(list *[]option, n int, id spec.OptionID, values ...string) {
+	if !t.percent(n) {
+		return
+	}
+	o := optionOf(id)
+	if values != nil {
+		o = o.with(t.pick(values...))
+	}
+	*list = append(*list, o)
+}
+
 func (t *table) add(words ...string) { t.commands = append(t.commands, command{words: words}) }
 
 // run adds an ipvsadm command.
@@ -251,20 +263,14 @@ func (t *table) serviceOptions(six bool) []option {
 			o = o.with(t.pick("1", "60", "300", "+7", "2678400", "86400", " 9"))
 		}
 		all = append(all, o)
-		if t.percent(25) {
-			all = append(all, optionOf(spec.OptPersistenceEngine).with(t.pick("sip", "sip", "sip", "none", "")))
-		}
+		t.maybe(&all, 25, spec.OptPersistenceEngine, "sip", "sip", "sip", "none", "")
 	}
-	if t.percent(20) {
-		mask := t.pick("255.255.255.0", "255.255.0.0", "255.255.255.255", "24", "0.0.0.0", "0xffff0000")
-		if six {
-			mask = t.pick("64", "128", "1", "64x", " 48")
-		}
-		all = append(all, optionOf(spec.OptNetmask).with(mask))
+	masks := []string{"255.255.255.0", "255.255.0.0", "255.255.255.255", "24", "0.0.0.0", "0xffff0000"}
+	if six {
+		masks = []string{"64", "128", "1", "64x", " 48"}
 	}
-	if t.percent(12) {
-		all = append(all, optionOf(spec.OptOnePacket))
-	}
+	t.maybe(&all, 20, spec.OptNetmask, masks...)
+	t.maybe(&all, 12, spec.OptOnePacket)
 	if t.percent(25) {
 		flags := t.pick("flag-1", "flag-2", "flag-3", "flag-1,flag-2", "flag-3,flag-1", ",flag-2,,")
 		if scheduler == "sh" || scheduler == "mh" {
@@ -316,15 +322,9 @@ func (t *table) serverOptions() []option {
 			all = append(all, optionOf(csums[t.IntN(len(csums))]))
 		}
 	}
-	if t.percent(60) {
-		all = append(all, optionOf(spec.OptWeight).with(t.pick("0", "1", "5", "100", "65535", "2147483647", "+3", " 8")))
-	}
-	if t.percent(25) {
-		all = append(all, optionOf(spec.OptUThreshold).with(t.pick("0", "1", "500", "2147483647")))
-	}
-	if t.percent(25) {
-		all = append(all, optionOf(spec.OptLThreshold).with(t.pick("0", "1", "100", "600", "2147483647")))
-	}
+	t.maybe(&all, 60, spec.OptWeight, "0", "1", "5", "100", "65535", "2147483647", "+3", " 8")
+	t.maybe(&all, 25, spec.OptUThreshold, "0", "1", "500", "2147483647")
+	t.maybe(&all, 25, spec.OptLThreshold, "0", "1", "100", "600", "2147483647")
 	return all
 }
 
@@ -368,15 +368,11 @@ func (t *table) list() {
 		return
 	}
 	var more []option
-	if t.percent(60) {
-		more = append(more, optionOf(spec.OptNumeric))
-	}
+	t.maybe(&more, 60, spec.OptNumeric)
 	for range t.IntN(3) {
 		more = append(more, optionOf(listOptions[t.IntN(len(listOptions))]))
 	}
-	if t.percent(5) {
-		more = append(more, optionOf(spec.OptSyncID).with(t.pick("0", "7", "255")))
-	}
+	t.maybe(&more, 5, spec.OptSyncID, "0", "7", "255")
 	if t.percent(25) {
 		more = t.shuffledService(t.known(), more)
 	} else {
@@ -394,9 +390,7 @@ func (t *table) save() {
 		return
 	}
 	options := []option{t.command(spec.Save)}
-	if t.percent(60) {
-		options = append(options, optionOf(spec.OptNumeric))
-	}
+	t.maybe(&options, 60, spec.OptNumeric)
 	t.run(options...)
 }
 
@@ -477,9 +471,7 @@ func (t *table) daemons() {
 			t.startDaemon()
 		case 2:
 			options := []option{t.command(spec.StopDaemon).with(t.pick("master", "backup"))}
-			if t.percent(20) {
-				options = append(options, optionOf(spec.OptSyncID).with("3"))
-			}
+			t.maybe(&options, 20, spec.OptSyncID, "3")
 			t.run(options...)
 		case 3, 4:
 			words := t.spell(t.command(spec.SetTimeouts))
@@ -498,24 +490,12 @@ func (t *table) daemons() {
 
 func (t *table) startDaemon() {
 	var more []option
-	if t.percent(60) {
-		more = append(more, optionOf(spec.OptMcastInterface).with(t.pick("lo", "lo", "eth0", "none", "")))
-	}
-	if t.percent(50) {
-		more = append(more, optionOf(spec.OptSyncID).with(t.pick("0", "1", "255", "+9")))
-	}
-	if t.percent(30) {
-		more = append(more, optionOf(spec.OptMcastGroup).with(t.pick("224.0.0.81", "239.1.2.3", "ff02::81", "ff05::1", "FF02::5")))
-	}
-	if t.percent(30) {
-		more = append(more, optionOf(spec.OptMcastPort).with(t.pick("1", "8848", "8849", "65535")))
-	}
-	if t.percent(30) {
-		more = append(more, optionOf(spec.OptMcastTTL).with(t.pick("1", "7", "255")))
-	}
-	if t.percent(30) {
-		more = append(more, optionOf(spec.OptSyncMaxLen).with(t.pick("1", "100", "1472", "65507")))
-	}
+	t.maybe(&more, 60, spec.OptMcastInterface, "lo", "lo", "eth0", "none", "")
+	t.maybe(&more, 50, spec.OptSyncID, "0", "1", "255", "+9")
+	t.maybe(&more, 30, spec.OptMcastGroup, "224.0.0.81", "239.1.2.3", "ff02::81", "ff05::1", "FF02::5")
+	t.maybe(&more, 30, spec.OptMcastPort, "1", "8848", "8849", "65535")
+	t.maybe(&more, 30, spec.OptMcastTTL, "1", "7", "255")
+	t.maybe(&more, 30, spec.OptSyncMaxLen, "1", "100", "1472", "65507")
 	t.run(append([]option{t.command(spec.StartDaemon).with(t.pick("master", "backup"))}, t.shuffled(more)...)...)
 }
 

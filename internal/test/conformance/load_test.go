@@ -3,18 +3,14 @@
 package conformance
 
 import (
-	"fmt"
 	"io"
 	"net"
-	"os"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
-	"github.com/ipvsadm-go/ipvsadm/internal/test/guest"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/network"
 )
 
 // loadTable is what the traffic goes through. A client on the director itself
@@ -44,7 +40,7 @@ func TestListingsUnderLoad(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer a.leave()
-		n := network{t: t, arena: a}
+		n := loaded{t: t, arena: a}
 		n.build()
 		if got, err := a.runOriginal(a.ours, command{[]string{"ipvsadm", "-R"}, loadTable}); err != nil || got.status != 0 {
 			t.Fatalf("%v %v", got, err)
@@ -86,82 +82,65 @@ func TestListingsUnderLoad(t *testing.T) {
 	})
 }
 
-// network is the real servers' side.
-type network struct {
+// loaded is the director of ours, in whose namespace the thread is, with the
+// real servers behind it.
+type loaded struct {
 	t     *testing.T
 	arena *arena
 }
 
-func (n *network) must(err error) {
+func (n loaded) must(err error) {
 	n.t.Helper()
 	if err != nil {
 		n.t.Fatal(err)
 	}
 }
 
-// ip runs ip in the thread's namespace.
-func (n *network) ip(lines string) {
-	n.t.Helper()
-	got, err := run("", command{[]string{"ip", "-batch", "-"}, lines}, patience)
-	n.must(err)
-	if got.status != 0 {
-		n.t.Fatalf("ip: %s", got.stderr)
-	}
-}
+var loadHosts = network.Parse(`
+here    wire   inside 10.77.0.1/24 fd77::1/64
+here    client vips   10.0.0.1/32 2001:db8::1/128
+servers wire   inside 10.77.0.2/24 10.77.0.3/24 fd77::2/64 via 10.77.0.1
+`)
 
-// build connects a namespace for the real servers with the director of ours,
-// where it leaves the thread, and starts the servers.
-func (n *network) build() {
-	a := n.arena
-	n.must(unix.Unshare(unix.CLONE_NEWNET))
-	n.must(guest.LoopbackUp())
-	servers, err := os.Open("/proc/thread-self/ns/net")
-	n.must(err)
-	n.t.Cleanup(func() { servers.Close() })
-	n.must(a.in(a.ours))
-	n.ip(fmt.Sprintf("link add wire type veth peer name wire netns /proc/%d/fd/%d\n", os.Getpid(), servers.Fd()) + `addr add 10.77.0.1/24 dev wire
-addr add fd77::1/64 dev wire nodad
-addr add 10.0.0.1/32 dev lo
-addr add 2001:db8::1/128 dev lo
-link set wire up
-`)
-	n.must(unix.Setns(int(servers.Fd()), unix.CLONE_NEWNET))
-	n.ip(`addr add 10.77.0.2/24 dev wire
-addr add 10.77.0.3/24 dev wire
-addr add fd77::2/64 dev wire nodad
-link set wire up
-route add 10.0.0.1 via 10.77.0.1
-`)
-	for _, at := range []string{"10.77.0.2:8080", "10.77.0.3:8080"} {
-		l, err := net.Listen("tcp", at)
-		n.must(err)
-		n.t.Cleanup(func() { l.Close() })
-		go func() {
-			for {
-				c, err := l.Accept()
-				if err != nil {
-					return
-				}
-				go io.Copy(c, c)
+// build makes the network and starts servers that give back what they get.
+func (n loaded) build() {
+	n.must(n.arena.in(n.arena.ours))
+	n.must(network.Build(loadHosts))
+	n.t.Cleanup(func() { n.must(network.Remove(loadHosts)) })
+	n.must(loadHosts[1].Do(func() error {
+		for _, address := range []string{"10.77.0.2", "10.77.0.3"} {
+			l, err := net.Listen("tcp", address+":8080")
+			if err != nil {
+				return err
 			}
-		}()
-	}
-	for _, at := range []string{"10.77.0.2:5060", "10.77.0.3:5060"} {
-		c, err := net.ListenPacket("udp", at)
-		n.must(err)
-		n.t.Cleanup(func() { c.Close() })
-		go func() {
-			b := make([]byte, 2048)
-			for {
-				k, from, err := c.ReadFrom(b)
-				if err != nil {
-					return
+			n.t.Cleanup(func() { l.Close() })
+			go func() {
+				for {
+					c, err := l.Accept()
+					if err != nil {
+						return
+					}
+					go io.Copy(c, c)
 				}
-				c.WriteTo(b[:k], from)
+			}()
+			c, err := net.ListenPacket("udp", address+":5060")
+			if err != nil {
+				return err
 			}
-		}()
-	}
-	n.must(a.in(a.ours))
+			n.t.Cleanup(func() { c.Close() })
+			go func() {
+				b := make([]byte, 2048)
+				for {
+					k, from, err := c.ReadFrom(b)
+					if err != nil {
+						return
+					}
+					c.WriteTo(b[:k], from)
+				}
+			}()
+		}
+		return nil
+	}))
 }
 
 // invite is a message by which the SIP engine tells calls apart.
@@ -169,17 +148,17 @@ const invite = "INVITE sip:a@load SIP/2.0\r\nVia: SIP/2.0/UDP 10.77.0.1:5060\r\n
 
 // traffic leaves some connections open and others closed, for long enough
 // that the kernel, which looks every two seconds, has rates of it.
-func (n *network) traffic() {
+func (n loaded) traffic() {
 	text := strings.Repeat("0123456789abcdef", 64)
-	say := func(network, to, text string) net.Conn {
-		c, err := net.DialTimeout(network, to, 2*time.Second)
+	say := func(protocol, to, text string) net.Conn {
+		c, err := net.DialTimeout(protocol, to, 2*time.Second)
 		n.must(err)
 		_, err = io.WriteString(c, text)
 		n.must(err)
 		return c
 	}
-	talk := func(network, to, text string) net.Conn {
-		c := say(network, to, text)
+	talk := func(protocol, to, text string) net.Conn {
+		c := say(protocol, to, text)
 		n.must(c.SetDeadline(time.Now().Add(2 * time.Second)))
 		_, err := io.ReadFull(c, make([]byte, len(text)))
 		n.must(err)
@@ -201,7 +180,7 @@ func (n *network) traffic() {
 
 // compare compares a listing at one moment: it is taken again when it changes
 // while both programs run.
-func (n *network) compare(c command) string {
+func (n loaded) compare(c command) string {
 	a := n.arena
 	for range 20 {
 		before, err := a.runOurs(a.ours, c)

@@ -25,6 +25,7 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/internal/cli"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/guest"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/program"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
@@ -292,15 +293,7 @@ const hosts = `127.0.0.1 localhost
 // a look-up waiting.
 func prepareGuest(t *testing.T) {
 	t.Helper()
-	for path, text := range map[string]string{
-		"/etc/hosts":         hosts,
-		"/etc/resolv.conf":   "",
-		"/etc/nsswitch.conf": "hosts: files\nservices: files\n",
-	} {
-		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
+	program.ResolveFrom(t, hosts)
 	// The kernel itself loads these two schedulers while it holds the lock of
 	// IPVS, and they wait for namespaces that are being taken down, which wait
 	// for that lock: IPVS hangs for good. The others wait for nothing.

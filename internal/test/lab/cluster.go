@@ -16,15 +16,19 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/ipvsadm-go/ipvsadm/internal/test/network"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/session"
 )
 
-// cluster is a network and what is typed to make an LVS of it.
+// cluster is a network and what is typed to make an LVS of it. Sessions are those
+// of package session, with the commands of play.go on the host lab.
 type cluster struct {
 	name      string
-	hosts     []host
+	hosts     string // for network.Parse
 	files     []file
-	typed     string // lines of a host, #, and a command for its shell
-	prepared  string // more of them, for what is counted alone
+	typed     string // a session, on the page
+	prepared  string // another, for what is counted alone
 	scenarios []scenario
 }
 
@@ -33,14 +37,12 @@ type file struct{ host, name, text string }
 
 // scenario counts something in a cluster.
 type scenario struct {
-	name     string
-	needs    string // modules of the kernel with blanks between
-	after    string // scenario of the cluster on top of whose lines its own are typed, "" for none
-	typed    string // on top of what the cluster has
-	steps    []step // that count types in its course
-	expected string // what is counted, as compare takes it
-	short    bool   // part of make test
-	count    func(cluster) (counted string, err error)
+	name  string
+	short bool   // part of make test
+	needs string // modules of the kernel with blanks between
+	after string // scenario of the cluster on top of which it is typed, "" for none
+	typed string // a session
+	page  string // what the page shows of it, if not all but what counts
 }
 
 // clusters is the table of all that make lab counts.
@@ -123,7 +125,7 @@ func playClusters(out io.Writer, names []string) (ok bool, err error) {
 			start := time.Now()
 			counted, verdict := m.judge(s)
 			ok = ok && verdict != "NO"
-			printCounted(out, c.fullName(s), s.expected, counted, verdict, fmt.Sprintf("%.1f", time.Since(start).Seconds()))
+			printCounted(out, c.fullName(s), s.expected(), counted, verdict, fmt.Sprintf("%.1f", time.Since(start).Seconds()))
 		}
 	}
 	return ok, nil
@@ -132,56 +134,89 @@ func playClusters(out io.Writer, names []string) (ok bool, err error) {
 // made is a cluster that is there.
 type made struct {
 	cluster
-	typed map[string]bool // scenarios whose lines have been typed
+	player
+	typed map[string]bool // scenarios that have been played
 }
 
 // make builds the network and types what makes the cluster.
-func (c cluster) make() (made, error) {
-	m := made{c, map[string]bool{}}
+func (c cluster) make() (*made, error) {
+	m := &made{c, player{hosts: network.Parse(c.hosts)}, map[string]bool{}}
 	if err := linkIptables(); err != nil {
 		return m, err
 	}
-	if err := build(c.hosts); err != nil {
+	if err := build(m.player.hosts); err != nil {
 		return m, err
 	}
 	for _, f := range c.files {
-		if err := os.WriteFile(filepath.Join(host{name: f.host}.home(), f.name), []byte(f.text), 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(home(f.host), f.name), []byte(f.text), 0o644); err != nil {
 			return m, err
 		}
 	}
-	return m, enter(c.typed + c.prepared)
+	return m, m.playAll(c.typed + c.prepared)
 }
 
-// enter types the scenario's lines, after those on which they build.
-func (m made) enter(s scenario) error {
+// judge plays a scenario, after the one on which it builds, and returns what was
+// counted, up to the first answer that was not as expected. The verdict is NO,
+// yes, or - where the kernel lacks a module that the scenario needs.
+func (m *made) judge(s scenario) (counted, verdict string) {
+	if absent := absentModules(s.needs); len(absent) > 0 {
+		return "not in this kernel: " + strings.Join(absent, " "), "-"
+	}
 	for _, base := range m.scenarios {
 		if base.name == s.after && !m.typed[base.name] {
-			if err := m.enter(base); err != nil {
-				return err
+			if counted, verdict := m.judge(base); verdict != "yes" {
+				return base.name + ": " + counted, verdict
 			}
 		}
 	}
 	m.typed[s.name] = true
-	return enter(s.typed)
+	m.held = held{}
+	defer m.held.closeAll()
+	var answers []string
+	for _, step := range s.steps() {
+		answer, err := m.play(step)
+		if step.Host == counts && answer != "" {
+			answers = append(answers, strings.TrimSpace(answer))
+		}
+		if err != nil {
+			return strings.Join(append(answers, err.Error()), ", "), "NO"
+		}
+	}
+	return strings.Join(answers, ", "), "yes"
 }
 
-// judge counts a scenario. The verdict is NO, yes, or - where the kernel lacks
-// a module that the scenario needs.
-func (m made) judge(s scenario) (counted, verdict string) {
-	if absent := absentModules(s.needs); len(absent) > 0 {
-		return "not in this kernel: " + strings.Join(absent, " "), "-"
-	}
-	err := m.enter(s)
-	if err == nil {
-		counted, err = s.count(m.cluster)
-	}
+// steps are those of the session; a test reads them all.
+func (s scenario) steps() []session.Step {
+	steps, err := session.Parse(session.Host, s.typed)
 	if err != nil {
-		return strings.TrimSpace(counted + " " + err.Error()), "NO"
+		panic(err)
 	}
-	if compare(counted, s.expected) != nil {
-		return counted, "NO"
+	return steps
+}
+
+// expected is what the scenario counts if all is well.
+func (s scenario) expected() string {
+	var answers []string
+	for _, step := range s.steps() {
+		if step.Host == counts && step.Answer != "" {
+			answers = append(answers, strings.TrimSpace(step.Answer))
+		}
 	}
-	return counted, "yes"
+	return strings.Join(answers, ", ")
+}
+
+// playAll plays a session, up to the first step that does not go as expected.
+func (p *player) playAll(typed string) error {
+	steps, err := session.Parse(session.Host, typed)
+	if err != nil {
+		return err
+	}
+	for _, s := range steps {
+		if answer, err := p.play(s); err != nil {
+			return fmt.Errorf("%s%s: %w\n%s", s.Prompt(), s.Command, err, answer)
+		}
+	}
+	return nil
 }
 
 // absentModules are those of which the kernel has neither a module nor the thing
@@ -193,45 +228,6 @@ func absentModules(needs string) (absent []string) {
 		}
 	}
 	return absent
-}
-
-// enter types lines, each empty or "host# command". A command that fails ends it.
-func enter(lines string) error {
-	for line := range strings.Lines(lines) {
-		line = strings.TrimSpace(line)
-		name, command, found := strings.Cut(line, "# ")
-		if line == "" {
-			continue
-		}
-		if !found {
-			return fmt.Errorf("%q is no line to type", line)
-		}
-		if _, err := (host{name: name}).shell(command); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// typeAll types steps, up to the first that does not go as expected.
-func typeAll(steps []step) error {
-	for _, s := range steps {
-		if err := s.run(io.Discard); err != nil {
-			return fmt.Errorf("%s%s: %w", s.prompt(), s.command, err)
-		}
-	}
-	return nil
-}
-
-// shell runs a command line on the host. The error has its output.
-func (h host) shell(command string) (output string, err error) {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	b, err := h.run(exec.CommandContext(ctx, "sh", "-c", command))
-	if err != nil {
-		err = fmt.Errorf("%s# %s: %w: %s", h.name, command, err, strings.TrimSpace(string(b)))
-	}
-	return string(b), err
 }
 
 // linkIptables puts iptables and ip6tables into the PATH, where a package that
@@ -250,19 +246,4 @@ func linkIptables() error {
 		err = errors.Join(err, os.Symlink(path, filepath.Join(folder, name)))
 	}
 	return errors.Join(err, os.Setenv("PATH", folder+":"+os.Getenv("PATH")))
-}
-
-// soon waits until a condition holds. The error says what was waited for.
-func soon(what string, condition func() (bool, error)) error {
-	for end := time.Now().Add(patience); ; time.Sleep(pause / 3) {
-		holds, err := condition()
-		switch {
-		case err != nil:
-			return err
-		case holds:
-			return nil
-		case time.Now().After(end):
-			return fmt.Errorf("%s: not within %v", what, patience)
-		}
-	}
 }

@@ -3,28 +3,17 @@
 package main
 
 import (
-	"context"
-	"maps"
-	"os"
-	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
-	"github.com/ipvsadm-go/ipvsadm/internal/cli"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/network"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/program"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/session"
 )
 
-// TestMain makes the test binary the program as well: under one of its three
-// names it is ipvsadm.
-func TestMain(m *testing.M) {
-	switch filepath.Base(os.Args[0]) {
-	case "ipvsadm", "ipvsadm-save", "ipvsadm-restore":
-		os.Exit(cli.Run(context.Background(), cli.Process{Args: os.Args, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr}))
-	}
-	guesttest.Main(m)
-}
+func TestMain(m *testing.M) { program.Main(m) }
 
 func TestNAT(t *testing.T)  { testShort(t, nat) }
 func TestDR(t *testing.T)   { testShort(t, dr) }
@@ -34,17 +23,7 @@ func TestMark(t *testing.T) { testShort(t, mark) }
 // testShort counts the cluster's short scenarios.
 func testShort(t *testing.T, c cluster) {
 	guesttest.InGuest(t, func(t *testing.T) {
-		bin := t.TempDir()
-		exe, err := os.Executable()
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, name := range []string{"ipvsadm", "ipvsadm-save", "ipvsadm-restore"} {
-			if err := os.Symlink(exe, filepath.Join(bin, name)); err != nil {
-				t.Fatal(err)
-			}
-		}
-		t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
+		program.InPath(t)
 		m, err := c.make()
 		if err != nil {
 			t.Fatal(err)
@@ -56,41 +35,54 @@ func testShort(t *testing.T, c cluster) {
 			t.Run(s.name, func(t *testing.T) {
 				switch counted, verdict := m.judge(s); verdict {
 				case "NO":
-					t.Errorf("counted %s, expected %s", counted, s.expected)
+					t.Errorf("counted %s, expected %s", counted, s.expected())
 				case "-":
 					t.Log(counted)
 				}
 			})
 		}
-	}, slices.Collect(maps.Values(packages))...)
+	}, packages...)
 }
 
-func TestClustersAreWhole(t *testing.T) {
-	line := regexp.MustCompile(`^(\w+)# \S`)
+func TestSessionsAreWhole(t *testing.T) {
+	check := func(name, hosts string, steps []session.Step) {
+		for _, step := range steps {
+			verb, _, _ := strings.Cut(step.Command, " ")
+			if step.Host == counts && verbs[verb] == nil || step.Host != counts &&
+				!slices.ContainsFunc(network.Parse(hosts), func(h network.Host) bool { return h.Name == step.Host }) {
+				t.Errorf("%s: %q is typed on no host, or nothing that counts", name, step)
+			}
+			if err := session.Compare("", step.Answer); err != nil && strings.Contains(err.Error(), "expected answer") {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	}
+	steps, err := session.Parse(session.Host, demo)
+	if err != nil {
+		t.Fatal(err)
+	}
+	check("demo", demoHosts, steps)
 	seen := map[string]bool{}
 	for _, c := range clusters {
+		check(c.name, c.hosts, scenario{typed: c.typed + c.prepared}.steps())
 		for _, s := range c.scenarios {
 			name := c.fullName(s)
-			if seen[name] || strings.Contains(name, " ") || s.expected == "" || s.count == nil {
-				t.Errorf("%s is there twice, or no word, or expects or counts nothing", name)
+			if seen[name] || strings.Contains(name, " ") || s.expected() == "" {
+				t.Errorf("%s is there twice, or no word, or expects nothing", name)
 			}
 			seen[name] = true
 			if s.after != "" && !seen[c.name+"/"+s.after] {
 				t.Errorf("%s comes after %s, which does not stand before it", name, s.after)
 			}
-			if _, err := linePattern(s.expected); err != nil {
-				t.Errorf("%s: %v", name, err)
-			}
-			for typed := range strings.Lines(c.typed + c.prepared + s.typed) {
-				if typed = strings.TrimSpace(typed); typed == "" {
-					continue
-				}
-				match := line.FindStringSubmatch(typed)
-				if match == nil || !slices.ContainsFunc(c.hosts, func(h host) bool { return h.name == match[1] }) {
-					t.Errorf("%s: %q is typed on no host", name, typed)
-				}
-			}
+			check(name, c.hosts, s.steps())
 		}
+	}
+}
+
+func TestExpand(t *testing.T) {
+	got, want := expand("10.0.8-9.99-101:80"), []string{"10.0.8.99:80", "10.0.8.100:80", "10.0.8.101:80", "10.0.9.99:80", "10.0.9.100:80", "10.0.9.101:80"}
+	if !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
 	}
 }
 
@@ -112,43 +104,10 @@ func TestNamesChooseScenarios(t *testing.T) {
 }
 
 func TestTally(t *testing.T) {
-	got := nat.newTally()
-	got.add(tally{"nginx3": 1, "nginx1": 20, "nginx4": 0})
-	got.add(tally{"nginx1": 2})
-	if got.String() != "22 0 1" {
-		t.Errorf("%v, want 22 0 1: the servers in their order, those without calls too", got)
-	}
-}
-
-func TestTunnelOf(t *testing.T) {
-	ip4 := func(protocol byte, rest ...byte) []byte {
-		return append(append([]byte{0x45, 0, 0, 0, 0, 0, 0, 0, 64, protocol}, make([]byte, 10)...), rest...)
-	}
-	ip6 := func(next byte, rest ...byte) []byte {
-		return append(append([]byte{0x60, 0, 0, 0, 0, 0, next, 64}, make([]byte, 32)...), rest...)
-	}
-	udp := func(port0, port1, sum byte, rest ...byte) []byte {
-		return append([]byte{0, 0, port0, port1, 0, 0, 0, sum}, rest...)
-	}
-	plain := []byte{0, 4, 0, 0, 0, 0, 0, 0}
-	for name, c := range map[string]struct {
-		packet []byte
-		want   string
-	}{
-		"TCP is no tunnel":          {ip4(6, make([]byte, 20)...), ""},
-		"other UDP is none":         {ip4(17, udp(0, 53, 1, plain...)...), ""},
-		"ipip":                      {ip4(4, make([]byte, 20)...), "ipip"},
-		"gre":                       {ip4(47, 0, 0, 8, 0), "gre"},
-		"gre with a checksum":       {ip4(47, 0x80, 0, 8, 0), "gre, checksum"},
-		"gue without a checksum":    {ip4(17, udp(0x17, 0xc0, 0, plain...)...), "gue"},
-		"gue with a checksum":       {ip4(17, udp(0x17, 0xc0, 9, plain...)...), "gue, checksum"},
-		"gue with a remote one":     {ip4(17, udp(0x17, 0xc0, 9, 2, 4, 0, 1, 0x80, 0, 0, 0)...), "gue, remote checksum"},
-		"IPv4 in IPv6":              {ip6(4, make([]byte, 20)...), "ipip over IPv6"},
-		"IPv4 in IPv6 with a limit": {ip6(60, 4, 0, 4, 1, 0, 1, 0, 0, 0), "ipip over IPv6"},
-		"nothing":                   {nil, ""},
-	} {
-		if got := tunnelOf(c.packet); got != c.want {
-			t.Errorf("%s: %q, want %q", name, got, c.want)
-		}
+	got := newTally(network.Parse(natHosts))
+	got["nginx3"]++
+	got["nginx1"] += 20
+	if got.String() != "20 0 1" {
+		t.Errorf("%v, want 20 0 1: the servers in their order, those without calls too", got)
 	}
 }

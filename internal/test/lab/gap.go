@@ -23,8 +23,11 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/ipvsadm-go/ipvsadm/internal/test/network"
 )
 
 // trial is clients together with one ipvsadm-restore.
@@ -57,9 +60,7 @@ var trials = []trial{
 	{original, "two in turn", gapRules},
 }
 
-var gapHosts = append(slices.Clip(demo.hosts), host{
-	name: "nginx3", cards: []card{{"ens33", "inside", "192.168.168.30/24"}}, gateway: "192.168.168.50", page: "this is nginx3",
-})
+const gapHosts = demoHosts + "nginx3 ens33 inside 192.168.168.30/24 via 192.168.168.50\n"
 
 // gapRules are two files that have the service in common: between them its two
 // servers swap their weights, a third one comes and goes, and so does every
@@ -136,14 +137,14 @@ func (t trial) play(out io.Writer, seconds int) (ok bool, err error) {
 		return false, err
 	}
 	end := time.Now().Add(time.Duration(seconds) * time.Second)
-	var requests requests
-	requests.start(end)
+	requests := startRequests()
 	restores := 0
 	for t.program != "" && time.Now().Before(end) && err == nil {
 		restores++
 		err = restore(t.program, restores%len(t.rules)) // the first one is in force already
 	}
-	if err := errors.Join(requests.wait(), err); err != nil {
+	time.Sleep(time.Until(end))
+	if err := errors.Join(requests.end(), err); err != nil {
 		return false, err
 	}
 
@@ -166,24 +167,18 @@ func (t trial) title() string {
 	return t.program
 }
 
-var director, client = host{name: "director"}, host{name: "client"}
-
 // prepare builds the network and puts the first file into force.
 func (t trial) prepare() error {
-	if err := build(gapHosts); err != nil {
+	if err := build(network.Parse(gapHosts)); err != nil {
 		return err
 	}
-	for _, c := range []struct {
-		host    host
-		command []string
-	}{
-		{director, []string{"sysctl", "-w", "net.ipv4.ip_forward=1"}},
-		// A port is not used again for a while.
-		{client, []string{"sysctl", "-w", "net.ipv4.ip_local_port_range=1024 65535"}},
-	} {
-		if b, err := c.host.run(exec.Command(c.command[0], c.command[1:]...)); err != nil {
-			return fmt.Errorf("%s: %w\n%s", c.command, err, b)
-		}
+	// A port is not used again for a while.
+	const typed = `
+director# sysctl -qw net.ipv4.ip_forward=1
+client# sysctl -qw net.ipv4.ip_local_port_range="1024 65535"
+`
+	if err := (&player{}).playAll(typed); err != nil {
+		return err
 	}
 	for i, text := range gapRules {
 		if err := os.WriteFile(rulesFile(i), []byte(text), 0o644); err != nil {
@@ -192,7 +187,7 @@ func (t trial) prepare() error {
 	}
 	if t.program == original {
 		// Its -v says which parser of options it was made with.
-		b, err := director.run(exec.Command(filepath.Join(filepath.Dir(original), "ipvsadm"), "-v"))
+		b, err := run("director", exec.Command(filepath.Join(filepath.Dir(original), "ipvsadm"), "-v"))
 		if err != nil || !strings.Contains(string(b), "popt") {
 			return fmt.Errorf("%s is not 1.31's: %q, %v", original, b, err)
 		}
@@ -200,7 +195,7 @@ func (t trial) prepare() error {
 	return restore(cmp.Or(t.program, ours), 0)
 }
 
-func rulesFile(i int) string { return filepath.Join(director.home(), strconv.Itoa(i)) }
+func rulesFile(i int) string { return filepath.Join(home("director"), strconv.Itoa(i)) }
 
 // restore runs an ipvsadm-restore on the director.
 func restore(program string, file int) error {
@@ -211,7 +206,7 @@ func restore(program string, file int) error {
 	defer rules.Close()
 	cmd := exec.Command(program)
 	cmd.Stdin = rules
-	if b, err := director.run(cmd); err != nil {
+	if b, err := run("director", cmd); err != nil {
 		return fmt.Errorf("%s: %w\n%s", program, err, b)
 	}
 	return nil
@@ -225,15 +220,16 @@ type requests struct {
 	failures map[string]int // how many of each kind
 	slowest  time.Duration  // that was answered
 	err      error          // of a client that could not even ask
+	ended    atomic.Bool
 }
 
-// start lets all clients send one request after the other until end.
-func (r *requests) start(end time.Time) {
-	r.failures = map[string]int{}
+// startRequests lets all clients send one request after the other.
+func startRequests() *requests {
+	r := &requests{failures: map[string]int{}}
 	for range clients {
 		r.group.Go(func() {
-			err := client.do(func() error {
-				for time.Now().Before(end) {
+			err := client.Do(func() error {
+				for !r.ended.Load() {
 					start := time.Now()
 					failure := request(gapService, answerLimit)
 					r.add(failure, time.Since(start))
@@ -245,6 +241,7 @@ func (r *requests) start(end time.Time) {
 			r.err = errors.Join(r.err, err)
 		})
 	}
+	return r
 }
 
 func (r *requests) add(failure string, took time.Duration) {
@@ -258,7 +255,9 @@ func (r *requests) add(failure string, took time.Duration) {
 	}
 }
 
-func (r *requests) wait() error {
+// end waits for the last answers.
+func (r *requests) end() error {
+	r.ended.Store(true)
 	r.group.Wait()
 	return r.err
 }
@@ -273,12 +272,12 @@ func (r *requests) failed() (n int, kinds string) {
 	return n, strings.Join(list, ", ")
 }
 
-var rightAnswer = regexp.MustCompile(`^HTTP/1\.1 200 (?s:.*)\r\n\r\nthis is nginx[123]\n$`)
+var rightPage = regexp.MustCompile(`^this is nginx[123]\n$`)
 
 // request asks for a page over a connection of its own and says how that
 // failed, "" if it did not.
 func request(address string, limit time.Duration) (failure string) {
-	answer, err := ask(address, time.Now().Add(limit))
+	page, err := call{address: address}.fetch("/", limit)
 	timeout, errno := net.Error(nil), syscall.Errno(0)
 	switch {
 	case errors.As(err, &timeout) && timeout.Timeout():
@@ -287,23 +286,8 @@ func request(address string, limit time.Duration) (failure string) {
 		return errno.Error()
 	case err != nil:
 		return err.Error()
-	case !rightAnswer.Match(answer):
+	case !rightPage.MatchString(page):
 		return "wrong answer"
 	}
 	return ""
-}
-
-func ask(address string, deadline time.Time) (answer []byte, err error) {
-	conn, err := (&net.Dialer{Deadline: deadline}).Dial("tcp", address)
-	if err != nil {
-		return nil, err
-	}
-	defer conn.Close()
-	if err := conn.SetDeadline(deadline); err != nil {
-		return nil, err
-	}
-	if _, err := io.WriteString(conn, "GET / HTTP/1.0\r\n\r\n"); err != nil {
-		return nil, err
-	}
-	return io.ReadAll(conn)
 }

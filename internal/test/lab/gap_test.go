@@ -16,8 +16,8 @@ func TestRequestSaysHowItFailed(t *testing.T) {
 	}{
 		"the page is no failure":     {answers(right), ""},
 		"an answer in part is wrong": {answers(right[:len(right)-1]), "wrong answer"},
-		"another page is wrong":      {answers("HTTP/1.1 404 Not Found\r\n\r\nthis is nginx3\n"), "wrong answer"},
-		"no answer at all is wrong":  {answers(""), "wrong answer"},
+		"another page is wrong":      {answers("HTTP/1.1 404 Not Found\r\n\r\nthis is nginx3\n"), "status 404 Not Found for /"},
+		"no answer at all is wrong":  {answers(""), "unexpected EOF"},
 		"a silent server":            {func(*net.TCPConn) { time.Sleep(time.Second) }, "timed out"},
 		"a connection that is cut": {func(c *net.TCPConn) {
 			c.Read(make([]byte, 1))

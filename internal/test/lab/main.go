@@ -7,7 +7,7 @@
 //	go run ./internal/test/lab gap
 //	go run ./internal/test/lab clusters [cluster or scenario]...
 //
-// The demo is a script: commands and their answers. Gap counts what fails in the
+// The demo is a session: commands and their answers. Gap counts what fails in the
 // demo's network while a director restores, and clusters count where the packets
 // of every kind of cluster go. All run twice over the same program: on the host,
 // which boots the guest, and in the guest, where the commands run as root.
@@ -15,37 +15,38 @@ package main
 
 import (
 	"context"
-	"errors"
+	_ "embed"
 	"flag"
 	"fmt"
 	"io"
-	"maps"
 	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
-	"slices"
-	"strings"
 	"syscall"
 	"time"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/test/guest"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/network"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/session"
 )
 
-// script is a network and what is typed in it.
-type script struct {
-	hosts   []host
-	folders []string // made before the first step
-	steps   []step
-}
+//go:embed demo.txt
+var demo string
 
-var scripts = map[string]script{"demo": demo}
+// demoHosts are the NAT cluster with which every LVS course begins: a director
+// between the outside, where the client is, and the inside, where two web servers
+// are.
+const demoHosts = `
+director ens33 inside  192.168.168.50/24
+director ens36 outside 12.0.0.1/24
+nginx1   ens33 inside  192.168.168.10/24 via 192.168.168.50
+nginx2   ens33 inside  192.168.168.20/24 via 192.168.168.50
+client   ens33 outside 12.0.0.10/24
+`
 
-// packages says which Debian package has each program that is needed in the guest.
-var packages = map[string]string{
-	"curl": "curl", "ip": "iproute2", "ipvsadm-restore": "ipvsadm", "keepalived": "keepalived", "modprobe": "kmod",
-	"nginx": "nginx-light", "sysctl": "procps", "xtables-legacy-multi": "iptables",
-}
+// packages are those of which the guest needs programs.
+var packages = []string{"curl", "iproute2", "iptables", "ipvsadm", "keepalived", "kmod", "nginx-light", "procps", "socat"}
 
 func main() {
 	guest.Init()
@@ -56,8 +57,7 @@ func main() {
 	flag.BoolVar(&l.fetch, "fetch", false, "fetch what is not on this machine into the user's cache: kernel and programs")
 	flag.IntVar(&l.seconds, "seconds", 20, "`length` of each trial of gap")
 	flag.Usage = func() {
-		fmt.Fprintf(flag.CommandLine.Output(), "usage: lab [flags] gap|%s\n       lab [flags] clusters [cluster or scenario]...\n",
-			strings.Join(slices.Sorted(maps.Keys(scripts)), "|"))
+		fmt.Fprint(flag.CommandLine.Output(), "usage: lab [flags] demo|gap\n       lab [flags] clusters [cluster or scenario]...\n")
 		flag.PrintDefaults()
 	}
 	flag.Parse()
@@ -65,9 +65,7 @@ func main() {
 	defer stop()
 
 	ok, err := false, error(nil)
-	name := flag.Arg(0)
-	s, known := scripts[name]
-	switch {
+	switch name := flag.Arg(0); {
 	case name == "gap" && guest.InGuest():
 		var t trial
 		if t, err = findTrial(flag.Args()[1:]); err == nil {
@@ -77,15 +75,15 @@ func main() {
 		ok, err = playClusters(os.Stdout, flag.Args()[1:])
 	case name == "clusters":
 		ok, err = l.clusters(ctx, flag.Args()[1:])
-	case flag.NArg() != 1 || !known && name != "gap":
+	case flag.NArg() != 1 || name != "demo" && name != "gap":
 		flag.Usage()
 		os.Exit(2)
 	case name == "gap":
 		ok, err = l.gap(ctx)
 	case guest.InGuest():
-		ok, err = s.play(os.Stdout)
+		ok, err = playDemo(os.Stdout)
 	default:
-		ok, err = l.play(ctx, name)
+		ok, err = l.demo(ctx)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "lab:", err)
@@ -107,14 +105,26 @@ type lab struct {
 	seconds int // of a trial of gap
 }
 
-// play plays a script in a guest and reports whether all went as expected.
-func (l lab) play(ctx context.Context, script string) (ok bool, err error) {
+// playDemo plays the demo in the guest.
+func playDemo(out io.Writer) (ok bool, err error) {
+	steps, err := session.Parse(session.Host, demo)
+	if err == nil {
+		err = os.MkdirAll("/etc/sysconfig", 0o755)
+	}
+	if err != nil {
+		return false, err
+	}
+	return demonstrate(out, network.Parse(demoHosts), steps)
+}
+
+// demo plays the demo in a guest and reports whether all went as expected.
+func (l lab) demo(ctx context.Context) (ok bool, err error) {
 	kernel, err := l.equip(ctx)
 	if err != nil {
 		return false, err
 	}
 	start := time.Now()
-	if ok, err = l.boot(ctx, kernel, script); err == nil {
+	if ok, err = l.boot(ctx, kernel, "demo"); err == nil {
 		fmt.Printf("%.1f seconds with the boot of Linux %s.\n", time.Since(start).Seconds(), kernel.Version)
 	}
 	return ok, err
@@ -155,57 +165,15 @@ func (l lab) boot(ctx context.Context, kernel guest.Kernel, args ...string) (ok 
 }
 
 // equip finds the kernel and the programs that the guest needs, or fetches them.
-// The error says what is missing and how to get it.
 func (l lab) equip(ctx context.Context) (guest.Kernel, error) {
-	absent := missing(guest.GuestPath())
 	kernel, err := guest.Obtain(ctx, l.version, l.fetch, os.Stderr)
-	switch {
-	case len(absent) == 0:
-	case l.fetch && err == nil:
-		kernel.Tools, err = guest.FetchPackages(ctx, "", os.Stderr, slices.Sorted(maps.Values(packages))...)
-	default:
-		err = errors.Join(err, fmt.Errorf("not on this machine: %s: make deps, or apt-get install %[1]s", strings.Join(absent, " ")))
+	if err != nil {
+		return kernel, err
+	}
+	if l.fetch {
+		kernel.Tools, err = guest.FetchPackages(ctx, "", os.Stderr, packages...)
+	} else {
+		kernel.Tools, err = guest.FindPackages("", packages...)
 	}
 	return kernel, err
-}
-
-// missing lists the packages of which the PATH does not have the program.
-func missing(path string) []string {
-	var absent []string
-	for program, name := range packages {
-		if !slices.ContainsFunc(filepath.SplitList(path), func(dir string) bool {
-			_, err := exec.LookPath(filepath.Join(dir, program))
-			return err == nil
-		}) {
-			absent = append(absent, name)
-		}
-	}
-	slices.Sort(absent)
-	return absent
-}
-
-// play runs a script in the guest and reports whether all went as expected.
-// The host ends its last line.
-func (s script) play(out io.Writer) (ok bool, err error) {
-	if err := build(s.hosts); err != nil {
-		return false, err
-	}
-	for _, folder := range s.folders {
-		if err := os.MkdirAll(folder, 0o755); err != nil {
-			return false, err
-		}
-	}
-	var wrong []string
-	for _, step := range s.steps {
-		if err := step.run(out); err != nil {
-			fmt.Fprintf(out, "!!! not as expected: %v\n", err)
-			wrong = append(wrong, fmt.Sprintf("%s%s\n    %v\n", step.prompt(), step.command, err))
-		}
-	}
-	fmt.Fprintln(out)
-	if len(wrong) > 0 {
-		fmt.Fprintf(out, "Not as expected:\n%s", strings.Join(wrong, ""))
-	}
-	fmt.Fprintf(out, "%d commands, %d answers as expected, ", len(s.steps), len(s.steps)-len(wrong))
-	return len(wrong) == 0, nil
 }

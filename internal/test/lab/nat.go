@@ -15,111 +15,42 @@ var nat = cluster{
 	hosts: natHosts,
 	typed: natTyped, prepared: clientAddresses,
 	scenarios: []scenario{
-		{
-			name: "rr", short: true, expected: "10 10 10",
-			count: cluster.thirty,
-		},
-		{
-			name: "wrr", short: true, expected: "20 10 0",
-			typed: natServers("-s wrr", 2, 1, 0),
-			count: cluster.thirty,
-		},
-		{
-			name: "lc", expected: "4 4 4, then 8 4 4, then 8 8 8",
-			typed: natServers("-s lc", 1, 1, 1),
-			count: cluster.leastConnections,
-		},
-		{
-			name: "wlc", expected: "8 4 0, after nginx1's ended 6 0 of 6",
-			typed: natServers("-s wlc", 2, 1, 0),
-			count: cluster.weightedConnections,
-		},
-		{
-			// The shortest expected delay: the fast one, though another is idle.
-			name: "sed", expected: "2 0 0, then 6 2 0",
-			typed: natServers("-s sed", 3, 1, 0),
-			count: cluster.twoThenEight,
-		},
-		{
-			// Never a queue: an idle one first.
-			name: "nq", expected: "1 1 0, then 6 2 0",
-			typed: natServers("-s nq", 3, 1, 0),
-			count: cluster.twoThenEight,
-		},
-		{
-			name: "fo", expected: "0 30 0, without nginx2 0 0 30",
-			typed: natServers("-s fo", 1, 3, 2),
-			count: cluster.failOver,
-		},
-		{
-			// A server is full when it has one connection more than its weight.
-			name: "ovf", expected: "3 0 0, then 4 3 2",
-			typed: natServers("-s ovf", 3, 2, 1),
-			count: cluster.overflow,
-		},
-		{
-			name: "sh", expected: "60 of 60 on one server, 3 servers",
-			typed: natServers("-s sh", 1, 1, 1),
-			count: func(c cluster) (string, error) { return c.sticky(manyClients(), 2) },
-		},
-		{
-			name: "mh", expected: "60 of 60 on one server, 3 servers",
-			typed: natServers("-s mh", 1, 1, 1),
-			count: func(c cluster) (string, error) { return c.sticky(manyClients(), 2) },
-		},
-		{
-			name: "dh", needs: marking, expected: "16 of 16 on one server, <[23]> servers",
-			typed: manyServices(1, "-s dh"),
-			count: func(c cluster) (string, error) { return c.sticky(manyAddresses(), 3) },
-		},
-		{
-			// An address moves away from a server that is overloaded.
-			name: "lblc", needs: marking, expected: "16 of 16 on one server, 3 servers; 5 1, stays there",
-			typed: manyServices(2, "-s lblc"),
-			count: cluster.locality,
-		},
-		{
-			// With replication it gets one more server, and goes to the less busy one.
-			name: "lblcr", needs: marking, expected: "16 of 16 on one server, 3 servers; 5 1, goes back",
-			typed: manyServices(3, "-s lblcr"),
-			count: cluster.locality,
-		},
-		{
-			name: "path", expected: "10 MB, the director carried <2\\d\\d> %",
-			typed: natServers("-s rr", 1, 1, 1),
-			count: func(c cluster) (string, error) { return c.throughDirector(10, call{address: natService}) },
-		},
-		{
-			name: "ipv6", expected: "10 10 10",
-			typed: nat6,
-			count: countShare(30, "[fd00:12::1]:80"),
-		},
-		{
-			name: "sctp", needs: "sctp", expected: "10 10 10",
-			typed: natSCTP,
-			count: cluster.thirtySCTP,
-		},
-		{
-			name: "snat", needs: "iptable_nat", expected: "with the rule 12.0.0.1, without it none",
-			typed: snat,
-			count: cluster.insideOut,
-		},
+		{name: "rr", short: true, typed: share(30, "10 10 10")},
+		{name: "wrr", short: true, typed: natServers("-s wrr", 2, 1, 0) + share(30, "20 10 0")},
+		// The others catch up with a server that has had more than its share.
+		{name: "lc", typed: natServers("-s lc", 1, 1, 1) + hold(12, "4 4 4") + natWeights(1, 0, 0) + hold(4, "8 4 4") + natWeights(1, 1, 1) + hold(8, "8 8 8")},
+		{name: "wlc", typed: natServers("-s wlc", 2, 1, 0) + hold(12, "8 4 0") + "lab# close nginx1\n" + idle("nginx1") + hold(6, "6 4 0")},
+		// The shortest expected delay: the fast one, though another is idle.
+		{name: "sed", typed: natServers("-s sed", 3, 1, 0) + hold(2, "2 0 0") + hold(6, "6 2 0")},
+		// Never a queue: an idle one first.
+		{name: "nq", typed: natServers("-s nq", 3, 1, 0) + hold(2, "1 1 0") + hold(6, "6 2 0")},
+		{name: "fo", typed: natServers("-s fo", 1, 3, 2) + share(30, "0 30 0") + natWeights(1, 0) + share(30, "0 0 30")},
+		// A server is full when it has one connection more than its weight.
+		{name: "ovf", typed: natServers("-s ovf", 3, 2, 1) + hold(3, "3 0 0") + hold(6, "4 3 2")},
+		{name: "sh", typed: natServers("-s sh", 1, 1, 1) + sixtyClients},
+		{name: "mh", typed: natServers("-s mh", 1, 1, 1) + sixtyClients},
+		{name: "dh", needs: marking, typed: manyServices(1, "-s dh", "<[23]>")},
+		{name: "lblc", needs: marking, typed: manyServices(2, "-s lblc", "3")},
+		{name: "lblcr", needs: marking, typed: manyServices(3, "-s lblcr", "3")},
+		{name: "path", typed: natServers("-s rr", 1, 1, 1) + path(natService, `<2\d\d>`)},
+		{name: "ipv6", typed: nat6 + "lab# share 30 [fd00:12::1]:80\n10 10 10\n"},
+		{name: "sctp", needs: "sctp", page: natSCTP, typed: natSCTP + shareSCTP},
+		{name: "snat", needs: "iptable_nat", page: snat, typed: snat + whoAsks + "12.0.0.1\n" + strings.Replace(snat, "-A", "-D", 1) + whoAsks + "[28]\n"},
 	},
 }
 
-var natHosts = []host{
-	{name: "director", cards: []card{
-		{"ens33", "inside", "192.168.168.50/24 fd00:168::50/64"},
-		{"ens36", "outside", "12.0.0.1/24 fd00:12::1/64"},
-	}},
-	{name: "nginx1", cards: []card{{"ens33", "inside", "192.168.168.10/24 fd00:168::10/64"}}, gateway: "192.168.168.50 fd00:168::50", page: "this is nginx1"},
-	{name: "nginx2", cards: []card{{"ens33", "inside", "192.168.168.20/24 fd00:168::20/64"}}, gateway: "192.168.168.50 fd00:168::50", page: "this is nginx2"},
-	{name: "nginx3", cards: []card{{"ens33", "inside", "192.168.168.30/24 fd00:168::30/64"}}, gateway: "192.168.168.50 fd00:168::50", page: "this is nginx3"},
-	{name: "client", cards: []card{{"ens33", "outside", "12.0.0.10/24 fd00:12::10/64"}}, page: "a web server outside"},
-}
+const natHosts = `
+director ens33 inside  192.168.168.50/24 fd00:168::50/64
+director ens36 outside 12.0.0.1/24 fd00:12::1/64
+nginx1   ens33 inside  192.168.168.10/24 fd00:168::10/64 via 192.168.168.50 fd00:168::50
+nginx2   ens33 inside  192.168.168.20/24 fd00:168::20/64 via 192.168.168.50 fd00:168::50
+nginx3   ens33 inside  192.168.168.30/24 fd00:168::30/64 via 192.168.168.50 fd00:168::50
+client   ens33 outside 12.0.0.10/24 fd00:12::10/64
+web      ens33 outside 12.0.0.20/24
+`
 
 const natTyped = `
-director# sysctl -w net.ipv4.ip_forward=1
+director# sysctl -qw net.ipv4.ip_forward=1
 director# ipvsadm -A -t 12.0.0.1:80 -s rr
 director# ipvsadm -a -t 12.0.0.1:80 -r 192.168.168.10:80 -m
 director# ipvsadm -a -t 12.0.0.1:80 -r 192.168.168.20:80 -m
@@ -136,17 +67,23 @@ director# ip route add 12.0.16.0/20 via 12.0.0.10
 const natService = "12.0.0.1:80"
 
 const nat6 = `
-director# sysctl -w net.ipv6.conf.all.forwarding=1
+director# sysctl -qw net.ipv6.conf.all.forwarding=1
 director# ipvsadm -A -t [fd00:12::1]:80 -s rr
 director# ipvsadm -a -t [fd00:12::1]:80 -r [fd00:168::10]:80 -m
 director# ipvsadm -a -t [fd00:12::1]:80 -r [fd00:168::20]:80 -m
 director# ipvsadm -a -t [fd00:12::1]:80 -r [fd00:168::30]:80 -m
 `
 
-// snat lets the servers out under the director's address.
-const snat = `
+// snat lets the servers out under the director's address; whoAsks says whom the
+// server outside sees.
+const (
+	snat = `
 director# iptables -t nat -A POSTROUTING -s 192.168.168.0/24 -o ens36 -j SNAT --to 12.0.0.1
 `
+	whoAsks = `
+lab# ask nginx1 curl -s -m 3 12.0.0.20/peer
+`
+)
 
 const natSCTP = `
 director# modprobe sctp
@@ -156,15 +93,49 @@ director# ipvsadm -a --sctp-service 12.0.0.1:9999 -r 192.168.168.20:9999 -m
 director# ipvsadm -a --sctp-service 12.0.0.1:9999 -r 192.168.168.30:9999 -m
 `
 
+// shareSCTP binds each socket to one address, as otherwise an association would
+// name all of its host's, past the director.
+const shareSCTP = `
+nginx1# socat -U SCTP4-LISTEN:9999,bind=192.168.168.10,fork SYSTEM:'echo nginx1' >/dev/null 2>&1 &
+nginx2# socat -U SCTP4-LISTEN:9999,bind=192.168.168.20,fork SYSTEM:'echo nginx2' >/dev/null 2>&1 &
+nginx3# socat -U SCTP4-LISTEN:9999,bind=192.168.168.30,fork SYSTEM:'echo nginx3' >/dev/null 2>&1 &
+lab# until nginx1 grep 9999 /proc/net/sctp/eps
+lab# until nginx2 grep 9999 /proc/net/sctp/eps
+lab# until nginx3 grep 9999 /proc/net/sctp/eps
+lab# ask client for i in $(seq 30); do socat -u SCTP4:12.0.0.1:9999,bind=12.0.0.10 -; done | sort | uniq -c | tr -s ' \n' ' '
+10 nginx1 10 nginx2 10 nginx3
+`
+
+const sixtyClients = `
+lab# sticky 32 12.0.0.130-189 12.0.0.1:80
+60 of 60 on one server, 3 servers
+`
+
+// marking is what a service by firewall mark needs.
+const marking = "sch_ingress cls_flower act_skbedit"
+
+// manyServices makes one service of many addresses of the director's. Under a
+// mark of its own it has no connections yet.
+func manyServices(mark int, service, servers string) string {
+	return strings.NewReplacer("SERVICE", service, "MARK", fmt.Sprint(mark), "SERVERS", servers).Replace(`
+director# ip route replace local 12.0.0.64/28 dev ens36
+director# tc qdisc replace dev ens36 clsact
+director# tc filter replace dev ens36 ingress protocol ip pref 1 handle 1 flower dst_ip 12.0.0.64/28 ip_proto tcp dst_port 80 action skbedit mark MARK
+director# ipvsadm -C
+director# ipvsadm -A -f MARK SERVICE
+director# ipvsadm -a -f MARK -r 192.168.168.10 -m -w 4
+director# ipvsadm -a -f MARK -r 192.168.168.20 -m -w 4
+director# ipvsadm -a -f MARK -r 192.168.168.30 -m -w 4
+lab# sticky to - 12.0.0.64-79:80
+16 of 16 on one server, SERVERS servers
+`)
+}
+
 // natServers makes the service anew, with these options of the service and
 // weights of the servers.
 func natServers(service string, weights ...int) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "director# ipvsadm -C\ndirector# ipvsadm -A -t %s %s\n", natService, service)
-	for i, weight := range weights {
-		fmt.Fprintf(&b, "director# ipvsadm -a -t %s -r 192.168.168.%d0:80 -m -w %d\n", natService, i+1, weight)
-	}
-	return b.String()
+	return fmt.Sprintf("director# ipvsadm -C\ndirector# ipvsadm -A -t %s %s\n", natService, service) +
+		strings.ReplaceAll(natWeights(weights...), "-e", "-a")
 }
 
 // natWeights edits the servers.
@@ -176,17 +147,21 @@ func natWeights(weights ...int) string {
 	return b.String()
 }
 
-// insideOut lets a real server ask the client's web server whom it sees, with and
-// without the rule that lets the servers out.
-func (c cluster) insideOut() (string, error) {
-	seen := func() string {
-		output, err := host{name: "nginx1"}.shell("curl -s -m 3 12.0.0.10/peer")
-		if err != nil {
-			return "none"
-		}
-		return strings.TrimSpace(output)
-	}
-	with := seen()
-	err := enter(strings.Replace(snat, "-A", "-D", 1))
-	return fmt.Sprintf("with the rule %s, without it %s", with, seen()), err
+// What is counted at the service, and expected.
+
+func share(n int, want string) string {
+	return fmt.Sprintf("lab# share %d %s\n%s\n", n, natService, want)
+}
+
+func hold(n int, want string) string {
+	return fmt.Sprintf("lab# hold %d %s\n%s\n", n, natService, want)
+}
+
+func path(service, percent string) string {
+	return fmt.Sprintf("lab# path 10 %s\n10 MB, the director carried %s %%\n", service, percent)
+}
+
+// idle waits until the director counts no active connection to a server.
+func idle(server string) string {
+	return fmt.Sprintf("lab# until director ipvsadm -Ln | grep ' 192.168.168.%s0:.* 0  *[0-9]* *$'\n", strings.TrimPrefix(server, "nginx"))
 }

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"os"
 	"regexp"
 	"strings"
@@ -62,32 +63,24 @@ func inBox(kind, name string) string {
 			continue
 		}
 		if name == c.name {
-			return asTyped(c.typed)
+			return onPage(c.typed)
 		}
 		for _, s := range c.scenarios {
 			if name == c.fullName(s) {
-				return asTyped(s.typed) + asAnswered(s.steps)
+				return onPage(cmp.Or(s.page, s.typed))
 			}
 		}
 	}
 	return ""
 }
 
-// asTyped shows lines as a terminal does.
-func asTyped(lines string) string {
+// onPage shows a session as a terminal does, without what counts.
+func onPage(typed string) string {
 	var b strings.Builder
-	for line := range strings.Lines(lines) {
-		if name, command, found := strings.Cut(strings.TrimSpace(line), "# "); found {
-			b.WriteString(step{host: name}.prompt() + command + "\n")
+	for _, s := range (scenario{typed: typed}).steps() {
+		if s.Host != counts {
+			b.WriteString(s.String())
 		}
-	}
-	return b.String()
-}
-
-func asAnswered(steps []step) string {
-	var b strings.Builder
-	for _, s := range steps {
-		b.WriteString(s.prompt() + s.command + "\n" + s.answer)
 	}
 	return b.String()
 }

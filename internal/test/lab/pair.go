@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -15,18 +16,21 @@ import (
 // each director of the other's connections.
 var pair = cluster{
 	name: "pair",
-	hosts: []host{
-		first, second,
-		{name: "nginx1", cards: []card{{"ens33", "inside", "192.168.168.10/24"}}, gateway: "192.168.168.50", page: "this is nginx1"},
-		{name: "nginx2", cards: []card{{"ens33", "inside", "192.168.168.20/24"}}, gateway: "192.168.168.50", page: "this is nginx2"},
-		{name: "client", cards: []card{{"ens33", "outside", "12.0.0.10/24"}}},
-	},
+	hosts: `
+director1 ens33 inside  192.168.168.51/24 fd00:168::51/64
+director1 ens36 outside 12.0.0.2/24
+director2 ens33 inside  192.168.168.52/24 fd00:168::52/64
+director2 ens36 outside 12.0.0.3/24
+nginx1    ens33 inside  192.168.168.10/24 via 192.168.168.50
+nginx2    ens33 inside  192.168.168.20/24 via 192.168.168.50
+client    ens33 outside 12.0.0.10/24
+`,
 	files: []file{
-		{first.name, "keepalived.conf", keepalivedConf(150)},
-		{second.name, "keepalived.conf", keepalivedConf(100)},
+		{"director1", "keepalived.conf", keepalivedConf(150)},
+		{"director2", "keepalived.conf", keepalivedConf(100)},
 	},
 	typed: eachDirector(`
-director1# sysctl -w net.ipv4.ip_forward=1
+director1# sysctl -qw net.ipv4.ip_forward=1
 director1# ipvsadm -A -t 12.0.0.1:80 -s rr
 director1# ipvsadm -a -t 12.0.0.1:80 -r 192.168.168.10:80 -m
 director1# ipvsadm -a -t 12.0.0.1:80 -r 192.168.168.20:80 -m
@@ -35,33 +39,39 @@ director1# ipvsadm --start-daemon backup --mcast-interface ens33 --syncid 7
 director1# keepalived --vrrp --use-file keepalived.conf --pid keepalived.pid --vrrp_pid vrrp.pid
 `),
 	scenarios: []scenario{
-		{
-			name: "take-over", expected: "2 downloads whole, 0 of 4 lost, out <[0-5]\\.\\d> and <[0-5]\\.\\d> s",
-			count: cluster.takeOver,
-		},
-		{
-			name: "sync-group", expected: "4 of 4 known to the second",
-			typed: syncDaemons("--mcast-group 239.1.2.3 --mcast-port 8849 --mcast-ttl 2"),
-			count: cluster.known,
-		},
-		{
-			name: "sync-ipv6", expected: "4 of 4 known to the second",
-			typed: syncDaemons("--mcast-group ff02::82"),
-			count: cluster.known,
-		},
+		// The plugs of the first director are pulled while connections are open, and
+		// put in again while more are.
+		{name: "take-over", typed: hasAddress("director1", true) + hold(4, "2 2") + `
+lab# download
+lab# until director2 test $(ipvsadm -Lnc | grep -c ' ESTABLISHED ') -ge 5
+lab# probe
+lab# unplug director1
+` + hasAddress("director2", true) + hasAddress("director1", false) + `
+lab# gap
+<[0-5]\.\d> s
+lab# answering
+4
+lab# download
+lab# probe
+lab# plug director1
+` + hasAddress("director1", true) + hasAddress("director2", false) + `
+lab# gap
+<[0-5]\.\d> s
+lab# answering
+4
+lab# downloads
+2 whole
+`},
+		{name: "sync-group", typed: syncDaemons("--mcast-group 239.1.2.3 --mcast-port 8849 --mcast-ttl 2")},
+		{name: "sync-ipv6", typed: syncDaemons("--mcast-group ff02::82")},
 	},
 }
 
-var (
-	first = host{name: "director1", cards: []card{
-		{"ens33", "inside", "192.168.168.51/24 fd00:168::51/64"},
-		{"ens36", "outside", "12.0.0.2/24"},
-	}}
-	second = host{name: "director2", cards: []card{
-		{"ens33", "inside", "192.168.168.52/24 fd00:168::52/64"},
-		{"ens36", "outside", "12.0.0.3/24"},
-	}}
-)
+// hasAddress waits until a director has the service's address, or has it no more.
+func hasAddress(director string, has bool) string {
+	not := map[bool]string{false: "! "}[has]
+	return fmt.Sprintf("lab# until %s %sip -o addr | grep ' 12.0.0.1/'\n", director, not)
+}
 
 // keepalivedConf takes the addresses over from a director that has been silent
 // for a second, or for a while has less priority.
@@ -93,94 +103,20 @@ func eachDirector(lines string) string {
 	return lines + strings.ReplaceAll(lines, "director1#", "director2#")
 }
 
-// syncDaemons starts the daemons anew, with these options.
+// syncDaemons starts the daemons anew, with these options, and opens connections
+// of which the second director has to hear.
 func syncDaemons(options string) string {
 	return eachDirector(strings.ReplaceAll(`
 director1# ipvsadm --stop-daemon master
 director1# ipvsadm --stop-daemon backup
 director1# ipvsadm --start-daemon master --mcast-interface ens33 --syncid 8 OPTIONS
 director1# ipvsadm --start-daemon backup --mcast-interface ens33 --syncid 8 OPTIONS
-`, "OPTIONS", options))
-}
-
-// has waits until the director has the service's address, or has it no more.
-func (h host) has(address bool) error {
-	return soon(fmt.Sprintf("the address on %s: %t", h.name, address), func() (bool, error) {
-		list, err := h.shell("ip -o addr")
-		return strings.Contains(list, " 12.0.0.1/") == address, err
-	})
-}
-
-// takeOver pulls the plugs of the first director while connections are open, and
-// puts them in again while more are. It counts downloads that came to their last
-// byte, connections lost, and how long there was no service each time.
-func (c cluster) takeOver() (string, error) {
-	if err := first.has(true); err != nil {
-		return "", err
-	}
-	h := held{}
-	defer h.close()
-	if err := h.hold(repeat(4, call{address: natService})); err != nil {
-		return "", err
-	}
-	var downloads downloads
-	downloads.start()
-	if err := soon("the second director knows the connections", knows(second, 5)); err != nil {
-		return "", err
-	}
-	there, err := outage(func() error {
-		return errors.Join(first.plug(false), second.has(true), first.has(false))
-	})
-	if err != nil {
-		return "", err
-	}
-	keptThere := h.answering()
-	downloads.start()
-	back, err := outage(func() error {
-		return errors.Join(first.plug(true), first.has(true), second.has(false))
-	})
-	if err != nil {
-		return "", err
-	}
-	kept := min(keptThere, h.answering())
-	whole, err := downloads.wait()
-	return fmt.Sprintf("%d downloads whole, %d of 4 lost, out %.1f and %.1f s",
-		whole, 4-kept, there.Seconds(), back.Seconds()), err
-}
-
-// known opens connections and counts which the second director has heard of.
-func (c cluster) known() (string, error) {
-	if err := first.has(true); err != nil {
-		return "", err
-	}
-	h := held{}
-	defer h.close()
-	if err := h.hold(repeat(4, call{address: natService})); err != nil {
-		return "", err
-	}
-	h.answering()
-	known := 0
-	err := soon("the second director knows all", func() (bool, error) {
-		list, err := second.shell("ipvsadm -Lnc")
-		known = 0
-		for _, visits := range h {
-			for _, v := range visits {
-				if strings.Contains(list, " "+v.conn.LocalAddr().String()+" ") {
-					known++
-				}
-			}
-		}
-		return known == 4, err
-	})
-	return fmt.Sprintf("%d of 4 known to the second", known), err
-}
-
-// knows reports whether a director has so many established connections.
-func knows(h host, n int) func() (bool, error) {
-	return func() (bool, error) {
-		list, err := h.shell("ipvsadm -Lnc")
-		return strings.Count(list, " ESTABLISHED ") >= n, err
-	}
+`, "OPTIONS", options)) + hasAddress("director1", true) + hold(4, "2 2") + `
+lab# answering
+4
+lab# known director2
+4 of 4
+`
 }
 
 // downloads are long ones, at the same time.
@@ -193,13 +129,13 @@ type downloads struct {
 
 func (d *downloads) start() {
 	d.group.Go(func() {
-		err := client.do(func() error {
-			v, err := call{address: natService}.dial()
+		err := client.Do(func() error {
+			v, err := call{address: natService}.dial(answerLimit)
 			if err != nil {
 				return err
 			}
 			defer v.conn.Close()
-			body, err := v.getWithin("/slow", time.Minute)
+			body, err := v.get("/slow", time.Minute)
 			d.mu.Lock()
 			defer d.mu.Unlock()
 			if len(body) == bigFile {
@@ -213,44 +149,46 @@ func (d *downloads) start() {
 	})
 }
 
-// wait returns how many came to their last byte.
-func (d *downloads) wait() (whole int, err error) {
+// wait says how many came to their last byte.
+func (d *downloads) wait() (string, error) {
 	d.group.Wait()
-	return d.whole, d.err
+	return fmt.Sprint(d.whole, " whole"), d.err
 }
 
-// outage is the longest time between two answers, from before something happens
-// until service is there after it.
-func outage(happens func() error) (longest time.Duration, err error) {
-	const (
-		settle = 2 * time.Second
-		try    = 300 * time.Millisecond
-	)
-	done := make(chan struct{})
-	var probes sync.WaitGroup
-	var failed error
-	probes.Go(func() {
-		failed = client.do(func() error {
-			last := time.Now()
-			for {
+// probe looks for the longest time between two answers.
+type probe struct {
+	group   sync.WaitGroup
+	ended   atomic.Bool
+	longest time.Duration
+	err     error
+}
+
+func startProbe() *probe {
+	const try = 300 * time.Millisecond
+	p := &probe{}
+	p.group.Go(func() {
+		p.err = client.Do(func() error {
+			for last := time.Now(); ; time.Sleep(pause / 3) {
 				if request(natService, try) == "" {
-					longest = max(longest, time.Since(last))
+					p.longest = max(p.longest, time.Since(last))
 					last = time.Now()
-					select {
-					case <-done:
+					if p.ended.Load() {
 						return nil
-					default:
 					}
 				} else if time.Since(last) > patience {
 					return fmt.Errorf("no service for %v", patience)
 				}
-				time.Sleep(pause / 10)
 			}
 		})
 	})
-	err = happens()
+	return p
+}
+
+// end ends it when service is there after what happened.
+func (p *probe) end() (string, error) {
+	const settle = 2 * time.Second
 	time.Sleep(settle)
-	close(done)
-	probes.Wait()
-	return longest, errors.Join(err, failed)
+	p.ended.Store(true)
+	p.group.Wait()
+	return fmt.Sprintf("%.1f s", p.longest.Seconds()), p.err
 }

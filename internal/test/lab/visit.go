@@ -9,10 +9,15 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
+
+	"github.com/ipvsadm-go/ipvsadm/internal/test/network"
 )
 
 // visit is a connection of the client's to a web server.
@@ -27,12 +32,9 @@ type call struct {
 	address string // with port
 }
 
-// repeat is a call n times.
-func repeat(n int, c call) []call { return slices.Repeat([]call{c}, n) }
-
 // dial opens a connection from the namespace of the calling thread.
-func (c call) dial() (visit, error) {
-	dialer := net.Dialer{Deadline: time.Now().Add(answerLimit)}
+func (c call) dial(limit time.Duration) (visit, error) {
+	dialer := net.Dialer{Deadline: time.Now().Add(limit)}
 	if c.source != "" {
 		dialer.LocalAddr = &net.TCPAddr{IP: net.ParseIP(c.source)}
 	}
@@ -44,9 +46,7 @@ func (c call) dial() (visit, error) {
 }
 
 // get asks for a file and returns what came.
-func (v visit) get(path string) (body string, err error) { return v.getWithin(path, answerLimit) }
-
-func (v visit) getWithin(path string, limit time.Duration) (body string, err error) {
+func (v visit) get(path string, limit time.Duration) (body string, err error) {
 	if err := v.conn.SetDeadline(time.Now().Add(limit)); err != nil {
 		return "", err
 	}
@@ -66,18 +66,18 @@ func (v visit) getWithin(path string, limit time.Duration) (body string, err err
 }
 
 // fetch gets a file over a connection of its own.
-func (c call) fetch(path string) (body string, err error) {
-	v, err := c.dial()
+func (c call) fetch(path string, limit time.Duration) (body string, err error) {
+	v, err := c.dial(limit)
 	if err != nil {
 		return "", err
 	}
 	defer v.conn.Close()
-	return v.get(path)
+	return v.get(path, limit)
 }
 
 // server asks which server answers.
 func (c call) server() (name string, err error) {
-	body, err := c.fetch("/")
+	body, err := c.fetch("/", answerLimit)
 	return serverOf(body), err
 }
 
@@ -96,30 +96,21 @@ func (t tally) String() string {
 	return strings.Join(numbers, " ")
 }
 
-// add adds what another has counted, without what it has not.
-func (t tally) add(other tally) {
-	for name, n := range other {
-		if n > 0 {
-			t[name] += n
-		}
-	}
-}
-
 // newTally has the names of the real servers, with nothing counted.
-func (c cluster) newTally() tally {
+func newTally(hosts []network.Host) tally {
 	t := tally{}
-	for _, h := range c.realServers() {
-		t[h.name] = 0
+	for _, h := range realServers(hosts) {
+		t[h.Name] = 0
 	}
 	return t
 }
 
-// share makes the calls, each after the one before, and counts who answers.
-func (c cluster) share(calls []call) (tally, error) {
-	t := c.newTally()
-	err := client.do(func() error {
-		for _, call := range calls {
-			name, err := call.server()
+// count lets the client ask so often, and counts which server answers.
+func count(hosts []network.Host, n int, ask func() (server string, err error)) (tally, error) {
+	t := newTally(hosts)
+	err := client.Do(func() error {
+		for range n {
+			name, err := ask()
 			if err != nil {
 				return fmt.Errorf("%v after %v", err, t)
 			}
@@ -130,31 +121,64 @@ func (c cluster) share(calls []call) (tally, error) {
 	return t, err
 }
 
-// sticky makes the calls of all groups some rounds over, and says for how many
-// groups all answers came from one server, and how many servers there were.
-func (c cluster) sticky(groups [][]call, rounds int) (string, error) {
-	servers := make([]tally, len(groups))
-	all := tally{}
-	err := client.do(func() error {
-		for range rounds {
-			for i, group := range groups {
-				for _, call := range group {
-					name, err := call.server()
-					if err != nil {
-						return err
+// datagrams returns what sends datagrams from one port.
+func datagrams(to call) (ask func() (string, error)) {
+	var conn net.Conn
+	return func() (string, error) {
+		var err error
+		if conn == nil {
+			if conn, err = (&net.Dialer{LocalAddr: &net.UDPAddr{IP: net.ParseIP(to.source)}}).Dial("udp", to.address); err != nil {
+				return "", err
+			}
+		}
+		if err := conn.SetDeadline(time.Now().Add(answerLimit)); err != nil {
+			return "", err
+		}
+		if _, err := conn.Write([]byte("who")); err != nil {
+			return "", err
+		}
+		answer := make([]byte, 1<<10)
+		n, err := conn.Read(answer)
+		return string(answer[:n]), err
+	}
+}
+
+// sticky makes each call from each source to each address, twice, and says for
+// how many groups all answers came from one server, and how many servers there
+// were. A group is what comes from a network, whose length of prefix by gives, or
+// with "to" what goes to an address.
+func sticky(by, sources string, addresses []string) (string, error) {
+	groups, all := map[string]tally{}, tally{}
+	err := client.Do(func() error {
+		for range 2 {
+			for _, source := range expand(sources) {
+				for _, address := range expand(strings.Join(addresses, " ")) {
+					for _, to := range strings.Fields(address) {
+						group, c := to, call{"", to}
+						if by != "to" {
+							bits, err := strconv.Atoi(by)
+							if err != nil {
+								return err
+							}
+							group, c = netip.PrefixFrom(netip.MustParseAddr(source), bits).Masked().String(), call{source, to}
+						}
+						name, err := c.server()
+						if err != nil {
+							return err
+						}
+						if groups[group] == nil {
+							groups[group] = tally{}
+						}
+						groups[group][name]++
+						all[name]++
 					}
-					if servers[i] == nil {
-						servers[i] = tally{}
-					}
-					servers[i][name]++
-					all[name]++
 				}
 			}
 		}
 		return nil
 	})
 	one := 0
-	for _, t := range servers {
+	for _, t := range groups {
 		if len(t) == 1 {
 			one++
 		}
@@ -162,18 +186,34 @@ func (c cluster) sticky(groups [][]call, rounds int) (string, error) {
 	return fmt.Sprintf("%d of %d on one server, %d servers", one, len(groups), len(all)), err
 }
 
+var span = regexp.MustCompile(`(\d+)-(\d+)`)
+
+// expand is the text with all numbers of the spans in it, such as 2-4.
+func expand(text string) (all []string) {
+	at := span.FindStringSubmatchIndex(text)
+	if at == nil {
+		return []string{text}
+	}
+	first, _ := strconv.Atoi(text[at[2]:at[3]])
+	last, _ := strconv.Atoi(text[at[4]:at[5]])
+	for n := first; n <= last; n++ {
+		all = append(all, expand(text[:at[0]]+strconv.Itoa(n)+text[at[1]:])...)
+	}
+	return all
+}
+
 // held are open connections, by the server at their other end.
 type held map[string][]visit
 
-// hold opens a connection for each call, asks who is there and leaves it open.
-func (h held) hold(calls []call) error {
-	return client.do(func() error {
-		for _, call := range calls {
-			v, err := call.dial()
+// hold opens connections, asks who is there and leaves them open.
+func (h held) hold(n int, c call) error {
+	return client.Do(func() error {
+		for range n {
+			v, err := c.dial(answerLimit)
 			if err != nil {
 				return err
 			}
-			page, err := v.get("/hold")
+			page, err := v.get("/hold", answerLimit)
 			if err != nil {
 				return err
 			}
@@ -185,33 +225,31 @@ func (h held) hold(calls []call) error {
 }
 
 // count says how many each server has.
-func (h held) count(c cluster) tally {
-	t := c.newTally()
+func (h held) count(hosts []network.Host) tally {
+	t := newTally(hosts)
 	for name, visits := range h {
 		t[name] = len(visits)
 	}
 	return t
 }
 
-// close ends the connections to all servers, or to those named.
-func (h held) close(names ...string) {
-	for name, visits := range h {
-		if len(names) == 0 || slices.Contains(names, name) {
-			for _, v := range visits {
-				v.conn.Close()
-			}
-			delete(h, name)
+// close ends the connections to a server. With reset it breaks them off, so that
+// the director forgets them sooner than those that end in order.
+func (h held) close(name string, reset bool) {
+	for _, v := range h[name] {
+		if reset {
+			v.conn.(*net.TCPConn).SetLinger(0)
 		}
+		v.conn.Close()
 	}
+	delete(h, name)
 }
 
-// reset breaks the connections to a server off, which the director forgets sooner
-// than those that end in order.
-func (h held) reset(name string) {
-	for _, v := range h[name] {
-		v.conn.(*net.TCPConn).SetLinger(0)
+// closeAll ends all connections.
+func (h held) closeAll() {
+	for name := range h {
+		h.close(name, false)
 	}
-	h.close(name)
 }
 
 // answering is how many of the connections are still served by their server.
@@ -219,7 +257,7 @@ func (h held) answering() int {
 	n := 0
 	for name, visits := range h {
 		for _, v := range visits {
-			if page, err := v.get("/hold"); err == nil && serverOf(page) == name {
+			if page, err := v.get("/hold", answerLimit); err == nil && serverOf(page) == name {
 				n++
 			}
 		}
@@ -227,10 +265,10 @@ func (h held) answering() int {
 	return n
 }
 
-// carried is how many bytes the host's cards have received and sent.
-func (h host) carried() (bytes int, err error) {
+// carried is how many bytes the director's cards have received and sent.
+func carried() (bytes int, err error) {
 	var text []byte
-	err = h.do(func() error {
+	err = director.Do(func() error {
 		text, err = os.ReadFile("/proc/thread-self/net/dev")
 		return err
 	})
@@ -253,15 +291,15 @@ func (h host) carried() (bytes int, err error) {
 
 // throughDirector fetches the big file again and again and says how much of it
 // the director's cards carried: each byte that is received and sent counts twice.
-func (c cluster) throughDirector(times int, calls call) (string, error) {
-	before, err := director.carried()
+func throughDirector(times int, calls call) (string, error) {
+	before, err := carried()
 	if err != nil {
 		return "", err
 	}
 	received := 0
-	err = client.do(func() error {
+	err = client.Do(func() error {
 		for range times {
-			body, err := calls.fetch("/big")
+			body, err := calls.fetch("/big", answerLimit)
 			if err != nil {
 				return err
 			}
@@ -272,7 +310,7 @@ func (c cluster) throughDirector(times int, calls call) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	after, err := director.carried()
+	after, err := carried()
 	if err != nil {
 		return "", err
 	}

@@ -1,14 +1,44 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+package session
 
 import (
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 )
+
+func TestParse(t *testing.T) {
+	const text = `
+# of two
+# lines
+
+one# first
+> goes on
+answer
+> of it
+[2]
+two# second
+
+# between
+
+one# third
+`
+	want := []Step{
+		{"of two lines", "one", "first\ngoes on", "answer\n> of it\n[2]\n"},
+		{"", "two", "second", ""},
+		{"between", "one", "third", ""},
+	}
+	got, err := Parse(Host, text)
+	if err != nil || !slices.Equal(got, want) {
+		t.Errorf("%q, %v, want %q", got, err, want)
+	}
+	for _, bad := range []string{"answer\n", "one# first\n\nanswer\n", "$ first\n"} {
+		if got, err := Parse(Host, bad); err == nil {
+			t.Errorf("%q is read as %q", bad, got)
+		}
+	}
+}
 
 func TestCompare(t *testing.T) {
 	for name, c := range map[string]struct{ got, want, fault string }{
@@ -34,42 +64,12 @@ func TestCompare(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			fault := ""
-			if err := compare(c.got, c.want); err != nil {
+			if err := Compare(c.got, c.want); err != nil {
 				fault = err.Error()
 			}
 			if (c.fault == "") != (fault == "") || !strings.HasPrefix(fault, c.fault) {
 				t.Errorf("%q with %q: fault %q, want %q", c.got, c.want, fault, c.fault)
 			}
 		})
-	}
-}
-
-func TestScriptsAreWhole(t *testing.T) {
-	for name, s := range scripts {
-		for _, step := range s.steps {
-			if !slices.ContainsFunc(s.hosts, func(h host) bool { return h.name == step.host }) {
-				t.Errorf("%s: %q is typed on %q, which is no host", name, step.command, step.host)
-			}
-			for line := range strings.Lines(step.answer) {
-				if _, err := linePattern(line); err != nil {
-					t.Errorf("%s: answer of %q: %v", name, step.command, err)
-				}
-			}
-		}
-	}
-}
-
-func TestMissingNamesPackagesWithoutTheirProgram(t *testing.T) {
-	a, b := t.TempDir(), t.TempDir()
-	for _, path := range []string{filepath.Join(a, "curl"), filepath.Join(b, "ip"), filepath.Join(b, "nginx")} {
-		if err := os.WriteFile(path, nil, 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := os.WriteFile(filepath.Join(a, "sysctl"), nil, 0o644); err != nil { // no program
-		t.Fatal(err)
-	}
-	if got, want := missing(a+":"+b), []string{"iptables", "ipvsadm", "keepalived", "kmod", "procps"}; !slices.Equal(got, want) {
-		t.Errorf("missing %q, want %q", got, want)
 	}
 }

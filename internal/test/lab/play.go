@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// What is typed: commands for the shells of hosts, and on the host named lab what
+// counts, of which the functions below are the commands.
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/ipvsadm-go/ipvsadm/internal/test/network"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/session"
+)
+
+const (
+	patience = 15 * time.Second // for one step
+	pause    = 100 * time.Millisecond
+)
+
+var director, client = network.Host{Name: "director"}, network.Host{Name: "client"}
+
+// home is the working directory of what runs on a host.
+func home(host string) string { return filepath.Join("/run/lab", host) }
+
+// run runs a command on a host and returns its standard output and error.
+func run(host string, cmd *exec.Cmd) (output []byte, err error) {
+	cmd.Dir = home(host)
+	cmd.Env = append(os.Environ(), "HOME="+home(host))
+	err = network.Host{Name: host}.Do(func() error {
+		output, err = cmd.CombinedOutput()
+		return err
+	})
+	return output, err
+}
+
+// shell types a command on a host. A status that is not 0 is no error.
+func shell(host, command string) (answer string, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "sh", "-c", command)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	b, err := run(host, cmd)
+	exit := (*exec.ExitError)(nil)
+	switch {
+	case ctx.Err() != nil:
+		return string(b), fmt.Errorf("%s# %s: no end within %v", host, command, patience)
+	case err != nil && !errors.As(err, &exit):
+		return string(b), err
+	}
+	return session.Answer(string(b), cmd.ProcessState.ExitCode()), nil
+}
+
+// player plays steps and remembers what the client has going on.
+type player struct {
+	hosts     []network.Host
+	held      held
+	requests  *requests
+	downloads downloads
+	probe     *probe
+}
+
+// counts is the host of the commands that count.
+const counts = "lab"
+
+// play types a step and returns the answer. The error says what was not as
+// expected.
+func (p *player) play(s session.Step) (answer string, err error) {
+	if s.Host == counts {
+		verb, args, _ := strings.Cut(s.Command, " ")
+		f, known := verbs[verb]
+		if !known {
+			return "", fmt.Errorf("there is no command %q", verb)
+		}
+		if answer, err = f(p, args); answer != "" {
+			answer += "\n"
+		}
+	} else {
+		answer, err = shell(s.Host, s.Command)
+	}
+	return answer, errors.Join(err, session.Compare(answer, s.Answer))
+}
+
+// demonstrate plays a session as a terminal shows it and reports whether all went
+// as expected. The host ends its last line.
+func demonstrate(out io.Writer, hosts []network.Host, steps []session.Step) (ok bool, err error) {
+	if err := build(hosts); err != nil {
+		return false, err
+	}
+	p := player{hosts: hosts}
+	var wrong []string
+	for _, s := range steps {
+		if s.Note != "" {
+			fmt.Fprintf(out, "\n# %s\n", s.Note)
+		}
+		fmt.Fprintf(out, "%s%s\n", s.Prompt(), s.Command)
+		answer, err := p.play(s)
+		fmt.Fprint(out, answer)
+		if err != nil {
+			fmt.Fprintf(out, "!!! not as expected: %v\n", err)
+			wrong = append(wrong, fmt.Sprintf("%s%s\n    %v\n", s.Prompt(), s.Command, err))
+		}
+	}
+	fmt.Fprintln(out)
+	if len(wrong) > 0 {
+		fmt.Fprintf(out, "Not as expected:\n%s", strings.Join(wrong, ""))
+	}
+	fmt.Fprintf(out, "%d commands, %d answers as expected, ", len(steps), len(steps)-len(wrong))
+	return len(wrong) == 0, nil
+}
+
+// soon waits until a condition holds. The error says what was waited for.
+func soon(what string, condition func() (bool, error)) error {
+	for end := time.Now().Add(patience); ; time.Sleep(pause) {
+		holds, err := condition()
+		switch {
+		case err != nil:
+			return err
+		case holds:
+			return nil
+		case time.Now().After(end):
+			return fmt.Errorf("%s: not within %v", what, patience)
+		}
+	}
+}
+
+// verbs are the commands that count.
+var verbs map[string]func(p *player, args string) (string, error)
+
+func init() {
+	verbs = map[string]func(p *player, args string) (string, error){
+		// share N ADDRESS: how many of the calls each server answers.
+		"share": func(p *player, args string) (string, error) {
+			n, c := numbered(args)
+			t, err := count(p.hosts, n, c.server)
+			return t.String(), err
+		},
+		// share-udp N ADDRESS [SOURCE]: how many datagrams.
+		"share-udp": func(p *player, args string) (string, error) {
+			n, c := numbered(args)
+			t, err := count(p.hosts, n, datagrams(c))
+			return t.String(), err
+		},
+		// serve-udp ADDRESS: the servers answer datagrams.
+		"serve-udp": func(p *player, args string) (string, error) { return "", serveUDP(p.hosts, args) },
+		// sticky BITS|to SOURCES ADDRESS...: see the function.
+		"sticky": func(_ *player, args string) (string, error) {
+			words := strings.Fields(args)
+			return sticky(words[0], words[1], words[2:])
+		},
+		// path N ADDRESS: how much of so many files passes the director.
+		"path": func(_ *player, args string) (string, error) { return throughDirector(numbered(args)) },
+		// hold N ADDRESS: connections that stay open, and how many each server has.
+		"hold": func(p *player, args string) (string, error) {
+			err := p.held.hold(numbered(args))
+			return p.held.count(p.hosts).String(), err
+		},
+		// close SERVER, reset SERVER: ends its connections, or breaks them off.
+		"close": func(p *player, args string) (string, error) { p.held.close(args, false); return "", nil },
+		"reset": func(p *player, args string) (string, error) { p.held.close(args, true); return "", nil },
+		// answering: how many held connections are still served.
+		"answering": func(p *player, _ string) (string, error) { return fmt.Sprint(p.held.answering()), nil },
+		// known HOST: how many held connections a director has heard of.
+		"known": func(p *player, args string) (string, error) { return p.known(args) },
+		// ask HOST COMMAND: what the host answers.
+		"ask": func(_ *player, args string) (string, error) {
+			host, command, _ := strings.Cut(args, " ")
+			answer, err := shell(host, command)
+			return strings.TrimSpace(answer), err
+		},
+		// until HOST COMMAND: waits until the command succeeds.
+		"until": func(_ *player, args string) (string, error) {
+			host, command, _ := strings.Cut(args, " ")
+			return "", soon(args, func() (bool, error) {
+				answer, err := shell(host, command+" >/dev/null")
+				return answer == "", err
+			})
+		},
+		// plug HOST, unplug HOST: see Plug.
+		"plug":   func(p *player, args string) (string, error) { return "", p.host(args).Plug(true) },
+		"unplug": func(p *player, args string) (string, error) { return "", p.host(args).Plug(false) },
+		// probe: begins to look for gaps; gap: the longest until service is there.
+		"probe": func(p *player, _ string) (string, error) { p.probe = startProbe(); return "", nil },
+		"gap":   func(p *player, _ string) (string, error) { return p.probe.end() },
+		// download: begins one; downloads: how many came to their last byte.
+		"download":  func(p *player, _ string) (string, error) { p.downloads.start(); return "", nil },
+		"downloads": func(p *player, _ string) (string, error) { return p.downloads.wait() },
+		// requests: come without pause; lost: ends them, and how many failed.
+		"requests": func(p *player, _ string) (string, error) { p.requests = startRequests(); return "", nil },
+		"lost": func(p *player, _ string) (string, error) {
+			err := p.requests.end()
+			failed, kinds := p.requests.failed()
+			return strings.TrimSpace(fmt.Sprintf("%d of %d requests lost %s", failed, p.requests.count, kinds)), err
+		},
+		// unit WORD [SETTINGS]: runs the unit's commands that begin with the word.
+		"unit": func(_ *player, args string) (string, error) {
+			word, settings, _ := strings.Cut(args, " ")
+			return "", runUnit(word, settings)
+		},
+	}
+}
+
+// numbered reads N [ADDRESS [SOURCE]].
+func numbered(args string) (n int, c call) {
+	words := append(strings.Fields(args), "", "", "")
+	n, _ = strconv.Atoi(words[0])
+	return n, call{source: words[2], address: words[1]}
+}
+
+func (p *player) host(name string) network.Host {
+	for _, h := range p.hosts {
+		if h.Name == name {
+			return h
+		}
+	}
+	return network.Host{Name: name}
+}
+
+// known counts, of the connections that are held, those that a director lists,
+// when it lists all or patience ends.
+func (p *player) known(host string) (string, error) {
+	known, all := 0, 0
+	err := soon(host+" knows all", func() (bool, error) {
+		list, err := shell(host, "ipvsadm -Lnc")
+		known, all = 0, 0
+		for _, visits := range p.held {
+			for _, v := range visits {
+				all++
+				known += strings.Count(list, " "+v.conn.LocalAddr().String()+" ")
+			}
+		}
+		return known == all, err
+	})
+	return fmt.Sprintf("%d of %d", known, all), err
+}

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// What the hosts serve: pages by nginx, and their name in answer to any datagram.
+
+package main
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"github.com/ipvsadm-go/ipvsadm/internal/test/network"
+)
+
+// realServers are the hosts that a director gives something to do.
+func realServers(hosts []network.Host) (list []network.Host) {
+	for _, h := range hosts {
+		if strings.HasPrefix(h.Name, "nginx") {
+			list = append(list, h)
+		}
+	}
+	return list
+}
+
+// web is the name of a host that is no real server but serves pages as well.
+const web = "web"
+
+// build makes the network, and the homes and web servers of its hosts.
+func build(hosts []network.Host) error {
+	if err := network.Build(hosts); err != nil {
+		return err
+	}
+	for _, h := range hosts {
+		err := os.MkdirAll(home(h.Name), 0o755)
+		if err == nil && (strings.HasPrefix(h.Name, "nginx") || h.Name == web) {
+			err = startNginx(h.Name)
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", h.Name, err)
+		}
+	}
+	return nil
+}
+
+// nginxConf keeps all of nginx's files in the host's home. Without keep-alive
+// each request is a connection of its own, for which the director chooses anew;
+// /hold keeps it, /slow takes a quarter of a minute, and /peer says who asks.
+const nginxConf = `user root;
+worker_processes 1;
+pid nginx.pid;
+error_log error.log;
+events { worker_connections 1000; }
+http {
+	access_log off;
+	client_body_temp_path body;
+	proxy_temp_path proxy;
+	fastcgi_temp_path fastcgi;
+	uwsgi_temp_path uwsgi;
+	scgi_temp_path scgi;
+	default_type text/html;
+	keepalive_timeout 0;
+	server {
+		listen 80;
+		listen 443;
+		listen [::]:80;
+		listen [::]:443;
+		root html;
+		location = /hold { keepalive_timeout 600; alias html/index.html; }
+		location = /slow { alias html/big; limit_rate 64k; }
+		location = /peer { return 200 "$remote_addr\n"; }
+	}
+}
+`
+
+// bigFile is the length of /big in bytes.
+const bigFile = 1 << 20
+
+// startNginx returns when nginx listens: it becomes a daemon only then.
+func startNginx(host string) error {
+	for name, text := range map[string]string{
+		"nginx.conf":      nginxConf,
+		"html/index.html": "this is " + host + "\n",
+		"html/big":        strings.Repeat("0123456789abcde\n", bigFile/16),
+	} {
+		path := filepath.Join(home(host), name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			return err
+		}
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			return err
+		}
+	}
+	if out, err := run(host, exec.Command("nginx", "-p", home(host), "-c", "nginx.conf")); err != nil {
+		return fmt.Errorf("nginx: %w\n%s", err, out)
+	}
+	return nil
+}
+
+// serveUDP starts a server on each real server. With the address of a service it
+// answers under that, with a port alone under the host's own. It ends with the
+// guest.
+func serveUDP(hosts []network.Host, address string) error {
+	for _, h := range realServers(hosts) {
+		err := h.Do(func() error {
+			own := address
+			if strings.HasPrefix(address, ":") {
+				own = h.Address() + address
+			}
+			conn, err := net.ListenPacket("udp", own)
+			if err != nil {
+				return err
+			}
+			go func() {
+				for message := make([]byte, 1<<10); ; {
+					_, from, err := conn.ReadFrom(message)
+					if err != nil {
+						return
+					}
+					conn.WriteTo([]byte(h.Name), from)
+				}
+			}()
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

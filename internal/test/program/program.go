@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package program is for tests that run programs: ipvsadm under its three names,
+// which the test binary itself is, and whatever calls it or is called besides.
+// A package whose tests do so has
+//
+//	func TestMain(m *testing.M) { program.Main(m) }
+package program
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/ipvsadm-go/ipvsadm/internal/cli"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
+)
+
+// Names are the names of ipvsadm.
+var Names = [...]string{"ipvsadm", "ipvsadm-save", "ipvsadm-restore"}
+
+// Main is the whole of a TestMain: under one of its names the test binary is
+// ipvsadm, otherwise it runs the tests, in the guest or on the host.
+func Main(m *testing.M) {
+	if slices.Contains(Names[:], filepath.Base(os.Args[0])) {
+		os.Exit(cli.Run(context.Background(), cli.Process{Args: os.Args, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr}))
+	}
+	guesttest.Main(m)
+}
+
+// Folder returns a folder with ipvsadm under its names.
+func Folder(t testing.TB) string {
+	t.Helper()
+	dir := t.TempDir()
+	exe, err := os.Executable()
+	for _, name := range Names {
+		err = errors.Join(err, os.Symlink(exe, filepath.Join(dir, name)))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// InPath puts ipvsadm before all else in the PATH.
+func InPath(t testing.TB) { t.Setenv("PATH", Folder(t)+":"+os.Getenv("PATH")) }
+
+// Answer is what a program gave.
+type Answer struct {
+	Stdout, Stderr string
+	Status         int
+}
+
+// Ask runs a program, whatever it answers.
+func Ask(t testing.TB, words ...string) Answer {
+	t.Helper()
+	var stdout, stderr bytes.Buffer
+	cmd := exec.Command(words[0], words[1:]...)
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err := cmd.Run(); err != nil && cmd.ProcessState == nil {
+		t.Fatal(err)
+	}
+	return Answer{stdout.String(), stderr.String(), cmd.ProcessState.ExitCode()}
+}
+
+// Run runs a program that has to succeed and returns its standard output.
+func Run(t testing.TB, words ...string) string {
+	t.Helper()
+	a := Ask(t, words...)
+	if a.Status != 0 {
+		t.Fatalf("%s: status %d\n%s%s", strings.Join(words, " "), a.Status, a.Stdout, a.Stderr)
+	}
+	return a.Stdout
+}
+
+// Try runs a program and returns what it printed on both outputs.
+func Try(words ...string) (out string, err error) {
+	b, err := exec.Command(words[0], words[1:]...).CombinedOutput()
+	return strings.ReplaceAll(string(b), "\r", ""), err
+}
+
+// Need ends a test that has to do without a program.
+func Need(t testing.TB, name string) {
+	t.Helper()
+	if _, err := exec.LookPath(name); err != nil {
+		guesttest.Lacks(t, fmt.Sprintf("no %s on this machine: make deps, or make kernel", name))
+	}
+}
+
+// Write writes a file.
+func Write(t testing.TB, name, text string) {
+	t.Helper()
+	if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// ResolveFrom makes the guest look up names in files only, with these hosts, so
+// that no name server keeps a program waiting.
+func ResolveFrom(t testing.TB, hosts string) {
+	t.Helper()
+	Write(t, "/etc/hosts", hosts)
+	Write(t, "/etc/resolv.conf", "")
+	Write(t, "/etc/nsswitch.conf", "hosts: files\nservices: files\nprotocols: files\n")
+}

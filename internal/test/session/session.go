@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package session reads the one language in which tests and documents say what is
+// typed and what comes back:
+//
+//	# a note for the reader
+//	director# ipvsadm -Z -t 12.0.0.1:80
+//	No such service
+//	[255]
+//
+// Behind a prompt stands a command, which goes on in lines "> more". Below it
+// stand the lines that it answers and, in brackets, its exit status unless that
+// is 0. A blank line or a note ends the answer.
+package session
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+// Step is a command that is typed, and its answer.
+type Step struct {
+	Note    string // what stands above it, without # and line end
+	Host    string // on which it is typed, "" if the prompt names none
+	Command string // without the last line end
+	Answer  string // with the exit status
+}
+
+// The prompts: of a script, of root, of root on a host, and of root on a host as
+// a terminal shows it.
+var (
+	Shell    = regexp.MustCompile(`^()\$ (.*)`)
+	Root     = regexp.MustCompile(`^()# (.*)`)
+	Host     = regexp.MustCompile(`^(\w+)# (.*)`)
+	Terminal = regexp.MustCompile(`^\[root@(\w+) ~\]# (.*)`)
+)
+
+// Parse reads a session with prompts of one kind.
+func Parse(prompt *regexp.Regexp, text string) (steps []Step, err error) {
+	note, last := "", (*Step)(nil) // nil between an answer and the next command
+	for line := range strings.Lines(text) {
+		line = strings.TrimSuffix(line, "\n")
+		typed := prompt.FindStringSubmatch(line)
+		switch {
+		case typed != nil:
+			steps = append(steps, Step{Note: note, Host: typed[1], Command: typed[2]})
+			note, last = "", &steps[len(steps)-1]
+		case line == "":
+			last = nil
+		case strings.HasPrefix(line, "#"):
+			note = strings.TrimSpace(note + " " + strings.TrimSpace(line[1:]))
+			last = nil
+		case last == nil:
+			return nil, fmt.Errorf("a session's line belongs to no command: %q", line)
+		case line[0] == '>' && last.Answer == "":
+			last.Command += "\n" + strings.TrimPrefix(line[1:], " ")
+		default:
+			last.Answer += line + "\n"
+		}
+	}
+	return steps, nil
+}
+
+// Answer is the answer to a command that printed this and ended with this status.
+func Answer(output string, status int) string {
+	if output != "" && !strings.HasSuffix(output, "\n") {
+		output += "\n"
+	}
+	if status != 0 {
+		output += fmt.Sprintf("[%d]\n", status)
+	}
+	return output
+}
+
+// String shows the step as a terminal does.
+func (s Step) String() string { return s.Prompt() + s.Command + "\n" + s.Answer }
+
+// Prompt is what the host's shell shows.
+func (s Step) Prompt() string { return "[root@" + s.Host + " ~]# " }
+
+// Compare says where an answer first differs from the expected one, in which
+// <...> holds a regular expression for part of a line. It overlooks blanks at the
+// ends of lines, which nobody sees.
+func Compare(got, want string) error {
+	gotLines, wantLines := strings.Split(got, "\n"), strings.Split(want, "\n")
+	for i, line := range wantLines {
+		pattern, err := pattern(line)
+		switch {
+		case err != nil:
+			return fmt.Errorf("line %d of the expected answer: %w", i+1, err)
+		case i == len(gotLines):
+			return fmt.Errorf("the answer ends before line %d, \"%s\"", i+1, line)
+		case !pattern.MatchString(gotLines[i]):
+			return fmt.Errorf("line %d: %q, want \"%s\"", i+1, gotLines[i], line)
+		}
+	}
+	if len(gotLines) > len(wantLines) {
+		return fmt.Errorf("line %d: %q, want no such line", len(wantLines)+1, gotLines[len(wantLines)])
+	}
+	return nil
+}
+
+var hole = regexp.MustCompile(`<[^>]*>`)
+
+func pattern(line string) (*regexp.Regexp, error) {
+	var b strings.Builder
+	end := 0
+	for _, at := range hole.FindAllStringIndex(line, -1) {
+		b.WriteString(regexp.QuoteMeta(line[end:at[0]]))
+		b.WriteString("(?:" + line[at[0]+1:at[1]-1] + ")")
+		end = at[1]
+	}
+	b.WriteString(regexp.QuoteMeta(line[end:]))
+	return regexp.Compile("^" + b.String() + `[ \t]*$`)
+}
