@@ -69,32 +69,42 @@ func (s *session) apply(ctx context.Context, cmd args.Command) int {
 }
 
 // ended says how a run of a file ended, all complaints first, and returns the
-// exit status.
+// exit status: 1 where the table is neither as it was nor as wanted.
 func (s *session) ended(ctx context.Context, name string, f *restore.File, end restore.End, signals *signals) int {
 	s.complain(name, f)
+	status := statusUsage
 	switch end.How {
+	case restore.Finished:
+		return lineStatus(f)
 	case restore.Interrupted:
-		fmt.Fprintln(s.Stderr, interruptedText(name, signals.got, end.Done, end.All))
-		return 128 + int(signals.got.(syscall.Signal))
+		fmt.Fprintln(s.Stderr, interruptedText(name, signals.got, end))
+		status = 128 + int(signals.got.(syscall.Signal))
 	case restore.Differing:
-		fmt.Fprintln(s.Stderr, stillDiffersText(name, restore.MaxRounds))
+		fmt.Fprintln(s.Stderr, stillDiffersText(name, end))
 		if err := s.printChanges(ctx, s.Stderr, end.Left); err != nil {
-			return s.report(err)
+			s.report(err)
 		}
-		return statusList
 	case restore.Failed:
-		return s.report(listFailure(end.Err))
+		status = s.report(listFailure(end.Err))
+	}
+	switch end.Undo {
+	case restore.Kept:
+		if end.How == restore.Differing {
+			status = statusList
+		}
 	case restore.Undone:
 		fmt.Fprintln(s.Stderr, undoneText(name))
-		return statusUsage
+		if end.How == restore.Failed {
+			status = statusUsage
+		}
 	case restore.NotUndone:
-		if end.Err != nil {
-			s.report(listFailure(end.Err))
+		if end.UndoErr != nil {
+			s.report(listFailure(end.UndoErr))
 		}
 		fmt.Fprintln(s.Stderr, notUndoneText(name))
-		return statusUsage
+		status = statusList
 	}
-	return lineStatus(f)
+	return status
 }
 
 // verdict is how a file ends that is not applied, or not yet.
@@ -173,19 +183,24 @@ func (s *session) printChanges(ctx context.Context, to io.Writer, changes []ipvs
 	return output(rule.Writer{}.Write(ctx, to, slices.Values(changes)))
 }
 
-// signals catches what asks the program to end.
+// signals catches what would end the program while it changes the table.
 type signals struct {
-	ch  chan os.Signal
-	got os.Signal
+	ending chan os.Signal
+	pipe   chan os.Signal
+	got    os.Signal
 }
 
+// catchSignals waits for the signals that end a program, unless they are
+// ignored, as nohup and a shell's & have it. A reader that has gone is no reason
+// to end: what cannot be said is lost, and the work goes on.
 func catchSignals() *signals {
-	s := &signals{ch: make(chan os.Signal, 1)}
-	for _, sig := range []os.Signal{unix.SIGINT, unix.SIGTERM} {
-		if !signal.Ignored(sig) { // as nohup and a shell's & have it
-			signal.Notify(s.ch, sig)
+	s := &signals{ending: make(chan os.Signal, 1), pipe: make(chan os.Signal, 1)}
+	for _, sig := range []os.Signal{unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT, unix.SIGABRT} {
+		if !signal.Ignored(sig) {
+			signal.Notify(s.ending, sig)
 		}
 	}
+	signal.Notify(s.pipe, unix.SIGPIPE)
 	return s
 }
 
@@ -193,11 +208,14 @@ func catchSignals() *signals {
 func (s *signals) caught() bool {
 	if s.got == nil {
 		select {
-		case s.got = <-s.ch:
+		case s.got = <-s.ending:
 		default:
 		}
 	}
 	return s.got != nil
 }
 
-func (s *signals) release() { signal.Stop(s.ch) }
+func (s *signals) release() {
+	signal.Stop(s.ending)
+	signal.Stop(s.pipe)
+}

@@ -385,7 +385,7 @@ func TestStrictSaysWhenItCannotUndo(t *testing.T) {
 			}
 		}
 		a := k.restore(t, "-A -t 12.0.0.1:80 -s wlc\n-A -t 12.0.0.2:80 -s nosuch\n", "--strict")
-		want := answer{status: 2, errors: "<stdin>: line 2: Scheduler or persistence engine not found\n" + c.errors +
+		want := answer{status: 1, errors: "<stdin>: line 2: Scheduler or persistence engine not found\n" + c.errors +
 			"<stdin>: the table could not be brought back to what it was\n"}
 		if a != want {
 			t.Errorf("%s: answer %+v, want %+v", c.name, a, want)

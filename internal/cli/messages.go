@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/args"
+	"github.com/ipvsadm-go/ipvsadm/internal/restore"
 	"github.com/ipvsadm-go/ipvsadm/internal/spec"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
@@ -249,8 +250,12 @@ func lockFailure(lock string) *failure {
 	return &failure{fmt.Sprintf("another ipvsadm holds %s; nothing was changed", lock), statusUsage, nil}
 }
 
-func stillDiffersText(name string, rounds int) string {
-	return fmt.Sprintf("%s: after %d attempts the table still differs, another program may be changing it; what is left to do:", name, rounds)
+func stillDiffersText(name string, end restore.End) string {
+	left := "what is left to do:"
+	if end.Undo != restore.Kept {
+		left = "what was left to do:"
+	}
+	return fmt.Sprintf("%s: after %d attempts the table still differs, another program may be changing it; %s", name, restore.MaxRounds, left)
 }
 
 func undoneText(name string) string {
@@ -261,8 +266,12 @@ func notUndoneText(name string) string {
 	return name + ": the table could not be brought back to what it was"
 }
 
-func interruptedText(name string, sig os.Signal, done, all int) string {
-	return fmt.Sprintf("%s: %v after %d of %d changes; restore again to finish", name, sig, done, all)
+func interruptedText(name string, sig os.Signal, end restore.End) string {
+	s := fmt.Sprintf("%s: %v after %d of %d changes", name, sig, end.Done, end.All)
+	if end.Undo == restore.Kept {
+		s += "; restore again to finish"
+	}
+	return s
 }
 
 func progressText(done, all int) string {

@@ -52,7 +52,7 @@ func (r *reader) parse(_ context.Context, words []string) (ipvs.Change, error) {
 	case "remove":
 		return ipvs.DeleteDestination(web(n[1]), server(n[2]).AddrPort()), nil
 	case "start":
-		return ipvs.StartDaemon(ipvs.Daemon{State: ipvs.Master, Interface: "lo"}), nil
+		return ipvs.StartDaemon(ipvs.Daemon{State: ipvs.Master, Interface: append(words, "lo")[1]}), nil
 	case "stop":
 		return ipvs.StopDaemon(ipvs.Master), nil
 	}
@@ -144,13 +144,15 @@ func TestFileIsReadOnceMoreAtTheMost(t *testing.T) {
 
 func TestEnds(t *testing.T) {
 	broken := errors.New("broken")
-	old, file := []string{"add 80 rr", "server 80 1 1"}, []string{"add 80 nosuch", "server 80 1 1", "server 80 2 1"}
-	tables := func(n int, do func(k *ipvstest.Kernel) error) func(*ipvstest.Kernel) func(string) error {
+	old, file := []string{"add 80 rr", "server 80 1 1", "add 81 rr", "server 81 1 1"}, []string{"add 80 nosuch", "server 80 1 1", "server 80 2 1"}
+	// from has something done at the first reading of the table and at all
+	// after it, or from the second on.
+	from := func(first int, do func(k *ipvstest.Kernel) error) func(*ipvstest.Kernel) func(string) error {
 		return func(k *ipvstest.Kernel) func(string) error {
 			seen := 0
 			return func(method string) error {
 				if method == "Table" {
-					if seen++; seen >= n {
+					if seen++; seen >= first {
 						return do(k)
 					}
 				}
@@ -160,23 +162,23 @@ func TestEnds(t *testing.T) {
 	}
 	never := func(*ipvstest.Kernel) error { return nil }
 	fail := func(*ipvstest.Kernel) error { return broken }
+	again := func(k *ipvstest.Kernel) error {
+		_ = k.Do(ipvs.AddService(ipvs.NewService(web(99), "rr")))
+		return nil
+	}
 	const nosuch = "1:scheduler or persistence engine not found"
 	for _, c := range []struct {
 		name   string
 		strict bool
 		before func(*ipvstest.Kernel) func(string) error
-		how    restore.Ending
-		err    error
+		want   restore.End
 		table  []string // nil: not looked at
 	}{
-		{"finished", false, tables(1, never), restore.Finished, nil, []string{"add 80 rr", "server 80 1 1", "server 80 2 1"}},
-		{"undone", true, tables(1, never), restore.Undone, nil, old},
-		{"the table cannot be read again", false, tables(1, fail), restore.Failed, broken, nil},
-		{"the table cannot be read to undo", true, tables(2, fail), restore.NotUndone, broken, nil},
-		{"another program changes it again and again", false, tables(1, func(k *ipvstest.Kernel) error {
-			_ = k.Do(ipvs.AddService(ipvs.NewService(web(99), "rr")))
-			return nil
-		}), restore.Differing, nil, nil},
+		{"finished", false, from(1, never), restore.End{How: restore.Finished}, []string{"add 80 rr", "server 80 1 1", "server 80 2 1"}},
+		{"refused", true, from(1, never), restore.End{How: restore.Refused, Undo: restore.Undone}, old},
+		{"the table cannot be read again", false, from(1, fail), restore.End{How: restore.Failed, Err: broken}, nil},
+		{"the table cannot be read to undo", true, from(1, fail), restore.End{How: restore.Refused, Undo: restore.NotUndone, UndoErr: broken}, nil},
+		{"another program changes it again and again", false, from(1, again), restore.End{How: restore.Differing}, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			k := kernel(t, old...)
@@ -185,8 +187,9 @@ func TestEnds(t *testing.T) {
 			o := quietly
 			o.Strict = c.strict
 			end := f.Run(t.Context(), k, k.Now(), o)
-			if end.How != c.how || !errors.Is(end.Err, c.err) || (end.How == restore.Differing) != (len(end.Left) > 0) {
-				t.Errorf("%+v, want %+v", end, c)
+			if end.How != c.want.How || !errors.Is(end.Err, c.want.Err) || end.Undo != c.want.Undo || !errors.Is(end.UndoErr, c.want.UndoErr) ||
+				(end.How == restore.Differing) != (len(end.Left) > 0) {
+				t.Errorf("%+v, want %+v", end, c.want)
 			}
 			// Whatever ended it, the line that was refused is not hidden.
 			if said(f) != nosuch {
@@ -228,10 +231,7 @@ func TestRefusalIsNotHiddenByAFailure(t *testing.T) {
 }
 
 func TestStopEndsBetweenPieces(t *testing.T) {
-	var lines []string
-	for port := 1; port < 1500; port++ {
-		lines = append(lines, "add "+strconv.Itoa(port)+" rr", "server "+strconv.Itoa(port)+" 1 1")
-	}
+	lines := manyPieces()
 	f, _ := read(t, lines...)
 	k := kernel(t)
 	asked, told := 0, []int{}
@@ -250,6 +250,126 @@ func TestStopEndsBetweenPieces(t *testing.T) {
 	}
 	if made != end.Done {
 		t.Errorf("%d changes were made, said %d", made, end.Done)
+	}
+}
+
+// manyPieces is a file of services, each with a server, that takes several
+// calls of Apply.
+func manyPieces() (lines []string) {
+	for port := 1; port < 1500; port++ {
+		lines = append(lines, "add "+strconv.Itoa(port)+" rr", "server "+strconv.Itoa(port)+" 1 1")
+	}
+	return lines
+}
+
+// All or nothing is undone whatever ends it, at each piece.
+func TestStrictIsUndone(t *testing.T) {
+	old := []string{"add 80 wlc", "server 80 1 5", "server 80 2 5", "add 2000 rr", "server 2000 1 1", "add 2001 rr"}
+	file := manyPieces()
+	before := kernel(t, old...).Now()
+	broken := errors.New("broken")
+	for piece := range 5 {
+		for name, c := range map[string]struct {
+			stop bool
+			fail bool
+			how  restore.Ending
+		}{
+			"told to stop":        {stop: true, how: restore.Interrupted},
+			"the kernel is lost":  {fail: true, how: restore.Failed},
+			"the kernel refuses":  {how: restore.Refused},
+			"stopped and refused": {stop: true, how: restore.Interrupted},
+		} {
+			k := kernel(t, old...)
+			applied := 0
+			k.Before = func(method string) error {
+				if method == "Apply" {
+					if applied++; c.fail && applied == piece+1 {
+						return broken
+					}
+				}
+				return nil
+			}
+			if strings.Contains(name, "refuse") {
+				k.Refuse = func(ch ipvs.Change) syscall.Errno {
+					if applied == piece+1 && ch.Op == ipvs.OpAddService && ch.Service.Port < 1500 && ch.Service.Port%100 == 99 {
+						return syscall.ENOENT
+					}
+					return 0
+				}
+			}
+			f, _ := read(t, file...)
+			end := f.Run(t.Context(), k, k.Now(), restore.Options{Strict: true, Progress: func(int, int) {},
+				Stopped: func() bool { return c.stop && applied >= piece }})
+			if end.How == restore.Finished { // there are fewer pieces
+				continue
+			}
+			if end.How != c.how && end.How != restore.Refused || end.Undo != restore.Undone {
+				t.Errorf("%s at piece %d: %+v", name, piece, end)
+			}
+			if d := ipvs.Diff(k.Now(), before); len(d) > 0 {
+				t.Errorf("%s at piece %d: the table lacks %v", name, piece, d)
+			}
+		}
+	}
+}
+
+// What another writer did meanwhile is not undone.
+func TestUndoLeavesWhatOthersDid(t *testing.T) {
+	add := func(port int, scheduler string) ipvs.Change {
+		return ipvs.AddService(ipvs.NewService(web(port), scheduler))
+	}
+	edited := server(2)
+	edited.Weight = 7
+	for _, c := range []struct {
+		name      string
+		old, file []string
+		other     []ipvs.Change
+		want      []string
+	}{
+		{"a service of their own", nil, []string{"add 80 rr"}, []ipvs.Change{add(99, "rr")}, []string{"add 99 rr"}},
+		{"their server in a service that was added", nil, []string{"add 80 rr", "server 80 1 1"},
+			[]ipvs.Change{ipvs.AddDestination(web(80), server(2))}, []string{"add 80 rr", "server 80 2 1"}},
+		{"a service that was added, and they edited", nil, []string{"add 80 rr", "server 80 1 1"},
+			[]ipvs.Change{ipvs.EditService(ipvs.NewService(web(80), "wlc"))}, []string{"add 80 wlc"}},
+		{"a service that was added, and they deleted", nil, []string{"add 80 rr", "server 80 1 1"}, []ipvs.Change{ipvs.DeleteService(web(80))}, nil},
+		{"a service that was deleted, and they added again", []string{"add 80 rr", "server 80 1 1"}, nil, []ipvs.Change{add(80, "wlc")}, []string{"add 80 wlc"}},
+		{"a service that was edited, and they deleted", []string{"add 80 rr", "server 80 1 1"}, []string{"add 80 wlc", "server 80 2 1"},
+			[]ipvs.Change{ipvs.DeleteService(web(80))}, nil},
+		{"a server that was added, and they edited", []string{"add 80 rr"}, []string{"add 80 rr", "server 80 2 1"},
+			[]ipvs.Change{ipvs.EditDestination(web(80), edited)}, []string{"add 80 rr", "server 80 2 7"}},
+		{"a server that was deleted, and they added again", []string{"add 80 rr", "server 80 2 1"}, []string{"add 80 rr"},
+			[]ipvs.Change{ipvs.AddDestination(web(80), edited)}, []string{"add 80 rr", "server 80 2 7"}},
+		{"a daemon that was started, and they stopped", nil, []string{"start"}, []ipvs.Change{ipvs.StopDaemon(ipvs.Master)}, nil},
+		{"a daemon that was stopped, and they started again", []string{"start"}, []string{"stop"},
+			[]ipvs.Change{ipvs.StartDaemon(ipvs.Daemon{State: ipvs.Master, Interface: "eth1"})}, []string{"start eth1"}},
+		{"nothing of the kind", []string{"add 80 rr", "server 80 1 1", "add 81 rr"}, []string{"add 80 wlc", "server 80 2 1", "add 82 rr", "start"}, nil,
+			[]string{"add 80 rr", "server 80 1 1", "add 81 rr"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			k := kernel(t, c.old...)
+			have := k.Now()
+			f, _ := read(t, append(c.file, "add 555 nosuch")...)
+			f.Meet(have)
+			k.Refuse = refuseNosuch
+			k.Before = func(method string) error {
+				if method == "Table" && c.other != nil { // the changes were made, and are to be undone
+					if err := k.Do(c.other...); err != nil {
+						t.Error(err)
+					}
+					c.other = nil
+				}
+				return nil
+			}
+			o := quietly
+			o.Strict = true
+			if end := f.Run(t.Context(), k, have, o); end.How != restore.Refused || end.Undo != restore.Undone {
+				t.Errorf("%+v", end)
+			}
+			want := kernel(t, c.want...).Now()
+			if d := ipvs.Diff(k.Now(), want); len(d) > 0 {
+				t.Errorf("the table lacks %v, it is %v", d, k.Now())
+			}
+		})
 	}
 }
 

@@ -32,8 +32,8 @@ type Kernel interface {
 
 // Options are how a file is run.
 type Options struct {
-	// Strict is all or nothing: what was done is undone when the kernel
-	// refuses a line.
+	// Strict is all or nothing: unless the table becomes what the file says,
+	// what was done is undone.
 	Strict bool
 	// Stopped reports whether the run is to end before its next changes.
 	Stopped func() bool
@@ -48,9 +48,12 @@ type End struct {
 	Done, All int
 	// Left is what there is still to do, if Differing.
 	Left []ipvs.Change
-	// Err is why the kernel could not be used, if Failed, or why not all was
-	// undone, if NotUndone; then it may be nil.
+	// Err is why the kernel could not be used, if Failed.
 	Err error
+	// Undo is what became of the changes that were made, and UndoErr why they
+	// could not be undone, nil if the kernel refused to.
+	Undo    Undo
+	UndoErr error
 }
 
 // Ending is a way in which a run ends.
@@ -59,11 +62,21 @@ type Ending uint8
 // The ways in which a run ends.
 const (
 	Finished    Ending = iota // the table is as wanted, but for the complaints
+	Refused                   // Strict, and the kernel refused a line
 	Interrupted               // Stopped said so
 	Differing                 // another program changed the table in each of MaxRounds
 	Failed                    // the kernel could not be used
-	Undone                    // the table is as it was
-	NotUndone                 // the table is neither as it was nor as wanted
+)
+
+// Undo is what became of the changes that a run had made when it ended.
+type Undo uint8
+
+// What can become of changes. Unless a Strict run finished, it is Undone or
+// NotUndone.
+const (
+	Kept      Undo = iota
+	Undone         // the table is as it was, but for what others changed
+	NotUndone      // the table is neither as it was nor as wanted
 )
 
 // run is one run of a file.
@@ -71,15 +84,29 @@ type run struct {
 	*File
 	Options
 	kernel Kernel
+	// journal is what was done, nil unless Strict.
+	journal *journal
 }
 
 // Run brings the kernel's table, which is have, to that of the file. What the
 // kernel refuses is among the complaints afterwards, however the run ended.
 func (f *File) Run(ctx context.Context, kernel Kernel, have *ipvs.Table, o Options) End {
-	r := run{f, o, kernel}
-	before := have
+	r := run{File: f, Options: o, kernel: kernel}
+	if o.Strict {
+		r.journal = newJournal()
+	}
+	end := r.rounds(ctx, have)
+	if o.Strict && end.How != Finished {
+		end.Undo, end.UndoErr = r.undo(context.WithoutCancel(ctx))
+	}
+	return end
+}
+
+// rounds makes changes and reads the table again, until there is no more to do
+// or something ends the run.
+func (r *run) rounds(ctx context.Context, have *ipvs.Table) End {
 	for rounds := 0; ; {
-		p := f.plan(have, o.Strict)
+		p := r.plan(have, r.Strict)
 		switch {
 		case len(p.changes) == 0:
 			return End{How: Finished}
@@ -87,20 +114,20 @@ func (f *File) Run(ctx context.Context, kernel Kernel, have *ipvs.Table, o Optio
 			return End{How: Differing, Left: p.changes}
 		}
 		end := r.round(ctx, have, p)
-		blamed := f.stale // the file is the reason that this round fell short
+		blamed := r.stale // the file is the reason that this round fell short
 		if blamed {
-			f.fold(ctx)
+			r.fold(ctx)
 		}
 		switch {
 		case end != nil:
 			return *end
-		case blamed && o.Strict:
-			return r.undo(ctx, before)
+		case blamed && r.Strict:
+			return End{How: Refused}
 		case !blamed:
 			rounds++
 		}
 		var err error
-		if have, err = kernel.Table(ctx); err != nil {
+		if have, err = r.kernel.Table(ctx); err != nil {
 			return End{How: Failed, Err: err}
 		}
 	}
@@ -110,6 +137,10 @@ func (f *File) Run(ctx context.Context, kernel Kernel, have *ipvs.Table, o Optio
 // came to the end, or with Strict to a refusal that the file is to answer for.
 func (r *run) round(ctx context.Context, have *ipvs.Table, p plan) *End {
 	all := p.all()
+	var had map[ipvs.ServiceID]*ipvs.ServiceEntry
+	if r.journal != nil {
+		had = byID(have)
+	}
 	for done := 0; done < len(all); {
 		rest := all[done:]
 		if done < len(p.first) {
@@ -124,10 +155,13 @@ func (r *run) round(ctx context.Context, have *ipvs.Table, p plan) *End {
 		}
 		n := chunkLen(rest)
 		err := r.kernel.Apply(ctx, rest[:n]...)
+		made, refused, failed := outcome(rest[:n], err)
+		if r.journal != nil {
+			r.journal.record(had, have, made)
+		}
 		done += n
 		r.Progress(done, len(all))
-		var refused ipvs.ChangeErrors
-		if err != nil && (errors.Is(err, fs.ErrPermission) || !errors.As(err, &refused) || errors.As(err, new(*ipvs.ApplyError))) {
+		if failed {
 			return &End{How: Failed, Err: err}
 		}
 		r.settle(ctx, have, refused)
@@ -161,23 +195,47 @@ func (r *run) settle(ctx context.Context, have *ipvs.Table, refused ipvs.ChangeE
 	}
 }
 
-// undo brings the table back to before.
-func (r *run) undo(ctx context.Context, before *ipvs.Table) End {
-	for range MaxRounds {
-		now, err := r.kernel.Table(ctx)
-		if err == nil {
-			back := ipvs.Diff(now, before)
-			if len(back) == 0 {
-				return End{How: Undone}
-			}
-			err = r.kernel.Apply(ctx, back...)
-		}
-		// What is refused shows in the next round.
-		if err != nil && (!errors.As(err, new(ipvs.ChangeErrors)) || errors.As(err, new(*ipvs.ApplyError))) {
-			return End{How: NotUndone, Err: err}
+// outcome returns which changes of a call of Apply were made, or may have been,
+// which were refused, and whether its error is about more than those.
+func outcome(changes []ipvs.Change, err error) (made []ipvs.Change, refused ipvs.ChangeErrors, failed bool) {
+	if err == nil {
+		return changes, nil, false
+	}
+	var interrupted *ipvs.ApplyError
+	switch {
+	case errors.As(err, &interrupted):
+		changes, refused, failed = changes[:interrupted.Sent], interrupted.Refused, true
+	case !errors.As(err, &refused):
+		return nil, nil, true // nothing was sent
+	default:
+		failed = errors.Is(err, fs.ErrPermission)
+	}
+	for i := range changes {
+		if !slices.ContainsFunc(refused, func(e *ipvs.ChangeError) bool { return e.Index == i }) {
+			made = append(made, changes[i])
 		}
 	}
-	return End{How: NotUndone}
+	return made, refused, failed
+}
+
+// undo takes back what was done.
+func (r *run) undo(ctx context.Context) (Undo, error) {
+	for range MaxRounds {
+		now, err := r.kernel.Table(ctx)
+		if err != nil {
+			return NotUndone, err
+		}
+		back := ipvs.Diff(now, r.journal.undone(now))
+		if len(back) == 0 {
+			return Undone, nil
+		}
+		// What is refused shows in the next round.
+		err = r.kernel.Apply(ctx, back...)
+		if _, _, failed := outcome(back, err); failed {
+			return NotUndone, err
+		}
+	}
+	return NotUndone, nil
 }
 
 // await returns when no server that is to be removed has an active connection
