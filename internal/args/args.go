@@ -20,7 +20,7 @@ import (
 // Command is a command line that has been understood.
 type Command struct {
 	ID    spec.CommandID
-	Given spec.Groups // the options that were given
+	Given spec.Set // the options that were given, but for spec.Uncounted
 
 	Service     ipvs.Service
 	Destination ipvs.Destination
@@ -53,7 +53,7 @@ func (c *Command) Change() (ipvs.Change, bool) {
 	case spec.Flush:
 		return ipvs.Change{Op: ipvs.OpFlush}, true
 	case spec.Zero:
-		if c.Given.Has(spec.ServiceAddress) {
+		if c.Given.HasAny(spec.ServiceAddress) {
 			return ipvs.Change{Op: ipvs.OpZeroService, Service: id}, true
 		}
 		return ipvs.Change{Op: ipvs.OpZero}, true

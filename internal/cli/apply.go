@@ -51,14 +51,14 @@ func (s *session) apply(ctx context.Context, cmd args.Command) int {
 		return s.report(err)
 	}
 	r := newRuleset(ctx, s, text)
-	if len(r.faults) > 0 || cmd.Given.Has(spec.Check) {
+	if len(r.faults) > 0 || cmd.Given.Has(spec.OptCheck) {
 		s.complain(name, r.complaints())
 		return r.verdict(cmd)
 	}
 	if err := s.reach(ctx); err != nil {
 		return s.report(err)
 	}
-	if !cmd.Given.Has(spec.DryRun) {
+	if !cmd.Given.Has(spec.OptDryRun) {
 		unlock, err := s.lock(cmd)
 		if err != nil {
 			return s.report(err)
@@ -74,8 +74,8 @@ func (s *session) apply(ctx context.Context, cmd args.Command) int {
 		s.complain(name, r.complaints())
 		return status
 	}
-	a := applier{session: s, ruleset: r, name: name, strict: cmd.Given.Has(spec.Strict)}
-	if cmd.Given.Has(spec.DryRun) {
+	a := applier{session: s, ruleset: r, name: name, strict: cmd.Given.Has(spec.OptStrict)}
+	if cmd.Given.Has(spec.OptDryRun) {
 		s.complain(name, r.complaints())
 		now, removals := drain(have, r.want, a.plan(have))
 		return s.report(s.printChanges(ctx, s.Stdout, append(now, removals...)))
@@ -85,7 +85,7 @@ func (s *session) apply(ctx context.Context, cmd args.Command) int {
 
 // verdict is how a file ends that is not applied, or not yet.
 func (r *ruleset) verdict(cmd args.Command) int {
-	if len(r.faults) > 0 || cmd.Given.Has(spec.Strict) && len(r.refused) > 0 {
+	if len(r.faults) > 0 || cmd.Given.Has(spec.OptStrict) && len(r.refused) > 0 {
 		return statusUsage
 	}
 	return r.status()
@@ -143,7 +143,7 @@ func (s *session) printChanges(ctx context.Context, to io.Writer, changes []ipvs
 // lock keeps other restores away until unlock is called, or waits for them.
 func (s *session) lock(cmd args.Command) (unlock func(), err error) {
 	path := lockFile
-	if cmd.Given.Has(spec.Lock) {
+	if cmd.Given.Has(spec.OptLock) {
 		path = cmd.Lock
 	}
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)

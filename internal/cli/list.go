@@ -16,24 +16,24 @@ import (
 
 // formats are the options that choose a format; the first one given counts.
 var formats = []struct {
-	group  spec.Group
+	option spec.OptionID
 	format render.Format
 }{
-	{spec.Stats, render.Stats},
-	{spec.Rate, render.Rate},
-	{spec.Thresholds, render.Thresholds},
-	{spec.PersistentConn, render.PersistentConn},
-	{spec.TunnelInfo, render.TunnelInfo},
+	{spec.OptStats, render.Stats},
+	{spec.OptRate, render.Rate},
+	{spec.OptThresholds, render.Thresholds},
+	{spec.OptPersistentConn, render.PersistentConn},
+	{spec.OptTunnelInfo, render.TunnelInfo},
 }
 
-func renderOptions(given spec.Groups) render.Options {
+func renderOptions(given spec.Set) render.Options {
 	o := render.Options{
-		Numeric: given.Has(spec.Numeric),
-		Exact:   given.Has(spec.Exact),
-		NoSort:  given.Has(spec.NoSort),
+		Numeric: given.Has(spec.OptNumeric),
+		Exact:   given.Has(spec.OptExact),
+		NoSort:  given.Has(spec.OptNoSort),
 	}
 	for _, f := range formats {
-		if given.Has(f.group) {
+		if given.Has(f.option) {
 			o.Format = f.format
 			break
 		}
@@ -49,17 +49,17 @@ func (s *session) list(ctx context.Context, cmd args.Command) error {
 	p := render.New(s.Stdout, s.names, renderOptions(cmd.Given))
 	var err error
 	switch {
-	case cmd.Given.Has(spec.Connection):
+	case cmd.Given.Has(spec.OptConnection):
 		err = s.listConnections(ctx, p)
-	case cmd.Given.Has(spec.ServiceAddress):
+	case cmd.Given.HasAny(spec.ServiceAddress):
 		err = s.listService(ctx, p, cmd.Service.ServiceID)
-	case cmd.Given.Has(spec.Timeout):
+	case cmd.Given.Has(spec.OptTimeout):
 		var t ipvs.Timeouts
 		if t, err = s.client.Timeouts(ctx); err != nil {
 			return listFailure(err)
 		}
 		err = output(p.Timeouts(t))
-	case cmd.Given.Has(spec.Daemon):
+	case cmd.Given.Has(spec.OptDaemon):
 		var d []ipvs.Daemon
 		if d, err = s.client.Daemons(ctx); err != nil {
 			return listFailure(err)
@@ -130,7 +130,7 @@ func (s *session) save(ctx context.Context, cmd args.Command) error {
 	if t.Services, err = s.client.ServicesWithDestinations(ctx); err != nil {
 		return listFailure(err)
 	}
-	if cmd.Given.Has(spec.All) {
+	if cmd.Given.Has(spec.OptAll) {
 		if t.Timeouts, err = s.client.Timeouts(ctx); err != nil {
 			return listFailure(err)
 		}
@@ -140,11 +140,11 @@ func (s *session) save(ctx context.Context, cmd args.Command) error {
 	}
 	render.Sort(t.Services)
 	var w rule.Writer
-	if !cmd.Given.Has(spec.Numeric) {
+	if !cmd.Given.Has(spec.OptNumeric) {
 		w.Names = s.names
 		s.names.Prefetch(ctx, render.Addresses(t.Services))
 	}
-	if !cmd.Given.Has(spec.Output) {
+	if !cmd.Given.Has(spec.OptOutput) {
 		return output(writeRules(ctx, s.Stdout, w, &t))
 	}
 	f, err := createOut(cmd.Output)

@@ -147,9 +147,9 @@ func commandWords(c *spec.Command) []string {
 	return append(words, "--"+c.Long)
 }
 
-func optionWords(groups spec.Groups, output byte) []string {
+func optionWords(set spec.Set, output byte) []string {
 	var words []string
-	for o, short := range listed(groups, output) {
+	for o, short := range listed(set, output) {
 		if short != 0 {
 			words = append(words, "-"+string(short))
 		}
@@ -180,7 +180,7 @@ func bashOptions(b *strings.Builder) {
 }
 
 func bashKinds(b *strings.Builder) {
-	for o, short := range listed(spec.AllGroups, 0) {
+	for o, short := range listed(spec.AllOptions, 0) {
 		pattern := "--" + o.Long
 		if short != 0 {
 			pattern = fmt.Sprintf("-%c | -[!-]*%c | %s", short, short, pattern)
@@ -239,12 +239,12 @@ func zshArguments(b *strings.Builder, c *spec.Command, output byte) {
 		line(":rules" + zshAction(fileValue))
 	}
 	for o, short := range listed(c.Rule.Takes(), output) {
-		besides := optionWords(spec.Of(o.Goes()), output)
-		if c.Rule.OneOf.Has(o.Goes()) {
-			besides = optionWords(c.Rule.OneOf, output)
-		}
-		if o.Group == spec.Uncounted {
-			besides = []string{"--" + o.Long}
+		_, besides := o.Alternatives()
+		switch {
+		case spec.Uncounted.Has(o.ID):
+			besides = spec.Of(o.ID)
+		case c.Rule.OneOf.Has(o.ID):
+			besides = c.Rule.OneOf
 		}
 		text := "[" + zshText(o.Help) + "]"
 		letter, long := "", ""
@@ -256,7 +256,7 @@ func zshArguments(b *strings.Builder, c *spec.Command, output byte) {
 			text += "::" + o.Arg + zshAction(wordValue)
 			letter, long = "+", "=-"
 		}
-		excluded := "(" + strings.Join(besides, " ") + ")"
+		excluded := "(" + strings.Join(optionWords(besides, output), " ") + ")"
 		if short != 0 {
 			line(fmt.Sprintf("%s-%c%s%s", excluded, short, letter, text))
 		}
@@ -322,10 +322,10 @@ func fishOptions(b *strings.Builder) {
 			complete("ipvsadm", when, c.Alias, c.Long, value, c.Help)
 		}
 	}
-	for o, short := range listed(spec.AllGroups, 0) {
+	for o, short := range listed(spec.AllOptions, 0) {
 		var when []string
 		for i := range spec.Commands {
-			if c := &spec.Commands[i]; c.Rule.Takes().Has(o.Goes()) {
+			if c := &spec.Commands[i]; c.Rule.Takes().Has(o.ID) {
 				when = append(when, c.Long)
 			}
 		}

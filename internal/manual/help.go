@@ -24,11 +24,11 @@ func Help(w io.Writer, program string) error {
 		c := &spec.Commands[i]
 		row(b, letters(c.Short, c.Alias), c.Long, arg(c.Value, c.Arg), c.Help)
 	}
-	var shown spec.Groups
+	var shown spec.Set
 	for _, s := range sections {
 		fmt.Fprintf(b, "\n%s:\n", s.title)
-		options(b, s.groups&^shown, 0)
-		shown |= s.groups
+		options(b, s.options&^shown, 0)
+		shown |= s.options
 	}
 	return b.Flush()
 }
@@ -55,17 +55,17 @@ func Wrapper(w io.Writer, program string, id spec.CommandID) error {
 // ipvsadm-save; elsewhere it is that of --ops.
 const saveOutputLetter = 'o'
 
-// options writes the rows of the options in some groups; output is the letter
-// that --output has.
-func options(w io.Writer, groups spec.Groups, output byte) {
-	for o, short := range listed(groups, output) {
+// options writes the rows of a set of options; output is the letter that
+// --output has.
+func options(w io.Writer, set spec.Set, output byte) {
+	for o, short := range listed(set, output) {
 		row(w, letters(short, 0), o.Long, arg(o.Value, o.Arg), o.Help)
 	}
 }
 
-// listed are the options in some groups with their letters, 0 for none; output
-// is the one that --output has.
-func listed(groups spec.Groups, output byte) iter.Seq2[*spec.Option, byte] {
+// listed are the options of a set with their letters, 0 for none; output is the
+// one that --output has.
+func listed(set spec.Set, output byte) iter.Seq2[*spec.Option, byte] {
 	return func(yield func(*spec.Option, byte) bool) {
 		for i := range spec.Options {
 			o := &spec.Options[i]
@@ -73,7 +73,7 @@ func listed(groups spec.Groups, output byte) iter.Seq2[*spec.Option, byte] {
 			if o.ID == spec.OptOutput {
 				short = output
 			}
-			if groups.Has(o.Goes()) && !yield(o, short) {
+			if set.Has(o.ID) && !yield(o, short) {
 				return
 			}
 		}
@@ -81,12 +81,12 @@ func listed(groups spec.Groups, output byte) iter.Seq2[*spec.Option, byte] {
 }
 
 // sections are the parts of the help. An option stands in the first that has
-// its group.
+// it.
 var sections = [...]struct {
-	title  string
-	groups spec.Groups
+	title   string
+	options spec.Set
 }{
-	{"Which virtual service", spec.Of(spec.ServiceAddress)},
+	{"Which virtual service", spec.ServiceAddress},
 	{"Options of a virtual service (-A, -E)", spec.FindCommand(spec.AddService).Rule.Takes()},
 	{"Options of a real server (-a, -e; -d takes -r)", spec.FindCommand(spec.AddServer).Rule.Takes()},
 	{"Options of a sync daemon (--start-daemon)", spec.FindCommand(spec.StartDaemon).Rule.Takes()},

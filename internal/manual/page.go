@@ -75,58 +75,58 @@ func pageCommands(b *strings.Builder) {
 		pageItem(b, c.Short, c.Alias, c.Long, c.Value, c.Arg)
 		pageText(b, sentence(c.Help))
 		for _, part := range []struct {
-			words  string
-			groups spec.Groups
+			words string
+			set   spec.Set
 		}{
 			{"Needs", c.Rule.Required},
 			{"Takes", c.Rule.Allowed},
 			{"Takes one of", c.Rule.OneOf},
 		} {
-			if part.groups != 0 {
-				pageText(b, part.words+" "+strings.Join(spellings(part.groups), ", ")+".")
+			if part.set != 0 {
+				pageText(b, part.words+" "+strings.Join(spellings(part.set), ", ")+".")
 			}
 		}
 	}
 	b.WriteString(".El\n")
 }
 
-// spellings are the short spellings of the options in some groups, the long
-// ones of those that have no other; options that exclude each other stand
-// together.
-func spellings(groups spec.Groups) []string {
+// spellings are the short spellings of a set of options, the long ones of those
+// that have no other; options that exclude each other stand together.
+func spellings(set spec.Set) []string {
 	var list []string
-	var last spec.Group
-	for o, short := range listed(groups, 0) {
+	var last spec.Set
+	for o, short := range listed(set, 0) {
 		spelling := "--" + o.Long
 		if short != 0 {
 			spelling = "-" + string(short)
 		}
+		_, all := o.Alternatives()
 		switch {
-		case o.Group == spec.Uncounted:
-		case list != nil && o.Group == last:
+		case spec.Uncounted.Has(o.ID):
+		case all == last:
 			list[len(list)-1] += "/" + spelling
 		default:
 			list = append(list, spelling)
 		}
-		last = o.Group
+		last = all
 	}
 	return list
 }
 
 func pageSections(b *strings.Builder) {
-	var shown spec.Groups
+	var shown spec.Set
 	for _, s := range sections {
 		fmt.Fprintf(b, ".Ss %s\n", roff(s.title))
-		pageOptions(b, s.groups&^shown, 0)
-		shown |= s.groups
+		pageOptions(b, s.options&^shown, 0)
+		shown |= s.options
 	}
 }
 
-// pageOptions writes the list of the options in some groups; output is the
-// letter that --output has.
-func pageOptions(b *strings.Builder, groups spec.Groups, output byte) {
+// pageOptions writes the list of a set of options; output is the letter that
+// --output has.
+func pageOptions(b *strings.Builder, set spec.Set, output byte) {
 	b.WriteString(".Bl -tag -width Ds\n")
-	for o, short := range listed(groups, output) {
+	for o, short := range listed(set, output) {
 		pageItem(b, short, 0, o.Long, o.Value, o.Arg)
 		pageText(b, sentence(o.Help))
 	}
