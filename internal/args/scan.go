@@ -21,28 +21,22 @@ type scan struct {
 	schedFlags string // judged at the end, since it depends on the scheduler
 }
 
-// immediate tells whether the command looks at nothing after it.
-func (s *scan) immediate() bool { return s.cmd.ID == spec.Help || s.cmd.ID == spec.Version }
-
-// take takes the options in their order; last is the last word that this one
-// used.
-func (s *scan) take(r *row, value, last string) error {
-	switch {
-	case s.immediate():
-		return nil
-	case s.cmd.ID == 0:
-		return s.command(r.command, value)
-	case r.command != nil:
-		return fault(SecondCommand, last)
+// take takes the options in their order, each as the reader has found it.
+func (s *scan) take(r *reader) error {
+	switch c := r.row.command; {
+	case c == nil && s.cmd.ID == 0:
+		return fault(NotACommand)
+	case c == nil:
+		return s.option(r.row.option, r.value)
+	case s.cmd.ID != 0:
+		return fault(SecondCommand, r.last)
+	default:
+		return s.command(c, r.value)
 	}
-	return s.option(r.option, value)
 }
 
-// command takes the first option; c is nil if that is no command.
+// command takes the first option.
 func (s *scan) command(c *spec.Command, value string) error {
-	if c == nil {
-		return fault(NotACommand)
-	}
 	s.cmd.ID = c.ID
 	if c.ID == spec.StartDaemon || c.ID == spec.StopDaemon {
 		switch value {
