@@ -20,7 +20,7 @@ const workshop = "internal/test/"
 // through the program flows one way only: from words to changes to the kernel,
 // and from the kernel to text.
 var imports = map[string]string{
-	"cmd/ipvsadm":          "internal/cli | internal/manual",
+	"cmd/ipvsadm":          "internal/cli",
 	"internal/args":        "internal/names internal/spec pkg/ipvs | internal/rule",
 	"internal/cli":         "internal/args internal/manual internal/names internal/render internal/rule internal/spec pkg/ipvs | pkg/ipvs/ipvstest",
 	"internal/manual":      "internal/spec",
