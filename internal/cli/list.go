@@ -46,7 +46,7 @@ func (s *session) list(ctx context.Context, cmd args.Command) error {
 	if err := s.open(ctx); err != nil {
 		return err
 	}
-	p := render.New(s.Stdout, s.names, renderOptions(cmd.Given))
+	p := render.Text(s.Stdout, s.names, renderOptions(cmd.Given))
 	var err error
 	switch {
 	case cmd.Given.Has(spec.OptConnection):
@@ -74,7 +74,7 @@ func (s *session) list(ctx context.Context, cmd args.Command) error {
 	return err
 }
 
-func (s *session) listTable(ctx context.Context, p *render.Printer) error {
+func (s *session) listTable(ctx context.Context, p render.Writer) error {
 	info, err := s.client.Info(ctx)
 	if err != nil {
 		return listFailure(err)
@@ -86,7 +86,7 @@ func (s *session) listTable(ctx context.Context, p *render.Printer) error {
 	return output(p.Table(ctx, info, services))
 }
 
-func (s *session) listService(ctx context.Context, p *render.Printer, id ipvs.ServiceID) error {
+func (s *session) listService(ctx context.Context, p render.Writer, id ipvs.ServiceID) error {
 	e, err := s.client.Service(ctx, id)
 	if err != nil {
 		return listFailure(err)
@@ -97,7 +97,7 @@ func (s *session) listService(ctx context.Context, p *render.Printer, id ipvs.Se
 	return output(p.Services(ctx, []ipvs.ServiceEntry{e}))
 }
 
-func (s *session) listConnections(ctx context.Context, p *render.Printer) error {
+func (s *session) listConnections(ctx context.Context, p render.Writer) error {
 	if err := s.reach(ctx); err != nil {
 		return err
 	}
