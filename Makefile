@@ -136,7 +136,7 @@ race:
 # README, the page of the clusters.
 .PHONY: generate
 generate:
-	IPVSADM_TEST_UPDATE=1 $(GO) test -run TestGeneratedFilesAreCurrent ./cmd/ipvsadm ./internal/test/lab
+	IPVSADM_TEST_UPDATE=1 $(GO) test -run TestGeneratedFilesAreCurrent ./internal/test/generate ./internal/test/lab
 
 # Check formatting, vet, staticcheck, modules and shell scripts.
 .PHONY: lint

@@ -32,14 +32,14 @@ func (s *session) apply(ctx context.Context, cmd args.Command) int {
 		return s.report(err)
 	}
 	f := restore.Read(ctx, text, s.parseChange)
-	if f.Faulty() || cmd.Given.Has(spec.Check) {
+	if f.Faulty() || cmd.Given.Has(spec.OptCheck) {
 		s.complain(name, f)
 		return verdict(f, cmd)
 	}
 	if err := s.reach(ctx); err != nil {
 		return s.report(err)
 	}
-	if !cmd.Given.Has(spec.DryRun) {
+	if !cmd.Given.Has(spec.OptDryRun) {
 		unlock, err := s.lock(cmd)
 		if err != nil {
 			return s.report(err)
@@ -55,8 +55,8 @@ func (s *session) apply(ctx context.Context, cmd args.Command) int {
 		s.complain(name, f)
 		return status
 	}
-	strict := cmd.Given.Has(spec.Strict)
-	if cmd.Given.Has(spec.DryRun) {
+	strict := cmd.Given.Has(spec.OptStrict)
+	if cmd.Given.Has(spec.OptDryRun) {
 		s.complain(name, f)
 		return s.report(s.printChanges(ctx, s.Stdout, f.Plan(have, strict)))
 	}
@@ -109,7 +109,7 @@ func (s *session) ended(ctx context.Context, name string, f *restore.File, end r
 
 // verdict is how a file ends that is not applied, or not yet.
 func verdict(f *restore.File, cmd args.Command) int {
-	if f.Faulty() || cmd.Given.Has(spec.Strict) && f.Refused() {
+	if f.Faulty() || cmd.Given.Has(spec.OptStrict) && f.Refused() {
 		return statusUsage
 	}
 	return lineStatus(f)

@@ -76,7 +76,7 @@ func faultHint(f *args.Fault) string {
 	switch f.Kind {
 	case args.IllegalOption:
 		toServer := f.Words[1] == spec.FindCommand(spec.AddServer).Name || f.Words[1] == spec.FindCommand(spec.EditServer).Name
-		if toServer && f.Words[0] == spec.Scheduler.String() {
+		if toServer && f.Words[0] == spec.OptScheduler.String() {
 			return "the scheduler is the virtual service's: ipvsadm -E -t address -s scheduler"
 		}
 	case args.IllegalValue:

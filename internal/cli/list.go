@@ -13,24 +13,24 @@ import (
 
 // formats are the options that choose a format; the first one given counts.
 var formats = []struct {
-	group  spec.Group
+	option spec.OptionID
 	format render.Format
 }{
-	{spec.Stats, render.Stats},
-	{spec.Rate, render.Rate},
-	{spec.Thresholds, render.Thresholds},
-	{spec.PersistentConn, render.PersistentConn},
-	{spec.TunnelInfo, render.TunnelInfo},
+	{spec.OptStats, render.Stats},
+	{spec.OptRate, render.Rate},
+	{spec.OptThresholds, render.Thresholds},
+	{spec.OptPersistentConn, render.PersistentConn},
+	{spec.OptTunnelInfo, render.TunnelInfo},
 }
 
-func renderOptions(given spec.Groups) render.Options {
+func renderOptions(given spec.Set) render.Options {
 	o := render.Options{
-		Numeric: given.Has(spec.Numeric),
-		Exact:   given.Has(spec.Exact),
-		NoSort:  given.Has(spec.NoSort),
+		Numeric: given.Has(spec.OptNumeric),
+		Exact:   given.Has(spec.OptExact),
+		NoSort:  given.Has(spec.OptNoSort),
 	}
 	for _, f := range formats {
-		if given.Has(f.group) {
+		if given.Has(f.option) {
 			o.Format = f.format
 			break
 		}
@@ -43,20 +43,20 @@ func (s *session) list(ctx context.Context, cmd args.Command) error {
 	if err := s.open(ctx); err != nil {
 		return err
 	}
-	p := render.New(s.Stdout, s.names, renderOptions(cmd.Given))
+	p := render.Text(s.Stdout, s.names, renderOptions(cmd.Given))
 	var err error
 	switch {
-	case cmd.Given.Has(spec.Connection):
+	case cmd.Given.Has(spec.OptConnection):
 		err = s.listConnections(ctx, p)
-	case cmd.Given.Has(spec.ServiceAddress):
+	case cmd.Given.HasAny(spec.ServiceAddress):
 		err = s.listService(ctx, p, cmd.Service.ServiceID)
-	case cmd.Given.Has(spec.Timeout):
+	case cmd.Given.Has(spec.OptTimeout):
 		var t ipvs.Timeouts
 		if t, err = s.client.Timeouts(ctx); err != nil {
 			return listFailure(err)
 		}
 		err = output(p.Timeouts(t))
-	case cmd.Given.Has(spec.Daemon):
+	case cmd.Given.Has(spec.OptDaemon):
 		var d []ipvs.Daemon
 		if d, err = s.client.Daemons(ctx); err != nil {
 			return listFailure(err)
@@ -71,7 +71,7 @@ func (s *session) list(ctx context.Context, cmd args.Command) error {
 	return err
 }
 
-func (s *session) listTable(ctx context.Context, p *render.Printer) error {
+func (s *session) listTable(ctx context.Context, p render.Writer) error {
 	info, err := s.client.Info(ctx)
 	if err != nil {
 		return listFailure(err)
@@ -83,7 +83,7 @@ func (s *session) listTable(ctx context.Context, p *render.Printer) error {
 	return output(p.Table(ctx, info, services))
 }
 
-func (s *session) listService(ctx context.Context, p *render.Printer, id ipvs.ServiceID) error {
+func (s *session) listService(ctx context.Context, p render.Writer, id ipvs.ServiceID) error {
 	e, err := s.client.Service(ctx, id)
 	if err != nil {
 		return listFailure(err)
@@ -94,7 +94,7 @@ func (s *session) listService(ctx context.Context, p *render.Printer, id ipvs.Se
 	return output(p.Services(ctx, []ipvs.ServiceEntry{e}))
 }
 
-func (s *session) listConnections(ctx context.Context, p *render.Printer) error {
+func (s *session) listConnections(ctx context.Context, p render.Writer) error {
 	if err := s.reach(ctx); err != nil {
 		return err
 	}

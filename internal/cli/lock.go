@@ -27,7 +27,7 @@ const (
 // namespace apart. That of the first process has the plain name; the others are
 // told apart by their inode numbers.
 func (s *session) lockPath(cmd args.Command) string {
-	if cmd.Given.Has(spec.Lock) {
+	if cmd.Given.Has(spec.OptLock) {
 		return cmd.Lock
 	}
 	inode, err := s.client.NetNS()

@@ -23,7 +23,7 @@ func (s *session) save(ctx context.Context, cmd args.Command) error {
 	if t.Services, err = s.client.ServicesWithDestinations(ctx); err != nil {
 		return listFailure(err)
 	}
-	if cmd.Given.Has(spec.All) {
+	if cmd.Given.Has(spec.OptAll) {
 		if t.Timeouts, err = s.client.Timeouts(ctx); err != nil {
 			return listFailure(err)
 		}
@@ -33,11 +33,11 @@ func (s *session) save(ctx context.Context, cmd args.Command) error {
 	}
 	render.Sort(t.Services)
 	var w rule.Writer
-	if !cmd.Given.Has(spec.Numeric) {
+	if !cmd.Given.Has(spec.OptNumeric) {
 		w.Names = s.names
 		s.names.Prefetch(ctx, render.Addresses(t.Services))
 	}
-	if !cmd.Given.Has(spec.Output) {
+	if !cmd.Given.Has(spec.OptOutput) {
 		return output(w.Write(ctx, s.Stdout, rule.Changes(&t)))
 	}
 	f, err := createOut(cmd.Output)

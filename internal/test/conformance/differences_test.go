@@ -210,8 +210,8 @@ var newOptions = func() map[string]bool {
 	return all
 }()
 
-// isNew tells whether 1.31 does not have the option.
-func isNew(o *spec.Option) bool { return o.Group >= spec.All && o.Group != spec.Uncounted }
+// isNew reports whether 1.31 does not have the option.
+func isNew(o *spec.Option) bool { return o.ID >= spec.OptAll }
 
 // stopDaemon lets the original wait for ever.
 func stopDaemon(s *step) {
