@@ -18,11 +18,7 @@ func TestDebianPackage(t *testing.T) {
 	folder := packages(t)
 	guesttest.InGuest(t, func(t *testing.T) {
 		ours, old := one(t, folder, "ipvsadm-go_*_amd64.deb"), one(t, folder, "old/*.deb")
-		t.Setenv("DEBIAN_FRONTEND", "noninteractive")
-		// Nothing runs in a guest that the services could be started by.
-		program.Write(t, "/usr/sbin/policy-rc.d", "#!/bin/sh\nexit 101\n")
-		program.Run(t, "chmod", "+x", "/usr/sbin/policy-rc.d")
-		program.Run(t, "dpkg", "--purge", "ipvsadm")
+		purgeDebians(t)
 
 		const rules, settings = "-A -t 12.0.0.1:80 -s rr\n", "AUTO=\"true\"\nDAEMON=\"backup\"\n"
 		switchedOn := func() string {
@@ -146,7 +142,7 @@ func TestRedHatPackage(t *testing.T) {
 				t.Errorf("%s: %q, %v, want %q", name, b, err, want)
 			}
 		}
-		program.Run(t, "dpkg", "--purge", "ipvsadm")
+		purgeDebians(t)
 		program.Run(t, "mkdir", "-p", "/etc/sysconfig")
 		program.Write(t, rulesFile, webRules)
 		program.Write(t, settings, "IPVS_SAVE_ON_STOP=yes\n")
@@ -177,6 +173,17 @@ func TestRedHatPackage(t *testing.T) {
 			t.Error("the program is still there")
 		}
 	})
+}
+
+// purgeDebians takes Debian's ipvsadm away, and what depends on it: a director has
+// ldirectord, for example.
+func purgeDebians(t *testing.T) {
+	t.Helper()
+	t.Setenv("DEBIAN_FRONTEND", "noninteractive")
+	// Nothing runs in a guest that the services could be started by.
+	program.Write(t, "/usr/sbin/policy-rc.d", "#!/bin/sh\nexit 101\n")
+	program.Run(t, "chmod", "+x", "/usr/sbin/policy-rc.d")
+	program.Run(t, "apt-get", "purge", "-y", "ipvsadm")
 }
 
 // packages is the folder of the packages to be tested.

@@ -28,7 +28,7 @@ func TestUnits(t *testing.T) {
 		program.Need(t, "systemd-analyze")
 		install(t)
 		for _, unit := range []string{"ipvsadm.service", "ipvsadm-sync@master.service"} {
-			if out, err := program.Try("systemd-analyze", "verify", unit); err != nil || out != "" {
+			if out, err := program.Try("systemd-analyze", "verify", "--recursive-errors=no", unit); err != nil || out != "" {
 				t.Errorf("verify %s: %v\n%s", unit, err, out)
 			}
 		}
