@@ -8,6 +8,7 @@ package main
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -17,6 +18,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ipvsadm-go/ipvsadm/internal/test/guest"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/network"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/session"
 )
@@ -60,12 +62,22 @@ func (c cluster) chosen(names []string) cluster {
 	return c
 }
 
-// clusters counts the chosen scenarios, each cluster in a guest of its own, and
-// reports whether all was as expected.
-func (l lab) clusters(ctx context.Context, names []string) (ok bool, err error) {
+// clusters counts the chosen scenarios of a list, each cluster in a guest of its
+// own, and reports whether all was as expected.
+func (l lab) clusters(ctx context.Context, list []cluster, names []string) (ok bool, err error) {
+	if guest.InGuest() {
+		return playClusters(os.Stdout, list, names)
+	}
+	var all []string
+	for _, c := range list {
+		all = append(all, c.name)
+		for _, s := range c.scenarios {
+			all = append(all, c.fullName(s))
+		}
+	}
 	for _, name := range names {
-		if !slices.ContainsFunc(clusters, func(c cluster) bool { return len(c.chosen([]string{name}).scenarios) > 0 }) {
-			return false, fmt.Errorf("there is no cluster or scenario %q: there are %s", name, strings.Join(allNames(), " "))
+		if !slices.Contains(all, name) {
+			return false, fmt.Errorf("there is no cluster or scenario %q: there are %s", name, strings.Join(all, " "))
 		}
 	}
 	kernel, err := l.equip(ctx)
@@ -76,13 +88,13 @@ func (l lab) clusters(ctx context.Context, names []string) (ok bool, err error) 
 	fmt.Printf("Linux %s:\n", kernel.Version)
 	printCounted(os.Stdout, "scenario", "expected", "counted", "ok", "seconds")
 	ok = true
-	for _, c := range clusters {
-		if len(c.chosen(names).scenarios) == 0 {
-			continue
-		}
-		args := []string{"clusters"}
+	for _, c := range list {
+		args := []string{flag.Arg(0)}
 		for _, s := range c.chosen(names).scenarios {
 			args = append(args, c.fullName(s))
+		}
+		if len(args) == 1 {
+			continue
 		}
 		fine, err := l.boot(ctx, kernel, args...)
 		if err != nil {
@@ -94,25 +106,15 @@ func (l lab) clusters(ctx context.Context, names []string) (ok bool, err error) 
 	return ok, nil
 }
 
-func allNames() []string {
-	var names []string
-	for _, c := range clusters {
-		for _, s := range c.scenarios {
-			names = append(names, c.fullName(s))
-		}
-	}
-	return names
-}
-
 // printCounted prints a row of the table of results.
 func printCounted(out io.Writer, scenario, expected, counted, ok, seconds string) {
 	fmt.Fprintf(out, "%-20s  %-54s  %-54s  %-3s  %7s\n", scenario, expected, counted, ok, seconds)
 }
 
 // playClusters counts, in the guest, scenarios of one cluster.
-func playClusters(out io.Writer, names []string) (ok bool, err error) {
+func playClusters(out io.Writer, list []cluster, names []string) (ok bool, err error) {
 	ok = true
-	for _, c := range clusters {
+	for _, c := range list {
 		chosen := c.chosen(names).scenarios
 		if len(chosen) == 0 {
 			continue

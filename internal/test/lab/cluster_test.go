@@ -63,7 +63,7 @@ func TestSessionsAreWhole(t *testing.T) {
 	}
 	check("demo", demoHosts, steps)
 	seen := map[string]bool{}
-	for _, c := range clusters {
+	for _, c := range slices.Concat(clusters, gaps) {
 		check(c.name, c.hosts, scenario{typed: c.typed + c.prepared}.steps())
 		for _, s := range c.scenarios {
 			name := c.fullName(s)

@@ -4,8 +4,7 @@
 // commands there and compares what happens with what is expected.
 //
 //	go run ./internal/test/lab demo
-//	go run ./internal/test/lab gap
-//	go run ./internal/test/lab clusters [cluster or scenario]...
+//	go run ./internal/test/lab gap|clusters [cluster or scenario]...
 //
 // The demo is a session: commands and their answers. Gap counts what fails in the
 // demo's network while a director restores, and clusters count where the packets
@@ -18,7 +17,6 @@ import (
 	_ "embed"
 	"flag"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -27,8 +25,6 @@ import (
 	"time"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/test/guest"
-	"github.com/ipvsadm-go/ipvsadm/internal/test/network"
-	"github.com/ipvsadm-go/ipvsadm/internal/test/session"
 )
 
 //go:embed demo.txt
@@ -55,35 +51,26 @@ func main() {
 	flag.StringVar(&l.version, "kernel", "", "kernel `version`, \"\" for the machine's own")
 	flag.StringVar(&l.units, "units", "packaging/systemd", "`folder` of the units of systemd")
 	flag.BoolVar(&l.fetch, "fetch", false, "fetch what is not on this machine into the user's cache: kernel and programs")
-	flag.IntVar(&l.seconds, "seconds", 20, "`length` of each trial of gap")
 	flag.Usage = func() {
-		fmt.Fprint(flag.CommandLine.Output(), "usage: lab [flags] demo|gap\n       lab [flags] clusters [cluster or scenario]...\n")
+		fmt.Fprint(flag.CommandLine.Output(), "usage: lab [flags] demo|gap|clusters [cluster or scenario]...\n")
 		flag.PrintDefaults()
 	}
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 
-	ok, err := false, error(nil)
-	switch name := flag.Arg(0); {
-	case name == "gap" && guest.InGuest():
-		var t trial
-		if t, err = findTrial(flag.Args()[1:]); err == nil {
-			ok, err = t.play(os.Stdout, l.seconds)
-		}
-	case name == "clusters" && guest.InGuest():
-		ok, err = playClusters(os.Stdout, flag.Args()[1:])
-	case name == "clusters":
-		ok, err = l.clusters(ctx, flag.Args()[1:])
-	case flag.NArg() != 1 || name != "demo" && name != "gap":
+	var ok bool
+	var err error
+	switch names := flag.Args()[min(1, flag.NArg()):]; flag.Arg(0) {
+	case "demo":
+		ok, err = l.demo(ctx)
+	case "gap":
+		ok, err = l.clusters(ctx, gaps, names)
+	case "clusters":
+		ok, err = l.clusters(ctx, clusters, names)
+	default:
 		flag.Usage()
 		os.Exit(2)
-	case name == "gap":
-		ok, err = l.gap(ctx)
-	case guest.InGuest():
-		ok, err = playDemo(os.Stdout)
-	default:
-		ok, err = l.demo(ctx)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "lab:", err)
@@ -102,23 +89,13 @@ type lab struct {
 	units   string // folder of the units
 	version string // of the kernel, as guest.Find takes it
 	fetch   bool
-	seconds int // of a trial of gap
 }
 
-// playDemo plays the demo in the guest.
-func playDemo(out io.Writer) (ok bool, err error) {
-	steps, err := session.Parse(session.Host, demo)
-	if err == nil {
-		err = os.MkdirAll("/etc/sysconfig", 0o755)
-	}
-	if err != nil {
-		return false, err
-	}
-	return demonstrate(out, network.Parse(demoHosts), steps)
-}
-
-// demo plays the demo in a guest and reports whether all went as expected.
+// demo plays the demo and reports whether all went as expected.
 func (l lab) demo(ctx context.Context) (ok bool, err error) {
+	if guest.InGuest() {
+		return playDemo(os.Stdout)
+	}
 	kernel, err := l.equip(ctx)
 	if err != nil {
 		return false, err

@@ -91,10 +91,15 @@ func (p *player) play(s session.Step) (answer string, err error) {
 	return answer, errors.Join(err, session.Compare(answer, s.Answer))
 }
 
-// demonstrate plays a session as a terminal shows it and reports whether all went
-// as expected. The host ends its last line.
-func demonstrate(out io.Writer, hosts []network.Host, steps []session.Step) (ok bool, err error) {
-	if err := build(hosts); err != nil {
+// playDemo plays the demo in the guest as a terminal shows it. The host ends its
+// last line.
+func playDemo(out io.Writer) (ok bool, err error) {
+	steps, err := session.Parse(session.Host, demo)
+	if err != nil {
+		return false, err
+	}
+	hosts := network.Parse(demoHosts)
+	if err := errors.Join(build(hosts), os.MkdirAll("/etc/sysconfig", 0o755)); err != nil {
 		return false, err
 	}
 	p := player{hosts: hosts}
@@ -199,9 +204,10 @@ func init() {
 		"requests": func(p *player, _ string) (string, error) { p.requests = startRequests(); return "", nil },
 		"lost": func(p *player, _ string) (string, error) {
 			err := p.requests.end()
-			failed, kinds := p.requests.failed()
-			return strings.TrimSpace(fmt.Sprintf("%d of %d requests lost %s", failed, p.requests.count, kinds)), err
+			return p.requests.lost(), err
 		},
+		// restore SECONDS PROGRAM FILE...: see the function.
+		"restore": func(_ *player, args string) (string, error) { return restore(args) },
 		// unit WORD [SETTINGS]: runs the unit's commands that begin with the word.
 		"unit": func(_ *player, args string) (string, error) {
 			word, settings, _ := strings.Cut(args, " ")

@@ -22,7 +22,7 @@ lab# requests
 lab# until director ipvsadm -Lnc | grep -q 192.168.168.30
 ` + strings.Repeat(edits, 4) + `
 lab# lost
-0 of <\d{3,}> requests lost
+0 of <\d{3,}> requests lost<.*>
 `},
 		// Saved by hand, as the unit does not by itself.
 		{name: "restart", typed: installed + natServers("-s wlc -p 300", 3, 2, 0) + nat6 + `
