@@ -12,6 +12,7 @@ import (
 
 	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/program"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/session"
 )
 
 func TestMain(m *testing.M) { program.Main(m) }
@@ -91,28 +92,17 @@ func (p programs) restore(t *testing.T, rules string) {
 	}
 }
 
-const (
-	// patience is how long a client may take for what it does in a few seconds
-	// on a machine with nothing else to do.
-	patience = 3 * time.Minute
-	// pause is between two looks whether it has done it.
-	pause = 250 * time.Millisecond
-)
+// patience is how long a client may take for what it does in a few seconds on a
+// machine with nothing else to do.
+const patience = 3 * time.Minute
 
 // await waits until the kernel's table, as the original saves it, is the wanted
 // one.
 func (p programs) await(t *testing.T, want string) {
 	t.Helper()
-	deadline := time.Now().Add(patience)
-	for {
-		got := p.judge(t, "-Sn")
-		if got == want {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("the table is after %v\n%swant\n%s", patience, got, want)
-		}
-		time.Sleep(pause)
+	got := ""
+	if !program.Await(patience, func() bool { got = p.judge(t, "-Sn"); return got == want }) {
+		t.Fatalf("the table is after %v\n%swant\n%s", patience, got, want)
 	}
 }
 
@@ -125,23 +115,9 @@ func (p programs) inTurn(t *testing.T, client func(t *testing.T, v version) (res
 	p.ours.put(t)
 	got := client(t, p.ours)
 	if !t.Failed() && got != want {
-		got, want = fromDifference(got, want)
+		got, want = session.Excerpts(got, want)
 		t.Errorf("with ours in place\n%s\nwith the original\n%s", got, want)
 	}
-}
-
-// fromDifference cuts two texts to some lines around the first that differs.
-func fromDifference(a, b string) (string, string) {
-	const before, after = 5, 15
-	linesA, linesB := strings.Split(a, "\n"), strings.Split(b, "\n")
-	at := 0
-	for at < min(len(linesA), len(linesB)) && linesA[at] == linesB[at] {
-		at++
-	}
-	cut := func(lines []string) string {
-		return strings.Join(lines[max(0, at-before):min(len(lines), at+after)], "\n")
-	}
-	return cut(linesA), cut(linesB)
 }
 
 // inTurnAfresh does it in two subtests, for clients that need the namespace of a

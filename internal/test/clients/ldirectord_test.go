@@ -7,58 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
-
-	"github.com/ipvsadm-go/ipvsadm/internal/test/program"
 )
-
-// ldirectordConfig has a service for each form of line that ldirectord reads in
-// the listings, with a dead server that gets weight 0 (quiescent) or is deleted.
-const ldirectordConfig = `checktimeout=20
-negotiatetimeout=20
-checkinterval=1
-readdquiescent=yes
-
-virtual=192.0.2.1:80
-	real=192.0.2.11:8080 masq 3 l:40 u:50
-	real=192.0.2.12:8080 masq
-	quiescent=yes
-	service=http
-	request="alive"
-	receive="yes"
-	scheduler=wlc
-	persistent=600
-	netmask=255.255.255.0
-
-virtual=192.0.2.1:443
-	real=192.0.2.11:443 gate 2
-	fallback=127.0.0.1:443 gate
-	quiescent=no
-	checktype=connect
-	checkport=8080
-	scheduler=rr
-	persistent=360
-
-virtual=7
-	real=192.0.2.11:8080 ipip 9 u:7
-	quiescent=yes
-	checktype=connect
-	checkport=8080
-	scheduler=sh
-	schedflags=sh-port
-
-virtual6=[2001:db8::1]:80
-	real6=[2001:db8::11]:8080 masq 4 l:5 u:6
-	quiescent=no
-	checktype=connect
-
-virtual6=8
-	real6=[2001:db8::11]:80 gate
-	quiescent=yes
-	checktype=connect
-	checkport=8080
-	persistent=360
-	netmask=64
-`
 
 // ldirectordAllUp is the table while all servers live.
 const ldirectordAllUp = `-A -t 192.0.2.1:80 -s wlc -p 600 -M 255.255.255.0
@@ -115,8 +64,10 @@ var ldirectordPhases = []struct {
 func (p programs) testLdirectord(t *testing.T) {
 	p.inTurnAfresh(t, func(t *testing.T) (result string) {
 		w := newWorld(t)
-		config := filepath.Join(t.TempDir(), "ldirectord.cf")
-		program.Write(t, config, ldirectordConfig)
+		config, err := filepath.Abs("testdata/ldirectord.cf") // it forgets where it was started
+		if err != nil {
+			t.Fatal(err)
+		}
 		// A service to change, with a server to purge.
 		p.restore(t, "-A -t 192.0.2.1:80 -s rr\n-a -t 192.0.2.1:80 -r 192.0.2.99:8080 -m\n")
 		var ldirectord *daemon

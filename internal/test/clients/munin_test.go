@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/test/program"
 )
@@ -53,10 +52,8 @@ func (p programs) testMunin(t *testing.T) {
 	p.original.put(t)
 	const counted = "192_0_2_11.value 3\n192_0_2_12.value 3\n"
 	// The kernel adds up its counters every two seconds.
-	for deadline := time.Now().Add(patience); program.Run(t, named) != counted; time.Sleep(pause) {
-		if time.Now().After(deadline) {
-			t.Fatalf("the plugin does not count 3 connections each:\n%s", p.judge(t, "-Ln", "--stats"))
-		}
+	if !program.Await(patience, func() bool { return program.Run(t, named) == counted }) {
+		t.Fatalf("the plugin does not count 3 connections each:\n%s", p.judge(t, "-Ln", "--stats"))
 	}
 	p.inTurn(t, func(t *testing.T, _ version) string {
 		return answer(t, named, "config") + answer(t, named) + answer(t, all, "config") + answer(t, all) +

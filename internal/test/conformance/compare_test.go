@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/ipvsadm-go/ipvsadm/internal/test/session"
 )
 
 // step is a command with both answers.
@@ -157,7 +159,7 @@ func (s *step) compare(c *comparison) string {
 		if ours == original {
 			fmt.Fprintf(&b, "%s of both:\n%s", what, indent(ours))
 		} else {
-			ours, original = excerpts(ours, original)
+			ours, original = session.Excerpts(ours, original)
 			fmt.Fprintf(&b, "our %s:\n%sthe original's:\n%s", what, indent(ours), indent(original))
 		}
 	}
@@ -166,22 +168,6 @@ func (s *step) compare(c *comparison) string {
 		show("table", s.after, s.theirs)
 	}
 	return b.String()
-}
-
-// excerpts cuts long texts to what differs first.
-func excerpts(a, b string) (string, string) {
-	const before, most = 5, 40
-	x, y := strings.SplitAfter(a, "\n"), strings.SplitAfter(b, "\n")
-	if len(x) <= most && len(y) <= most {
-		return a, b
-	}
-	at := 0
-	for at < min(len(x), len(y)) && x[at] == y[at] {
-		at++
-	}
-	at = max(0, at-before)
-	cut := func(l []string) string { return strings.Join(l[min(at, len(l)):min(at+most, len(l))], "") }
-	return cut(x), cut(y)
 }
 
 func (a answer) String() string {

@@ -18,6 +18,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/cli"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
@@ -84,6 +85,16 @@ func Run(t testing.TB, words ...string) string {
 func Try(words ...string) (out string, err error) {
 	b, err := exec.Command(words[0], words[1:]...).CombinedOutput()
 	return strings.ReplaceAll(string(b), "\r", ""), err
+}
+
+// Await looks until something holds or patience ends, and reports whether it holds.
+func Await(patience time.Duration, holds func() bool) bool {
+	for end := time.Now().Add(patience); !holds(); time.Sleep(100 * time.Millisecond) {
+		if time.Now().After(end) {
+			return false
+		}
+	}
+	return true
 }
 
 // Need ends a test that has to do without a program.

@@ -114,3 +114,19 @@ func pattern(line string) (*regexp.Regexp, error) {
 	b.WriteString(regexp.QuoteMeta(line[end:]))
 	return regexp.Compile("^" + b.String() + `[ \t]*$`)
 }
+
+// Excerpts cuts two long texts to the lines around the first that differs.
+func Excerpts(a, b string) (string, string) {
+	const before, most = 5, 40
+	x, y := strings.SplitAfter(a, "\n"), strings.SplitAfter(b, "\n")
+	if len(x) <= most && len(y) <= most {
+		return a, b
+	}
+	at := 0
+	for at < min(len(x), len(y)) && x[at] == y[at] {
+		at++
+	}
+	at = max(0, at-before)
+	cut := func(l []string) string { return strings.Join(l[min(at, len(l)):min(at+most, len(l))], "") }
+	return cut(x), cut(y)
+}
