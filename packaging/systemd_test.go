@@ -22,7 +22,7 @@ const (
 	badRules = dnsRules + "-A -t 12.0.0.1:443 -s rr -w 5\n"
 )
 
-// TestUnits starts a systemd in the guest and has it run the units.
+// TestUnits starts a systemd in the guest, which runs the units.
 func TestUnits(t *testing.T) {
 	guesttest.InGuest(t, func(t *testing.T) {
 		program.Need(t, "systemd-analyze")
@@ -122,8 +122,8 @@ func TestUnits(t *testing.T) {
 	})
 }
 
-// boot starts a systemd with nothing but what is asked of it, and gives what
-// runs a command in its namespaces.
+// boot starts a systemd that starts nothing unasked. It returns a function
+// that runs a command in its namespaces.
 func boot(t *testing.T) (do func(words ...string) (string, error)) {
 	t.Helper()
 	program.Run(t, "sh", "-c", `

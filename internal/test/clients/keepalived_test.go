@@ -32,7 +32,7 @@ const keepalivedTable = `-A -t 192.0.2.1:80 -s wlc -p 600 -M 255.255.0.0
 -a -f 6 -6 -r [2001:db8::11]:0 -g -w 1
 `
 
-// listings are the ways to look at a table.
+// listings are all ways to list a table.
 var listings = []string{
 	"ipvsadm",
 	"ipvsadm -Ln",
@@ -57,10 +57,11 @@ var listings = []string{
 	"ipvsadm-save -n",
 }
 
-// savedThresholds are what our save has on purpose, and the original's lacks.
+// savedThresholds matches what our save has on purpose, and the original's
+// lacks.
 var savedThresholds = regexp.MustCompile(`( -[xy] \d+)+\b`)
 
-// testKeepalived lists what keepalived made of the table with both programs.
+// testKeepalived lists the table that keepalived wrote, with both programs.
 func (p programs) testKeepalived(t *testing.T) {
 	newWorld(t)
 	keepalived := startDaemon(t, "keepalived", "--check", "--dont-fork", "--log-console", "--use-file", "testdata/keepalived.conf")

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// ldirectordAllUp is the table while all servers live.
+// ldirectordAllUp is the table while all servers are up.
 const ldirectordAllUp = `-A -t 192.0.2.1:80 -s wlc -p 600 -M 255.255.255.0
 -a -t 192.0.2.1:80 -r 192.0.2.11:8080 -m -w 3
 -a -t 192.0.2.1:80 -r 192.0.2.12:8080 -m -w 1
@@ -23,12 +23,11 @@ const ldirectordAllUp = `-A -t 192.0.2.1:80 -s wlc -p 600 -M 255.255.255.0
 -a -f 8 -6 -r [2001:db8::11]:80 -g -w 1
 `
 
-// ldirectordPhases are what happens to the servers, and the table that
-// ldirectord makes of it.
+// ldirectordPhases are events, and the table that ldirectord makes of them.
 var ldirectordPhases = []struct {
 	name  string
 	start []string // servers that come up
-	stop  []string // servers that die
+	stop  []string // servers that go down
 	want  string
 }{
 	{
@@ -58,17 +57,17 @@ var ldirectordPhases = []struct {
 	},
 }
 
-// testLdirectord runs ldirectord through the death and the return of servers.
-// The command lines that it runs have to be the same too: with a listing that it
-// misread it would write again what is there.
+// testLdirectord runs ldirectord while servers go down and come back. Its own
+// command lines have to be the same too: if it misread a listing, it would
+// write again what is in the table.
 func (p programs) testLdirectord(t *testing.T) {
 	p.inTurnAfresh(t, func(t *testing.T) (result string) {
 		w := newWorld(t)
-		config, err := filepath.Abs("testdata/ldirectord.cf") // it forgets where it was started
+		config, err := filepath.Abs("testdata/ldirectord.cf") // ldirectord changes its working directory
 		if err != nil {
 			t.Fatal(err)
 		}
-		// A service to change, with a server to purge.
+		// ldirectord changes this service and purges its server.
 		p.restore(t, "-A -t 192.0.2.1:80 -s rr\n-a -t 192.0.2.1:80 -r 192.0.2.99:8080 -m\n")
 		var ldirectord *daemon
 		var seen int
@@ -85,21 +84,22 @@ func (p programs) testLdirectord(t *testing.T) {
 			p.await(t, phase.want)
 			var log string
 			log, seen = ldirectord.said(seen)
-			// Thresholds are not in the table that the original saves.
+			// The original does not save thresholds.
 			_, thresholds, _ := strings.Cut(p.judge(t, "-Ln", "--thresholds"), "\n")
 			result += phase.name + ":\n" + writes(log) + thresholds
 		}
-		// It takes its services away, but which servers first, or whether it takes
-		// one for dead, depends on the check that the signal interrupts.
+		// It removes its services, but in which order, and whether it
+		// considers a server down, depends on the check that the
+		// signal interrupts.
 		ldirectord.stop(t)
 		p.await(t, "")
 		return result
 	})
 }
 
-// writes are the command lines that ldirectord ran, which of them failed, and
-// what it could not read in a listing. They are sorted since which service comes
-// first depends on when in ldirectord's round a server dies.
+// writes returns the command lines that ldirectord ran, those that failed,
+// and the lines of listings that it could not read. They are sorted, since
+// the order depends on when in ldirectord's round a server goes down.
 func writes(log string) string {
 	var lines []string
 	for line := range strings.Lines(log) {

@@ -2,7 +2,7 @@
 
 // The gap that a restore leaves: in the demo's cluster, with a third server,
 // clients send requests without pause while the director restores without
-// pause, and what fails is counted. Each trial has a guest of its own, so that
+// pause, and failures are counted. Each trial has a guest of its own, so that
 // all start from the same state.
 
 package main
@@ -26,13 +26,13 @@ import (
 
 const (
 	clients = 12
-	// answerLimit is for one request. With less, what fails on a busy machine is
-	// the guest, which stands still for seconds.
+	// answerLimit is the timeout of one request. A shorter one would
+	// count a busy machine, whose guest stands still for seconds.
 	answerLimit = 10 * time.Second
 )
 
-// gaps are the trials of make gap. Of 1.31's any number of requests may fail;
-// without a restore what fails is the lab's own fault.
+// gaps are the trials of make gap. Any number of requests may fail with 1.31;
+// without a restore, a failure is the lab's own fault.
 var gaps = []cluster{
 	gap("none", "5 none", "0"),
 	gap("same", "20 ipvsadm-restore 0", "0"),
@@ -41,16 +41,17 @@ var gaps = []cluster{
 	gap("1.31-in-turn", "20 /usr/sbin/ipvsadm-restore 0 1", `<\d+>`),
 }
 
-// gap is a trial of what restore takes, of whose requests so many are lost. With
-// fewer than 200 requests or 5 restores it has shown nothing.
+// gap returns a trial: the arguments of restore, and how many requests may be
+// lost. Fewer than 200 requests or 5 restores show nothing.
 func gap(name, restore, lost string) cluster {
 	restores := map[bool]string{true: "0", false: `<[5-9]|\d{2,}>`}[name == "none"]
 	return cluster{
 		name:  "gap",
 		hosts: demoHosts + "nginx3 ens33 inside 192.168.168.30/24 via 192.168.168.50\n",
 		files: []file{{"director", "0", gapRules(8000, 3, 1)}, {"director", "1", gapRules(9000, 1, 3, 2)}},
-		// The original is the one whose -v names its parser of options. A port is not
-		// used again for a while.
+		// The original is the program whose -v names popt as its
+		// parser. The wide range of ports keeps a port from being
+		// reused too early.
 		typed: `
 director# sysctl -qw net.ipv4.ip_forward=1
 client# sysctl -qw net.ipv4.ip_local_port_range="1024 65535"
@@ -68,15 +69,15 @@ lab# lost
 	}
 }
 
-// gapRules are one of two files that have the service in common: between them its
-// servers swap their weights, a third one comes and goes, and so does every other
-// service.
+// gapRules returns one of two files that have the service in common: between
+// them its servers swap their weights, a third server comes and goes, and so
+// does every other service.
 func gapRules(first int, weights ...int) string {
 	servers := strings.NewReplacer("director# ipvsadm ", "", "-e", "-a").Replace(natWeights(weights...))
 	return "-A -t " + natService + " -s wlc\n" + servers + otherServices(first)
 }
 
-// otherServices are some dozens, on ports from the first one on.
+// otherServices returns some dozens of services, on ports from first on.
 func otherServices(first int) string {
 	var b strings.Builder
 	for port := first; port < first+36; port++ {
@@ -88,9 +89,9 @@ func otherServices(first int) string {
 	return b.String()
 }
 
-// restore reads SECONDS PROGRAM FILE...: it restores from the files in turn until
-// the time is up, and counts. The first one is in force already. The program none
-// just waits.
+// restore takes SECONDS PROGRAM FILE... and restores from the files in turn
+// until the time is up. The first file is in force already. Without files it
+// waits.
 func restore(args string) (string, error) {
 	words := strings.Fields(args)
 	length, err := time.ParseDuration(words[0] + "s")
@@ -117,18 +118,18 @@ func restoreFrom(program, name string) error {
 	return nil
 }
 
-// requests are what all clients together have asked for.
+// requests are those of all clients together.
 type requests struct {
 	group    sync.WaitGroup
-	mu       sync.Mutex // of all that follows
+	mu       sync.Mutex // guards what follows
 	count    int
-	failures map[string]int // how many of each kind
-	slowest  time.Duration  // that was answered
-	err      error          // of a client that could not even ask
+	failures map[string]int // by kind
+	slowest  time.Duration  // of the answered ones
+	err      error          // of a client that could not send
 	ended    atomic.Bool
 }
 
-// startRequests lets all clients send one request after the other.
+// startRequests makes each client send one request after the other.
 func startRequests() *requests {
 	r := &requests{failures: map[string]int{}}
 	for range clients {
@@ -160,14 +161,14 @@ func (r *requests) add(failure string, took time.Duration) {
 	}
 }
 
-// end waits for the last answers.
+// end stops the clients and waits for the last answers.
 func (r *requests) end() error {
 	r.ended.Store(true)
 	r.group.Wait()
 	return r.err
 }
 
-// lost says how many requests failed, and how.
+// lost returns how many requests failed, and how.
 func (r *requests) lost() string {
 	n, kinds := 0, ""
 	for _, kind := range slices.Sorted(maps.Keys(r.failures)) {
@@ -179,8 +180,8 @@ func (r *requests) lost() string {
 
 var rightPage = regexp.MustCompile(`^this is nginx[123]\n$`)
 
-// request asks for a page over a connection of its own and says how that
-// failed, "" if it did not.
+// request fetches a page over a connection of its own. It returns how that
+// failed, or "".
 func request(address string, limit time.Duration) (failure string) {
 	page, err := call{address: address}.fetch("/", limit)
 	timeout, errno := net.Error(nil), syscall.Errno(0)

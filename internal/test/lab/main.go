@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Lab boots a User Mode Linux kernel, builds a network of namespaces in it, types
-// commands there and compares what happens with what is expected.
+// Lab boots a User Mode Linux kernel, builds a network of namespaces in it,
+// types commands there and compares what happens with what is expected.
 //
 //	go run ./internal/test/lab demo
 //	go run ./internal/test/lab gap|clusters [cluster or scenario]...
 //
-// The demo is a session: commands and their answers. Gap counts what fails in the
-// demo's network while a director restores, and clusters count where the packets
-// of every kind of cluster go. All run twice over the same program: on the host,
-// which boots the guest, and in the guest, where the commands run as root.
+// The demo is a session: commands and their answers. Gap counts requests that
+// fail in the demo's network while a director restores, and clusters counts
+// where the packets of every kind of cluster go. The program runs twice: on
+// the host, where it boots the guest, and in the guest, where the commands
+// run as root.
 package main
 
 import (
@@ -30,9 +31,9 @@ import (
 //go:embed demo.txt
 var demo string
 
-// demoHosts are the NAT cluster with which every LVS course begins: a director
-// between the outside, where the client is, and the inside, where two web servers
-// are.
+// demoHosts are the NAT cluster with which every LVS course begins: a
+// director between the outside, with the client, and the inside, with two web
+// servers.
 const demoHosts = `
 director ens33 inside  192.168.168.50/24
 director ens36 outside 12.0.0.1/24
@@ -41,7 +42,7 @@ nginx2   ens33 inside  192.168.168.20/24 via 192.168.168.50
 client   ens33 outside 12.0.0.10/24
 `
 
-// packages are those of which the guest needs programs.
+// packages are the Debian packages whose programs the guest needs.
 var packages = []string{"curl", "iproute2", "iptables", "ipvsadm", "keepalived", "kmod", "nginx-light", "procps", "socat"}
 
 func main() {
@@ -80,7 +81,7 @@ func main() {
 	}
 }
 
-// limit is how long a guest may take, boot included.
+// limit is the timeout of a guest, boot included.
 const limit = 5 * time.Minute
 
 // lab is the host's side.
@@ -107,8 +108,8 @@ func (l lab) demo(ctx context.Context) (ok bool, err error) {
 	return ok, err
 }
 
-// boot runs this program with the arguments in a guest, with the programs under
-// test before all others, and reports whether its exit status was 0.
+// boot runs this program with the arguments in a guest, with the programs
+// under test first in the PATH, and reports whether it exited with status 0.
 func (l lab) boot(ctx context.Context, kernel guest.Kernel, args ...string) (ok bool, err error) {
 	bin, err := filepath.Abs(l.bin)
 	if err != nil {
@@ -132,7 +133,8 @@ func (l lab) boot(ctx context.Context, kernel guest.Kernel, args ...string) (ok 
 	status, err := guest.Run(ctx, guest.Job{
 		Kernel: kernel,
 		Args:   append([]string{exe}, args...),
-		// Nothing else of the host's environment, lest it send curl to a proxy.
+		// The rest of the host's environment could send curl to a
+		// proxy.
 		Env:    []string{"PATH=" + bin + ":" + guest.GuestPath(), unitsVariable + "=" + units},
 		Dir:    "/",
 		Stdout: os.Stdout,
