@@ -4,10 +4,12 @@ package cli
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"io"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/args"
+	"github.com/ipvsadm-go/ipvsadm/internal/outfile"
 	"github.com/ipvsadm-go/ipvsadm/internal/render"
 	"github.com/ipvsadm-go/ipvsadm/internal/rule"
 	"github.com/ipvsadm-go/ipvsadm/internal/spec"
@@ -144,20 +146,13 @@ func (s *session) save(ctx context.Context, cmd args.Command) error {
 		w.Names = s.names
 		s.names.Prefetch(ctx, render.Addresses(t.Services))
 	}
-	if !cmd.Given.Has(spec.Output) {
+	if !cmd.Given.Has(spec.Output) || cmd.Output == "-" {
 		return output(writeRules(ctx, s.Stdout, w, &t))
 	}
-	f, err := createOut(cmd.Output)
-	if err != nil {
-		return fileFailure("write", cmd.Output, err)
-	}
-	if err = writeRules(ctx, f, w, &t); err != nil {
-		f.discard()
-	} else {
-		err = f.commit()
-	}
-	if err != nil {
-		return fileFailure("write", cmd.Output, err)
+	var text bytes.Buffer
+	_ = writeRules(ctx, &text, w, &t) // a Buffer takes everything
+	if err := outfile.Write(cmd.Output, text.Bytes()); err != nil {
+		return saveFailure(cmd.Output, err)
 	}
 	return nil
 }
