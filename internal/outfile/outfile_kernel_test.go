@@ -358,6 +358,17 @@ func testChattr(t *testing.T, dir string) {
 		t.Skipf("no such attributes here: %s", out)
 	}
 	chattr(t, "-i", path)
+	chattr(t, "+d", path) // no dump: in place, for it to stay
+	before := stat(t, path)
+	must(t, Write(path, []byte("new")))
+	if readFile(t, path) != "new" || stat(t, path).Ino != before.Ino {
+		t.Error("a file with an attribute of its own was replaced")
+	}
+	chattr(t, "-d", path)
+	must(t, Write(path, []byte("old")))
+	if stat(t, path).Ino == before.Ino {
+		t.Error("a file without one was written in place")
+	}
 	var named error // is how it ends where a file needs a name from the start
 	if f, err := os.OpenFile(dir, unix.O_TMPFILE|unix.O_WRONLY, 0o600); err == nil {
 		f.Close()

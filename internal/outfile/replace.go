@@ -118,9 +118,9 @@ func fill(f, old *os.File, text []byte) error {
 	return flush(f)
 }
 
-// carryOver gives a file the owner, mode and extended attributes of another;
-// access lists and security labels are among the latter. What it inherited from
-// its folder it loses.
+// carryOver gives a file the owner, mode and extended attributes of another, as
+// far as this process can see them; access lists and security labels are among
+// the attributes. What the file inherited from its folder it loses.
 func carryOver(from, to int) error {
 	var want, have unix.Stat_t
 	if err := unix.Fstat(from, &want); err != nil {
@@ -137,28 +137,41 @@ func carryOver(from, to int) error {
 	if err := unix.Fchmod(to, want.Mode&0o777); err != nil {
 		return err
 	}
-	wanted, err := attributes(from)
+	if err := carryAttributes(from, to); err != nil {
+		return err
+	}
+	if err := unix.Fstat(to, &have); err != nil {
+		return err
+	}
+	if want.Uid != have.Uid || want.Gid != have.Gid || want.Mode != have.Mode || inodeFlags(from) != inodeFlags(to) {
+		return errKept // some file systems ignore what they do not have
+	}
+	return nil
+}
+
+func carryAttributes(from, to int) error {
+	want, err := attributes(from)
 	if err != nil {
 		return err
 	}
-	had, err := attributes(to)
+	have, err := attributes(to)
 	if err != nil {
 		return err
 	}
-	for name := range had {
-		if _, keep := wanted[name]; keep {
+	for name := range have {
+		if _, keep := want[name]; keep {
 			continue
 		}
 		if err := unix.Fremovexattr(to, name); err != nil {
 			return err
 		}
 	}
-	for name, value := range wanted {
+	for name, value := range want {
 		switch name {
 		case "security.capability", "security.evm", "security.ima":
 			return errKept // they go with the content
 		}
-		if v, has := had[name]; has && v == value {
+		if v, has := have[name]; has && v == value {
 			continue
 		}
 		if err := unix.Fsetxattr(to, name, []byte(value), 0); err != nil {
@@ -166,6 +179,17 @@ func carryOver(from, to int) error {
 		}
 	}
 	return nil
+}
+
+// inodeFlags returns what chattr(1) sets for a file, without the flags that say
+// how the file system stores it.
+func inodeFlags(fd int) uint32 {
+	const stored = 0x100 | 0x200 | 0x1000 | 0x40000 | 0x80000 | 0x200000 | 0x10000000
+	flags, err := unix.IoctlGetUint32(fd, unix.FS_IOC_GETFLAGS)
+	if err != nil {
+		return 0
+	}
+	return flags &^ stored
 }
 
 // maxAttribute is the longest value of an attribute, and list of their names.

@@ -250,7 +250,7 @@ var Options = [...]Option{
 	{ID: OptAll, Group: All, Long: "all",
 		Help: "save timeouts and sync daemons as well"},
 	{ID: OptOutput, Group: Output, Long: "output", Value: RequiredValue, Arg: "file",
-		Help: "save into a file, which stays as it was unless all of the new one is there"},
+		Help: "save to a file, replaced as a whole where possible (-: standard output)"},
 	{ID: OptStrict, Group: Strict, Long: "strict",
 		Help: "all or nothing: whatever is refused, the table stays as it was"},
 	{ID: OptCheck, Group: Check, Long: "check",
