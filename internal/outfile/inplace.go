@@ -35,13 +35,16 @@ func (p *place) writeInPlace(text []byte) error {
 	return err
 }
 
-// descriptor returns a copy of the descriptor of this process that the place
-// stands for, as /dev/stdout does; nil if it is none. Another open of its file
-// would begin at the file's start.
+// descriptor returns a copy of the descriptor that this process was started with
+// and the place stands for, as /dev/stdout does; nil if it is none. Another open
+// of its file would begin at the file's start.
 func (p *place) descriptor() *os.File {
 	fd, err := strconv.Atoi(p.name)
 	if err != nil || !p.inProc || !same(fd, &p.stat) {
 		return nil
+	}
+	if flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err != nil || flags&unix.FD_CLOEXEC != 0 {
+		return nil // the process opened it itself
 	}
 	if fd, err = unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0); err != nil {
 		return nil

@@ -472,6 +472,11 @@ func TestWriteIntoADescriptor(t *testing.T) {
 			}
 		})
 	}
+	for fd := 3; fd < 10; fd++ { // what the runtime has open
+		if err := writeByChild("text", fmt.Sprint("/dev/fd/", fd), nil); err == nil {
+			t.Errorf("descriptor %d, which it was not started with, was written to", fd)
+		}
+	}
 	cmd := child("write", "/dev/stdout")
 	cmd.Stdin = strings.NewReader("text")
 	if out, err := cmd.Output(); err != nil || string(out) != "text" {
