@@ -60,7 +60,7 @@ func ruleOf(t testing.TB, cmd Command) string {
 	if !ok {
 		t.Fatalf("the command %d has no change", cmd.ID)
 	}
-	return string(rule.Writer{}.Append(t.Context(), nil, c))
+	return string(rule.Writer{}.Append(nil, c))
 }
 
 func TestCommandLinesThatMeanTheSame(t *testing.T) {
@@ -332,7 +332,7 @@ func FuzzParse(f *testing.F) {
 		if !ok {
 			return
 		}
-		line := rule.Writer{}.Append(t.Context(), nil, c)
+		line := rule.Writer{}.Append(nil, c)
 		words := rule.AppendWords(nil, line)
 		for _, name := range []string{c.Service.Scheduler, c.Service.PersistenceEngine, c.Daemon.Interface} {
 			if name != "" && !slices.Contains(words, name) {

@@ -58,19 +58,19 @@ func (s *session) apply(ctx context.Context, cmd args.Command) int {
 	strict := cmd.Given.Has(spec.OptStrict)
 	if cmd.Given.Has(spec.OptDryRun) {
 		s.complain(name, f)
-		return s.report(s.printChanges(ctx, s.Stdout, f.Plan(have, strict)))
+		return s.report(s.printChanges(s.Stdout, f.Plan(have, strict)))
 	}
 	signals := catchSignals()
 	defer signals.release()
 	shown := newProgress(s.Stderr)
 	end := f.Run(ctx, s.client, have, restore.Options{Strict: strict, Stopped: signals.caught, Progress: shown.show})
 	shown.end()
-	return s.ended(ctx, name, f, end, signals)
+	return s.ended(name, f, end, signals)
 }
 
 // ended says how a run of a file ended, all complaints first, and returns the
 // exit status: 1 where the table is neither as it was nor as wanted.
-func (s *session) ended(ctx context.Context, name string, f *restore.File, end restore.End, signals *signals) int {
+func (s *session) ended(name string, f *restore.File, end restore.End, signals *signals) int {
 	s.complain(name, f)
 	status := statusUsage
 	switch end.How {
@@ -81,7 +81,7 @@ func (s *session) ended(ctx context.Context, name string, f *restore.File, end r
 		status = 128 + int(signals.got.(syscall.Signal))
 	case restore.Differing:
 		fmt.Fprintln(s.Stderr, stillDiffersText(name, end))
-		if err := s.printChanges(ctx, s.Stderr, end.Left); err != nil {
+		if err := s.printChanges(s.Stderr, end.Left); err != nil {
 			s.report(err)
 		}
 	case restore.Failed:
@@ -179,8 +179,8 @@ func readText(r io.Reader) ([]byte, error) {
 	return b.Bytes(), err
 }
 
-func (s *session) printChanges(ctx context.Context, to io.Writer, changes []ipvs.Change) error {
-	return output(rule.Writer{}.Write(ctx, to, slices.Values(changes)))
+func (s *session) printChanges(to io.Writer, changes []ipvs.Change) error {
+	return output(rule.Writer{}.Write(to, slices.Values(changes)))
 }
 
 // signals catches what would end the program while it changes the table.

@@ -113,7 +113,7 @@ func rulesOf(table *ipvs.Table) string {
 	render.Sort(table.Services)
 	slices.SortFunc(table.Daemons, func(a, b ipvs.Daemon) int { return int(a.State) - int(b.State) })
 	var b strings.Builder
-	_ = rule.Writer{}.Write(context.Background(), &b, rule.Changes(table))
+	_ = rule.Writer{}.Write(&b, rule.Changes(table))
 	return b.String()
 }
 

@@ -36,14 +36,13 @@ func (s *session) save(ctx context.Context, cmd args.Command) error {
 	render.Sort(t.Services)
 	var w rule.Writer
 	if !cmd.Given.Has(spec.OptNumeric) {
-		w.Names = s.names
-		s.names.Prefetch(ctx, render.Addresses(t.Services))
+		w.Names = s.names.Book(ctx, render.Addresses(t.Services))
 	}
 	if !cmd.Given.Has(spec.OptOutput) || cmd.Output == "-" {
-		return output(w.Write(ctx, s.Stdout, rule.Changes(&t)))
+		return output(w.Write(s.Stdout, rule.Changes(&t)))
 	}
 	var text bytes.Buffer
-	_ = w.Write(ctx, &text, rule.Changes(&t)) // a Buffer takes everything
+	_ = w.Write(&text, rule.Changes(&t)) // a Buffer takes everything
 	if err := outfile.Write(cmd.Output, text.Bytes()); err != nil {
 		return fileFailure("write", cmd.Output, err)
 	}

@@ -44,6 +44,7 @@ var rules = []rule{
 	{id: "own-help", apply: replaceHelp},
 	{id: "stopped-daemon", apply: stopDaemon, chance: true},
 	{id: "new-options", apply: takeNewOptions},
+	{id: "names-lead-back", shown: "../../../testdata/script"},
 	{id: "wide-counters", shown: "../../cli"},
 	{id: "no-kernel-needed", shown: "../../../testdata/script"},
 	{id: "vanished-service", shown: "../../../testdata/script"},
