@@ -13,9 +13,9 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/internal/test/program"
 )
 
-// shells are the shells, with scripts that print what each offers for the
-// lines that are typed, their arguments: one offer a line, and END after each
-// line typed.
+// shells are the shells, with scripts that print the completions of the
+// command lines in their arguments: one per line, and END after each command
+// line.
 var shells = []struct{ name, script string }{
 	{"bash", `
 . /usr/share/bash-completion/completions/ipvsadm

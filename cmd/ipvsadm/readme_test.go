@@ -25,7 +25,7 @@ func readme(t *testing.T) string {
 	return string(text)
 }
 
-// blocks are the code blocks of a kind.
+// blocks returns the code blocks of a kind.
 func blocks(text, kind string) []string {
 	var list []string
 	for {
@@ -39,7 +39,8 @@ func blocks(text, kind string) []string {
 	}
 }
 
-// TestReadme types what the README shows behind a # and compares the answers.
+// TestReadme runs the commands that the README shows and compares the
+// answers.
 func TestReadme(t *testing.T) {
 	guesttest.InGuest(t, func(t *testing.T) {
 		guesttest.Namespace(t)
@@ -68,7 +69,7 @@ func steps(t *testing.T, prompt *regexp.Regexp, text string) []session.Step {
 	return list
 }
 
-// TestReadmeShowsTheDemo looks for each excerpt in the demo, commands and answers
+// TestReadmeShowsTheDemo finds each excerpt in the demo, commands and answers
 // without a gap.
 func TestReadmeShowsTheDemo(t *testing.T) {
 	text, err := os.ReadFile("../../internal/test/lab/demo.txt")
@@ -97,8 +98,8 @@ func TestReadmeShowsTheDemo(t *testing.T) {
 	}
 }
 
-// TestReadmeShowsTheLibrary makes sure that what the README shows of the library
-// is its example, which the compiler has seen.
+// TestReadmeShowsTheLibrary checks that the README's piece of Go is part of
+// the example, which the compiler has seen.
 func TestReadmeShowsTheLibrary(t *testing.T) {
 	source, err := os.ReadFile("../../pkg/ipvs/example_test.go")
 	if err != nil {

@@ -37,8 +37,9 @@ type Process struct {
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
 
-	// dial reaches the kernel; nil for the real one.
-	dial func(context.Context) (kernel, error)
+	// dial reaches the kernel of a network namespace, or of the process's own
+	// if it has no name; nil for the real one.
+	dial func(ctx context.Context, netns string) (kernel, error)
 	// names looks names up; nil for the machine's.
 	names *names.Resolver
 	// lockWait is how long to wait for a lock, lockSilence after how long to
@@ -57,6 +58,7 @@ type kernel interface {
 	Destinations(context.Context, ipvs.ServiceID) ([]ipvs.DestinationEntry, error)
 	ServicesWithDestinations(context.Context) ([]ipvs.ServiceEntry, error)
 	Connections(context.Context) iter.Seq2[ipvs.Connection, error]
+	NetNS() (uint64, error)
 	Close() error
 }
 
@@ -90,7 +92,9 @@ func Run(ctx context.Context, p Process) int {
 type session struct {
 	Process
 	parser *args.Parser
+	netns  string // where to work, if it was named
 	client kernel
+	hinted map[string]bool // the hints that were given
 }
 
 // program is how the program was called, for messages that tell how to call
@@ -168,8 +172,12 @@ func (s *session) open(ctx context.Context) error {
 	if s.client != nil {
 		return nil
 	}
-	k, err := s.dial(ctx)
-	if err != nil {
+	k, err := s.dial(ctx, s.netns)
+	var unknown *ipvs.NetNSError
+	switch {
+	case errors.As(err, &unknown):
+		return netnsFailure(unknown)
+	case err != nil:
 		return initFailure(err)
 	}
 	s.client = k
@@ -202,7 +210,7 @@ func (s *session) report(err error) int {
 	}
 	var f *failure
 	if !errors.As(err, &f) {
-		f = &failure{err.Error(), statusUsage}
+		f = &failure{err.Error(), statusUsage, err}
 	}
 	fmt.Fprintln(s.Stderr, f.text)
 	s.hint(func(m machine) string { return errorHint(err, m) })
@@ -219,8 +227,8 @@ func output(err error) error {
 // dial opens the kernel's IPVS and loads the module once if it is not there. A
 // list takes a tenth less time without the handoffs, and nothing else in this
 // process has to run meanwhile.
-func dial(ctx context.Context) (kernel, error) {
-	cfg := ipvs.Config{NoHandoff: true}
+func dial(ctx context.Context, netns string) (kernel, error) {
+	cfg := ipvs.Config{NetNS: netns, NoHandoff: true}
 	c, err := ipvs.Dial(ctx, cfg)
 	if errors.Is(err, ipvs.ErrNoIPVS) {
 		modprobe := exec.CommandContext(ctx, "/sbin/modprobe", "--", "ip_vs")

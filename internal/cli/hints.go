@@ -8,7 +8,6 @@ package cli
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"net/netip"
 	"os"
@@ -20,14 +19,6 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/internal/spec"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
-
-// caused is a failure that knows what it comes from.
-type caused struct {
-	*failure
-	cause error
-}
-
-func (c *caused) Unwrap() []error { return []error{c.failure, c.cause} }
 
 // machine is what hints look at besides the error.
 type machine struct {
@@ -42,23 +33,20 @@ func thisMachine() machine {
 	return machine{os.DirFS("/"), unix.ByteSliceToString(u.Release[:]), os.Geteuid()}
 }
 
-// hint writes one where there is somebody to read it.
+// hint writes a hint where there is somebody to read it, each once.
 func (s *session) hint(find func(machine) string) {
 	if !isTerminal(s.Stderr) {
 		return
 	}
-	if text := find(thisMachine()); text != "" {
-		fmt.Fprintln(s.Stderr, "hint: "+text)
+	text := find(thisMachine())
+	if text == "" || s.hinted[text] {
+		return
 	}
-}
-
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	if !ok {
-		return false
+	if s.hinted == nil {
+		s.hinted = map[string]bool{}
 	}
-	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
-	return err == nil
+	s.hinted[text] = true
+	fmt.Fprintln(s.Stderr, "hint: "+text)
 }
 
 // errorHint is the hint after an error, empty if there is none.

@@ -115,7 +115,7 @@ func TestHintsAreForTerminalsOnly(t *testing.T) {
 	for _, stderr := range []*os.File{slave, file} {
 		p := Process{
 			Args: []string{"ipvsadm", "-a", "-f", "1", "-r", "192.0.2.1", "-s", "rr"}, Stdout: new(bytes.Buffer), Stderr: stderr,
-			dial: func(context.Context) (kernel, error) { return nil, ipvs.ErrNoIPVS },
+			dial: func(context.Context, string) (kernel, error) { return nil, ipvs.ErrNoIPVS },
 		}
 		if status := Run(t.Context(), p); status != statusUsage {
 			t.Errorf("status %d", status)

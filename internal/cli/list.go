@@ -3,13 +3,10 @@
 package cli
 
 import (
-	"bufio"
 	"context"
-	"io"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/args"
 	"github.com/ipvsadm-go/ipvsadm/internal/render"
-	"github.com/ipvsadm-go/ipvsadm/internal/rule"
 	"github.com/ipvsadm-go/ipvsadm/internal/spec"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
@@ -117,71 +114,4 @@ func (s *session) listConnections(ctx context.Context, p render.Writer) error {
 		return listFailure(unread)
 	}
 	return output(err)
-}
-
-// save writes the table as rule text; its error is a *failure.
-func (s *session) save(ctx context.Context, cmd args.Command) error {
-	if err := s.open(ctx); err != nil {
-		return err
-	}
-	// Everything is read before anything is written.
-	var t ipvs.Table
-	var err error
-	if t.Services, err = s.client.ServicesWithDestinations(ctx); err != nil {
-		return listFailure(err)
-	}
-	if cmd.Given.Has(spec.OptAll) {
-		if t.Timeouts, err = s.client.Timeouts(ctx); err != nil {
-			return listFailure(err)
-		}
-		if t.Daemons, err = s.client.Daemons(ctx); err != nil {
-			return listFailure(err)
-		}
-	}
-	render.Sort(t.Services)
-	var w rule.Writer
-	if !cmd.Given.Has(spec.OptNumeric) {
-		w.Names = s.names
-		s.names.Prefetch(ctx, render.Addresses(t.Services))
-	}
-	if !cmd.Given.Has(spec.OptOutput) {
-		return output(writeRules(ctx, s.Stdout, w, &t))
-	}
-	f, err := createOut(cmd.Output)
-	if err != nil {
-		return fileFailure("write", cmd.Output, err)
-	}
-	if err = writeRules(ctx, f, w, &t); err != nil {
-		f.discard()
-	} else {
-		err = f.commit()
-	}
-	if err != nil {
-		return fileFailure("write", cmd.Output, err)
-	}
-	return nil
-}
-
-// writeRules writes the lines that make the table from an empty one; timeouts
-// and daemons where it has any. Daemons come last, since while one runs the
-// kernel takes no server of another family than its service.
-func writeRules(ctx context.Context, to io.Writer, w rule.Writer, t *ipvs.Table) error {
-	out := bufio.NewWriterSize(to, 64<<10)
-	// The first error of a bufio.Writer stays with it.
-	line := func(c ipvs.Change) { _, _ = out.Write(append(w.Append(ctx, out.AvailableBuffer(), c), '\n')) }
-	if t.Timeouts != (ipvs.Timeouts{}) {
-		line(ipvs.Change{Op: ipvs.OpSetTimeouts, Timeouts: t.Timeouts})
-	}
-	for i := range t.Services {
-		s := &t.Services[i]
-		line(ipvs.Change{Op: ipvs.OpAddService, Service: s.Service})
-		id := ipvs.Service{ServiceID: s.ServiceID}
-		for j := range s.Destinations {
-			line(ipvs.Change{Op: ipvs.OpAddDestination, Service: id, Destination: s.Destinations[j].Destination})
-		}
-	}
-	for _, d := range t.Daemons {
-		line(ipvs.Change{Op: ipvs.OpStartDaemon, Daemon: d})
-	}
-	return out.Flush()
 }

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/args"
+	"github.com/ipvsadm-go/ipvsadm/internal/restore"
 	"github.com/ipvsadm-go/ipvsadm/internal/spec"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
@@ -29,13 +30,15 @@ const (
 	statusScanning = 255 // a word that cannot be read
 )
 
-// failure is an error that knows how the program ends.
+// failure is an error that knows what is said and how the program ends.
 type failure struct {
 	text   string
 	status int
+	cause  error // what it comes from, for hints; nil for what has no more to say
 }
 
 func (f *failure) Error() string { return f.text }
+func (f *failure) Unwrap() error { return f.cause }
 
 // faultMessages are formats of a fault's words.
 var faultMessages = [...]string{
@@ -72,9 +75,9 @@ var faultMessages = [...]string{
 func parseFailure(err error, program string) error {
 	var f *args.Fault
 	if errors.As(err, &f) {
-		return &caused{faultFailure(f, program), err}
+		return faultFailure(f, program)
 	}
-	return &failure{err.Error(), statusUsage}
+	return &failure{err.Error(), statusUsage, err}
 }
 
 // faultFailure is the message of a fault; program is how the program was
@@ -82,11 +85,11 @@ func parseFailure(err error, program string) error {
 func faultFailure(f *args.Fault, program string) *failure {
 	switch {
 	case f.Kind == args.NotACommand:
-		return &failure{fmt.Sprintf("Try `%[1]s -h' or '%[1]s --help' for more information.", program), statusScanning}
+		return &failure{fmt.Sprintf("Try `%[1]s -h' or '%[1]s --help' for more information.", program), statusScanning, f}
 	case f.Unreadable():
-		return &failure{faultText(f), statusScanning}
+		return &failure{faultText(f), statusScanning, f}
 	}
-	return &failure{faultText(f), statusUsage}
+	return &failure{faultText(f), statusUsage, f}
 }
 
 func faultText(f *args.Fault) string {
@@ -161,8 +164,17 @@ func initFailure(cause error) error {
 	if errors.Is(err, ipvs.ErrNoIPVS) {
 		err = unix.ENOPROTOOPT // 1.31's word for it, from the kernel's older interface
 	}
-	return &caused{&failure{"Can't initialize ipvs: " + refusalText(0, err) +
-		"\nAre you sure that IP Virtual Server is built in the kernel or as module?", statusUsage}, cause}
+	return &failure{"Can't initialize ipvs: " + refusalText(0, err) +
+		"\nAre you sure that IP Virtual Server is built in the kernel or as module?", statusUsage, cause}
+}
+
+// netnsFailure is the message for a network namespace that cannot be entered.
+func netnsFailure(err *ipvs.NetNSError) *failure {
+	why := reason(err)
+	if errors.Is(err, unix.EINVAL) {
+		why = "Not a network namespace"
+	}
+	return &failure{fmt.Sprintf("can't use network namespace %s: %s", err.NetNS, why), statusUsage, err}
 }
 
 // changeFailure is the message for a change that was not made.
@@ -170,7 +182,7 @@ func changeFailure(op ipvs.Op, err error) error {
 	if errors.Is(err, fs.ErrPermission) {
 		return initFailure(err) // 1.31 finds that out before anything else
 	}
-	return &caused{&failure{refusalText(op, err), statusRefused}, err}
+	return &failure{refusalText(op, err), statusRefused, err}
 }
 
 // listFailure is the message for a question that was not answered.
@@ -178,17 +190,17 @@ func listFailure(err error) error {
 	if errors.Is(err, fs.ErrPermission) {
 		return initFailure(err)
 	}
-	return &failure{refusalText(0, err), statusList}
+	return &failure{refusalText(0, err), statusList, err}
 }
 
 // outputFailure is the message where standard output takes no more.
 func outputFailure(err error) *failure {
-	return &failure{"can't write to standard output: " + reason(err), statusList}
+	return &failure{"can't write to standard output: " + reason(err), statusList, err}
 }
 
 // inputFailure is the message where standard input cannot be read.
 func inputFailure(err error) *failure {
-	return &failure{"can't read standard input: " + reason(err), statusList}
+	return &failure{"can't read standard input: " + reason(err), statusList, err}
 }
 
 // reason is an error of the system without the call and the file, which the
@@ -201,18 +213,29 @@ func reason(err error) string {
 	return err.Error()
 }
 
-// at says which line of rule text a message is about.
-func at(line int, text string) string { return fmt.Sprintf("line %d: %s", line, text) }
+// inLine says which line of rule text an error is about.
+func inLine(n int, err error) error { return in(fmt.Sprintf("line %d: ", n), err) }
+
+// inFile says which line of a rule file an error is about.
+func inFile(name string, n int, err error) error {
+	return in(fmt.Sprintf("%s: line %d: ", name, n), err)
+}
+
+// in puts a place in front of what is said.
+func in(place string, err error) error {
+	var f *failure
+	if errors.As(err, &f) {
+		return &failure{place + f.text, f.status, f.cause}
+	}
+	return err
+}
 
 // stdinName is what messages call standard input.
 const stdinName = "<stdin>"
 
-// inFile says which line of a rule file a message is about.
-func inFile(name string, line int, text string) string { return name + ": " + at(line, text) }
-
 // fileFailure is the message for a file that cannot be used.
 func fileFailure(what, name string, err error) *failure {
-	return &failure{fmt.Sprintf("can't %s %s: %s", what, name, reason(err)), statusUsage}
+	return &failure{fmt.Sprintf("can't %s %s: %s", what, name, reason(err)), statusUsage, err}
 }
 
 func notAChangeText(cmd args.Command) string {
@@ -224,11 +247,15 @@ func waitingText(lock string) string {
 }
 
 func lockFailure(lock string) *failure {
-	return &failure{fmt.Sprintf("another ipvsadm holds %s; nothing was changed", lock), statusUsage}
+	return &failure{fmt.Sprintf("another ipvsadm holds %s; nothing was changed", lock), statusUsage, nil}
 }
 
-func stillDiffersText(name string, rounds int) string {
-	return fmt.Sprintf("%s: after %d attempts the table still differs, another program may be changing it; what is left to do:", name, rounds)
+func stillDiffersText(name string, end restore.End) string {
+	left := "what is left to do:"
+	if end.Undo != restore.Kept {
+		left = "what was left to do:"
+	}
+	return fmt.Sprintf("%s: after %d attempts the table still differs, another program may be changing it; %s", name, restore.MaxRounds, left)
 }
 
 func undoneText(name string) string {
@@ -239,8 +266,12 @@ func notUndoneText(name string) string {
 	return name + ": the table could not be brought back to what it was"
 }
 
-func interruptedText(name string, sig os.Signal, done, all int) string {
-	return fmt.Sprintf("%s: %v after %d of %d changes; restore again to finish", name, sig, done, all)
+func interruptedText(name string, sig os.Signal, end restore.End) string {
+	s := fmt.Sprintf("%s: %v after %d of %d changes", name, sig, end.Done, end.All)
+	if end.Undo == restore.Kept {
+		s += "; restore again to finish"
+	}
+	return s
 }
 
 func progressText(done, all int) string {

@@ -6,8 +6,11 @@
 package rule
 
 import (
+	"bufio"
 	"bytes"
 	"context"
+	"io"
+	"iter"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -55,10 +58,69 @@ func appendWord(words []string, word []byte) []string {
 
 const maxWord = 4096
 
+// Lines splits the text of a rule file into lines, numbered from 1, and those
+// into words. Blank lines and comments are passed over. The words are valid
+// until the next line.
+func Lines(text []byte) iter.Seq2[int, []string] {
+	return func(yield func(int, []string) bool) {
+		var words []string
+		n := 0
+		for line := range bytes.SplitSeq(text, []byte{'\n'}) {
+			n++
+			words = AppendWords(words[:0], line)
+			if len(words) == 0 || strings.HasPrefix(words[0], "#") {
+				continue
+			}
+			if !yield(n, words) {
+				return
+			}
+		}
+	}
+}
+
+// Changes returns what makes a table from an empty one, in an order in which
+// it can be made: timeouts where the table has any, services, and sync daemons
+// last, since while one runs the kernel accepts no server of another family
+// than its service.
+func Changes(t *ipvs.Table) iter.Seq[ipvs.Change] {
+	return func(yield func(ipvs.Change) bool) {
+		if t.Timeouts != (ipvs.Timeouts{}) && !yield(ipvs.SetTimeouts(t.Timeouts)) {
+			return
+		}
+		for i := range t.Services {
+			s := &t.Services[i]
+			if !yield(ipvs.AddService(s.Service)) {
+				return
+			}
+			for j := range s.Destinations {
+				if !yield(ipvs.AddDestination(s.ServiceID, s.Destinations[j].Destination)) {
+					return
+				}
+			}
+		}
+		for _, d := range t.Daemons {
+			if !yield(ipvs.StartDaemon(d)) {
+				return
+			}
+		}
+	}
+}
+
 // Writer writes changes as lines that AppendWords and args read back.
 type Writer struct {
 	// Names gives host and service names in place of numbers; nil for none.
 	Names *names.Resolver
+}
+
+// Write writes changes, each as a line.
+func (w Writer) Write(ctx context.Context, to io.Writer, changes iter.Seq[ipvs.Change]) error {
+	out := bufio.NewWriterSize(to, 64<<10)
+	for c := range changes {
+		if _, err := out.Write(append(w.Append(ctx, out.AvailableBuffer(), c), '\n')); err != nil {
+			return err
+		}
+	}
+	return out.Flush()
 }
 
 // Append appends the line of a change, without a line end. What is at its

@@ -12,6 +12,7 @@ import (
 	"io"
 	"iter"
 	"net/netip"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -42,7 +43,7 @@ type Connection struct {
 // /proc/net/ip_vs_conn to [ReadConnections].
 func (c *Client) Connections(ctx context.Context) iter.Seq2[Connection, error] {
 	return func(yield func(Connection, error) bool) {
-		f, err := c.openProc("ip_vs_conn")
+		f, err := c.proc("ip_vs_conn")
 		if err != nil {
 			yield(Connection{}, &QueryError{Query: "list connections", Err: err})
 			return
@@ -58,6 +59,16 @@ func (c *Client) Connections(ctx context.Context) iter.Seq2[Connection, error] {
 			}
 		}
 	}
+}
+
+// proc opens a file of /proc/net as it is in the client's network namespace.
+func (c *Client) proc(name string) (*os.File, error) {
+	ns, err := c.netNS()
+	if err != nil {
+		return nil, err
+	}
+	defer ns.Close()
+	return openProc(ns, name)
 }
 
 // ReadConnections returns the rows of a connection table in the form of

@@ -671,6 +671,15 @@ func testOtherNamespace(t *testing.T) {
 	})
 }
 
+func readlink(t *testing.T, path string) string {
+	t.Helper()
+	target, err := os.Readlink(path)
+	if err != nil {
+		t.Error(err)
+	}
+	return target
+}
+
 // testNamespaces opens namespaces in each way. A process that runs in one has
 // a number; the name of another namespace is the same number.
 func testNamespaces(t *testing.T) {
@@ -692,6 +701,9 @@ func testNamespaces(t *testing.T) {
 	ip("attach", "one", pid)
 	defer ip("delete", "one")
 	elsewhere(t, func() {
+		if inode, err := c.NetNS(); err != nil || fmt.Sprintf("net:[%d]", inode) != readlink(t, "/proc/"+pid+"/ns/net") {
+			t.Errorf("NetNS = %d, %v, want that of %s", inode, err, readlink(t, "/proc/"+pid+"/ns/net"))
+		}
 		services := func(where string) int {
 			c, err := ipvs.Dial(t.Context(), ipvs.Config{NetNS: where})
 			if err != nil {
@@ -718,12 +730,12 @@ func testNamespaces(t *testing.T) {
 		}{
 			"nosuch":           {fs.ErrNotExist, "open IPVS: network namespace nosuch: no such file or directory"},
 			"/nosuch":          {fs.ErrNotExist, "open IPVS: network namespace /nosuch: no such file or directory"},
-			"4194000":          {fs.ErrNotExist, "open IPVS: network namespace of process 4194000: no such file or directory"},
-			"/etc/passwd":      {unix.EINVAL, "open IPVS: /etc/passwd is not a network namespace"},
-			"/proc/1/ns/mnt":   {unix.EINVAL, "open IPVS: /proc/1/ns/mnt is not a network namespace"},
+			"4194000":          {fs.ErrNotExist, "open IPVS: network namespace 4194000: no such file or directory"},
+			"/etc/passwd":      {unix.EINVAL, "open IPVS: network namespace /etc/passwd: not a network namespace"},
+			"/proc/1/ns/mnt":   {unix.EINVAL, "open IPVS: network namespace /proc/1/ns/mnt: not a network namespace"},
 			"99999999999999":   {fs.ErrNotExist, "open IPVS: network namespace 99999999999999: no such file or directory"},
-			"..":               {unix.EINVAL, "open IPVS: .. is not a network namespace"},
-			"name\x00of zeros": {unix.EINVAL, "open IPVS: network namespace name\x00of zeros: invalid argument"},
+			"..":               {unix.EINVAL, "open IPVS: network namespace ..: not a network namespace"},
+			"name\x00of zeros": {unix.EINVAL, "open IPVS: network namespace name\x00of zeros: not a network namespace"},
 		} {
 			c, err := ipvs.Dial(t.Context(), ipvs.Config{NetNS: where})
 			if err == nil {

@@ -23,33 +23,29 @@ const netNSDir = "/var/run/netns"
 // Config.NetNS.
 func openNetNS(where string) (*os.File, error) {
 	if strings.Contains(where, "/") {
-		return openNS(where, where)
+		return openNS(where)
 	}
-	f, err := openNS(where, filepath.Join(netNSDir, where))
+	f, err := openNS(filepath.Join(netNSDir, where))
 	pid, notNumber := strconv.ParseUint(where, 10, 31)
 	if errors.Is(err, fs.ErrNotExist) && notNumber == nil {
-		return openNS("of process "+where, fmt.Sprintf("/proc/%d/ns/net", pid))
+		return openNS(fmt.Sprintf("/proc/%d/ns/net", pid))
 	}
 	return f, err
 }
 
-func openNS(what, path string) (*os.File, error) {
+// openNS has errors without the path, which NetNSError names as the caller did.
+func openNS(path string) (*os.File, error) {
 	f, err := os.Open(path)
 	var pathErr *fs.PathError
 	if errors.As(err, &pathErr) {
-		return nil, fmt.Errorf("network namespace %s: %w", what, pathErr.Err)
+		return nil, pathErr.Err
 	}
 	return f, err
 }
 
-// openProc opens a file of /proc/net as it is in the network namespace of a
-// socket, whatever that of the calling thread is.
-func openProc(socket syscall.RawConn, name string) (*os.File, error) {
-	ns, err := netNSOf(socket)
-	if err != nil {
-		return nil, err
-	}
-	defer ns.Close()
+// openProc opens a file of /proc/net as it is in a network namespace, whatever
+// that of the calling thread is.
+func openProc(ns *os.File, name string) (*os.File, error) {
 	path := "/proc/thread-self/net/" + name
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -103,4 +99,13 @@ func inNetNS(ns *os.File) (bool, error) {
 		return false, err
 	}
 	return os.SameFile(this, that), nil
+}
+
+// inode returns the inode number of a file.
+func inode(f *os.File) (uint64, error) {
+	var st unix.Stat_t
+	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
+		return 0, err
+	}
+	return st.Ino, nil
 }

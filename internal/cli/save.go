@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"context"
+
+	"github.com/ipvsadm-go/ipvsadm/internal/args"
+	"github.com/ipvsadm-go/ipvsadm/internal/render"
+	"github.com/ipvsadm-go/ipvsadm/internal/rule"
+	"github.com/ipvsadm-go/ipvsadm/internal/spec"
+	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
+)
+
+// save writes the table as rule text; its error is a *failure.
+func (s *session) save(ctx context.Context, cmd args.Command) error {
+	if err := s.open(ctx); err != nil {
+		return err
+	}
+	// Everything is read before anything is written.
+	var t ipvs.Table
+	var err error
+	if t.Services, err = s.client.ServicesWithDestinations(ctx); err != nil {
+		return listFailure(err)
+	}
+	if cmd.Given.Has(spec.OptAll) {
+		if t.Timeouts, err = s.client.Timeouts(ctx); err != nil {
+			return listFailure(err)
+		}
+		if t.Daemons, err = s.client.Daemons(ctx); err != nil {
+			return listFailure(err)
+		}
+	}
+	render.Sort(t.Services)
+	var w rule.Writer
+	if !cmd.Given.Has(spec.OptNumeric) {
+		w.Names = s.names
+		s.names.Prefetch(ctx, render.Addresses(t.Services))
+	}
+	if !cmd.Given.Has(spec.OptOutput) {
+		return output(w.Write(ctx, s.Stdout, rule.Changes(&t)))
+	}
+	f, err := createOut(cmd.Output)
+	if err != nil {
+		return fileFailure("write", cmd.Output, err)
+	}
+	if err = w.Write(ctx, f, rule.Changes(&t)); err != nil {
+		f.discard()
+	} else {
+		err = f.commit()
+	}
+	if err != nil {
+		return fileFailure("write", cmd.Output, err)
+	}
+	return nil
+}
