@@ -30,6 +30,7 @@ type Command struct {
 	File   string // the argument of apply, empty if there is none
 	Output string // of save
 	Lock   string // of apply, empty for the usual one
+	NetNS  string // of any command, empty for that of the program
 }
 
 // Change is what the command does to the table; false for a command that
@@ -83,9 +84,19 @@ func New(r *names.Resolver) *Parser {
 // Parse reads the words after the program's name. The error is a *Fault, or
 // the context's if it ended a look-up.
 func (p *Parser) Parse(ctx context.Context, argv []string) (Command, error) {
+	return p.parse(ctx, argv, false)
+}
+
+// ParseRule reads the words of a line of rule text, in which the options that
+// concern the whole program are unknown. The error is as for Parse.
+func (p *Parser) ParseRule(ctx context.Context, words []string) (Command, error) {
+	return p.parse(ctx, words, true)
+}
+
+func (p *Parser) parse(ctx context.Context, argv []string, isRule bool) (Command, error) {
 	p.scan = scan{ctx: ctx, names: p.names, cmd: newCommand()}
 	s, r := &p.scan, &p.reader
-	r.start(argv)
+	r.start(argv, isRule)
 	for r.next() {
 		if err := s.take(r); err != nil {
 			return Command{}, err
@@ -95,6 +106,8 @@ func (p *Parser) Parse(ctx context.Context, argv []string) (Command, error) {
 		}
 	}
 	switch {
+	case s.cmd.ID == 0 && s.cmd.Given != 0 && r.fault == nil && r.plain == nil:
+		s.cmd.ID = spec.List // as without any words
 	case s.cmd.ID == 0:
 		return Command{}, fault(NotACommand)
 	case r.fault != nil:

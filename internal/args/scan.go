@@ -24,7 +24,7 @@ type scan struct {
 // take takes the options in their order, each as the reader has found it.
 func (s *scan) take(r *reader) error {
 	switch c := r.row.command; {
-	case c == nil && s.cmd.ID == 0:
+	case c == nil && s.cmd.ID == 0 && !spec.Global.Has(r.row.option.ID):
 		return fault(NotACommand)
 	case c == nil:
 		return s.option(r.row.option, r.value)
@@ -141,6 +141,11 @@ func (s *scan) option(o *spec.Option, value string) error {
 		s.cmd.Output = value
 	case spec.OptLock:
 		s.cmd.Lock = value
+	case spec.OptNetNS:
+		if value == "" {
+			return fault(IllegalValue, o.Noun)
+		}
+		s.cmd.NetNS = value
 	}
 	return nil // all that counts of the others is that they were given
 }

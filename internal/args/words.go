@@ -28,6 +28,8 @@ func (*row) String() string   { return "" }
 func (*row) Type() string     { return "" }
 func (*row) Set(string) error { return nil }
 
+func (r *row) isGlobal() bool { return r.option != nil && spec.Global.Has(r.option.ID) }
+
 func (r *row) value() spec.Value {
 	if r.command != nil {
 		return r.command.Value
@@ -41,6 +43,7 @@ type reader struct {
 	words   []string // what is left of the command line
 	letters string   // what is left of a word of letters
 	plain   []string // arguments
+	isRule  bool     // a line of rule text, where global options are unknown
 	// fault is what ended the reading of words.
 	fault *Fault
 
@@ -51,7 +54,9 @@ type reader struct {
 }
 
 // start begins a command line.
-func (r *reader) start(argv []string) { *r = reader{flags: r.flags, words: argv} }
+func (r *reader) start(argv []string, isRule bool) {
+	*r = reader{flags: r.flags, words: argv, isRule: isRule}
+}
 
 // next finds the next option. It reports whether there is one: not at the end
 // of the line nor at a fault.
@@ -95,7 +100,7 @@ func (r *reader) short() bool {
 
 // found takes the value of the option in r.row, which may be attached to it.
 func (r *reader) found(value string, attached bool) bool {
-	if r.row == nil {
+	if r.row == nil || r.isRule && r.row.isGlobal() {
 		return r.stop(UnknownOption)
 	}
 	r.value, r.last = value, r.word

@@ -87,7 +87,7 @@ type Section struct {
 // Sections are the parts of the help. Each option stands in the first that it
 // fits.
 func Sections() []Section {
-	takes := func(id spec.CommandID) spec.Set { return spec.FindCommand(id).Rule.Takes() }
+	takes := func(id spec.CommandID) spec.Set { return spec.FindCommand(id).Rule.Takes() &^ spec.Global }
 	list := []Section{
 		{"Which virtual service", spec.ServiceAddress},
 		{"Options of a virtual service (-A, -E)", takes(spec.AddService)},
@@ -96,6 +96,7 @@ func Sections() []Section {
 		{"Options of a list (-L; -S takes -n)", takes(spec.List)},
 		{"Options of a save (-S)", takes(spec.Save)},
 		{"Options of --apply", takes(spec.Apply)},
+		{"Options of every command", spec.Global},
 	}
 	var shown spec.Set
 	for i := range list {

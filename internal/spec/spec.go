@@ -99,7 +99,7 @@ type Rule struct {
 }
 
 // Takes are the options that go with a command.
-func (r Rule) Takes() Set { return r.Required | r.Allowed | r.OneOf }
+func (r Rule) Takes() Set { return r.Required | r.Allowed | r.OneOf | Global }
 
 // Violation is what breaks a Rule.
 type Violation struct {

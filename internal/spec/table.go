@@ -55,6 +55,7 @@ const (
 	OptCheck
 	OptDryRun
 	OptLock
+	OptNetNS
 	optionCount
 )
 
@@ -71,6 +72,10 @@ const (
 // Uncounted are the options that 1.31 takes any number of times, and with any
 // command.
 const Uncounted Set = 1<<OptIPv6 | 1<<OptSort
+
+// Global are the options that go with every command, before it or after it. A
+// line of rule text may not have them.
+const Global Set = 1 << OptNetNS
 
 // TunnelOptions are those that only a tunnelled real server takes.
 const TunnelOptions Set = 1<<OptTunnelType | 1<<OptTunnelPort | 1<<OptTunnelNoCsum | 1<<OptTunnelCsum | 1<<OptTunnelRemCsum
@@ -174,6 +179,8 @@ var Options = [...]Option{
 		Help: "print the changes as commands in place of making them"},
 	{ID: OptLock, Long: "lock", Value: RequiredValue, Arg: "file",
 		Help: "what keeps two of these apart (/run/ipvsadm.lock if not given)"},
+	{ID: OptNetNS, Long: "netns", Value: RequiredValue, Arg: "namespace",
+		Help: "network namespace: a name of ip netns, a path or a process ID", Noun: "network namespace"},
 }
 
 // maxTimeout is the longest timeout in seconds that 1.31 takes: 31 days.

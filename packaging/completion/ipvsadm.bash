@@ -4,21 +4,26 @@
 # _ipvsadm_options says what may follow a command, or a program that is one.
 _ipvsadm_options() {
     case $1 in
-    -A* | --add-service) echo '-t --tcp-service -u --udp-service --sctp-service -f --fwmark-service -6 --ipv6 -s --scheduler -b --sched-flags --pe -p --persistent -M --netmask -o --ops' ;;
-    -E* | --edit-service) echo '-t --tcp-service -u --udp-service --sctp-service -f --fwmark-service -6 --ipv6 -s --scheduler -b --sched-flags --pe -p --persistent -M --netmask -o --ops' ;;
-    -D* | --delete-service) echo '-t --tcp-service -u --udp-service --sctp-service -f --fwmark-service -6 --ipv6' ;;
-    --apply) echo '-n --numeric --strict --check --dry-run --lock' ;;
-    -S* | --save) echo '-n --numeric --all --output' ;;
-    -a* | --add-server) echo '-t --tcp-service -u --udp-service --sctp-service -f --fwmark-service -6 --ipv6 -r --real-server -g --gatewaying -i --ipip -m --masquerading --tun-type --tun-port --tun-nocsum --tun-csum --tun-remcsum -w --weight -x --u-threshold -y --l-threshold' ;;
-    -e* | --edit-server) echo '-t --tcp-service -u --udp-service --sctp-service -f --fwmark-service -6 --ipv6 -r --real-server -g --gatewaying -i --ipip -m --masquerading --tun-type --tun-port --tun-nocsum --tun-csum --tun-remcsum -w --weight -x --u-threshold -y --l-threshold' ;;
-    -d* | --delete-server) echo '-t --tcp-service -u --udp-service --sctp-service -f --fwmark-service -6 --ipv6 -r --real-server' ;;
-    -L* | -l* | --list) echo '-t --tcp-service -u --udp-service --sctp-service -f --fwmark-service -6 --ipv6 -c --connection --timeout --daemon --stats --rate -X --exact --thresholds --persistent-conn --tun-info --nosort --sort -n --numeric --syncid' ;;
-    -Z* | --zero) echo '-t --tcp-service -u --udp-service --sctp-service -f --fwmark-service -6 --ipv6' ;;
-    --start-daemon) echo '--syncid --sync-maxlen --mcast-interface --mcast-group --mcast-port --mcast-ttl' ;;
-    --stop-daemon) echo '--syncid' ;;
-    ipvsadm-save) echo '-n --numeric --all -o --output' ;;
-    ipvsadm-restore) echo '-n --numeric --strict --check --dry-run --lock' ;;
-    commands) echo '-A --add-service -E --edit-service -D --delete-service -C --clear -R --restore --apply -S --save -a --add-server -e --edit-server -d --delete-server -L -l --list -Z --zero --set --start-daemon --stop-daemon -h --help -v --version' ;;
+    -A* | --add-service) echo '-t --tcp-service -u --udp-service --sctp-service -f --fwmark-service -6 --ipv6 -s --scheduler -b --sched-flags --pe -p --persistent -M --netmask -o --ops --netns' ;;
+    -E* | --edit-service) echo '-t --tcp-service -u --udp-service --sctp-service -f --fwmark-service -6 --ipv6 -s --scheduler -b --sched-flags --pe -p --persistent -M --netmask -o --ops --netns' ;;
+    -D* | --delete-service) echo '-t --tcp-service -u --udp-service --sctp-service -f --fwmark-service -6 --ipv6 --netns' ;;
+    -C* | --clear) echo '--netns' ;;
+    -R* | --restore) echo '--netns' ;;
+    --apply) echo '-n --numeric --strict --check --dry-run --lock --netns' ;;
+    -S* | --save) echo '-n --numeric --all --output --netns' ;;
+    -a* | --add-server) echo '-t --tcp-service -u --udp-service --sctp-service -f --fwmark-service -6 --ipv6 -r --real-server -g --gatewaying -i --ipip -m --masquerading --tun-type --tun-port --tun-nocsum --tun-csum --tun-remcsum -w --weight -x --u-threshold -y --l-threshold --netns' ;;
+    -e* | --edit-server) echo '-t --tcp-service -u --udp-service --sctp-service -f --fwmark-service -6 --ipv6 -r --real-server -g --gatewaying -i --ipip -m --masquerading --tun-type --tun-port --tun-nocsum --tun-csum --tun-remcsum -w --weight -x --u-threshold -y --l-threshold --netns' ;;
+    -d* | --delete-server) echo '-t --tcp-service -u --udp-service --sctp-service -f --fwmark-service -6 --ipv6 -r --real-server --netns' ;;
+    -L* | -l* | --list) echo '-t --tcp-service -u --udp-service --sctp-service -f --fwmark-service -6 --ipv6 -c --connection --timeout --daemon --stats --rate -X --exact --thresholds --persistent-conn --tun-info --nosort --sort -n --numeric --syncid --netns' ;;
+    -Z* | --zero) echo '-t --tcp-service -u --udp-service --sctp-service -f --fwmark-service -6 --ipv6 --netns' ;;
+    --set) echo '--netns' ;;
+    --start-daemon) echo '--syncid --sync-maxlen --mcast-interface --mcast-group --mcast-port --mcast-ttl --netns' ;;
+    --stop-daemon) echo '--syncid --netns' ;;
+    -h* | --help) echo '--netns' ;;
+    -v* | --version) echo '--netns' ;;
+    ipvsadm-save) echo '-n --numeric --all -o --output --netns' ;;
+    ipvsadm-restore) echo '-n --numeric --strict --check --dry-run --lock --netns' ;;
+    commands) echo '-A --add-service -E --edit-service -D --delete-service -C --clear -R --restore --apply -S --save -a --add-server -e --edit-server -d --delete-server -L -l --list -Z --zero --set --start-daemon --stop-daemon -h --help -v --version --netns' ;;
     esac
 }
 
@@ -48,6 +53,7 @@ _ipvsadm_kind() {
     --mcast-ttl) echo 'word' ;;
     --output) echo 'file' ;;
     --lock) echo 'file' ;;
+    --netns) echo 'netns' ;;
     --start-daemon) echo 'master|backup' ;;
     --stop-daemon) echo 'master|backup' ;;
     --apply | ipvsadm-restore) echo 'argument' ;;
@@ -66,11 +72,12 @@ _ipvsadm_modules() {
     } 2>/dev/null | sed -nE 's:^(.*/)?ip_vs_([a-z0-9_]+)(\.ko.*| .*)?$:\2:p' | sort -u
 }
 
-# _ipvsadm_table lists the addresses behind an option in the present table:
-# real servers of a service in the line, of any if that is empty.
+# _ipvsadm_table lists the addresses behind an option in the table of the
+# namespace that the line names: real servers of a service in the line, of any
+# if that is empty.
 _ipvsadm_table() { # program option line
     [[ $EUID == 0 && -e /proc/net/ip_vs ]] || return
-    "$1" -Sn 2>/dev/null | awk -v option="$2" -v line="$3" 'option == "-r" && $1 == "-a" && (line == "" || index(line, " " $3 " ")) { for (i = 4; i < NF; i++) if ($i == "-r") print $(i + 1) } $1 == "-A" && $2 == option { print $3 }' | sort -u
+    "$1" "${netns[@]}" -Sn 2>/dev/null | awk -v option="$2" -v line="$3" 'option == "-r" && $1 == "-a" && (line == "" || index(line, " " $3 " ")) { for (i = 4; i < NF; i++) if ($i == "-r") print $(i + 1) } $1 == "-A" && $2 == option { print $3 }' | sort -u
 }
 
 _ipvsadm_values() { # kind program line
@@ -80,6 +87,7 @@ _ipvsadm_values() { # kind program line
     scheduler) _ipvsadm_modules | grep -vxE 'ftp|pe_.*' ;;
     engine) _ipvsadm_modules | sed -n 's/^pe_//p' ;;
     interface) ls /sys/class/net ;;
+    netns) ls /run/netns 2>/dev/null ;;
     word) ;;
     *) echo "${1//[,|]/ }" ;;
     esac
@@ -90,6 +98,20 @@ _ipvsadm() {
     local words line=${COMP_LINE:0:COMP_POINT}
     read -ra words <<<"$line"
     [[ $line == *[[:blank:]] ]] && words+=("")
+    # The namespace may stand before the command.
+    local netns=() i=1
+    while ((i < ${#words[@]} - 1)); do
+        case ${words[i]} in
+        --netns) ((i + 1 < ${#words[@]} - 1)) && netns=("--netns=${words[i + 1]}") ;;
+        --netns=*) netns=("${words[i]}") ;;
+        esac
+        ((++i))
+    done
+    if [[ ${words[1]} == --netns ]] && ((${#words[@]} > 3)); then
+        words=("$1" "${words[@]:3}")
+    elif [[ ${words[1]} == --netns=* ]] && ((${#words[@]} > 2)); then
+        words=("$1" "${words[@]:2}")
+    fi
     local cur=${words[-1]} before="" kind="" text="" command=${1##*/}
     [[ $command == ipvsadm ]] && command=${words[1]}
     if [[ $cur == --*=* ]]; then

@@ -2,6 +2,13 @@
 
 function __ipvsadm_is -d 'Is the command that has been typed one of these?'
     set -l words (commandline -opc)
+    # The namespace may stand before the command.
+    switch "$words[2]"
+        case --netns
+            set -e words[2 3]
+        case '--netns=*'
+            set -e words[2]
+    end
     set -l command other
     switch "$words[2]"
         case ''
@@ -60,13 +67,14 @@ function __ipvsadm_engines -d 'The persistence engines of the kernel'
     __ipvsadm_modules | sed -n 's/^pe_//p'
 end
 
-function __ipvsadm_table -a option -d 'The addresses behind an option in the table'
+function __ipvsadm_table -a option -d 'The addresses behind an option in the table of the namespace'
     test (id -u) = 0 -a -e /proc/net/ip_vs; or return
     set -l words (commandline -opc)
     # A new server is likely to be one of another service.
     set -l line " $words "
     __ipvsadm_is add-server; and set line ''
-    $words[1] -Sn 2>/dev/null | awk -v option=$option -v line=$line 'option == "-r" && $1 == "-a" && (line == "" || index(line, " " $3 " ")) { for (i = 4; i < NF; i++) if ($i == "-r") print $(i + 1) } $1 == "-A" && $2 == option { print $3 }' | sort -u
+    set -l netns (string replace -rf -- '^.* --netns[= ](\S+).*$' '--netns=$1' "$words")
+    $words[1] $netns -Sn 2>/dev/null | awk -v option=$option -v line=$line 'option == "-r" && $1 == "-a" && (line == "" || index(line, " " $3 " ")) { for (i = 4; i < NF; i++) if ($i == "-r") print $(i + 1) } $1 == "-A" && $2 == option { print $3 }' | sort -u
 end
 
 for program in ipvsadm ipvsadm-save ipvsadm-restore
@@ -137,13 +145,16 @@ complete -c ipvsadm -n '__ipvsadm_is apply' -l strict -d 'all or nothing: whatev
 complete -c ipvsadm -n '__ipvsadm_is apply' -l check -d 'only look for mistakes in the file; needs neither root nor ip_vs'
 complete -c ipvsadm -n '__ipvsadm_is apply' -l dry-run -d 'print the changes as commands in place of making them'
 complete -c ipvsadm -n '__ipvsadm_is apply' -l lock -r -F -d 'what keeps two of these apart (/run/ipvsadm.lock if not given)'
+complete -c ipvsadm -l netns -x -a '(ls /run/netns 2>/dev/null)' -d 'network namespace: a name of ip netns, a path or a process ID'
 complete -c ipvsadm-save -s n -l numeric -d 'addresses and ports as numbers, nothing is looked up'
 complete -c ipvsadm-save -l all -d 'save timeouts and sync daemons as well'
 complete -c ipvsadm-save -s o -l output -r -F -d 'save to a file, replaced as a whole where possible (-: standard output)'
+complete -c ipvsadm-save -l netns -x -a '(ls /run/netns 2>/dev/null)' -d 'network namespace: a name of ip netns, a path or a process ID'
 complete -c ipvsadm-restore -s n -l numeric -d 'addresses and ports as numbers, nothing is looked up'
 complete -c ipvsadm-restore -l strict -d 'all or nothing: whatever is refused, the table stays as it was'
 complete -c ipvsadm-restore -l check -d 'only look for mistakes in the file; needs neither root nor ip_vs'
 complete -c ipvsadm-restore -l dry-run -d 'print the changes as commands in place of making them'
 complete -c ipvsadm-restore -l lock -r -F -d 'what keeps two of these apart (/run/ipvsadm.lock if not given)'
+complete -c ipvsadm-restore -l netns -x -a '(ls /run/netns 2>/dev/null)' -d 'network namespace: a name of ip netns, a path or a process ID'
 complete -c ipvsadm -n '__ipvsadm_is apply' -F
 complete -c ipvsadm-restore -F

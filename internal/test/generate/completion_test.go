@@ -77,6 +77,7 @@ const (
 	schedulerValue = "scheduler"
 	engineValue    = "engine"
 	interfaceValue = "interface"
+	netnsValue     = "netns"
 	fileValue      = "file"
 	wordValue      = "word"
 )
@@ -101,6 +102,8 @@ func kind(o *spec.Option) string {
 		return engineValue
 	case spec.OptMcastInterface:
 		return interfaceValue
+	case spec.OptNetNS:
+		return netnsValue
 	case spec.OptOutput, spec.OptLock:
 		return fileValue
 	case spec.OptSchedFlags:
@@ -160,9 +163,6 @@ func bashOptions(b *strings.Builder) {
 	for i := range spec.Commands {
 		c := &spec.Commands[i]
 		all = append(all, commandWords(c)...)
-		if c.Rule.Takes() == 0 {
-			continue
-		}
 		// Options may share the command's dash.
 		patterns := commandWords(c)
 		for j := range len(patterns) - 1 {
@@ -173,7 +173,7 @@ func bashOptions(b *strings.Builder) {
 	for _, w := range wrappers {
 		bashCase(b, w.program, strings.Join(optionWords(w.command.Rule.Takes(), w.output), " "))
 	}
-	bashCase(b, "commands", strings.Join(all, " "))
+	bashCase(b, "commands", strings.Join(append(all, optionWords(spec.Global, 0)...), " "))
 }
 
 func bashKinds(b *strings.Builder) {
@@ -206,6 +206,9 @@ func zshCommands(b *strings.Builder) {
 		for _, word := range commandWords(c) {
 			fmt.Fprintf(b, "                %s\n", quote(word+":"+zshText(c.Help)))
 		}
+	}
+	for o := range manual.Options(spec.Global, 0) {
+		fmt.Fprintf(b, "                %s\n", quote("--"+o.Long+":"+zshText(o.Help)))
 	}
 }
 
@@ -280,6 +283,8 @@ func zshAction(kind string) string {
 		return ": _ipvsadm_modules " + kind
 	case interfaceValue:
 		return ":_net_interfaces"
+	case netnsValue:
+		return ": _ipvsadm_netns"
 	case fileValue:
 		return ":_files"
 	}
@@ -322,7 +327,7 @@ func fishOptions(b *strings.Builder) {
 	for o, short := range manual.Options(spec.AllOptions, 0) {
 		var when []string
 		for i := range spec.Commands {
-			if c := &spec.Commands[i]; c.Rule.Takes().Has(o.ID) {
+			if c := &spec.Commands[i]; c.Rule.Takes().Has(o.ID) && !spec.Global.Has(o.ID) {
 				when = append(when, c.Long)
 			}
 		}
@@ -355,6 +360,8 @@ func fishValue(kind string) string {
 		return " -x -a '(__ipvsadm_engines)'"
 	case interfaceValue:
 		return " -x -a '(ls /sys/class/net)'"
+	case netnsValue:
+		return " -x -a '(ls /run/netns 2>/dev/null)'"
 	}
 	if strings.Contains(kind, ",") {
 		return " -x -a '(__fish_append , " + strings.ReplaceAll(kind, ",", " ") + ")'"
