@@ -75,6 +75,12 @@ lab: deps bin/ipvsadm
 test: deps kernel
 	REQUIRE_UML=1 $(GO) test -p 1 -timeout 15m ./...
 
+# Another user against files that root saves, for ATTACK at a time.
+ATTACK ?= 30s
+.PHONY: attack
+attack: deps kernel
+	REQUIRE_UML=1 IPVSADM_TEST_ATTACK=$(ATTACK) $(GO) test -count 1 -v -run 'TestOnAKernel/.*/protected/attack' -timeout 15m ./internal/outfile
+
 # Generated command lines through this program and the original 1.31: CASES
 # scripts of seed SEED, from number FIRST on.
 CASES ?= 2000
