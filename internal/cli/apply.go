@@ -125,9 +125,9 @@ func lineStatus(f *restore.File) int {
 
 // parseChange reads a line of a rule file; its error is a *failure.
 func (s *session) parseChange(ctx context.Context, words []string) (ipvs.Change, error) {
-	cmd, err := s.parse(ctx, words)
+	cmd, err := s.parser.ParseRule(ctx, words)
 	if err != nil {
-		return ipvs.Change{}, err
+		return ipvs.Change{}, parseFailure(err, s.program())
 	}
 	c, ok := cmd.Change()
 	if !ok {

@@ -127,12 +127,14 @@ func (s *session) main(ctx context.Context) int {
 	return statusOK
 }
 
-// parse reads a command line; its error is a *failure.
+// parse reads the command line of the program; its error is a *failure. What
+// it says about the whole program holds from then on.
 func (s *session) parse(ctx context.Context, argv []string) (args.Command, error) {
 	cmd, err := s.parser.Parse(ctx, argv)
 	if err != nil {
 		return cmd, parseFailure(err, s.program())
 	}
+	s.netns = cmd.NetNS
 	return cmd, nil
 }
 

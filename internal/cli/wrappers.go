@@ -12,7 +12,7 @@ import (
 )
 
 // saveCommand is ipvsadm-save. Like 1.31's it ignores words that are no
-// options; -o, which is --ops to ipvsadm, is --output here.
+// options and have no place here; -o, which is --ops to ipvsadm, is --output.
 func (s *session) saveCommand(ctx context.Context) int {
 	words := []string{"--save"}
 	for rest := s.Args[1:]; len(rest) > 0; rest = rest[1:] {
@@ -21,18 +21,27 @@ func (s *session) saveCommand(ctx context.Context) int {
 		switch {
 		case isOutput && file != "":
 			words = append(words, "--output="+file)
-		case (isOutput || word == "--output") && len(rest) > 1:
+		case isOutput && len(rest) > 1:
 			words = append(words, "--output", rest[1])
+			rest = rest[1:]
+		case takesValue(word) && len(rest) > 1:
+			words = append(words, word, rest[1])
 			rest = rest[1:]
 		case strings.HasPrefix(word, "-"):
 			words = append(words, word)
 		}
 	}
-	cmd, err := s.parser.Parse(ctx, words)
+	cmd, err := s.parse(ctx, words)
 	if err != nil || s.wantsHelp() {
 		return s.usage(spec.Save)
 	}
 	return s.report(s.save(ctx, cmd))
+}
+
+// takesValue reports whether a word is an option of the save whose value is the
+// next word.
+func takesValue(word string) bool {
+	return word == "--"+spec.FindOption(spec.OptOutput).Long || word == "--"+spec.FindOption(spec.OptNetNS).Long
 }
 
 // restoreCommand is ipvsadm-restore.

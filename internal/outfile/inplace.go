@@ -81,18 +81,23 @@ func overwrite(f *os.File, text []byte) error {
 }
 
 // reserve takes room on the disk for the first bytes of a file, where the file
-// system can.
+// system can, and finds out whether the process may have a file of that size,
+// for it would not survive the attempt.
 func reserve(f *os.File, size int) error {
 	if size == 0 {
 		return nil
 	}
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_FSIZE, &limit); err == nil && uint64(size) > limit.Cur {
+		return unix.EFBIG
+	}
 	err := again(func() error {
 		return unix.Fallocate(int(f.Fd()), unix.FALLOC_FL_KEEP_SIZE, 0, int64(size))
 	})
-	if err == unix.EOPNOTSUPP || err == unix.ENOSYS {
-		return nil
+	if isFull(err) {
+		return err
 	}
-	return err
+	return nil
 }
 
 // denied returns the reason why a file cannot be opened that the process may

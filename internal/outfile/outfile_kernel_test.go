@@ -16,6 +16,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -39,11 +40,15 @@ func TestOnAKernel(t *testing.T) {
 			mount func(t *testing.T) string
 		}{
 			{"tmpfs", mountTmpfs},
-			{"ext4", mountExt4},
+			{"ext4", func(t *testing.T) string { return mountExt4(t) }},
 			{"overlayfs", mountOverlay},
 		} {
 			t.Run(d.name, func(t *testing.T) { testDisk(t, d.mount(t)) })
 		}
+		// There the disk is found to be full in the midst of a write.
+		t.Run("a full disk that takes no room ahead", func(t *testing.T) {
+			testFull(t, newFolder(t, mountExt4(t, "-O", "^extents,^64bit")))
+		})
 	})
 }
 
@@ -103,12 +108,12 @@ func mountTmpfs(t *testing.T) string {
 	return dir
 }
 
-func mountExt4(t *testing.T) string {
+func mountExt4(t *testing.T, options ...string) string {
 	dir := newFolder(t, "/run")
 	image := filepath.Join(newFolder(t, "/run"), "image")
 	must(t, os.WriteFile(image, nil, 0o600))
 	must(t, os.Truncate(image, 32<<20))
-	run(t, "mkfs.ext4", "-q", "-m", "0", image)
+	run(t, slices.Concat([]string{"mkfs.ext4", "-q", "-m", "0"}, options, []string{image})...)
 	run(t, "mount", "-o", "loop", image, dir)
 	t.Cleanup(func() { run(t, "umount", dir) })
 	return dir
@@ -600,27 +605,39 @@ func testAttack(t *testing.T, disk string) {
 		lasts, err = time.ParseDuration(s)
 		must(t, err)
 	}
+	const most = 20 // of a slow machine's tries, until all has happened
 	t.Run("on this package", func(t *testing.T) {
-		outcomes, stolen := runAttack(t, disk, lasts, Write)
-		if stolen != "" {
-			t.Error(stolen)
-		}
-		for _, want := range []error{nil, FolderOwner, FolderShared, FileOwner} {
-			if outcomes[fmt.Sprint(want)] == 0 {
-				t.Errorf("no write ended with %v", want)
+		outcomes := map[string]int{}
+		seen := func() bool {
+			for _, want := range []error{nil, FolderOwner, FolderShared, FileOwner} {
+				if outcomes[fmt.Sprint(want)] == 0 {
+					return false
+				}
 			}
+			return true
+		}
+		for i := 0; i < most && !seen(); i++ {
+			if stolen := runAttack(t, disk, lasts, outcomes, Write); stolen != "" {
+				t.Fatal(stolen)
+			}
+		}
+		if !seen() {
+			t.Error("not each kind of refusal was seen")
 		}
 	})
 	t.Run("on a program that takes no care", func(t *testing.T) {
-		_, stolen := runAttack(t, disk, 200*time.Millisecond, func(path string, text []byte) error {
-			f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|unix.O_NONBLOCK, 0o600)
-			if err != nil {
+		stolen := ""
+		for i := 0; i < most && stolen == ""; i++ {
+			stolen = runAttack(t, disk, 200*time.Millisecond, map[string]int{}, func(path string, text []byte) error {
+				f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|unix.O_NONBLOCK, 0o600)
+				if err != nil {
+					return errors.Unwrap(err)
+				}
+				defer f.Close()
+				_, err = f.Write(text)
 				return err
-			}
-			defer f.Close()
-			_, err = f.Write(text)
-			return err
-		})
+			})
+		}
 		if stolen == "" {
 			t.Error("it came to nothing")
 		}
@@ -644,7 +661,8 @@ const roundsFile = "his/rounds"
 // attacked are the folders in which the file is written.
 var attacked = []string{"his", "shared", "group", "sticky"}
 
-func runAttack(t *testing.T, disk string, lasts time.Duration, write func(string, []byte) error) (outcomes map[string]int, stolen string) {
+// runAttack counts how writes end and returns what the other user achieved.
+func runAttack(t *testing.T, disk string, lasts time.Duration, outcomes map[string]int, write func(string, []byte) error) (stolen string) {
 	dir := newFolder(t, disk)
 	for name, mode := range map[string]uint32{"his": 0o755, "shared": 0o777, "group": 0o775, "sticky": 0o1777, "vault": 0o711} {
 		mkdir(t, filepath.Join(dir, name), mode)
@@ -669,7 +687,6 @@ func runAttack(t *testing.T, disk string, lasts time.Duration, write func(string
 	held := time.AfterFunc(lasts+10*time.Second, func() { panic("root waits for the other user") })
 	defer held.Stop()
 	defer unix.Umask(unix.Umask(0o077))
-	outcomes = map[string]int{}
 	for end := time.Now().Add(lasts); time.Now().Before(end); {
 		for _, name := range attacked {
 			path := filepath.Join(dir, name, "rules")
@@ -693,7 +710,7 @@ func runAttack(t *testing.T, disk string, lasts time.Duration, write func(string
 	default:
 		stolen = out.String()
 	}
-	return outcomes, stolen
+	return stolen
 }
 
 // attack is the other user: it prints what it gets hold of, and ends with its

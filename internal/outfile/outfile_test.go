@@ -320,6 +320,25 @@ func TestWriteInPlaceMakesAFileLongerAndShorter(t *testing.T) {
 	}
 }
 
+func TestAFileThatIsLargerThanTheProcessMayWrite(t *testing.T) {
+	dir := newFolder(t, t.TempDir())
+	t.Chdir(dir)
+	for _, links := range []int{1, 2} {
+		writeFile(t, "rules", "old", 0o600)
+		if links == 2 {
+			must(t, os.Link("rules", "other"))
+		}
+		want := tree(t, dir)
+		err := writeByChild(strings.Repeat("x", 64<<10), "rules", func(cmd *exec.Cmd) { wrap(cmd, "prlimit", "--fsize=4096") })
+		if err == nil || err.Error() != unix.EFBIG.Error() {
+			t.Errorf("%v", err)
+		}
+		if got := tree(t, dir); !maps.Equal(got, want) {
+			t.Errorf("the folder has %d files, the first %d bytes", len(got), len(got["rules"]))
+		}
+	}
+}
+
 // What another process does between a look at a file and its opening is found
 // out.
 func TestAFileThatIsNoLongerTheOneLookedAtIsNotWritten(t *testing.T) {

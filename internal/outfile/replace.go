@@ -112,6 +112,9 @@ func fill(f, old *os.File, text []byte) error {
 			return err
 		}
 	}
+	if err := reserve(f, len(text)); err != nil {
+		return err
+	}
 	if _, err := f.Write(text); err != nil {
 		return err
 	}
