@@ -22,9 +22,10 @@ const workshop = "internal/test/"
 var imports = map[string]string{
 	"cmd/ipvsadm":          "internal/cli",
 	"internal/args":        "internal/names internal/spec pkg/ipvs | internal/rule",
-	"internal/cli":         "internal/args internal/manual internal/names internal/render internal/restore internal/rule internal/spec pkg/ipvs | pkg/ipvs/ipvstest",
+	"internal/cli":         "internal/args internal/manual internal/names internal/outfile internal/render internal/restore internal/rule internal/spec pkg/ipvs | pkg/ipvs/ipvstest",
 	"internal/manual":      "internal/spec",
 	"internal/names":       "",
+	"internal/outfile":     "",
 	"internal/render":      "internal/names internal/rule pkg/ipvs",
 	"internal/restore":     "internal/rule pkg/ipvs | pkg/ipvs/ipvstest",
 	"internal/rule":        "internal/names internal/spec pkg/ipvs",

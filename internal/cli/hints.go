@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/args"
+	"github.com/ipvsadm-go/ipvsadm/internal/outfile"
 	"github.com/ipvsadm-go/ipvsadm/internal/spec"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
@@ -53,9 +54,12 @@ func (s *session) hint(find func(machine) string) {
 func errorHint(err error, m machine) string {
 	var fault *args.Fault
 	var change *ipvs.ChangeError
+	var refusal outfile.Refusal
 	switch {
 	case errors.As(err, &fault):
 		return faultHint(fault)
+	case errors.As(err, &refusal):
+		return refusalHint(refusal)
 	case errors.Is(err, ipvs.ErrNoIPVS):
 		return m.missingHint()
 	case errors.Is(err, fs.ErrPermission) && m.euid != 0:
@@ -68,6 +72,19 @@ func errorHint(err error, m machine) string {
 			modules = append(modules, "ip_vs_pe_"+pe)
 		}
 		return fmt.Sprintf("this needs the kernel's %s: modprobe %[1]s says why it is not there", strings.Join(modules, " and "))
+	}
+	return ""
+}
+
+// refusalHint says how to save all the same.
+func refusalHint(r outfile.Refusal) string {
+	switch r {
+	case outfile.FolderOwner, outfile.FolderShared, outfile.FileOwner, outfile.FileLinked:
+		return "save into a folder that only root can write to, or redirect standard output: ipvsadm-save -n > file"
+	case outfile.Immutable:
+		return "make it writable: chattr -i file"
+	case outfile.AppendOnly:
+		return "make it writable: chattr -a file"
 	}
 	return ""
 }

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/args"
+	"github.com/ipvsadm-go/ipvsadm/internal/outfile"
 	"github.com/ipvsadm-go/ipvsadm/internal/restore"
 	"github.com/ipvsadm-go/ipvsadm/internal/spec"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
@@ -203,9 +204,24 @@ func inputFailure(err error) *failure {
 	return &failure{"can't read standard input: " + reason(err), statusList, err}
 }
 
+// refusedFiles are the reasons not to write to a file.
+var refusedFiles = [...]string{
+	outfile.FolderOwner:  "another user owns its folder",
+	outfile.FolderShared: "other users can write to its folder",
+	outfile.FileOwner:    "another user owns it, and its folder is sticky",
+	outfile.FileLinked:   "it has other hard links, and its folder is sticky",
+	outfile.Immutable:    "it is immutable",
+	outfile.AppendOnly:   "it is append-only",
+	outfile.Changing:     "another program keeps replacing it",
+}
+
 // reason is an error of the system without the call and the file, which the
 // message names.
 func reason(err error) string {
+	var refusal outfile.Refusal
+	if errors.As(err, &refusal) {
+		return refusedFiles[refusal]
+	}
 	var errno syscall.Errno
 	if errors.As(err, &errno) {
 		return errnoText(errno)
@@ -235,7 +251,11 @@ const stdinName = "<stdin>"
 
 // fileFailure is the message for a file that cannot be used.
 func fileFailure(what, name string, err error) *failure {
-	return &failure{fmt.Sprintf("can't %s %s: %s", what, name, reason(err)), statusUsage, err}
+	f := &failure{fmt.Sprintf("can't %s %s: %s", what, name, reason(err)), statusUsage, nil}
+	if refusal := outfile.Refusal(0); errors.As(err, &refusal) {
+		f.cause = err // hints about errors of the kernel are about IPVS
+	}
+	return f
 }
 
 func notAChangeText(cmd args.Command) string {

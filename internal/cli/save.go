@@ -3,9 +3,11 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/args"
+	"github.com/ipvsadm-go/ipvsadm/internal/outfile"
 	"github.com/ipvsadm-go/ipvsadm/internal/render"
 	"github.com/ipvsadm-go/ipvsadm/internal/rule"
 	"github.com/ipvsadm-go/ipvsadm/internal/spec"
@@ -37,19 +39,12 @@ func (s *session) save(ctx context.Context, cmd args.Command) error {
 		w.Names = s.names
 		s.names.Prefetch(ctx, render.Addresses(t.Services))
 	}
-	if !cmd.Given.Has(spec.OptOutput) {
+	if !cmd.Given.Has(spec.OptOutput) || cmd.Output == "-" {
 		return output(w.Write(ctx, s.Stdout, rule.Changes(&t)))
 	}
-	f, err := createOut(cmd.Output)
-	if err != nil {
-		return fileFailure("write", cmd.Output, err)
-	}
-	if err = w.Write(ctx, f, rule.Changes(&t)); err != nil {
-		f.discard()
-	} else {
-		err = f.commit()
-	}
-	if err != nil {
+	var text bytes.Buffer
+	_ = w.Write(ctx, &text, rule.Changes(&t)) // a Buffer takes everything
+	if err := outfile.Write(cmd.Output, text.Bytes()); err != nil {
 		return fileFailure("write", cmd.Output, err)
 	}
 	return nil

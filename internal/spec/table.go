@@ -170,7 +170,7 @@ var Options = [...]Option{
 	{ID: OptAll, Long: "all",
 		Help: "save timeouts and sync daemons as well"},
 	{ID: OptOutput, Long: "output", Value: RequiredValue, Arg: "file",
-		Help: "save into a file, which stays as it was unless all of the new one is there"},
+		Help: "save to a file, replaced as a whole where possible (-: standard output)"},
 	{ID: OptStrict, Long: "strict",
 		Help: "all or nothing: whatever is refused, the table stays as it was"},
 	{ID: OptCheck, Long: "check",
