@@ -37,9 +37,10 @@ type answer struct {
 
 // patience is how long a command may take, 1.31 waits for ever where the
 // kernel does not answer, and perByte what it may take longer for each byte of
-// rules that were read before.
+// rules that were read before. A kernel in QEMU that looks for a module on a
+// busy machine has taken more than ten seconds.
 const (
-	patience = 10 * time.Second
+	patience = 20 * time.Second
 	perByte  = time.Second / 4000
 )
 
