@@ -262,7 +262,7 @@ func testRoundTrip(t *testing.T) {
 			{Service: ipvs.Service{ServiceID: tcp("12.0.0.1:0"), Scheduler: "mh", Timeout: 360 * time.Second, Netmask: 0xffff0000,
 				Flags: ipvs.FlagPersistent | ipvs.FlagSched1 | ipvs.FlagSched2 | ipvs.FlagSched3},
 				Destinations: []ipvs.DestinationEntry{
-					{Destination: ipvs.Destination{Addr: addr("10.0.0.1"), Forward: ipvs.Tunnel, Weight: 2147483647, UpperThreshold: 1<<32 - 1, LowerThreshold: 1 << 31,
+					{Destination: ipvs.Destination{Addr: addr("10.0.0.1"), Forward: ipvs.Tunnel, Weight: 2147483647, UpperThreshold: 1<<31 - 1, LowerThreshold: 1<<31 - 2,
 						Tunnel: ipvs.TunnelInfo{Type: ipvs.TunnelGUE, Port: 6080, Flags: ipvs.TunnelRemoteChecksum}}},
 					{Destination: ipvs.Destination{Addr: addr("10.0.0.2"), Forward: ipvs.Tunnel, Tunnel: ipvs.TunnelInfo{Type: ipvs.TunnelGRE, Flags: ipvs.TunnelChecksum}}},
 					{Destination: ipvs.Destination{Addr: addr("2001:db8::3"), Port: 65535, Forward: ipvs.Tunnel, Weight: 1}},

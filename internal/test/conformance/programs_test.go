@@ -36,11 +36,12 @@ type answer struct {
 	hung           bool // killed at the timeout
 }
 
-// patience is the timeout of a command, since 1.31 waits forever if the
-// kernel does not answer. perByte is added for each byte of rules read
+// patience is the timeout of a command, since 1.31 waits forever if the kernel
+// does not answer. A kernel in QEMU that looks for a module on a busy machine
+// has taken more than ten seconds. perByte is added for each byte of rules read
 // before.
 const (
-	patience = 10 * time.Second
+	patience = 20 * time.Second
 	perByte  = time.Second / 4000
 )
 
