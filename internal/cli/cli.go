@@ -163,11 +163,37 @@ func (s *session) change(ctx context.Context, c ipvs.Change) error {
 	if err := s.open(ctx); err != nil {
 		return err
 	}
-	if err := s.client.Apply(ctx, c); err != nil {
-		return changeFailure(c.Op, err)
+	var before ipvs.ServiceEntry
+	unread := errNotRead
+	if c.Op == ipvs.OpEditService {
+		before, unread = s.client.Service(ctx, c.Service.ServiceID)
 	}
-	return nil
+	err := s.client.Apply(ctx, c)
+	if err == nil {
+		return nil
+	}
+	if unread == nil {
+		s.keepScheduler(ctx, before.Service)
+	}
+	return changeFailure(c.Op, err)
 }
+
+var errNotRead = errors.New("not read")
+
+// keepScheduler gives a service its scheduler back after an edit that was
+// refused: kernels before mid-2026 take the old one away before they find that
+// the new one does not start.
+func (s *session) keepScheduler(ctx context.Context, before ipvs.Service) {
+	now, err := s.client.Service(ctx, before.ServiceID)
+	if err != nil || now.Scheduler != noScheduler || before.Scheduler == noScheduler {
+		return
+	}
+	err = s.client.Apply(ctx, ipvs.EditService(before))
+	fmt.Fprintln(s.Stderr, schedulerText(before, err))
+}
+
+// noScheduler is the kernel's word for a service without one.
+const noScheduler = "none"
 
 // open reaches the kernel; its error is a *failure.
 func (s *session) open(ctx context.Context) error {

@@ -262,6 +262,15 @@ func notAChangeText(cmd args.Command) string {
 	return fmt.Sprintf("the '%s' command does not change the table", spec.FindCommand(cmd.ID).Name)
 }
 
+// schedulerText says what became of the scheduler that the kernel took from a
+// service when it refused an edit.
+func schedulerText(s ipvs.Service, err error) string {
+	if err != nil {
+		return fmt.Sprintf("%v has lost its scheduler %s: %s", s.ServiceID, s.Scheduler, refusalText(ipvs.OpEditService, err))
+	}
+	return fmt.Sprintf("%v has its scheduler %s back", s.ServiceID, s.Scheduler)
+}
+
 func waitingText(lock string) string {
 	return "waiting for another ipvsadm to let go of " + lock
 }

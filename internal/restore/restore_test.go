@@ -373,6 +373,33 @@ func TestUndoLeavesWhatOthersDid(t *testing.T) {
 	}
 }
 
+// An edit that is refused may have taken the scheduler away: it comes back,
+// whether the rest is kept or undone.
+func TestSchedulerThatARefusalTookAwayComesBack(t *testing.T) {
+	for _, strict := range []bool{false, true} {
+		k := kernel(t, "add 80 rr", "server 80 1 1")
+		k.Refuse = func(c ipvs.Change) syscall.Errno {
+			if c.Op == ipvs.OpEditService && c.Service.Scheduler == "mh" {
+				return syscall.ENOMEM
+			}
+			return 0
+		}
+		k.Before = func(method string) error {
+			if method == "Table" && len(k.Batches()) == 1 {
+				return k.Do(ipvs.EditService(ipvs.NewService(web(80), "none")))
+			}
+			return nil
+		}
+		f, _ := read(t, "add 80 mh", "server 80 1 1", "server 80 2 1")
+		o := quietly
+		o.Strict = strict
+		end := f.Run(t.Context(), k, k.Now(), o)
+		if s := k.Now().Lookup(web(80)); s.Scheduler != "rr" || len(s.Destinations) != map[bool]int{false: 2, true: 1}[strict] {
+			t.Errorf("strict %v: %+v, %v", strict, end, s)
+		}
+	}
+}
+
 func TestPlanDrainsServersInUse(t *testing.T) {
 	k := kernel(t, "add 80 rr", "server 80 1 5", "server 80 2 5", "server 80 3 5")
 	table := k.Now()

@@ -158,6 +158,7 @@ func (r *run) round(ctx context.Context, have *ipvs.Table, p plan) *End {
 		made, refused, failed := outcome(rest[:n], err)
 		if r.journal != nil {
 			r.journal.record(had, have, made)
+			r.journal.recordRefused(had, refused)
 		}
 		done += n
 		r.Progress(done, len(all))

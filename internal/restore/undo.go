@@ -76,6 +76,20 @@ func (j *journal) record(have map[ipvs.ServiceID]*ipvs.ServiceEntry, t *ipvs.Tab
 	}
 }
 
+// recordRefused notes what a refusal may have done all the same: kernels before
+// mid-2026 take a service's scheduler away before they find that the one of an
+// edit does not start.
+func (j *journal) recordRefused(have map[ipvs.ServiceID]*ipvs.ServiceEntry, refused ipvs.ChangeErrors) {
+	for _, e := range refused {
+		was := configOf(have[e.Change.Service.ServiceID])
+		if e.Change.Op == ipvs.OpEditService && was != nil {
+			without := *was
+			without.Scheduler = "none"
+			note(j.services, was.ServiceID, was, &without)
+		}
+	}
+}
+
 func configOf(s *ipvs.ServiceEntry) *ipvs.Service {
 	if s == nil {
 		return nil

@@ -36,7 +36,7 @@ func AppendWords(words []string, line []byte) []string {
 		for rest := line[start:i]; len(rest) > 0; {
 			word := rest[:min(maxWord, len(rest))]
 			rest = rest[len(word):]
-			if word, _, _ = bytes.Cut(word, []byte{0}); string(word) != "ipvsadm" {
+			if word, _, _ = bytes.Cut(word, []byte{0}); string(word) != programName {
 				words = appendWord(words, word)
 			}
 		}
@@ -55,7 +55,10 @@ func appendWord(words []string, word []byte) []string {
 	return append(words, string(word))
 }
 
-const maxWord = 4096
+const (
+	maxWord     = 4096
+	programName = "ipvsadm"
+)
 
 // Lines splits the text of a rule file into lines, numbered from 1, and those
 // into words. Blank lines and comments are passed over. The words are valid
@@ -329,8 +332,14 @@ func spelling(b []byte, long string, short byte) []byte {
 	return append(append(b, "--"...), long...)
 }
 
+// text appends an option with its value. A word that is the program's name
+// would be dropped when the line is read, so that it may not stand alone.
 func text(b []byte, id spec.OptionID, v string) []byte {
-	return append(append(option(b, id), ' '), v...)
+	separator := byte(' ')
+	if v == programName {
+		separator = '='
+	}
+	return append(append(option(b, id), separator), v...)
 }
 
 func num(b []byte, id spec.OptionID, v uint64) []byte {

@@ -182,6 +182,19 @@ func TestNamesStandInPlaceOfNumbers(t *testing.T) {
 	}
 }
 
+// What a word of the line would be dropped for survives reading.
+func TestTheProgramsNameAsAValueIsReadBack(t *testing.T) {
+	for _, c := range []ipvs.Change{
+		ipvs.StartDaemon(ipvs.Daemon{State: ipvs.Master, Interface: "ipvsadm"}),
+		ipvs.AddService(ipvs.Service{ServiceID: mark(5, ipvs.IPv4).ServiceID, Scheduler: "ipvsadm", PersistenceEngine: "ipvsadm", Netmask: 1<<32 - 1}),
+	} {
+		line := Writer{}.Append(nil, c)
+		if got := strings.Join(AppendWords(nil, line), " "); got != string(line) {
+			t.Errorf("%s is read as %s", line, got)
+		}
+	}
+}
+
 func TestSchedulerFlagsInListings(t *testing.T) {
 	const all = ipvs.FlagSched1 | ipvs.FlagSched2 | ipvs.FlagSched3
 	for _, c := range []struct {
