@@ -24,6 +24,29 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
+// mode is what becomes of a rule file that has mistakes.
+type mode uint8
+
+const (
+	// byLine is 1.31's way, for standard input: what is refused is reported,
+	// the rest goes on, and the status is that of the last line.
+	byLine mode = iota
+	// allOrNothing changes nothing, or undoes what was done.
+	allOrNothing
+	// keepGoing leaves out whatever line is bad.
+	keepGoing
+)
+
+func modeOf(cmd args.Command) mode {
+	switch {
+	case cmd.Given.Has(spec.OptKeepGoing):
+		return keepGoing
+	case cmd.Given.Has(spec.OptStrict), cmd.File != "":
+		return allOrNothing
+	}
+	return byLine
+}
+
 // apply runs the command apply. The parser that read it goes on to the file, so
 // that the command has to be its own.
 func (s *session) apply(ctx context.Context, cmd args.Command) int {
@@ -31,10 +54,11 @@ func (s *session) apply(ctx context.Context, cmd args.Command) int {
 	if err != nil {
 		return s.report(err)
 	}
+	mode := modeOf(cmd)
 	f := restore.Read(ctx, text, s.parseChange)
-	if f.Faulty() || cmd.Given.Has(spec.OptCheck) {
+	if cmd.Given.Has(spec.OptCheck) || f.Faulty() && mode != keepGoing {
 		s.complain(name, f)
-		return verdict(f, cmd)
+		return checkStatus(f)
 	}
 	if err := s.reach(ctx); err != nil {
 		return s.report(err)
@@ -50,32 +74,46 @@ func (s *session) apply(ctx context.Context, cmd args.Command) int {
 	if err != nil {
 		return s.report(listFailure(err))
 	}
-	f.Meet(have)
-	if status := verdict(f, cmd); status == statusUsage {
-		s.complain(name, f)
-		return status
+	if mode != byLine && f.Empty() && len(have.Services) > 0 {
+		return s.report(emptyFailure(name))
 	}
-	strict := cmd.Given.Has(spec.OptStrict)
+	f.Meet(have)
+	if mode == allOrNothing && f.Refused() {
+		s.complain(name, f)
+		return statusUsage
+	}
 	if cmd.Given.Has(spec.OptDryRun) {
 		s.complain(name, f)
-		return s.report(s.printChanges(s.Stdout, f.Plan(have, strict)))
+		if err := s.printChanges(s.Stdout, f.Plan(have, mode == allOrNothing)); err != nil {
+			return s.report(err)
+		}
+		return checkStatus(f)
 	}
 	signals := catchSignals()
 	defer signals.release()
 	shown := newProgress(s.Stderr)
-	end := f.Run(ctx, s.client, have, restore.Options{Strict: strict, Stopped: signals.caught, Progress: shown.show})
+	end := f.Run(ctx, s.client, have, restore.Options{Strict: mode == allOrNothing, Stopped: signals.caught, Progress: shown.show})
 	shown.end()
-	return s.ended(name, f, end, signals)
+	return s.ended(name, f, mode, end, signals)
+}
+
+// checkStatus is the status of a file that is not applied: any complaint is a
+// mistake.
+func checkStatus(f *restore.File) int {
+	if len(f.Complaints()) > 0 {
+		return statusUsage
+	}
+	return statusOK
 }
 
 // ended says how a run of a file ended, all complaints first, and returns the
-// exit status: 1 where the table is neither as it was nor as wanted.
-func (s *session) ended(name string, f *restore.File, end restore.End, signals *signals) int {
+// exit status: 1 where the table is neither as it was nor wholly as wanted.
+func (s *session) ended(name string, f *restore.File, mode mode, end restore.End, signals *signals) int {
 	s.complain(name, f)
 	status := statusUsage
 	switch end.How {
 	case restore.Finished:
-		return lineStatus(f)
+		return finishedStatus(f, mode)
 	case restore.Interrupted:
 		fmt.Fprintln(s.Stderr, interruptedText(name, signals.got, end))
 		status = 128 + int(signals.got.(syscall.Signal))
@@ -84,17 +122,14 @@ func (s *session) ended(name string, f *restore.File, end restore.End, signals *
 		if err := s.printChanges(s.Stderr, end.Left); err != nil {
 			s.report(err)
 		}
+		status = statusPartly
 	case restore.Failed:
 		status = s.report(listFailure(end.Err))
 	}
 	switch end.Undo {
-	case restore.Kept:
-		if end.How == restore.Differing {
-			status = statusList
-		}
 	case restore.Undone:
 		fmt.Fprintln(s.Stderr, undoneText(name))
-		if end.How == restore.Failed {
+		if end.How != restore.Interrupted {
 			status = statusUsage
 		}
 	case restore.NotUndone:
@@ -102,23 +137,17 @@ func (s *session) ended(name string, f *restore.File, end restore.End, signals *
 			s.report(listFailure(end.UndoErr))
 		}
 		fmt.Fprintln(s.Stderr, notUndoneText(name))
-		status = statusList
+		status = statusPartly
 	}
 	return status
 }
 
-// verdict is how a file ends that is not applied, or not yet.
-func verdict(f *restore.File, cmd args.Command) int {
-	if f.Faulty() || cmd.Given.Has(spec.OptStrict) && f.Refused() {
-		return statusUsage
-	}
-	return lineStatus(f)
-}
-
-// lineStatus is 1.31's: that of the last line.
-func lineStatus(f *restore.File) int {
-	if f.LastRefused() {
+func finishedStatus(f *restore.File, mode mode) int {
+	switch {
+	case mode == byLine && f.LastRefused():
 		return statusRefused
+	case mode != byLine && len(f.Complaints()) > 0:
+		return statusPartly
 	}
 	return statusOK
 }

@@ -26,7 +26,8 @@ import (
 const (
 	statusOK       = 0
 	statusList     = 1   // the kernel refused a listing; output failed; a wrapper was misused
-	statusUsage    = 2   // a fault on the command line; IPVS cannot be reached
+	statusPartly   = 1   // the table is neither as it was nor wholly as wanted
+	statusUsage    = 2   // a fault on the command line or in a file; IPVS cannot be reached
 	statusRefused  = 255 // the kernel refused a change
 	statusScanning = 255 // a word that cannot be read
 )
@@ -277,6 +278,12 @@ func waitingText(lock string) string {
 
 func lockFailure(lock string) *failure {
 	return &failure{fmt.Sprintf("another ipvsadm holds %s; nothing was changed", lock), statusUsage, nil}
+}
+
+// emptyFailure is the message for a file without a command, as a save that
+// failed leaves it.
+func emptyFailure(name string) *failure {
+	return &failure{name + ": no command in it, nothing was changed; -C deletes all services", statusUsage, nil}
 }
 
 func stillDiffersText(name string, end restore.End) string {

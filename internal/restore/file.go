@@ -94,6 +94,9 @@ func (f *File) Faulty() bool { return len(f.faults) > 0 }
 // Refused reports whether some line is refused, as far as is known.
 func (f *File) Refused() bool { return len(f.refused) > 0 }
 
+// Empty reports whether the file has no line with a command.
+func (f *File) Empty() bool { return f.last == 0 }
+
 // LastRefused reports whether the last line with a command is refused.
 func (f *File) LastRefused() bool {
 	return slices.ContainsFunc(f.refused, func(c Complaint) bool { return c.Line == f.last })

@@ -95,11 +95,27 @@ func (id OptionID) String() string {
 type Rule struct {
 	Required Set
 	Allowed  Set
-	OneOf    Set // at most one of these
+	OneOf    []Set // at most one of each
 }
 
-// Takes are the options that go with a command.
-func (r Rule) Takes() Set { return r.Required | r.Allowed | r.OneOf | Global }
+// Takes returns the options that go with a command.
+func (r Rule) Takes() Set {
+	all := r.Required | r.Allowed | Global
+	for _, s := range r.OneOf {
+		all |= s
+	}
+	return all
+}
+
+// Excluded returns the set of OneOf that has an option, if any does.
+func (r Rule) Excluded(id OptionID) Set {
+	for _, s := range r.OneOf {
+		if s.Has(id) {
+			return s
+		}
+	}
+	return 0
+}
 
 // Violation is what breaks a Rule.
 type Violation struct {
@@ -120,7 +136,7 @@ const (
 
 // Check looks for the first violation in 1.31's order.
 func (r Rule) Check(given Set) (Violation, bool) {
-	var one Set
+	takes := r.Takes()
 	for rest := given | r.Required; rest != 0; rest &= rest - 1 {
 		id := rest.first()
 		if !given.Has(id) {
@@ -129,14 +145,11 @@ func (r Rule) Check(given Set) (Violation, bool) {
 			}
 			continue
 		}
-		if !r.Takes().Has(id) {
+		if !takes.Has(id) {
 			return Violation{Kind: Illegal, Option: id}, true
 		}
-		if r.OneOf.Has(id) {
-			if one != 0 {
-				return Violation{Kind: Conflict, Option: id, Other: one.first()}, true
-			}
-			one = Of(id)
+		if before := r.Excluded(id) & given & (1<<id - 1); before != 0 {
+			return Violation{Kind: Conflict, Option: id, Other: before.first()}, true
 		}
 	}
 	return Violation{}, false

@@ -52,6 +52,7 @@ const (
 	OptAll
 	OptOutput
 	OptStrict
+	OptKeepGoing
 	OptCheck
 	OptDryRun
 	OptLock
@@ -172,7 +173,9 @@ var Options = [...]Option{
 	{ID: OptOutput, Long: "output", Value: RequiredValue, Arg: "file",
 		Help: "save to a file, replaced as a whole where possible (-: standard output)"},
 	{ID: OptStrict, Long: "strict",
-		Help: "all or nothing: whatever is refused, the table stays as it was"},
+		Help: "all or nothing, as with a file: whatever is refused, the table stays as it was"},
+	{ID: OptKeepGoing, Long: "keep-going",
+		Help: "leave out lines that are faulty or refused, and apply the rest"},
 	{ID: OptCheck, Long: "check",
 		Help: "only look for mistakes in the file; needs neither root nor ip_vs"},
 	{ID: OptDryRun, Long: "dry-run",
@@ -234,7 +237,7 @@ var Commands = [...]Command{
 	{ID: Flush, Name: "flush", Long: "clear", Short: 'C', Help: "delete all virtual services"},
 	{ID: Restore, Name: "restore", Long: "restore", Short: 'R', Help: "run the commands on standard input, one a line"},
 	{ID: Apply, Name: "apply", Long: "apply", Arg: "[file]", MaxArgs: 1, Help: "make the table what a file says, by the fewest changes",
-		Rule: Rule{Allowed: 1<<OptNumeric | 1<<OptStrict | 1<<OptLock, OneOf: 1<<OptCheck | 1<<OptDryRun}},
+		Rule: Rule{Allowed: 1<<OptNumeric | 1<<OptLock, OneOf: []Set{1<<OptStrict | 1<<OptKeepGoing, 1<<OptCheck | 1<<OptDryRun}}},
 	{ID: Save, Name: "save", Long: "save", Short: 'S', Help: "print the table as commands for -R",
 		Rule: Rule{Allowed: 1<<OptNumeric | 1<<OptAll | 1<<OptOutput}},
 	{ID: AddServer, Name: "add-server", Long: "add-server", Short: 'a', Help: "add a real server to a virtual service",
@@ -244,7 +247,7 @@ var Commands = [...]Command{
 	{ID: DeleteServer, Name: "delete-server", Long: "delete-server", Short: 'd', Help: "take a real server out of a virtual service",
 		Rule: Rule{Required: theServer}},
 	{ID: List, Name: "list", Long: "list", Short: 'L', Alias: 'l', Help: "list the table, or one virtual service",
-		Rule: Rule{Allowed: listOptions, OneOf: listOneOf}},
+		Rule: Rule{Allowed: listOptions, OneOf: []Set{listOneOf}}},
 	{ID: Zero, Name: "zero", Long: "zero", Short: 'Z', Help: "zero the counters, of all or of one virtual service",
 		Rule: Rule{Allowed: ServiceAddress}},
 	{ID: SetTimeouts, Name: "set", Long: "set", Arg: "tcp tcpfin udp", MaxArgs: 3, Help: "set the timeouts of connections in seconds; 0 leaves one as it is"},
@@ -268,8 +271,8 @@ const tunnelCsums = 1<<OptTunnelNoCsum | 1<<OptTunnelCsum
 // IP_VS_CONN_F_TUNNEL_TYPE_*.
 var Tunnels = [...]Tunnel{
 	{"ipip", Rule{Allowed: 1 << OptTunnelType}},
-	{"gue", Rule{Required: 1 << OptTunnelPort, Allowed: 1 << OptTunnelType, OneOf: tunnelCsums | 1<<OptTunnelRemCsum}},
-	{"gre", Rule{Allowed: 1 << OptTunnelType, OneOf: tunnelCsums}},
+	{"gue", Rule{Required: 1 << OptTunnelPort, Allowed: 1 << OptTunnelType, OneOf: []Set{tunnelCsums | 1<<OptTunnelRemCsum}}},
+	{"gre", Rule{Allowed: 1 << OptTunnelType, OneOf: []Set{tunnelCsums}}},
 }
 
 // SchedFlag is a word of the option --sched-flags. Its value is a bit

@@ -84,8 +84,12 @@ func TestEachOptionHasARowAndACommand(t *testing.T) {
 	for i := range Commands {
 		r := Commands[i].Rule
 		taken |= r.Takes()
-		if r.Required.HasAny(r.Allowed) || r.Required.HasAny(r.OneOf) || r.Allowed.HasAny(r.OneOf) {
-			t.Errorf("an option has two places in the rule of %s", Commands[i].Name)
+		var places Set
+		for _, s := range append([]Set{r.Required, r.Allowed}, r.OneOf...) {
+			if places.HasAny(s) {
+				t.Errorf("an option has two places in the rule of %s", Commands[i].Name)
+			}
+			places |= s
 		}
 	}
 	for i := range Options {
@@ -110,8 +114,8 @@ func TestSchedulerFlagsAreOneBitEach(t *testing.T) {
 }
 
 func TestCheckFindsTheFirstViolation(t *testing.T) {
-	r := Rule{Required: Of(OptScheduler), Allowed: Of(OptWeight), OneOf: Of(OptConnection, OptTimeout, OptDaemon)}
-	service := Rule{Required: ServiceAddress, OneOf: Of(OptTimeout)}
+	r := Rule{Required: Of(OptScheduler), Allowed: Of(OptWeight), OneOf: []Set{Of(OptConnection, OptTimeout, OptDaemon), Of(OptStrict, OptCheck)}}
+	service := Rule{Required: ServiceAddress, OneOf: []Set{Of(OptTimeout)}}
 	for _, c := range []struct {
 		name  string
 		rule  Rule

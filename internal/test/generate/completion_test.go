@@ -243,8 +243,8 @@ func zshArguments(b *strings.Builder, c *spec.Command, output byte) {
 		switch {
 		case spec.Uncounted.Has(o.ID):
 			besides = spec.Of(o.ID)
-		case c.Rule.OneOf.Has(o.ID):
-			besides = c.Rule.OneOf
+		case c.Rule.Excluded(o.ID) != 0:
+			besides = c.Rule.Excluded(o.ID)
 		}
 		text := "[" + zshText(o.Help) + "]"
 		letter, long := "", ""

@@ -69,20 +69,19 @@ func pageCommands(b *strings.Builder) {
 		c := &spec.Commands[i]
 		pageItem(b, c.Short, c.Alias, c.Long, c.Value, c.Arg)
 		pageText(b, sentence(c.Help))
-		for _, part := range []struct {
-			words string
-			set   spec.Set
-		}{
-			{"Needs", c.Rule.Required},
-			{"Takes", c.Rule.Allowed},
-			{"Takes one of", c.Rule.OneOf},
-		} {
-			if part.set != 0 {
-				pageText(b, part.words+" "+strings.Join(spellings(part.set), ", ")+".")
-			}
+		pageSet(b, "Needs", c.Rule.Required)
+		pageSet(b, "Takes", c.Rule.Allowed)
+		for _, s := range c.Rule.OneOf {
+			pageSet(b, "Takes one of", s)
 		}
 	}
 	b.WriteString(".El\n")
+}
+
+func pageSet(b *strings.Builder, words string, set spec.Set) {
+	if set != 0 {
+		pageText(b, words+" "+strings.Join(spellings(set), ", ")+".")
+	}
 }
 
 // spellings are the short spellings of a set of options, the long ones of those
