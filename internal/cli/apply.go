@@ -6,8 +6,8 @@ package cli
 // does the work, and what it finds is said here.
 
 import (
-	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -50,12 +50,11 @@ func modeOf(cmd args.Command) mode {
 // apply runs the command apply. The parser that read it goes on to the file, so
 // that the command has to be its own.
 func (s *session) apply(ctx context.Context, cmd args.Command) int {
-	name, text, err := s.readRules(cmd.File)
+	name, f, err := s.readRules(ctx, cmd.File)
 	if err != nil {
 		return s.report(err)
 	}
 	mode := modeOf(cmd)
-	f := restore.Read(ctx, text, s.parseChange)
 	if cmd.Given.Has(spec.OptCheck) || f.Faulty() && mode != keepGoing {
 		s.complain(name, f)
 		return checkStatus(f)
@@ -100,7 +99,7 @@ func (s *session) apply(ctx context.Context, cmd args.Command) int {
 // checkStatus is the status of a file that is not applied: any complaint is a
 // mistake.
 func checkStatus(f *restore.File) int {
-	if len(f.Complaints()) > 0 {
+	if f.Complaints().Any() {
 		return statusUsage
 	}
 	return statusOK
@@ -146,7 +145,7 @@ func finishedStatus(f *restore.File, mode mode) int {
 	switch {
 	case mode == byLine && f.LastRefused():
 		return statusRefused
-	case mode != byLine && len(f.Complaints()) > 0:
+	case mode != byLine && f.Complaints().Any():
 		return statusPartly
 	}
 	return statusOK
@@ -167,45 +166,66 @@ func (s *session) parseChange(ctx context.Context, words []string) (ipvs.Change,
 
 // complain reports the complaints about a file.
 func (s *session) complain(name string, f *restore.File) {
-	for _, c := range f.Complaints() {
+	all := f.Complaints()
+	for _, c := range all.List {
 		err := c.Err
-		if c.Op != 0 {
+		switch {
+		case c.Op != 0:
 			err = changeFailure(c.Op, err)
+		case errors.Is(err, restore.ErrLongLine):
+			err = longLineFailure()
 		}
 		s.report(inFile(name, c.Line, err))
 	}
+	if all.More > 0 {
+		fmt.Fprintln(s.Stderr, moreText(name, all.More))
+	}
 }
 
-// readRules reads a whole file, or standard input if it has no name.
-func (s *session) readRules(file string) (name string, text []byte, err error) {
+// readRules reads a rule file, or standard input if it has no name.
+func (s *session) readRules(ctx context.Context, file string) (name string, f *restore.File, err error) {
 	if file == "" {
-		text, err := readText(s.Stdin)
-		if err != nil {
+		if f, err = restore.Read(ctx, s.Stdin, maxText(), s.parseChange); err != nil {
 			return "", nil, inputFailure(err)
 		}
-		return stdinName, text, nil
+		return stdinName, f, nil
 	}
-	f, err := os.Open(file)
+	in, err := openFile(file)
+	if err == nil {
+		defer in.Close()
+		f, err = restore.Read(ctx, in, maxText(), s.parseChange)
+	}
 	if err != nil {
 		return "", nil, fileFailure("read", file, err)
 	}
-	defer f.Close()
-	if text, err = readText(f); err != nil {
-		return "", nil, fileFailure("read", file, err)
-	}
-	return file, text, nil
+	return file, f, nil
 }
 
-// readText keeps what may be megabytes in memory once.
-func readText(r io.Reader) ([]byte, error) {
-	var b bytes.Buffer
-	if f, ok := r.(*os.File); ok {
-		if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
-			b.Grow(int(info.Size()) + bytes.MinRead)
+// openFile opens a file to be read. It takes one descriptor, where os.Open takes
+// two more for the first file, to wait for it.
+func openFile(name string) (*os.File, error) {
+	for {
+		fd, err := unix.Open(name, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		if err == nil {
+			return os.NewFile(uintptr(fd), name), nil
+		}
+		if err != unix.EINTR {
+			return nil, err
 		}
 	}
-	_, err := b.ReadFrom(r)
-	return b.Bytes(), err
+}
+
+// maxText is how many bytes of rules are read: a million rules fit. A process
+// whose address space is limited has room for fewer, since Go cannot report
+// that it has no memory left: it reserves some of it at its start, and a rule may
+// take many times its text.
+func maxText() int64 {
+	const most, least, reserved, times = 256 << 20, 1 << 20, 1250 << 20, 200
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_AS, &limit); err != nil || limit.Cur >= reserved+most*times {
+		return most
+	}
+	return int64(max(least, (max(limit.Cur, reserved)-reserved)/times))
 }
 
 func (s *session) printChanges(to io.Writer, changes []ipvs.Change) error {

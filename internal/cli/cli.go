@@ -77,6 +77,9 @@ func Run(ctx context.Context, p Process) int {
 	s.lockWait = cmp.Or(s.lockWait, lockWait)
 	s.lockSilence = cmp.Or(s.lockSilence, lockSilence)
 	s.parser = args.New(s.names)
+	if isTerminal(s.Stdout) {
+		s.Stdout = screen{s.Stdout}
+	}
 	defer s.close()
 	switch filepath.Base(p.Args[0]) {
 	case saveName:
@@ -238,9 +241,13 @@ func (s *session) report(err error) int {
 	}
 	var f *failure
 	if !errors.As(err, &f) {
-		f = &failure{err.Error(), statusUsage, err}
+		f = &failure{text: err.Error(), status: statusUsage, cause: err}
 	}
-	fmt.Fprintln(s.Stderr, f.text)
+	text := f.text
+	if f.quoted || isTerminal(s.Stderr) {
+		text = plain(text)
+	}
+	fmt.Fprintln(s.Stderr, text)
 	s.hint(func(m machine) string { return errorHint(err, m) })
 	return f.status
 }

@@ -87,13 +87,17 @@ func (k *fakeKernel) run(t testing.TB, rules string) {
 func each(t testing.TB, rules string, do func(...ipvs.Change) error) {
 	t.Helper()
 	s := &session{Process: Process{Args: []string{"ipvsadm"}}, parser: args.New(noNames())}
-	for line, words := range rule.Lines([]byte(rules)) {
+	for line, text := range strings.Split(strings.TrimSuffix(rules, "\n"), "\n") {
+		words := rule.AppendFileWords(nil, []byte(text))
+		if len(words) == 0 {
+			continue
+		}
 		c, err := s.parseChange(t.Context(), words)
 		if err == nil {
 			err = do(c)
 		}
 		if err != nil {
-			t.Fatalf("line %d of the test's own rules: %v", line, err)
+			t.Fatalf("line %d of the test's own rules: %v", line+1, err)
 		}
 	}
 }

@@ -4,6 +4,10 @@ package cli
 
 import (
 	"context"
+	"errors"
+	"os/signal"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/args"
 	"github.com/ipvsadm-go/ipvsadm/internal/render"
@@ -38,8 +42,19 @@ func renderOptions(given spec.Set) render.Options {
 	return o
 }
 
-// list runs the list command; its error is a *failure.
+// list runs the list command; its error is a *failure. A reader that has gone
+// has read what it wanted.
 func (s *session) list(ctx context.Context, cmd args.Command) error {
+	signal.Ignore(unix.SIGPIPE)
+	defer signal.Reset(unix.SIGPIPE)
+	err := s.listTo(ctx, cmd)
+	if errors.Is(err, unix.EPIPE) {
+		return nil
+	}
+	return err
+}
+
+func (s *session) listTo(ctx context.Context, cmd args.Command) error {
 	if err := s.open(ctx); err != nil {
 		return err
 	}

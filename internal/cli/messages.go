@@ -37,6 +37,7 @@ type failure struct {
 	text   string
 	status int
 	cause  error // what it comes from, for hints; nil for what has no more to say
+	quoted bool  // the text may be of a file, and is always shown with plain
 }
 
 func (f *failure) Error() string { return f.text }
@@ -79,7 +80,7 @@ func parseFailure(err error, program string) error {
 	if errors.As(err, &f) {
 		return faultFailure(f, program)
 	}
-	return &failure{err.Error(), statusUsage, err}
+	return &failure{text: err.Error(), status: statusUsage, cause: err}
 }
 
 // faultFailure is the message of a fault; program is how the program was
@@ -87,11 +88,11 @@ func parseFailure(err error, program string) error {
 func faultFailure(f *args.Fault, program string) *failure {
 	switch {
 	case f.Kind == args.NotACommand:
-		return &failure{fmt.Sprintf("Try `%[1]s -h' or '%[1]s --help' for more information.", program), statusScanning, f}
+		return &failure{text: fmt.Sprintf("Try `%[1]s -h' or '%[1]s --help' for more information.", program), status: statusScanning, cause: f}
 	case f.Unreadable():
-		return &failure{faultText(f), statusScanning, f}
+		return &failure{text: faultText(f), status: statusScanning, cause: f}
 	}
-	return &failure{faultText(f), statusUsage, f}
+	return &failure{text: faultText(f), status: statusUsage, cause: f}
 }
 
 func faultText(f *args.Fault) string {
@@ -166,8 +167,8 @@ func initFailure(cause error) error {
 	if errors.Is(err, ipvs.ErrNoIPVS) {
 		err = unix.ENOPROTOOPT // 1.31's word for it, from the kernel's older interface
 	}
-	return &failure{"Can't initialize ipvs: " + refusalText(0, err) +
-		"\nAre you sure that IP Virtual Server is built in the kernel or as module?", statusUsage, cause}
+	return &failure{text: "Can't initialize ipvs: " + refusalText(0, err) +
+		"\nAre you sure that IP Virtual Server is built in the kernel or as module?", status: statusUsage, cause: cause}
 }
 
 // netnsFailure is the message for a network namespace that cannot be entered.
@@ -176,7 +177,7 @@ func netnsFailure(err *ipvs.NetNSError) *failure {
 	if errors.Is(err, unix.EINVAL) {
 		why = "Not a network namespace"
 	}
-	return &failure{fmt.Sprintf("can't use network namespace %s: %s", err.NetNS, why), statusUsage, err}
+	return &failure{text: fmt.Sprintf("can't use network namespace %s: %s", err.NetNS, why), status: statusUsage, cause: err}
 }
 
 // changeFailure is the message for a change that was not made.
@@ -184,7 +185,7 @@ func changeFailure(op ipvs.Op, err error) error {
 	if errors.Is(err, fs.ErrPermission) {
 		return initFailure(err) // 1.31 finds that out before anything else
 	}
-	return &failure{refusalText(op, err), statusRefused, err}
+	return &failure{text: refusalText(op, err), status: statusRefused, cause: err}
 }
 
 // listFailure is the message for a question that was not answered.
@@ -192,17 +193,17 @@ func listFailure(err error) error {
 	if errors.Is(err, fs.ErrPermission) {
 		return initFailure(err)
 	}
-	return &failure{refusalText(0, err), statusList, err}
+	return &failure{text: refusalText(0, err), status: statusList, cause: err}
 }
 
 // outputFailure is the message where standard output takes no more.
 func outputFailure(err error) *failure {
-	return &failure{"can't write to standard output: " + reason(err), statusList, err}
+	return &failure{text: "can't write to standard output: " + reason(err), status: statusList, cause: err}
 }
 
 // inputFailure is the message where standard input cannot be read.
 func inputFailure(err error) *failure {
-	return &failure{"can't read standard input: " + reason(err), statusList, err}
+	return &failure{text: "can't read standard input: " + reason(err), status: statusList, cause: err}
 }
 
 // refusedFiles are the reasons not to write to a file.
@@ -223,6 +224,9 @@ func reason(err error) string {
 	if errors.As(err, &refusal) {
 		return refusedFiles[refusal]
 	}
+	if errors.Is(err, restore.ErrLarge) {
+		return fmt.Sprintf("it has more than %d MB, the most that fits into memory", maxText()>>20)
+	}
 	var errno syscall.Errno
 	if errors.As(err, &errno) {
 		return errnoText(errno)
@@ -230,19 +234,33 @@ func reason(err error) string {
 	return err.Error()
 }
 
+// longLineFailure is the message for a line that is too long to be a rule.
+func longLineFailure() *failure {
+	return &failure{text: fmt.Sprintf("longer than %d bytes", restore.MaxLine), status: statusUsage, cause: nil}
+}
+
+func moreText(name string, n int) string {
+	return fmt.Sprintf("%s: and %d more lines with mistakes", name, n)
+}
+
 // inLine says which line of rule text an error is about.
 func inLine(n int, err error) error { return in(fmt.Sprintf("line %d: ", n), err) }
 
 // inFile says which line of a rule file an error is about.
 func inFile(name string, n int, err error) error {
-	return in(fmt.Sprintf("%s: line %d: ", name, n), err)
+	err = in(fmt.Sprintf("%s: line %d: ", name, n), err)
+	var f *failure
+	if errors.As(err, &f) {
+		f.quoted = true
+	}
+	return err
 }
 
 // in puts a place in front of what is said.
 func in(place string, err error) error {
 	var f *failure
 	if errors.As(err, &f) {
-		return &failure{place + f.text, f.status, f.cause}
+		return &failure{place + f.text, f.status, f.cause, f.quoted}
 	}
 	return err
 }
@@ -252,7 +270,7 @@ const stdinName = "<stdin>"
 
 // fileFailure is the message for a file that cannot be used.
 func fileFailure(what, name string, err error) *failure {
-	f := &failure{fmt.Sprintf("can't %s %s: %s", what, name, reason(err)), statusUsage, nil}
+	f := &failure{text: fmt.Sprintf("can't %s %s: %s", what, name, reason(err)), status: statusUsage, cause: nil}
 	if refusal := outfile.Refusal(0); errors.As(err, &refusal) {
 		f.cause = err // hints about errors of the kernel are about IPVS
 	}
@@ -277,13 +295,13 @@ func waitingText(lock string) string {
 }
 
 func lockFailure(lock string) *failure {
-	return &failure{fmt.Sprintf("another ipvsadm holds %s; nothing was changed", lock), statusUsage, nil}
+	return &failure{text: fmt.Sprintf("another ipvsadm holds %s; nothing was changed", lock), status: statusUsage, cause: nil}
 }
 
 // emptyFailure is the message for a file without a command, as a save that
 // failed leaves it.
 func emptyFailure(name string) *failure {
-	return &failure{name + ": no command in it, nothing was changed; -C deletes all services", statusUsage, nil}
+	return &failure{text: name + ": no command in it, nothing was changed; -C deletes all services", status: statusUsage, cause: nil}
 }
 
 func stillDiffersText(name string, end restore.End) string {

@@ -5,6 +5,9 @@ package cli
 import (
 	"bytes"
 	"context"
+	"os/signal"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/args"
 	"github.com/ipvsadm-go/ipvsadm/internal/outfile"
@@ -14,8 +17,11 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// save writes the table as rule text; its error is a *failure.
+// save writes the table as rule text; its error is a *failure. A reader that has
+// gone did not get the whole of it.
 func (s *session) save(ctx context.Context, cmd args.Command) error {
+	signal.Ignore(unix.SIGPIPE)
+	defer signal.Reset(unix.SIGPIPE)
 	if err := s.open(ctx); err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ package restore
 
 import (
 	"context"
+	"io"
 	"net/netip"
 	"slices"
 
@@ -25,15 +26,36 @@ type Parse func(ctx context.Context, words []string) (ipvs.Change, error)
 // Complaint is about a line of a file.
 type Complaint struct {
 	Line int
-	// Op is what was refused, zero for a line that Parse did not accept.
+	// Op is what was refused, zero for a line that is no change.
 	Op  ipvs.Op
-	Err error // of Parse, or a refusal that matches an error of package ipvs
+	Err error // of Parse, ErrLongLine, or a refusal that matches an error of package ipvs
 }
+
+// MaxComplaints is how many complaints are kept.
+const MaxComplaints = 100
+
+// Complaints are those about the first lines of a file, in the order of the
+// lines, and how many more there are.
+type Complaints struct {
+	List []Complaint
+	More int
+}
+
+func (c *Complaints) add(more Complaint) {
+	if len(c.List) < MaxComplaints {
+		c.List = append(c.List, more)
+	} else {
+		c.More++
+	}
+}
+
+// Any reports whether there are any.
+func (c Complaints) Any() bool { return len(c.List) > 0 }
 
 // File is a rule file that has been read, folded into the table that it
 // describes.
 type File struct {
-	text  []byte
+	text  text
 	parse Parse
 	lines []line // instead of text, once the kernel has refused something
 
@@ -41,9 +63,10 @@ type File struct {
 	// daemons has each sync daemon that the file speaks of, with the line that
 	// stops it before any has started it, else 0.
 	daemons map[ipvs.DaemonState]int
-	faults  []Complaint
-	refused []Complaint
-	last    int // the last line with a command
+	faults  Complaints   // of the reading
+	refused Complaints   // of the last fold
+	bad     map[int]bool // the lines that are refused
+	last    int          // the last line with a command
 
 	// objections are the lines that the running kernel refused, and unfit the
 	// servers that it does not accept. With stale, want does not take all of
@@ -54,11 +77,10 @@ type File struct {
 	places     *places // made when first asked for
 }
 
-// line is a line with a command.
+// line is a line with a change.
 type line struct {
 	number int
 	change ipvs.Change
-	err    error
 }
 
 // objection is a refusal that shows with a running kernel only.
@@ -80,47 +102,65 @@ func serverOf(c ipvs.Change) serverID {
 	return serverID{c.Service.ServiceID, c.Destination.AddrPort()}
 }
 
-// Read reads a file, without a kernel. It keeps the text until the file is no
-// longer needed.
-func Read(ctx context.Context, text []byte, parse Parse) *File {
-	f := &File{text: text, parse: parse, objections: map[int]objection{}, unfit: map[serverID]error{}}
-	f.fold(ctx)
-	return f
+// Read reads a file of at most limit bytes, without a kernel. Its error is that
+// of r, or ErrLarge.
+func Read(ctx context.Context, r io.Reader, limit int64, parse Parse) (*File, error) {
+	f := &File{parse: parse, objections: map[int]objection{}, unfit: map[serverID]error{}}
+	fold := f.fold()
+	err := f.text.read(r, limit, func(number int, words []string, err error) (keep bool) {
+		var c ipvs.Change
+		if err == nil {
+			c, err = parse(ctx, words)
+		}
+		f.last = number
+		if err != nil {
+			f.faults.add(Complaint{Line: number, Err: err})
+			return false
+		}
+		fold.add(number, c)
+		return true
+	})
+	fold.end()
+	return f, err
 }
 
 // Faulty reports whether some line was not accepted by Parse.
-func (f *File) Faulty() bool { return len(f.faults) > 0 }
+func (f *File) Faulty() bool { return f.faults.Any() }
 
 // Refused reports whether some line is refused, as far as is known.
-func (f *File) Refused() bool { return len(f.refused) > 0 }
+func (f *File) Refused() bool { return f.refused.Any() }
 
 // Empty reports whether the file has no line with a command.
 func (f *File) Empty() bool { return f.last == 0 }
 
 // LastRefused reports whether the last line with a command is refused.
-func (f *File) LastRefused() bool {
-	return slices.ContainsFunc(f.refused, func(c Complaint) bool { return c.Line == f.last })
-}
+func (f *File) LastRefused() bool { return f.bad[f.last] }
 
-// Complaints returns those about all lines, in the order of the lines.
-func (f *File) Complaints() []Complaint {
-	all := slices.Concat(f.faults, f.refused)
+// Complaints returns those about all lines.
+func (f *File) Complaints() Complaints {
+	all := slices.Concat(f.faults.List, f.refused.List)
 	slices.SortStableFunc(all, func(a, b Complaint) int { return a.Line - b.Line })
-	return all
+	n := min(len(all), MaxComplaints)
+	return Complaints{all[:n], f.faults.More + f.refused.More + len(all) - n}
 }
 
-// each passes each line with a command to do.
-func (f *File) each(ctx context.Context, do func(number int, c ipvs.Change, err error)) {
+// each passes each change of the file to do. The lines were accepted before.
+func (f *File) each(ctx context.Context, do func(number int, c ipvs.Change)) {
 	if f.lines != nil {
 		for i := range f.lines {
-			do(f.lines[i].number, f.lines[i].change, f.lines[i].err)
+			do(f.lines[i].number, f.lines[i].change)
 		}
 		return
 	}
-	for number, words := range rule.Lines(f.text) {
-		c, err := f.parse(ctx, words)
-		do(number, c, err)
-	}
+	var words []string
+	f.text.each(func(number int, line []byte) {
+		if words = rule.AppendFileWords(words[:0], line); len(words) == 0 {
+			return
+		}
+		if c, err := f.parse(ctx, words); err == nil {
+			do(number, c)
+		}
+	})
 }
 
 // keep has the lines in memory from now on. Few files are refused anything, and
@@ -130,55 +170,66 @@ func (f *File) keep(ctx context.Context) {
 		return
 	}
 	lines := []line{}
-	f.each(ctx, func(number int, c ipvs.Change, err error) { lines = append(lines, line{number, c, err}) })
-	f.text, f.lines = nil, lines
+	f.each(ctx, func(number int, c ipvs.Change) { lines = append(lines, line{number, c}) })
+	f.text, f.lines = text{}, lines
 }
 
-// fold makes the wanted table of the lines, so that what depends on a line that
-// the kernel objects to is refused as well.
-func (f *File) fold(ctx context.Context) {
-	var m ipvs.Model
-	f.daemons = map[ipvs.DaemonState]int{}
-	f.faults, f.refused, f.stale, f.places = nil, nil, false, nil
-	f.each(ctx, func(number int, c ipvs.Change, err error) {
-		f.last = number
-		if err != nil {
-			f.faults = append(f.faults, Complaint{Line: number, Err: err})
+// refold makes the wanted table of the lines anew, so that what depends on a
+// line that the kernel objects to is refused as well.
+func (f *File) refold(ctx context.Context) {
+	fold := f.fold()
+	f.each(ctx, fold.add)
+	fold.end()
+}
+
+// folding makes the wanted table of lines.
+type folding struct {
+	*File
+	model ipvs.Model
+}
+
+// fold begins to make the wanted table.
+func (f *File) fold() *folding {
+	f.daemons, f.bad = map[ipvs.DaemonState]int{}, map[int]bool{}
+	f.refused, f.stale, f.places = Complaints{}, false, nil
+	return &folding{File: f}
+}
+
+func (f *folding) end() { f.want = f.model.Take() }
+
+func (f *folding) add(number int, c ipvs.Change) {
+	o, objected := f.objections[number]
+	if objected {
+		reason := o.err
+		if c.Op == ipvs.OpEditService {
+			if _, found := f.model.Service(c.Service.ServiceID); !found {
+				reason = ipvs.ErrNoService // the kernel looks for that first
+			}
+		}
+		f.refuse(number, c.Op, reason)
+		if !o.stays {
 			return
 		}
-		o, objected := f.objections[number]
-		if objected {
-			reason := o.err
-			if c.Op == ipvs.OpEditService {
-				if _, found := m.Service(c.Service.ServiceID); !found {
-					reason = ipvs.ErrNoService // the kernel looks for that first
-				}
-			}
-			f.refuse(number, c.Op, reason)
-			if !o.stays {
-				return
-			}
-			o.was.Op = c.Op
-			c = o.was
-		}
-		if f.meetDaemon(number, c) {
-			return
-		}
-		err = m.Apply(c)
-		reason, unfit := f.unfit[serverOf(c)]
-		switch {
-		case err != nil && !objected:
-			f.refuse(number, c.Op, err)
-		case err == nil && unfit && c.Op == ipvs.OpAddDestination:
-			_ = m.Apply(ipvs.DeleteDestination(c.Service.ServiceID, c.Destination.AddrPort())) // it has just been added
-			f.refuse(number, c.Op, reason)
-		}
-	})
-	f.want = m.Take()
+		o.was.Op = c.Op
+		c = o.was
+	}
+	if f.meetDaemon(number, c) {
+		return
+	}
+	err := f.model.Apply(c)
+	reason, unfit := f.unfit[serverOf(c)]
+	switch {
+	case err != nil && !objected:
+		f.refuse(number, c.Op, err)
+	case err == nil && unfit && c.Op == ipvs.OpAddDestination:
+		_ = f.model.Apply(ipvs.DeleteDestination(c.Service.ServiceID, c.Destination.AddrPort())) // it has just been added
+		f.refuse(number, c.Op, reason)
+	}
 }
 
 func (f *File) refuse(number int, op ipvs.Op, err error) {
-	f.refused = append(f.refused, Complaint{number, op, err})
+	f.bad[number] = true
+	f.refused.add(Complaint{number, op, err})
 }
 
 // meetDaemon makes the first change of a daemon count from what is running: a
@@ -284,12 +335,8 @@ func (f *File) lineOf(ctx context.Context, c ipvs.Change) int {
 // to its address.
 func (f *File) findPlaces(ctx context.Context) *places {
 	p := &places{services: map[ipvs.ServiceID]int{}, servers: map[serverID]int{}, daemons: map[ipvs.DaemonState]int{}}
-	refused := map[int]bool{}
-	for _, c := range f.refused {
-		refused[c.Line] = !f.objections[c.Line].stays
-	}
-	f.each(ctx, func(number int, c ipvs.Change, err error) {
-		if err != nil || refused[number] {
+	f.each(ctx, func(number int, c ipvs.Change) {
+		if f.bad[number] && !f.objections[number].stays {
 			return
 		}
 		switch c.Op {

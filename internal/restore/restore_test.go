@@ -6,12 +6,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
+	"testing/iotest"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/restore"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
@@ -62,7 +64,11 @@ func (r *reader) parse(_ context.Context, words []string) (ipvs.Change, error) {
 func read(t *testing.T, lines ...string) (*restore.File, *reader) {
 	t.Helper()
 	var r reader
-	return restore.Read(t.Context(), []byte(strings.Join(lines, "\n")), r.parse), &r
+	f, err := restore.Read(t.Context(), strings.NewReader(strings.Join(lines, "\n")), 1<<30, r.parse)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f, &r
 }
 
 // kernel has the table of some lines.
@@ -79,7 +85,7 @@ func kernel(t *testing.T, lines ...string) *ipvstest.Kernel {
 // said shows complaints as LINE:ERROR.
 func said(f *restore.File) string {
 	var list []string
-	for _, c := range f.Complaints() {
+	for _, c := range f.Complaints().List {
 		err := c.Err.Error()
 		if i := strings.LastIndex(err, ": "); i >= 0 {
 			err = err[i+2:]
@@ -110,10 +116,10 @@ func TestFileIsReadWithoutAKernel(t *testing.T) {
 	if !f.Faulty() || !f.Refused() || !f.LastRefused() || r.lines != 5 {
 		t.Errorf("%v %v %v, %d lines were read", f.Faulty(), f.Refused(), f.LastRefused(), r.lines)
 	}
-	if c := f.Complaints()[1]; c.Op != 0 || c.Err != errNonsense {
+	if c := f.Complaints().List[1]; c.Op != 0 || c.Err != errNonsense {
 		t.Errorf("%+v", c)
 	}
-	if f, _ := read(t); f.Faulty() || f.Refused() || f.LastRefused() || len(f.Complaints()) > 0 {
+	if f, _ := read(t); f.Faulty() || f.Refused() || f.LastRefused() || f.Complaints().Any() {
 		t.Error("an empty file is found at fault")
 	}
 }
@@ -437,5 +443,90 @@ func TestDaemonsThatTheFileDoesNotSpeakOfStay(t *testing.T) {
 		if got := f.Plan(c.have, false); !slices.Equal(got, c.plan) || said(f) != c.said {
 			t.Errorf("%v: %v, %s, want %v, %s", c.lines, got, said(f), c.plan, c.said)
 		}
+	}
+}
+
+func TestLinesOfAFile(t *testing.T) {
+	for name, c := range map[string]struct {
+		text, said string
+		services   int
+	}{
+		"a byte order mark":            {"\ufeffadd 80 rr\nadd 81 rr\n", "", 2},
+		"one on a line of its own":     {"\ufeff\nadd 80 rr\nbogus\n", "3:nonsense", 1},
+		"one that is not at the start": {"add 80 rr\n\ufeffadd 81 rr\n", "2:nonsense", 1},
+		"a path to ipvsadm":            {"/sbin/ipvsadm add 80 rr\nipvsadm add 81 rr\n  ./ipvsadm  add 82 rr\n", "", 3},
+		"a path to something else":     {"/sbin/ipvsadmx add 80 rr\n", "1:nonsense", 0},
+		"a path that is not in front":  {"add 80 rr\nadd 81 /sbin/ipvsadm\n", "", 2},
+		"a comment behind a command":   {"add 80 rr # the web\nadd 81 rr #add 82 rr\nadd 83 rr#x\n", "", 3},
+		"ends of lines of either kind": {"add 80 rr\r\nadd 81 rr", "", 2},
+		"nothing behind a path":        {"/sbin/ipvsadm\n/sbin/ipvsadm # -C\n", "", 0},
+		"a line that is too long":      {"add 80 rr\n" + strings.Repeat("x", restore.MaxLine+1) + "\nadd 81 rr\nbogus\n", "2:line too long 4:nonsense", 2},
+		"one that is just not":         {"add 80 rr" + strings.Repeat(" ", restore.MaxLine-9) + "\nbogus\n", "2:nonsense", 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var r reader
+			f, err := restore.Read(t.Context(), strings.NewReader(c.text), 1<<30, r.parse)
+			if err != nil {
+				t.Fatal(err)
+			}
+			k := kernel(t)
+			if end := f.Run(t.Context(), k, k.Now(), quietly); end.How != restore.Finished {
+				t.Errorf("%+v", end)
+			}
+			if got := len(k.Now().Services); said(f) != c.said || got != c.services {
+				t.Errorf("%d services, said %q, want %d and %q", got, said(f), c.services, c.said)
+			}
+		})
+	}
+}
+
+// A line that is refused has its number when it is read again, whatever the
+// lines between the rules are.
+func TestLinesKeepTheirNumbers(t *testing.T) {
+	lines := []string{"# one", "", "add 80 rr", "bogus", "   ", "add 81 nosuch # five", "add 82 rr"}
+	for range 20_000 { // more than one chunk
+		lines = append(lines, "add 80 rr", "# a comment that is longer than the rule")
+	}
+	lines = append(lines, "add 83 nosuch")
+	f, _ := read(t, lines...)
+	k := kernel(t)
+	k.Refuse = refuseNosuch
+	if end := f.Run(t.Context(), k, k.Now(), quietly); end.How != restore.Finished || len(k.Now().Services) != 2 {
+		t.Errorf("%+v", end)
+	}
+	all := f.Complaints()
+	if got := len(all.List) + all.More; got != 20_003 || len(all.List) != restore.MaxComplaints {
+		t.Errorf("%d complaints of %d", len(all.List), got)
+	}
+	if all.List[0].Line != 4 || all.List[1].Line != 6 || !f.LastRefused() {
+		t.Errorf("%+v", all.List[:3])
+	}
+}
+
+// endless is a text without an end.
+type endless struct{ line string }
+
+func (e endless) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = e.line[i%len(e.line)]
+	}
+	return len(p), nil
+}
+
+func TestAnEndlessInputIsRefused(t *testing.T) {
+	for _, line := range []string{"\n", "x"} {
+		var r reader
+		if _, err := restore.Read(t.Context(), endless{line}, 1<<24, r.parse); !errors.Is(err, restore.ErrLarge) {
+			t.Errorf("%v", err)
+		}
+	}
+	var exact reader
+	if f, err := restore.Read(t.Context(), strings.NewReader("add 80 rr\n"), 10, exact.parse); err != nil || f.Empty() {
+		t.Errorf("as much as may be read: %v", err)
+	}
+	broken := errors.New("broken")
+	var r reader
+	if _, err := restore.Read(t.Context(), io.MultiReader(strings.NewReader("add 80 rr\n"), iotest.ErrReader(broken)), 1<<30, r.parse); !errors.Is(err, broken) {
+		t.Errorf("%v", err)
 	}
 }

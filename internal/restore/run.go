@@ -116,7 +116,7 @@ func (r *run) rounds(ctx context.Context, have *ipvs.Table) End {
 		end := r.round(ctx, have, p)
 		blamed := r.stale // the file is the reason that this round fell short
 		if blamed {
-			r.fold(ctx)
+			r.refold(ctx)
 		}
 		switch {
 		case end != nil:

@@ -60,24 +60,22 @@ const (
 	programName = "ipvsadm"
 )
 
-// Lines splits the text of a rule file into lines, numbered from 1, and those
-// into words. Blank lines and comments are passed over. The words are valid
-// until the next line.
-func Lines(text []byte) iter.Seq2[int, []string] {
-	return func(yield func(int, []string) bool) {
-		var words []string
-		n := 0
-		for line := range bytes.SplitSeq(text, []byte{'\n'}) {
-			n++
-			words = AppendWords(words[:0], line)
-			if len(words) == 0 || strings.HasPrefix(words[0], "#") {
-				continue
-			}
-			if !yield(n, words) {
-				return
-			}
+// AppendFileWords appends the words of a line as ipvsadm-restore reads it: a
+// path to ipvsadm may stand in front, and a word that begins with # begins a
+// comment. A line without any words is none.
+func AppendFileWords(words []string, line []byte) []string {
+	first := len(words)
+	words = AppendWords(words, line)
+	for i := first; i < len(words); i++ {
+		if strings.HasPrefix(words[i], "#") {
+			words = words[:i]
+			break
 		}
 	}
+	if len(words) > first && strings.HasSuffix(words[first], "/"+programName) {
+		words = slices.Delete(words, first, first+1)
+	}
+	return words
 }
 
 // Changes returns what makes a table from an empty one, in an order in which

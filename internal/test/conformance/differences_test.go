@@ -63,6 +63,7 @@ var (
 	negativeMark    = regexp.MustCompile(`(?m)^(-[Aa] -f |FWM  )(-\d+)( IPv6)?( *)`)
 	lineNumber      = regexp.MustCompile(`(?m)^(?:<stdin>: )?line (\d+): `)
 	nameInBrackets  = regexp.MustCompile(`\[[^]:]*[^].0-9][^]:]*\]:`)
+	commentBehind   = regexp.MustCompile(`(?m)[^\s#]\s+#`)
 	indentedComment = regexp.MustCompile(`(?m)^[ \t\r]+#`)
 	emptyFlags      = regexp.MustCompile(`(?:^| )(?:-[A-Za-z6]*b|--sched-flags)[= ]?,+(?: |$)`)
 	originalVersion = regexp.MustCompile(`(?m)^(ipvsadm v1\.31 2019/12/24 \(compiled with )popt( and IPVS v1\.2\.1\))$`)
@@ -188,8 +189,8 @@ func checkFirst(s *step) {
 // indentComments accepts that ipvsadm-restore continues after an indented
 // comment, where the original stops.
 func indentComments(s *step) {
-	s.diverged = s.program() == "ipvsadm-restore" && s.original.status == 255 &&
-		strings.HasSuffix(s.original.stderr, " for more information.\n") && indentedComment.MatchString(s.stdin)
+	s.diverged = s.program() == "ipvsadm-restore" && s.original.status != 0 &&
+		(indentedComment.MatchString(s.stdin) || commentBehind.MatchString(s.stdin))
 }
 
 // takeNewOptions accepts that we take options that the original does not
