@@ -156,15 +156,20 @@ func (s *session) readRules(file string) (name string, text []byte, err error) {
 		}
 		return stdinName, text, nil
 	}
-	f, err := os.Open(file)
+	text, err = readFile(file)
 	if err != nil {
 		return "", nil, fileFailure("read", file, err)
 	}
-	defer f.Close()
-	if text, err = readText(f); err != nil {
-		return "", nil, fileFailure("read", file, err)
-	}
 	return file, text, nil
+}
+
+func readFile(name string) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return readText(f)
 }
 
 // readText keeps what may be megabytes in memory once.

@@ -262,6 +262,10 @@ func notAChangeText(cmd args.Command) string {
 	return fmt.Sprintf("the '%s' command does not change the table", spec.FindCommand(cmd.ID).Name)
 }
 
+func keptText(file string) string {
+	return file + ": not saved, there are no virtual services"
+}
+
 func waitingText(lock string) string {
 	return "waiting for another ipvsadm to let go of " + lock
 }

@@ -5,6 +5,11 @@ package cli
 import (
 	"bytes"
 	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/args"
 	"github.com/ipvsadm-go/ipvsadm/internal/outfile"
@@ -16,6 +21,12 @@ import (
 
 // save writes the table as rule text; its error is a *failure.
 func (s *session) save(ctx context.Context, cmd args.Command) error {
+	scope := saveScope{timeouts: cmd.Given.Has(spec.OptAll), daemons: cmd.Given.Has(spec.OptAll)}
+	if cmd.Given.Has(spec.OptUpdate) {
+		if err := scope.addThoseOf(cmd.Output); err != nil {
+			return fileFailure("read", cmd.Output, err)
+		}
+	}
 	if err := s.open(ctx); err != nil {
 		return err
 	}
@@ -25,10 +36,16 @@ func (s *session) save(ctx context.Context, cmd args.Command) error {
 	if t.Services, err = s.client.ServicesWithDestinations(ctx); err != nil {
 		return listFailure(err)
 	}
-	if cmd.Given.Has(spec.OptAll) {
+	if cmd.Given.Has(spec.OptUpdate) && len(t.Services) == 0 {
+		fmt.Fprintln(s.Stderr, keptText(cmd.Output))
+		return nil
+	}
+	if scope.timeouts {
 		if t.Timeouts, err = s.client.Timeouts(ctx); err != nil {
 			return listFailure(err)
 		}
+	}
+	if scope.daemons {
 		if t.Daemons, err = s.client.Daemons(ctx); err != nil {
 			return listFailure(err)
 		}
@@ -38,7 +55,7 @@ func (s *session) save(ctx context.Context, cmd args.Command) error {
 	if !cmd.Given.Has(spec.OptNumeric) {
 		w.Names = s.names.Book(ctx, render.Addresses(t.Services))
 	}
-	if !cmd.Given.Has(spec.OptOutput) || cmd.Output == "-" {
+	if !cmd.Given.HasAny(spec.Of(spec.OptOutput, spec.OptUpdate)) || cmd.Given.Has(spec.OptOutput) && cmd.Output == "-" {
 		return output(w.Write(s.Stdout, rule.Changes(&t)))
 	}
 	var text bytes.Buffer
@@ -47,4 +64,32 @@ func (s *session) save(ctx context.Context, cmd args.Command) error {
 		return fileFailure("write", cmd.Output, err)
 	}
 	return nil
+}
+
+// saveScope is what a save has besides the services.
+type saveScope struct{ timeouts, daemons bool }
+
+// addThoseOf adds what a rule file has, if there is one. The words of its
+// commands are enough for that: names in it need no look-up, and mistakes do
+// not matter.
+func (s *saveScope) addThoseOf(file string) error {
+	text, err := readFile(file)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	for _, words := range rule.Lines(text) {
+		s.timeouts = s.timeouts || slices.ContainsFunc(words, spells(spec.SetTimeouts))
+		s.daemons = s.daemons || slices.ContainsFunc(words, spells(spec.StartDaemon))
+	}
+	return nil
+}
+
+// spells returns a function that reports whether a word is the long name of a
+// command, with a value or without.
+func spells(id spec.CommandID) func(word string) bool {
+	long := "--" + spec.FindCommand(id).Long
+	return func(word string) bool {
+		name, _, _ := strings.Cut(word, "=")
+		return name == long
+	}
 }

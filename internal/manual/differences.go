@@ -75,7 +75,7 @@ var Differences = []Difference{
 		Ours:     "It passes over indented ones too. `-R` takes no comments, as in 1.31.",
 		Why:      "Who edits rules by hand indents them."},
 	{ID: "new-options",
-		Original: "`--apply`, `--all`, `--output`, `--strict`, `--check`, `--dry-run`, `--lock` and `--netns` are unknown, and ipvsadm-restore takes no notice of its arguments.",
+		Original: "`--apply`, `--all`, `--output`, `--update`, `--strict`, `--check`, `--dry-run`, `--lock` and `--netns` are unknown, and ipvsadm-restore takes no notice of its arguments.",
 		Ours:     "They are options, and ipvsadm-restore takes them and a file.",
 		Why:      "They are what this program adds."},
 	{ID: "stopped-daemon",
