@@ -64,7 +64,8 @@ kernel:
 # Show the NAT cluster of two web servers, in a kernel of its own.
 .PHONY: demo
 demo: deps bin/ipvsadm
-	$(GO) run ./internal/test/lab -fetch -kernel '$(KERNEL)' demo
+	$(MAKE) --no-print-directory --silent install FAMILY=redhat PREFIX=/usr DESTDIR=bin/redhat
+	$(GO) run ./internal/test/lab -fetch -kernel '$(KERNEL)' -units bin/redhat/usr/lib/systemd/system demo
 
 # Count requests that fail while the table is restored without pause, with this
 # program and with the original.
