@@ -26,6 +26,9 @@ RULES_debian = /etc/ipvsadm.rules
 RULES_redhat = /etc/sysconfig/ipvsadm
 CONFIG_debian = /etc/default/ipvsadm
 CONFIG_redhat = /etc/sysconfig/ipvsadm-config
+# What keeps the service from saving when it stops.
+UNSAVED_debian = != yes
+UNSAVED_redhat = = no
 ZSH_debian = zsh/$(if $(filter /usr,$(PREFIX)),vendor-completions,site-functions)
 ZSH_redhat = zsh/site-functions
 
@@ -61,7 +64,8 @@ kernel:
 # Show the NAT cluster of two web servers, in a kernel of its own.
 .PHONY: demo
 demo: deps bin/ipvsadm
-	$(GO) run ./internal/test/lab -fetch -kernel '$(KERNEL)' demo
+	$(MAKE) --no-print-directory --silent install FAMILY=redhat PREFIX=/usr DESTDIR=bin/redhat
+	$(GO) run ./internal/test/lab -fetch -kernel '$(KERNEL)' -units bin/redhat/usr/lib/systemd/system demo
 
 # Count requests that fail while the table is restored without pause, with this
 # program and with the original.
@@ -191,7 +195,7 @@ install: $(if $(wildcard $(BIN)),,$(BIN))
 	if [ '$(PREFIX)' = /usr ] && [ -d $(DESTDIR)/sbin ]; then for l in ipvsadm $(LINKS); do \
 		[ -e $(DESTDIR)/sbin/$$l ] || ln -sf ../usr/sbin/$$l $(DESTDIR)/sbin/$$l || exit 1; done; fi
 	install -m 644 packaging/systemd/*.service $(units)
-	sed -i 's:$(RULES_debian):$(RULES_$(FAMILY)):g; s:$(CONFIG_debian):$(CONFIG_$(FAMILY)):g; s:/usr/sbin:$(PREFIX)/sbin:g' $(units)/ipvsadm*.service
+	sed -i 's:$(RULES_debian):$(RULES_$(FAMILY)):g; s:$(CONFIG_debian):$(CONFIG_$(FAMILY)):g; s:/usr/sbin:$(PREFIX)/sbin:g; s:$(UNSAVED_debian):$(UNSAVED_$(FAMILY)):' $(units)/ipvsadm*.service
 	test -e $(config) || install -m 644 packaging/systemd/ipvsadm.conf $(config)
 
 # Remove what install has put there, given the same variables. Settings that have

@@ -59,7 +59,7 @@ end
 
 func TestCompletion(t *testing.T) {
 	guesttest.InGuest(t, func(t *testing.T) {
-		install(t)
+		install(t, "debian")
 		for _, line := range []string{
 			"-A -t 12.0.0.1:80 -s rr", "-a -t 12.0.0.1:80 -r 192.168.168.10:80 -m",
 			"-A -t 12.0.0.1:443 -s rr", "-a -t 12.0.0.1:443 -r 192.168.168.20:443 -m",

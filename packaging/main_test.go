@@ -15,12 +15,12 @@ import (
 func TestMain(m *testing.M) { program.Main(m) }
 
 // install runs make install with this test binary as the program.
-func install(t *testing.T) {
+func install(t *testing.T, family string) {
 	t.Helper()
 	bin, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	program.Run(t, "rm", "-f", "/etc/default/ipvsadm", "/etc/ipvsadm.rules")
-	program.Run(t, "make", "-C", "..", "-o", bin, "install", "BIN="+bin, "FAMILY=debian")
+	program.Run(t, "rm", "-rf", "/etc/default/ipvsadm", "/etc/ipvsadm.rules", "/etc/sysconfig")
+	program.Run(t, "make", "-C", "..", "-o", bin, "install", "BIN="+bin, "FAMILY="+family)
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/program"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/session"
 )
 
 const (
@@ -20,112 +21,268 @@ const (
 	dnsRules  = "-A -u 12.0.0.1:53 -s wlc\n"
 	// badRules has a mistake in its second line.
 	badRules = dnsRules + "-A -t 12.0.0.1:443 -s rr -w 5\n"
+	// mistakes has one of each kind beside webRules.
+	mistakes = "-A -t 12.0.0.2:80 -q\n-A -t 12.0.0.3:80 -s nosuch\n-a -t 12.0.0.3:80 -r 192.168.168.10:80 -m\n" +
+		webRules + "-A -t 12.0.0.1:80 -s rr\n-a -t 12.0.0.1:81 -r 192.168.168.10:80 -m\n-a -t 12.0.0.1:80 -r 224.0.0.1:80 -m\n"
 )
 
-// TestUnits starts a systemd in the guest, which runs the units.
+// TestUnits runs the units of Debian in a systemd in the guest.
 func TestUnits(t *testing.T) {
 	guesttest.InGuest(t, func(t *testing.T) {
 		program.Need(t, "systemd-analyze")
-		install(t)
-		for _, unit := range []string{"ipvsadm.service", "ipvsadm-sync@master.service"} {
-			if out, err := program.Try("systemd-analyze", "verify", "--recursive-errors=no", unit); err != nil || out != "" {
-				t.Errorf("verify %s: %v\n%s", unit, err, out)
-			}
-		}
+		m := boot(t, "debian")
 		for _, unit := range []string{"systemd/ipvsadm.service", "systemd/ipvsadm-sync@.service"} {
 			if out := program.Run(t, "systemd-analyze", "security", "--offline=true", unit); !strings.Contains(out, " OK ") {
 				t.Errorf("security of %s:\n%s", unit, out)
-			}
-		}
-		do := boot(t)
-		fails := func(words ...string) {
-			t.Helper()
-			if out, err := do(words...); err == nil {
-				t.Errorf("%q succeeds: %s", words, out)
-			}
-		}
-		succeeds := func(words ...string) string {
-			t.Helper()
-			out, err := do(words...)
-			if err != nil {
-				log, _ := do("journalctl", "-b", "--no-pager")
-				t.Fatalf("%q: %v\n%s\n%s", words, err, out, log)
-			}
-			return out
-		}
-		table := func(want string) {
-			t.Helper()
-			if got := program.Run(t, "ipvsadm", "-Sn"); got != want {
-				t.Errorf("the table is\n%swant\n%s", got, want)
 			}
 		}
 
 		if _, err := os.Stat("/proc/net/ip_vs"); err == nil {
 			t.Error("ip_vs is loaded before a unit asks for it")
 		}
-		succeeds("systemctl", "start", "ipvsadm") // without rules
-		succeeds("systemctl", "stop", "ipvsadm")
+		m.systemctl("start") // without rules
+		m.systemctl("stop")
 		program.Write(t, rulesFile, webRules)
-		succeeds("systemctl", "start", "ipvsadm")
-		table(webRules)
+		m.systemctl("start")
+		m.table(webRules)
 		program.Write(t, rulesFile, dnsRules)
-		succeeds("systemctl", "reload", "ipvsadm")
-		table(dnsRules)
+		m.systemctl("reload")
+		m.table(dnsRules)
 		program.Write(t, rulesFile, badRules)
-		fails("systemctl", "reload", "ipvsadm")
-		table(dnsRules)
-		succeeds("systemctl", "stop", "ipvsadm")
-		table("")
-		if saved, err := os.ReadFile(rulesFile); err != nil || string(saved) != badRules {
-			t.Errorf("unasked, the stop saved %q, %v", saved, err)
-		}
+		m.fails("systemctl", "reload", "ipvsadm")
+		m.table(dnsRules)
+		m.systemctl("stop")
+		m.table("")
+		m.file(rulesFile, badRules) // nothing is saved unasked
 
 		program.Run(t, "ipvsadm", "-A", "-t", "12.0.0.9:80")
-		fails("systemctl", "start", "ipvsadm")
-		table("-A -t 12.0.0.9:80 -s wlc\n")
-		if log := succeeds("journalctl", "-t", "ipvsadm", "--no-pager"); !strings.Contains(log, rulesFile+": line 2: Illegal 'weight' option") {
+		m.systemctl("start") // what can come up does
+		m.table(dnsRules)
+		if log := m.succeeds("journalctl", "-t", "ipvsadm", "-p", "err", "--no-pager"); !strings.Contains(log, rulesFile+": line 2: Illegal 'weight' option") {
 			t.Errorf("the journal has\n%s", log)
 		}
 
+		m.systemctl("stop")
+		program.Write(t, rulesFile, mistakes+dnsRules)
+		m.systemctl("start")
+		m.table(webRules + dnsRules)
+		m.succeeds("systemctl", "is-active", "ipvsadm")
+		m.fails("systemctl", "reload", "ipvsadm")
+		m.table(webRules + dnsRules)
+		m.systemctl("stop")
+		// A file of another owner that root alone can read beside.
+		program.Write(t, rulesFile, webRules)
+		m.succeeds("chown", "1000:1000", rulesFile)
+		m.succeeds("chmod", "0640", rulesFile)
+		m.systemctl("start")
+		m.table(webRules)
+		m.systemctl("stop")
+		m.succeeds("chown", "0:0", rulesFile)
+
 		program.Write(t, rulesFile, webRules)
 		program.Write(t, "/etc/default/ipvsadm", "IPVS_SAVE_ON_STOP=yes\nDAEMON=\"both\"\nIFACE=\"lo\"\nSYNCID=\"7\"\n")
-		succeeds("systemctl", "start", "ipvsadm")
-		daemons := func(want ...string) {
-			t.Helper()
-			var got string
-			program.Await(10*time.Second, func() bool { // they start after the table
-				got = program.Run(t, "ipvsadm", "-L", "--daemon")
-				return strings.Count(got, "\n") == len(want)
-			})
-			for _, w := range want {
-				if !strings.Contains(got, w+" sync daemon (mcast=lo, syncid=7,") {
-					t.Errorf("no %s:\n%s", w, got)
-				}
-			}
-			if strings.Count(got, "\n") != len(want) {
-				t.Errorf("the daemons are\n%swant %q", got, want)
-			}
-		}
-		daemons("master", "backup")
+		m.systemctl("start")
+		m.daemons("master", "backup")
 		program.Run(t, "ipvsadm", "-A", "-u", "12.0.0.1:53")
-		succeeds("systemctl", "stop", "ipvsadm")
-		daemons()
-		table("")
-		if saved, err := os.ReadFile(rulesFile); err != nil || string(saved) != webRules+dnsRules {
-			t.Errorf("saved %q, %v", saved, err)
-		}
+		m.systemctl("stop")
+		m.daemons()
+		m.table("")
+		m.file(rulesFile, webRules+dnsRules)
 		program.Write(t, "/etc/default/ipvsadm", "DAEMON=none\nIFACE=lo\nSYNCID=7\n")
-		fails("systemctl", "is-active", "ipvsadm-sync@backup")
+		m.fails("systemctl", "is-active", "ipvsadm-sync@backup")
 		program.Write(t, "/etc/default/ipvsadm", "IFACE=lo\nSYNCID=7\n")
-		succeeds("systemctl", "start", "ipvsadm-sync@backup")
-		daemons("backup")
+		m.succeeds("systemctl", "start", "ipvsadm-sync@backup")
+		m.daemons("backup")
 	})
 }
 
-// boot starts a systemd that starts nothing unasked. It returns a function
-// that runs a command in its namespaces.
-func boot(t *testing.T) (do func(words ...string) (string, error)) {
+// TestUnitsOfRedHat runs those of Red Hat, which save when they stop.
+func TestUnitsOfRedHat(t *testing.T) {
+	guesttest.InGuest(t, func(t *testing.T) {
+		program.Need(t, "systemd-analyze")
+		m := boot(t, "redhat")
+		program.ResolveFrom(t, "192.168.168.50 test5\n12.0.0.1 test5\n")
+		const rulesFile, settings = "/etc/sysconfig/ipvsadm", "/etc/sysconfig/ipvsadm-config"
+		add := func(rules string) {
+			t.Helper()
+			for line := range strings.Lines(rules) {
+				program.Run(t, append([]string{"ipvsadm"}, strings.Fields(line)...)...)
+			}
+		}
+
+		// One name for two addresses: the save has the number of the
+		// second.
+		m.succeeds("modprobe", "ip_vs")
+		add(webRules)
+		m.succeeds("sh", "-c", "ipvsadm-save > "+rulesFile)
+		m.systemctl("restart") // starts, since it does not run yet
+		m.table(webRules)
+
+		m.systemctl("restart")
+		m.table(webRules)
+		m.file(rulesFile, webRules)
+
+		program.Run(t, "ipvsadm", "-C")
+		add(dnsRules)
+		m.systemctl("restart")
+		m.table(dnsRules)
+		m.file(rulesFile, dnsRules)
+
+		// An empty table does not replace the file.
+		program.Run(t, "ipvsadm", "-C")
+		m.systemctl("stop")
+		m.file(rulesFile, dnsRules)
+		m.systemctl("start")
+		m.table(dnsRules)
+
+		// Nor does one that a start that failed has left,
+		m.systemctl("stop")
+		add(webRules)
+		program.Write(t, rulesFile, "")
+		m.fails("systemctl", "start", "ipvsadm")
+		m.systemctl("stop")
+		m.fails("systemctl", "restart", "ipvsadm")
+		m.file(rulesFile, "")
+		m.table(webRules)
+		// or one of a file whose lines with mistakes were left out, until it is
+		// mended.
+		program.Write(t, rulesFile, badRules)
+		m.systemctl("start")
+		m.table(dnsRules)
+		m.systemctl("stop")
+		m.file(rulesFile, badRules)
+		m.systemctl("start")
+		program.Write(t, rulesFile, webRules)
+		m.systemctl("reload")
+		add(dnsRules)
+		m.systemctl("stop")
+		m.file(rulesFile, webRules+dnsRules)
+
+		// Timeouts and sync daemons are saved where the file has them.
+		const (
+			timeouts = "--set 901 121 301\n"
+			daemon   = "--start-daemon backup --mcast-interface lo --syncid 3"
+		)
+		program.Write(t, rulesFile, timeouts+webRules+daemon+"\n")
+		m.systemctl("start")
+		add("--set 902 122 302\n" + dnsRules)
+		m.systemctl("stop")
+		m.file(rulesFile, "--set 902 122 302\n"+webRules+dnsRules+daemon+"<.*>\n")
+		add("--set 900 120 300\n--stop-daemon backup\n")
+		m.systemctl("start")
+		m.table(webRules + dnsRules)
+		if got := program.Run(t, "ipvsadm", "-L", "--timeout"); got != "Timeout (tcp tcpfin udp): 902 122 302\n" {
+			t.Errorf("the file's timeouts are not there: %s", got)
+		}
+		if got := program.Run(t, "ipvsadm", "-L", "--daemon"); !strings.HasPrefix(got, "backup sync daemon (mcast=lo, syncid=3,") {
+			t.Errorf("the file's sync daemon is not there: %s", got)
+		}
+		program.Write(t, rulesFile, dnsRules)
+		m.systemctl("stop")
+		m.file(rulesFile, webRules+dnsRules)
+
+		// A save that fails leaves the file as it is, and the table.
+		m.systemctl("start")
+		add("-C\n" + webRules)
+		m.succeeds("chmod", "g+w", "/etc/sysconfig")
+		m.systemctl("stop")
+		m.file(rulesFile, webRules+dnsRules)
+		m.table(webRules)
+		m.succeeds("chmod", "g-w", "/etc/sysconfig")
+
+		program.Write(t, settings, "IPVS_SAVE_ON_STOP=\"no\"\n")
+		m.systemctl("start")
+		program.Run(t, "ipvsadm", "-D", "-u", "12.0.0.1:53")
+		m.systemctl("restart")
+		m.table(webRules + dnsRules)
+	})
+}
+
+// machine is a systemd with the units of a family, and what tests do there.
+type machine struct {
+	t       *testing.T
+	systemd *exec.Cmd
+}
+
+// do runs a command in the namespaces of the systemd.
+func (m machine) do(words ...string) (string, error) {
+	pid, err := program.Try("pgrep", "-P", strconv.Itoa(m.systemd.Process.Pid))
+	if err != nil {
+		return pid, err
+	}
+	return program.Try(append([]string{"nsenter", "-t", strings.TrimSpace(pid), "-p", "-m"}, words...)...)
+}
+
+func (m machine) fails(words ...string) {
+	m.t.Helper()
+	if out, err := m.do(words...); err == nil {
+		m.t.Errorf("%q succeeds: %s", words, out)
+	}
+}
+
+func (m machine) succeeds(words ...string) string {
+	m.t.Helper()
+	out, err := m.do(words...)
+	if err != nil {
+		log, _ := m.do("journalctl", "-b", "--no-pager")
+		m.t.Fatalf("%q: %v\n%s\n%s", words, err, out, log)
+	}
+	return out
+}
+
+// systemctl does something with ipvsadm.service.
+func (m machine) systemctl(verb string) {
+	m.t.Helper()
+	m.succeeds("systemctl", verb, "ipvsadm")
+}
+
+// table compares the table with a save.
+func (m machine) table(want string) {
+	m.t.Helper()
+	if got := program.Run(m.t, "ipvsadm", "-Sn"); got != want {
+		m.t.Errorf("the table is\n%swant\n%s", got, want)
+	}
+}
+
+// file compares the text of a file, as answers of a session are compared.
+func (m machine) file(name, want string) {
+	m.t.Helper()
+	text, err := os.ReadFile(name)
+	if err == nil {
+		err = session.Compare(string(text), want)
+	}
+	if err != nil {
+		m.t.Errorf("%s: %v\n%s", name, err, text)
+	}
+}
+
+// daemons compares the sync daemons, which start after the table.
+func (m machine) daemons(want ...string) {
+	m.t.Helper()
+	var got string
+	program.Await(10*time.Second, func() bool {
+		got = program.Run(m.t, "ipvsadm", "-L", "--daemon")
+		return strings.Count(got, "\n") == len(want)
+	})
+	for _, w := range want {
+		if !strings.Contains(got, w+" sync daemon (mcast=lo, syncid=7,") {
+			m.t.Errorf("no %s:\n%s", w, got)
+		}
+	}
+	if strings.Count(got, "\n") != len(want) {
+		m.t.Errorf("the daemons are\n%swant %q", got, want)
+	}
+}
+
+// boot installs for a family and starts a systemd that starts nothing unasked.
+func boot(t *testing.T, family string) machine {
 	t.Helper()
+	install(t, family)
+	for _, unit := range []string{"ipvsadm.service", "ipvsadm-sync@master.service"} {
+		if out, err := program.Try("systemd-analyze", "verify", "--recursive-errors=no", unit); err != nil || out != "" {
+			t.Errorf("verify %s: %v\n%s", unit, err, out)
+		}
+	}
 	program.Run(t, "sh", "-c", `
 mount -t cgroup2 none /sys/fs/cgroup
 cd /etc/systemd/system
@@ -143,16 +300,10 @@ printf '[Unit]\nDefaultDependencies=no\n' > nothing.target
 	if err := systemd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	do = func(words ...string) (string, error) {
-		pid, err := program.Try("pgrep", "-P", strconv.Itoa(systemd.Process.Pid))
-		if err != nil {
-			return pid, err
-		}
-		return program.Try(append([]string{"nsenter", "-t", strings.TrimSpace(pid), "-p", "-m"}, words...)...)
-	}
-	if !program.Await(time.Minute, func() bool { _, err := do("systemctl", "start", "systemd-journald"); return err == nil }) {
+	m := machine{t, systemd}
+	if !program.Await(time.Minute, func() bool { _, err := m.do("systemctl", "start", "systemd-journald"); return err == nil }) {
 		said, _ := os.ReadFile(log.Name())
 		t.Fatalf("no systemd:\n%s", said)
 	}
-	return do
+	return m
 }

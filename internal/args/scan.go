@@ -137,7 +137,7 @@ func (s *scan) option(o *spec.Option, value string) error {
 		return take(o, value, &daemon.Port)
 	case spec.OptMcastTTL:
 		return take(o, value, &daemon.TTL)
-	case spec.OptOutput:
+	case spec.OptOutput, spec.OptUpdate:
 		s.cmd.Output = value
 	case spec.OptLock:
 		s.cmd.Lock = value

@@ -71,7 +71,8 @@ func (s *session) apply(ctx context.Context, cmd args.Command) int {
 	}
 	have, err := s.client.Table(ctx)
 	if err != nil {
-		return s.report(listFailure(err))
+		s.report(listFailure(err))
+		return statusUsage // nothing was changed
 	}
 	if mode != byLine && f.Empty() && len(have.Services) > 0 {
 		return s.report(emptyFailure(name))

@@ -543,7 +543,7 @@ func TestKernelThatCannotBeUsed(t *testing.T) {
 	}{
 		{"no privilege", func(k *fakeKernel) { k.infoErr = &ipvs.QueryError{Err: unix.EPERM} }, answer{status: 2, errors: must}},
 		{"no privilege to read", func(k *fakeKernel) { k.tableErr = &ipvs.QueryError{Err: unix.EPERM} }, answer{status: 2, errors: must}},
-		{"the table cannot be read", func(k *fakeKernel) { k.tableErr = &ipvs.QueryError{Err: unix.ENOMEM} }, answer{status: 1, errors: "Memory allocation problem\n"}},
+		{"the table cannot be read", func(k *fakeKernel) { k.tableErr = &ipvs.QueryError{Err: unix.ENOMEM} }, answer{status: 2, errors: "Memory allocation problem\n"}},
 		{"no privilege to change", func(k *fakeKernel) { k.Refuse = func(ipvs.Change) syscall.Errno { return unix.EPERM } }, answer{status: 2, errors: line + must}},
 		{"the kernel goes away", func(k *fakeKernel) { k.down = errors.New("socket closed") }, answer{status: 1, errors: line + "socket closed\n"}},
 	} {

@@ -290,6 +290,10 @@ func schedulerText(s ipvs.Service, err error) string {
 	return fmt.Sprintf("%v has its scheduler %s back", s.ServiceID, s.Scheduler)
 }
 
+func keptText(file string) string {
+	return file + ": not saved, there are no virtual services"
+}
+
 func waitingText(lock string) string {
 	return "waiting for another ipvsadm to let go of " + lock
 }

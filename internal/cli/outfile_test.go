@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -134,6 +135,79 @@ func TestNothingIsWrittenWhenTheTableCannotBeRead(t *testing.T) {
 	}
 	if got := tree(t, dir); !maps.Equal(got, before) {
 		t.Errorf("the folder has %q", got)
+	}
+}
+
+// An update has of timeouts and sync daemons what the file has.
+func TestUpdateOfAFile(t *testing.T) {
+	const (
+		timeouts = "--set 900 120 300\n"
+		daemon   = "--start-daemon master --mcast-interface lo\n"
+		running  = "--start-daemon master --mcast-interface lo --syncid 0 --mcast-group 224.0.0.81 --mcast-port 8848 --mcast-ttl 1\n"
+		other    = "-A -f 5 -s rr\n"
+	)
+	for name, c := range map[string]struct {
+		old, rules string
+		options    string
+		want       string
+	}{
+		"services":                            {other, web + daemon, "", web},
+		"timeouts":                            {"--set 1 2 3\n" + other, web + daemon, "", timeouts + web},
+		"a daemon":                            {other + " ipvsadm --start-daemon=backup\n", web + daemon, "", web + daemon},
+		"a daemon that runs no more":          {other + daemon, web, "", web},
+		"both":                                {"--set 1 2 3\n" + daemon, web + daemon, "", timeouts + web + daemon},
+		"none in comments":                    {"#--set 1 2 3\n# --start-daemon master\n" + other, web + daemon, "", web},
+		"all, whatever it has":                {other, web + daemon, " --all", timeouts + web + daemon},
+		"a line that cannot be read":          {"--set 1 2\n-A -q\n", web, "", timeouts + web},
+		"an empty file":                       {"", web + daemon, "", web},
+		"rules stay where no service is":      {other, daemon, "", other},
+		"and so does an empty file":           {"", "", "", ""},
+		"and one with timeouts and no daemon": {"--set 1 2 3\n", "", "", "--set 1 2 3\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Chdir(t.TempDir())
+			must(t, os.Chmod(".", 0o755))
+			write(t, "rules", c.old, 0o600)
+			k := newFakeKernel(t, c.rules)
+			want := answer{}
+			if len(k.Now().Services) == 0 {
+				want.errors = "rules: not saved, there are no virtual services\n"
+			}
+			argv := strings.Fields("ipvsadm-save -n --update rules" + c.options)
+			if a := k.do(t, "", argv...); a != want {
+				t.Errorf("answer %+v, want %+v", a, want)
+			}
+			c.want = strings.ReplaceAll(c.want, daemon, running)
+			if got := tree(t, "."); !maps.Equal(got, map[string]string{"rules": c.want}) {
+				t.Errorf("the folder has %q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
+func TestUpdateOfWhatIsNoFileYet(t *testing.T) {
+	t.Chdir(t.TempDir())
+	must(t, os.Chmod(".", 0o755))
+	want := answer{errors: "rules: not saved, there are no virtual services\n"}
+	if a := newFakeKernel(t, "").do(t, "", "ipvsadm", "-S", "-n", "--update=rules"); a != want {
+		t.Errorf("answer %+v, want %+v", a, want)
+	}
+	if got := tree(t, "."); len(got) != 0 {
+		t.Errorf("an empty table makes %q", got)
+	}
+	if a := newFakeKernel(t, web).do(t, "", "ipvsadm", "-S", "-n", "--update=rules"); a != (answer{}) {
+		t.Errorf("answer %+v", a)
+	}
+	if got := tree(t, "."); got["rules"] != web {
+		t.Errorf("the folder has %q", got)
+	}
+	want = answer{status: 2, errors: "can't read .: Is a directory\n"}
+	if a := newFakeKernel(t, web).do(t, "", "ipvsadm-save", "-n", "--update", "."); a != want {
+		t.Errorf("answer %+v, want %+v", a, want)
+	}
+	want = answer{status: 2, errors: "The option 'update' conflicts with the 'output' option in the 'save' command\n"}
+	if a := newFakeKernel(t, web).do(t, "", "ipvsadm", "-S", "--update", "a", "--output", "b"); a != want {
+		t.Errorf("answer %+v, want %+v", a, want)
 	}
 }
 

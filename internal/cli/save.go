@@ -5,13 +5,19 @@ package cli
 import (
 	"bytes"
 	"context"
+	"errors"
+	"fmt"
+	"io/fs"
 	"os/signal"
+	"slices"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/args"
 	"github.com/ipvsadm-go/ipvsadm/internal/outfile"
 	"github.com/ipvsadm-go/ipvsadm/internal/render"
+	"github.com/ipvsadm-go/ipvsadm/internal/restore"
 	"github.com/ipvsadm-go/ipvsadm/internal/rule"
 	"github.com/ipvsadm-go/ipvsadm/internal/spec"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
@@ -22,6 +28,12 @@ import (
 func (s *session) save(ctx context.Context, cmd args.Command) error {
 	signal.Ignore(unix.SIGPIPE)
 	defer signal.Reset(unix.SIGPIPE)
+	scope := saveScope{timeouts: cmd.Given.Has(spec.OptAll), daemons: cmd.Given.Has(spec.OptAll)}
+	if cmd.Given.Has(spec.OptUpdate) {
+		if err := scope.addThoseOf(cmd.Output); err != nil {
+			return fileFailure("read", cmd.Output, err)
+		}
+	}
 	if err := s.open(ctx); err != nil {
 		return err
 	}
@@ -31,10 +43,16 @@ func (s *session) save(ctx context.Context, cmd args.Command) error {
 	if t.Services, err = s.client.ServicesWithDestinations(ctx); err != nil {
 		return listFailure(err)
 	}
-	if cmd.Given.Has(spec.OptAll) {
+	if cmd.Given.Has(spec.OptUpdate) && len(t.Services) == 0 {
+		fmt.Fprintln(s.Stderr, keptText(cmd.Output))
+		return nil
+	}
+	if scope.timeouts {
 		if t.Timeouts, err = s.client.Timeouts(ctx); err != nil {
 			return listFailure(err)
 		}
+	}
+	if scope.daemons {
 		if t.Daemons, err = s.client.Daemons(ctx); err != nil {
 			return listFailure(err)
 		}
@@ -44,7 +62,7 @@ func (s *session) save(ctx context.Context, cmd args.Command) error {
 	if !cmd.Given.Has(spec.OptNumeric) {
 		w.Names = s.names.Book(ctx, render.Addresses(t.Services))
 	}
-	if !cmd.Given.Has(spec.OptOutput) || cmd.Output == "-" {
+	if !cmd.Given.HasAny(spec.Of(spec.OptOutput, spec.OptUpdate)) || cmd.Given.Has(spec.OptOutput) && cmd.Output == "-" {
 		return output(w.Write(s.Stdout, rule.Changes(&t)))
 	}
 	var text bytes.Buffer
@@ -53,4 +71,35 @@ func (s *session) save(ctx context.Context, cmd args.Command) error {
 		return fileFailure("write", cmd.Output, err)
 	}
 	return nil
+}
+
+// saveScope is what a save has besides the services.
+type saveScope struct{ timeouts, daemons bool }
+
+// addThoseOf adds what a rule file has, if there is one. The words of its
+// commands are enough for that: names in it need no look-up, and mistakes do
+// not matter.
+func (s *saveScope) addThoseOf(file string) error {
+	in, err := openFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	return restore.ReadWords(in, maxText(), func(words []string) {
+		s.timeouts = s.timeouts || slices.ContainsFunc(words, spells(spec.SetTimeouts))
+		s.daemons = s.daemons || slices.ContainsFunc(words, spells(spec.StartDaemon))
+	})
+}
+
+// spells returns a function that reports whether a word is the long name of a
+// command, with a value or without.
+func spells(id spec.CommandID) func(word string) bool {
+	long := "--" + spec.FindCommand(id).Long
+	return func(word string) bool {
+		name, _, _ := strings.Cut(word, "=")
+		return name == long
+	}
 }

@@ -41,7 +41,12 @@ func (s *session) saveCommand(ctx context.Context) int {
 // takesValue reports whether a word is an option of the save whose value is the
 // next word.
 func takesValue(word string) bool {
-	return word == "--"+spec.FindOption(spec.OptOutput).Long || word == "--"+spec.FindOption(spec.OptNetNS).Long
+	for _, id := range []spec.OptionID{spec.OptOutput, spec.OptUpdate, spec.OptNetNS} {
+		if word == "--"+spec.FindOption(id).Long {
+			return true
+		}
+	}
+	return false
 }
 
 // restoreCommand is ipvsadm-restore.

@@ -51,6 +51,16 @@ func (t *text) each(do func(number int, line []byte)) {
 	}
 }
 
+// ReadWords passes the words of each line with a command to do, valid during the
+// call. Its error is that of r, or ErrLarge.
+func ReadWords(r io.Reader, limit int64, do func(words []string)) error {
+	var t text
+	return t.read(r, limit, func(_ int, words []string, _ error) bool {
+		do(words)
+		return false
+	})
+}
+
 // read passes each line with a command to do, as its words, and keeps those of
 // which it says so. The words are valid during the call. A line that is too
 // long is passed as an error.

@@ -57,6 +57,7 @@ const (
 	OptDryRun
 	OptLock
 	OptNetNS
+	OptUpdate
 	optionCount
 )
 
@@ -172,6 +173,8 @@ var Options = [...]Option{
 		Help: "save timeouts and sync daemons as well"},
 	{ID: OptOutput, Long: "output", Value: RequiredValue, Arg: "file",
 		Help: "save to a file, replaced as a whole where possible (-: standard output)"},
+	{ID: OptUpdate, Long: "update", Value: RequiredValue, Arg: "file",
+		Help: "like --output, with timeouts and sync daemons if the file has them; an empty table does not replace it"},
 	{ID: OptStrict, Long: "strict",
 		Help: "all or nothing, as with a file: whatever is refused, the table stays as it was"},
 	{ID: OptKeepGoing, Long: "keep-going",
@@ -239,7 +242,7 @@ var Commands = [...]Command{
 	{ID: Apply, Name: "apply", Long: "apply", Arg: "[file]", MaxArgs: 1, Help: "make the table what a file says, by the fewest changes",
 		Rule: Rule{Allowed: 1<<OptNumeric | 1<<OptLock, OneOf: []Set{1<<OptStrict | 1<<OptKeepGoing, 1<<OptCheck | 1<<OptDryRun}}},
 	{ID: Save, Name: "save", Long: "save", Short: 'S', Help: "print the table as commands for -R",
-		Rule: Rule{Allowed: 1<<OptNumeric | 1<<OptAll | 1<<OptOutput}},
+		Rule: Rule{Allowed: 1<<OptNumeric | 1<<OptAll, OneOf: []Set{1<<OptOutput | 1<<OptUpdate}}},
 	{ID: AddServer, Name: "add-server", Long: "add-server", Short: 'a', Help: "add a real server to a virtual service",
 		Rule: Rule{Required: theServer, Allowed: serverOptions}},
 	{ID: EditServer, Name: "edit-server", Long: "edit-server", Short: 'e', Help: "give a real server other options",

@@ -10,7 +10,7 @@ _ipvsadm_options() {
     -C* | --clear) echo '--netns' ;;
     -R* | --restore) echo '--netns' ;;
     --apply) echo '-n --numeric --strict --keep-going --check --dry-run --lock --netns' ;;
-    -S* | --save) echo '-n --numeric --all --output --netns' ;;
+    -S* | --save) echo '-n --numeric --all --output --update --netns' ;;
     -a* | --add-server) echo '-t --tcp-service -u --udp-service --sctp-service -f --fwmark-service -6 --ipv6 -r --real-server -g --gatewaying -i --ipip -m --masquerading --tun-type --tun-port --tun-nocsum --tun-csum --tun-remcsum -w --weight -x --u-threshold -y --l-threshold --netns' ;;
     -e* | --edit-server) echo '-t --tcp-service -u --udp-service --sctp-service -f --fwmark-service -6 --ipv6 -r --real-server -g --gatewaying -i --ipip -m --masquerading --tun-type --tun-port --tun-nocsum --tun-csum --tun-remcsum -w --weight -x --u-threshold -y --l-threshold --netns' ;;
     -d* | --delete-server) echo '-t --tcp-service -u --udp-service --sctp-service -f --fwmark-service -6 --ipv6 -r --real-server --netns' ;;
@@ -21,7 +21,7 @@ _ipvsadm_options() {
     --stop-daemon) echo '--syncid --netns' ;;
     -h* | --help) echo '--netns' ;;
     -v* | --version) echo '--netns' ;;
-    ipvsadm-save) echo '-n --numeric --all -o --output --netns' ;;
+    ipvsadm-save) echo '-n --numeric --all -o --output --update --netns' ;;
     ipvsadm-restore) echo '-n --numeric --strict --keep-going --check --dry-run --lock --netns' ;;
     commands) echo '-A --add-service -E --edit-service -D --delete-service -C --clear -R --restore --apply -S --save -a --add-server -e --edit-server -d --delete-server -L -l --list -Z --zero --set --start-daemon --stop-daemon -h --help -v --version --netns' ;;
     esac
@@ -52,6 +52,7 @@ _ipvsadm_kind() {
     --mcast-port) echo 'word' ;;
     --mcast-ttl) echo 'word' ;;
     --output) echo 'file' ;;
+    --update) echo 'file' ;;
     --lock) echo 'file' ;;
     --netns) echo 'netns' ;;
     --start-daemon) echo 'master|backup' ;;

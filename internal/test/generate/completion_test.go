@@ -104,7 +104,7 @@ func kind(o *spec.Option) string {
 		return interfaceValue
 	case spec.OptNetNS:
 		return netnsValue
-	case spec.OptOutput, spec.OptLock:
+	case spec.OptOutput, spec.OptUpdate, spec.OptLock:
 		return fileValue
 	case spec.OptSchedFlags:
 		var words []string

@@ -8,7 +8,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -144,9 +143,6 @@ type made struct {
 // make builds the network and sets up the cluster.
 func (c cluster) make() (*made, error) {
 	m := &made{c, player{hosts: network.Parse(c.hosts)}, map[string]bool{}}
-	if err := linkIptables(); err != nil {
-		return m, err
-	}
 	if err := build(m.player.hosts); err != nil {
 		return m, err
 	}
@@ -232,22 +228,4 @@ func absentModules(needs string) (absent []string) {
 		}
 	}
 	return absent
-}
-
-// linkIptables puts the legacy iptables and ip6tables into the PATH. The
-// unpacked package has them under no name of their own, and some of the
-// kernels have modules for their tables only.
-func linkIptables() error {
-	const folder = "/run/lab/bin"
-	path, err := exec.LookPath("xtables-legacy-multi")
-	if err != nil {
-		return err
-	}
-	if err := os.MkdirAll(folder, 0o755); err != nil {
-		return err
-	}
-	for _, name := range []string{"iptables", "ip6tables"} {
-		err = errors.Join(err, os.Symlink(path, filepath.Join(folder, name)))
-	}
-	return errors.Join(err, os.Setenv("PATH", folder+":"+os.Getenv("PATH")))
 }

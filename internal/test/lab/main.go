@@ -3,10 +3,11 @@
 // Lab boots a User Mode Linux kernel, builds a network of namespaces in it,
 // types commands there and compares what happens with what is expected.
 //
-//	go run ./internal/test/lab demo
+//	go run ./internal/test/lab -units folder demo
 //	go run ./internal/test/lab gap|clusters [cluster or scenario]...
 //
-// The demo is a session: commands and their answers. Gap counts requests that
+// The demo is a session: commands and their answers. It restarts the service
+// of Red Hat, whose unit make demo puts into a folder. Gap counts requests that
 // fail in the demo's network while a director restores, and clusters counts
 // where the packets of every kind of cluster go. The program runs twice: on
 // the host, where it boots the guest, and in the guest, where the commands
@@ -42,6 +43,13 @@ nginx2   ens33 inside  192.168.168.20/24 via 192.168.168.50
 client   ens33 outside 12.0.0.10/24
 `
 
+// demoNames gives both addresses of the director one name, which no name server
+// can add to.
+const demoNames = `
+director# printf '%s test5\n' 192.168.168.50 12.0.0.1 > /etc/hosts
+director# rm -f /etc/resolv.conf
+`
+
 // packages are the Debian packages whose programs the guest needs.
 var packages = []string{"curl", "iproute2", "iptables", "ipvsadm", "keepalived", "kmod", "nginx-light", "procps", "socat"}
 
@@ -50,7 +58,7 @@ func main() {
 	var l lab
 	flag.StringVar(&l.bin, "bin", "bin", "`folder` of ipvsadm, ipvsadm-save and ipvsadm-restore")
 	flag.StringVar(&l.version, "kernel", "", "kernel `version`, \"\" for the machine's own")
-	flag.StringVar(&l.units, "units", "packaging/systemd", "`folder` of the units of systemd")
+	flag.StringVar(&l.units, "units", "packaging/systemd", "`folder` of the units of systemd, Red Hat's for the demo")
 	flag.BoolVar(&l.fetch, "fetch", false, "fetch what is not on this machine into the user's cache: kernel and programs")
 	flag.Usage = func() {
 		fmt.Fprint(flag.CommandLine.Output(), "usage: lab [flags] demo|gap|clusters [cluster or scenario]...\n")

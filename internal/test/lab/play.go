@@ -99,11 +99,13 @@ func playDemo(out io.Writer) (ok bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	hosts := network.Parse(demoHosts)
-	if err := errors.Join(build(hosts), os.MkdirAll("/etc/sysconfig", 0o755)); err != nil {
+	p := player{hosts: network.Parse(demoHosts)}
+	if err := build(p.hosts); err != nil {
 		return false, err
 	}
-	p := player{hosts: hosts}
+	if err := p.playAll(installed + demoNames); err != nil {
+		return false, err
+	}
 	var wrong []string
 	for _, s := range steps {
 		if s.Note != "" {
@@ -215,12 +217,6 @@ func init() {
 		},
 		// restore SECONDS PROGRAM FILE...: see the function.
 		"restore": func(_ *player, args string) (string, error) { return restore(args) },
-		// unit WORD [SETTINGS]: runs the commands of the unit that
-		// start with WORD.
-		"unit": func(_ *player, args string) (string, error) {
-			word, settings, _ := strings.Cut(args, " ")
-			return "", runUnit(word, settings)
-		},
 	}
 }
 

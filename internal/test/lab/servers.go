@@ -29,8 +29,11 @@ func realServers(hosts []network.Host) (list []network.Host) {
 // web is the name of a web server that is no real server.
 const web = "web"
 
-// build makes the network, the hosts' home folders and their web servers.
+// build makes the network, the hosts' tools, home folders and web servers.
 func build(hosts []network.Host) error {
+	if err := provideTools(); err != nil {
+		return err
+	}
 	if err := network.Build(hosts); err != nil {
 		return err
 	}

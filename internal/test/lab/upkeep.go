@@ -2,13 +2,7 @@
 
 package main
 
-import (
-	"errors"
-	"fmt"
-	"os"
-	"path/filepath"
-	"strings"
-)
+import "strings"
 
 // upkeep is routine maintenance of the NAT cluster.
 var upkeep = cluster{
@@ -24,14 +18,16 @@ lab# until director ipvsadm -Lnc | grep -q 192.168.168.30
 lab# lost
 0 of <\d{3,}> requests lost<.*>
 `},
-		// The rules are saved by hand, since the unit does not save
-		// them by default.
+		// The rules are saved by hand, since Debian's unit does not
+		// save them by default.
 		{name: "restart", typed: installed + natServers("-s wlc -p 300", 3, 2, 0) + nat6 + `
+director# systemctl start ipvsadm
 director# ipvsadm-save -n -o /etc/ipvsadm.rules
-` + restarted("")},
+` + restarted},
 		{name: "save-on-stop", after: "restart", typed: `
 director# ipvsadm -e -t 12.0.0.1:80 -r 192.168.168.10:80 -m -w 9 -x 5 -y 2
-` + restarted(" IPVS_SAVE_ON_STOP=yes")},
+director# echo IPVS_SAVE_ON_STOP=yes > /etc/default/ipvsadm
+` + restarted},
 	},
 }
 
@@ -53,52 +49,20 @@ director# ipvsadm-restore --dry-run /etc/ipvsadm.rules
 director# ipvsadm-restore /etc/ipvsadm.rules
 `
 
-// restarted does what systemctl restart does, with these settings, and checks
-// that the eight rules are the same as before.
-func restarted(settings string) string {
-	return strings.ReplaceAll(`
+// restarted restarts the service and checks that the eight rules are the same
+// as before.
+const restarted = `
 director# ipvsadm-save -n > before
-lab# unit ExecStop=SETTINGS
-lab# unit ExecStart=SETTINGS
+director# systemctl restart ipvsadm
 lab# ask director ipvsadm-save -n | diff before - && wc -l < before
 8
-`, "SETTINGS", settings)
-}
+`
 
-// installed puts the programs where the unit expects them.
+// installed puts the programs where the unit expects them, without rules and
+// settings.
 const installed = `
 director# ln -sf "$(command -v ipvsadm)" /usr/sbin/ipvsadm
 director# ln -sf "$(command -v ipvsadm)" /usr/sbin/ipvsadm-save
 director# ln -sf "$(command -v ipvsadm)" /usr/sbin/ipvsadm-restore
-director# rm -f /etc/ipvsadm.rules
+director# rm -rf /etc/ipvsadm.rules /etc/default/ipvsadm /etc/sysconfig && mkdir /etc/sysconfig
 `
-
-// unitLines returns the commands of the service's unit that start with a word
-// such as ExecStop=, in the form that a shell takes.
-func unitLines(word string) (commands []string, err error) {
-	text, err := os.ReadFile(filepath.Join(os.Getenv(unitsVariable), "ipvsadm.service"))
-	for line := range strings.Lines(string(text)) {
-		if command, found := strings.CutPrefix(strings.TrimSpace(line), word); found {
-			commands = append(commands, strings.ReplaceAll(command, "$$", "$"))
-		}
-	}
-	if err == nil && len(commands) == 0 {
-		err = fmt.Errorf("no %s in the unit", word)
-	}
-	return commands, err
-}
-
-// unitsVariable is the environment variable with the folder of the units.
-const unitsVariable = "LAB_UNITS"
-
-// runUnit runs the commands of unitLines with these settings.
-func runUnit(word, settings string) error {
-	commands, err := unitLines(word)
-	for _, command := range commands {
-		answer, err := shell("director", settings+" "+command)
-		if err != nil || answer != "" {
-			return errors.Join(err, fmt.Errorf("%s answers %q", command, answer))
-		}
-	}
-	return err
-}
