@@ -5,6 +5,7 @@ package ipvs
 import (
 	"context"
 	"fmt"
+	"io/fs"
 	"os"
 	"slices"
 	"syscall"
@@ -17,6 +18,9 @@ import (
 // the initial user namespace; the error of those that lack it matches
 // fs.ErrPermission.
 //
+// [Dial] makes one. The calls of any other, and those after Close, fail with
+// an error that matches fs.ErrClosed.
+//
 // A context ends the wait for the turn and for the kernel's answers, and the
 // client is as good as new afterwards. It does not interrupt the kernel while
 // that works through what was sent: see [Client.Apply].
@@ -26,6 +30,7 @@ type Client struct {
 	turn chan struct{} // has one element while a call uses what follows
 
 	main     session
+	closed   bool
 	family   uint16
 	seq      uint32
 	maxBytes int // that the socket accepts in one write
@@ -100,25 +105,39 @@ func (c *Client) lock(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	if c.turn == nil {
+		return fs.ErrClosed // it was never open
+	}
 	select {
 	case c.turn <- struct{}{}:
-		return nil
 	default:
+		select {
+		case c.turn <- struct{}{}:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
-	select {
-	case c.turn <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
+	if c.closed {
+		c.unlock()
+		return fs.ErrClosed
 	}
+	return nil
 }
 
 func (c *Client) unlock() { <-c.turn }
 
-// Close closes the socket. It waits for the end of a call that is under way.
+// Close closes the socket. It waits for the end of a question or a batch of
+// changes that is under way. To close a closed client does nothing.
 func (c *Client) Close() error {
+	if c.turn == nil {
+		return nil
+	}
 	c.turn <- struct{}{}
 	defer c.unlock()
+	if c.closed {
+		return nil
+	}
+	c.closed = true
 	return c.main.t.Close()
 }
 

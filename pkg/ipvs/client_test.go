@@ -409,6 +409,8 @@ func TestErrorsSayWhatWasRefused(t *testing.T) {
 		"add destination [2001:db8::1]:80 of FWM 77 IPv6: destination already exists": &ChangeError{Change: d, Err: syscall.EEXIST},
 		"add destination [2001:db8::1]:80 of FWM 77 IPv6: no such service":            &ChangeError{Change: d, Err: syscall.ESRCH},
 		"flush: operation not permitted":                                              &ChangeError{Change: Flush(), Err: syscall.EPERM},
+		"flush: <nil>":                                                                &ChangeError{Change: Flush()},
+		"get service: <nil>":                                                          &QueryError{Query: "get service"},
 		"stop daemon master: no such sync daemon runs":                                &ChangeError{Change: Change{Op: OpStopDaemon, Daemon: Daemon{State: Master}}, Err: syscall.ESRCH},
 	} {
 		if err.Error() != want {

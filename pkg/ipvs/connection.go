@@ -12,6 +12,7 @@ import (
 	"io"
 	"iter"
 	"net/netip"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -42,7 +43,7 @@ type Connection struct {
 // /proc/net/ip_vs_conn to [ReadConnections].
 func (c *Client) Connections(ctx context.Context) iter.Seq2[Connection, error] {
 	return func(yield func(Connection, error) bool) {
-		f, err := c.openProc("ip_vs_conn")
+		f, err := c.openConnections(ctx)
 		if err != nil {
 			yield(Connection{}, &QueryError{Query: "list connections", Err: err})
 			return
@@ -58,6 +59,14 @@ func (c *Client) Connections(ctx context.Context) iter.Seq2[Connection, error] {
 			}
 		}
 	}
+}
+
+func (c *Client) openConnections(ctx context.Context) (*os.File, error) {
+	if err := c.lock(ctx); err != nil {
+		return nil, err
+	}
+	defer c.unlock()
+	return c.openProc("ip_vs_conn")
 }
 
 // ReadConnections returns the rows of a connection table in the form of
