@@ -102,6 +102,12 @@ test-short: kernel
 test-release:
 	.ci/release $(KERNELS)
 
+# Another user against files that root saves, for ATTACK at a time.
+ATTACK ?= 30s
+.PHONY: attack
+attack: deps kernel
+	REQUIRE_KERNEL=1 IPVSADM_TEST_ATTACK=$(ATTACK) $(GO) test -count 1 -v -run 'TestOnAKernel/.*/protected/attack' -timeout 15m ./internal/outfile
+
 # Compare generated command lines with the original 1.31: CASES scripts of seed
 # SEED, from number FIRST on.
 CASES ?= 2000
@@ -136,7 +142,7 @@ race:
 # README, the page of the clusters.
 .PHONY: generate
 generate:
-	IPVSADM_TEST_UPDATE=1 $(GO) test -run TestGeneratedFilesAreCurrent ./cmd/ipvsadm ./internal/test/lab
+	IPVSADM_TEST_UPDATE=1 $(GO) test -run TestGeneratedFilesAreCurrent ./internal/test/generate ./internal/test/lab
 
 # Check formatting, vet, staticcheck, modules and shell scripts.
 .PHONY: lint

@@ -13,9 +13,9 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/internal/test/program"
 )
 
-// shells are the shells, with scripts that print what each offers for the
-// lines that are typed, their arguments: one offer a line, and END after each
-// line typed.
+// shells are the shells, with scripts that print the completions of the
+// command lines in their arguments: one per line, and END after each command
+// line.
 var shells = []struct{ name, script string }{
 	{"bash", `
 . /usr/share/bash-completion/completions/ipvsadm
@@ -68,6 +68,12 @@ func TestCompletion(t *testing.T) {
 		} {
 			program.Run(t, append([]string{"ipvsadm"}, strings.Fields(line)...)...)
 		}
+		program.Run(t, "ip", "netns", "add", "blue")
+		t.Cleanup(func() { program.Run(t, "ip", "netns", "delete", "blue") })
+		program.Run(t, "ip", "-n", "blue", "link", "set", "lo", "up") // or no address is known there
+		for _, line := range []string{"-A -t 12.0.0.9:80", "-a -t 12.0.0.9:80 -r 192.168.168.90:80 -m"} {
+			program.Run(t, append([]string{"ipvsadm", "--netns", "blue"}, strings.Fields(line)...)...)
+		}
 		dir := t.TempDir()
 		if err := os.WriteFile(filepath.Join(dir, "here"), nil, 0o644); err != nil {
 			t.Fatal(err)
@@ -100,6 +106,18 @@ func TestCompletion(t *testing.T) {
 			{"ipvsadm -d -t 12.0.0.1:80 -r ", []string{"192.168.168.10:80"}, []string{"192.168.168.20:443"}},
 			{"ipvsadm -d -t [2001:db8::1]:80 -r ", []string{"[2001:db8::2]:80"}, []string{"192.168.168.10:80"}},
 			{"ipvsadm -a -t 12.0.0.1:80 -r ", []string{"192.168.168.10:80", "192.168.168.20:443"}, nil},
+			{"ipvsadm --net", []string{"--netns"}, []string{"--list"}},
+			{"ipvsadm --netns blue --li", []string{"--list"}, []string{"--stats"}},
+			{"ipvsadm --netns=blue --li", []string{"--list"}, []string{"--stats"}},
+			{"ipvsadm --netns blue --list --", []string{"--stats", "--daemon"}, []string{"--weight"}},
+			{"ipvsadm --netns ", []string{"blue"}, []string{"--list"}},
+			{"ipvsadm --netns=b", []string{"--netns=blue"}, nil},
+			{"ipvsadm --list --netns b", []string{"blue"}, nil},
+			{"ipvsadm-restore --netns b", []string{"blue"}, nil},
+			{"ipvsadm --netns blue -D -t ", []string{"12.0.0.9:80"}, []string{"12.0.0.1:80"}},
+			{"ipvsadm --netns=blue -Dt ", []string{"12.0.0.9:80"}, []string{"12.0.0.1:80"}},
+			{"ipvsadm -d -t 12.0.0.9:80 --netns blue -r ", []string{"192.168.168.90:80"}, []string{"192.168.168.10:80"}},
+			{"ipvsadm -D --netns blue -t 12", []string{"12.0.0.9:80"}, []string{"12.0.0.1:80"}},
 			{"ipvsadm-restore " + dir + "/", []string{dir + "/here"}, nil},
 			{"ipvsadm-save -o " + dir + "/", []string{dir + "/here"}, nil},
 			{"ipvsadm-restore --lock " + dir + "/", []string{dir + "/here"}, nil},

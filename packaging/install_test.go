@@ -13,7 +13,7 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/internal/test/program"
 )
 
-// TestMakeInstall installs into a folder and uninstalls from it again.
+// TestMakeInstall installs into a folder and uninstalls again.
 func TestMakeInstall(t *testing.T) {
 	bin, err := os.Executable()
 	if err != nil {
@@ -110,7 +110,8 @@ func TestMakeInstall(t *testing.T) {
 	}
 }
 
-// TestMakeUninstallKeepsChangedSettings changes them after the installation.
+// TestMakeUninstallKeepsChangedSettings changes the settings after the
+// installation.
 func TestMakeUninstallKeepsChangedSettings(t *testing.T) {
 	bin, err := os.Executable()
 	if err != nil {
@@ -129,7 +130,7 @@ func TestMakeUninstallKeepsChangedSettings(t *testing.T) {
 	}
 }
 
-// files lists what is below a folder, without the folders.
+// files returns the files below a folder.
 func files(t *testing.T, root string) (list []string) {
 	t.Helper()
 	err := fs.WalkDir(os.DirFS(root), ".", func(path string, d fs.DirEntry, err error) error {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// The tests here install what is to be installed in a guest and use it there:
-// manual pages, completions, units and packages.
+// The tests here install manual pages, completions, units and packages in a
+// guest and use them there.
 
 package packaging
 

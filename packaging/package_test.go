@@ -12,17 +12,14 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/internal/test/program"
 )
 
-// TestDebianPackage installs the package over Debian's ipvsadm and the other
-// way round. The folder IPVSADM_TEST_PACKAGES has both, in dist and old.
+// TestDebianPackage installs the package over Debian's ipvsadm and vice
+// versa. IPVSADM_TEST_PACKAGES is the folder of our packages; Debian's is in
+// its folder old.
 func TestDebianPackage(t *testing.T) {
 	folder := packages(t)
 	guesttest.InGuest(t, func(t *testing.T) {
 		ours, old := one(t, folder, "ipvsadm-go_*_amd64.deb"), one(t, folder, "old/*.deb")
-		t.Setenv("DEBIAN_FRONTEND", "noninteractive")
-		// Nothing runs in a guest that the services could be started by.
-		program.Write(t, "/usr/sbin/policy-rc.d", "#!/bin/sh\nexit 101\n")
-		program.Run(t, "chmod", "+x", "/usr/sbin/policy-rc.d")
-		program.Run(t, "dpkg", "--purge", "ipvsadm")
+		purgeDebians(t)
 
 		const rules, settings = "-A -t 12.0.0.1:80 -s rr\n", "AUTO=\"true\"\nDAEMON=\"backup\"\n"
 		switchedOn := func() string {
@@ -109,7 +106,7 @@ func TestDebianPackage(t *testing.T) {
 				install(t, old)
 				holds(t, "popt", rules, settings)
 			})
-			if merged { // dpkg alone makes no room for the old one
+			if merged { // dpkg alone does not remove ours for the old one
 				t.Run(name+"and at once", func(t *testing.T) {
 					apt(t, ours)
 					holds(t, "pflag", rules, settings)
@@ -128,8 +125,8 @@ func TestDebianPackage(t *testing.T) {
 	})
 }
 
-// TestRedHatPackage installs the other package, on a machine that has not what
-// it is made for but rpm.
+// TestRedHatPackage installs the RPM package on a machine that has nothing of
+// Red Hat's but rpm.
 func TestRedHatPackage(t *testing.T) {
 	folder := packages(t)
 	guesttest.InGuest(t, func(t *testing.T) {
@@ -146,7 +143,7 @@ func TestRedHatPackage(t *testing.T) {
 				t.Errorf("%s: %q, %v, want %q", name, b, err, want)
 			}
 		}
-		program.Run(t, "dpkg", "--purge", "ipvsadm")
+		purgeDebians(t)
 		program.Run(t, "mkdir", "-p", "/etc/sysconfig")
 		program.Write(t, rulesFile, webRules)
 		program.Write(t, settings, "IPVS_SAVE_ON_STOP=yes\n")
@@ -179,7 +176,18 @@ func TestRedHatPackage(t *testing.T) {
 	})
 }
 
-// packages is the folder of the packages to be tested.
+// purgeDebians purges Debian's ipvsadm and the packages that depend on it,
+// such as a director's ldirectord.
+func purgeDebians(t *testing.T) {
+	t.Helper()
+	t.Setenv("DEBIAN_FRONTEND", "noninteractive")
+	// No service manager runs in a guest.
+	program.Write(t, "/usr/sbin/policy-rc.d", "#!/bin/sh\nexit 101\n")
+	program.Run(t, "chmod", "+x", "/usr/sbin/policy-rc.d")
+	program.Run(t, "apt-get", "purge", "-y", "ipvsadm")
+}
+
+// packages returns the folder of the packages to test.
 func packages(t *testing.T) string {
 	t.Helper()
 	folder := os.Getenv("IPVSADM_TEST_PACKAGES")

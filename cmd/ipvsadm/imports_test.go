@@ -3,8 +3,6 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
 	"os/exec"
 	"slices"
 	"strings"
@@ -13,75 +11,100 @@ import (
 
 const module = "github.com/ipvsadm-go/ipvsadm/"
 
-// mayImport says which packages of this module each package may import. What
-// goes through the program flows one way only: from words to changes to the
-// kernel, and from the kernel to text.
-var mayImport = map[string][]string{
-	"cmd/ipvsadm":                   {"internal/cli"},
-	"internal/args":                 {"internal/names", "internal/spec", "pkg/ipvs"},
-	"internal/test/bench":           {"internal/test/guest"},
-	"internal/test/bench/empty":     {},
-	"internal/test/bench/floor":     {},
-	"internal/test/bench/library":   {"pkg/ipvs"},
-	"internal/test/bench/start":     {},
-	"internal/test/bench/timed":     {},
-	"internal/cli":                  {"internal/args", "internal/manual", "internal/names", "internal/render", "internal/rule", "internal/spec", "pkg/ipvs"},
-	"internal/test/clients":         {},
-	"internal/test/conformance":     {},
-	"internal/test/lab":             {"internal/test/guest", "internal/test/network", "internal/test/session"},
-	"internal/manual":               {"internal/names", "internal/spec", "pkg/ipvs"},
-	"internal/names":                {},
-	"internal/render":               {"internal/names", "internal/rule", "pkg/ipvs"},
-	"internal/rule":                 {"internal/names", "internal/spec", "pkg/ipvs"},
-	"internal/spec":                 {},
-	"internal/test/guest":           {},
-	"internal/test/guest/run":       {"internal/test/guest"},
-	"internal/test/guest/guesttest": {"internal/test/guest"},
-	"internal/test/network":         {},
-	"internal/test/session":         {},
-	"internal/test/program":         {"internal/cli", "internal/test/guest/guesttest"},
-	"packaging":                     {},
-	"pkg/ipvs":                      {"pkg/ipvs/internal/nl"},
-	"pkg/ipvs/internal/nl":          {},
-	"pkg/ipvs/ipvstest":             {"pkg/ipvs"},
+// workshop is where the packages are that only tests and each other may import.
+// They may import anything.
+const workshop = "internal/test/"
+
+// imports says what each package of the product imports of this module, and
+// behind the bar what its tests import besides, the workshop apart. What goes
+// through the program flows one way only: from words to changes to the kernel,
+// and from the kernel to text.
+var imports = map[string]string{
+	"cmd/ipvsadm":          "internal/cli",
+	"internal/args":        "internal/names internal/spec pkg/ipvs | internal/rule",
+	"internal/cli":         "internal/args internal/manual internal/names internal/outfile internal/render internal/restore internal/rule internal/spec pkg/ipvs | pkg/ipvs/ipvstest",
+	"internal/manual":      "internal/spec",
+	"internal/names":       "",
+	"internal/outfile":     "",
+	"internal/render":      "internal/names internal/rule pkg/ipvs",
+	"internal/restore":     "internal/rule pkg/ipvs | pkg/ipvs/ipvstest",
+	"internal/rule":        "internal/names internal/spec pkg/ipvs",
+	"internal/spec":        "",
+	"packaging":            "| internal/spec",
+	"pkg/ipvs":             "pkg/ipvs/internal/nl | pkg/ipvs/ipvstest",
+	"pkg/ipvs/internal/nl": "",
+	"pkg/ipvs/ipvstest":    "pkg/ipvs",
 }
 
-// onlyUsers says which packages alone may import a dependency; one of the
-// benchmark's programs measures what they take.
-var onlyUsers = map[string][]string{
-	"github.com/spf13/pflag":        {"internal/args", "internal/test/bench/start"},
-	"github.com/mdlayher/genetlink": {"pkg/ipvs", "internal/test/bench/start"},
-	"github.com/mdlayher/netlink":   {"pkg/ipvs"},
+// users says which packages alone import a dependency; one of the benchmark's
+// programs measures what they take.
+var users = map[string]string{
+	"github.com/spf13/pflag":        "internal/args internal/test/bench/start",
+	"github.com/mdlayher/genetlink": "internal/test/bench/start pkg/ipvs",
+	"github.com/mdlayher/netlink":   "pkg/ipvs",
 }
 
-func TestPackagesImportOnlyWhatTheTableAllows(t *testing.T) {
-	list := exec.Command("go", "list", "-f", `{{.ImportPath}}{{range .Imports}} {{.}}{{end}}`, "./...")
+func TestPackagesImportWhatTheTableSays(t *testing.T) {
+	gotImports, gotUsers := make(map[string]string), make(map[string]string)
+	list := exec.Command("go", "list", "-f", "{{.ImportPath}}|{{.Imports}}|{{.TestImports}} {{.XTestImports}}", "./...")
 	list.Dir = "../.."
 	out, err := list.Output()
 	if err != nil {
 		t.Fatal(err)
 	}
-	lines := bufio.NewScanner(bytes.NewReader(out))
-	seen := 0
-	for lines.Scan() {
-		words := strings.Fields(lines.Text())
-		pkg := strings.TrimPrefix(words[0], module)
-		allowed, known := mayImport[pkg]
-		if !known {
-			t.Errorf("%s is not in the table", pkg)
+	for line := range strings.Lines(string(out)) {
+		fields := strings.Split(strings.TrimSpace(line), "|")
+		pkg := strings.TrimPrefix(fields[0], module)
+		program, tests := split(fields[1]), split(fields[2])
+		for dependency := range users {
+			if slices.Contains(program, dependency) || slices.Contains(tests, dependency) {
+				gotUsers[dependency] = strings.TrimSpace(gotUsers[dependency] + " " + pkg)
+			}
+		}
+		if strings.HasPrefix(pkg, workshop) {
 			continue
 		}
-		seen++
-		for _, path := range words[1:] {
-			if own, ok := strings.CutPrefix(path, module); ok && !slices.Contains(allowed, own) {
-				t.Errorf("%s imports %s", pkg, own)
-			}
-			if users, some := onlyUsers[path]; some && !slices.Contains(users, pkg) {
-				t.Errorf("%s imports %s, which is for %v alone", pkg, path, users)
-			}
+		ours := own(program)
+		besides := slices.DeleteFunc(own(tests), func(path string) bool {
+			return path == pkg || slices.Contains(ours, path) || strings.HasPrefix(path, workshop)
+		})
+		row := strings.Join(ours, " ")
+		if len(besides) > 0 {
+			row = strings.TrimSpace(row + " | " + strings.Join(besides, " "))
+		}
+		gotImports[pkg] = row
+	}
+	compareTables(t, "imports", gotImports, imports)
+	compareTables(t, "is imported by", gotUsers, users)
+}
+
+// split returns what stands in the brackets of lists.
+func split(lists string) []string {
+	return strings.FieldsFunc(lists, func(r rune) bool { return strings.ContainsRune("[] ", r) })
+}
+
+// own returns the packages of this module among some, in order and each once.
+func own(paths []string) []string {
+	var list []string
+	for _, path := range paths {
+		if name, found := strings.CutPrefix(path, module); found {
+			list = append(list, name)
 		}
 	}
-	if seen != len(mayImport) {
-		t.Errorf("%d packages of the table's %d are there", seen, len(mayImport))
+	slices.Sort(list)
+	return slices.Compact(list)
+}
+
+func compareTables(t *testing.T, verb string, got, want map[string]string) {
+	t.Helper()
+	for name, row := range got {
+		if entry, found := want[name]; !found || entry != row {
+			t.Errorf("%s %s %q, in the table %q", name, verb, row, entry)
+		}
+	}
+	for name := range want {
+		if _, found := got[name]; !found {
+			t.Errorf("%s is in the table and not there", name)
+		}
 	}
 }

@@ -20,7 +20,7 @@ import (
 // Command is a command line that has been understood.
 type Command struct {
 	ID    spec.CommandID
-	Given spec.Groups // the options that were given
+	Given spec.Set // the options that were given, but for spec.Uncounted
 
 	Service     ipvs.Service
 	Destination ipvs.Destination
@@ -30,6 +30,7 @@ type Command struct {
 	File   string // the argument of apply, empty if there is none
 	Output string // of save
 	Lock   string // of apply, empty for the usual one
+	NetNS  string // of any command, empty for that of the program
 }
 
 // Change is what the command does to the table; false for a command that
@@ -53,7 +54,7 @@ func (c *Command) Change() (ipvs.Change, bool) {
 	case spec.Flush:
 		return ipvs.Change{Op: ipvs.OpFlush}, true
 	case spec.Zero:
-		if c.Given.Has(spec.ServiceAddress) {
+		if c.Given.HasAny(spec.ServiceAddress) {
 			return ipvs.Change{Op: ipvs.OpZeroService, Service: id}, true
 		}
 		return ipvs.Change{Op: ipvs.OpZero}, true
@@ -77,23 +78,38 @@ type Parser struct {
 
 // New makes a parser that looks names up with the resolver.
 func New(r *names.Resolver) *Parser {
-	p := &Parser{names: r, reader: reader{flags: pflag.NewFlagSet("", pflag.ContinueOnError)}}
-	p.reader.take = p.scan.take
-	return p
+	return &Parser{names: r, reader: reader{flags: pflag.NewFlagSet("", pflag.ContinueOnError)}}
 }
 
 // Parse reads the words after the program's name. The error is a *Fault, or
 // the context's if it ended a look-up.
 func (p *Parser) Parse(ctx context.Context, argv []string) (Command, error) {
+	return p.parse(ctx, argv, false)
+}
+
+// ParseRule reads the words of a line of rule text, in which the options that
+// concern the whole program are unknown. The error is as for Parse.
+func (p *Parser) ParseRule(ctx context.Context, words []string) (Command, error) {
+	return p.parse(ctx, words, true)
+}
+
+func (p *Parser) parse(ctx context.Context, argv []string, isRule bool) (Command, error) {
 	p.scan = scan{ctx: ctx, names: p.names, cmd: newCommand()}
 	s, r := &p.scan, &p.reader
-	switch err := r.read(argv); {
-	case err != nil:
-		return Command{}, err
-	case r.count == 0:
+	r.start(argv, isRule)
+	for r.next() {
+		if err := s.take(r); err != nil {
+			return Command{}, err
+		}
+		if s.cmd.ID == spec.Help || s.cmd.ID == spec.Version {
+			return s.cmd, nil // whatever follows
+		}
+	}
+	switch {
+	case s.cmd.ID == 0 && s.cmd.Given != 0 && r.fault == nil && r.plain == nil:
+		s.cmd.ID = spec.List // as without any words
+	case s.cmd.ID == 0:
 		return Command{}, fault(NotACommand)
-	case s.immediate():
-		return s.cmd, nil
 	case r.fault != nil:
 		return Command{}, r.fault
 	}

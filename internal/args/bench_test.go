@@ -3,7 +3,6 @@
 package args_test
 
 import (
-	"context"
 	"fmt"
 	"net/netip"
 	"testing"
@@ -61,7 +60,7 @@ func BenchmarkWrite(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		for i := range changes {
-			out = rule.Writer{}.Append(context.Background(), out[:0], changes[i])
+			out = rule.Writer{}.Append(out[:0], changes[i])
 		}
 	}
 	perRule(b)

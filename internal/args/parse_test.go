@@ -60,7 +60,7 @@ func ruleOf(t testing.TB, cmd Command) string {
 	if !ok {
 		t.Fatalf("the command %d has no change", cmd.ID)
 	}
-	return string(rule.Writer{}.Append(t.Context(), nil, c))
+	return string(rule.Writer{}.Append(nil, c))
 }
 
 func TestCommandLinesThatMeanTheSame(t *testing.T) {
@@ -241,6 +241,55 @@ func TestFaults(t *testing.T) {
 	}
 }
 
+func TestGlobalOptionsStandBeforeTheCommandOrAfterIt(t *testing.T) {
+	for line, want := range map[string]Command{
+		"--netns blue -L -n":           {ID: spec.List, NetNS: "blue", Given: spec.Of(spec.OptNumeric, spec.OptNetNS)},
+		"-L --netns=blue -n":           {ID: spec.List, NetNS: "blue", Given: spec.Of(spec.OptNumeric, spec.OptNetNS)},
+		"-L -n --netns /proc/1/ns/net": {ID: spec.List, NetNS: "/proc/1/ns/net", Given: spec.Of(spec.OptNumeric, spec.OptNetNS)},
+		"--netns 42":                   {ID: spec.List, NetNS: "42", Given: spec.Of(spec.OptNetNS)},
+		"--netns -L -C":                {ID: spec.Flush, NetNS: "-L", Given: spec.Of(spec.OptNetNS)},
+	} {
+		got, err := newParser(t).Parse(t.Context(), argv(line))
+		if err != nil || got.ID != want.ID || got.NetNS != want.NetNS || got.Given != want.Given {
+			t.Errorf("%s: %+v, %v", line, got, err)
+		}
+	}
+	for line, want := range map[string]*Fault{
+		"--netns":                fault(NotACommand),
+		"-L --netns":             fault(MissingValue, "--netns"),
+		"--netns x foo":          fault(NotACommand),
+		"--netns x -q":           fault(NotACommand),
+		"--netns x -n -L":        fault(NotACommand),
+		"--netns= -C":            fault(IllegalValue, "network namespace"),
+		"--netns x -L --netns y": fault(RepeatedOption, "netns"),
+		"--netns x -L -C":        fault(SecondCommand, "-C"),
+		"--netns x -C -n":        fault(IllegalOption, "numeric", "flush"),
+	} {
+		if _, err := newParser(t).Parse(t.Context(), argv(line)); !reflect.DeepEqual(err, error(want)) {
+			t.Errorf("%s: %v, want %v", line, err, want)
+		}
+	}
+}
+
+func TestALineOfRuleTextHasNoGlobalOption(t *testing.T) {
+	p := newParser(t)
+	if _, err := p.Parse(t.Context(), argv("-C --netns x")); err != nil {
+		t.Fatal(err)
+	}
+	for line, want := range map[string]*Fault{
+		"-C --netns x":    fault(UnknownOption, "--netns"),
+		"-C --netns=x -q": fault(UnknownOption, "--netns=x"),
+		"--netns x -C":    fault(NotACommand),
+	} {
+		if _, err := p.ParseRule(t.Context(), argv(line)); !reflect.DeepEqual(err, error(want)) {
+			t.Errorf("%s: %v, want %v", line, err, want)
+		}
+	}
+	if cmd, err := p.ParseRule(t.Context(), argv("-D -t 12.0.0.1:80")); err != nil || cmd.ID != spec.DeleteService {
+		t.Errorf("%+v, %v", cmd, err)
+	}
+}
+
 func TestHelpAndVersionLookAtNothingElse(t *testing.T) {
 	for line, want := range map[string]spec.CommandID{
 		"-h": spec.Help, "--help foo": spec.Help, "-h -q": spec.Help, "-hq": spec.Help, "--help -A -t x": spec.Help,
@@ -263,7 +312,7 @@ func TestWhichCommandsTakeWhichOptions(t *testing.T) {
 		"ops": "-o", "pe": "--pe sip", "sched-flags": "-b flag-1", "mcast-group": "--mcast-group 224.0.0.1", "mcast-port": "--mcast-port 1",
 		"mcast-ttl": "--mcast-ttl 1", "sync-maxlen": "--sync-maxlen 1", "tun-info": "--tun-info", "tun-type": "--tun-type ipip",
 		"tun-port": "--tun-port 1", "tun-nocsum": "--tun-nocsum", "tun-csum": "--tun-csum", "tun-remcsum": "--tun-remcsum",
-		"all": "--all", "output": "--output x", "strict": "--strict", "check": "--check", "dry-run": "--dry-run", "lock": "--lock x",
+		"all": "--all", "output": "--output x", "strict": "--strict", "keep-going": "--keep-going", "check": "--check", "dry-run": "--dry-run", "lock": "--lock x", "netns": "--netns x",
 	}
 	for _, c := range []struct{ name, line, allowed string }{
 		{"add-service", "-A -f 1", "scheduler persistent netmask ops pe sched-flags"},
@@ -280,10 +329,10 @@ func TestWhichCommandsTakeWhichOptions(t *testing.T) {
 		{"stop-daemon", "--stop-daemon master", "syncid"},
 		{"save", "-S", "numeric all output"},
 		{"zero", "-Z", "service-address"},
-		{"apply", "--apply", "numeric strict check dry-run lock"},
+		{"apply", "--apply", "numeric strict keep-going check dry-run lock"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			allowed := strings.Fields(c.allowed)
+			allowed := append(strings.Fields(c.allowed), "netns")
 			for name, option := range options {
 				line := c.line + " " + option
 				_, err := newParser(t).Parse(t.Context(), argv(line))
@@ -301,8 +350,8 @@ func TestWhichCommandsTakeWhichOptions(t *testing.T) {
 		})
 	}
 	for i := range spec.Options {
-		if g := spec.Options[i].Group; g != spec.Uncounted && options[g.String()] == "" {
-			t.Errorf("no line has the option %s", g)
+		if id := spec.Options[i].ID; !spec.Uncounted.Has(id) && options[id.String()] == "" {
+			t.Errorf("no line has the option %s", id)
 		}
 	}
 }
@@ -332,7 +381,7 @@ func FuzzParse(f *testing.F) {
 		if !ok {
 			return
 		}
-		line := rule.Writer{}.Append(t.Context(), nil, c)
+		line := rule.Writer{}.Append(nil, c)
 		words := rule.AppendWords(nil, line)
 		for _, name := range []string{c.Service.Scheduler, c.Service.PersistenceEngine, c.Daemon.Interface} {
 			if name != "" && !slices.Contains(words, name) {

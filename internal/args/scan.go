@@ -21,28 +21,22 @@ type scan struct {
 	schedFlags string // judged at the end, since it depends on the scheduler
 }
 
-// immediate tells whether the command looks at nothing after it.
-func (s *scan) immediate() bool { return s.cmd.ID == spec.Help || s.cmd.ID == spec.Version }
-
-// take takes the options in their order; last is the last word that this one
-// used.
-func (s *scan) take(r *row, value, last string) error {
-	switch {
-	case s.immediate():
-		return nil
-	case s.cmd.ID == 0:
-		return s.command(r.command, value)
-	case r.command != nil:
-		return fault(SecondCommand, last)
+// take takes the options in their order, each as the reader has found it.
+func (s *scan) take(r *reader) error {
+	switch c := r.row.command; {
+	case c == nil && s.cmd.ID == 0 && !spec.Global.Has(r.row.option.ID):
+		return fault(NotACommand)
+	case c == nil:
+		return s.option(r.row.option, r.value)
+	case s.cmd.ID != 0:
+		return fault(SecondCommand, r.last)
+	default:
+		return s.command(c, r.value)
 	}
-	return s.option(r.option, value)
 }
 
-// command takes the first option; c is nil if that is no command.
+// command takes the first option.
 func (s *scan) command(c *spec.Command, value string) error {
-	if c == nil {
-		return fault(NotACommand)
-	}
 	s.cmd.ID = c.ID
 	if c.ID == spec.StartDaemon || c.ID == spec.StopDaemon {
 		switch value {
@@ -59,11 +53,12 @@ func (s *scan) command(c *spec.Command, value string) error {
 
 // option takes one option after the command.
 func (s *scan) option(o *spec.Option, value string) error {
-	if o.Group != spec.Uncounted {
-		if s.cmd.Given.Has(o.Group) {
-			return fault(RepeatedOption, o.Group.String())
+	if !spec.Uncounted.Has(o.ID) {
+		name, all := o.Alternatives()
+		if s.cmd.Given.HasAny(all) {
+			return fault(RepeatedOption, name)
 		}
-		s.cmd.Given |= spec.Of(o.Group)
+		s.cmd.Given |= spec.Of(o.ID)
 	}
 	svc, dst, daemon := &s.cmd.Service, &s.cmd.Destination, &s.cmd.Daemon
 	switch o.ID {
@@ -146,6 +141,11 @@ func (s *scan) option(o *spec.Option, value string) error {
 		s.cmd.Output = value
 	case spec.OptLock:
 		s.cmd.Lock = value
+	case spec.OptNetNS:
+		if value == "" {
+			return fault(IllegalValue, o.Noun)
+		}
+		s.cmd.NetNS = value
 	}
 	return nil // all that counts of the others is that they were given
 }
@@ -241,7 +241,7 @@ func (s *scan) finish(plain []string) error {
 	if err := s.schedulerFlags(); err != nil {
 		return err
 	}
-	if v, bad := c.Rule.Check(s.cmd.Given, spec.AllGroups); bad {
+	if v, bad := c.Rule.Check(s.cmd.Given); bad {
 		return violation(v, [...]FaultKind{NeedsOption, IllegalOption, OptionConflict}, c.Name)
 	}
 	switch s.cmd.ID {
@@ -335,13 +335,13 @@ func (s *scan) finishServer() error {
 		if ipvs.FamilyOf(dst.Addr) != svc.Family() {
 			return fault(MixedFamilies)
 		}
-		if s.cmd.Given&spec.TunnelGroups != 0 {
+		if s.cmd.Given.HasAny(spec.TunnelOptions) {
 			return fault(TunnelOptions)
 		}
 		return nil
 	}
 	t := &spec.Tunnels[dst.Tunnel.Type]
-	if v, bad := t.Rule.Check(s.cmd.Given, spec.TunnelGroups); bad {
+	if v, bad := t.Rule.Check(s.cmd.Given & spec.TunnelOptions); bad {
 		return violation(v, [...]FaultKind{TunnelNeedsOption, TunnelIllegal, TunnelConflict}, t.Name)
 	}
 	return nil
@@ -349,12 +349,12 @@ func (s *scan) finishServer() error {
 
 func (s *scan) finishList() error {
 	const (
-		other   = 1<<spec.Connection | 1<<spec.Timeout | 1<<spec.Daemon
-		formats = 1<<spec.Stats | 1<<spec.Rate | 1<<spec.Thresholds
-		noTable = 1<<spec.Timeout | 1<<spec.Daemon
+		noTable = 1<<spec.OptTimeout | 1<<spec.OptDaemon
+		other   = noTable | 1<<spec.OptConnection
+		formats = 1<<spec.OptStats | 1<<spec.OptRate | 1<<spec.OptThresholds
 	)
 	g := s.cmd.Given
-	if g&other != 0 && g&formats != 0 || g&noTable != 0 && g.Has(spec.PersistentConn) {
+	if g.HasAny(other) && g.HasAny(formats) || g.HasAny(noTable) && g.Has(spec.OptPersistentConn) {
 		return fault(ListConflict)
 	}
 	return nil
@@ -364,7 +364,7 @@ func (s *scan) finishList() error {
 func violation(v spec.Violation, kinds [3]FaultKind, of string) *Fault {
 	k := kinds[v.Kind-spec.Missing]
 	if v.Kind == spec.Conflict {
-		return fault(k, v.Group.String(), v.Other.String(), of)
+		return fault(k, v.Option.String(), v.Other.String(), of)
 	}
-	return fault(k, v.Group.String(), of)
+	return fault(k, v.Option.String(), of)
 }

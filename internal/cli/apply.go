@@ -2,63 +2,67 @@
 
 package cli
 
-// This file makes the table what a rule file says. IPVS has no transactions;
-// what comes near one is that nothing is touched before the whole file has
-// been read and checked, that only what differs is changed, each service in
-// one piece, and that what differs in the end is said.
+// This file runs the command apply, which ipvsadm-restore is: package restore
+// does the work, and what it finds is said here.
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"os/signal"
 	"slices"
 	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/args"
+	"github.com/ipvsadm-go/ipvsadm/internal/restore"
 	"github.com/ipvsadm-go/ipvsadm/internal/rule"
 	"github.com/ipvsadm-go/ipvsadm/internal/spec"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-const (
-	// maxRounds is how often the table is read again and mended when another
-	// program changes it meanwhile.
-	maxRounds = 5
-	// chunk is about how many changes are made between two looks at signals.
-	chunk = 512
+// mode is what becomes of a rule file that has mistakes.
+type mode uint8
 
-	lockFile = "/run/ipvsadm.lock"
-	// lockWait is how long another restore may take; after lockSilence a
-	// message tells what is waited for.
-	lockWait    = 60 * time.Second
-	lockSilence = time.Second
+const (
+	// byLine is 1.31's way, for standard input: what is refused is reported,
+	// the rest goes on, and the status is that of the last line.
+	byLine mode = iota
+	// allOrNothing changes nothing, or undoes what was done.
+	allOrNothing
+	// keepGoing leaves out whatever line is bad.
+	keepGoing
 )
 
-// apply runs the command apply, which is its own: the parser that made it goes
-// on to the file.
+func modeOf(cmd args.Command) mode {
+	switch {
+	case cmd.Given.Has(spec.OptKeepGoing):
+		return keepGoing
+	case cmd.Given.Has(spec.OptStrict), cmd.File != "":
+		return allOrNothing
+	}
+	return byLine
+}
+
+// apply runs the command apply. The parser that read it goes on to the file, so
+// that the command has to be its own.
 func (s *session) apply(ctx context.Context, cmd args.Command) int {
-	name, text, err := s.readRules(cmd.File)
+	name, f, err := s.readRules(ctx, cmd.File)
 	if err != nil {
 		return s.report(err)
 	}
-	r := newRuleset(ctx, s, text)
-	if len(r.faults) > 0 || cmd.Given.Has(spec.Check) {
-		s.complain(name, r.complaints())
-		return r.verdict(cmd)
+	mode := modeOf(cmd)
+	if cmd.Given.Has(spec.OptCheck) || f.Faulty() && mode != keepGoing {
+		s.complain(name, f)
+		return checkStatus(f)
 	}
 	if err := s.reach(ctx); err != nil {
 		return s.report(err)
 	}
-	if !cmd.Given.Has(spec.DryRun) {
+	if !cmd.Given.Has(spec.OptDryRun) {
 		unlock, err := s.lock(cmd)
 		if err != nil {
 			return s.report(err)
@@ -69,327 +73,198 @@ func (s *session) apply(ctx context.Context, cmd args.Command) int {
 	if err != nil {
 		return s.report(listFailure(err))
 	}
-	r.meet(have)
-	if status := r.verdict(cmd); status == statusUsage {
-		s.complain(name, r.complaints())
-		return status
+	if mode != byLine && f.Empty() && len(have.Services) > 0 {
+		return s.report(emptyFailure(name))
 	}
-	a := applier{session: s, ruleset: r, name: name, strict: cmd.Given.Has(spec.Strict)}
-	if cmd.Given.Has(spec.DryRun) {
-		s.complain(name, r.complaints())
-		now, removals := drain(have, r.want, a.plan(have))
-		return s.report(s.printChanges(ctx, s.Stdout, append(now, removals...)))
-	}
-	return a.run(ctx, have)
-}
-
-// verdict is how a file ends that is not applied, or not yet.
-func (r *ruleset) verdict(cmd args.Command) int {
-	if len(r.faults) > 0 || cmd.Given.Has(spec.Strict) && len(r.refused) > 0 {
+	f.Meet(have)
+	if mode == allOrNothing && f.Refused() {
+		s.complain(name, f)
 		return statusUsage
 	}
-	return r.status()
+	if cmd.Given.Has(spec.OptDryRun) {
+		s.complain(name, f)
+		if err := s.printChanges(s.Stdout, f.Plan(have, mode == allOrNothing)); err != nil {
+			return s.report(err)
+		}
+		return checkStatus(f)
+	}
+	signals := catchSignals()
+	defer signals.release()
+	shown := newProgress(s.Stderr)
+	end := f.Run(ctx, s.client, have, restore.Options{Strict: mode == allOrNothing, Stopped: signals.caught, Progress: shown.show})
+	shown.end()
+	return s.ended(name, f, mode, end, signals)
 }
 
-// readRules reads a whole file, or standard input if it has no name.
-func (s *session) readRules(file string) (name string, text []byte, err error) {
+// checkStatus is the status of a file that is not applied: any complaint is a
+// mistake.
+func checkStatus(f *restore.File) int {
+	if f.Complaints().Any() {
+		return statusUsage
+	}
+	return statusOK
+}
+
+// ended says how a run of a file ended, all complaints first, and returns the
+// exit status: 1 where the table is neither as it was nor wholly as wanted.
+func (s *session) ended(name string, f *restore.File, mode mode, end restore.End, signals *signals) int {
+	s.complain(name, f)
+	status := statusUsage
+	switch end.How {
+	case restore.Finished:
+		return finishedStatus(f, mode)
+	case restore.Interrupted:
+		fmt.Fprintln(s.Stderr, interruptedText(name, signals.got, end))
+		status = 128 + int(signals.got.(syscall.Signal))
+	case restore.Differing:
+		fmt.Fprintln(s.Stderr, stillDiffersText(name, end))
+		if err := s.printChanges(s.Stderr, end.Left); err != nil {
+			s.report(err)
+		}
+		status = statusPartly
+	case restore.Failed:
+		status = s.report(listFailure(end.Err))
+	}
+	switch end.Undo {
+	case restore.Undone:
+		fmt.Fprintln(s.Stderr, undoneText(name))
+		if end.How != restore.Interrupted {
+			status = statusUsage
+		}
+	case restore.NotUndone:
+		if end.UndoErr != nil {
+			s.report(listFailure(end.UndoErr))
+		}
+		fmt.Fprintln(s.Stderr, notUndoneText(name))
+		status = statusPartly
+	}
+	return status
+}
+
+func finishedStatus(f *restore.File, mode mode) int {
+	switch {
+	case mode == byLine && f.LastRefused():
+		return statusRefused
+	case mode != byLine && f.Complaints().Any():
+		return statusPartly
+	}
+	return statusOK
+}
+
+// parseChange reads a line of a rule file; its error is a *failure.
+func (s *session) parseChange(ctx context.Context, words []string) (ipvs.Change, error) {
+	cmd, err := s.parser.ParseRule(ctx, words)
+	if err != nil {
+		return ipvs.Change{}, parseFailure(err, s.program())
+	}
+	c, ok := cmd.Change()
+	if !ok {
+		return c, &failure{text: notAChangeText(cmd), status: statusUsage}
+	}
+	return c, nil
+}
+
+// complain reports the complaints about a file.
+func (s *session) complain(name string, f *restore.File) {
+	all := f.Complaints()
+	for _, c := range all.List {
+		err := c.Err
+		switch {
+		case c.Op != 0:
+			err = changeFailure(c.Op, err)
+		case errors.Is(err, restore.ErrLongLine):
+			err = longLineFailure()
+		}
+		s.report(inFile(name, c.Line, err))
+	}
+	if all.More > 0 {
+		fmt.Fprintln(s.Stderr, moreText(name, all.More))
+	}
+}
+
+// readRules reads a rule file, or standard input if it has no name.
+func (s *session) readRules(ctx context.Context, file string) (name string, f *restore.File, err error) {
 	if file == "" {
-		text, err := readText(s.Stdin)
-		if err != nil {
+		if f, err = restore.Read(ctx, s.Stdin, maxText(), s.parseChange); err != nil {
 			return "", nil, inputFailure(err)
 		}
-		return stdinName, text, nil
+		return stdinName, f, nil
 	}
-	f, err := os.Open(file)
+	in, err := openFile(file)
+	if err == nil {
+		defer in.Close()
+		f, err = restore.Read(ctx, in, maxText(), s.parseChange)
+	}
 	if err != nil {
 		return "", nil, fileFailure("read", file, err)
 	}
-	defer f.Close()
-	if text, err = readText(f); err != nil {
-		return "", nil, fileFailure("read", file, err)
-	}
-	return file, text, nil
+	return file, f, nil
 }
 
-// readText keeps what may be megabytes in memory once.
-func readText(r io.Reader) ([]byte, error) {
-	var b bytes.Buffer
-	if f, ok := r.(*os.File); ok {
-		if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
-			b.Grow(int(info.Size()) + bytes.MinRead)
-		}
-	}
-	_, err := b.ReadFrom(r)
-	return b.Bytes(), err
-}
-
-func (s *session) complain(name string, list []complaint) {
-	for _, c := range list {
-		fmt.Fprintln(s.Stderr, inFile(name, c.line, c.text))
-	}
-}
-
-func (s *session) printChanges(ctx context.Context, to io.Writer, changes []ipvs.Change) error {
-	out := bufio.NewWriterSize(to, 64<<10)
-	var w rule.Writer
-	for i := range changes {
-		if _, err := out.Write(append(w.Append(ctx, out.AvailableBuffer(), changes[i]), '\n')); err != nil {
-			return outputFailure(err)
-		}
-	}
-	return output(out.Flush())
-}
-
-// lock keeps other restores away until unlock is called, or waits for them.
-func (s *session) lock(cmd args.Command) (unlock func(), err error) {
-	path := lockFile
-	if cmd.Given.Has(spec.Lock) {
-		path = cmd.Lock
-	}
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return nil, fileFailure("lock", path, err)
-	}
-	start, said := time.Now(), false
+// openFile opens a file to be read. It takes one descriptor, where os.Open takes
+// two more for the first file, to wait for it.
+func openFile(name string) (*os.File, error) {
 	for {
-		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-		switch waited := time.Since(start); {
-		case err == nil:
-			return func() { f.Close() }, nil
-		case err != unix.EWOULDBLOCK && err != unix.EINTR:
-			f.Close()
-			return nil, fileFailure("lock", path, err)
-		case waited > s.lockWait:
-			f.Close()
-			return nil, lockFailure(path)
-		case waited > s.lockSilence && !said:
-			said = true
-			fmt.Fprintln(s.Stderr, waitingText(path))
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
-}
-
-// applier brings the kernel's table to that of a ruleset.
-type applier struct {
-	*session
-	*ruleset
-	name   string
-	strict bool
-}
-
-// plan is what there is to do, in the order in which it is sent.
-func (a *applier) plan(have *ipvs.Table) []ipvs.Change {
-	changes := a.changes(have)
-	if a.strict {
-		return riskyFirst(have, changes)
-	}
-	return changes
-}
-
-func (a *applier) run(ctx context.Context, have *ipvs.Table) int {
-	stop := make(chan os.Signal, 1)
-	for _, sig := range []os.Signal{unix.SIGINT, unix.SIGTERM} {
-		if !signal.Ignored(sig) { // as nohup and a shell's & have it
-			signal.Notify(stop, sig)
-		}
-	}
-	defer signal.Stop(stop)
-	before, changes := have, a.plan(have)
-	for round := 0; len(changes) > 0; {
-		if round == maxRounds {
-			a.complain(a.name, a.complaints())
-			fmt.Fprintln(a.Stderr, stillDiffersText(a.name, round))
-			if err := a.printChanges(ctx, a.Stderr, changes); err != nil {
-				return a.report(err)
-			}
-			return statusList
-		}
-		status, ended := a.round(ctx, have, changes, stop)
-		switch {
-		case ended:
-			return status
-		case a.stale: // the file is to blame for this round
-			a.fold(ctx)
-			if a.strict {
-				a.complain(a.name, a.complaints())
-				return a.undo(ctx, before)
-			}
-		default:
-			round++
-		}
-		var err error
-		if have, err = a.client.Table(ctx); err != nil {
-			return a.report(listFailure(err))
-		}
-		changes = a.plan(have)
-	}
-	// Not before now is it known what the kernel refuses, and what for.
-	a.complain(a.name, a.complaints())
-	return a.status()
-}
-
-// round makes the changes, some at a time, up to a refusal that the file is
-// to blame for if that is to end all, or up to a signal.
-func (a *applier) round(ctx context.Context, have *ipvs.Table, changes []ipvs.Change, stop <-chan os.Signal) (status int, ended bool) {
-	now, removals := drain(have, a.want, changes)
-	all := append(now, removals...)
-	p := newProgress(a.Stderr, len(all))
-	defer p.end()
-	for done := 0; done < len(all); {
-		rest := all[done:]
-		if done < len(now) {
-			rest = now[done:]
-		} else if done == len(now) {
-			if err := a.await(ctx, removals, stop); err != nil {
-				return a.report(listFailure(err)), true
-			}
-		}
-		select {
-		case sig := <-stop:
-			p.end()
-			if a.stale {
-				a.fold(ctx)
-			}
-			a.complain(a.name, a.complaints())
-			fmt.Fprintln(a.Stderr, interruptedText(a.name, sig, done, len(all)))
-			return 128 + int(sig.(syscall.Signal)), true
-		default:
-		}
-		n := chunkLen(rest)
-		err := a.client.Apply(ctx, rest[:n]...)
-		done += n
-		p.show(done)
-		var refused ipvs.ChangeErrors
-		switch {
-		case errors.Is(err, fs.ErrPermission):
-			return a.report(initFailure(err)), true
-		case errors.As(err, &refused):
-			a.settle(ctx, have, refused)
-			if a.strict && a.stale {
-				return 0, false
-			}
-		case err != nil:
-			return a.report(listFailure(err)), true
-		}
-	}
-	return 0, false
-}
-
-// settle tells the refusals that the file is to blame for from those of a
-// table that has changed meanwhile, which the next round sees, and from what
-// follows from either.
-func (a *applier) settle(ctx context.Context, have *ipvs.Table, refused ipvs.ChangeErrors) {
-	for _, e := range refused {
-		switch {
-		case errors.Is(e, ipvs.ErrServiceExists), errors.Is(e, ipvs.ErrNoService):
-		case errors.Is(e, ipvs.ErrDestinationExists), errors.Is(e, ipvs.ErrNoDestination):
-		case errors.Is(e, ipvs.ErrDaemonRunning), errors.Is(e, ipvs.ErrNoDaemon):
-		default:
-			a.object(ctx, e, have)
-		}
-	}
-}
-
-// undo takes back what was done of a strict restore.
-func (a *applier) undo(ctx context.Context, before *ipvs.Table) int {
-	for range maxRounds {
-		now, err := a.client.Table(ctx)
+		fd, err := unix.Open(name, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 		if err == nil {
-			back := ipvs.Diff(now, before)
-			if len(back) == 0 {
-				fmt.Fprintln(a.Stderr, undoneText(a.name))
-				return statusUsage
-			}
-			err = a.client.Apply(ctx, back...)
+			return os.NewFile(uintptr(fd), name), nil
 		}
-		// What is refused shows in the next round.
-		if err != nil && !errors.As(err, new(ipvs.ChangeErrors)) {
-			a.report(listFailure(err))
-			break
+		if err != unix.EINTR {
+			return nil, err
 		}
 	}
-	fmt.Fprintln(a.Stderr, notUndoneText(a.name))
-	return statusUsage
 }
 
-// chunkLen is how many changes go together: all that are about one thing.
-func chunkLen(changes []ipvs.Change) int {
-	n := 0
-	for n < len(changes) && n < chunk {
-		n += pieceLen(changes[n:])
+// maxText is how many bytes of rules are read: a million rules fit. A process
+// whose address space is limited has room for fewer, since Go cannot report
+// that it has no memory left: it reserves some of it at its start, and a rule may
+// take many times its text.
+func maxText() int64 {
+	const most, least, reserved, times = 256 << 20, 1 << 20, 1250 << 20, 200
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_AS, &limit); err != nil || limit.Cur >= reserved+most*times {
+		return most
 	}
-	return n
+	return int64(max(least, (max(limit.Cur, reserved)-reserved)/times))
 }
 
-// pieceLen is how many of the changes, from the first on, are about the same
-// service, or about daemons.
-func pieceLen(changes []ipvs.Change) int {
-	n := 1
-	for n < len(changes) && changes[n].Service.ServiceID == changes[0].Service.ServiceID && onDaemon(changes[n]) == onDaemon(changes[0]) {
-		n++
-	}
-	return n
+func (s *session) printChanges(to io.Writer, changes []ipvs.Change) error {
+	return output(rule.Writer{}.Write(to, slices.Values(changes)))
 }
 
-func onDaemon(c ipvs.Change) bool { return c.Op == ipvs.OpStartDaemon || c.Op == ipvs.OpStopDaemon }
+// signals catches what would end the program while it changes the table.
+type signals struct {
+	ending chan os.Signal
+	pipe   chan os.Signal
+	got    os.Signal
+}
 
-// riskyFirst puts what only the kernel can judge, schedulers, addresses and
-// interfaces, before the rest, so that little has to be undone, if the changes
-// can be made in that order.
-func riskyFirst(have *ipvs.Table, changes []ipvs.Change) []ipvs.Change {
-	var risky, rest []ipvs.Change
-	for left := changes; len(left) > 0; {
-		n := pieceLen(left)
-		if slices.ContainsFunc(left[:n], isRisky) {
-			risky = append(risky, left[:n]...)
-		} else {
-			rest = append(rest, left[:n]...)
-		}
-		left = left[n:]
-	}
-	order, m := append(risky, rest...), ipvs.NewModel(have)
-	for _, c := range order {
-		if m.Apply(c) != nil {
-			return changes
+// catchSignals waits for the signals that end a program, unless they are
+// ignored, as nohup and a shell's & have it. A reader that has gone is no reason
+// to end: what cannot be said is lost, and the work goes on.
+func catchSignals() *signals {
+	s := &signals{ending: make(chan os.Signal, 1), pipe: make(chan os.Signal, 1)}
+	for _, sig := range []os.Signal{unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT, unix.SIGABRT} {
+		if !signal.Ignored(sig) {
+			signal.Notify(s.ending, sig)
 		}
 	}
-	return order
+	signal.Notify(s.pipe, unix.SIGPIPE)
+	return s
 }
 
-func isRisky(c ipvs.Change) bool {
-	return c.Op == ipvs.OpAddService || c.Op == ipvs.OpEditService || c.Op == ipvs.OpAddDestination || c.Op == ipvs.OpStartDaemon
-}
-
-// progress shows on a terminal how far long work has got.
-type progress struct {
-	w     io.Writer
-	all   int
-	next  time.Time
-	shown bool
-}
-
-func newProgress(w io.Writer, all int) *progress {
-	p := &progress{all: all}
-	if f, ok := w.(*os.File); ok {
-		if _, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS); err == nil {
-			p.w, p.next = w, time.Now().Add(300*time.Millisecond)
+// caught reports whether a signal has come.
+func (s *signals) caught() bool {
+	if s.got == nil {
+		select {
+		case s.got = <-s.ending:
+		default:
 		}
 	}
-	return p
+	return s.got != nil
 }
 
-func (p *progress) show(done int) {
-	if now := time.Now(); p.w != nil && now.After(p.next) {
-		fmt.Fprint(p.w, "\r", progressText(done, p.all))
-		p.next, p.shown = now.Add(100*time.Millisecond), true
-	}
-}
-
-// end clears the line.
-func (p *progress) end() {
-	if p.shown {
-		fmt.Fprint(p.w, "\r\x1b[K")
-		p.shown = false
-	}
+func (s *signals) release() {
+	signal.Stop(s.ending)
+	signal.Stop(s.pipe)
 }

@@ -20,6 +20,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/ipvsadm-go/ipvsadm/internal/restore"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
@@ -278,9 +279,7 @@ func TestRefusedLinesAreLeftOutAndTheRestApplied(t *testing.T) {
 			k = newFakeKernel(t, c.have)
 			for _, options := range [][]string{{"--check"}, {"--check", "--strict"}} {
 				wanted := want
-				if len(options) > 1 {
-					wanted.status = 2
-				}
+				wanted.status = 2
 				if a := k.restore(t, c.file, options...); a != wanted || k.dials > 0 {
 					t.Errorf("%v: %+v, want %+v, and %d connections to the kernel", options, a, wanted, k.dials)
 				}
@@ -384,7 +383,7 @@ func TestStrictSaysWhenItCannotUndo(t *testing.T) {
 			}
 		}
 		a := k.restore(t, "-A -t 12.0.0.1:80 -s wlc\n-A -t 12.0.0.2:80 -s nosuch\n", "--strict")
-		want := answer{status: 2, errors: "<stdin>: line 2: Scheduler or persistence engine not found\n" + c.errors +
+		want := answer{status: 1, errors: "<stdin>: line 2: Scheduler or persistence engine not found\n" + c.errors +
 			"<stdin>: the table could not be brought back to what it was\n"}
 		if a != want {
 			t.Errorf("%s: answer %+v, want %+v", c.name, a, want)
@@ -428,7 +427,7 @@ func TestDryRunPrintsWhatWouldBeSentInItsOrder(t *testing.T) {
 	}
 
 	k := newFakeKernel(t, web)
-	want := answer{out: dns, errors: "<stdin>: line 3: Service already exists\n"}
+	want := answer{status: 2, out: dns, errors: "<stdin>: line 3: Service already exists\n"}
 	if a := k.restore(t, web+dns+web, "--dry-run"); a != want {
 		t.Errorf("with a refused line: %+v, want %+v", a, want)
 	}
@@ -529,13 +528,14 @@ func TestAnotherWriterWhoNeverStops(t *testing.T) {
 	if a != want {
 		t.Errorf("answer %+v, want %+v", a, want)
 	}
-	if k.reads != 1+maxRounds || len(k.Batches()) != maxRounds {
+	if k.reads != 1+restore.MaxRounds || len(k.Batches()) != restore.MaxRounds {
 		t.Errorf("%d readings and %d batches", k.reads, len(k.Batches()))
 	}
 }
 
 func TestKernelThatCannotBeUsed(t *testing.T) {
 	const must = "Can't initialize ipvs: Permission denied (you must be root)\nAre you sure that IP Virtual Server is built in the kernel or as module?\n"
+	const line = "<stdin>: line 1: Service not defined\n" // which is not hidden by how the run ends
 	for _, c := range []struct {
 		name   string
 		break_ func(*fakeKernel)
@@ -544,8 +544,8 @@ func TestKernelThatCannotBeUsed(t *testing.T) {
 		{"no privilege", func(k *fakeKernel) { k.infoErr = &ipvs.QueryError{Err: unix.EPERM} }, answer{status: 2, errors: must}},
 		{"no privilege to read", func(k *fakeKernel) { k.tableErr = &ipvs.QueryError{Err: unix.EPERM} }, answer{status: 2, errors: must}},
 		{"the table cannot be read", func(k *fakeKernel) { k.tableErr = &ipvs.QueryError{Err: unix.ENOMEM} }, answer{status: 1, errors: "Memory allocation problem\n"}},
-		{"no privilege to change", func(k *fakeKernel) { k.Refuse = func(ipvs.Change) syscall.Errno { return unix.EPERM } }, answer{status: 2, errors: must}},
-		{"the kernel goes away", func(k *fakeKernel) { k.down = errors.New("socket closed") }, answer{status: 1, errors: "socket closed\n"}},
+		{"no privilege to change", func(k *fakeKernel) { k.Refuse = func(ipvs.Change) syscall.Errno { return unix.EPERM } }, answer{status: 2, errors: line + must}},
+		{"the kernel goes away", func(k *fakeKernel) { k.down = errors.New("socket closed") }, answer{status: 1, errors: line + "socket closed\n"}},
 	} {
 		k := newFakeKernel(t, web)
 		before := k.rules()
@@ -553,6 +553,98 @@ func TestKernelThatCannotBeUsed(t *testing.T) {
 		if a := k.restore(t, web10+dns); a != c.want || k.rules() != before {
 			t.Errorf("%s: %+v, want %+v, table\n%s", c.name, a, c.want, k.rules())
 		}
+	}
+}
+
+// TestWhatBecomesOfAFileWithMistakes has each kind of mistake read in each way.
+func TestWhatBecomesOfAFileWithMistakes(t *testing.T) {
+	const (
+		old     = web + web10
+		word    = "-A -t 12.0.0.1:443 -q\n"             // no option
+		value   = "-a -t 12.0.0.1:80 -r 1.2.3.4 -w x\n" // no number
+		twice   = web + dns + web
+		typo    = web + "-a -t 12.0.0.1:81 -r 192.168.168.10:80 -m\n"
+		kernels = web + web20 + "-A -t 12.0.0.2:80 -s nosuch\n"
+	)
+	const empty, comment = "", "# a save that failed\n\n"
+	const undone = "NAME: the table is as it was\n"
+	type outcome struct {
+		status int
+		errors string
+		rules  string
+	}
+	no := func(name, line, text string) string { return name + ": line " + line + ": " + text + "\n" }
+	for _, c := range []struct {
+		name, file string
+		in         outcome // standard input
+		strict     outcome // FILE, or --strict
+		keep       outcome // --keep-going
+	}{
+		{"nothing", web + dns, outcome{0, "", web + dns}, outcome{0, "", web + dns}, outcome{0, "", web + dns}},
+		{"a word that is no option", web + dns + word,
+			outcome{2, no("NAME", "3", "-q: unknown option"), old},
+			outcome{2, no("NAME", "3", "-q: unknown option"), old},
+			outcome{1, no("NAME", "3", "-q: unknown option"), web + dns}},
+		{"a value that is no number", value + web + dns,
+			outcome{2, no("NAME", "1", "illegal weight specified"), old},
+			outcome{2, no("NAME", "1", "illegal weight specified"), old},
+			outcome{1, no("NAME", "1", "illegal weight specified"), web + dns}},
+		{"a service twice", twice,
+			outcome{255, no("NAME", "3", "Service already exists"), web + dns},
+			outcome{2, no("NAME", "3", "Service already exists"), old},
+			outcome{1, no("NAME", "3", "Service already exists"), web + dns}},
+		{"a service twice, not last", twice + dns10,
+			outcome{0, no("NAME", "3", "Service already exists"), web + dns + dns10},
+			outcome{2, no("NAME", "3", "Service already exists"), old},
+			outcome{1, no("NAME", "3", "Service already exists"), web + dns + dns10}},
+		{"a server of a service that is not there", typo,
+			outcome{255, no("NAME", "2", "Service not defined"), web},
+			outcome{2, no("NAME", "2", "Service not defined"), old},
+			outcome{1, no("NAME", "2", "Service not defined"), web}},
+		{"what only the kernel refuses", kernels,
+			outcome{255, no("NAME", "3", "Scheduler or persistence engine not found"), web + web20},
+			outcome{2, no("NAME", "3", "Scheduler or persistence engine not found") + undone, old},
+			outcome{1, no("NAME", "3", "Scheduler or persistence engine not found"), web + web20}},
+		{"no command", empty, outcome{0, "", ""}, outcome{2, "NAME: no command in it, nothing was changed; -C deletes all services\n", old},
+			outcome{2, "NAME: no command in it, nothing was changed; -C deletes all services\n", old}},
+		{"nothing but a comment", comment, outcome{0, "", ""}, outcome{2, "NAME: no command in it, nothing was changed; -C deletes all services\n", old},
+			outcome{2, "NAME: no command in it, nothing was changed; -C deletes all services\n", old}},
+		{"-C alone", "-C\n", outcome{0, "", ""}, outcome{0, "", ""}, outcome{0, "", ""}},
+	} {
+		file := filepath.Join(t.TempDir(), "rules")
+		must(t, os.WriteFile(file, []byte(c.file), 0o600))
+		for _, way := range []struct {
+			name, stdin string
+			options     []string
+			want        outcome
+		}{
+			{"<stdin>", c.file, nil, c.in},
+			{"<stdin>", c.file, []string{"--strict"}, c.strict},
+			{"<stdin>", c.file, []string{"--keep-going"}, c.keep},
+			{file, "", []string{file}, c.strict},
+			{file, "", []string{file, "--strict"}, c.strict},
+			{file, "", []string{file, "--keep-going"}, c.keep},
+		} {
+			k := newFakeKernel(t, old)
+			k.Refuse = refuseLikeAKernel
+			a := k.restore(t, way.stdin, way.options...)
+			want := answer{status: way.want.status, errors: strings.ReplaceAll(way.want.errors, "NAME", way.name)}
+			if a != want || k.rules() != timeouts+way.want.rules {
+				t.Errorf("%s, %v: %+v, want %+v, table\n%s", c.name, way.options, a, want, k.rules())
+			}
+		}
+	}
+	// An empty file does no harm to an empty table, as at boot.
+	file := filepath.Join(t.TempDir(), "rules")
+	must(t, os.WriteFile(file, nil, 0o600))
+	for _, options := range [][]string{{file}, {file, "--keep-going"}} {
+		if a := newFakeKernel(t, "").restore(t, "", options...); a != (answer{}) {
+			t.Errorf("an empty table and file: %+v", a)
+		}
+	}
+	if a := newFakeKernel(t, "").restore(t, "", file, "--strict", "--keep-going"); a.status != 2 ||
+		a.errors != "The option 'keep-going' conflicts with the 'strict' option in the 'apply' command\n" {
+		t.Errorf("%+v", a)
 	}
 }
 

@@ -37,8 +37,9 @@ type Process struct {
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
 
-	// dial reaches the kernel; nil for the real one.
-	dial func(context.Context) (kernel, error)
+	// dial reaches the kernel of a network namespace, or of the process's own
+	// if it has no name; nil for the real one.
+	dial func(ctx context.Context, netns string) (kernel, error)
 	// names looks names up; nil for the machine's.
 	names *names.Resolver
 	// lockWait is how long to wait for a lock, lockSilence after how long to
@@ -57,6 +58,7 @@ type kernel interface {
 	Destinations(context.Context, ipvs.ServiceID) ([]ipvs.DestinationEntry, error)
 	ServicesWithDestinations(context.Context) ([]ipvs.ServiceEntry, error)
 	Connections(context.Context) iter.Seq2[ipvs.Connection, error]
+	NetNS() (uint64, error)
 	Close() error
 }
 
@@ -75,6 +77,9 @@ func Run(ctx context.Context, p Process) int {
 	s.lockWait = cmp.Or(s.lockWait, lockWait)
 	s.lockSilence = cmp.Or(s.lockSilence, lockSilence)
 	s.parser = args.New(s.names)
+	if isTerminal(s.Stdout) {
+		s.Stdout = screen{s.Stdout}
+	}
 	defer s.close()
 	switch filepath.Base(p.Args[0]) {
 	case saveName:
@@ -90,7 +95,9 @@ func Run(ctx context.Context, p Process) int {
 type session struct {
 	Process
 	parser *args.Parser
+	netns  string // where to work, if it was named
 	client kernel
+	hinted map[string]bool // the hints that were given
 }
 
 // program is how the program was called, for messages that tell how to call
@@ -123,12 +130,14 @@ func (s *session) main(ctx context.Context) int {
 	return statusOK
 }
 
-// parse reads a command line; its error is a *failure.
+// parse reads the command line of the program; its error is a *failure. What
+// it says about the whole program holds from then on.
 func (s *session) parse(ctx context.Context, argv []string) (args.Command, error) {
 	cmd, err := s.parser.Parse(ctx, argv)
 	if err != nil {
 		return cmd, parseFailure(err, s.program())
 	}
+	s.netns = cmd.NetNS
 	return cmd, nil
 }
 
@@ -157,19 +166,49 @@ func (s *session) change(ctx context.Context, c ipvs.Change) error {
 	if err := s.open(ctx); err != nil {
 		return err
 	}
-	if err := s.client.Apply(ctx, c); err != nil {
-		return changeFailure(c.Op, err)
+	var before ipvs.ServiceEntry
+	unread := errNotRead
+	if c.Op == ipvs.OpEditService {
+		before, unread = s.client.Service(ctx, c.Service.ServiceID)
 	}
-	return nil
+	err := s.client.Apply(ctx, c)
+	if err == nil {
+		return nil
+	}
+	if unread == nil {
+		s.keepScheduler(ctx, before.Service)
+	}
+	return changeFailure(c.Op, err)
 }
+
+var errNotRead = errors.New("not read")
+
+// keepScheduler gives a service its scheduler back after an edit that was
+// refused: kernels before mid-2026 take the old one away before they find that
+// the new one does not start.
+func (s *session) keepScheduler(ctx context.Context, before ipvs.Service) {
+	now, err := s.client.Service(ctx, before.ServiceID)
+	if err != nil || now.Scheduler != noScheduler || before.Scheduler == noScheduler {
+		return
+	}
+	err = s.client.Apply(ctx, ipvs.EditService(before))
+	fmt.Fprintln(s.Stderr, schedulerText(before, err))
+}
+
+// noScheduler is the kernel's word for a service without one.
+const noScheduler = "none"
 
 // open reaches the kernel; its error is a *failure.
 func (s *session) open(ctx context.Context) error {
 	if s.client != nil {
 		return nil
 	}
-	k, err := s.dial(ctx)
-	if err != nil {
+	k, err := s.dial(ctx, s.netns)
+	var unknown *ipvs.NetNSError
+	switch {
+	case errors.As(err, &unknown):
+		return netnsFailure(unknown)
+	case err != nil:
 		return initFailure(err)
 	}
 	s.client = k
@@ -202,9 +241,13 @@ func (s *session) report(err error) int {
 	}
 	var f *failure
 	if !errors.As(err, &f) {
-		f = &failure{err.Error(), statusUsage}
+		f = &failure{text: err.Error(), status: statusUsage, cause: err}
 	}
-	fmt.Fprintln(s.Stderr, f.text)
+	text := f.text
+	if f.quoted || isTerminal(s.Stderr) {
+		text = plain(text)
+	}
+	fmt.Fprintln(s.Stderr, text)
 	s.hint(func(m machine) string { return errorHint(err, m) })
 	return f.status
 }
@@ -219,8 +262,8 @@ func output(err error) error {
 // dial opens the kernel's IPVS and loads the module once if it is not there. A
 // list takes a tenth less time without the handoffs, and nothing else in this
 // process has to run meanwhile.
-func dial(ctx context.Context) (kernel, error) {
-	cfg := ipvs.Config{NoHandoff: true}
+func dial(ctx context.Context, netns string) (kernel, error) {
+	cfg := ipvs.Config{NetNS: netns, NoHandoff: true}
 	c, err := ipvs.Dial(ctx, cfg)
 	if errors.Is(err, ipvs.ErrNoIPVS) {
 		modprobe := exec.CommandContext(ctx, "/sbin/modprobe", "--", "ip_vs")

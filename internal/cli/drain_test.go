@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/ipvsadm-go/ipvsadm/internal/restore"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
@@ -195,8 +196,8 @@ func testDrain(t *testing.T, ends bool) {
 	}
 	took := time.Since(start)
 	must(t, <-spoken)
-	if !ends && took < drainLimit {
-		t.Errorf("removed after %v, want %v", took, drainLimit)
+	if !ends && took < restore.DrainLimit {
+		t.Errorf("removed after %v, want %v", took, restore.DrainLimit)
 	}
 	if got := d.rules(); !strings.HasSuffix(got, "\n"+stays) {
 		t.Errorf("the table is\n%s", got)

@@ -80,15 +80,26 @@ func newFakeKernel(t testing.TB, rules string) *fakeKernel {
 // run makes the changes of rules, as another program.
 func (k *fakeKernel) run(t testing.TB, rules string) {
 	t.Helper()
+	each(t, rules, k.Do)
+}
+
+// each passes the changes of rules to do, which may not refuse any.
+func each(t testing.TB, rules string, do func(...ipvs.Change) error) {
+	t.Helper()
 	s := &session{Process: Process{Args: []string{"ipvsadm"}}, parser: args.New(noNames())}
-	(&ruleset{session: s, text: []byte(rules)}).each(t.Context(), func(line int, c ipvs.Change, err error) {
+	for line, text := range strings.Split(strings.TrimSuffix(rules, "\n"), "\n") {
+		words := rule.AppendFileWords(nil, []byte(text))
+		if len(words) == 0 {
+			continue
+		}
+		c, err := s.parseChange(t.Context(), words)
 		if err == nil {
-			err = k.Do(c)
+			err = do(c)
 		}
 		if err != nil {
-			t.Fatalf("line %d of the test's own rules: %v", line, err)
+			t.Fatalf("line %d of the test's own rules: %v", line+1, err)
 		}
-	})
+	}
 }
 
 // edit alters the table in place, counters included.
@@ -106,7 +117,7 @@ func rulesOf(table *ipvs.Table) string {
 	render.Sort(table.Services)
 	slices.SortFunc(table.Daemons, func(a, b ipvs.Daemon) int { return int(a.State) - int(b.State) })
 	var b strings.Builder
-	_ = writeRules(context.Background(), &b, rule.Writer{}, table)
+	_ = rule.Writer{}.Write(&b, rule.Changes(table))
 	return b.String()
 }
 
@@ -124,7 +135,7 @@ func (k *fakeKernel) process(a *answer, stdin string, argv ...string) (p Process
 	var out, errs bytes.Buffer
 	return Process{
 		Args: argv, Stdin: strings.NewReader(stdin), Stdout: &out, Stderr: &errs,
-		dial:  func(context.Context) (kernel, error) { k.dials++; return k, nil },
+		dial:  func(context.Context, string) (kernel, error) { k.dials++; return k, nil },
 		names: noNames(),
 	}, func() { a.out, a.errors = out.String(), errs.String() }
 }

@@ -8,7 +8,6 @@ package cli
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"net/netip"
 	"os"
@@ -17,17 +16,10 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/args"
+	"github.com/ipvsadm-go/ipvsadm/internal/outfile"
 	"github.com/ipvsadm-go/ipvsadm/internal/spec"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
-
-// caused is a failure that knows what it comes from.
-type caused struct {
-	*failure
-	cause error
-}
-
-func (c *caused) Unwrap() []error { return []error{c.failure, c.cause} }
 
 // machine is what hints look at besides the error.
 type machine struct {
@@ -42,32 +34,32 @@ func thisMachine() machine {
 	return machine{os.DirFS("/"), unix.ByteSliceToString(u.Release[:]), os.Geteuid()}
 }
 
-// hint writes one where there is somebody to read it.
+// hint writes a hint where there is somebody to read it, each once.
 func (s *session) hint(find func(machine) string) {
 	if !isTerminal(s.Stderr) {
 		return
 	}
-	if text := find(thisMachine()); text != "" {
-		fmt.Fprintln(s.Stderr, "hint: "+text)
+	text := find(thisMachine())
+	if text == "" || s.hinted[text] {
+		return
 	}
-}
-
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	if !ok {
-		return false
+	if s.hinted == nil {
+		s.hinted = map[string]bool{}
 	}
-	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
-	return err == nil
+	s.hinted[text] = true
+	fmt.Fprintln(s.Stderr, "hint: "+text)
 }
 
 // errorHint is the hint after an error, empty if there is none.
 func errorHint(err error, m machine) string {
 	var fault *args.Fault
 	var change *ipvs.ChangeError
+	var refusal outfile.Refusal
 	switch {
 	case errors.As(err, &fault):
 		return faultHint(fault)
+	case errors.As(err, &refusal):
+		return refusalHint(refusal)
 	case errors.Is(err, ipvs.ErrNoIPVS):
 		return m.missingHint()
 	case errors.Is(err, fs.ErrPermission) && m.euid != 0:
@@ -84,11 +76,24 @@ func errorHint(err error, m machine) string {
 	return ""
 }
 
+// refusalHint says how to save all the same.
+func refusalHint(r outfile.Refusal) string {
+	switch r {
+	case outfile.FolderOwner, outfile.FolderShared, outfile.FileOwner, outfile.FileLinked:
+		return "save into a folder that only root can write to, or redirect standard output: ipvsadm-save -n > file"
+	case outfile.Immutable:
+		return "make it writable: chattr -i file"
+	case outfile.AppendOnly:
+		return "make it writable: chattr -a file"
+	}
+	return ""
+}
+
 func faultHint(f *args.Fault) string {
 	switch f.Kind {
 	case args.IllegalOption:
 		toServer := f.Words[1] == spec.FindCommand(spec.AddServer).Name || f.Words[1] == spec.FindCommand(spec.EditServer).Name
-		if toServer && f.Words[0] == spec.Scheduler.String() {
+		if toServer && f.Words[0] == spec.OptScheduler.String() {
 			return "the scheduler is the virtual service's: ipvsadm -E -t address -s scheduler"
 		}
 	case args.IllegalValue:

@@ -16,6 +16,7 @@ import (
 
 	"github.com/ipvsadm-go/ipvsadm/internal/args"
 	"github.com/ipvsadm-go/ipvsadm/internal/names"
+	"github.com/ipvsadm-go/ipvsadm/internal/outfile"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
@@ -47,6 +48,9 @@ func TestErrorsThatPeopleMeetHaveHints(t *testing.T) {
 		"a scheduler for a list":         {parse("-L -s rr"), machine{}, ""},
 		"a name that is not known":       {parse("-A -t nobody..invalid:80"), machine{}, "getent hosts"},
 		"a server's that is not known":   {parse("-a -f 1 -r nobody..invalid:80"), machine{}, "getent hosts"},
+		"a save into another's folder":   {fileFailure("write", "x", outfile.FolderOwner), machine{}, "ipvsadm-save -n > file"},
+		"a save into an immutable file":  {fileFailure("write", "x", outfile.Immutable), machine{}, "chattr -i"},
+		"a save that may not be":         {fileFailure("write", "x", unix.EACCES), user, ""},
 		"a bad weight":                   {parse("-a -f 1 -r 192.0.2.1 -w x"), machine{}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -115,7 +119,7 @@ func TestHintsAreForTerminalsOnly(t *testing.T) {
 	for _, stderr := range []*os.File{slave, file} {
 		p := Process{
 			Args: []string{"ipvsadm", "-a", "-f", "1", "-r", "192.0.2.1", "-s", "rr"}, Stdout: new(bytes.Buffer), Stderr: stderr,
-			dial: func(context.Context) (kernel, error) { return nil, ipvs.ErrNoIPVS },
+			dial: func(context.Context, string) (kernel, error) { return nil, ipvs.ErrNoIPVS },
 		}
 		if status := Run(t.Context(), p); status != statusUsage {
 			t.Errorf("status %d", status)

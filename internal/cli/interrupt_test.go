@@ -30,6 +30,8 @@ func TestInterruptedRestoreOnAKernel(t *testing.T) {
 		guesttest.Modprobe(t, "ip_vs")
 		t.Run("killed at random instants", testKilled)
 		t.Run("ended by signals at random instants", testSignalled)
+		t.Run("all or nothing, ended by signals", testStrictSignalled)
+		t.Run("all or nothing, without a reader", testStrictWithoutReader)
 	})
 }
 
@@ -128,9 +130,9 @@ func startBehind(t *testing.T, cmd *exec.Cmd) {
 }
 
 // start begins to restore a file.
-func (a *alternation) start(i int) (cmd *exec.Cmd, errs *bytes.Buffer) {
+func (a *alternation) start(i int, options ...string) (cmd *exec.Cmd, errs *bytes.Buffer) {
 	a.Helper()
-	cmd, errs = a.command("ipvsadm-restore", "--lock", "lock", a.files[i]), new(bytes.Buffer)
+	cmd, errs = a.command(append([]string{"ipvsadm-restore", "--lock", "lock", a.files[i]}, options...)...), new(bytes.Buffer)
 	cmd.Stderr = errs
 	startBehind(a.T, cmd)
 	return cmd, errs
@@ -201,7 +203,10 @@ func testKilled(t *testing.T) {
 	}
 }
 
-var interrupted = regexp.MustCompile(`^\S+: (interrupt|terminated) after (\d+) of (\d+) changes; restore again to finish\n$`)
+// enders are the signals that end a program.
+var enders = []syscall.Signal{unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT, unix.SIGABRT}
+
+var interrupted = regexp.MustCompile(`^\S+: (interrupt|terminated|hangup|quit|aborted) after (\d+) of (\d+) changes; restore again to finish\n$`)
 
 // testSignalled sends signals early, since a Go program hears of one some
 // milliseconds later where it has one CPU.
@@ -210,7 +215,7 @@ func testSignalled(t *testing.T) {
 	a := newAlternation(t, 150)
 	midway := 0
 	for n := 0; n < signals || midway < signals/3 && n < 6*signals; n++ { // more where the machine is busy
-		i, sig := n%2, []syscall.Signal{unix.SIGINT, unix.SIGTERM}[n/2%2]
+		i, sig := n%2, enders[n%len(enders)]
 		cmd, errs := a.start(i)
 		a.awaitChanges(i, a.large/3)
 		_ = cmd.Process.Signal(sig) // if it has not ended
@@ -235,5 +240,75 @@ func testSignalled(t *testing.T) {
 	t.Logf("%d of %d signals came midway", midway, signals)
 	if midway < signals/3 {
 		t.Error("too few came midway to show anything")
+	}
+}
+
+// testStrictSignalled has each signal come at random instants of a restore that
+// is all or nothing. IPVSADM_TEST_SIGNALS says how often each.
+func testStrictSignalled(t *testing.T) {
+	each := 3
+	if n, err := strconv.Atoi(os.Getenv("IPVSADM_TEST_SIGNALS")); err == nil {
+		each = n
+	}
+	a := newAlternation(t, 60)
+	undone, finished := 0, 0
+	now := 1 // which file the table is
+	for n := 0; n < each*len(enders) || undone < each && n < 6*each*len(enders); n++ {
+		next, sig := 1-now, enders[n%len(enders)]
+		cmd, errs := a.start(next, "--strict")
+		if n%3 == 0 {
+			time.Sleep(rand.N(a.whole))
+		} else {
+			a.awaitChanges(next, a.large)
+		}
+		_ = cmd.Process.Signal(sig) // if it has not ended
+		_ = cmd.Wait()
+		status, have := cmd.ProcessState.ExitCode(), a.table()
+		switch {
+		case status == 0 && errs.Len() == 0:
+			if left := ipvs.Diff(have, a.tables[next]); len(left) > 0 {
+				t.Fatalf("%v: finished, but %v is left", sig, left)
+			}
+			now = next
+			finished++
+		case status == -1 && cmd.ProcessState.Sys().(syscall.WaitStatus).Signal() == sig:
+			if left := ipvs.Diff(have, a.tables[now]); len(left) > 0 {
+				t.Fatalf("%v: ended before the first change, but the table lacks %v", sig, left)
+			}
+		case status == 128+int(sig) && bytes.HasSuffix(errs.Bytes(), []byte(": the table is as it was\n")):
+			if left := ipvs.Diff(have, a.tables[now]); len(left) > 0 {
+				t.Fatalf("%v: %s but the table lacks %v", sig, errs, left)
+			}
+			undone++
+		default:
+			t.Fatalf("%v: %v, %s", sig, cmd.ProcessState, errs)
+		}
+	}
+	t.Logf("of %d signals %d were undone, and %d came after the end", each*len(enders), undone, finished)
+	if undone < each {
+		t.Error("too few came midway to show anything")
+	}
+}
+
+// testStrictWithoutReader restores files whose last line the kernel refuses,
+// while nobody reads what is said.
+func testStrictWithoutReader(t *testing.T) {
+	a := newAlternation(t, 30)
+	text, err := os.ReadFile(a.files[0])
+	must(t, err)
+	must(t, os.WriteFile(a.files[0], append(text, "-A -t 10.9.9.9:1 -s nosuch\n"...), 0o600))
+	before := a.rules()
+	for range 5 {
+		read, write, err := os.Pipe()
+		must(t, err)
+		cmd := a.command("ipvsadm-restore", "--lock", "lock", a.files[0], "--strict")
+		cmd.Stdout, cmd.Stderr = write, write
+		must(t, cmd.Start())
+		write.Close()
+		read.Close()
+		_ = cmd.Wait()
+		if status := cmd.ProcessState.ExitCode(); status != 2 || a.rules() != before {
+			t.Errorf("%v, the table lacks %v", cmd.ProcessState, ipvs.Diff(a.table(), a.tables[1]))
+		}
 	}
 }

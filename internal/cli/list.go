@@ -3,37 +3,38 @@
 package cli
 
 import (
-	"bufio"
 	"context"
-	"io"
+	"errors"
+	"os/signal"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/args"
 	"github.com/ipvsadm-go/ipvsadm/internal/render"
-	"github.com/ipvsadm-go/ipvsadm/internal/rule"
 	"github.com/ipvsadm-go/ipvsadm/internal/spec"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
 // formats are the options that choose a format; the first one given counts.
 var formats = []struct {
-	group  spec.Group
+	option spec.OptionID
 	format render.Format
 }{
-	{spec.Stats, render.Stats},
-	{spec.Rate, render.Rate},
-	{spec.Thresholds, render.Thresholds},
-	{spec.PersistentConn, render.PersistentConn},
-	{spec.TunnelInfo, render.TunnelInfo},
+	{spec.OptStats, render.Stats},
+	{spec.OptRate, render.Rate},
+	{spec.OptThresholds, render.Thresholds},
+	{spec.OptPersistentConn, render.PersistentConn},
+	{spec.OptTunnelInfo, render.TunnelInfo},
 }
 
-func renderOptions(given spec.Groups) render.Options {
+func renderOptions(given spec.Set) render.Options {
 	o := render.Options{
-		Numeric: given.Has(spec.Numeric),
-		Exact:   given.Has(spec.Exact),
-		NoSort:  given.Has(spec.NoSort),
+		Numeric: given.Has(spec.OptNumeric),
+		Exact:   given.Has(spec.OptExact),
+		NoSort:  given.Has(spec.OptNoSort),
 	}
 	for _, f := range formats {
-		if given.Has(f.group) {
+		if given.Has(f.option) {
 			o.Format = f.format
 			break
 		}
@@ -41,25 +42,36 @@ func renderOptions(given spec.Groups) render.Options {
 	return o
 }
 
-// list runs the list command; its error is a *failure.
+// list runs the list command; its error is a *failure. A reader that has gone
+// has read what it wanted.
 func (s *session) list(ctx context.Context, cmd args.Command) error {
+	signal.Ignore(unix.SIGPIPE)
+	defer signal.Reset(unix.SIGPIPE)
+	err := s.listTo(ctx, cmd)
+	if errors.Is(err, unix.EPIPE) {
+		return nil
+	}
+	return err
+}
+
+func (s *session) listTo(ctx context.Context, cmd args.Command) error {
 	if err := s.open(ctx); err != nil {
 		return err
 	}
-	p := render.New(s.Stdout, s.names, renderOptions(cmd.Given))
+	p := render.Text(s.Stdout, s.names, renderOptions(cmd.Given))
 	var err error
 	switch {
-	case cmd.Given.Has(spec.Connection):
+	case cmd.Given.Has(spec.OptConnection):
 		err = s.listConnections(ctx, p)
-	case cmd.Given.Has(spec.ServiceAddress):
+	case cmd.Given.HasAny(spec.ServiceAddress):
 		err = s.listService(ctx, p, cmd.Service.ServiceID)
-	case cmd.Given.Has(spec.Timeout):
+	case cmd.Given.Has(spec.OptTimeout):
 		var t ipvs.Timeouts
 		if t, err = s.client.Timeouts(ctx); err != nil {
 			return listFailure(err)
 		}
 		err = output(p.Timeouts(t))
-	case cmd.Given.Has(spec.Daemon):
+	case cmd.Given.Has(spec.OptDaemon):
 		var d []ipvs.Daemon
 		if d, err = s.client.Daemons(ctx); err != nil {
 			return listFailure(err)
@@ -74,7 +86,7 @@ func (s *session) list(ctx context.Context, cmd args.Command) error {
 	return err
 }
 
-func (s *session) listTable(ctx context.Context, p *render.Printer) error {
+func (s *session) listTable(ctx context.Context, p render.Writer) error {
 	info, err := s.client.Info(ctx)
 	if err != nil {
 		return listFailure(err)
@@ -86,7 +98,7 @@ func (s *session) listTable(ctx context.Context, p *render.Printer) error {
 	return output(p.Table(ctx, info, services))
 }
 
-func (s *session) listService(ctx context.Context, p *render.Printer, id ipvs.ServiceID) error {
+func (s *session) listService(ctx context.Context, p render.Writer, id ipvs.ServiceID) error {
 	e, err := s.client.Service(ctx, id)
 	if err != nil {
 		return listFailure(err)
@@ -97,7 +109,7 @@ func (s *session) listService(ctx context.Context, p *render.Printer, id ipvs.Se
 	return output(p.Services(ctx, []ipvs.ServiceEntry{e}))
 }
 
-func (s *session) listConnections(ctx context.Context, p *render.Printer) error {
+func (s *session) listConnections(ctx context.Context, p render.Writer) error {
 	if err := s.reach(ctx); err != nil {
 		return err
 	}
@@ -117,71 +129,4 @@ func (s *session) listConnections(ctx context.Context, p *render.Printer) error 
 		return listFailure(unread)
 	}
 	return output(err)
-}
-
-// save writes the table as rule text; its error is a *failure.
-func (s *session) save(ctx context.Context, cmd args.Command) error {
-	if err := s.open(ctx); err != nil {
-		return err
-	}
-	// Everything is read before anything is written.
-	var t ipvs.Table
-	var err error
-	if t.Services, err = s.client.ServicesWithDestinations(ctx); err != nil {
-		return listFailure(err)
-	}
-	if cmd.Given.Has(spec.All) {
-		if t.Timeouts, err = s.client.Timeouts(ctx); err != nil {
-			return listFailure(err)
-		}
-		if t.Daemons, err = s.client.Daemons(ctx); err != nil {
-			return listFailure(err)
-		}
-	}
-	render.Sort(t.Services)
-	var w rule.Writer
-	if !cmd.Given.Has(spec.Numeric) {
-		w.Names = s.names
-		s.names.Prefetch(ctx, render.Addresses(t.Services))
-	}
-	if !cmd.Given.Has(spec.Output) {
-		return output(writeRules(ctx, s.Stdout, w, &t))
-	}
-	f, err := createOut(cmd.Output)
-	if err != nil {
-		return fileFailure("write", cmd.Output, err)
-	}
-	if err = writeRules(ctx, f, w, &t); err != nil {
-		f.discard()
-	} else {
-		err = f.commit()
-	}
-	if err != nil {
-		return fileFailure("write", cmd.Output, err)
-	}
-	return nil
-}
-
-// writeRules writes the lines that make the table from an empty one; timeouts
-// and daemons where it has any. Daemons come last, since while one runs the
-// kernel takes no server of another family than its service.
-func writeRules(ctx context.Context, to io.Writer, w rule.Writer, t *ipvs.Table) error {
-	out := bufio.NewWriterSize(to, 64<<10)
-	// The first error of a bufio.Writer stays with it.
-	line := func(c ipvs.Change) { _, _ = out.Write(append(w.Append(ctx, out.AvailableBuffer(), c), '\n')) }
-	if t.Timeouts != (ipvs.Timeouts{}) {
-		line(ipvs.Change{Op: ipvs.OpSetTimeouts, Timeouts: t.Timeouts})
-	}
-	for i := range t.Services {
-		s := &t.Services[i]
-		line(ipvs.Change{Op: ipvs.OpAddService, Service: s.Service})
-		id := ipvs.Service{ServiceID: s.ServiceID}
-		for j := range s.Destinations {
-			line(ipvs.Change{Op: ipvs.OpAddDestination, Service: id, Destination: s.Destinations[j].Destination})
-		}
-	}
-	for _, d := range t.Daemons {
-		line(ipvs.Change{Op: ipvs.OpStartDaemon, Daemon: d})
-	}
-	return out.Flush()
 }

@@ -16,6 +16,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/args"
+	"github.com/ipvsadm-go/ipvsadm/internal/outfile"
+	"github.com/ipvsadm-go/ipvsadm/internal/restore"
 	"github.com/ipvsadm-go/ipvsadm/internal/spec"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
@@ -24,18 +26,22 @@ import (
 const (
 	statusOK       = 0
 	statusList     = 1   // the kernel refused a listing; output failed; a wrapper was misused
-	statusUsage    = 2   // a fault on the command line; IPVS cannot be reached
+	statusPartly   = 1   // the table is neither as it was nor wholly as wanted
+	statusUsage    = 2   // a fault on the command line or in a file; IPVS cannot be reached
 	statusRefused  = 255 // the kernel refused a change
 	statusScanning = 255 // a word that cannot be read
 )
 
-// failure is an error that knows how the program ends.
+// failure is an error that knows what is said and how the program ends.
 type failure struct {
 	text   string
 	status int
+	cause  error // what it comes from, for hints; nil for what has no more to say
+	quoted bool  // the text may be of a file, and is always shown with plain
 }
 
 func (f *failure) Error() string { return f.text }
+func (f *failure) Unwrap() error { return f.cause }
 
 // faultMessages are formats of a fault's words.
 var faultMessages = [...]string{
@@ -72,9 +78,9 @@ var faultMessages = [...]string{
 func parseFailure(err error, program string) error {
 	var f *args.Fault
 	if errors.As(err, &f) {
-		return &caused{faultFailure(f, program), err}
+		return faultFailure(f, program)
 	}
-	return &failure{err.Error(), statusUsage}
+	return &failure{text: err.Error(), status: statusUsage, cause: err}
 }
 
 // faultFailure is the message of a fault; program is how the program was
@@ -82,11 +88,11 @@ func parseFailure(err error, program string) error {
 func faultFailure(f *args.Fault, program string) *failure {
 	switch {
 	case f.Kind == args.NotACommand:
-		return &failure{fmt.Sprintf("Try `%[1]s -h' or '%[1]s --help' for more information.", program), statusScanning}
+		return &failure{text: fmt.Sprintf("Try `%[1]s -h' or '%[1]s --help' for more information.", program), status: statusScanning, cause: f}
 	case f.Unreadable():
-		return &failure{faultText(f), statusScanning}
+		return &failure{text: faultText(f), status: statusScanning, cause: f}
 	}
-	return &failure{faultText(f), statusUsage}
+	return &failure{text: faultText(f), status: statusUsage, cause: f}
 }
 
 func faultText(f *args.Fault) string {
@@ -161,8 +167,17 @@ func initFailure(cause error) error {
 	if errors.Is(err, ipvs.ErrNoIPVS) {
 		err = unix.ENOPROTOOPT // 1.31's word for it, from the kernel's older interface
 	}
-	return &caused{&failure{"Can't initialize ipvs: " + refusalText(0, err) +
-		"\nAre you sure that IP Virtual Server is built in the kernel or as module?", statusUsage}, cause}
+	return &failure{text: "Can't initialize ipvs: " + refusalText(0, err) +
+		"\nAre you sure that IP Virtual Server is built in the kernel or as module?", status: statusUsage, cause: cause}
+}
+
+// netnsFailure is the message for a network namespace that cannot be entered.
+func netnsFailure(err *ipvs.NetNSError) *failure {
+	why := reason(err)
+	if errors.Is(err, unix.EINVAL) {
+		why = "Not a network namespace"
+	}
+	return &failure{text: fmt.Sprintf("can't use network namespace %s: %s", err.NetNS, why), status: statusUsage, cause: err}
 }
 
 // changeFailure is the message for a change that was not made.
@@ -170,7 +185,7 @@ func changeFailure(op ipvs.Op, err error) error {
 	if errors.Is(err, fs.ErrPermission) {
 		return initFailure(err) // 1.31 finds that out before anything else
 	}
-	return &caused{&failure{refusalText(op, err), statusRefused}, err}
+	return &failure{text: refusalText(op, err), status: statusRefused, cause: err}
 }
 
 // listFailure is the message for a question that was not answered.
@@ -178,22 +193,40 @@ func listFailure(err error) error {
 	if errors.Is(err, fs.ErrPermission) {
 		return initFailure(err)
 	}
-	return &failure{refusalText(0, err), statusList}
+	return &failure{text: refusalText(0, err), status: statusList, cause: err}
 }
 
 // outputFailure is the message where standard output takes no more.
 func outputFailure(err error) *failure {
-	return &failure{"can't write to standard output: " + reason(err), statusList}
+	return &failure{text: "can't write to standard output: " + reason(err), status: statusList, cause: err}
 }
 
 // inputFailure is the message where standard input cannot be read.
 func inputFailure(err error) *failure {
-	return &failure{"can't read standard input: " + reason(err), statusList}
+	return &failure{text: "can't read standard input: " + reason(err), status: statusList, cause: err}
+}
+
+// refusedFiles are the reasons not to write to a file.
+var refusedFiles = [...]string{
+	outfile.FolderOwner:  "another user owns its folder",
+	outfile.FolderShared: "other users can write to its folder",
+	outfile.FileOwner:    "another user owns it, and its folder is sticky",
+	outfile.FileLinked:   "it has other hard links, and its folder is sticky",
+	outfile.Immutable:    "it is immutable",
+	outfile.AppendOnly:   "it is append-only",
+	outfile.Changing:     "another program keeps replacing it",
 }
 
 // reason is an error of the system without the call and the file, which the
 // message names.
 func reason(err error) string {
+	var refusal outfile.Refusal
+	if errors.As(err, &refusal) {
+		return refusedFiles[refusal]
+	}
+	if errors.Is(err, restore.ErrLarge) {
+		return fmt.Sprintf("it has more than %d MB, the most that fits into memory", maxText()>>20)
+	}
 	var errno syscall.Errno
 	if errors.As(err, &errno) {
 		return errnoText(errno)
@@ -201,22 +234,60 @@ func reason(err error) string {
 	return err.Error()
 }
 
-// at says which line of rule text a message is about.
-func at(line int, text string) string { return fmt.Sprintf("line %d: %s", line, text) }
+// longLineFailure is the message for a line that is too long to be a rule.
+func longLineFailure() *failure {
+	return &failure{text: fmt.Sprintf("longer than %d bytes", restore.MaxLine), status: statusUsage, cause: nil}
+}
+
+func moreText(name string, n int) string {
+	return fmt.Sprintf("%s: and %d more lines with mistakes", name, n)
+}
+
+// inLine says which line of rule text an error is about.
+func inLine(n int, err error) error { return in(fmt.Sprintf("line %d: ", n), err) }
+
+// inFile says which line of a rule file an error is about.
+func inFile(name string, n int, err error) error {
+	err = in(fmt.Sprintf("%s: line %d: ", name, n), err)
+	var f *failure
+	if errors.As(err, &f) {
+		f.quoted = true
+	}
+	return err
+}
+
+// in puts a place in front of what is said.
+func in(place string, err error) error {
+	var f *failure
+	if errors.As(err, &f) {
+		return &failure{place + f.text, f.status, f.cause, f.quoted}
+	}
+	return err
+}
 
 // stdinName is what messages call standard input.
 const stdinName = "<stdin>"
 
-// inFile says which line of a rule file a message is about.
-func inFile(name string, line int, text string) string { return name + ": " + at(line, text) }
-
 // fileFailure is the message for a file that cannot be used.
 func fileFailure(what, name string, err error) *failure {
-	return &failure{fmt.Sprintf("can't %s %s: %s", what, name, reason(err)), statusUsage}
+	f := &failure{text: fmt.Sprintf("can't %s %s: %s", what, name, reason(err)), status: statusUsage, cause: nil}
+	if refusal := outfile.Refusal(0); errors.As(err, &refusal) {
+		f.cause = err // hints about errors of the kernel are about IPVS
+	}
+	return f
 }
 
 func notAChangeText(cmd args.Command) string {
 	return fmt.Sprintf("the '%s' command does not change the table", spec.FindCommand(cmd.ID).Name)
+}
+
+// schedulerText says what became of the scheduler that the kernel took from a
+// service when it refused an edit.
+func schedulerText(s ipvs.Service, err error) string {
+	if err != nil {
+		return fmt.Sprintf("%v has lost its scheduler %s: %s", s.ServiceID, s.Scheduler, refusalText(ipvs.OpEditService, err))
+	}
+	return fmt.Sprintf("%v has its scheduler %s back", s.ServiceID, s.Scheduler)
 }
 
 func waitingText(lock string) string {
@@ -224,11 +295,21 @@ func waitingText(lock string) string {
 }
 
 func lockFailure(lock string) *failure {
-	return &failure{fmt.Sprintf("another ipvsadm holds %s; nothing was changed", lock), statusUsage}
+	return &failure{text: fmt.Sprintf("another ipvsadm holds %s; nothing was changed", lock), status: statusUsage, cause: nil}
 }
 
-func stillDiffersText(name string, rounds int) string {
-	return fmt.Sprintf("%s: after %d attempts the table still differs, another program may be changing it; what is left to do:", name, rounds)
+// emptyFailure is the message for a file without a command, as a save that
+// failed leaves it.
+func emptyFailure(name string) *failure {
+	return &failure{text: name + ": no command in it, nothing was changed; -C deletes all services", status: statusUsage, cause: nil}
+}
+
+func stillDiffersText(name string, end restore.End) string {
+	left := "what is left to do:"
+	if end.Undo != restore.Kept {
+		left = "what was left to do:"
+	}
+	return fmt.Sprintf("%s: after %d attempts the table still differs, another program may be changing it; %s", name, restore.MaxRounds, left)
 }
 
 func undoneText(name string) string {
@@ -239,8 +320,12 @@ func notUndoneText(name string) string {
 	return name + ": the table could not be brought back to what it was"
 }
 
-func interruptedText(name string, sig os.Signal, done, all int) string {
-	return fmt.Sprintf("%s: %v after %d of %d changes; restore again to finish", name, sig, done, all)
+func interruptedText(name string, sig os.Signal, end restore.End) string {
+	s := fmt.Sprintf("%s: %v after %d of %d changes", name, sig, end.Done, end.All)
+	if end.Undo == restore.Kept {
+		s += "; restore again to finish"
+	}
+	return s
 }
 
 func progressText(done, all int) string {

@@ -8,8 +8,17 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/ipvsadm-go/ipvsadm/internal/outfile"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
+
+func TestEachReasonToLeaveAFileAloneHasAText(t *testing.T) {
+	for r := outfile.FolderOwner; r <= outfile.Changing; r++ {
+		if reason(r) == "" {
+			t.Errorf("%v has none", r)
+		}
+	}
+}
 
 func TestRefusalsAreSaidAs131SaysThem(t *testing.T) {
 	const (

@@ -7,7 +7,6 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"strconv"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -46,67 +45,48 @@ func write(t *testing.T, path, text string, mode fs.FileMode) {
 	}
 }
 
+// Which way a file is written is tested where that is done, with package
+// outfile; here are what reaches the file and what is said if nothing does.
 func TestSaveIntoAFile(t *testing.T) {
 	const rules = web + web10
+	hasLinks := func(t *testing.T) { must(t, os.Link("rules", "other")) }
+	chmod := func(mode uint32) func(*testing.T) { return func(t *testing.T) { must(t, unix.Chmod(".", mode)) } }
 	for _, c := range []struct {
 		name, path string
-		prepare    func(t *testing.T, dir string)
-		want       map[string]string // of the folder afterwards; nil for as before
-		mode       fs.FileMode
-		errors     string // with DIR for the folder
+		prepare    func(t *testing.T) // the folder, in which rules has "old"
+		want       map[string]string  // of the folder afterwards; nil for as before
+		reason     string
 	}{
-		{"a new file", "rules", nil, map[string]string{"rules": rules}, 0o640, ""},
-		{"a relative name", "./rules", nil, map[string]string{"rules": rules}, 0o640, ""},
-		{"a file in place of another keeps its mode", "rules",
-			func(t *testing.T, dir string) { write(t, filepath.Join(dir, "rules"), "old", 0o604) },
-			map[string]string{"rules": rules}, 0o604, ""},
-		{"a link stays a link", "link",
-			func(t *testing.T, dir string) {
-				write(t, filepath.Join(dir, "rules"), "old", 0o604)
-				must(t, os.Symlink("rules", filepath.Join(dir, "between")))
-				must(t, os.Symlink(filepath.Join(dir, "between"), filepath.Join(dir, "link")))
-			},
-			map[string]string{"rules": rules, "between": "L---------", "link": "L---------"}, 0o604, ""},
-		{"a link to where nothing is", "link",
-			func(t *testing.T, dir string) {
-				must(t, os.Symlink("between", filepath.Join(dir, "link")))
-				must(t, os.Symlink("rules", filepath.Join(dir, "between")))
-			},
-			map[string]string{"rules": rules, "between": "L---------", "link": "L---------"}, 0o640, ""},
-		{"a link to itself", "link",
-			func(t *testing.T, dir string) { must(t, os.Symlink("link", filepath.Join(dir, "link"))) },
-			nil, 0, "can't write link: Too many levels of symbolic links\n"},
-		{"what killed saves left goes", "rules",
-			func(t *testing.T, dir string) {
-				write(t, filepath.Join(dir, ".rules.999999999.new"), "half", 0o600)
-				write(t, filepath.Join(dir, besideName("rules", strconv.Itoa(os.Getpid()))), "half", 0o600)
-				write(t, filepath.Join(dir, ".rules.1.new"), "of one that lives", 0o600)
-				write(t, filepath.Join(dir, ".rules.x.new"), "of nobody", 0o600)
-				write(t, filepath.Join(dir, ".rule.999999999.new"), "of another", 0o600)
-			},
-			map[string]string{"rules": rules, ".rules.1.new": "of one that lives", ".rules.x.new": "of nobody", ".rule.999999999.new": "of another"}, 0o640, ""},
-		{"a folder", "sub", func(t *testing.T, dir string) { must(t, os.Mkdir(filepath.Join(dir, "sub"), 0o700)) },
-			nil, 0, "can't write sub: Is a directory\n"},
-		{"a folder that is not there", "sub/rules", nil, nil, 0, "can't write sub/rules: No such file or directory\n"},
-		{"a folder that is a file", "sub/rules", func(t *testing.T, dir string) { write(t, filepath.Join(dir, "sub"), "x", 0o600) },
-			nil, 0, "can't write sub/rules: Not a directory\n"},
-		{"no name", "", nil, nil, 0, "can't write : No such file or directory\n"},
-		{"a device that is full", "/dev/full", nil, nil, 0, "can't write /dev/full: No space left on device\n"},
-		{"a device", "/dev/null", nil, nil, 0, ""},
+		{"a new file", "new", nil, map[string]string{"rules": "old", "new": rules}, ""},
+		{"a file", "rules", nil, map[string]string{"rules": rules}, ""},
+		{"a file with other names", "rules", hasLinks, map[string]string{"rules": rules, "other": rules}, ""},
+		{"a link", "link", func(t *testing.T) { must(t, os.Symlink("rules", "link")) },
+			map[string]string{"rules": rules, "link": "L---------"}, ""},
+		{"a link to itself", "link", func(t *testing.T) { must(t, os.Symlink("link", "link")) }, nil, "Too many levels of symbolic links"},
+		{"a folder", ".", nil, nil, "Is a directory"},
+		{"a folder that is not there", "sub/rules", nil, nil, "No such file or directory"},
+		{"a folder that is a file", "rules/rules", nil, nil, "Not a directory"},
+		{"no name", "", nil, nil, "No such file or directory"},
+		{"a device that is full", "/dev/full", nil, nil, "No space left on device"},
+		{"a device", "/dev/null", nil, nil, ""},
+		{"a folder that others can write to", "new", chmod(0o777), nil, "other users can write to its folder"},
+		{"other names in a sticky folder", "rules", func(t *testing.T) { hasLinks(t); chmod(0o1777)(t) }, nil,
+			"it has other hard links, and its folder is sticky"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := t.TempDir()
+			must(t, os.Chmod(dir, 0o755)) // whatever the umask is
 			t.Chdir(dir)
-			defer unix.Umask(unix.Umask(0o027))
+			write(t, "rules", "old", 0o600)
 			if c.prepare != nil {
-				c.prepare(t, dir)
+				c.prepare(t)
 			}
 			if c.want == nil {
 				c.want = tree(t, dir)
 			}
-			want := answer{errors: c.errors}
-			if c.errors != "" {
-				want.status = 2
+			var want answer
+			if c.reason != "" {
+				want = answer{status: 2, errors: "can't write " + c.path + ": " + c.reason + "\n"}
 			}
 			if a := newFakeKernel(t, rules).do(t, "", "ipvsadm-save", "-n", "-o", c.path); a != want {
 				t.Errorf("answer %+v, want %+v", a, want)
@@ -114,14 +94,23 @@ func TestSaveIntoAFile(t *testing.T) {
 			if got := tree(t, dir); !maps.Equal(got, c.want) {
 				t.Errorf("the folder has %q, want %q", got, c.want)
 			}
-			if c.mode != 0 {
-				info, err := os.Stat("rules")
-				must(t, err)
-				if info.Mode() != c.mode {
-					t.Errorf("mode %v, want %v", info.Mode(), c.mode)
-				}
-			}
 		})
+	}
+}
+
+func TestSaveIntoADashIsStandardOutput(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for _, argv := range [][]string{
+		{"ipvsadm-save", "-n", "-o", "-"},
+		{"ipvsadm-save", "-n", "--output=-"},
+		{"ipvsadm", "-S", "-n", "--output", "-"},
+	} {
+		if a := newFakeKernel(t, web).do(t, "", argv...); a != (answer{out: web}) {
+			t.Errorf("%v: %+v", argv, a)
+		}
+	}
+	if got := tree(t, "."); len(got) != 0 {
+		t.Errorf("the folder has %q", got)
 	}
 }
 
@@ -132,27 +121,9 @@ func must(t *testing.T, err error) {
 	}
 }
 
-func TestSaveIntoAPipe(t *testing.T) {
-	pipe := filepath.Join(t.TempDir(), "pipe")
-	must(t, unix.Mkfifo(pipe, 0o600))
-	read := make(chan string)
-	go func() {
-		b, err := os.ReadFile(pipe)
-		if err != nil {
-			t.Error(err)
-		}
-		read <- string(b)
-	}()
-	if a := newFakeKernel(t, web).do(t, "", "ipvsadm-save", "-n", "-o", pipe); a != (answer{}) {
-		t.Error(a)
-	}
-	if got := <-read; got != web {
-		t.Errorf("the pipe gave %q", got)
-	}
-}
-
 func TestNothingIsWrittenWhenTheTableCannotBeRead(t *testing.T) {
 	dir := t.TempDir()
+	must(t, os.Chmod(dir, 0o755))
 	write(t, filepath.Join(dir, "rules"), "old", 0o600)
 	before := tree(t, dir)
 	k := newFakeKernel(t, web)
@@ -163,29 +134,6 @@ func TestNothingIsWrittenWhenTheTableCannotBeRead(t *testing.T) {
 	}
 	if got := tree(t, dir); !maps.Equal(got, before) {
 		t.Errorf("the folder has %q", got)
-	}
-}
-
-func TestFileSystemWithoutNamelessFiles(t *testing.T) {
-	dir := t.TempDir()
-	path := filepath.Join(dir, "rules")
-	write(t, path, "old", 0o600)
-	begin := func() *outFile {
-		o := &outFile{target: path, beside: filepath.Join(dir, besideName("rules", strconv.Itoa(os.Getpid()))), named: true}
-		var err error
-		o.File, err = os.OpenFile(o.beside, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-		must(t, err)
-		_, err = o.WriteString("new")
-		must(t, err)
-		return o
-	}
-	begin().discard()
-	if got := tree(t, dir); !maps.Equal(got, map[string]string{"rules": "old"}) {
-		t.Errorf("after a failure the folder has %q", got)
-	}
-	must(t, begin().commit())
-	if got := tree(t, dir); !maps.Equal(got, map[string]string{"rules": "new"}) {
-		t.Errorf("after a save the folder has %q", got)
 	}
 }
 

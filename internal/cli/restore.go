@@ -7,11 +7,8 @@ import (
 	"context"
 	"errors"
 	"io"
-	"path/filepath"
-	"strings"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/args"
-	"github.com/ipvsadm-go/ipvsadm/internal/manual"
 	"github.com/ipvsadm-go/ipvsadm/internal/rule"
 	"github.com/ipvsadm-go/ipvsadm/internal/spec"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
@@ -81,9 +78,9 @@ type batch struct {
 	status  int   // of the last line
 }
 
-// line runs one line; end tells that it was the last to run.
+// line runs one line and reports whether it was the last to run.
 func (b *batch) line(ctx context.Context, n int, words []string) (end bool) {
-	cmd, err := b.parser.Parse(ctx, words)
+	cmd, err := b.parser.ParseRule(ctx, words)
 	if err == nil && (cmd.ID == spec.Restore || cmd.ID == spec.Apply) {
 		err = &args.Fault{Kind: args.NotACommand}
 	}
@@ -132,65 +129,4 @@ func (b *batch) send(ctx context.Context) {
 			b.status = status
 		}
 	}
-}
-
-// inLine says where a failure is from.
-func inLine(n int, err error) error {
-	var f *failure
-	if errors.As(err, &f) {
-		return &failure{at(n, f.text), f.status}
-	}
-	return err
-}
-
-// saveCommand is ipvsadm-save. Like 1.31's it ignores words that are no
-// options; -o, which is --ops to ipvsadm, is --output here.
-func (s *session) saveCommand(ctx context.Context) int {
-	words := []string{"--save"}
-	for rest := s.Args[1:]; len(rest) > 0; rest = rest[1:] {
-		word := rest[0]
-		file, isOutput := strings.CutPrefix(word, "-o")
-		switch {
-		case isOutput && file != "":
-			words = append(words, "--output="+file)
-		case (isOutput || word == "--output") && len(rest) > 1:
-			words = append(words, "--output", rest[1])
-			rest = rest[1:]
-		case strings.HasPrefix(word, "-"):
-			words = append(words, word)
-		}
-	}
-	cmd, err := s.parser.Parse(ctx, words)
-	if err != nil || s.wantsHelp() {
-		return s.usage(spec.Save)
-	}
-	return s.report(s.save(ctx, cmd))
-}
-
-// restoreCommand is ipvsadm-restore.
-func (s *session) restoreCommand(ctx context.Context) int {
-	if s.wantsHelp() {
-		return s.usage(spec.Apply)
-	}
-	cmd, err := s.parse(ctx, append([]string{"--apply"}, s.Args[1:]...))
-	if err != nil {
-		return s.report(err)
-	}
-	return s.apply(ctx, cmd)
-}
-
-func (s *session) wantsHelp() bool {
-	return len(s.Args) == 2 && (s.Args[1] == "-h" || s.Args[1] == "--help")
-}
-
-// usage answers -h of a wrapper, and what it does not understand.
-func (s *session) usage(id spec.CommandID) int {
-	program := filepath.Base(s.Args[0])
-	if s.wantsHelp() {
-		return s.report(output(manual.Wrapper(s.Stdout, program, id)))
-	}
-	if err := manual.Wrapper(s.Stderr, program, id); err != nil {
-		return s.report(outputFailure(err))
-	}
-	return statusList
 }

@@ -8,9 +8,12 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/iotest"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
@@ -171,5 +174,38 @@ func TestRestoreReadsLinesOfAnyLength(t *testing.T) {
 		if want := newFakeKernel(t, "-A -f 1 -s rr\n-A -f 2 -s wlc\n-A -f 3 -s rr").rules(); k.rules() != want {
 			t.Errorf("a line with %d blanks makes\n%swant\n%s", blanks, k.rules(), want)
 		}
+	}
+}
+
+func TestSchedulerThatARefusedEditTookAwayComesBack(t *testing.T) {
+	const rules = "-A -t 12.0.0.1:80 -s rr -p 60\n"
+	for _, c := range []struct {
+		name   string
+		errno  map[string]syscall.Errno // by scheduler
+		errors string
+		rules  string
+	}{
+		{"it comes back", map[string]syscall.Errno{"mh": unix.ENOMEM},
+			"TCP 12.0.0.1:80 has its scheduler rr back\nMemory allocation problem\n", rules},
+		{"it does not", map[string]syscall.Errno{"mh": unix.ENOMEM, "rr": unix.ENOMEM},
+			"TCP 12.0.0.1:80 has lost its scheduler rr: Memory allocation problem\nMemory allocation problem\n", "-A -t 12.0.0.1:80 -s none -p 60\n"},
+	} {
+		k := newFakeKernel(t, rules)
+		k.Refuse = func(ch ipvs.Change) syscall.Errno { return c.errno[ch.Service.Scheduler] }
+		k.beforeApply = func(n int) {
+			if n == 1 {
+				k.edit(func(t *ipvs.Table) { t.Services[0].Scheduler = "none" })
+			}
+		}
+		a := k.do(t, "", "ipvsadm", "-E", "-t", "12.0.0.1:80", "-s", "mh")
+		if want := (answer{status: 255, errors: c.errors}); a != want || k.rules() != timeouts+c.rules {
+			t.Errorf("%s: %+v, want %+v, table\n%s", c.name, a, want, k.rules())
+		}
+	}
+	// Nothing is said where nothing was taken.
+	k := newFakeKernel(t, rules)
+	k.Refuse = func(ipvs.Change) syscall.Errno { return unix.ENOENT }
+	if a := k.do(t, "", "ipvsadm", "-E", "-t", "12.0.0.1:80", "-s", "nosuch"); a.errors != "Scheduler or persistence engine not found\n" {
+		t.Errorf("%+v", a)
 	}
 }

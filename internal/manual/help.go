@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package manual writes what explains the program to its user, from the table
-// of options.
+// Package manual explains the program to its user: the help, from the table of
+// options, and how it differs from ipvsadm 1.31.
 package manual
 
 import (
@@ -24,11 +24,9 @@ func Help(w io.Writer, program string) error {
 		c := &spec.Commands[i]
 		row(b, letters(c.Short, c.Alias), c.Long, arg(c.Value, c.Arg), c.Help)
 	}
-	var shown spec.Groups
-	for _, s := range sections {
-		fmt.Fprintf(b, "\n%s:\n", s.title)
-		options(b, s.groups&^shown, 0)
-		shown |= s.groups
+	for _, s := range Sections() {
+		fmt.Fprintf(b, "\n%s:\n", s.Title)
+		options(b, s.Options, 0)
 	}
 	return b.Flush()
 }
@@ -45,27 +43,27 @@ func Wrapper(w io.Writer, program string, id spec.CommandID) error {
 	fmt.Fprintf(b, "\nThis is ipvsadm --%s: %s.\n\n", c.Long, c.Help)
 	letter := byte(0)
 	if id == spec.Save {
-		letter = saveOutputLetter
+		letter = SaveOutputLetter
 	}
 	options(b, c.Rule.Takes(), letter)
 	return b.Flush()
 }
 
-// saveOutputLetter is the letter of --output where the program is called
+// SaveOutputLetter is the letter of --output where the program is called
 // ipvsadm-save; elsewhere it is that of --ops.
-const saveOutputLetter = 'o'
+const SaveOutputLetter = 'o'
 
-// options writes the rows of the options in some groups; output is the letter
-// that --output has.
-func options(w io.Writer, groups spec.Groups, output byte) {
-	for o, short := range listed(groups, output) {
+// options writes the rows of a set of options; output is the letter that
+// --output has.
+func options(w io.Writer, set spec.Set, output byte) {
+	for o, short := range Options(set, output) {
 		row(w, letters(short, 0), o.Long, arg(o.Value, o.Arg), o.Help)
 	}
 }
 
-// listed are the options in some groups with their letters, 0 for none; output
-// is the one that --output has.
-func listed(groups spec.Groups, output byte) iter.Seq2[*spec.Option, byte] {
+// Options are those of a set with their letters, 0 for none; output is the
+// one that --output has.
+func Options(set spec.Set, output byte) iter.Seq2[*spec.Option, byte] {
 	return func(yield func(*spec.Option, byte) bool) {
 		for i := range spec.Options {
 			o := &spec.Options[i]
@@ -73,26 +71,39 @@ func listed(groups spec.Groups, output byte) iter.Seq2[*spec.Option, byte] {
 			if o.ID == spec.OptOutput {
 				short = output
 			}
-			if groups.Has(o.Goes()) && !yield(o, short) {
+			if set.Has(o.ID) && !yield(o, short) {
 				return
 			}
 		}
 	}
 }
 
-// sections are the parts of the help. An option stands in the first that has
-// its group.
-var sections = [...]struct {
-	title  string
-	groups spec.Groups
-}{
-	{"Which virtual service", spec.Of(spec.ServiceAddress)},
-	{"Options of a virtual service (-A, -E)", spec.FindCommand(spec.AddService).Rule.Takes()},
-	{"Options of a real server (-a, -e; -d takes -r)", spec.FindCommand(spec.AddServer).Rule.Takes()},
-	{"Options of a sync daemon (--start-daemon)", spec.FindCommand(spec.StartDaemon).Rule.Takes()},
-	{"Options of a list (-L; -S takes -n)", spec.FindCommand(spec.List).Rule.Takes()},
-	{"Options of a save (-S)", spec.FindCommand(spec.Save).Rule.Takes()},
-	{"Options of --apply", spec.FindCommand(spec.Apply).Rule.Takes()},
+// Section is a part of the help.
+type Section struct {
+	Title   string
+	Options spec.Set
+}
+
+// Sections are the parts of the help. Each option stands in the first that it
+// fits.
+func Sections() []Section {
+	takes := func(id spec.CommandID) spec.Set { return spec.FindCommand(id).Rule.Takes() &^ spec.Global }
+	list := []Section{
+		{"Which virtual service", spec.ServiceAddress},
+		{"Options of a virtual service (-A, -E)", takes(spec.AddService)},
+		{"Options of a real server (-a, -e; -d takes -r)", takes(spec.AddServer)},
+		{"Options of a sync daemon (--start-daemon)", takes(spec.StartDaemon)},
+		{"Options of a list (-L; -S takes -n)", takes(spec.List)},
+		{"Options of a save (-S)", takes(spec.Save)},
+		{"Options of --apply", takes(spec.Apply)},
+		{"Options of every command", spec.Global},
+	}
+	var shown spec.Set
+	for i := range list {
+		list[i].Options &^= shown
+		shown |= list[i].Options
+	}
+	return list
 }
 
 func letters(short, alias byte) string {
@@ -123,7 +134,7 @@ func row(w io.Writer, letters, long, arg, help string) {
 		fmt.Fprintln(w, left)
 		left = ""
 	}
-	for i, line := range wrap(help, 80-column) {
+	for i, line := range Wrap(help, 80-column) {
 		if i > 0 {
 			left = ""
 		}
@@ -131,8 +142,8 @@ func row(w io.Writer, letters, long, arg, help string) {
 	}
 }
 
-// wrap breaks a text into lines of at most width bytes, where words allow.
-func wrap(text string, width int) []string {
+// Wrap breaks a text into lines of at most width bytes, where words allow.
+func Wrap(text string, width int) []string {
 	var lines []string
 	line := ""
 	for _, word := range strings.Fields(text) {

@@ -108,21 +108,7 @@ func (r *Resolver) HostName(ctx context.Context, addr netip.Addr) (string, bool)
 // Prefetch looks the names of all addrs up, many at once, and returns when HostName can answer for
 // each of them without waiting, or when ctx ends.
 func (r *Resolver) Prefetch(ctx context.Context, addrs []netip.Addr) {
-	distinct := slices.Compact(slices.SortedFunc(slices.Values(addrs), netip.Addr.Compare))
-	queue := make(chan netip.Addr)
-	var workers sync.WaitGroup
-	for range min(prefetchLimit, len(distinct)) {
-		workers.Go(func() {
-			for addr := range queue {
-				r.HostName(ctx, addr)
-			}
-		})
-	}
-	for _, addr := range distinct {
-		queue <- addr
-	}
-	close(queue)
-	workers.Wait()
+	r.forAll(addrs, func(addr netip.Addr) { r.HostName(ctx, addr) })
 }
 
 // Port returns the port of the service with this name or alias for the protocol "tcp", "udp" or

@@ -33,6 +33,11 @@ func (r *Resolver) AppendAddrPort(ctx context.Context, b []byte, ap netip.AddrPo
 		host, _ = r.HostName(ctx, ap.Addr())
 		port, _ = r.ServiceName(ap.Port(), proto)
 	}
+	return appendAddrPort(b, ap, host, port)
+}
+
+// appendAddrPort uses the names that are not empty.
+func appendAddrPort(b []byte, ap netip.AddrPort, host, port string) []byte {
 	brackets := ap.Addr().Is6()
 	if brackets {
 		b = append(b, '[')

@@ -16,10 +16,9 @@ import (
 // prefetchRows is for how many connections at once names are looked up.
 const prefetchRows = 1024
 
-// Connections prints the titles and all rows, with the format PersistentConn the persistence engine
-// of those that have one. Rows that could not be read are left out; the first error of the sequence
-// comes back in the end, if nothing worse happens.
-func (p *Printer) Connections(ctx context.Context, rows iter.Seq2[ipvs.Connection, error]) error {
+// Connections writes the titles and all rows, with the format PersistentConn
+// the persistence engine of those that have one.
+func (p *text) Connections(ctx context.Context, rows iter.Seq2[ipvs.Connection, error]) error {
 	title := "pro expire state       source             virtual            destination"
 	if p.o.Format == PersistentConn {
 		title += "        pe name          pe_data"
@@ -50,7 +49,7 @@ func (p *Printer) Connections(ctx context.Context, rows iter.Seq2[ipvs.Connectio
 	return first
 }
 
-func (p *Printer) connections(ctx context.Context, rows []ipvs.Connection) error {
+func (p *text) connections(ctx context.Context, rows []ipvs.Connection) error {
 	if !p.o.Numeric {
 		addrs := make([]netip.Addr, 0, 3*len(rows))
 		for i := range rows {
@@ -66,7 +65,7 @@ func (p *Printer) connections(ctx context.Context, rows []ipvs.Connection) error
 	return nil
 }
 
-func (p *Printer) connection(ctx context.Context, c *ipvs.Connection) error {
+func (p *text) connection(ctx context.Context, c *ipvs.Connection) error {
 	proto := c.Protocol.Network()
 	column := func(b []byte, ap netip.AddrPort, width int) []byte {
 		return padTo(p.appendAddr(ctx, b, ap, proto), len(b), width)

@@ -108,7 +108,7 @@ func TestNamesInConnectionsAreCutAt59Bytes(t *testing.T) {
 func checkConnection(t *testing.T, kernel string, o Options, want string) {
 	t.Helper()
 	rows := ipvs.ReadConnections(strings.NewReader("Pro FromIP\n" + kernel + "\n"))
-	compare(t, output(t, resolver(t, fakeDNS{}), o, func(p *Printer) error {
+	compare(t, output(t, resolver(t, fakeDNS{}), o, func(p Writer) error {
 		return p.Connections(t.Context(), rows)
 	}), want)
 }
@@ -117,7 +117,7 @@ func TestRowsThatCannotBeReadAreLeftOutAndReported(t *testing.T) {
 	table := "Pro FromIP\n" + connections[0].kernel + "\nTCP oops\n" + connections[2].kernel + "\nUDP oops\n"
 	for _, o := range []Options{{Numeric: true}, {}} {
 		var err error
-		got := output(t, resolver(t, fakeDNS{}), o, func(p *Printer) error {
+		got := output(t, resolver(t, fakeDNS{}), o, func(p Writer) error {
 			err = p.Connections(t.Context(), ipvs.ReadConnections(strings.NewReader(table)))
 			return nil
 		})
@@ -134,7 +134,7 @@ func TestRowsThatCannotBeReadAreLeftOutAndReported(t *testing.T) {
 
 func TestConnectionsToAFullDiskAreAnError(t *testing.T) {
 	table := "Pro FromIP\n" + strings.Repeat(connections[0].kernel+"\n", 2000)
-	p := New(&full{bufferSize / 2}, nil, Options{Numeric: true})
+	p := Text(&full{bufferSize / 2}, nil, Options{Numeric: true})
 	if err := p.Connections(t.Context(), ipvs.ReadConnections(strings.NewReader(table))); !errors.Is(err, errFull) {
 		t.Errorf("Connections gives %v, want %v", err, errFull)
 	}
@@ -149,7 +149,7 @@ func TestNamesOfConnectionsAreLookedUpTogether(t *testing.T) {
 	}
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
-		output(t, r, Options{}, func(p *Printer) error {
+		output(t, r, Options{}, func(p Writer) error {
 			return p.Connections(t.Context(), ipvs.ReadConnections(strings.NewReader(table.String())))
 		})
 		if took := time.Since(start); took != time.Second {

@@ -1,29 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package render prints tables, connections, timeouts and daemons as ipvsadm 1.31 lists them, to the
-// byte: blanks at line ends and what it cuts off included, since scripts cut the columns at fixed
-// places. Two things differ on purpose: a firewall mark from 2147483648 is no negative number, and
-// the counters of a destination are not cut to 32 bits.
+// Package render writes tables, connections, timeouts and daemons for the
+// list command, in a form for each Writer.
 package render
 
 import (
-	"bufio"
 	"context"
-	"io"
-	"net/netip"
-	"strconv"
-	"time"
+	"iter"
 
-	"github.com/ipvsadm-go/ipvsadm/internal/names"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// Printer writes listings. It gathers what it writes, so Flush has to come last. Each method returns
-// the first error that writing met; nothing is written after it.
-type Printer struct {
-	w     *bufio.Writer
-	names *names.Resolver
-	o     Options
+// Writer writes listings in one form. It gathers what it writes, so Flush has
+// to come last. Each method returns the first error of writing, after which
+// nothing more is written.
+type Writer interface {
+	// Table writes a whole table. It may sort the services in place.
+	Table(ctx context.Context, info ipvs.Info, services []ipvs.ServiceEntry) error
+	// Services writes services by themselves, as a named one is listed. It may
+	// sort them in place.
+	Services(ctx context.Context, services []ipvs.ServiceEntry) error
+	// Connections writes connections. Rows that could not be read are left out;
+	// the first error of the sequence is returned at the end, if nothing worse
+	// happens.
+	Connections(ctx context.Context, rows iter.Seq2[ipvs.Connection, error]) error
+	Timeouts(t ipvs.Timeouts) error
+	Daemons(daemons []ipvs.Daemon) error
+	Flush() error
 }
 
 // Options are the options of the list command that bear on what is printed.
@@ -46,95 +49,3 @@ const (
 	PersistentConn               // --persistent-conn: persistence templates; of a connection, its persistence engine
 	TunnelInfo                   // --tun-info: as Plain, with the encapsulation
 )
-
-// bufferSize is how much is gathered for one write.
-const bufferSize = 64 << 10
-
-// New returns a Printer to w. With Numeric the resolver may be nil.
-func New(w io.Writer, r *names.Resolver, o Options) *Printer {
-	return &Printer{w: bufio.NewWriterSize(w, bufferSize), names: r, o: o}
-}
-
-// Flush writes what is left.
-func (p *Printer) Flush() error { return p.w.Flush() }
-
-// Timeouts prints the timeouts of connections in seconds.
-func (p *Printer) Timeouts(t ipvs.Timeouts) error {
-	b := append(p.w.AvailableBuffer(), "Timeout (tcp tcpfin udp):"...)
-	for _, d := range [...]time.Duration{t.TCP, t.TCPFin, t.UDP} {
-		b = appendSeconds(append(b, ' '), d)
-	}
-	return p.line(b)
-}
-
-// Daemons prints a line for each sync daemon. What a kernel before 4.3 does not tell is left out.
-func (p *Printer) Daemons(daemons []ipvs.Daemon) error {
-	for _, d := range daemons {
-		b := append(p.w.AvailableBuffer(), d.State.String()...)
-		b = append(append(b, " sync daemon (mcast="...), d.Interface...)
-		b = appendField(b, ", syncid=", uint64(d.SyncID))
-		if d.MaxLen != 0 {
-			b = appendField(b, ", maxlen=", uint64(d.MaxLen))
-		}
-		if d.Group.IsValid() {
-			b = names.AppendAddr(append(b, ", group="...), d.Group)
-		}
-		if d.Port != 0 {
-			b = appendField(b, ", port=", uint64(d.Port))
-		}
-		if d.TTL != 0 {
-			b = appendField(b, ", ttl=", uint64(d.TTL))
-		}
-		if err := p.line(append(b, ')')); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (p *Printer) line(b []byte) error {
-	_, err := p.w.Write(append(b, '\n'))
-	return err
-}
-
-// maxAddr is the longest text of an address and port that 1.31 has room for.
-const maxAddr = 59
-
-func (p *Printer) appendAddr(ctx context.Context, b []byte, ap netip.AddrPort, proto string) []byte {
-	start := len(b)
-	b = p.names.AppendAddrPort(ctx, b, ap, proto, p.o.Numeric)
-	return cut(b, start, maxAddr)
-}
-
-// cut drops what goes past width bytes from start on.
-func cut(b []byte, start, width int) []byte { return b[:min(len(b), start+width)] }
-
-// padTo fills with blanks up to width bytes from start on.
-func padTo(b []byte, start, width int) []byte {
-	for len(b) < start+width {
-		b = append(b, ' ')
-	}
-	return b
-}
-
-// appendLeft appends a word or number and the blanks behind it.
-func appendLeft(b []byte, s string, width int) []byte { return padTo(append(b, s...), len(b), width) }
-
-func appendLeftInt(b []byte, n int64, width int) []byte {
-	return padTo(strconv.AppendInt(b, n, 10), len(b), width)
-}
-
-// appendRight appends a number with the blanks in front of it.
-func appendRight(b []byte, n uint64, width int) []byte {
-	var room [20]byte
-	digits := strconv.AppendUint(room[:0], n, 10)
-	return append(padTo(b, len(b), width-len(digits)), digits...)
-}
-
-func appendField(b []byte, name string, n uint64) []byte {
-	return strconv.AppendUint(append(b, name...), n, 10)
-}
-
-func appendSeconds(b []byte, d time.Duration) []byte {
-	return strconv.AppendInt(b, int64(d/time.Second), 10)
-}

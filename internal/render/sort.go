@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// The order of a listing and of a save. 1.31 compares two values by the sign of their difference in
-// 32 bits, which wraps: 192.168.0.0 comes before 10.0.0.0 but after 127.0.0.0, which itself comes
-// after 10.0.0.0. No order fits such answers, so the result hangs on which pairs are compared, and
-// that on the kernel's order and on the C library's algorithm. Both are kept here.
+// The order of a listing and of a save. 1.31 compares two values by the sign
+// of their difference in 32 bits, which wraps: 192.168.0.0 comes before
+// 10.0.0.0 but after 127.0.0.0, which itself comes after 10.0.0.0. No order
+// fits such answers, so the result hangs on which pairs are compared, and
+// that on the kernel's order and on the C library's algorithm. Both are kept
+// here.
 
 package render
 
@@ -14,8 +16,9 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// Sort puts services, and the destinations of each, from the kernel's order into 1.31's: services
-// by firewall mark, family, protocol, address and port; destinations by address and port.
+// Sort puts services, and the destinations of each, from the kernel's order
+// into 1.31's: services by firewall mark, family, protocol, address and port;
+// destinations by address and port.
 func Sort(services []ipvs.ServiceEntry) {
 	mergeSort(services, make([]ipvs.ServiceEntry, len(services)/2), compareServices)
 	var room []ipvs.DestinationEntry
@@ -28,8 +31,9 @@ func Sort(services []ipvs.ServiceEntry) {
 	}
 }
 
-// mergeSort is glibc's qsort, pair by pair: parts of n/2 and n-n/2, merged from the left one while it
-// compares as less or equal. Room holds half of list.
+// mergeSort is glibc's qsort, pair by pair: parts of n/2 and n-n/2, merged
+// from the left one while it compares as less or equal. Room holds half of
+// list.
 func mergeSort[T any](list, room []T, compare func(a, b *T) int32) {
 	half := len(list) / 2
 	if half == 0 {
@@ -66,8 +70,8 @@ func compareDestinations(a, b *ipvs.DestinationEntry) int32 {
 	return compareAddrPorts(a.AddrPort(), b.AddrPort())
 }
 
-// compareAddrPorts compares as many words as the first address has; those of an IPv4 address behind
-// its first are zero.
+// compareAddrPorts compares as many words as the first address has; those of
+// an IPv4 address behind its first are zero.
 func compareAddrPorts(a, b netip.AddrPort) int32 {
 	x, y := words(a.Addr()), words(b.Addr())
 	n := 1
@@ -82,7 +86,8 @@ func compareAddrPorts(a, b netip.AddrPort) int32 {
 	return int32(a.Port()) - int32(b.Port())
 }
 
-// words are an address as the kernel's union nf_inet_addr holds it, in host order.
+// words are an address as the kernel's union nf_inet_addr holds it, in host
+// order.
 func words(a netip.Addr) (w [4]uint32) {
 	if a.Is4() {
 		raw := a.As4()

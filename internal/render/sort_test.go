@@ -13,9 +13,10 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// Each file holds two listings that 1.31 made of one table on Linux 6.1, with --nosort and, after an
-// empty line, without. The tables mix what the wrapping difference puts in odd places: private
-// networks, multicast, firewall marks on both sides of 2147483648, and servers of both families.
+// Each file holds two listings that 1.31 made of one table on Linux 6.1, with
+// --nosort and, after an empty line, without. The tables mix what the
+// wrapping difference puts in odd places: private networks, multicast,
+// firewall marks on both sides of 2147483648, and servers of both families.
 func TestSortGivesTheOrderOf131(t *testing.T) {
 	files, err := filepath.Glob("testdata/order-*.txt")
 	if err != nil || len(files) == 0 {
@@ -31,7 +32,7 @@ func TestSortGivesTheOrderOf131(t *testing.T) {
 			services := parseListing(t, kernel)
 			list := func(o Options) string {
 				o.Numeric = true
-				return output(t, nil, o, func(p *Printer) error { return p.Services(t.Context(), services) })
+				return output(t, nil, o, func(p Writer) error { return p.Services(t.Context(), services) })
 			}
 			compare(t, list(Options{NoSort: true}), kernel)
 			compare(t, list(Options{}), want)

@@ -14,14 +14,8 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// Header prints the line that begins the listing of a whole table.
-func (p *Printer) Header(i ipvs.Info) error {
-	b := append(p.w.AvailableBuffer(), "IP Virtual Server version "...)
-	b = append(b, i.Version.String()...)
-	return p.line(append(appendField(b, " (size=", uint64(i.ConnTableSize)), ')'))
-}
-
-// titles are the two lines above the services, without the line end of the second.
+// titles are the two lines above the services, without the line end of the
+// second.
 var titles = [...]string{
 	Plain: "Prot LocalAddress:Port Scheduler Flags\n" +
 		"  -> RemoteAddress:Port           Forward Weight ActiveConn InActConn",
@@ -37,29 +31,23 @@ var titles = [...]string{
 		"  -> RemoteAddress:Port           Forward TunnelInfo    Weight ActiveConn InActConn",
 }
 
-// Titles prints the two lines that stand above services in the format.
-func (p *Printer) Titles() error {
-	return p.line(append(p.w.AvailableBuffer(), titles[p.o.Format]...))
-}
-
-// Table prints header, titles and all services. It sorts the services in place unless NoSort is set.
-func (p *Printer) Table(ctx context.Context, i ipvs.Info, services []ipvs.ServiceEntry) error {
-	if err := p.Header(i); err != nil {
+func (p *text) Table(ctx context.Context, i ipvs.Info, services []ipvs.ServiceEntry) error {
+	if err := p.header(i); err != nil {
 		return err
 	}
 	return p.Services(ctx, services)
 }
 
-// Services prints titles and services without the header, as 1.31 lists a named service. It sorts
-// the services in place unless NoSort is set.
-func (p *Printer) Services(ctx context.Context, services []ipvs.ServiceEntry) error {
+// Services writes titles and services without the header, as 1.31 lists a named
+// service.
+func (p *text) Services(ctx context.Context, services []ipvs.ServiceEntry) error {
 	if !p.o.NoSort {
 		Sort(services)
 	}
 	if !p.o.Numeric {
 		p.names.Prefetch(ctx, Addresses(services))
 	}
-	if err := p.Titles(); err != nil {
+	if err := p.line(append(p.w.AvailableBuffer(), titles[p.o.Format]...)); err != nil {
 		return err
 	}
 	for i := range services {
@@ -77,6 +65,13 @@ func (p *Printer) Services(ctx context.Context, services []ipvs.ServiceEntry) er
 	return nil
 }
 
+// header writes the line that begins the listing of a whole table.
+func (p *text) header(i ipvs.Info) error {
+	b := append(p.w.AvailableBuffer(), "IP Virtual Server version "...)
+	b = append(b, i.Version.String()...)
+	return p.line(append(appendField(b, " (size=", uint64(i.ConnTableSize)), ')'))
+}
+
 // Addresses are those of services and destinations, for Resolver.Prefetch.
 func Addresses(services []ipvs.ServiceEntry) []netip.Addr {
 	var list []netip.Addr
@@ -92,14 +87,15 @@ func Addresses(services []ipvs.ServiceEntry) []netip.Addr {
 	return list
 }
 
-// The columns of addresses: the protocol counts as part of a service's. Only IPv4 addresses are cut;
-// the longer IPv6 ones push the rest of the line to the right.
+// The columns of addresses: the protocol counts as part of a service's. Only
+// IPv4 addresses are cut; the longer IPv6 ones push the rest of the line to
+// the right.
 const (
 	serviceWidth     = 33
 	destinationWidth = 28
 )
 
-func (p *Printer) service(ctx context.Context, s *ipvs.ServiceEntry, proto string) error {
+func (p *text) service(ctx context.Context, s *ipvs.ServiceEntry, proto string) error {
 	b := p.w.AvailableBuffer()
 	if s.FWMark != 0 {
 		b = appendField(b, "FWM  ", uint64(s.FWMark))
@@ -154,7 +150,7 @@ func appendConfig(b []byte, s *ipvs.Service) []byte {
 	return b
 }
 
-func (p *Printer) destination(ctx context.Context, d *ipvs.DestinationEntry, proto string) error {
+func (p *text) destination(ctx context.Context, d *ipvs.DestinationEntry, proto string) error {
 	b := append(p.w.AvailableBuffer(), "  -> "...)
 	start := len(b)
 	b = p.appendAddr(ctx, b, d.AddrPort(), proto)
@@ -196,7 +192,8 @@ func appendConns(b []byte, d *ipvs.DestinationEntry) []byte {
 	return appendLeftInt(append(b, ' '), int64(d.Conns.Inactive), 10)
 }
 
-// appendTunnel appends "gue:6080:+c", "gre:-c", "ipip" or, where there is no tunnel, "n/a".
+// appendTunnel appends "gue:6080:+c", "gre:-c", "ipip" or, where there is no
+// tunnel, "n/a".
 func appendTunnel(b []byte, d *ipvs.Destination) []byte {
 	if d.Forward != ipvs.Tunnel {
 		return append(b, "n/a"...)
@@ -217,21 +214,22 @@ func appendTunnel(b []byte, d *ipvs.Destination) []byte {
 	return append(b, ":-c"...)
 }
 
-func (p *Printer) appendStats(b []byte, s *ipvs.Stats) []byte {
+func (p *text) appendStats(b []byte, s *ipvs.Stats) []byte {
 	for _, n := range [...]uint64{s.Conns, s.InPkts, s.OutPkts, s.InBytes, s.OutBytes} {
 		b = p.appendCounter(b, n)
 	}
 	return b
 }
 
-func (p *Printer) appendBPS(b []byte, r *ipvs.Rates) []byte {
+func (p *text) appendBPS(b []byte, r *ipvs.Rates) []byte {
 	return p.appendCounter(p.appendCounter(b, r.InBPS), r.OutBPS)
 }
 
-// appendCounter appends a counter nine wide, from 10^8 on in thousands and so forth, rounded down.
-// 1.31 goes on with whole millions up to 10^11 and whole billions up to 10^14. With Exact a longer
-// number takes a blank and all its digits.
-func (p *Printer) appendCounter(b []byte, n uint64) []byte {
+// appendCounter appends a counter nine wide, from 10^8 on in thousands and so
+// forth, rounded down. 1.31 goes on with whole millions up to 10^11 and whole
+// billions up to 10^14. With Exact a longer number takes a blank and all its
+// digits.
+func (p *text) appendCounter(b []byte, n uint64) []byte {
 	if p.o.Exact {
 		return appendRight(append(b, ' '), n, 8)
 	}

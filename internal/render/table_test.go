@@ -20,8 +20,8 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// The files of testdata are what 1.31 printed of this table on Linux 6.1, but for the firewall mark
-// from 2147483648, which stands in them as we print it.
+// The files of testdata are what 1.31 printed of this table on Linux 6.1, but
+// for the firewall mark from 2147483648, which stands in them as we print it.
 func sample() []ipvs.ServiceEntry {
 	service := func(id ipvs.ServiceID, scheduler string, flags ipvs.ServiceFlags, destinations ...ipvs.Destination) ipvs.ServiceEntry {
 		s := ipvs.ServiceEntry{Service: ipvs.Service{ServiceID: id, Scheduler: scheduler, Flags: flags, Netmask: ipvs.FullNetmask(id.Family())}}
@@ -160,7 +160,7 @@ func TestTableIsListedAs131ListsIt(t *testing.T) {
 	for _, l := range listings {
 		t.Run(l.file, func(t *testing.T) {
 			want := readFile(t, l.file+".txt")
-			got := output(t, resolver(t, fakeDNS{}), l.o, func(p *Printer) error {
+			got := output(t, resolver(t, fakeDNS{}), l.o, func(p Writer) error {
 				return p.Table(t.Context(), info, sample())
 			})
 			compare(t, got, want)
@@ -169,14 +169,15 @@ func TestTableIsListedAs131ListsIt(t *testing.T) {
 }
 
 func TestANamedServiceHasNoHeader(t *testing.T) {
-	got := output(t, nil, Options{Numeric: true}, func(p *Printer) error {
+	got := output(t, nil, Options{Numeric: true}, func(p Writer) error {
 		return p.Services(t.Context(), sample()[11:12])
 	})
 	compare(t, got, titles[Plain]+"\nTCP  12.0.0.3:80 rr\n")
 }
 
-// The rows are 1.31's for the same numbers, where the kernel's answers were replaced by them; but
-// 1.31 reads a destination's connections, packets and rates 32 bits wide.
+// The rows are 1.31's for the same numbers, where the kernel's answers were
+// replaced by them; but 1.31 reads a destination's connections, packets and
+// rates 32 bits wide.
 func TestCounters(t *testing.T) {
 	services := []ipvs.ServiceEntry{{
 		Service: ipvs.Service{ServiceID: ipvs.AddrID(ipvs.TCP, netip.MustParseAddr("12.0.0.1"), 80)},
@@ -220,7 +221,7 @@ func TestCounters(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			c.o.Numeric = true
-			got := output(t, nil, c.o, func(p *Printer) error { return p.Services(t.Context(), services) })
+			got := output(t, nil, c.o, func(p Writer) error { return p.Services(t.Context(), services) })
 			compare(t, got, titles[c.o.Format]+"\n"+strings.Join(c.want, "\n")+"\n")
 		})
 	}
@@ -243,7 +244,7 @@ func TestConnectionCounts(t *testing.T) {
 		{PersistentConn, "  -> 10.2.0.3:0                   3         1           4          4294967295\n"},
 		{TunnelInfo, "  -> 10.2.0.3:0                   Masq    n/a           3      4          4294967295\n"},
 	} {
-		got := output(t, nil, Options{Numeric: true, Format: c.format}, func(p *Printer) error {
+		got := output(t, nil, Options{Numeric: true, Format: c.format}, func(p Writer) error {
 			return p.Services(t.Context(), services)
 		})
 		compare(t, got, titles[c.format]+"\nFWM  77 rr\n"+c.want)
@@ -251,14 +252,14 @@ func TestConnectionCounts(t *testing.T) {
 }
 
 func TestTimeouts(t *testing.T) {
-	got := output(t, nil, Options{}, func(p *Printer) error {
+	got := output(t, nil, Options{}, func(p Writer) error {
 		return p.Timeouts(ipvs.Timeouts{TCP: time.Second, TCPFin: 120 * time.Second, UDP: 2678400 * time.Second})
 	})
 	compare(t, got, "Timeout (tcp tcpfin udp): 1 120 2678400\n")
 }
 
 func TestDaemons(t *testing.T) {
-	got := output(t, nil, Options{}, func(p *Printer) error {
+	got := output(t, nil, Options{}, func(p Writer) error {
 		return p.Daemons([]ipvs.Daemon{
 			{State: ipvs.Master, Interface: "lo", MaxLen: 1472, Group: netip.MustParseAddr("224.0.0.81"), Port: 8848, TTL: 1},
 			{State: ipvs.Backup, Interface: "lo", SyncID: 7, MaxLen: 1024, Group: netip.MustParseAddr("ff02::5"), Port: 99, TTL: 3},
@@ -276,7 +277,7 @@ func TestNamesOfAWholeTableAreLookedUpTogether(t *testing.T) {
 	services := []ipvs.ServiceEntry{large(1, 20)[0]}
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
-		output(t, r, Options{}, func(p *Printer) error { return p.Services(t.Context(), services) })
+		output(t, r, Options{}, func(p Writer) error { return p.Services(t.Context(), services) })
 		if took := time.Since(start); took != time.Second {
 			t.Errorf("21 look-ups of 1 s took %v, want 1 s", took)
 		}
@@ -299,13 +300,13 @@ func (f *full) Write(b []byte) (int, error) {
 
 func TestAFullDiskIsAnError(t *testing.T) {
 	for _, room := range []int{0, bufferSize / 2, 5 * bufferSize / 2} {
-		p := New(&full{room}, nil, Options{Numeric: true})
+		p := Text(&full{room}, nil, Options{Numeric: true})
 		err := p.Table(t.Context(), info, large(1000, 10))
 		if flush := p.Flush(); err == nil || !errors.Is(flush, errFull) {
 			t.Errorf("with room for %d bytes Table gives %v, Flush %v", room, err, flush)
 		}
 	}
-	p := New(&full{10}, nil, Options{Numeric: true})
+	p := Text(&full{10}, nil, Options{Numeric: true})
 	if err := p.Table(t.Context(), info, nil); err != nil {
 		t.Errorf("a listing that still fits the buffer gives %v", err)
 	}
@@ -324,7 +325,7 @@ func BenchmarkTable(b *testing.B) {
 			services := large(10_000, 10)
 			b.ReportAllocs()
 			for b.Loop() {
-				p := New(io.Discard, nil, Options{Numeric: true, Format: f.format})
+				p := Text(io.Discard, nil, Options{Numeric: true, Format: f.format})
 				if err := errors.Join(p.Table(b.Context(), info, services), p.Flush()); err != nil {
 					b.Fatal(err)
 				}
@@ -333,7 +334,8 @@ func BenchmarkTable(b *testing.B) {
 	}
 }
 
-// large is a table of n services with m destinations each, in descending order.
+// large is a table of n services with m destinations each, in descending
+// order.
 func large(n, m int) []ipvs.ServiceEntry {
 	services := make([]ipvs.ServiceEntry, n)
 	for i := range services {
@@ -350,10 +352,10 @@ func large(n, m int) []ipvs.ServiceEntry {
 	return services
 }
 
-func output(t *testing.T, r *names.Resolver, o Options, print func(*Printer) error) string {
+func output(t *testing.T, r *names.Resolver, o Options, print func(Writer) error) string {
 	t.Helper()
 	var out bytes.Buffer
-	p := New(&out, r, o)
+	p := Text(&out, r, o)
 	if err := errors.Join(print(p), p.Flush()); err != nil {
 		t.Fatal(err)
 	}

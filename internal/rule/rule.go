@@ -6,8 +6,10 @@
 package rule
 
 import (
+	"bufio"
 	"bytes"
-	"context"
+	"io"
+	"iter"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -34,7 +36,7 @@ func AppendWords(words []string, line []byte) []string {
 		for rest := line[start:i]; len(rest) > 0; {
 			word := rest[:min(maxWord, len(rest))]
 			rest = rest[len(word):]
-			if word, _, _ = bytes.Cut(word, []byte{0}); string(word) != "ipvsadm" {
+			if word, _, _ = bytes.Cut(word, []byte{0}); string(word) != programName {
 				words = appendWord(words, word)
 			}
 		}
@@ -53,37 +55,97 @@ func appendWord(words []string, word []byte) []string {
 	return append(words, string(word))
 }
 
-const maxWord = 4096
+const (
+	maxWord     = 4096
+	programName = "ipvsadm"
+)
+
+// AppendFileWords appends the words of a line as ipvsadm-restore reads it: a
+// path to ipvsadm may stand in front, and a word that begins with # begins a
+// comment. A line without any words is none.
+func AppendFileWords(words []string, line []byte) []string {
+	first := len(words)
+	words = AppendWords(words, line)
+	for i := first; i < len(words); i++ {
+		if strings.HasPrefix(words[i], "#") {
+			words = words[:i]
+			break
+		}
+	}
+	if len(words) > first && strings.HasSuffix(words[first], "/"+programName) {
+		words = slices.Delete(words, first, first+1)
+	}
+	return words
+}
+
+// Changes returns what makes a table from an empty one, in an order in which
+// it can be made: timeouts where the table has any, services, and sync daemons
+// last, since while one runs the kernel accepts no server of another family
+// than its service.
+func Changes(t *ipvs.Table) iter.Seq[ipvs.Change] {
+	return func(yield func(ipvs.Change) bool) {
+		if t.Timeouts != (ipvs.Timeouts{}) && !yield(ipvs.SetTimeouts(t.Timeouts)) {
+			return
+		}
+		for i := range t.Services {
+			s := &t.Services[i]
+			if !yield(ipvs.AddService(s.Service)) {
+				return
+			}
+			for j := range s.Destinations {
+				if !yield(ipvs.AddDestination(s.ServiceID, s.Destinations[j].Destination)) {
+					return
+				}
+			}
+		}
+		for _, d := range t.Daemons {
+			if !yield(ipvs.StartDaemon(d)) {
+				return
+			}
+		}
+	}
+}
 
 // Writer writes changes as lines that AppendWords and args read back.
 type Writer struct {
-	// Names gives host and service names in place of numbers; nil for none.
-	Names *names.Resolver
+	// Names are host and service names in place of numbers; nil for none.
+	Names *names.Book
+}
+
+// Write writes changes, each as a line.
+func (w Writer) Write(to io.Writer, changes iter.Seq[ipvs.Change]) error {
+	out := bufio.NewWriterSize(to, 64<<10)
+	for c := range changes {
+		if _, err := out.Write(append(w.Append(out.AvailableBuffer(), c), '\n')); err != nil {
+			return err
+		}
+	}
+	return out.Flush()
 }
 
 // Append appends the line of a change, without a line end. What is at its
 // default in 1.31's save is left out there too: the netmask of a service that
 // is not persistent, thresholds of 0.
-func (w Writer) Append(ctx context.Context, b []byte, c ipvs.Change) []byte {
+func (w Writer) Append(b []byte, c ipvs.Change) []byte {
 	switch c.Op {
 	case ipvs.OpAddService:
-		return w.service(ctx, command(b, spec.AddService), &c.Service)
+		return w.service(command(b, spec.AddService), &c.Service)
 	case ipvs.OpEditService:
-		return w.service(ctx, command(b, spec.EditService), &c.Service)
+		return w.service(command(b, spec.EditService), &c.Service)
 	case ipvs.OpDeleteService:
-		return w.serviceID(ctx, command(b, spec.DeleteService), c.Service.ServiceID)
+		return w.serviceID(command(b, spec.DeleteService), c.Service.ServiceID)
 	case ipvs.OpAddDestination:
-		return destination(w.server(ctx, command(b, spec.AddServer), &c), &c.Destination)
+		return destination(w.server(command(b, spec.AddServer), &c), &c.Destination)
 	case ipvs.OpEditDestination:
-		return destination(w.server(ctx, command(b, spec.EditServer), &c), &c.Destination)
+		return destination(w.server(command(b, spec.EditServer), &c), &c.Destination)
 	case ipvs.OpDeleteDestination:
-		return w.server(ctx, command(b, spec.DeleteServer), &c)
+		return w.server(command(b, spec.DeleteServer), &c)
 	case ipvs.OpFlush:
 		return command(b, spec.Flush)
 	case ipvs.OpZero:
 		return command(b, spec.Zero)
 	case ipvs.OpZeroService:
-		return w.serviceID(ctx, command(b, spec.Zero), c.Service.ServiceID)
+		return w.serviceID(command(b, spec.Zero), c.Service.ServiceID)
 	case ipvs.OpSetTimeouts:
 		b = command(b, spec.SetTimeouts)
 		for _, t := range [...]time.Duration{c.Timeouts.TCP, c.Timeouts.TCPFin, c.Timeouts.UDP} {
@@ -98,8 +160,8 @@ func (w Writer) Append(ctx context.Context, b []byte, c ipvs.Change) []byte {
 	return b
 }
 
-func (w Writer) service(ctx context.Context, b []byte, s *ipvs.Service) []byte {
-	b = w.serviceID(ctx, b, s.ServiceID)
+func (w Writer) service(b []byte, s *ipvs.Service) []byte {
+	b = w.serviceID(b, s.ServiceID)
 	b = text(b, spec.OptScheduler, s.Scheduler)
 	if s.Flags&ipvs.FlagPersistent != 0 {
 		b = num(b, spec.OptPersistent, seconds(s.Timeout))
@@ -161,7 +223,7 @@ func flagWords(scheduler string, flags ipvs.ServiceFlags) []string {
 
 func flagBit(f spec.SchedFlag) ipvs.ServiceFlags { return ipvs.FlagSched1 << (f.Number - 1) }
 
-func (w Writer) serviceID(ctx context.Context, b []byte, id ipvs.ServiceID) []byte {
+func (w Writer) serviceID(b []byte, id ipvs.ServiceID) []byte {
 	switch {
 	case id.FWMark != 0:
 		b = num(b, spec.OptFWMarkService, uint64(id.FWMark))
@@ -176,16 +238,16 @@ func (w Writer) serviceID(ctx context.Context, b []byte, id ipvs.ServiceID) []by
 	default:
 		b = option(b, spec.OptTCPService)
 	}
-	return w.addrPort(ctx, append(b, ' '), id, netip.AddrPortFrom(id.Addr, id.Port))
+	return w.addrPort(append(b, ' '), id, netip.AddrPortFrom(id.Addr, id.Port))
 }
 
-func (w Writer) server(ctx context.Context, b []byte, c *ipvs.Change) []byte {
-	b = option(w.serviceID(ctx, b, c.Service.ServiceID), spec.OptRealServer)
-	return w.addrPort(ctx, append(b, ' '), c.Service.ServiceID, c.Destination.AddrPort())
+func (w Writer) server(b []byte, c *ipvs.Change) []byte {
+	b = option(w.serviceID(b, c.Service.ServiceID), spec.OptRealServer)
+	return w.addrPort(append(b, ' '), c.Service.ServiceID, c.Destination.AddrPort())
 }
 
-func (w Writer) addrPort(ctx context.Context, b []byte, of ipvs.ServiceID, ap netip.AddrPort) []byte {
-	return w.Names.AppendAddrPort(ctx, b, ap, of.Protocol.Network(), w.Names == nil)
+func (w Writer) addrPort(b []byte, of ipvs.ServiceID, ap netip.AddrPort) []byte {
+	return w.Names.AppendAddrPort(b, ap, of.Protocol.Network())
 }
 
 func destination(b []byte, d *ipvs.Destination) []byte {
@@ -268,8 +330,14 @@ func spelling(b []byte, long string, short byte) []byte {
 	return append(append(b, "--"...), long...)
 }
 
+// text appends an option with its value. A word that is the program's name
+// would be dropped when the line is read, so that it may not stand alone.
 func text(b []byte, id spec.OptionID, v string) []byte {
-	return append(append(option(b, id), ' '), v...)
+	separator := byte(' ')
+	if v == programName {
+		separator = '='
+	}
+	return append(append(option(b, id), separator), v...)
 }
 
 func num(b []byte, id spec.OptionID, v uint64) []byte {

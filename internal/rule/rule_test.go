@@ -143,7 +143,7 @@ func TestChangesAreWrittenAsCommands(t *testing.T) {
 		"--stop-daemon master": syncDaemon(ipvs.OpStopDaemon, ipvs.Daemon{State: ipvs.Master}),
 	} {
 		t.Run(want, func(t *testing.T) {
-			got := string(Writer{}.Append(t.Context(), []byte("before "), c.Change))
+			got := string(Writer{}.Append([]byte("before "), c.Change))
 			if got != "before "+want {
 				t.Errorf("got %s", got)
 			}
@@ -169,15 +169,28 @@ func TestNamesStandInPlaceOfNumbers(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	w := Writer{Names: names.With(hosts, services, noDNS{})}
+	w := Writer{Names: names.With(hosts, services, noDNS{}).Book(t.Context(), []netip.Addr{netip.MustParseAddr("12.0.0.1"), netip.MustParseAddr("2001:db8::a")})}
 	for want, c := range map[string]change{
 		"-A -t vip:http -s rr": of(ipvs.OpAddService, at(ipvs.TCP, "12.0.0.1:80")),
 		"-A -u vip:80 -s rr":   of(ipvs.OpAddService, at(ipvs.UDP, "12.0.0.1:80")),
 		"-a -t [2001:db8::1]:http -r [" + long + "]:81 -m -w 1": to(ipvs.OpAddDestination, at(ipvs.TCP, "[2001:db8::1]:80"), "[2001:db8::a]:81", ipvs.Masquerade),
 		"-d -f 5 -r 12.0.0.9:80":                                to(ipvs.OpDeleteDestination, mark(5, ipvs.IPv4), "12.0.0.9:80", 0),
 	} {
-		if got := string(w.Append(t.Context(), nil, c.Change)); got != want {
+		if got := string(w.Append(nil, c.Change)); got != want {
 			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+}
+
+// What a word of the line would be dropped for survives reading.
+func TestTheProgramsNameAsAValueIsReadBack(t *testing.T) {
+	for _, c := range []ipvs.Change{
+		ipvs.StartDaemon(ipvs.Daemon{State: ipvs.Master, Interface: "ipvsadm"}),
+		ipvs.AddService(ipvs.Service{ServiceID: mark(5, ipvs.IPv4).ServiceID, Scheduler: "ipvsadm", PersistenceEngine: "ipvsadm", Netmask: 1<<32 - 1}),
+	} {
+		line := Writer{}.Append(nil, c)
+		if got := strings.Join(AppendWords(nil, line), " "); got != string(line) {
+			t.Errorf("%s is read as %s", line, got)
 		}
 	}
 }

@@ -11,8 +11,6 @@ import "math/bits"
 // Option is an option that modifies a command.
 type Option struct {
 	ID    OptionID
-	Group Group  // what 1.31 counts it under
-	With  Group  // of an Uncounted option: the group that it goes with
 	Long  string // without the dashes
 	Short byte   // 0 if there is none
 	Value Value
@@ -53,40 +51,80 @@ const (
 	OptionalValue // taken from the next word unless that begins with a dash
 )
 
-// Groups is a set of groups.
-type Groups uint64
+// Set is a set of options.
+type Set uint64
 
-// Of makes a set.
-func Of(groups ...Group) Groups {
-	var s Groups
-	for _, g := range groups {
-		s |= 1 << g
+// Of returns the set of some options.
+func Of(ids ...OptionID) Set {
+	var s Set
+	for _, id := range ids {
+		s |= 1 << id
 	}
 	return s
 }
 
-// Has tells whether the set holds g.
-func (s Groups) Has(g Group) bool { return s>>g&1 != 0 }
+// Has reports whether the set holds an option.
+func (s Set) Has(id OptionID) bool { return s>>id&1 != 0 }
 
-// First is the member that the table lists first; the set must have one.
-func (s Groups) First() Group { return Group(bits.TrailingZeros64(uint64(s))) }
+// HasAny reports whether the sets have an option in common.
+func (s Set) HasAny(other Set) bool { return s&other != 0 }
 
-// Rule says which groups go with a command or a tunnel type. Those in none of
-// the sets do not.
+// first is the member that 1.31 checks first; the set must have one.
+func (s Set) first() OptionID { return OptionID(bits.TrailingZeros64(uint64(s))) }
+
+// Alternatives are the options of which one may be given, this one among them,
+// and what messages call them.
+func (o *Option) Alternatives() (name string, all Set) {
+	switch {
+	case ServiceAddress.Has(o.ID):
+		return "service-address", ServiceAddress
+	case ForwardingMethod.Has(o.ID):
+		return "forwarding-method", ForwardingMethod
+	}
+	return o.Long, Of(o.ID)
+}
+
+// String is what messages call the option.
+func (id OptionID) String() string {
+	name, _ := FindOption(id).Alternatives()
+	return name
+}
+
+// Rule says which options go with a command or a tunnel type. Those in none of
+// the sets do not. Of alternatives, one is as good as another.
 type Rule struct {
-	Required Groups
-	Allowed  Groups
-	OneOf    Groups // at most one of these
+	Required Set
+	Allowed  Set
+	OneOf    []Set // at most one of each
 }
 
-// Violation is what breaks a Rule, found in the order of the groups.
+// Takes returns the options that go with a command.
+func (r Rule) Takes() Set {
+	all := r.Required | r.Allowed | Global
+	for _, s := range r.OneOf {
+		all |= s
+	}
+	return all
+}
+
+// Excluded returns the set of OneOf that has an option, if any does.
+func (r Rule) Excluded(id OptionID) Set {
+	for _, s := range r.OneOf {
+		if s.Has(id) {
+			return s
+		}
+	}
+	return 0
+}
+
+// Violation is what breaks a Rule.
 type Violation struct {
-	Kind  ViolationKind
-	Group Group
-	Other Group // with Conflict: the one that came first
+	Kind   ViolationKind
+	Option OptionID
+	Other  OptionID // with Conflict: the one that comes first in 1.31's order
 }
 
-// ViolationKind tells what is wrong with a group.
+// ViolationKind says how an option breaks a Rule.
 type ViolationKind uint8
 
 // The kinds of Violation.
@@ -96,44 +134,40 @@ const (
 	Conflict
 )
 
-// Check looks for the first violation among the groups of scope, in 1.31's
-// order.
-func (r Rule) Check(given, scope Groups) (Violation, bool) {
-	var one Groups
-	for rest := scope; rest != 0; rest &= rest - 1 {
-		g := rest.First()
-		switch {
-		case !given.Has(g):
-			if r.Required.Has(g) {
-				return Violation{Kind: Missing, Group: g}, true
+// Check looks for the first violation in 1.31's order.
+func (r Rule) Check(given Set) (Violation, bool) {
+	takes := r.Takes()
+	for rest := given | r.Required; rest != 0; rest &= rest - 1 {
+		id := rest.first()
+		if !given.Has(id) {
+			if _, all := FindOption(id).Alternatives(); !given.HasAny(all) {
+				return Violation{Kind: Missing, Option: id}, true
 			}
-		case r.OneOf.Has(g):
-			if one != 0 {
-				return Violation{Kind: Conflict, Group: g, Other: one.First()}, true
-			}
-			one = Of(g)
-		case !r.Required.Has(g) && !r.Allowed.Has(g):
-			return Violation{Kind: Illegal, Group: g}, true
+			continue
+		}
+		if !takes.Has(id) {
+			return Violation{Kind: Illegal, Option: id}, true
+		}
+		if before := r.Excluded(id) & given & (1<<id - 1); before != 0 {
+			return Violation{Kind: Conflict, Option: id, Other: before.first()}, true
 		}
 	}
 	return Violation{}, false
 }
 
-// Goes is the group that tells which commands an option goes with.
-func (o *Option) Goes() Group {
-	if o.Group == Uncounted {
-		return o.With
-	}
-	return o.Group
-}
-
-// Takes are the groups that a command takes.
-func (r Rule) Takes() Groups { return r.Required | r.Allowed | r.OneOf }
-
-// FindOption gives the row of an option; the identity must be one of the
+// FindOption returns the row of an option; the identity must be one of the
 // constants.
-func FindOption(id OptionID) *Option { return &Options[id-1] }
+func FindOption(id OptionID) *Option { return &Options[optionRows[id]] }
 
-// FindCommand gives the row of a command; the identity must be one of the
+// optionRows are the places of the rows, which stand in another order than
+// their identities.
+var optionRows = func() (rows [optionCount]uint8) {
+	for i := range Options {
+		rows[Options[i].ID] = uint8(i)
+	}
+	return rows
+}()
+
+// FindCommand returns the row of a command; the identity must be one of the
 // constants.
 func FindCommand(id CommandID) *Command { return &Commands[id-1] }

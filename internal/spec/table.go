@@ -2,263 +2,188 @@
 
 package spec
 
-// Group is what 1.31 counts and names in its messages: options of which only
-// one may be given share one. The order is that in which 1.31 checks them.
-type Group uint8
-
-// The groups: those of 1.31, then our own.
-const (
-	Numeric Group = iota
-	Connection
-	ServiceAddress
-	Scheduler
-	Persistent
-	Netmask
-	RealServer
-	ForwardingMethod
-	Weight
-	UThreshold
-	LThreshold
-	McastInterface
-	Timeout
-	Daemon
-	Stats
-	Rate
-	Thresholds
-	PersistentConn
-	NoSort
-	SyncID
-	Exact
-	OnePacket
-	PersistenceEngine
-	SchedFlags
-	McastGroup
-	McastPort
-	McastTTL
-	SyncMaxLen
-	TunnelInfo
-	TunnelType
-	TunnelPort
-	TunnelNoCsum
-	TunnelCsum
-	TunnelRemCsum
-	All
-	Output
-	Strict
-	Check
-	DryRun
-	Lock
-	groupCount
-
-	// Uncounted is for options that may be given again and with any command.
-	Uncounted Group = 63
-)
-
-// AllGroups are those that 1.31 checks against a command.
-const AllGroups Groups = 1<<groupCount - 1
-
-// TunnelGroups are those that only a tunnelled real server takes.
-const TunnelGroups Groups = 1<<TunnelType | 1<<TunnelPort | 1<<TunnelNoCsum | 1<<TunnelCsum | 1<<TunnelRemCsum
-
-var groupNames = [groupCount]string{
-	Numeric:           "numeric",
-	Connection:        "connection",
-	ServiceAddress:    "service-address",
-	Scheduler:         "scheduler",
-	Persistent:        "persistent",
-	Netmask:           "netmask",
-	RealServer:        "real-server",
-	ForwardingMethod:  "forwarding-method",
-	Weight:            "weight",
-	UThreshold:        "u-threshold",
-	LThreshold:        "l-threshold",
-	McastInterface:    "mcast-interface",
-	Timeout:           "timeout",
-	Daemon:            "daemon",
-	Stats:             "stats",
-	Rate:              "rate",
-	Thresholds:        "thresholds",
-	PersistentConn:    "persistent-conn",
-	NoSort:            "nosort",
-	SyncID:            "syncid",
-	Exact:             "exact",
-	OnePacket:         "ops",
-	PersistenceEngine: "pe",
-	SchedFlags:        "sched-flags",
-	McastGroup:        "mcast-group",
-	McastPort:         "mcast-port",
-	McastTTL:          "mcast-ttl",
-	SyncMaxLen:        "sync-maxlen",
-	TunnelInfo:        "tun-info",
-	TunnelType:        "tun-type",
-	TunnelPort:        "tun-port",
-	TunnelNoCsum:      "tun-nocsum",
-	TunnelCsum:        "tun-csum",
-	TunnelRemCsum:     "tun-remcsum",
-	All:               "all",
-	Output:            "output",
-	Strict:            "strict",
-	Check:             "check",
-	DryRun:            "dry-run",
-	Lock:              "lock",
-}
-
-// String is what 1.31's messages call the group.
-func (g Group) String() string { return groupNames[g] }
-
 // OptionID identifies a row of Options.
 type OptionID uint8
 
-// The options.
+// The options: those of 1.31 in the order in which it checks whether they go
+// with the command, then our own.
 const (
-	OptTCPService OptionID = iota + 1
+	OptNumeric OptionID = iota
+	OptConnection
+	OptTCPService
 	OptUDPService
 	OptSCTPService
 	OptFWMarkService
 	OptIPv6
 	OptScheduler
-	OptSchedFlags
-	OptPersistenceEngine
 	OptPersistent
 	OptNetmask
-	OptOnePacket
 	OptRealServer
 	OptGatewaying
 	OptIPIP
 	OptMasquerading
+	OptWeight
+	OptUThreshold
+	OptLThreshold
+	OptMcastInterface
+	OptTimeout
+	OptDaemon
+	OptStats
+	OptRate
+	OptThresholds
+	OptPersistentConn
+	OptNoSort
+	OptSort
+	OptSyncID
+	OptExact
+	OptOnePacket
+	OptPersistenceEngine
+	OptSchedFlags
+	OptMcastGroup
+	OptMcastPort
+	OptMcastTTL
+	OptSyncMaxLen
+	OptTunnelInfo
 	OptTunnelType
 	OptTunnelPort
 	OptTunnelNoCsum
 	OptTunnelCsum
 	OptTunnelRemCsum
-	OptWeight
-	OptUThreshold
-	OptLThreshold
-	OptConnection
-	OptTimeout
-	OptDaemon
-	OptStats
-	OptRate
-	OptExact
-	OptThresholds
-	OptPersistentConn
-	OptTunnelInfo
-	OptNoSort
-	OptSort
-	OptNumeric
-	OptSyncID
-	OptSyncMaxLen
-	OptMcastInterface
-	OptMcastGroup
-	OptMcastPort
-	OptMcastTTL
 	OptAll
 	OptOutput
 	OptStrict
+	OptKeepGoing
 	OptCheck
 	OptDryRun
 	OptLock
+	OptNetNS
+	optionCount
 )
+
+// AllOptions has every option.
+const AllOptions Set = 1<<optionCount - 1
+
+// Of these one may be given. Messages have a name for them, see
+// Option.Alternatives.
+const (
+	ServiceAddress   Set = 1<<OptTCPService | 1<<OptUDPService | 1<<OptSCTPService | 1<<OptFWMarkService | 1<<OptIPv6
+	ForwardingMethod Set = 1<<OptGatewaying | 1<<OptIPIP | 1<<OptMasquerading
+)
+
+// Uncounted are the options that 1.31 takes any number of times, and with any
+// command.
+const Uncounted Set = 1<<OptIPv6 | 1<<OptSort
+
+// Global are the options that go with every command, before it or after it. A
+// line of rule text may not have them.
+const Global Set = 1 << OptNetNS
+
+// TunnelOptions are those that only a tunnelled real server takes.
+const TunnelOptions Set = 1<<OptTunnelType | 1<<OptTunnelPort | 1<<OptTunnelNoCsum | 1<<OptTunnelCsum | 1<<OptTunnelRemCsum
 
 const maxInt32 = 1<<31 - 1
 
 // Options is the table of options, in the order in which the help shows them.
 var Options = [...]Option{
-	{ID: OptTCPService, Group: ServiceAddress, Long: "tcp-service", Short: 't', Value: RequiredValue, Arg: "address",
+	{ID: OptTCPService, Long: "tcp-service", Short: 't', Value: RequiredValue, Arg: "address",
 		Help: "TCP service at host:port or [host]:port", Noun: "virtual server address[:port]"},
-	{ID: OptUDPService, Group: ServiceAddress, Long: "udp-service", Short: 'u', Value: RequiredValue, Arg: "address",
+	{ID: OptUDPService, Long: "udp-service", Short: 'u', Value: RequiredValue, Arg: "address",
 		Help: "UDP service at host:port or [host]:port", Noun: "virtual server address[:port]"},
-	{ID: OptSCTPService, Group: ServiceAddress, Long: "sctp-service", Value: RequiredValue, Arg: "address",
+	{ID: OptSCTPService, Long: "sctp-service", Value: RequiredValue, Arg: "address",
 		Help: "SCTP service at host:port or [host]:port", Noun: "virtual server address[:port]"},
-	{ID: OptFWMarkService, Group: ServiceAddress, Long: "fwmark-service", Short: 'f', Value: RequiredValue, Arg: "mark",
+	{ID: OptFWMarkService, Long: "fwmark-service", Short: 'f', Value: RequiredValue, Arg: "mark",
 		Help: "service of the packets with a firewall mark", Noun: "fwmark", Min: 1, Max: 1<<32 - 1},
-	{ID: OptIPv6, Group: Uncounted, With: ServiceAddress, Long: "ipv6", Short: '6',
+	{ID: OptIPv6, Long: "ipv6", Short: '6',
 		Help: "the firewall mark is one of IPv6 packets"},
-	{ID: OptScheduler, Group: Scheduler, Long: "scheduler", Short: 's', Value: RequiredValue, Arg: "name",
+	{ID: OptScheduler, Long: "scheduler", Short: 's', Value: RequiredValue, Arg: "name",
 		Help: "how servers are chosen: rr wrr lc wlc lblc lblcr dh sh sed nq fo ovf mh (wlc if not given)"},
-	{ID: OptSchedFlags, Group: SchedFlags, Long: "sched-flags", Short: 'b', Value: RequiredValue, Arg: "flags",
+	{ID: OptSchedFlags, Long: "sched-flags", Short: 'b', Value: RequiredValue, Arg: "flags",
 		Help: "comma list for the scheduler: sh-fallback sh-port, mh-fallback mh-port, or flag-1 flag-2 flag-3"},
-	{ID: OptPersistenceEngine, Group: PersistenceEngine, Long: "pe", Value: RequiredValue, Arg: "engine",
+	{ID: OptPersistenceEngine, Long: "pe", Value: RequiredValue, Arg: "engine",
 		Help: "what tells clients apart besides their address: sip"},
-	{ID: OptPersistent, Group: Persistent, Long: "persistent", Short: 'p', Value: OptionalValue, Default: "360", Arg: "seconds",
+	{ID: OptPersistent, Long: "persistent", Short: 'p', Value: OptionalValue, Default: "360", Arg: "seconds",
 		Help: "a client stays with its server for so long (360 if not given)", Noun: "timeout", Min: 1, Max: maxTimeout},
-	{ID: OptNetmask, Group: Netmask, Long: "netmask", Short: 'M', Value: RequiredValue, Arg: "mask",
+	{ID: OptNetmask, Long: "netmask", Short: 'M', Value: RequiredValue, Arg: "mask",
 		Help: "clients of one network count as one: 255.255.255.0, or 64 in IPv6", Noun: "virtual server persistent mask",
 		Min: 1, Max: 128},
-	{ID: OptOnePacket, Group: OnePacket, Long: "ops", Short: 'o',
+	{ID: OptOnePacket, Long: "ops", Short: 'o',
 		Help: "each packet of a UDP service is a connection of its own"},
-	{ID: OptRealServer, Group: RealServer, Long: "real-server", Short: 'r', Value: RequiredValue, Arg: "address",
+	{ID: OptRealServer, Long: "real-server", Short: 'r', Value: RequiredValue, Arg: "address",
 		Help: "the real server, host:port or host", Noun: "real server address[:port]"},
-	{ID: OptGatewaying, Group: ForwardingMethod, Long: "gatewaying", Short: 'g',
+	{ID: OptGatewaying, Long: "gatewaying", Short: 'g',
 		Help: "hand packets on unaltered, direct routing (if no method is given)"},
-	{ID: OptIPIP, Group: ForwardingMethod, Long: "ipip", Short: 'i',
+	{ID: OptIPIP, Long: "ipip", Short: 'i',
 		Help: "hand packets on through a tunnel"},
-	{ID: OptMasquerading, Group: ForwardingMethod, Long: "masquerading", Short: 'm',
+	{ID: OptMasquerading, Long: "masquerading", Short: 'm',
 		Help: "hand packets on with another address, NAT"},
-	{ID: OptTunnelType, Group: TunnelType, Long: "tun-type", Value: RequiredValue, Arg: "type",
+	{ID: OptTunnelType, Long: "tun-type", Value: RequiredValue, Arg: "type",
 		Help: "the kind of tunnel: ipip gue gre (ipip if not given)", Noun: "tunnel type"},
-	{ID: OptTunnelPort, Group: TunnelPort, Long: "tun-port", Value: RequiredValue, Arg: "port",
+	{ID: OptTunnelPort, Long: "tun-port", Value: RequiredValue, Arg: "port",
 		Help: "the UDP port of a gue tunnel", Noun: "tunnel port", Min: 1, Max: 65535},
-	{ID: OptTunnelNoCsum, Group: TunnelNoCsum, Long: "tun-nocsum",
+	{ID: OptTunnelNoCsum, Long: "tun-nocsum",
 		Help: "no checksum in the tunnel (gue, gre; if none is given)"},
-	{ID: OptTunnelCsum, Group: TunnelCsum, Long: "tun-csum",
+	{ID: OptTunnelCsum, Long: "tun-csum",
 		Help: "a checksum in the tunnel (gue, gre)"},
-	{ID: OptTunnelRemCsum, Group: TunnelRemCsum, Long: "tun-remcsum",
+	{ID: OptTunnelRemCsum, Long: "tun-remcsum",
 		Help: "a remote checksum in the tunnel (gue)"},
-	{ID: OptWeight, Group: Weight, Long: "weight", Short: 'w', Value: RequiredValue, Arg: "number",
+	{ID: OptWeight, Long: "weight", Short: 'w', Value: RequiredValue, Arg: "number",
 		Help: "the server's share; with 0 it gets no new connections (1 if not given)", Noun: "weight", Max: maxInt32},
-	{ID: OptUThreshold, Group: UThreshold, Long: "u-threshold", Short: 'x', Value: RequiredValue, Arg: "number",
+	{ID: OptUThreshold, Long: "u-threshold", Short: 'x', Value: RequiredValue, Arg: "number",
 		Help: "so many connections, and the server gets no new ones; 0 is no limit", Noun: "u_threshold", Max: maxInt32},
-	{ID: OptLThreshold, Group: LThreshold, Long: "l-threshold", Short: 'y', Value: RequiredValue, Arg: "number",
+	{ID: OptLThreshold, Long: "l-threshold", Short: 'y', Value: RequiredValue, Arg: "number",
 		Help: "fewer than so many again, and it gets new ones", Noun: "l_threshold", Max: maxInt32},
-	{ID: OptConnection, Group: Connection, Long: "connection", Short: 'c',
+	{ID: OptConnection, Long: "connection", Short: 'c',
 		Help: "list the connections"},
-	{ID: OptTimeout, Group: Timeout, Long: "timeout",
+	{ID: OptTimeout, Long: "timeout",
 		Help: "list the timeouts of connections"},
-	{ID: OptDaemon, Group: Daemon, Long: "daemon",
+	{ID: OptDaemon, Long: "daemon",
 		Help: "list the sync daemons"},
-	{ID: OptStats, Group: Stats, Long: "stats",
+	{ID: OptStats, Long: "stats",
 		Help: "list connections, packets and bytes since the last zero"},
-	{ID: OptRate, Group: Rate, Long: "rate",
+	{ID: OptRate, Long: "rate",
 		Help: "list connections, packets and bytes a second"},
-	{ID: OptExact, Group: Exact, Long: "exact", Short: 'X',
+	{ID: OptExact, Long: "exact", Short: 'X',
 		Help: "numbers with all digits, without K, M, G or T"},
-	{ID: OptThresholds, Group: Thresholds, Long: "thresholds",
+	{ID: OptThresholds, Long: "thresholds",
 		Help: "list the thresholds of servers"},
-	{ID: OptPersistentConn, Group: PersistentConn, Long: "persistent-conn",
+	{ID: OptPersistentConn, Long: "persistent-conn",
 		Help: "list the persistent connections of servers"},
-	{ID: OptTunnelInfo, Group: TunnelInfo, Long: "tun-info",
+	{ID: OptTunnelInfo, Long: "tun-info",
 		Help: "list the tunnels of servers"},
-	{ID: OptNoSort, Group: NoSort, Long: "nosort",
+	{ID: OptNoSort, Long: "nosort",
 		Help: "list in the kernel's order"},
-	{ID: OptSort, Group: Uncounted, With: NoSort, Long: "sort",
+	{ID: OptSort, Long: "sort",
 		Help: "does nothing: lists are sorted"},
-	{ID: OptNumeric, Group: Numeric, Long: "numeric", Short: 'n',
+	{ID: OptNumeric, Long: "numeric", Short: 'n',
 		Help: "addresses and ports as numbers, nothing is looked up"},
-	{ID: OptSyncID, Group: SyncID, Long: "syncid", Value: RequiredValue, Arg: "number",
+	{ID: OptSyncID, Long: "syncid", Value: RequiredValue, Arg: "number",
 		Help: "which daemons belong together, 0 to 255 (0 if not given)", Noun: "syncid", Max: 255},
-	{ID: OptSyncMaxLen, Group: SyncMaxLen, Long: "sync-maxlen", Value: RequiredValue, Arg: "bytes",
+	{ID: OptSyncMaxLen, Long: "sync-maxlen", Value: RequiredValue, Arg: "bytes",
 		Help: "longest sync message", Noun: "sync-maxlen", Min: 1, Max: 65507},
-	{ID: OptMcastInterface, Group: McastInterface, Long: "mcast-interface", Value: RequiredValue, Arg: "interface",
+	{ID: OptMcastInterface, Long: "mcast-interface", Value: RequiredValue, Arg: "interface",
 		Help: "where sync messages go out and come in (eth0 if not given)"},
-	{ID: OptMcastGroup, Group: McastGroup, Long: "mcast-group", Value: RequiredValue, Arg: "address",
+	{ID: OptMcastGroup, Long: "mcast-group", Value: RequiredValue, Arg: "address",
 		Help: "multicast group, IPv4 or IPv6 (224.0.0.81 if not given)"},
-	{ID: OptMcastPort, Group: McastPort, Long: "mcast-port", Value: RequiredValue, Arg: "port",
+	{ID: OptMcastPort, Long: "mcast-port", Value: RequiredValue, Arg: "port",
 		Help: "UDP port (8848 if not given)", Noun: "mcast-port", Min: 1, Max: 65535},
-	{ID: OptMcastTTL, Group: McastTTL, Long: "mcast-ttl", Value: RequiredValue, Arg: "hops",
+	{ID: OptMcastTTL, Long: "mcast-ttl", Value: RequiredValue, Arg: "hops",
 		Help: "how far sync messages go (1 if not given)", Noun: "mcast-ttl", Min: 1, Max: 255},
-	{ID: OptAll, Group: All, Long: "all",
+	{ID: OptAll, Long: "all",
 		Help: "save timeouts and sync daemons as well"},
-	{ID: OptOutput, Group: Output, Long: "output", Value: RequiredValue, Arg: "file",
-		Help: "save into a file, which stays as it was unless all of the new one is there"},
-	{ID: OptStrict, Group: Strict, Long: "strict",
-		Help: "all or nothing: whatever is refused, the table stays as it was"},
-	{ID: OptCheck, Group: Check, Long: "check",
+	{ID: OptOutput, Long: "output", Value: RequiredValue, Arg: "file",
+		Help: "save to a file, replaced as a whole where possible (-: standard output)"},
+	{ID: OptStrict, Long: "strict",
+		Help: "all or nothing, as with a file: whatever is refused, the table stays as it was"},
+	{ID: OptKeepGoing, Long: "keep-going",
+		Help: "leave out lines that are faulty or refused, and apply the rest"},
+	{ID: OptCheck, Long: "check",
 		Help: "only look for mistakes in the file; needs neither root nor ip_vs"},
-	{ID: OptDryRun, Group: DryRun, Long: "dry-run",
+	{ID: OptDryRun, Long: "dry-run",
 		Help: "print the changes as commands in place of making them"},
-	{ID: OptLock, Group: Lock, Long: "lock", Value: RequiredValue, Arg: "file",
+	{ID: OptLock, Long: "lock", Value: RequiredValue, Arg: "file",
 		Help: "what keeps two of these apart (/run/ipvsadm.lock if not given)"},
+	{ID: OptNetNS, Long: "netns", Value: RequiredValue, Arg: "namespace",
+		Help: "network namespace: a name of ip netns, a path or a process ID", Noun: "network namespace"},
 }
 
 // maxTimeout is the longest timeout in seconds that 1.31 takes: 31 days.
@@ -292,29 +217,29 @@ const (
 )
 
 const (
-	serviceOptions = 1<<Scheduler | 1<<Persistent | 1<<Netmask | 1<<OnePacket | 1<<PersistenceEngine | 1<<SchedFlags
-	serverOptions  = 1<<ForwardingMethod | 1<<Weight | 1<<UThreshold | 1<<LThreshold | TunnelGroups
-	theServer      = 1<<ServiceAddress | 1<<RealServer
-	listOptions    = 1<<Numeric | 1<<Stats | 1<<Rate | 1<<Thresholds | 1<<PersistentConn | 1<<NoSort | 1<<SyncID | 1<<Exact | 1<<TunnelInfo
-	listOneOf      = 1<<Connection | 1<<ServiceAddress | 1<<Timeout | 1<<Daemon
-	daemonOptions  = 1<<McastInterface | 1<<SyncID | 1<<McastGroup | 1<<McastPort | 1<<McastTTL | 1<<SyncMaxLen
+	serviceOptions = 1<<OptScheduler | 1<<OptPersistent | 1<<OptNetmask | 1<<OptOnePacket | 1<<OptPersistenceEngine | 1<<OptSchedFlags
+	serverOptions  = ForwardingMethod | 1<<OptWeight | 1<<OptUThreshold | 1<<OptLThreshold | TunnelOptions
+	theServer      = ServiceAddress | 1<<OptRealServer
+	listOptions    = 1<<OptNumeric | 1<<OptStats | 1<<OptRate | 1<<OptThresholds | 1<<OptPersistentConn | 1<<OptNoSort | 1<<OptSort | 1<<OptSyncID | 1<<OptExact | 1<<OptTunnelInfo
+	listOneOf      = 1<<OptConnection | ServiceAddress | 1<<OptTimeout | 1<<OptDaemon
+	daemonOptions  = 1<<OptMcastInterface | 1<<OptSyncID | 1<<OptMcastGroup | 1<<OptMcastPort | 1<<OptMcastTTL | 1<<OptSyncMaxLen
 )
 
 // Commands is the table of commands, in the order in which the help shows
 // them.
 var Commands = [...]Command{
 	{ID: AddService, Name: "add-service", Long: "add-service", Short: 'A', Help: "add a virtual service",
-		Rule: Rule{Required: 1 << ServiceAddress, Allowed: serviceOptions}},
+		Rule: Rule{Required: ServiceAddress, Allowed: serviceOptions}},
 	{ID: EditService, Name: "edit-service", Long: "edit-service", Short: 'E', Help: "give a virtual service other options",
-		Rule: Rule{Required: 1 << ServiceAddress, Allowed: serviceOptions}},
+		Rule: Rule{Required: ServiceAddress, Allowed: serviceOptions}},
 	{ID: DeleteService, Name: "delete-service", Long: "delete-service", Short: 'D', Help: "delete a virtual service and its servers",
-		Rule: Rule{Required: 1 << ServiceAddress}},
+		Rule: Rule{Required: ServiceAddress}},
 	{ID: Flush, Name: "flush", Long: "clear", Short: 'C', Help: "delete all virtual services"},
 	{ID: Restore, Name: "restore", Long: "restore", Short: 'R', Help: "run the commands on standard input, one a line"},
 	{ID: Apply, Name: "apply", Long: "apply", Arg: "[file]", MaxArgs: 1, Help: "make the table what a file says, by the fewest changes",
-		Rule: Rule{Allowed: 1<<Numeric | 1<<Strict | 1<<Lock, OneOf: 1<<Check | 1<<DryRun}},
+		Rule: Rule{Allowed: 1<<OptNumeric | 1<<OptLock, OneOf: []Set{1<<OptStrict | 1<<OptKeepGoing, 1<<OptCheck | 1<<OptDryRun}}},
 	{ID: Save, Name: "save", Long: "save", Short: 'S', Help: "print the table as commands for -R",
-		Rule: Rule{Allowed: 1<<Numeric | 1<<All | 1<<Output}},
+		Rule: Rule{Allowed: 1<<OptNumeric | 1<<OptAll | 1<<OptOutput}},
 	{ID: AddServer, Name: "add-server", Long: "add-server", Short: 'a', Help: "add a real server to a virtual service",
 		Rule: Rule{Required: theServer, Allowed: serverOptions}},
 	{ID: EditServer, Name: "edit-server", Long: "edit-server", Short: 'e', Help: "give a real server other options",
@@ -322,14 +247,14 @@ var Commands = [...]Command{
 	{ID: DeleteServer, Name: "delete-server", Long: "delete-server", Short: 'd', Help: "take a real server out of a virtual service",
 		Rule: Rule{Required: theServer}},
 	{ID: List, Name: "list", Long: "list", Short: 'L', Alias: 'l', Help: "list the table, or one virtual service",
-		Rule: Rule{Allowed: listOptions, OneOf: listOneOf}},
+		Rule: Rule{Allowed: listOptions, OneOf: []Set{listOneOf}}},
 	{ID: Zero, Name: "zero", Long: "zero", Short: 'Z', Help: "zero the counters, of all or of one virtual service",
-		Rule: Rule{Allowed: 1 << ServiceAddress}},
+		Rule: Rule{Allowed: ServiceAddress}},
 	{ID: SetTimeouts, Name: "set", Long: "set", Arg: "tcp tcpfin udp", MaxArgs: 3, Help: "set the timeouts of connections in seconds; 0 leaves one as it is"},
 	{ID: StartDaemon, Name: "start-daemon", Long: "start-daemon", Value: RequiredValue, Arg: "master|backup",
 		Help: "start a connection sync daemon", Noun: "start-daemon parameter", Rule: Rule{Allowed: daemonOptions}},
 	{ID: StopDaemon, Name: "stop-daemon", Long: "stop-daemon", Value: RequiredValue, Arg: "master|backup",
-		Help: "stop a connection sync daemon", Noun: "start_daemon", Rule: Rule{Allowed: 1 << SyncID}},
+		Help: "stop a connection sync daemon", Noun: "start_daemon", Rule: Rule{Allowed: 1 << OptSyncID}},
 	{ID: Help, Name: "help", Long: "help", Short: 'h', Help: "show this help"},
 	{ID: Version, Name: "version", Long: "version", Short: 'v', Help: "show the version"},
 }
@@ -340,14 +265,14 @@ type Tunnel struct {
 	Rule Rule
 }
 
-const tunnelCsums = 1<<TunnelNoCsum | 1<<TunnelCsum
+const tunnelCsums = 1<<OptTunnelNoCsum | 1<<OptTunnelCsum
 
 // Tunnels are the kinds of tunnel, in the order of the kernel's numbers
 // IP_VS_CONN_F_TUNNEL_TYPE_*.
 var Tunnels = [...]Tunnel{
-	{"ipip", Rule{Allowed: 1 << TunnelType}},
-	{"gue", Rule{Required: 1 << TunnelPort, Allowed: 1 << TunnelType, OneOf: tunnelCsums | 1<<TunnelRemCsum}},
-	{"gre", Rule{Allowed: 1 << TunnelType, OneOf: tunnelCsums}},
+	{"ipip", Rule{Allowed: 1 << OptTunnelType}},
+	{"gue", Rule{Required: 1 << OptTunnelPort, Allowed: 1 << OptTunnelType, OneOf: []Set{tunnelCsums | 1<<OptTunnelRemCsum}}},
+	{"gre", Rule{Allowed: 1 << OptTunnelType, OneOf: []Set{tunnelCsums}}},
 }
 
 // SchedFlag is a word of the option --sched-flags. Its value is a bit

@@ -76,34 +76,26 @@ func TestRowsAreWhole(t *testing.T) {
 	}
 }
 
-func TestEachGroupHasANameAndIsUsed(t *testing.T) {
-	names := make(map[string]Group)
-	var options, rules Groups
-	for i := range Options {
-		options |= Of(Options[i].Goes())
+func TestEachOptionHasARowAndACommand(t *testing.T) {
+	if len(Options) != int(optionCount) {
+		t.Errorf("%d rows for %d options", len(Options), optionCount)
 	}
+	var taken Set
 	for i := range Commands {
 		r := Commands[i].Rule
-		rules |= r.Takes()
-		if r.Required&r.Allowed|r.Required&r.OneOf|r.Allowed&r.OneOf != 0 {
-			t.Errorf("a group has two places in the rule of %s", Commands[i].Name)
+		taken |= r.Takes()
+		var places Set
+		for _, s := range append([]Set{r.Required, r.Allowed}, r.OneOf...) {
+			if places.HasAny(s) {
+				t.Errorf("an option has two places in the rule of %s", Commands[i].Name)
+			}
+			places |= s
 		}
 	}
-	for g := Group(0); g < groupCount; g++ {
-		name := g.String()
-		if other, taken := names[name]; taken || name == "" {
-			t.Errorf("the groups %d and %d are both called %q", other, g, name)
+	for i := range Options {
+		if o := &Options[i]; !taken.Has(o.ID) {
+			t.Errorf("no command takes --%s", o.Long)
 		}
-		names[name] = g
-		if !options.Has(g) {
-			t.Errorf("no option is of the group %s", g)
-		}
-		if !rules.Has(g) {
-			t.Errorf("no command takes the group %s", g)
-		}
-	}
-	if AllGroups != options {
-		t.Errorf("AllGroups is %b, the options have %b", AllGroups, options)
 	}
 }
 
@@ -122,22 +114,25 @@ func TestSchedulerFlagsAreOneBitEach(t *testing.T) {
 }
 
 func TestCheckFindsTheFirstViolation(t *testing.T) {
-	r := Rule{Required: Of(Scheduler), Allowed: Of(Weight), OneOf: Of(Connection, Timeout, Daemon)}
+	r := Rule{Required: Of(OptScheduler), Allowed: Of(OptWeight), OneOf: []Set{Of(OptConnection, OptTimeout, OptDaemon), Of(OptStrict, OptCheck)}}
+	service := Rule{Required: ServiceAddress, OneOf: []Set{Of(OptTimeout)}}
 	for _, c := range []struct {
-		name         string
-		given, scope Groups
-		want         Violation
+		name  string
+		rule  Rule
+		given Set
+		want  Violation
 	}{
-		{"all is well", Of(Scheduler, Weight, Timeout), AllGroups, Violation{}},
-		{"what is required is not there", Of(Weight), AllGroups, Violation{Kind: Missing, Group: Scheduler}},
-		{"what is illegal comes later than what is missing", Of(Persistent), AllGroups, Violation{Kind: Missing, Group: Scheduler}},
-		{"what is illegal comes earlier than what is missing", Of(Numeric), AllGroups, Violation{Kind: Illegal, Group: Numeric}},
-		{"two of which one may be given", Of(Scheduler, Daemon, Timeout), AllGroups, Violation{Conflict, Daemon, Timeout}},
-		{"the first of three stays the one that is named", Of(Scheduler, Connection, Timeout, Daemon), AllGroups, Violation{Conflict, Timeout, Connection}},
-		{"what is out of scope does not count", Of(Numeric, Weight), Of(Weight, Timeout), Violation{}},
+		{"all is well", r, Of(OptScheduler, OptWeight, OptTimeout), Violation{}},
+		{"what is required is not there", r, Of(OptWeight), Violation{Kind: Missing, Option: OptScheduler}},
+		{"what is illegal comes later than what is missing", r, Of(OptPersistent), Violation{Kind: Missing, Option: OptScheduler}},
+		{"what is illegal comes earlier than what is missing", r, Of(OptNumeric), Violation{Kind: Illegal, Option: OptNumeric}},
+		{"two of which one may be given", r, Of(OptScheduler, OptDaemon, OptTimeout), Violation{Conflict, OptDaemon, OptTimeout}},
+		{"the first of three stays the one that is named", r, Of(OptScheduler, OptConnection, OptTimeout, OptDaemon), Violation{Conflict, OptTimeout, OptConnection}},
+		{"one of the alternatives is enough", service, Of(OptFWMarkService, OptTimeout), Violation{}},
+		{"none of the alternatives is there", service, Of(OptTimeout), Violation{Kind: Missing, Option: OptTCPService}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			got, bad := r.Check(c.given, c.scope)
+			got, bad := c.rule.Check(c.given)
 			if got != c.want || bad != (c.want != Violation{}) {
 				t.Errorf("got %+v, %v, want %+v", got, bad, c.want)
 			}

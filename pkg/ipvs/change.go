@@ -145,9 +145,32 @@ func (o Op) onService() bool {
 	return o.onDestination()
 }
 
+// onDaemon reports whether an operation names a sync daemon.
+func (o Op) onDaemon() bool { return o == OpStartDaemon || o == OpStopDaemon }
+
 // onDestination reports whether an operation names a destination.
 func (o Op) onDestination() bool {
 	return o == OpAddDestination || o == OpEditDestination || o == OpDeleteDestination
+}
+
+// Piece returns how many of the changes, from the first on, belong together:
+// those that are about the same service, or all about sync daemons. Client.Apply
+// sends such a piece at once as far as it fits. It is 0 for no changes.
+func Piece(changes []Change) int {
+	n := min(1, len(changes))
+	for n > 0 && n < len(changes) && together(&changes[n-1], &changes[n]) {
+		n++
+	}
+	return n
+}
+
+// together reports whether two changes are about the same service, or both
+// about sync daemons.
+func together(a, b *Change) bool {
+	if a.Op.onService() && b.Op.onService() {
+		return a.Service.ServiceID == b.Service.ServiceID
+	}
+	return a.Op.onDaemon() && b.Op.onDaemon()
 }
 
 // String shows the whole change, as in
@@ -181,7 +204,7 @@ func (c Change) subject() string {
 		s += " " + c.Destination.AddrPort().String() + " of " + c.Service.ServiceID.String()
 	case c.Op.onService():
 		s += " " + c.Service.ServiceID.String()
-	case c.Op == OpStartDaemon || c.Op == OpStopDaemon:
+	case c.Op.onDaemon():
 		s += " " + c.Daemon.State.String()
 	}
 	return s

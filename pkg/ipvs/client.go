@@ -25,7 +25,7 @@ import (
 // client is as good as new afterwards. It does not interrupt the kernel while
 // that works through what was sent: see [Client.Apply].
 type Client struct {
-	openProc func(name string) (*os.File, error) // of /proc/net, in the client's namespace
+	netNS func() (*os.File, error) // opens the client's network namespace
 
 	turn chan struct{} // has one element while a call uses what follows
 
@@ -58,8 +58,9 @@ type Config struct {
 }
 
 // Dial opens a client. The error matches [ErrNoIPVS] where the kernel has no
-// IPVS: loading the module ip_vs is the caller's business. Where NetNS names
-// nothing it matches fs.ErrNotExist.
+// IPVS: loading the module ip_vs is the caller's business. It is a *[NetNSError]
+// where NetNS cannot be entered, which matches fs.ErrNotExist if there is no
+// such namespace.
 func Dial(ctx context.Context, cfg Config) (*Client, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -98,6 +99,27 @@ func newClient(t transport, family uint16, send, receive int) *Client {
 		maxBytes: send / 2,
 		maxCount: max(1, receive/refusalSize),
 	}
+}
+
+// NetNS returns the inode number of the client's network namespace, by which
+// namespaces are told apart: it is that of /proc/PID/ns/net for the processes
+// in it. Kernels before 4.9 do not say it.
+func (c *Client) NetNS() (uint64, error) {
+	ns, err := c.openNetNS(context.Background())
+	if err != nil {
+		return 0, &QueryError{Query: "get network namespace", Err: err}
+	}
+	defer ns.Close()
+	return inode(ns)
+}
+
+// openNetNS opens the client's network namespace.
+func (c *Client) openNetNS(ctx context.Context) (*os.File, error) {
+	if err := c.lock(ctx); err != nil {
+		return nil, err
+	}
+	defer c.unlock()
+	return c.netNS()
 }
 
 // lock waits for the client's turn; unlock ends it.
@@ -193,9 +215,9 @@ func (c *Client) Apply(ctx context.Context, changes ...Change) error {
 func (c *Client) batch(ctx context.Context, changes []Change, start int, refused *ChangeErrors) (n int, sent bool, err error) {
 	rest, first := changes[start:], c.seq+1
 	b := slices.Grow(c.out[:0], min(len(rest), batchCount)*usualSize)
-	group, groupAt := 0, 0 // where the changes to the last service begin
+	group, groupAt := 0, 0 // where the last piece begins
 	for ; n < len(rest); n++ {
-		if n == 0 || !sameService(&rest[n-1], &rest[n]) {
+		if n == 0 || !together(&rest[n-1], &rest[n]) {
 			group, groupAt = n, len(b)
 			if n >= batchCount || len(b) >= batchBytes {
 				break
@@ -203,7 +225,7 @@ func (c *Client) batch(ctx context.Context, changes []Change, start int, refused
 		}
 		if n > 0 && (n == c.maxCount || len(b) > c.maxBytes-roomForOne) {
 			if group > 0 {
-				n, b = group, b[:groupAt] // the service goes into the next write
+				n, b = group, b[:groupAt] // the piece goes into the next write
 			}
 			break
 		}
@@ -292,11 +314,6 @@ func (s *session) settle(ctx context.Context) error {
 		s.unread = more
 	}
 	return nil
-}
-
-// sameService reports whether two changes are about the same service.
-func sameService(a, b *Change) bool {
-	return a.Op.onService() && b.Op.onService() && a.Service.ServiceID == b.Service.ServiceID
 }
 
 // query asks and passes each answer to decode. A list ends with a message of

@@ -43,7 +43,7 @@ type Connection struct {
 // /proc/net/ip_vs_conn to [ReadConnections].
 func (c *Client) Connections(ctx context.Context) iter.Seq2[Connection, error] {
 	return func(yield func(Connection, error) bool) {
-		f, err := c.openConnections(ctx)
+		f, err := c.proc(ctx, "ip_vs_conn")
 		if err != nil {
 			yield(Connection{}, &QueryError{Query: "list connections", Err: err})
 			return
@@ -61,12 +61,14 @@ func (c *Client) Connections(ctx context.Context) iter.Seq2[Connection, error] {
 	}
 }
 
-func (c *Client) openConnections(ctx context.Context) (*os.File, error) {
-	if err := c.lock(ctx); err != nil {
+// proc opens a file of /proc/net as it is in the client's network namespace.
+func (c *Client) proc(ctx context.Context, name string) (*os.File, error) {
+	ns, err := c.openNetNS(ctx)
+	if err != nil {
 		return nil, err
 	}
-	defer c.unlock()
-	return c.openProc("ip_vs_conn")
+	defer ns.Close()
+	return openProc(ns, name)
 }
 
 // ReadConnections returns the rows of a connection table in the form of

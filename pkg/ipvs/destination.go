@@ -26,7 +26,7 @@ type Destination struct {
 	Weight int32
 	// UpperThreshold is the number of connections at which it gets no new
 	// ones, LowerThreshold the number below which it gets them again; 0 sets
-	// no limit.
+	// no limit. Kernels since 2026 refuse those above 2147483647.
 	UpperThreshold, LowerThreshold uint32
 	// Tunnel is the encapsulation; it counts only with Forward Tunnel.
 	Tunnel TunnelInfo

@@ -143,6 +143,24 @@ func (e *ApplyError) Unwrap() []error {
 	return []error{e.Err, e.Refused}
 }
 
+// NetNSError says that a network namespace could not be entered.
+type NetNSError struct {
+	NetNS string // as it was given in Config
+	Err   error  // EINVAL for what is no network namespace
+}
+
+// Error names the namespace and the reason.
+func (e *NetNSError) Error() string {
+	s := "network namespace " + e.NetNS + ": "
+	if errors.Is(e.Err, syscall.EINVAL) {
+		return s + "not a network namespace"
+	}
+	return s + e.Err.Error()
+}
+
+// Unwrap returns Err.
+func (e *NetNSError) Unwrap() error { return e.Err }
+
 // QueryError says that the kernel did not answer a question.
 type QueryError struct {
 	Query string // what was asked, as in "get service TCP 12.0.0.1:80"

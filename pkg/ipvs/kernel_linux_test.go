@@ -265,7 +265,7 @@ func testRoundTrip(t *testing.T) {
 			{Service: ipvs.Service{ServiceID: tcp("12.0.0.1:0"), Scheduler: "mh", Timeout: 360 * time.Second, Netmask: 0xffff0000,
 				Flags: ipvs.FlagPersistent | ipvs.FlagSched1 | ipvs.FlagSched2 | ipvs.FlagSched3},
 				Destinations: []ipvs.DestinationEntry{
-					{Destination: ipvs.Destination{Addr: addr("10.0.0.1"), Forward: ipvs.Tunnel, Weight: 2147483647, UpperThreshold: 1<<32 - 1, LowerThreshold: 1 << 31,
+					{Destination: ipvs.Destination{Addr: addr("10.0.0.1"), Forward: ipvs.Tunnel, Weight: 2147483647, UpperThreshold: 1<<31 - 1, LowerThreshold: 1<<31 - 2,
 						Tunnel: ipvs.TunnelInfo{Type: ipvs.TunnelGUE, Port: 6080, Flags: ipvs.TunnelRemoteChecksum}}},
 					{Destination: ipvs.Destination{Addr: addr("10.0.0.2"), Forward: ipvs.Tunnel, Tunnel: ipvs.TunnelInfo{Type: ipvs.TunnelGRE, Flags: ipvs.TunnelChecksum}}},
 					{Destination: ipvs.Destination{Addr: addr("2001:db8::3"), Port: 65535, Forward: ipvs.Tunnel, Weight: 1}},
@@ -681,6 +681,15 @@ func testOtherNamespace(t *testing.T) {
 	})
 }
 
+func readlink(t *testing.T, path string) string {
+	t.Helper()
+	target, err := os.Readlink(path)
+	if err != nil {
+		t.Error(err)
+	}
+	return target
+}
+
 // testNamespaces opens namespaces in each way. A process that runs in one has
 // a number; the name of another namespace is the same number.
 func testNamespaces(t *testing.T) {
@@ -702,6 +711,9 @@ func testNamespaces(t *testing.T) {
 	ip("attach", "one", pid)
 	defer ip("delete", "one")
 	elsewhere(t, func() {
+		if inode, err := c.NetNS(); err != nil || fmt.Sprintf("net:[%d]", inode) != readlink(t, "/proc/"+pid+"/ns/net") {
+			t.Errorf("NetNS = %d, %v, want that of %s", inode, err, readlink(t, "/proc/"+pid+"/ns/net"))
+		}
 		services := func(where string) int {
 			c, err := ipvs.Dial(t.Context(), ipvs.Config{NetNS: where})
 			if err != nil {
@@ -728,12 +740,12 @@ func testNamespaces(t *testing.T) {
 		}{
 			"nosuch":           {fs.ErrNotExist, "open IPVS: network namespace nosuch: no such file or directory"},
 			"/nosuch":          {fs.ErrNotExist, "open IPVS: network namespace /nosuch: no such file or directory"},
-			"4194000":          {fs.ErrNotExist, "open IPVS: network namespace of process 4194000: no such file or directory"},
-			"/etc/passwd":      {unix.EINVAL, "open IPVS: /etc/passwd is not a network namespace"},
-			"/proc/1/ns/mnt":   {unix.EINVAL, "open IPVS: /proc/1/ns/mnt is not a network namespace"},
+			"4194000":          {fs.ErrNotExist, "open IPVS: network namespace 4194000: no such file or directory"},
+			"/etc/passwd":      {unix.EINVAL, "open IPVS: network namespace /etc/passwd: not a network namespace"},
+			"/proc/1/ns/mnt":   {unix.EINVAL, "open IPVS: network namespace /proc/1/ns/mnt: not a network namespace"},
 			"99999999999999":   {fs.ErrNotExist, "open IPVS: network namespace 99999999999999: no such file or directory"},
-			"..":               {unix.EINVAL, "open IPVS: .. is not a network namespace"},
-			"name\x00of zeros": {unix.EINVAL, "open IPVS: network namespace name\x00of zeros: invalid argument"},
+			"..":               {unix.EINVAL, "open IPVS: network namespace ..: not a network namespace"},
+			"name\x00of zeros": {unix.EINVAL, "open IPVS: network namespace name\x00of zeros: not a network namespace"},
 		} {
 			c, err := ipvs.Dial(t.Context(), ipvs.Config{NetNS: where})
 			if err == nil {
@@ -787,7 +799,8 @@ func testClosed(t *testing.T) {
 		for _, err := range c.Connections(t.Context()) {
 			connections = err
 		}
-		for _, err := range []error{services, service, destinations, connections, c.Apply(t.Context(), ipvs.Zero())} {
+		_, namespace := c.NetNS()
+		for _, err := range []error{services, service, destinations, connections, namespace, c.Apply(t.Context(), ipvs.Zero())} {
 			if !errors.Is(err, fs.ErrClosed) {
 				t.Errorf("%s: %v", name, err)
 			}

@@ -23,42 +23,38 @@ const netNSDir = "/var/run/netns"
 // Config.NetNS.
 func openNetNS(where string) (*os.File, error) {
 	if strings.Contains(where, "/") {
-		return openNS(where, where)
+		return openNS(where)
 	}
-	f, err := openNS(where, filepath.Join(netNSDir, where))
+	f, err := openNS(filepath.Join(netNSDir, where))
 	pid, notNumber := strconv.ParseUint(where, 10, 31)
 	if errors.Is(err, fs.ErrNotExist) && notNumber == nil {
-		return openNS("of process "+where, fmt.Sprintf("/proc/%d/ns/net", pid))
+		return openNS(fmt.Sprintf("/proc/%d/ns/net", pid))
 	}
 	return f, err
 }
 
-func openNS(what, path string) (*os.File, error) {
+// openNS has errors without the path, which NetNSError names as the caller did.
+func openNS(path string) (*os.File, error) {
 	f, err := os.Open(path)
 	var pathErr *fs.PathError
 	if errors.As(err, &pathErr) {
-		return nil, fmt.Errorf("network namespace %s: %w", what, pathErr.Err)
+		return nil, pathErr.Err
 	}
 	return f, err
 }
 
-// openProc opens a file of /proc/net as it is in the network namespace of a
-// socket, whatever that of the calling thread is.
-func openProc(socket syscall.RawConn, name string) (f *os.File, err error) {
-	err = inNetNSOf(socket, func() error {
+// openProc opens a file of /proc/net as it is in a network namespace, whatever
+// that of the calling thread is.
+func openProc(ns *os.File, name string) (f *os.File, err error) {
+	err = within(ns, func() error {
 		f, err = os.Open("/proc/thread-self/net/" + name)
 		return err
 	})
 	return f, err
 }
 
-// inNetNSOf calls f on a thread that is in the network namespace of a socket.
-func inNetNSOf(socket syscall.RawConn, f func() error) error {
-	ns, err := netNSOf(socket)
-	if err != nil {
-		return err
-	}
-	defer ns.Close()
+// within calls f on a thread that is in a network namespace.
+func within(ns *os.File, f func() error) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	if here, err := inNetNS(ns); err != nil {
@@ -104,4 +100,13 @@ func inNetNS(ns *os.File) (bool, error) {
 		return false, err
 	}
 	return os.SameFile(this, that), nil
+}
+
+// inode returns the inode number of a file.
+func inode(f *os.File) (uint64, error) {
+	var st unix.Stat_t
+	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
+		return 0, err
+	}
+	return st.Ino, nil
 }

@@ -4,7 +4,6 @@ package ipvs
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"syscall"
@@ -41,7 +40,7 @@ func dial(cfg Config) (c *Client, err error) {
 	if cfg.NetNS != "" {
 		f, err := openNetNS(cfg.NetNS)
 		if err != nil {
-			return nil, err
+			return nil, &NetNSError{cfg.NetNS, err}
 		}
 		defer f.Close()
 		ns = int(f.Fd())
@@ -49,7 +48,7 @@ func dial(cfg Config) (c *Client, err error) {
 	conn, err := genetlink.Dial(&netlink.Config{NetNS: ns})
 	if err != nil {
 		if ns != 0 {
-			err = netNSError(cfg.NetNS, err)
+			err = &NetNSError{cfg.NetNS, err}
 		}
 		return nil, err
 	}
@@ -85,7 +84,7 @@ func dial(cfg Config) (c *Client, err error) {
 		return nil, err
 	}
 	c = newClient(sock, f.ID, send, receive)
-	c.openProc = func(name string) (*os.File, error) { return openProc(raw, name) }
+	c.netNS = func() (*os.File, error) { return netNSOf(raw) }
 	return c, nil
 }
 
@@ -177,8 +176,13 @@ func (s *socket) prime(n int) error {
 
 // Another opens a socket whose first buffer is shorter than those of this one.
 func (s *socket) Another(cut int) (transport, error) {
+	ns, err := netNSOf(s.raw)
+	if err != nil {
+		return nil, err
+	}
+	defer ns.Close()
 	var f *os.File
-	err := inNetNSOf(s.raw, func() error {
+	err = within(ns, func() error {
 		fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.NETLINK_GENERIC)
 		if err == nil {
 			f = os.NewFile(uintptr(fd), "netlink")
@@ -212,20 +216,3 @@ type noFamilyError struct{ err error }
 func (e *noFamilyError) Error() string        { return ErrNoIPVS.Error() }
 func (e *noFamilyError) Unwrap() error        { return e.err }
 func (e *noFamilyError) Is(target error) bool { return target == ErrNoIPVS }
-
-// netNSError explains why a network namespace could not be entered.
-func netNSError(where string, err error) error {
-	if errors.Is(err, unix.EINVAL) {
-		return &notNetNSError{where, err}
-	}
-	return fmt.Errorf("network namespace %s: %w", where, err)
-}
-
-// notNetNSError keeps the kernel's errno for errors.Is.
-type notNetNSError struct {
-	where string
-	err   error
-}
-
-func (e *notNetNSError) Error() string { return e.where + " is not a network namespace" }
-func (e *notNetNSError) Unwrap() error { return e.err }

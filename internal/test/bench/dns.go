@@ -9,10 +9,10 @@ import (
 	"time"
 )
 
-// answerTime is what the name server takes to answer.
+// answerTime is the delay of the name server.
 const answerTime = 100 * time.Millisecond
 
-// serveNames starts a name server in the calling thread's namespace that has a
+// serveNames starts a name server in the calling thread's namespace. It has a
 // name for every address.
 func serveNames() (stop func() error, err error) {
 	conn, err := net.ListenPacket("udp", "127.0.0.1:53")
@@ -27,7 +27,7 @@ func serveNames() (stop func() error, err error) {
 				return
 			}
 			time.AfterFunc(answerTime, func() {
-				// A client that hears nothing asks again.
+				// A client that gets no answer asks again.
 				_, _ = conn.WriteTo(answer(b[:n]), from)
 			})
 		}
@@ -35,8 +35,8 @@ func serveNames() (stop func() error, err error) {
 	return conn.Close, nil
 }
 
-// answer makes the answer to a question for the name of an address: host-N.test,
-// where N is the first label of what is asked for. Nil for what is no question.
+// answer returns the reply to a PTR query: the name host-N.test, where N is
+// the first label of the question. It returns nil if there is no question.
 func answer(ask []byte) []byte {
 	const header, afterName = 12, 4
 	if len(ask) < header+1 {

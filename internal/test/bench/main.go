@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Bench compares ipvsadm with ipvsadm 1.31, with the least that the kernel's
-// interface takes, and pkg/ipvs with moby/ipvs, side by side in one guest:
+// Bench compares ipvsadm with ipvsadm 1.31 and with the least that the
+// kernel's interface takes, and pkg/ipvs with moby/ipvs, side by side in one
+// guest:
 //
 //	go run ./internal/test/bench
 //
 // The host builds the programs and boots the guest, where this program runs
-// again and measures. What it prints are medians of processes, from their start
-// to their end, without what an empty process takes in the same place. Times in
-// a guest are not those of a machine: only their ratios mean anything.
+// again and measures. It prints medians of process times, minus that of an
+// empty process in the same place. Absolute times in a guest are not those of
+// a machine: only ratios mean anything.
 package main
 
 import (
@@ -51,7 +52,7 @@ func main() {
 	}
 }
 
-// boot builds the programs and runs this one in a guest. It reports whether all
+// boot builds the programs, runs this one in a guest, and reports whether all
 // goals were met.
 func boot(ctx context.Context, bin, version string, fetch bool, flags ...string) (met bool, err error) {
 	kernel, err := findKernel(ctx, version, fetch)

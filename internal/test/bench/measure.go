@@ -19,21 +19,21 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/internal/test/guest"
 )
 
-// column is one of the programs that are compared.
+// column is one of the programs to compare.
 type column int
 
 const (
 	original column = iota // ipvsadm 1.31
 	ours
 	floor
-	library // pkg/ipvs by itself
+	library // pkg/ipvs alone
 	moby
 	emptyC
 	emptyGo
 	columns
 )
 
-// empty is the program whose time is taken off.
+// empty returns the column of the empty process that is subtracted.
 func (c column) empty() column {
 	if c == original {
 		return emptyC
@@ -47,30 +47,33 @@ type program struct {
 	stdin string // "" for nothing
 }
 
-// row is something that the programs do, each of them in the same place.
+// row is a task that each program performs in the same place.
 type row struct {
 	name  string
 	timed string // the program that measures the others
-	// fresh gives each run a namespace of its own; otherwise all share one.
+	// fresh means a new namespace for each run; otherwise all runs share
+	// one.
 	fresh bool
-	// table is what fills the namespace first; none for an empty one.
+	// table is the program that fills the namespace first, if any.
 	table    program
 	programs map[column]program
-	// serve starts what the programs need besides, in the namespace that they
-	// share; stop may be nil.
+	// serve starts what the programs need in the shared namespace. stop
+	// may be nil.
 	serve func() (stop func() error, err error)
-	// alike tells that the original and ours have to write the same.
+	// alike means that the original and ours have to write the same.
 	alike bool
-	// first measures until the first byte of output.
+	// first means that the time ends at the first byte of output.
 	first bool
-	// quick is how often in a round all but the original and moby/ipvs run, which
-	// here take little more than an empty process; 0 for once.
+	// quick is the number of runs per round, except for the original and
+	// moby/ipvs, of programs that take little longer than an empty
+	// process; 0 means 1.
 	quick int
-	// counting tells that the libraries write how many allocations they made.
+	// counting means that the libraries print how many allocations they
+	// made.
 	counting bool
 }
 
-// result is what was measured of a program in a row.
+// result is the outcome of a program in a row.
 type result struct {
 	time   time.Duration // the median
 	memory int64         // the peak of all runs in KiB
@@ -83,12 +86,12 @@ type sample struct {
 	memory int64
 }
 
-// measure runs the programs of a row in turns, in rounds of all.
+// measure runs the programs of a row in rounds, one after the other.
 func (r *row) measure(count int) (results [columns]result, err error) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		runtime.LockOSThread() // for good: a thread that was elsewhere has to end
+		runtime.LockOSThread() // never unlocked: the thread may have left its namespace
 		results, err = r.inTurns(count)
 	}()
 	<-done
@@ -120,8 +123,8 @@ func (r *row) inTurns(count int) (results [columns]result, err error) {
 			return results, err
 		}
 	}
-	// Each round has an order of its own: what ran before counts, on a machine
-	// that slows down when it had much to do.
+	// The order changes from round to round: a machine that slows down
+	// after much work would favor some positions.
 	order := rand.New(rand.NewPCG(1, 1))
 	for i := range count + 1 {
 		for _, n := range order.Perm(int(columns)) {
@@ -144,7 +147,7 @@ func (r *row) inTurns(count int) (results [columns]result, err error) {
 				}
 			}
 			if i == 0 {
-				samples[c] = samples[c][:0] // it had the file to read from the disk
+				samples[c] = samples[c][:0] // the first run reads files from disk
 			}
 		}
 	}
@@ -176,7 +179,7 @@ func summary(list []sample) result {
 	return r
 }
 
-// enter goes to a new namespace and fills it.
+// enter enters a new namespace and fills it.
 func (r *row) enter() (leave func() error, err error) {
 	leave, err = guest.EnterNamespace()
 	if err != nil || r.table.args == nil {
@@ -197,8 +200,8 @@ func (r *row) inNamespace(f func() error) error {
 	return errors.Join(err, calm())
 }
 
-// calm waits until the kernel has done away with the namespace left behind,
-// which it does when it finds the time.
+// calm waits until the kernel has freed the namespace left behind, which
+// happens in the background.
 func calm() error {
 	for range 100 {
 		before, err := idle()
@@ -217,7 +220,7 @@ func calm() error {
 	return errors.New("the guest does not come to rest")
 }
 
-// idle is how long the guest had nothing to do, in ticks of 10 ms.
+// idle returns the guest's idle time in ticks of 10 ms.
 func idle() (int64, error) {
 	stat, err := os.ReadFile("/proc/stat")
 	if err != nil {
@@ -228,8 +231,8 @@ func idle() (int64, error) {
 	return idle, err
 }
 
-// run measures the program as a whole, or with first until its first output.
-// timed is the program that does it.
+// run measures the whole program, or with first the time to its first output.
+// timed is the program that measures.
 func (p program) run(timed string, first bool) (s sample, err error) {
 	until := "whole"
 	if first {
@@ -249,7 +252,7 @@ func (p program) run(timed string, first bool) (s sample, err error) {
 	return s, err
 }
 
-// text gives a digest of what the program writes.
+// text returns a digest of what the program writes.
 func (p program) text() (sum []byte, err error) {
 	digest := sha256.New()
 	err = p.start(p.args, digest)
@@ -279,7 +282,7 @@ func (p program) start(args []string, stdout io.Writer, files ...*os.File) error
 	return nil
 }
 
-// compare makes sure that the original and ours write the same.
+// compare checks that the original and ours write the same.
 func (r *row) compare() error {
 	if !r.alike {
 		return nil

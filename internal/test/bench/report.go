@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// report prints results as they come and judges them by the goals in the end.
+// report prints results as they come and judges them by the goals at the end.
 type report struct {
 	w    io.Writer
 	rows map[string][columns]result
@@ -50,7 +50,7 @@ func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond)
 
 func mb(kib int64) float64 { return float64(kib) * 1024 / 1e6 }
 
-// net is what a program takes besides starting and ending.
+// net returns the time of a program minus that of an empty process.
 func (r *report) net(name string, c column) time.Duration {
 	results := r.rows[name]
 	if name == rowEdit {
@@ -59,12 +59,13 @@ func (r *report) net(name string, c column) time.Duration {
 	return results[c].time - results[c.empty()].time
 }
 
-// ratio is how many times as long as b something in a takes.
+// ratio returns the time of a in rowA as a multiple of that of b in rowB.
 func (r *report) ratio(rowA string, a column, rowB string, b column) float64 {
 	return float64(r.net(rowA, a)) / float64(r.net(rowB, b))
 }
 
-// judge prints the goals of what was measured and tells whether all are met.
+// judge prints the goals of the measured rows and reports whether all are
+// met.
 func (r *report) judge() bool {
 	fmt.Fprintf(r.w, "\n%-62s%10s%12s\n", "", "is", "goal")
 	all := true
@@ -131,7 +132,7 @@ func (r *report) judge() bool {
 	return all
 }
 
-// has tells whether all these rows were measured.
+// has reports whether all these rows were measured.
 func (r *report) has(names ...string) bool {
 	for _, name := range names {
 		if _, measured := r.rows[name]; !measured {

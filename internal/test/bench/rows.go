@@ -16,7 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The names of the rows, which the goals go by.
+// The names of the rows. The goals refer to them.
 const (
 	rowRestore      = "-R"
 	rowList         = "-Ln"
@@ -31,19 +31,19 @@ const (
 	rowFirst        = "-Lnc, to the first output"
 )
 
-// servers is how many each service has.
+// servers is the number of servers of each service.
 const servers = 10
 
-// suite makes the rows from where the programs are.
+// suite builds the rows from the folders of the programs.
 type suite struct {
 	bin string // folder of ipvsadm
 	tmp string // folder of the other programs
 	run string // folder in the guest for files
 }
 
-// table is one to restore and to list.
+// table is a table to restore and to list.
 type table struct {
-	fill          program // the fastest that there is
+	fill          program // the fastest one available
 	rules         string  // file of rule text
 	restore, list string  // files of messages for floor
 	size          []string
@@ -53,7 +53,7 @@ func (s suite) tool(name string, args ...string) program {
 	return program{args: append([]string{filepath.Join(s.tmp, name)}, args...)}
 }
 
-// both are the original and ours with the same arguments, and the empty
+// both returns the original and ours with the same arguments, and the empty
 // programs.
 func (s suite) both(stdin, name string, args ...string) map[column]program {
 	return map[column]program{
@@ -71,7 +71,7 @@ func with(programs map[column]program, more map[column]program) map[column]progr
 	return programs
 }
 
-// table writes the files of a table of services with ten servers each.
+// table writes the files of a table with ten servers per service.
 func (s suite) table(services int) (table, error) {
 	t := table{size: []string{strconv.Itoa(services), strconv.Itoa(servers)}}
 	path := func(what string) string { return filepath.Join(s.run, what+t.size[0]) }
@@ -106,7 +106,7 @@ func (t table) floor(s suite) program {
 	return p
 }
 
-// tableRows are those about the table of 1000 services and the one of 10000.
+// tableRows returns the rows about tables of 1000 and of 10000 services.
 func (s suite) tableRows() ([]row, error) {
 	t, err := s.table(1000)
 	if err != nil {
@@ -139,8 +139,8 @@ func (s suite) tableRows() ([]row, error) {
 	}, nil
 }
 
-// nameRow is a listing with names that a slow server has. It leaves the name
-// server in the guest's files.
+// nameRow returns a listing whose names come from a slow name server. It puts
+// the name server into the guest's configuration.
 func (s suite) nameRow() (row, error) {
 	for file, text := range map[string]string{
 		"/etc/resolv.conf":   "nameserver 127.0.0.1\n",
@@ -168,8 +168,9 @@ func (s suite) nameRow() (row, error) {
 	}, err
 }
 
-// connRows list a made table of connections. Where they are is a /proc with
-// nothing else in it, since what the kernel has there cannot be covered.
+// connRows returns listings of a made-up connection table. It stands in a
+// /proc that holds nothing else, since the kernel's own file cannot be
+// covered.
 func (s suite) connRows() ([]row, error) {
 	file := filepath.Join(s.run, "connections")
 	err := write(file, func(w *bufio.Writer) {
@@ -187,8 +188,8 @@ func (s suite) connRows() ([]row, error) {
 	}, err
 }
 
-// coverProc gives the calling thread, which has to end with it, a /proc that
-// has the file as its table of connections.
+// coverProc gives the calling thread, which must end afterwards, a /proc with
+// the file as its connection table.
 func coverProc(file string) error {
 	if err := unix.Unshare(unix.CLONE_FS | unix.CLONE_NEWNS); err != nil {
 		return err
@@ -220,7 +221,7 @@ func write(file string, text func(*bufio.Writer)) error {
 	return errors.Join(w.Flush(), f.Close())
 }
 
-// rows are all that there are.
+// rows returns all rows.
 func (s suite) rows() ([]row, error) {
 	list, err := s.tableRows()
 	if err != nil {
@@ -234,8 +235,8 @@ func (s suite) rows() ([]row, error) {
 	return append(append(list, conns...), names), err
 }
 
-// measureAll measures the rows whose name matches only, prints what it finds,
-// and tells whether all their goals are met.
+// measureAll measures the rows whose name matches only, prints the results,
+// and reports whether all their goals are met.
 func measureAll(bin, tmp string, count int, only string) (met bool, err error) {
 	wanted, err := regexp.Compile(only)
 	if err != nil {

@@ -12,15 +12,17 @@ import (
 
 	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/program"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/session"
 )
 
 func TestMain(m *testing.M) { program.Main(m) }
 
-// packages are the clients, the original, and what they and the guest call but
-// do not depend on by name.
+// packages are the clients, the original, and packages that they or the guest
+// use without a dependency on them.
 var packages = []string{"ipvsadm", "keepalived", "kmod", "ldirectord", "munin-plugins-core", "netbase"}
 
-// place is where clients look for the programs. Packages name it as /sbin too.
+// place is the folder in which clients look for the programs. Some packages
+// call it /sbin.
 const place = "/usr/sbin"
 
 func TestClients(t *testing.T) {
@@ -33,14 +35,14 @@ func TestClients(t *testing.T) {
 	}, packages...)
 }
 
-// hosts are the names of the addresses in the tests.
+// hosts are the host names in the tests.
 const hosts = `127.0.0.1 localhost
 192.0.2.1 www.example.org
 192.0.2.11 web1.example.org
 2001:db8::1 six.example.org
 `
 
-// programs are kept in folders from which they are put in place.
+// programs are the versions of ipvsadm that are put in place.
 type programs struct{ original, ours version }
 
 type version struct {
@@ -48,8 +50,8 @@ type version struct {
 	folder string
 }
 
-// prepareGuest loads the module, keeps look-ups of names off the network, and
-// keeps a copy of the original.
+// prepareGuest loads the module, resolves names from files only, and keeps a
+// copy of the original.
 func prepareGuest(t *testing.T) programs {
 	t.Helper()
 	program.ResolveFrom(t, hosts)
@@ -67,7 +69,7 @@ func prepareGuest(t *testing.T) programs {
 	return p
 }
 
-// put puts the program in place.
+// put puts the version in place.
 func (v version) put(t *testing.T) {
 	t.Helper()
 	for _, name := range program.Names {
@@ -75,13 +77,13 @@ func (v version) put(t *testing.T) {
 	}
 }
 
-// judge runs the original, whichever is in place.
+// judge runs the original, whichever version is in place.
 func (p programs) judge(t *testing.T, args ...string) string {
 	t.Helper()
 	return program.Run(t, append([]string{filepath.Join(p.original.folder, "ipvsadm")}, args...)...)
 }
 
-// restore fills the table by the original.
+// restore fills the table with the original.
 func (p programs) restore(t *testing.T, rules string) {
 	t.Helper()
 	cmd := exec.Command(filepath.Join(p.original.folder, "ipvsadm"), "-R")
@@ -91,33 +93,22 @@ func (p programs) restore(t *testing.T, rules string) {
 	}
 }
 
-const (
-	// patience is how long a client may take for what it does in a few seconds
-	// on a machine with nothing else to do.
-	patience = 3 * time.Minute
-	// pause is between two looks whether it has done it.
-	pause = 250 * time.Millisecond
-)
+// patience is the timeout of steps that take a few seconds on an idle
+// machine.
+const patience = 3 * time.Minute
 
-// await waits until the kernel's table, as the original saves it, is the wanted
-// one.
+// await waits until the kernel's table, as the original saves it, is the
+// wanted one.
 func (p programs) await(t *testing.T, want string) {
 	t.Helper()
-	deadline := time.Now().Add(patience)
-	for {
-		got := p.judge(t, "-Sn")
-		if got == want {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("the table is after %v\n%swant\n%s", patience, got, want)
-		}
-		time.Sleep(pause)
+	got := ""
+	if !program.Await(patience, func() bool { got = p.judge(t, "-Sn"); return got == want }) {
+		t.Fatalf("the table is after %v\n%swant\n%s", patience, got, want)
 	}
 }
 
-// inTurn runs a client with the original in place and then with ours. What it
-// returns has to be the same.
+// inTurn runs a client with the original in place and then with ours. Both
+// results have to be the same.
 func (p programs) inTurn(t *testing.T, client func(t *testing.T, v version) (result string)) {
 	t.Helper()
 	p.original.put(t)
@@ -125,27 +116,13 @@ func (p programs) inTurn(t *testing.T, client func(t *testing.T, v version) (res
 	p.ours.put(t)
 	got := client(t, p.ours)
 	if !t.Failed() && got != want {
-		got, want = fromDifference(got, want)
+		got, want = session.Excerpts(got, want)
 		t.Errorf("with ours in place\n%s\nwith the original\n%s", got, want)
 	}
 }
 
-// fromDifference cuts two texts to some lines around the first that differs.
-func fromDifference(a, b string) (string, string) {
-	const before, after = 5, 15
-	linesA, linesB := strings.Split(a, "\n"), strings.Split(b, "\n")
-	at := 0
-	for at < min(len(linesA), len(linesB)) && linesA[at] == linesB[at] {
-		at++
-	}
-	cut := func(lines []string) string {
-		return strings.Join(lines[max(0, at-before):min(len(lines), at+after)], "\n")
-	}
-	return cut(linesA), cut(linesB)
-}
-
-// inTurnAfresh does it in two subtests, for clients that need the namespace of a
-// new world.
+// inTurnAfresh is inTurn in two subtests, for clients that need a new world
+// each time.
 func (p programs) inTurnAfresh(t *testing.T, client func(t *testing.T) (result string)) {
 	t.Helper()
 	p.inTurn(t, func(t *testing.T, v version) (result string) {
@@ -156,8 +133,7 @@ func (p programs) inTurnAfresh(t *testing.T, client func(t *testing.T) (result s
 	})
 }
 
-// answer is a heading, and what a program printed on both outputs and its
-// status, whatever they are.
+// answer returns a heading, both outputs and the status of a program.
 func answer(t *testing.T, words ...string) string {
 	t.Helper()
 	a := program.Ask(t, words...)

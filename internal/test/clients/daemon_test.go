@@ -13,20 +13,21 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// daemon is a client that stays, in the foreground.
+// daemon is a client that keeps running, in the foreground.
 type daemon struct {
 	cmd *exec.Cmd
 
 	mu  sync.Mutex
-	log bytes.Buffer // what it wrote to both outputs
+	log bytes.Buffer // both outputs
 }
 
-// startDaemon starts it in the namespace of the calling goroutine. It is killed
-// at the end of the test, which shows the end of its log if it failed.
+// startDaemon starts a daemon in the namespace of the calling goroutine. It
+// is killed at the end of the test, which shows the end of its log on
+// failure.
 func startDaemon(t *testing.T, name string, args ...string) *daemon {
 	t.Helper()
 	d := &daemon{cmd: exec.Command(name, args...)}
-	d.cmd.Env = append(os.Environ(), "PERL_HASH_SEED=0") // for the same order in each run
+	d.cmd.Env = append(os.Environ(), "PERL_HASH_SEED=0") // the same order in each run
 	d.cmd.Stdout, d.cmd.Stderr = d, d
 	if err := d.cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -44,21 +45,21 @@ func startDaemon(t *testing.T, name string, args ...string) *daemon {
 	return d
 }
 
-// Write is for the daemon.
+// Write appends output of the daemon to the log.
 func (d *daemon) Write(p []byte) (int, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.log.Write(p)
 }
 
-// said is the log from an earlier length on, and its length now.
+// said returns the log from an earlier length on, and its length now.
 func (d *daemon) said(from int) (text string, length int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return string(d.log.Bytes()[from:]), d.log.Len()
 }
 
-// stop asks it to end and waits until it does.
+// stop terminates the daemon and waits for its end.
 func (d *daemon) stop(t *testing.T) {
 	t.Helper()
 	if err := d.cmd.Process.Signal(unix.SIGTERM); err != nil {

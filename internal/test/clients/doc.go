@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package clients holds the test that puts this program in the place of the
-// original, ipvsadm 1.31, and runs programs that call it: Debian's packages
-// ldirectord, munin-plugins-core (its plugin cps_) and the init script of
-// ipvsadm itself, all unchanged. Each has to come to the same result with
-// either. keepalived, which writes the kernel's table without ipvsadm, gives a
-// table for both to list.
+// Package clients holds the test that replaces the original ipvsadm 1.31 by
+// this program and runs programs that call it: Debian's packages ldirectord
+// and munin-plugins-core (its plugin cps_) and the init script of ipvsadm
+// itself, all unchanged. Each has to get the same result with both.
+// keepalived writes the kernel's table without ipvsadm; both have to list it
+// alike.
 //
 // The packages are fetched into the user's cache, not installed, since some
-// would start a daemon on the machine. See internal/test/guest/guesttest for what happens
-// without them, or without a kernel.
+// would start a daemon on the machine. Package guesttest describes what
+// happens without them, or without a kernel.
 package clients

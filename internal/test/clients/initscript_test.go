@@ -25,9 +25,9 @@ const (
 `
 )
 
-// testInitScript lets the package's own script start, save, load and stop. What
-// it prints has to be the same, and the table, daemons and file of rules after
-// each step.
+// testInitScript runs the package's script: start, save, load and stop. Its
+// output has to be the same, and so do the table, the daemons and the rule
+// file after each step.
 func (p programs) testInitScript(t *testing.T) {
 	p.inTurnAfresh(t, func(t *testing.T) (result string) {
 		newWorld(t)

@@ -7,119 +7,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-
-	"github.com/ipvsadm-go/ipvsadm/internal/test/program"
 )
-
-// keepalivedConfig has services of all kinds. Nothing answers the checks: where
-// there is one the server is taken out, or set to weight 0, and where the quorum
-// is lost for that the sorry server comes in.
-const keepalivedConfig = `
-virtual_server 192.0.2.1 80 {
-	lvs_sched wlc
-	lvs_method NAT
-	persistence_timeout 600
-	persistence_granularity 255.255.0.0
-	protocol TCP
-	real_server 192.0.2.11 8080 {
-		weight 3
-		uthreshold 50
-		lthreshold 40
-	}
-	real_server 192.0.2.12 8080 {
-	}
-}
-
-virtual_server 192.0.2.1 443 {
-	lvs_sched sh
-	sh-port
-	lvs_method DR
-	protocol TCP
-	delay_loop 1
-	quorum 3
-	sorry_server 192.0.2.99 443
-	real_server 192.0.2.11 443 {
-		weight 2
-	}
-	real_server 192.0.2.12 443 {
-		TCP_CHECK {
-			connect_timeout 1
-		}
-	}
-}
-
-virtual_server 192.0.2.1 5060 {
-	lvs_sched rr
-	lvs_method NAT
-	persistence_engine sip
-	persistence_timeout 60
-	protocol UDP
-	real_server 192.0.2.11 5060 {
-	}
-}
-
-virtual_server 192.0.2.1 53 {
-	lvs_sched mh
-	mh-port
-	mh-fallback
-	ops
-	lvs_method TUN
-	protocol UDP
-	real_server 192.0.2.11 53 {
-	}
-	real_server 192.0.2.12 53 {
-		lvs_method TUN type gue port 6080 remcsum
-	}
-	real_server 2001:db8::11 53 {
-		lvs_method TUN type gre csum
-	}
-}
-
-virtual_server 192.0.2.1 9999 {
-	lvs_sched wrr
-	lvs_method NAT
-	protocol SCTP
-	real_server 192.0.2.11 9999 {
-	}
-}
-
-virtual_server fwmark 5 {
-	lvs_sched lblcr
-	lvs_method TUN type gue port 6080 nocsum
-	persistence_timeout 360
-	real_server 192.0.2.11 {
-	}
-	real_server 192.0.2.12 {
-		lvs_method DR
-		weight 65535
-	}
-}
-
-virtual_server fwmark 6 {
-	lvs_sched lc
-	lvs_method DR
-	persistence_timeout 360
-	persistence_granularity 64
-	ip_family inet6
-	real_server 2001:db8::11 {
-	}
-}
-
-virtual_server 2001:db8::1 80 {
-	lvs_sched sed
-	lvs_method NAT
-	protocol TCP
-	delay_loop 1
-	real_server 2001:db8::11 80 {
-	}
-	real_server 2001:db8::12 8080 {
-		inhibit_on_failure
-		TCP_CHECK {
-			connect_timeout 1
-		}
-	}
-}
-`
 
 const keepalivedTable = `-A -t 192.0.2.1:80 -s wlc -p 600 -M 255.255.0.0
 -a -t 192.0.2.1:80 -r 192.0.2.11:8080 -m -w 3
@@ -144,7 +32,7 @@ const keepalivedTable = `-A -t 192.0.2.1:80 -s wlc -p 600 -M 255.255.0.0
 -a -f 6 -6 -r [2001:db8::11]:0 -g -w 1
 `
 
-// listings are the ways to look at a table.
+// listings are all ways to list a table.
 var listings = []string{
 	"ipvsadm",
 	"ipvsadm -Ln",
@@ -169,15 +57,14 @@ var listings = []string{
 	"ipvsadm-save -n",
 }
 
-// savedThresholds are what our save has on purpose, and the original's lacks.
+// savedThresholds matches what our save has on purpose, and the original's
+// lacks.
 var savedThresholds = regexp.MustCompile(`( -[xy] \d+)+\b`)
 
-// testKeepalived lists what keepalived made of the table with both programs.
+// testKeepalived lists the table that keepalived wrote, with both programs.
 func (p programs) testKeepalived(t *testing.T) {
 	newWorld(t)
-	config := filepath.Join(t.TempDir(), "keepalived.conf")
-	program.Write(t, config, keepalivedConfig)
-	keepalived := startDaemon(t, "keepalived", "--check", "--dont-fork", "--log-console", "--use-file", config)
+	keepalived := startDaemon(t, "keepalived", "--check", "--dont-fork", "--log-console", "--use-file", "testdata/keepalived.conf")
 	p.await(t, keepalivedTable)
 	p.inTurn(t, func(t *testing.T, _ version) (result string) {
 		for _, listing := range listings {

@@ -7,60 +7,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
-
-	"github.com/ipvsadm-go/ipvsadm/internal/test/program"
 )
 
-// ldirectordConfig has a service for each form of line that ldirectord reads in
-// the listings, with a dead server that gets weight 0 (quiescent) or is deleted.
-const ldirectordConfig = `checktimeout=20
-negotiatetimeout=20
-checkinterval=1
-readdquiescent=yes
-
-virtual=192.0.2.1:80
-	real=192.0.2.11:8080 masq 3 l:40 u:50
-	real=192.0.2.12:8080 masq
-	quiescent=yes
-	service=http
-	request="alive"
-	receive="yes"
-	scheduler=wlc
-	persistent=600
-	netmask=255.255.255.0
-
-virtual=192.0.2.1:443
-	real=192.0.2.11:443 gate 2
-	fallback=127.0.0.1:443 gate
-	quiescent=no
-	checktype=connect
-	checkport=8080
-	scheduler=rr
-	persistent=360
-
-virtual=7
-	real=192.0.2.11:8080 ipip 9 u:7
-	quiescent=yes
-	checktype=connect
-	checkport=8080
-	scheduler=sh
-	schedflags=sh-port
-
-virtual6=[2001:db8::1]:80
-	real6=[2001:db8::11]:8080 masq 4 l:5 u:6
-	quiescent=no
-	checktype=connect
-
-virtual6=8
-	real6=[2001:db8::11]:80 gate
-	quiescent=yes
-	checktype=connect
-	checkport=8080
-	persistent=360
-	netmask=64
-`
-
-// ldirectordAllUp is the table while all servers live.
+// ldirectordAllUp is the table while all servers are up.
 const ldirectordAllUp = `-A -t 192.0.2.1:80 -s wlc -p 600 -M 255.255.255.0
 -a -t 192.0.2.1:80 -r 192.0.2.11:8080 -m -w 3
 -a -t 192.0.2.1:80 -r 192.0.2.12:8080 -m -w 1
@@ -74,12 +23,11 @@ const ldirectordAllUp = `-A -t 192.0.2.1:80 -s wlc -p 600 -M 255.255.255.0
 -a -f 8 -6 -r [2001:db8::11]:80 -g -w 1
 `
 
-// ldirectordPhases are what happens to the servers, and the table that
-// ldirectord makes of it.
+// ldirectordPhases are events, and the table that ldirectord makes of them.
 var ldirectordPhases = []struct {
 	name  string
 	start []string // servers that come up
-	stop  []string // servers that die
+	stop  []string // servers that go down
 	want  string
 }{
 	{
@@ -109,15 +57,17 @@ var ldirectordPhases = []struct {
 	},
 }
 
-// testLdirectord runs ldirectord through the death and the return of servers.
-// The command lines that it runs have to be the same too: with a listing that it
-// misread it would write again what is there.
+// testLdirectord runs ldirectord while servers go down and come back. Its own
+// command lines have to be the same too: if it misread a listing, it would
+// write again what is in the table.
 func (p programs) testLdirectord(t *testing.T) {
 	p.inTurnAfresh(t, func(t *testing.T) (result string) {
 		w := newWorld(t)
-		config := filepath.Join(t.TempDir(), "ldirectord.cf")
-		program.Write(t, config, ldirectordConfig)
-		// A service to change, with a server to purge.
+		config, err := filepath.Abs("testdata/ldirectord.cf") // ldirectord changes its working directory
+		if err != nil {
+			t.Fatal(err)
+		}
+		// ldirectord changes this service and purges its server.
 		p.restore(t, "-A -t 192.0.2.1:80 -s rr\n-a -t 192.0.2.1:80 -r 192.0.2.99:8080 -m\n")
 		var ldirectord *daemon
 		var seen int
@@ -134,21 +84,22 @@ func (p programs) testLdirectord(t *testing.T) {
 			p.await(t, phase.want)
 			var log string
 			log, seen = ldirectord.said(seen)
-			// Thresholds are not in the table that the original saves.
+			// The original does not save thresholds.
 			_, thresholds, _ := strings.Cut(p.judge(t, "-Ln", "--thresholds"), "\n")
 			result += phase.name + ":\n" + writes(log) + thresholds
 		}
-		// It takes its services away, but which servers first, or whether it takes
-		// one for dead, depends on the check that the signal interrupts.
+		// It removes its services, but in which order, and whether it
+		// considers a server down, depends on the check that the
+		// signal interrupts.
 		ldirectord.stop(t)
 		p.await(t, "")
 		return result
 	})
 }
 
-// writes are the command lines that ldirectord ran, which of them failed, and
-// what it could not read in a listing. They are sorted since which service comes
-// first depends on when in ldirectord's round a server dies.
+// writes returns the command lines that ldirectord ran, those that failed,
+// and the lines of listings that it could not read. They are sorted, since
+// the order depends on when in ldirectord's round a server goes down.
 func writes(log string) string {
 	var lines []string
 	for line := range strings.Lines(log) {

@@ -7,15 +7,14 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/test/program"
 )
 
 const cps = "/usr/share/munin/plugins/cps_"
 
-// muninTable has, besides the service that gets connections, lines that the
-// plugin reads in part or passes over.
+// muninTable has the service that gets connections, and lines that the plugin
+// reads in part or skips.
 const muninTable = `-A -t 192.0.2.1:80 -s rr
 -a -t 192.0.2.1:80 -r 192.0.2.11:8080 -m
 -a -t 192.0.2.1:80 -r 192.0.2.12:8080 -m
@@ -29,7 +28,7 @@ const muninTable = `-A -t 192.0.2.1:80 -s rr
 -a -f 7 -r 192.0.2.12:80
 `
 
-// testMunin lets the plugin count connections.
+// testMunin makes the plugin count connections.
 func (p programs) testMunin(t *testing.T) {
 	w := newWorld(t)
 	w.start(t, "web1")
@@ -42,7 +41,7 @@ func (p programs) testMunin(t *testing.T) {
 		}
 		connection.Close()
 	}
-	// The service that the plugin is about stands in its name.
+	// The plugin takes the service from its own name.
 	links := t.TempDir()
 	named, all := filepath.Join(links, "cps_192.0.2.1_80"), filepath.Join(links, "cps_80")
 	for _, link := range []string{named, all} {
@@ -52,11 +51,9 @@ func (p programs) testMunin(t *testing.T) {
 	}
 	p.original.put(t)
 	const counted = "192_0_2_11.value 3\n192_0_2_12.value 3\n"
-	// The kernel adds up its counters every two seconds.
-	for deadline := time.Now().Add(patience); program.Run(t, named) != counted; time.Sleep(pause) {
-		if time.Now().After(deadline) {
-			t.Fatalf("the plugin does not count 3 connections each:\n%s", p.judge(t, "-Ln", "--stats"))
-		}
+	// The kernel updates its counters every two seconds.
+	if !program.Await(patience, func() bool { return program.Run(t, named) == counted }) {
+		t.Fatalf("the plugin does not count 3 connections each:\n%s", p.judge(t, "-Ln", "--stats"))
 	}
 	p.inTurn(t, func(t *testing.T, _ version) string {
 		return answer(t, named, "config") + answer(t, named) + answer(t, all, "config") + answer(t, all) +

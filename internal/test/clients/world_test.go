@@ -12,8 +12,8 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/internal/test/network"
 )
 
-// world is the network: the director, in whose namespace the test runs, on one
-// wire with the servers, which share a namespace.
+// world is a network: the director, in whose namespace the test runs, and the
+// servers, which share a namespace.
 type world map[string]*http.Server
 
 var worldHosts = network.Parse(`
@@ -21,14 +21,14 @@ here    eth0 lan 192.0.2.1/24 2001:db8::1/64
 servers eth0 lan 192.0.2.11/24 192.0.2.12/24 2001:db8::11/64
 `)
 
-// addresses are the web servers'.
+// addresses are those of the web servers.
 var addresses = map[string]string{
 	"web1": "192.0.2.11:8080",
 	"web2": "192.0.2.12:8080",
 	"six":  "[2001:db8::11]:8080",
 }
 
-// newWorld moves the test into a new namespace, the director's.
+// newWorld moves the test into a new director's namespace.
 func newWorld(t *testing.T) world {
 	t.Helper()
 	guesttest.Namespace(t)

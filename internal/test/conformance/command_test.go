@@ -2,16 +2,15 @@
 
 package conformance
 
-// This file reads and writes scripts: sessions whose answers are those of the
-// original, each named by the note above its first command. A command is words as
-// a shell such as bash takes them, and its standard input stands before it:
+// This file reads and writes scripts: sessions whose answers come from the
+// original, each named by the note above its first command. Words are quoted
+// as in a shell such as bash, and standard input comes from a printf:
 //
 //	# what the script is about
 //	$ ipvsadm -A -t 10.0.0.1:80 -s rr
 //	$ printf %s $'-A -f 1\n-a -f 1 -r 10.0.0.2\n' | ipvsadm -R
 //
-// Besides the three programs under test it may call others, which prepare the
-// namespaces of both.
+// Other programs prepare the namespaces of both.
 
 import (
 	"fmt"
@@ -30,16 +29,16 @@ type command struct {
 	stdin string
 }
 
-// script is what goes through both programs.
+// script is a sequence of commands for both programs.
 type script struct {
 	name     string
 	commands []command
 }
 
-// program is the name of the program, without its folder.
+// program returns the name of the program, without its folder.
 func (c command) program() string { return c.words[0][strings.LastIndexByte(c.words[0], '/')+1:] }
 
-// underTest tells whether the command is for the programs that are compared.
+// underTest reports whether the command runs one of the compared programs.
 func (c command) underTest() bool {
 	switch c.program() {
 	case "ipvsadm", "ipvsadm-save", "ipvsadm-restore":
@@ -48,7 +47,7 @@ func (c command) underTest() bool {
 	return false
 }
 
-// first is the first word after the program's name.
+// first returns the first word after the program's name.
 func (c command) first() string {
 	if len(c.words) == 1 {
 		return ""
@@ -56,7 +55,7 @@ func (c command) first() string {
 	return c.words[1]
 }
 
-// lists tells whether the command only reads the table.
+// lists reports whether the command only reads the table.
 func (c command) lists() bool {
 	if c.program() == "ipvsadm-save" {
 		return true
@@ -69,22 +68,22 @@ func (c command) lists() bool {
 	return len(c.words) == 1 || w == "--list" || c.saves() || !long && (strings.HasPrefix(w, "-L") || strings.HasPrefix(w, "-l"))
 }
 
-// saves tells whether the command prints the table as rules.
+// saves reports whether the command prints the table as rules.
 func (c command) saves() bool {
 	w := c.first()
 	return c.program() == "ipvsadm-save" || c.program() == "ipvsadm" &&
 		(w == "--save" || !strings.HasPrefix(w, "--") && strings.HasPrefix(w, "-S"))
 }
 
-// restores tells whether the command reads rules.
+// restores reports whether the command reads rules.
 func (c command) restores() bool {
 	w := c.first()
 	return c.program() == "ipvsadm-restore" || c.program() == "ipvsadm" &&
 		(w == "--restore" || !strings.HasPrefix(w, "--") && strings.HasPrefix(w, "-R"))
 }
 
-// lines are the command lines that the command stands for: those that it
-// reads, or itself. Each is without the program's name.
+// lines returns the command lines that a restore reads, or else the command's
+// own, without the program's name.
 func (c command) lines() [][]string {
 	if !c.restores() {
 		return [][]string{c.words[1:]}
@@ -119,12 +118,13 @@ func (s script) String() string {
 }
 
 var (
-	plain     = regexp.MustCompile(`^[\w=+.,:/%@-]+$`) // what a shell takes as it is
+	plain     = regexp.MustCompile(`^[\w=+.,:/%@-]+$`) // needs no quotes
 	wordOf    = regexp.MustCompile(`(\$'(\\.|[^\\'])*'|'[^']*'|[^\s'])+`)
 	quotation = regexp.MustCompile(`\$'(\\.|[^\\'])*'|'[^']*'`)
 )
 
-// quote writes a word with escapes that are the same in Go and in a shell's $”.
+// quote writes a word with escapes that Go and a shell's dollar quotes have
+// in common.
 func quote(w string) string {
 	if plain.MatchString(w) {
 		return w
@@ -133,7 +133,7 @@ func quote(w string) string {
 	return "$'" + strings.NewReplacer(`\"`, `"`, `'`, `\'`).Replace(q[1:len(q)-1]) + "'"
 }
 
-// split splits a line into words and takes the quotes away.
+// split splits a line into words and removes the quotes.
 func split(line string) (words []string, err error) {
 	for _, w := range wordOf.FindAllString(line, -1) {
 		words = append(words, quotation.ReplaceAllStringFunc(w, func(q string) string {
@@ -154,7 +154,7 @@ func split(line string) (words []string, err error) {
 	return words, err
 }
 
-// parseScripts reads a file of scripts; where says which it is.
+// parseScripts reads a file of scripts. where is its name in errors.
 func parseScripts(where, text string) (all []script, err error) {
 	steps, err := session.Parse(session.Shell, text)
 	for _, step := range steps {

@@ -12,9 +12,11 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/ipvsadm-go/ipvsadm/internal/test/session"
 )
 
-// step is a command with both answers.
+// step is a command with the answers of both programs.
 type step struct {
 	command
 	ours, original answer
@@ -23,15 +25,15 @@ type step struct {
 	diverged       bool   // a rule explains why the tables differ from here on
 }
 
-// comparison is how a script went.
+// comparison is the result of a script.
 type comparison struct {
-	steps    int      // commands that were compared
-	used     []string // rules that were needed
+	steps    int      // compared commands
+	used     []string // rules that applied
 	mismatch string   // "" if there is no difference
 }
 
 // listAttempts is how often a list is compared until both programs saw the
-// same: on newer kernels the size of the connection table changes by itself.
+// same: on newer kernels the connection table grows on its own.
 const listAttempts = 3
 
 // compare runs a script through both programs in a fresh arena.
@@ -74,9 +76,9 @@ func (p programs) compare(s script) (c comparison, err error) {
 	return c, nil
 }
 
-// run gets the answers. What only lists is asked of both programs in our
-// namespace: the order of the kernel's table differs from one namespace to
-// the next, and 1.31's order hangs on it.
+// run gets the answers. Lists come from our namespace for both programs:
+// 1.31's order depends on that of the kernel's table, which differs between
+// namespaces.
 func (s *step) run(a *arena) (err error) {
 	if s.lists() {
 		return s.ask(a, a.ours)
@@ -90,7 +92,7 @@ func (s *step) run(a *arena) (err error) {
 	return s.ask(a, a.original)
 }
 
-// ask runs both programs, the original in the namespace theirs.
+// ask runs both programs, the original in the namespace of theirs.
 func (s *step) ask(a *arena, theirs director) (err error) {
 	defer watch(s.command, 5*a.limit(s.command))()
 	if s.ours, err = a.runOurs(a.ours, s.command); err != nil {
@@ -106,7 +108,7 @@ func (s *step) ask(a *arena, theirs director) (err error) {
 	return err
 }
 
-// watch ends the test, with the stacks of all goroutines, when something hangs
+// watch ends the test, with the stacks of all goroutines, if something hangs
 // that cannot be killed.
 func watch(what fmt.Stringer, limit time.Duration) (stop func() bool) {
 	return time.AfterFunc(limit, func() {
@@ -115,15 +117,15 @@ func watch(what fmt.Stringer, limit time.Duration) (stop func() bool) {
 	}).Stop
 }
 
-// same tells whether the answers are the same. Lists that a restore printed
+// same reports whether the answers are the same. Lists printed by a restore
 // come from two namespaces.
 func (s *step) same() bool {
 	return s.ours.status == s.original.status && s.ours.hung == s.original.hung && s.ours.stderr == s.original.stderr &&
 		(s.ours.stdout == s.original.stdout || s.restores() && sortedBlocks(s.ours.stdout) == sortedBlocks(s.original.stdout))
 }
 
-// connectionTable is its size in a list. From Linux 7.0 on each namespace has
-// one of its own, which grows some time after the first service is added.
+// connectionTable matches its size in a list. Since Linux 7.0 each namespace
+// has its own, which grows some time after the first service is added.
 var connectionTable = regexp.MustCompile(`\(size=\d+\)`)
 
 func sortedBlocks(listing string) string {
@@ -132,7 +134,7 @@ func sortedBlocks(listing string) string {
 	return strings.Join(b, "")
 }
 
-// compare says how the answers and the tables differ, "" if they do not.
+// compare returns how the answers and the tables differ, or "".
 func (s *step) compare(c *comparison) string {
 	ours, original := s.ours, s.original
 	for _, r := range rules {
@@ -157,7 +159,7 @@ func (s *step) compare(c *comparison) string {
 		if ours == original {
 			fmt.Fprintf(&b, "%s of both:\n%s", what, indent(ours))
 		} else {
-			ours, original = excerpts(ours, original)
+			ours, original = session.Excerpts(ours, original)
 			fmt.Fprintf(&b, "our %s:\n%sthe original's:\n%s", what, indent(ours), indent(original))
 		}
 	}
@@ -166,22 +168,6 @@ func (s *step) compare(c *comparison) string {
 		show("table", s.after, s.theirs)
 	}
 	return b.String()
-}
-
-// excerpts cuts long texts to what differs first.
-func excerpts(a, b string) (string, string) {
-	const before, most = 5, 40
-	x, y := strings.SplitAfter(a, "\n"), strings.SplitAfter(b, "\n")
-	if len(x) <= most && len(y) <= most {
-		return a, b
-	}
-	at := 0
-	for at < min(len(x), len(y)) && x[at] == y[at] {
-		at++
-	}
-	at = max(0, at-before)
-	cut := func(l []string) string { return strings.Join(l[min(at, len(l)):min(at+most, len(l))], "") }
-	return cut(x), cut(y)
 }
 
 func (a answer) String() string {
@@ -198,7 +184,7 @@ func (a answer) String() string {
 	return s
 }
 
-// lines shows blanks at line ends and what cannot be printed.
+// lines makes blanks at line ends and unprintable bytes visible.
 func lines(text string) string {
 	var b strings.Builder
 	for line := range strings.Lines(text) {
@@ -211,10 +197,10 @@ func indent(text string) string {
 	return "    " + strings.ReplaceAll(strings.TrimSuffix(text, "\n"), "\n", "\n    ") + "\n"
 }
 
-// shrinkLimit is how long a shorter script is looked for.
+// shrinkLimit is how long shrink looks for a shorter script.
 const shrinkLimit = 20 * time.Second
 
-// shrink looks for a shorter script that still differs.
+// shrink returns a shorter script that still differs.
 func (p programs) shrink(s script, c comparison) (script, comparison) {
 	start := time.Now()
 	for again := true; again; {
@@ -232,8 +218,8 @@ func (p programs) shrink(s script, c comparison) (script, comparison) {
 	return s, c
 }
 
-// shorter gives scripts with something left out: commands, lines of their
-// input, words. Large pieces come first.
+// shorter yields scripts without some commands, lines of input or words, the
+// largest omissions first.
 func (s script) shorter() iter.Seq[script] {
 	return func(yield func(script) bool) {
 		for commands := range without(s.commands) {
@@ -270,7 +256,7 @@ func (c command) shorter() iter.Seq[command] {
 	}
 }
 
-// without gives the list without each half of it, each quarter, and so on.
+// without yields the list without each half of it, each quarter, and so on.
 func without[T any](list []T) iter.Seq[[]T] {
 	return func(yield func([]T) bool) {
 		for size := (len(list) + 1) / 2; size > 0; size /= 2 {

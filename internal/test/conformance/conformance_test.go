@@ -38,11 +38,12 @@ func inGuest(t *testing.T, body func(t *testing.T, p programs)) {
 	})
 }
 
-// processEvery says which scripts run our program as a process. The others run
-// the same code in this one: a process takes long to start in a guest.
+// processEvery is how often a script runs our program as a process. The
+// others run the same code in the test's process, since a process is slow to
+// start in a guest.
 const processEvery = 10
 
-// TestScripts runs the scripts of testdata, which also show each rule of the
+// TestScripts runs the scripts in testdata. They also show every rule of the
 // list of differences.
 func TestScripts(t *testing.T) {
 	inGuest(t, func(t *testing.T, p programs) {
@@ -81,7 +82,7 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// walk reads the files of a folder, or the one file.
+// walk reads one file or the files below a folder.
 func walk(path string, read func(path string, text []byte) error) error {
 	return filepath.WalkDir(path, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
@@ -95,7 +96,7 @@ func walk(path string, read func(path string, text []byte) error) error {
 	})
 }
 
-// check compares the programs and shows the shortest script in which they
+// check compares the programs and reports the shortest script in which they
 // differ.
 func check(t *testing.T, p programs, s script) comparison {
 	t.Helper()
@@ -110,13 +111,13 @@ func check(t *testing.T, p programs, s script) comparison {
 	return c
 }
 
-// Without an environment TestGenerated runs these.
+// The defaults of TestGenerated.
 const (
 	fixedCases = 60
 	fixedSeed  = 1
 )
 
-// maxFailures ends a run: more would show the same again.
+// maxFailures ends a run: more failures rarely show anything new.
 const maxFailures = 10
 
 // TestGenerated compares the programs in generated scripts.
@@ -138,16 +139,16 @@ func TestGenerated(t *testing.T) {
 	})
 }
 
-// batch is how many scripts are reported together.
+// batch is the number of scripts per subtest.
 const batch = 100
 
-// runs counts.
+// runs counts the generated scripts.
 type runs struct {
 	scripts, commands, failures int
 	used                        map[string]int
 }
 
-// generated runs the script of a seed and number.
+// generated runs the script with this seed and number.
 func (r *runs) generated(t *testing.T, p programs, seed, n uint64) {
 	s := generator{rand.New(rand.NewPCG(seed, n))}.script()
 	s.name = fmt.Sprintf("seed %d, script %d", seed, n)
@@ -178,7 +179,7 @@ func envNumber(t *testing.T, name string, otherwise uint64) uint64 {
 	return n
 }
 
-// TestReplay compares the programs in scripts and rule files of one's own.
+// TestReplay compares the programs in the user's own scripts and rule files.
 func TestReplay(t *testing.T) {
 	var scripts []script
 	for name, parse := range map[string]func(path, text string) ([]script, error){
@@ -210,7 +211,7 @@ func TestReplay(t *testing.T) {
 	})
 }
 
-// ruleFile is what a rule file is worth to both programs.
+// ruleFile returns a script that restores a rule file and lists the result.
 func ruleFile(path, text string) ([]script, error) {
 	list := func(words ...string) command { return command{words: append([]string{"ipvsadm"}, words...)} }
 	return []script{{filepath.Base(path), []command{

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package conformance holds the tests that compare this program with the
-// original, ipvsadm 1.31, on the same kernel: scripts of command lines go
-// through both, each from an empty table in a network namespace of its own.
-// Exit status, standard output and error of each command line and the kernel's
-// table after it have to be the same. What may differ is in the list
-// manual.Differences; the rule for each of its entries is in this package's
+// Package conformance compares this program with the original, ipvsadm 1.31,
+// on the same kernel. Both run scripts of command lines, each from an empty
+// table in a network namespace of its own. Exit status, standard output and
+// error of each command line, and the kernel's table after it, have to be the
+// same. Exceptions are listed in manual.Differences, with a rule for each in
 // differences_test.go.
 //
 // The original is Debian's package ipvsadm. Without it, or without a kernel,

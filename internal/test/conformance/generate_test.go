@@ -2,8 +2,8 @@
 
 package conformance
 
-// This file makes scripts. The spellings of options come from the table of
-// options; values, and words that the table does not hold, are listed here.
+// This file generates scripts. Options come from the table of options;
+// values, and words that the table does not have, are listed here.
 
 import (
 	"math/rand/v2"
@@ -14,15 +14,15 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/internal/spec"
 )
 
-// generator makes scripts from its source of random numbers.
+// generator generates scripts from its source of random numbers.
 type generator struct{ *rand.Rand }
 
-// percent is true so often.
+// percent returns true with a probability of n percent.
 func (g generator) percent(n int) bool { return g.IntN(100) < n }
 
 func (g generator) pick(from ...string) string { return from[g.IntN(len(from))] }
 
-// script makes one of the kinds of script.
+// script generates one of the kinds of script.
 func (g generator) script() script {
 	t := table{generator: g}
 	switch n := g.IntN(100); {
@@ -47,7 +47,7 @@ func (g generator) script() script {
 	return script{commands: t.commands}
 }
 
-// option is an option with its value, not yet spelled.
+// option is an option with its value, before spelling.
 type option struct {
 	long   string
 	short  byte
@@ -75,11 +75,11 @@ func (o option) with(value string) option {
 	return o
 }
 
-// spell writes options in one of the spellings that popt takes, as clusters
-// of letters too.
+// spell writes options in one of the spellings that popt accepts, clusters of
+// letters included.
 func (g generator) spell(options ...option) []string {
 	var words []string
-	cluster := false // the last word takes another letter
+	cluster := false // the last word can take another letter
 	for _, o := range options {
 		var sep string
 		if o.short != 0 && (o.long == "" || g.percent(60)) {
@@ -106,14 +106,15 @@ func (g generator) spell(options ...option) []string {
 	return words
 }
 
-// shuffled is the options in any order.
+// shuffled returns the options in random order.
 func (g generator) shuffled(options []option) []option {
 	options = slices.Clone(options)
 	g.Shuffle(len(options), func(i, j int) { options[i], options[j] = options[j], options[i] })
 	return options
 }
 
-// table makes a script and remembers what it has put in the kernel's table.
+// table generates a script and remembers what it has put into the kernel's
+// table.
 type table struct {
 	generator
 	commands []command
@@ -121,14 +122,15 @@ type table struct {
 	single   bool // no command is folded
 }
 
-// service is the words that name a virtual service.
+// service is the options that name a virtual service.
 type service struct {
 	name    []option
 	six     bool
 	servers []string
 }
 
-// maybe adds an option in so many of a hundred cases, with one of the values.
+// maybe adds an option with a probability of n percent, with one of the
+// values.
 func (t *table) maybe(list *[]option, n int, id spec.OptionID, values ...string) {
 	if !t.percent(n) {
 		return
@@ -142,7 +144,7 @@ func (t *table) maybe(list *[]option, n int, id spec.OptionID, values ...string)
 
 func (t *table) add(words ...string) { t.commands = append(t.commands, command{words: words}) }
 
-// run adds an ipvsadm command.
+// run adds an ipvsadm command to the script.
 func (t *table) run(options ...option) {
 	t.add(append([]string{"ipvsadm"}, t.spell(options...)...)...)
 }
@@ -163,7 +165,7 @@ var (
 
 var schedulers = []string{"rr", "rr", "wrr", "lc", "wlc", "lblc", "lblcr", "dh", "sh", "sh", "mh", "sed", "nq", "fo", "ovf"}
 
-// newService makes up a service.
+// newService returns a random service.
 func (t *table) newService() service {
 	id := []spec.OptionID{spec.OptTCPService, spec.OptTCPService, spec.OptUDPService, spec.OptSCTPService, spec.OptFWMarkService}[t.IntN(5)]
 	s := service{name: []option{optionOf(id)}}
@@ -183,7 +185,7 @@ func (t *table) newService() service {
 	return s
 }
 
-// address makes up an address, mostly with a port.
+// address returns a random address, usually with a port.
 func (t *table) address(from []string, six bool) string {
 	host := t.pick(from...)
 	switch {
@@ -195,7 +197,7 @@ func (t *table) address(from []string, six bool) string {
 	return host + ":" + t.pick(ports...)
 }
 
-// known is a service of the table, or rarely one that is not.
+// known returns a service of the table, or rarely one that is not there.
 func (t *table) known() *service {
 	if len(t.services) == 0 || t.percent(5) {
 		s := t.newService()
@@ -218,8 +220,8 @@ func (t *table) build() {
 	t.fold(at)
 }
 
-// fold mostly makes one restore of the commands from at on: a process takes
-// long to start in a guest.
+// fold usually replaces the commands from at on by one restore, since a
+// process is slow to start in a guest.
 func (t *table) fold(at int) {
 	if t.single || t.percent(20) || at == len(t.commands) {
 		return
@@ -238,7 +240,7 @@ func (t *table) service(id spec.CommandID, s *service) {
 	t.run(append([]option{t.command(id)}, t.shuffledService(s, t.serviceOptions(s.six))...)...)
 }
 
-// shuffledService keeps -6 behind -f, mostly.
+// shuffledService usually keeps -6 after -f.
 func (t *table) shuffledService(s *service, more []option) []option {
 	if t.percent(5) {
 		return t.shuffled(append(slices.Clone(s.name), more...))
@@ -328,7 +330,7 @@ func (t *table) serverOptions() []option {
 	return all
 }
 
-// change edits, deletes and zeroes.
+// change edits, deletes and zeroes services and servers.
 func (t *table) change() {
 	for range 1 + t.IntN(3) {
 		switch t.IntN(8) {
@@ -361,7 +363,7 @@ var listOptions = []spec.OptionID{
 	spec.OptSort, spec.OptExact, spec.OptConnection, spec.OptTimeout, spec.OptDaemon,
 }
 
-// list lists in a format or a pair of formats, now and then of one service.
+// list lists in one format or a pair of formats, sometimes for one service.
 func (t *table) list() {
 	if t.percent(4) {
 		t.add("ipvsadm")
@@ -394,7 +396,7 @@ func (t *table) save() {
 	t.run(options...)
 }
 
-// restores runs rules from text.
+// restores reads rules from text.
 func (t *table) restores() {
 	if t.percent(40) {
 		t.build()
@@ -418,8 +420,8 @@ func (t *table) restores() {
 	t.list()
 }
 
-// rules makes the text of a restore: other commands than those that change
-// the table, and faulty lines, are rare, since the first fault ends it.
+// rules returns the text of a restore. Faulty lines, and commands that do not
+// change the table, are rare, since the first fault ends a restore.
 func (t *table) rules() string {
 	made := table{generator: t.generator, services: slices.Clone(t.services), single: true}
 	made.build()
@@ -458,8 +460,8 @@ func (t *table) rules() string {
 	return text
 }
 
-// daemons starts and stops daemons and sets timeouts. Between a start and a
-// stop there is always something else: see the difference stopped-daemon.
+// daemons starts and stops daemons and sets timeouts. Something else always
+// comes between a start and a stop: see the difference stopped-daemon.
 func (t *table) daemons() {
 	if t.percent(60) {
 		const card = "link add eth0 type dummy\naddr add 10.77.0.1/24 dev eth0\nlink set eth0 up\n"
@@ -499,7 +501,7 @@ func (t *table) startDaemon() {
 	t.run(append([]option{t.command(spec.StartDaemon).with(t.pick("master", "backup"))}, t.shuffled(more)...)...)
 }
 
-// junk runs anything.
+// junk runs command lines of any kind.
 func (t *table) junk() {
 	if t.percent(50) {
 		t.build()
@@ -517,7 +519,7 @@ func (t *table) junk() {
 	t.save()
 }
 
-// commands and options are those of 1.31, without our own.
+// commands and options are those of 1.31, without our additions.
 var (
 	commands = func() (all []spec.CommandID) {
 		for i := range spec.Commands {
@@ -537,7 +539,8 @@ var (
 	}()
 )
 
-// anything is a command with options and values of which few go together.
+// anything returns a command with options and values that rarely fit
+// together.
 func (t *table) anything() []string {
 	c := t.command(commands[t.IntN(len(commands))])
 	if c.kind != spec.NoValue {
@@ -566,7 +569,7 @@ func (t *table) anything() []string {
 	return words
 }
 
-// value is one that the option may or may not take.
+// value returns a value that the option may or may not accept.
 func (t *table) value(o option) string {
 	if t.percent(10) {
 		return t.pick("", " ", "-", "--", "-1", "x", "=", "\xff", "-n", "master")
@@ -598,8 +601,8 @@ func (t *table) value(o option) string {
 	return t.number()
 }
 
-// badAddresses are addresses as they come from scripts with empty variables,
-// typing errors and other programs' notations.
+// badAddresses are typical of scripts with empty variables, of typos and of
+// other programs' notations.
 var badAddresses = []string{
 	"", " ", ":", ":80", "80", "0", "1.2.3.4:", "1.2.3.4:0", "1.2.3.4:65536", "1.2.3.4:-1", "1.2.3.4:+80", "1.2.3.4: 80", "1.2.3.4:80 ", "1.2.3.4 :80",
 	"1.2.3:80", "1.2.3.4.5:80", "256.1.1.1:80", "0xa.0:80", "08.1:80", "1.2.3.4:0x50", "1.2.3.4:080", "1.2.3.4:http", "1.2.3.4:HTTP", "1.2.3.4:nosuch",
@@ -610,7 +613,7 @@ var badAddresses = []string{
 	"4294967295:80", "4294967296:80", "-1:80", "1.2.3.4:ipp", "1.2.3.4:tftp", "1.2.3.4:domain", "1.2.3.4:99999999999999999999",
 }
 
-// number is a number, or not quite.
+// number returns a number, or nearly one.
 func (t *table) number() string {
 	if t.percent(25) {
 		return strconv.Itoa(t.IntN(70000) - 100)
@@ -620,14 +623,14 @@ func (t *table) number() string {
 		"9223372036854775807", "9223372036854775808", "-9223372036854775809", "99999999999999999999", "٣", "1,000", "1_000", "0b1", "00001")
 }
 
-// strangers are words that no table of options holds.
+// strangers are words that the table of options does not have.
 var strangers = []string{
 	"", "-", "--", "---", "--=", "--=x", "-=", "-=x", "--foo", "--foo=bar", "-q", "-Q", "-?", "--usage", "-V", "--tcp", "--add-serv", "-tcp-service", "--help=1",
 	"--numeric=1", "-n=1", "-n1", "-An", "-nA", "-nq", "-qn", "-Lq", "x", "foo", "-1", "=", "-\xff", "--\xff", "-é", "-p=", "-p", "--persistent=", "-s=", "--scheduler=",
 	"-t==x", "-6", "-66", "--ipv6", "--sort", "--", "-A", "-C", "ipvsadm", "-o", "-X", "-c", "--Stats", "--stats ", "- -n", "-n-", "-n-L",
 }
 
-// spoil alters a command line at some word.
+// spoil damages a command line at one word.
 func (t *table) spoil(words []string) []string {
 	words = slices.Clone(words)
 	if len(words) == 0 {

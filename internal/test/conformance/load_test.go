@@ -13,8 +13,8 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/internal/test/network"
 )
 
-// loadTable is what the traffic goes through. A client on the director itself
-// reaches the real servers 10.77.0.2, 10.77.0.3 and fd77::2 behind it.
+// loadTable is the table under load. A client on the director itself reaches
+// the real servers 10.77.0.2, 10.77.0.3 and fd77::2 behind it.
 const loadTable = `-A -t 10.0.0.1:80 -s rr -p 60
 -a -t 10.0.0.1:80 -r 10.77.0.2:8080 -m
 -A -t 10.0.0.1:81 -s wrr
@@ -31,7 +31,7 @@ const loadTable = `-A -t 10.0.0.1:80 -s rr -p 60
 `
 
 // TestListingsUnderLoad compares each format, and each pair of formats, while
-// the counters, the rates and the connections are not zero.
+// counters, rates and connections are not zero.
 func TestListingsUnderLoad(t *testing.T) {
 	inGuest(t, func(t *testing.T, p programs) {
 		p.ours = ""
@@ -82,8 +82,8 @@ func TestListingsUnderLoad(t *testing.T) {
 	})
 }
 
-// loaded is the director of ours, in whose namespace the thread is, with the
-// real servers behind it.
+// loaded is our director, in whose namespace the thread is, with the real
+// servers behind it.
 type loaded struct {
 	t     *testing.T
 	arena *arena
@@ -102,7 +102,7 @@ here    client vips   10.0.0.1/32 2001:db8::1/128
 servers wire   inside 10.77.0.2/24 10.77.0.3/24 fd77::2/64 via 10.77.0.1
 `)
 
-// build makes the network and starts servers that give back what they get.
+// build makes the network and starts servers that echo.
 func (n loaded) build() {
 	n.must(n.arena.in(n.arena.ours))
 	n.must(network.Build(loadHosts))
@@ -143,11 +143,11 @@ func (n loaded) build() {
 	}))
 }
 
-// invite is a message by which the SIP engine tells calls apart.
+// invite is a message of which the SIP engine reads the Call-ID.
 const invite = "INVITE sip:a@load SIP/2.0\r\nVia: SIP/2.0/UDP 10.77.0.1:5060\r\nCall-ID: a-call@load\r\nCSeq: 1 INVITE\r\nContent-Length: 0\r\n\r\n"
 
-// traffic leaves some connections open and others closed, for long enough
-// that the kernel, which looks every two seconds, has rates of it.
+// traffic leaves some connections open and closes others, for long enough
+// that the kernel, which looks every two seconds, has rates.
 func (n loaded) traffic() {
 	text := strings.Repeat("0123456789abcdef", 64)
 	say := func(protocol, to, text string) net.Conn {
@@ -173,13 +173,13 @@ func (n loaded) traffic() {
 	keep(talk("udp", "10.0.0.1:5060", invite))
 	talk("tcp", "10.0.0.1:81", text).Close()
 	for range 20 {
-		say("udp", "10.0.0.1:53", text).Close() // one packet is no connection: no answer finds its way back
+		say("udp", "10.0.0.1:53", text).Close() // one-packet scheduling: there is no reply
 		time.Sleep(time.Second / 5)
 	}
 }
 
-// compare compares a listing at one moment: it is taken again when it changes
-// while both programs run.
+// compare compares a listing at one moment: it starts over if the listing
+// changes while both programs run.
 func (n loaded) compare(c command) string {
 	a := n.arena
 	for range 20 {

@@ -2,7 +2,7 @@
 
 package conformance
 
-// This file runs the programs and looks at what they did to the kernel.
+// This file runs the programs and looks at the kernel's table afterwards.
 
 import (
 	"bytes"
@@ -29,22 +29,23 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// answer is what a command gave.
+// answer is the result of a command.
 type answer struct {
 	status         int // 128 and the signal's number after a signal
 	stdout, stderr string
-	hung           bool // it was killed when its time was up
+	hung           bool // killed at the timeout
 }
 
-// patience is how long a command may take, 1.31 waits for ever where the
-// kernel does not answer, and perByte what it may take longer for each byte of
-// rules that were read before.
+// patience is the timeout of a command, since 1.31 waits forever if the kernel
+// does not answer. A kernel in QEMU that looks for a module on a busy machine
+// has taken more than ten seconds. perByte is added for each byte of rules read
+// before.
 const (
-	patience = 10 * time.Second
+	patience = 20 * time.Second
 	perByte  = time.Second / 4000
 )
 
-// run runs a program, one of those that folder has if it is one under test.
+// run runs a program, from the folder if it is one of those under test.
 func run(folder string, c command, limit time.Duration) (answer, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
@@ -70,9 +71,8 @@ func run(folder string, c command, limit time.Duration) (answer, error) {
 	return answer{status, stdout.String(), stderr.String(), ctx.Err() != nil}, nil
 }
 
-// runHere runs our program without a process of its own, which a test kernel
-// takes long to start. It still talks to the kernel in the calling thread's
-// namespace.
+// runHere runs our program in this process, since a process is slow to start
+// in a guest. It still talks to the kernel in the calling thread's namespace.
 func runHere(c command) (a answer) {
 	var stdout, stderr bytes.Buffer
 	defer func() {
@@ -88,8 +88,8 @@ func runHere(c command) (a answer) {
 	return a
 }
 
-// director is a network namespace in which one of the programs administers
-// the table.
+// director is a network namespace whose table one of the programs
+// administers.
 type director struct {
 	netns  *os.File
 	client *ipvs.Client
@@ -102,15 +102,15 @@ type arena struct {
 	home           *os.File
 	ours, original director
 	rules          int // bytes of the largest input
-	// anyOrder says that the servers of a service may differ in the kernel's
-	// order: our ipvsadm-restore leaves those that stay where they are.
+	// anyOrder means that the kernel's order of the servers may differ:
+	// our ipvsadm-restore leaves unchanged servers where they are.
 	anyOrder bool
 }
 
-// programs says where the programs are.
+// programs are the folders of the programs.
 type programs struct {
 	original string // folder
-	ours     string // folder, or "" to run ours in this process
+	ours     string // folder, "" to run ours in this process
 }
 
 // enter makes an arena and locks the goroutine to its thread until leave.
@@ -138,7 +138,7 @@ func (p programs) enter() (*arena, error) {
 	return a, nil
 }
 
-// leave ends what still runs in the namespaces and gives them up.
+// leave stops the daemons that still run in the namespaces and releases them.
 func (a *arena) leave() error {
 	var errs []error
 	for _, d := range []director{a.ours, a.original} {
@@ -155,7 +155,7 @@ func (a *arena) leave() error {
 	return errors.Join(errs...)
 }
 
-// in moves the thread.
+// in moves the thread to the director's namespace.
 func (a *arena) in(d director) error { return unix.Setns(int(d.netns.Fd()), unix.CLONE_NEWNET) }
 
 // runOurs and runOriginal run a command in a director's namespace.
@@ -198,10 +198,9 @@ func (a *arena) prepare(c command) error {
 	return nil
 }
 
-// state is what the kernel has in a director's namespace: /proc/net/ip_vs and
-// what Generic Netlink tells beyond it. Services are sorted, since the
-// kernel's own order differs from one namespace to the next; servers stay in
-// the kernel's order.
+// state returns the kernel's state in a director's namespace: /proc/net/ip_vs
+// and what Generic Netlink adds. Services are sorted, since their order
+// differs between namespaces; servers stay in the kernel's order.
 func (a *arena) state(d director) (string, error) {
 	if err := a.in(d); err != nil {
 		return "", err
@@ -239,9 +238,9 @@ func (a *arena) state(d director) (string, error) {
 	return b.String(), nil
 }
 
-// readOnce gives a file of the kernel if that comes in one piece, and nothing
-// otherwise: from one piece of /proc/net/ip_vs to the next the kernel loses
-// entries when other namespaces have some too.
+// readOnce returns a file of the kernel if it comes in one piece, and ""
+// otherwise: between two pieces of /proc/net/ip_vs the kernel loses entries
+// if other namespaces have some.
 func readOnce(path string) (string, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -273,7 +272,7 @@ func blocks(listing string) []string {
 	return all
 }
 
-// hosts are the names that both programs see.
+// hosts are the host names for both programs.
 const hosts = `127.0.0.1 localhost
 ::1 localhost ip6-localhost
 10.0.0.1 web1.example.org web1
@@ -289,13 +288,13 @@ const hosts = `127.0.0.1 localhost
 192.168.7.9 198.51.100.9
 `
 
-// prepareGuest makes the guest ready for both programs: no name server keeps
-// a look-up waiting.
+// prepareGuest prepares the guest for both programs: names come from files
+// only.
 func prepareGuest(t *testing.T) {
 	t.Helper()
 	program.ResolveFrom(t, hosts)
-	// The kernel itself loads these two schedulers while it holds the lock of
-	// IPVS, and they wait for namespaces that are being taken down, which wait
-	// for that lock: IPVS hangs for good. The others wait for nothing.
+	// The kernel loads these two schedulers while it holds the lock of
+	// IPVS. They wait for namespaces that are being freed, which wait for
+	// that lock: a deadlock. The other schedulers wait for nothing.
 	guesttest.Modprobe(t, "ip_vs", "ip_vs_lblc", "ip_vs_lblcr")
 }

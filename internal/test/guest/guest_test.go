@@ -191,13 +191,13 @@ func TestRunErrorsSayWhatWentWrong(t *testing.T) {
 		job  guest.Job
 		want string
 	}{
-		"no command":              {guest.Job{}, "guest: the job has no command"},
-		"command not in PATH":     {guest.Job{Args: []string{"no-such-command"}}, `guest: exec: "no-such-command": executable file not found in $PATH`},
-		"no such program":         {guest.Job{Args: []string{"/no/such/program"}, Dir: "/"}, "guest: start /no/such/program in /: no such file or directory"},
-		"kernel panic":            {guest.Job{Args: shell("echo c > /proc/sysrq-trigger; sleep 100")}, "console: Kernel panic - not syncing: sysrq triggered crash"},
-		"power off":               {guest.Job{Args: shell("poweroff -f; sleep 100")}, "guest: ended without a result\nconsole: "},
-		"linux.uml does not boot": {guest.Job{Args: []string{"true"}, Memory: 1}, "guest: ended without a result\nconsole: "},
-		"stdin cannot be read":    {guest.Job{Args: []string{"cat"}, Stdin: badReader{}}, "guest: input of cat: bad reader"},
+		"no command":                  {guest.Job{}, "guest: the job has no command"},
+		"command not in PATH":         {guest.Job{Args: []string{"no-such-command"}}, `guest: exec: "no-such-command": executable file not found in $PATH`},
+		"no such program":             {guest.Job{Args: []string{"/no/such/program"}, Dir: "/"}, "guest: start /no/such/program in /: no such file or directory"},
+		"kernel panic":                {guest.Job{Args: shell("echo c > /proc/sysrq-trigger; sleep 100")}, "console: Kernel panic - not syncing: sysrq triggered crash"},
+		"power off":                   {guest.Job{Args: shell("poweroff -f; sleep 100")}, "guest: ended without a result\nconsole: "},
+		"a kernel that does not boot": {guest.Job{Args: []string{"true"}, Memory: 1}, "guest: ended without a result\nconsole: "},
+		"stdin cannot be read":        {guest.Job{Args: []string{"cat"}, Stdin: badReader{}}, "guest: input of cat: bad reader"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c.job.Kernel = kernel
@@ -217,9 +217,10 @@ func TestFindSaysHowToGetAKernel(t *testing.T) {
 	t.Setenv("PATH", "")
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
 	for version, want := range map[string]string{
-		"":     "guest: no linux.uml on this machine: apt-get install user-mode-linux, or make kernel",
-		"6.12": "guest: no linux.uml 6.12 on this machine: make kernel KERNEL=6.12",
-		"5.10": `guest: no kernel "5.10": there are 6.1, 6.12, 7.2, debian-12, debian-13, debian-sid`,
+		"":          "guest: no linux.uml on this machine: apt-get install user-mode-linux, or make kernel",
+		"6.12":      "guest: no linux.uml 6.12 on this machine: make kernel KERNEL=6.12",
+		"debian-13": "guest: no kernel of Debian on this machine: make kernel KERNEL=debian-13",
+		"5.10":      `guest: no kernel "5.10": there are 6.1, 6.12, 7.2, debian-12, debian-13, debian-sid`,
 	} {
 		if k, err := guest.Find(version); err == nil || err.Error() != want {
 			t.Errorf("Find(%q): %v, %v, want %s", version, k, err, want)

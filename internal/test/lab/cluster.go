@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// The clusters: networks with a director in which traffic is counted. What makes
-// each of them is typed, and stands on the page of the clusters as it is typed.
+// The clusters: networks with a director, in which traffic is counted. The
+// commands that set up a cluster are run as they are shown on the page of the
+// clusters.
 
 package main
 
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -17,42 +19,43 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ipvsadm-go/ipvsadm/internal/test/guest"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/network"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/session"
 )
 
-// cluster is a network and what is typed to make an LVS of it. Sessions are those
-// of package session, with the commands of play.go on the host lab.
+// cluster is a network and the session that makes an LVS cluster of it. On
+// the host lab, sessions have the commands of play.go.
 type cluster struct {
 	name      string
 	hosts     string // for network.Parse
 	files     []file
 	typed     string // a session, on the page
-	prepared  string // another, for what is counted alone
+	prepared  string // another, not on the page
 	scenarios []scenario
 }
 
-// file is written before anything is typed.
+// file is a file that is written before the session starts.
 type file struct{ host, name, text string }
 
-// scenario counts something in a cluster.
+// scenario is a session in a cluster that counts something.
 type scenario struct {
 	name  string
 	short bool   // part of make test
-	needs string // modules of the kernel with blanks between
-	after string // scenario of the cluster on top of which it is typed, "" for none
+	needs string // kernel modules, separated by blanks
+	after string // scenario that has to be played first, "" for none
 	typed string // a session
-	page  string // what the page shows of it, if not all but what counts
+	page  string // what the page shows, if not all steps that do not count
 }
 
-// clusters is the table of all that make lab counts.
+// clusters are the clusters of make lab.
 var clusters = []cluster{nat, dr, tun, mark, limits, pair, upkeep}
 
-// fullName is what selects a scenario.
+// fullName is the name that selects a scenario.
 func (c cluster) fullName(s scenario) string { return c.name + "/" + s.name }
 
-// chosen is the cluster with those scenarios only that the names, of clusters or
-// scenarios, choose. No names choose all.
+// chosen returns the cluster with only the scenarios that are selected by
+// name, their own or the cluster's. No names select all.
 func (c cluster) chosen(names []string) cluster {
 	c.scenarios = slices.DeleteFunc(slices.Clone(c.scenarios), func(s scenario) bool {
 		return len(names) > 0 && !slices.Contains(names, c.name) && !slices.Contains(names, c.fullName(s))
@@ -60,12 +63,22 @@ func (c cluster) chosen(names []string) cluster {
 	return c
 }
 
-// clusters counts the chosen scenarios, each cluster in a guest of its own, and
-// reports whether all was as expected.
-func (l lab) clusters(ctx context.Context, names []string) (ok bool, err error) {
+// clusters runs the selected scenarios of a list, each cluster in a guest of
+// its own, and reports whether all counts were as expected.
+func (l lab) clusters(ctx context.Context, list []cluster, names []string) (ok bool, err error) {
+	if guest.InGuest() {
+		return playClusters(os.Stdout, list, names)
+	}
+	var all []string
+	for _, c := range list {
+		all = append(all, c.name)
+		for _, s := range c.scenarios {
+			all = append(all, c.fullName(s))
+		}
+	}
 	for _, name := range names {
-		if !slices.ContainsFunc(clusters, func(c cluster) bool { return len(c.chosen([]string{name}).scenarios) > 0 }) {
-			return false, fmt.Errorf("there is no cluster or scenario %q: there are %s", name, strings.Join(allNames(), " "))
+		if !slices.Contains(all, name) {
+			return false, fmt.Errorf("there is no cluster or scenario %q: there are %s", name, strings.Join(all, " "))
 		}
 	}
 	kernel, err := l.equip(ctx)
@@ -76,13 +89,13 @@ func (l lab) clusters(ctx context.Context, names []string) (ok bool, err error) 
 	fmt.Printf("Linux %s:\n", kernel.Version)
 	printCounted(os.Stdout, "scenario", "expected", "counted", "ok", "seconds")
 	ok = true
-	for _, c := range clusters {
-		if len(c.chosen(names).scenarios) == 0 {
-			continue
-		}
-		args := []string{"clusters"}
+	for _, c := range list {
+		args := []string{flag.Arg(0)}
 		for _, s := range c.chosen(names).scenarios {
 			args = append(args, c.fullName(s))
+		}
+		if len(args) == 1 {
+			continue
 		}
 		fine, err := l.boot(ctx, kernel, args...)
 		if err != nil {
@@ -94,25 +107,15 @@ func (l lab) clusters(ctx context.Context, names []string) (ok bool, err error) 
 	return ok, nil
 }
 
-func allNames() []string {
-	var names []string
-	for _, c := range clusters {
-		for _, s := range c.scenarios {
-			names = append(names, c.fullName(s))
-		}
-	}
-	return names
-}
-
 // printCounted prints a row of the table of results.
 func printCounted(out io.Writer, scenario, expected, counted, ok, seconds string) {
 	fmt.Fprintf(out, "%-20s  %-54s  %-54s  %-3s  %7s\n", scenario, expected, counted, ok, seconds)
 }
 
-// playClusters counts, in the guest, scenarios of one cluster.
-func playClusters(out io.Writer, names []string) (ok bool, err error) {
+// playClusters runs scenarios of one cluster, in the guest.
+func playClusters(out io.Writer, list []cluster, names []string) (ok bool, err error) {
 	ok = true
-	for _, c := range clusters {
+	for _, c := range list {
 		chosen := c.chosen(names).scenarios
 		if len(chosen) == 0 {
 			continue
@@ -131,14 +134,14 @@ func playClusters(out io.Writer, names []string) (ok bool, err error) {
 	return ok, nil
 }
 
-// made is a cluster that is there.
+// made is a cluster that has been set up.
 type made struct {
 	cluster
 	player
 	typed map[string]bool // scenarios that have been played
 }
 
-// make builds the network and types what makes the cluster.
+// make builds the network and sets up the cluster.
 func (c cluster) make() (*made, error) {
 	m := &made{c, player{hosts: network.Parse(c.hosts)}, map[string]bool{}}
 	if err := linkIptables(); err != nil {
@@ -155,9 +158,9 @@ func (c cluster) make() (*made, error) {
 	return m, m.playAll(c.typed + c.prepared)
 }
 
-// judge plays a scenario, after the one on which it builds, and returns what was
-// counted, up to the first answer that was not as expected. The verdict is NO,
-// yes, or - where the kernel lacks a module that the scenario needs.
+// judge plays a scenario, after the one that it builds on, and returns what
+// was counted up to the first unexpected answer. The verdict is NO, yes, or -
+// if the kernel lacks a module that the scenario needs.
 func (m *made) judge(s scenario) (counted, verdict string) {
 	if absent := absentModules(s.needs); len(absent) > 0 {
 		return "not in this kernel: " + strings.Join(absent, " "), "-"
@@ -185,7 +188,8 @@ func (m *made) judge(s scenario) (counted, verdict string) {
 	return strings.Join(answers, ", "), "yes"
 }
 
-// steps are those of the session; a test reads them all.
+// steps returns the steps of the session. It panics on a bad session; a test
+// reads them all.
 func (s scenario) steps() []session.Step {
 	steps, err := session.Parse(session.Host, s.typed)
 	if err != nil {
@@ -194,7 +198,7 @@ func (s scenario) steps() []session.Step {
 	return steps
 }
 
-// expected is what the scenario counts if all is well.
+// expected is what the scenario has to count.
 func (s scenario) expected() string {
 	var answers []string
 	for _, step := range s.steps() {
@@ -205,7 +209,7 @@ func (s scenario) expected() string {
 	return strings.Join(answers, ", ")
 }
 
-// playAll plays a session, up to the first step that does not go as expected.
+// playAll plays a session up to the first step that does not go as expected.
 func (p *player) playAll(typed string) error {
 	steps, err := session.Parse(session.Host, typed)
 	if err != nil {
@@ -219,7 +223,7 @@ func (p *player) playAll(typed string) error {
 	return nil
 }
 
-// absentModules are those of which the kernel has neither a module nor the thing
+// absentModules returns the modules that the kernel has neither as a file nor
 // built in.
 func absentModules(needs string) (absent []string) {
 	for _, need := range strings.Fields(needs) {
@@ -230,9 +234,9 @@ func absentModules(needs string) (absent []string) {
 	return absent
 }
 
-// linkIptables puts iptables and ip6tables into the PATH, where a package that
-// is only unpacked does not put them: the old ones, for whose tables some of the
-// kernels have modules.
+// linkIptables puts the legacy iptables and ip6tables into the PATH. The
+// unpacked package has them under no name of their own, and some of the
+// kernels have modules for their tables only.
 func linkIptables() error {
 	const folder = "/run/lab/bin"
 	path, err := exec.LookPath("xtables-legacy-multi")

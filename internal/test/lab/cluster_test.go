@@ -20,7 +20,7 @@ func TestDR(t *testing.T)   { testShort(t, dr) }
 func TestTUN(t *testing.T)  { testShort(t, tun) }
 func TestMark(t *testing.T) { testShort(t, mark) }
 
-// testShort counts the cluster's short scenarios.
+// testShort runs the short scenarios of a cluster.
 func testShort(t *testing.T, c cluster) {
 	guesttest.InGuest(t, func(t *testing.T) {
 		program.InPath(t)
@@ -63,7 +63,7 @@ func TestSessionsAreWhole(t *testing.T) {
 	}
 	check("demo", demoHosts, steps)
 	seen := map[string]bool{}
-	for _, c := range clusters {
+	for _, c := range slices.Concat(clusters, gaps) {
 		check(c.name, c.hosts, scenario{typed: c.typed + c.prepared}.steps())
 		for _, s := range c.scenarios {
 			name := c.fullName(s)

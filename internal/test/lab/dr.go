@@ -2,9 +2,9 @@
 
 package main
 
-// dr has all hosts on one wire. The director gives a packet to a server as it is,
-// and the server, which has the virtual address as well but keeps silent about
-// it, answers the client itself.
+// dr is direct routing: all hosts are on one layer 2 segment. The director
+// forwards a packet unaltered to a real server, which has the VIP too, but
+// does not answer ARP for it, and replies to the client directly.
 var dr = cluster{
 	name: "dr",
 	hosts: `
@@ -34,7 +34,8 @@ director# ipvsadm -E -u 192.168.168.100:53 -s rr
 lab# share-udp 30 192.168.168.100:53
 <30 0|0 30>
 `},
-		// With IPv6 an address of lo is silent anyway.
+		// An IPv6 address on lo is not announced, so there is nothing
+		// to silence.
 		{name: "ipv6", typed: `
 nginx1# ip addr add fd00:168::100/128 dev lo
 nginx2# ip addr add fd00:168::100/128 dev lo
@@ -49,7 +50,7 @@ lab# share 30 [fd00:168::100]:80
 	},
 }
 
-// drUDP schedules each datagram for itself.
+// drUDP schedules each datagram on its own.
 const drUDP = `
 director# ipvsadm -A -u 192.168.168.100:53 -s rr -o
 director# ipvsadm -a -u 192.168.168.100:53 -r 192.168.168.10 -g

@@ -58,14 +58,3 @@ func answers(text string) func(*net.TCPConn) {
 		c.Write([]byte(text))
 	}
 }
-
-func TestFindTrialRefusesWhatIsNone(t *testing.T) {
-	for _, args := range [][]string{nil, {""}, {"x"}, {"-1"}, {"5"}, {"0", "1"}} {
-		if _, err := findTrial(args); err == nil {
-			t.Errorf("no error for %q", args)
-		}
-	}
-	if got, err := findTrial([]string{"1"}); err != nil || got.program != ours {
-		t.Errorf("%v, %v, want the first of ours", got, err)
-	}
-}

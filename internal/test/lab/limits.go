@@ -2,14 +2,16 @@
 
 package main
 
-// limits is the cluster nat, with servers that take no more connections.
+// limits is the NAT cluster with servers that get no new connections.
 var limits = cluster{
 	name:  "limits",
 	hosts: natHosts,
 	typed: natTyped,
 	scenarios: []scenario{
-		// This one first: a server keeps the connections that it had. It has at most
-		// two, and again some when it has less than one.
+		// This one runs first, since a server keeps the connections
+		// of earlier scenarios. At the upper threshold of two
+		// connections it gets no new ones, below the lower one of one
+		// it does again.
 		{name: "thresholds", typed: `
 director# ipvsadm -C
 director# ipvsadm -A -t 12.0.0.1:80 -s rr

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Lab boots a User Mode Linux kernel, builds a network of namespaces in it, types
-// commands there and compares what happens with what is expected.
+// Lab boots a User Mode Linux kernel, builds a network of namespaces in it,
+// types commands there and compares what happens with what is expected.
 //
 //	go run ./internal/test/lab demo
-//	go run ./internal/test/lab gap
-//	go run ./internal/test/lab clusters [cluster or scenario]...
+//	go run ./internal/test/lab gap|clusters [cluster or scenario]...
 //
-// The demo is a session: commands and their answers. Gap counts what fails in the
-// demo's network while a director restores, and clusters count where the packets
-// of every kind of cluster go. All run twice over the same program: on the host,
-// which boots the guest, and in the guest, where the commands run as root.
+// The demo is a session: commands and their answers. Gap counts requests that
+// fail in the demo's network while a director restores, and clusters counts
+// where the packets of every kind of cluster go. The program runs twice: on
+// the host, where it boots the guest, and in the guest, where the commands
+// run as root.
 package main
 
 import (
@@ -18,7 +18,6 @@ import (
 	_ "embed"
 	"flag"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -27,16 +26,14 @@ import (
 	"time"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/test/guest"
-	"github.com/ipvsadm-go/ipvsadm/internal/test/network"
-	"github.com/ipvsadm-go/ipvsadm/internal/test/session"
 )
 
 //go:embed demo.txt
 var demo string
 
-// demoHosts are the NAT cluster with which every LVS course begins: a director
-// between the outside, where the client is, and the inside, where two web servers
-// are.
+// demoHosts are the NAT cluster with which every LVS course begins: a
+// director between the outside, with the client, and the inside, with two web
+// servers.
 const demoHosts = `
 director ens33 inside  192.168.168.50/24
 director ens36 outside 12.0.0.1/24
@@ -45,7 +42,7 @@ nginx2   ens33 inside  192.168.168.20/24 via 192.168.168.50
 client   ens33 outside 12.0.0.10/24
 `
 
-// packages are those of which the guest needs programs.
+// packages are the Debian packages whose programs the guest needs.
 var packages = []string{"curl", "iproute2", "iptables", "ipvsadm", "keepalived", "kmod", "nginx-light", "procps", "socat"}
 
 func main() {
@@ -55,35 +52,26 @@ func main() {
 	flag.StringVar(&l.version, "kernel", "", "kernel `version`, \"\" for the machine's own")
 	flag.StringVar(&l.units, "units", "packaging/systemd", "`folder` of the units of systemd")
 	flag.BoolVar(&l.fetch, "fetch", false, "fetch what is not on this machine into the user's cache: kernel and programs")
-	flag.IntVar(&l.seconds, "seconds", 20, "`length` of each trial of gap")
 	flag.Usage = func() {
-		fmt.Fprint(flag.CommandLine.Output(), "usage: lab [flags] demo|gap\n       lab [flags] clusters [cluster or scenario]...\n")
+		fmt.Fprint(flag.CommandLine.Output(), "usage: lab [flags] demo|gap|clusters [cluster or scenario]...\n")
 		flag.PrintDefaults()
 	}
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 
-	ok, err := false, error(nil)
-	switch name := flag.Arg(0); {
-	case name == "gap" && guest.InGuest():
-		var t trial
-		if t, err = findTrial(flag.Args()[1:]); err == nil {
-			ok, err = t.play(os.Stdout, l.seconds)
-		}
-	case name == "clusters" && guest.InGuest():
-		ok, err = playClusters(os.Stdout, flag.Args()[1:])
-	case name == "clusters":
-		ok, err = l.clusters(ctx, flag.Args()[1:])
-	case flag.NArg() != 1 || name != "demo" && name != "gap":
+	var ok bool
+	var err error
+	switch names := flag.Args()[min(1, flag.NArg()):]; flag.Arg(0) {
+	case "demo":
+		ok, err = l.demo(ctx)
+	case "gap":
+		ok, err = l.clusters(ctx, gaps, names)
+	case "clusters":
+		ok, err = l.clusters(ctx, clusters, names)
+	default:
 		flag.Usage()
 		os.Exit(2)
-	case name == "gap":
-		ok, err = l.gap(ctx)
-	case guest.InGuest():
-		ok, err = playDemo(os.Stdout)
-	default:
-		ok, err = l.demo(ctx)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "lab:", err)
@@ -93,7 +81,7 @@ func main() {
 	}
 }
 
-// limit is how long a guest may take, boot included.
+// limit is the timeout of a guest, boot included.
 const limit = 5 * time.Minute
 
 // lab is the host's side.
@@ -102,23 +90,13 @@ type lab struct {
 	units   string // folder of the units
 	version string // of the kernel, as guest.Find takes it
 	fetch   bool
-	seconds int // of a trial of gap
 }
 
-// playDemo plays the demo in the guest.
-func playDemo(out io.Writer) (ok bool, err error) {
-	steps, err := session.Parse(session.Host, demo)
-	if err == nil {
-		err = os.MkdirAll("/etc/sysconfig", 0o755)
-	}
-	if err != nil {
-		return false, err
-	}
-	return demonstrate(out, network.Parse(demoHosts), steps)
-}
-
-// demo plays the demo in a guest and reports whether all went as expected.
+// demo plays the demo and reports whether all went as expected.
 func (l lab) demo(ctx context.Context) (ok bool, err error) {
+	if guest.InGuest() {
+		return playDemo(os.Stdout)
+	}
 	kernel, err := l.equip(ctx)
 	if err != nil {
 		return false, err
@@ -130,8 +108,8 @@ func (l lab) demo(ctx context.Context) (ok bool, err error) {
 	return ok, err
 }
 
-// boot runs this program with the arguments in a guest, with the programs under
-// test before all others, and reports whether its exit status was 0.
+// boot runs this program with the arguments in a guest, with the programs
+// under test first in the PATH, and reports whether it exited with status 0.
 func (l lab) boot(ctx context.Context, kernel guest.Kernel, args ...string) (ok bool, err error) {
 	bin, err := filepath.Abs(l.bin)
 	if err != nil {
@@ -155,7 +133,8 @@ func (l lab) boot(ctx context.Context, kernel guest.Kernel, args ...string) (ok 
 	status, err := guest.Run(ctx, guest.Job{
 		Kernel: kernel,
 		Args:   append([]string{exe}, args...),
-		// Nothing else of the host's environment, lest it send curl to a proxy.
+		// The rest of the host's environment could send curl to a
+		// proxy.
 		Env:    []string{"PATH=" + bin + ":" + guest.GuestPath(), unitsVariable + "=" + units},
 		Dir:    "/",
 		Stdout: os.Stdout,

@@ -4,8 +4,8 @@ package main
 
 import "strings"
 
-// mark is the network of the cluster nat, with services that keep a client at
-// its server: by firewall mark, over several ports, and by network.
+// mark is the NAT cluster with services that keep a client on its server: by
+// firewall mark, across ports, and by network.
 var mark = cluster{
 	name:  "mark",
 	hosts: natHosts,
@@ -25,8 +25,8 @@ lab# sticky 24 12.0.16-24.20-24 12.0.0.1:80
 lab# ask director ipvsadm -Lnc | grep -c '^TCP .* 12\.0\.[0-9]*\.0:0 '
 9
 `},
-		// A datagram's connection is forgotten after one second, the client's server
-		// after two.
+		// The connection of a datagram expires after one second, the
+		// persistence template after two.
 		{name: "timeout", typed: `
 director# ipvsadm --set 0 0 1
 director# ipvsadm -A -u 12.0.0.1:53 -s rr -p 2 -M 255.255.255.0
@@ -57,7 +57,7 @@ lab# sticky 128 fd00:12::1:130-149 [fd00:12::1]:80 [fd00:12::1]:443
 `
 )
 
-// clientAddresses6 does the same with IPv6.
+// clientAddresses6 is clientAddresses for IPv6.
 const clientAddresses6 = `
 director# sysctl -qw net.ipv6.conf.all.forwarding=1
 director# ip route add fd00:12::1:0/112 via fd00:12::10
@@ -86,8 +86,8 @@ director# ipvsadm -a -f 2 -6 -r fd00:168::30 -m
 `
 )
 
-// The marks that tc sets, where a packet comes in. A rule of iptables comes later,
-// and has the last word.
+// The marks that tc sets on ingress. An iptables rule runs later and
+// overrides them.
 const (
 	markTC = `
 director# tc qdisc replace dev ens36 clsact
@@ -101,7 +101,7 @@ director# tc filter replace dev ens36 ingress protocol ipv6 pref 4 handle 1 flow
 `
 )
 
-// underMark makes a service under another mark.
+// underMark returns the lines for a service with another mark.
 func underMark(servers, old, mark string) string {
 	return strings.ReplaceAll(servers, "-f "+old, "-f "+mark)
 }

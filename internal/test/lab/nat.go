@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// nat is the demo's cluster with a third server. All packets pass the director,
-// which is the servers' gateway. The client has many addresses, so that it can
-// be many clients.
+// nat is the demo's cluster with a third server. All packets pass the
+// director, which is the servers' gateway. The client has many addresses, to
+// stand for many clients.
 var nat = cluster{
 	name:  "nat",
 	hosts: natHosts,
@@ -17,15 +17,17 @@ var nat = cluster{
 	scenarios: []scenario{
 		{name: "rr", short: true, typed: share(30, "10 10 10")},
 		{name: "wrr", short: true, typed: natServers("-s wrr", 2, 1, 0) + share(30, "20 10 0")},
-		// The others catch up with a server that has had more than its share.
+		// The other servers catch up with one that has had more than
+		// its share.
 		{name: "lc", typed: natServers("-s lc", 1, 1, 1) + hold(12, "4 4 4") + natWeights(1, 0, 0) + hold(4, "8 4 4") + natWeights(1, 1, 1) + hold(8, "8 8 8")},
 		{name: "wlc", typed: natServers("-s wlc", 2, 1, 0) + hold(12, "8 4 0") + "lab# close nginx1\n" + idle("nginx1") + hold(6, "6 4 0")},
-		// The shortest expected delay: the fast one, though another is idle.
+		// The shortest expected delay is that of the fast server,
+		// even if another one is idle.
 		{name: "sed", typed: natServers("-s sed", 3, 1, 0) + hold(2, "2 0 0") + hold(6, "6 2 0")},
-		// Never a queue: an idle one first.
+		// Never queue: an idle server comes first.
 		{name: "nq", typed: natServers("-s nq", 3, 1, 0) + hold(2, "1 1 0") + hold(6, "6 2 0")},
 		{name: "fo", typed: natServers("-s fo", 1, 3, 2) + share(30, "0 30 0") + natWeights(1, 0) + share(30, "0 0 30")},
-		// A server is full when it has one connection more than its weight.
+		// A server overflows at one connection more than its weight.
 		{name: "ovf", typed: natServers("-s ovf", 3, 2, 1) + hold(3, "3 0 0") + hold(6, "4 3 2")},
 		{name: "sh", typed: natServers("-s sh", 1, 1, 1) + sixtyClients},
 		{name: "mh", typed: natServers("-s mh", 1, 1, 1) + sixtyClients},
@@ -57,7 +59,8 @@ director# ipvsadm -a -t 12.0.0.1:80 -r 192.168.168.20:80 -m
 director# ipvsadm -a -t 12.0.0.1:80 -r 192.168.168.30:80 -m
 `
 
-// clientAddresses makes the client many clients, in many networks.
+// clientAddresses adds addresses of many clients, in many networks, to the
+// client.
 const clientAddresses = `
 client# ip route add local 12.0.0.128/25 dev ens33
 client# ip route add local 12.0.16.0/20 dev ens33
@@ -74,8 +77,8 @@ director# ipvsadm -a -t [fd00:12::1]:80 -r [fd00:168::20]:80 -m
 director# ipvsadm -a -t [fd00:12::1]:80 -r [fd00:168::30]:80 -m
 `
 
-// snat lets the servers out under the director's address; whoAsks says whom the
-// server outside sees.
+// snat lets the servers out under the director's address. whoAsks shows whom
+// the server outside sees.
 const (
 	snat = `
 director# iptables -t nat -A POSTROUTING -s 192.168.168.0/24 -o ens36 -j SNAT --to 12.0.0.1
@@ -93,8 +96,8 @@ director# ipvsadm -a --sctp-service 12.0.0.1:9999 -r 192.168.168.20:9999 -m
 director# ipvsadm -a --sctp-service 12.0.0.1:9999 -r 192.168.168.30:9999 -m
 `
 
-// shareSCTP binds each socket to one address, as otherwise an association would
-// name all of its host's, past the director.
+// shareSCTP binds each socket to one address. Otherwise an association names
+// all addresses of its host, and its packets bypass the director.
 const shareSCTP = `
 nginx1# socat -U SCTP4-LISTEN:9999,bind=192.168.168.10,fork SYSTEM:'echo nginx1' >/dev/null 2>&1 &
 nginx2# socat -U SCTP4-LISTEN:9999,bind=192.168.168.20,fork SYSTEM:'echo nginx2' >/dev/null 2>&1 &
@@ -111,11 +114,11 @@ lab# sticky 32 12.0.0.130-189 12.0.0.1:80
 60 of 60 on one server, 3 servers
 `
 
-// marking is what a service by firewall mark needs.
+// marking are the modules that a service by firewall mark needs.
 const marking = "sch_ingress cls_flower act_skbedit"
 
-// manyServices makes one service of many addresses of the director's. Under a
-// mark of its own it has no connections yet.
+// manyServices makes one service of many addresses of the director. Each use
+// has a mark of its own, which has no connections yet.
 func manyServices(mark int, service, servers string) string {
 	return strings.NewReplacer("SERVICE", service, "MARK", fmt.Sprint(mark), "SERVERS", servers).Replace(`
 director# ip route replace local 12.0.0.64/28 dev ens36
@@ -131,8 +134,8 @@ lab# sticky to - 12.0.0.64-79:80
 `)
 }
 
-// natServers makes the service anew, with these options of the service and
-// weights of the servers.
+// natServers replaces the service, with these options and with servers of
+// these weights.
 func natServers(service string, weights ...int) string {
 	return fmt.Sprintf("director# ipvsadm -C\ndirector# ipvsadm -A -t %s %s\n", natService, service) +
 		strings.ReplaceAll(natWeights(weights...), "-e", "-a")
@@ -147,7 +150,7 @@ func natWeights(weights ...int) string {
 	return b.String()
 }
 
-// What is counted at the service, and expected.
+// Steps that count at the service, with the expected answer.
 
 func share(n int, want string) string {
 	return fmt.Sprintf("lab# share %d %s\n%s\n", n, natService, want)

@@ -12,13 +12,13 @@ import (
 
 const page = "../../../packaging/doc/clusters.md"
 
-// box is a place on the page for what is typed in a cluster or scenario, or for
-// a file of a cluster.
+// box matches a place on the page for the session of a cluster or a scenario,
+// or for a file of a cluster.
 var box = regexp.MustCompile("(?s)<!-- (typed|file): (\\S+) -->\n```text\n.*?```\n")
 
 // TestGeneratedFilesAreCurrent compares the boxes of the page of the clusters
-// with what is typed, and writes them where IPVSADM_TEST_UPDATE is set: that is
-// make generate.
+// with the sessions, and writes them if IPVSADM_TEST_UPDATE is set, which is
+// what make generate does.
 func TestGeneratedFilesAreCurrent(t *testing.T) {
 	text, err := os.ReadFile(page)
 	if err != nil {
@@ -51,7 +51,7 @@ func TestGeneratedFilesAreCurrent(t *testing.T) {
 	}
 }
 
-// inBox is what a box has to show, "" for a name that nothing has.
+// inBox returns what a box has to show, or "" if the name is unknown.
 func inBox(kind, name string) string {
 	for _, c := range clusters {
 		if kind == "file" {
@@ -74,7 +74,8 @@ func inBox(kind, name string) string {
 	return ""
 }
 
-// onPage shows a session as a terminal does, without what counts.
+// onPage returns a session as a terminal shows it, without the steps that
+// count.
 func onPage(typed string) string {
 	var b strings.Builder
 	for _, s := range (scenario{typed: typed}).steps() {

@@ -11,9 +11,9 @@ import (
 	"time"
 )
 
-// pair has two directors, of which one has the addresses: that of the service and
-// that of the servers' gateway. keepalived moves them, and the sync daemons tell
-// each director of the other's connections.
+// pair is an active/standby pair of directors. The active one has two
+// addresses: the VIP and the servers' gateway. keepalived moves them, and the
+// sync daemons tell each director of the other's connections.
 var pair = cluster{
 	name: "pair",
 	hosts: `
@@ -39,8 +39,8 @@ director1# ipvsadm --start-daemon backup --mcast-interface ens33 --syncid 7
 director1# keepalived --vrrp --use-file keepalived.conf --pid keepalived.pid --vrrp_pid vrrp.pid
 `),
 	scenarios: []scenario{
-		// The plugs of the first director are pulled while connections are open, and
-		// put in again while more are.
+		// The first director is unplugged while connections are open,
+		// and plugged in again while more are.
 		{name: "take-over", typed: hasAddress("director1", true) + hold(4, "2 2") + `
 lab# download
 lab# until director2 test $(ipvsadm -Lnc | grep -c ' ESTABLISHED ') -ge 5
@@ -67,14 +67,14 @@ lab# downloads
 	},
 }
 
-// hasAddress waits until a director has the service's address, or has it no more.
+// hasAddress waits until a director has the VIP, or no longer has it.
 func hasAddress(director string, has bool) string {
 	not := map[bool]string{false: "! "}[has]
 	return fmt.Sprintf("lab# until %s %sip -o addr | grep ' 12.0.0.1/'\n", director, not)
 }
 
-// keepalivedConf takes the addresses over from a director that has been silent
-// for a second, or for a while has less priority.
+// keepalivedConf takes the addresses over from a director that has been
+// silent for a second, or has had a lower priority for some seconds.
 func keepalivedConf(priority int) string {
 	return fmt.Sprintf(`global_defs {
 	vrrp_version 3
@@ -98,13 +98,13 @@ vrrp_instance lvs {
 `, priority)
 }
 
-// eachDirector repeats what is typed on the first for the second.
+// eachDirector repeats the first director's lines for the second.
 func eachDirector(lines string) string {
 	return lines + strings.ReplaceAll(lines, "director1#", "director2#")
 }
 
-// syncDaemons starts the daemons anew, with these options, and opens connections
-// of which the second director has to hear.
+// syncDaemons restarts the sync daemons with these options, and opens
+// connections that the second director has to learn of.
 func syncDaemons(options string) string {
 	return eachDirector(strings.ReplaceAll(`
 director1# ipvsadm --stop-daemon master
@@ -119,10 +119,10 @@ lab# known director2
 `
 }
 
-// downloads are long ones, at the same time.
+// downloads are long downloads at the same time.
 type downloads struct {
 	group sync.WaitGroup
-	mu    sync.Mutex // of all that follows
+	mu    sync.Mutex // guards what follows
 	whole int
 	err   error
 }
@@ -149,13 +149,13 @@ func (d *downloads) start() {
 	})
 }
 
-// wait says how many came to their last byte.
+// wait returns how many downloads were complete.
 func (d *downloads) wait() (string, error) {
 	d.group.Wait()
 	return fmt.Sprint(d.whole, " whole"), d.err
 }
 
-// probe looks for the longest time between two answers.
+// probe measures the longest time between two answers.
 type probe struct {
 	group   sync.WaitGroup
 	ended   atomic.Bool
@@ -184,7 +184,7 @@ func startProbe() *probe {
 	return p
 }
 
-// end ends it when service is there after what happened.
+// end stops the probe once service is back.
 func (p *probe) end() (string, error) {
 	const settle = 2 * time.Second
 	time.Sleep(settle)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// What is typed: commands for the shells of hosts, and on the host named lab what
-// counts, of which the functions below are the commands.
+// Sessions are played here: commands for the shells of hosts and, on the host
+// named lab, the commands that count, which are functions below.
 
 package main
 
@@ -29,7 +29,7 @@ const (
 
 var director, client = network.Host{Name: "director"}, network.Host{Name: "client"}
 
-// home is the working directory of what runs on a host.
+// home is the working directory of a host's commands.
 func home(host string) string { return filepath.Join("/run/lab", host) }
 
 // run runs a command on a host and returns its standard output and error.
@@ -43,7 +43,8 @@ func run(host string, cmd *exec.Cmd) (output []byte, err error) {
 	return output, err
 }
 
-// shell types a command on a host. A status that is not 0 is no error.
+// shell runs a command line on a host. A status other than 0 is part of the
+// answer, not an error.
 func shell(host, command string) (answer string, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
@@ -61,7 +62,7 @@ func shell(host, command string) (answer string, err error) {
 	return session.Answer(string(b), cmd.ProcessState.ExitCode()), nil
 }
 
-// player plays steps and remembers what the client has going on.
+// player plays steps and keeps track of what the client has open.
 type player struct {
 	hosts     []network.Host
 	held      held
@@ -70,10 +71,10 @@ type player struct {
 	probe     *probe
 }
 
-// counts is the host of the commands that count.
+// counts is the host whose commands count.
 const counts = "lab"
 
-// play types a step and returns the answer. The error says what was not as
+// play runs a step and returns its answer. The error says what was not as
 // expected.
 func (p *player) play(s session.Step) (answer string, err error) {
 	if s.Host == counts {
@@ -91,10 +92,15 @@ func (p *player) play(s session.Step) (answer string, err error) {
 	return answer, errors.Join(err, session.Compare(answer, s.Answer))
 }
 
-// demonstrate plays a session as a terminal shows it and reports whether all went
-// as expected. The host ends its last line.
-func demonstrate(out io.Writer, hosts []network.Host, steps []session.Step) (ok bool, err error) {
-	if err := build(hosts); err != nil {
+// playDemo plays the demo in the guest, as a terminal shows it. The host
+// completes its last line.
+func playDemo(out io.Writer) (ok bool, err error) {
+	steps, err := session.Parse(session.Host, demo)
+	if err != nil {
+		return false, err
+	}
+	hosts := network.Parse(demoHosts)
+	if err := errors.Join(build(hosts), os.MkdirAll("/etc/sysconfig", 0o755)); err != nil {
 		return false, err
 	}
 	p := player{hosts: hosts}
@@ -139,40 +145,44 @@ var verbs map[string]func(p *player, args string) (string, error)
 
 func init() {
 	verbs = map[string]func(p *player, args string) (string, error){
-		// share N ADDRESS: how many of the calls each server answers.
+		// share N ADDRESS: how many of N calls each server answers.
 		"share": func(p *player, args string) (string, error) {
 			n, c := numbered(args)
 			t, err := count(p.hosts, n, c.server)
 			return t.String(), err
 		},
-		// share-udp N ADDRESS [SOURCE]: how many datagrams.
+		// share-udp N ADDRESS [SOURCE]: the same for datagrams.
 		"share-udp": func(p *player, args string) (string, error) {
 			n, c := numbered(args)
 			t, err := count(p.hosts, n, datagrams(c))
 			return t.String(), err
 		},
-		// serve-udp ADDRESS: the servers answer datagrams.
+		// serve-udp ADDRESS: makes the servers answer datagrams.
 		"serve-udp": func(p *player, args string) (string, error) { return "", serveUDP(p.hosts, args) },
 		// sticky BITS|to SOURCES ADDRESS...: see the function.
 		"sticky": func(_ *player, args string) (string, error) {
 			words := strings.Fields(args)
 			return sticky(words[0], words[1], words[2:])
 		},
-		// path N ADDRESS: how much of so many files passes the director.
+		// path N ADDRESS: how much of N large files passes the
+		// director.
 		"path": func(_ *player, args string) (string, error) { return throughDirector(numbered(args)) },
-		// hold N ADDRESS: connections that stay open, and how many each server has.
+		// hold N ADDRESS: opens N connections; how many each server
+		// now has.
 		"hold": func(p *player, args string) (string, error) {
 			err := p.held.hold(numbered(args))
 			return p.held.count(p.hosts).String(), err
 		},
-		// close SERVER, reset SERVER: ends its connections, or breaks them off.
+		// close SERVER, reset SERVER: closes or resets its
+		// connections.
 		"close": func(p *player, args string) (string, error) { p.held.close(args, false); return "", nil },
 		"reset": func(p *player, args string) (string, error) { p.held.close(args, true); return "", nil },
-		// answering: how many held connections are still served.
+		// answering: how many open connections are still served.
 		"answering": func(p *player, _ string) (string, error) { return fmt.Sprint(p.held.answering()), nil },
-		// known HOST: how many held connections a director has heard of.
+		// known HOST: how many open connections a director has
+		// learned of.
 		"known": func(p *player, args string) (string, error) { return p.known(args) },
-		// ask HOST COMMAND: what the host answers.
+		// ask HOST COMMAND: the answer of the host.
 		"ask": func(_ *player, args string) (string, error) {
 			host, command, _ := strings.Cut(args, " ")
 			answer, err := shell(host, command)
@@ -189,20 +199,24 @@ func init() {
 		// plug HOST, unplug HOST: see Plug.
 		"plug":   func(p *player, args string) (string, error) { return "", p.host(args).Plug(true) },
 		"unplug": func(p *player, args string) (string, error) { return "", p.host(args).Plug(false) },
-		// probe: begins to look for gaps; gap: the longest until service is there.
+		// probe: starts to measure; gap: the longest time without
+		// service.
 		"probe": func(p *player, _ string) (string, error) { p.probe = startProbe(); return "", nil },
 		"gap":   func(p *player, _ string) (string, error) { return p.probe.end() },
-		// download: begins one; downloads: how many came to their last byte.
+		// download: starts one; downloads: how many were complete.
 		"download":  func(p *player, _ string) (string, error) { p.downloads.start(); return "", nil },
 		"downloads": func(p *player, _ string) (string, error) { return p.downloads.wait() },
-		// requests: come without pause; lost: ends them, and how many failed.
+		// requests: starts requests without pause; lost: stops them;
+		// how many failed.
 		"requests": func(p *player, _ string) (string, error) { p.requests = startRequests(); return "", nil },
 		"lost": func(p *player, _ string) (string, error) {
 			err := p.requests.end()
-			failed, kinds := p.requests.failed()
-			return strings.TrimSpace(fmt.Sprintf("%d of %d requests lost %s", failed, p.requests.count, kinds)), err
+			return p.requests.lost(), err
 		},
-		// unit WORD [SETTINGS]: runs the unit's commands that begin with the word.
+		// restore SECONDS PROGRAM FILE...: see the function.
+		"restore": func(_ *player, args string) (string, error) { return restore(args) },
+		// unit WORD [SETTINGS]: runs the commands of the unit that
+		// start with WORD.
 		"unit": func(_ *player, args string) (string, error) {
 			word, settings, _ := strings.Cut(args, " ")
 			return "", runUnit(word, settings)
@@ -226,8 +240,8 @@ func (p *player) host(name string) network.Host {
 	return network.Host{Name: name}
 }
 
-// known counts, of the connections that are held, those that a director lists,
-// when it lists all or patience ends.
+// known counts the open connections that a director lists, until it lists all
+// or patience ends.
 func (p *player) known(host string) (string, error) {
 	known, all := 0, 0
 	err := soon(host+" knows all", func() (bool, error) {

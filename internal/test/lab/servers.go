@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// What the hosts serve: pages by nginx, and their name in answer to any datagram.
+// Servers on the hosts: pages by nginx, and UDP servers that answer with
+// their name.
 
 package main
 
@@ -15,7 +16,7 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/internal/test/network"
 )
 
-// realServers are the hosts that a director gives something to do.
+// realServers returns the real servers among the hosts.
 func realServers(hosts []network.Host) (list []network.Host) {
 	for _, h := range hosts {
 		if strings.HasPrefix(h.Name, "nginx") {
@@ -25,10 +26,10 @@ func realServers(hosts []network.Host) (list []network.Host) {
 	return list
 }
 
-// web is the name of a host that is no real server but serves pages as well.
+// web is the name of a web server that is no real server.
 const web = "web"
 
-// build makes the network, and the homes and web servers of its hosts.
+// build makes the network, the hosts' home folders and their web servers.
 func build(hosts []network.Host) error {
 	if err := network.Build(hosts); err != nil {
 		return err
@@ -45,9 +46,10 @@ func build(hosts []network.Host) error {
 	return nil
 }
 
-// nginxConf keeps all of nginx's files in the host's home. Without keep-alive
-// each request is a connection of its own, for which the director chooses anew;
-// /hold keeps it, /slow takes a quarter of a minute, and /peer says who asks.
+// nginxConf keeps all files of nginx in the host's home. Without keep-alive
+// each request is a connection of its own, which the director schedules anew;
+// /hold keeps its connection, /slow takes a quarter of a minute, and /peer
+// shows the client's address.
 const nginxConf = `user root;
 worker_processes 1;
 pid nginx.pid;
@@ -75,10 +77,10 @@ http {
 }
 `
 
-// bigFile is the length of /big in bytes.
+// bigFile is the size of /big in bytes.
 const bigFile = 1 << 20
 
-// startNginx returns when nginx listens: it becomes a daemon only then.
+// startNginx returns when nginx listens: only then does it become a daemon.
 func startNginx(host string) error {
 	for name, text := range map[string]string{
 		"nginx.conf":      nginxConf,
@@ -99,9 +101,9 @@ func startNginx(host string) error {
 	return nil
 }
 
-// serveUDP starts a server on each real server. With the address of a service it
-// answers under that, with a port alone under the host's own. It ends with the
-// guest.
+// serveUDP starts a UDP server on each real server. Given the address of a
+// service it replies from that, given a port from the host's own address. It
+// ends with the guest.
 func serveUDP(hosts []network.Host, address string) error {
 	for _, h := range realServers(hosts) {
 		err := h.Do(func() error {

@@ -4,9 +4,9 @@ package main
 
 import "strings"
 
-// tun has the servers on another wire than the director, behind a router. The
-// director packs each packet into another one to a server, which unpacks it and
-// answers the client itself.
+// tun is IP tunneling: the servers are in another network than the director,
+// behind a router. The director encapsulates each packet for a real server,
+// which decapsulates it and replies to the client directly.
 var tun = cluster{
 	name: "tun",
 	hosts: `
@@ -38,8 +38,8 @@ nginx1# ip addr add 10.0.1.100/32 dev lo
 	},
 }
 
-// tunServers makes the service anew, with these options of the servers. They get
-// only what they can unpack.
+// tunServers replaces the service, with these options of the servers. They
+// receive only what they can decapsulate.
 func tunServers(options string) string {
 	return strings.ReplaceAll(`
 director# ipvsadm -C
@@ -51,7 +51,7 @@ lab# share 30 10.0.1.100:80
 `, " OPTIONS", options)
 }
 
-// What the servers unpack with. Each kind can be there besides the others.
+// What the servers decapsulate with. The kinds do not exclude each other.
 var (
 	tunIPIP = eachServer(`
 nginx1# modprobe ipip
@@ -70,7 +70,7 @@ nginx1# ip link add lvs type gre local 10.0.2.10
 nginx1# ip link set lvs up
 nginx1# sysctl -qw net.ipv4.conf.lvs.rp_filter=0
 `)
-	// A device takes packets with a checksum or those without.
+	// A device accepts either packets with a checksum or packets without.
 	tunGREChecked = eachServer(`
 nginx1# ip link change lvs type gre local 10.0.2.10 icsum
 `)
@@ -81,7 +81,7 @@ nginx1# sysctl -qw net.ipv4.conf.lvs6.rp_filter=0
 `)
 )
 
-// eachServer repeats what is typed on nginx1 for nginx2.
+// eachServer repeats nginx1's lines for nginx2.
 func eachServer(lines string) string {
 	return lines + strings.NewReplacer("nginx1#", "nginx2#", "10.0.2.10", "10.0.2.20", "fd00:2::10", "fd00:2::20").Replace(lines)
 }

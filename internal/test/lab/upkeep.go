@@ -10,21 +10,22 @@ import (
 	"strings"
 )
 
-// upkeep is the cluster nat on an operator's Monday.
+// upkeep is routine maintenance of the NAT cluster.
 var upkeep = cluster{
 	name:  "upkeep",
 	hosts: natHosts,
 	typed: natTyped,
 	scenarios: []scenario{
-		// Only a server in use goes gently.
+		// Only a server in use is drained.
 		{name: "edit", page: edits, typed: `
 lab# requests
 lab# until director ipvsadm -Lnc | grep -q 192.168.168.30
 ` + strings.Repeat(edits, 4) + `
 lab# lost
-0 of <\d{3,}> requests lost
+0 of <\d{3,}> requests lost<.*>
 `},
-		// Saved by hand, as the unit does not by itself.
+		// The rules are saved by hand, since the unit does not save
+		// them by default.
 		{name: "restart", typed: installed + natServers("-s wlc -p 300", 3, 2, 0) + nat6 + `
 director# ipvsadm-save -n -o /etc/ipvsadm.rules
 ` + restarted("")},
@@ -34,8 +35,8 @@ director# ipvsadm -e -t 12.0.0.1:80 -r 192.168.168.10:80 -m -w 9 -x 5 -y 2
 	},
 }
 
-// edits are what somebody types to change the table: save, edit, look, restore.
-// A server that goes while it has connections first gets no new ones.
+// edits is a change of the rules: save, edit, preview, restore. A server that
+// is removed while it has connections is drained first.
 const edits = `
 director# ipvsadm-save -n > /etc/ipvsadm.rules
 director# sed -i '/192.168.168.30/d; /168.10:80/s/-w 1$/-w 3/' /etc/ipvsadm.rules
@@ -52,8 +53,8 @@ director# ipvsadm-restore --dry-run /etc/ipvsadm.rules
 director# ipvsadm-restore /etc/ipvsadm.rules
 `
 
-// restarted does what systemctl restart does, with these settings, and looks
-// whether the eight lines of rules are the same after it.
+// restarted does what systemctl restart does, with these settings, and checks
+// that the eight rules are the same as before.
 func restarted(settings string) string {
 	return strings.ReplaceAll(`
 director# ipvsadm-save -n > before
@@ -64,7 +65,7 @@ lab# ask director ipvsadm-save -n | diff before - && wc -l < before
 `, "SETTINGS", settings)
 }
 
-// installed puts the programs where the unit looks for them.
+// installed puts the programs where the unit expects them.
 const installed = `
 director# ln -sf "$(command -v ipvsadm)" /usr/sbin/ipvsadm
 director# ln -sf "$(command -v ipvsadm)" /usr/sbin/ipvsadm-save
@@ -72,8 +73,8 @@ director# ln -sf "$(command -v ipvsadm)" /usr/sbin/ipvsadm-restore
 director# rm -f /etc/ipvsadm.rules
 `
 
-// unitLines are the commands of the service's unit that begin with a word, such
-// as ExecStop=, as a shell takes them.
+// unitLines returns the commands of the service's unit that start with a word
+// such as ExecStop=, in the form that a shell takes.
 func unitLines(word string) (commands []string, err error) {
 	text, err := os.ReadFile(filepath.Join(os.Getenv(unitsVariable), "ipvsadm.service"))
 	for line := range strings.Lines(string(text)) {
@@ -87,10 +88,10 @@ func unitLines(word string) (commands []string, err error) {
 	return commands, err
 }
 
-// unitsVariable is the environment's variable with the folder of the units.
+// unitsVariable is the environment variable with the folder of the units.
 const unitsVariable = "LAB_UNITS"
 
-// runUnit runs those commands with these settings.
+// runUnit runs the commands of unitLines with these settings.
 func runUnit(word, settings string) error {
 	commands, err := unitLines(word)
 	for _, command := range commands {

@@ -20,13 +20,13 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/internal/test/network"
 )
 
-// visit is a connection of the client's to a web server.
+// visit is a connection from the client to a web server.
 type visit struct {
 	conn   net.Conn
 	reader *bufio.Reader
 }
 
-// call is where a visit comes from and goes to.
+// call is the source and the destination of a visit.
 type call struct {
 	source  string // IP address, "" for the host's own
 	address string // with port
@@ -45,7 +45,7 @@ func (c call) dial(limit time.Duration) (visit, error) {
 	return visit{conn, bufio.NewReader(conn)}, nil
 }
 
-// get asks for a file and returns what came.
+// get fetches a file.
 func (v visit) get(path string, limit time.Duration) (body string, err error) {
 	if err := v.conn.SetDeadline(time.Now().Add(limit)); err != nil {
 		return "", err
@@ -75,19 +75,19 @@ func (c call) fetch(path string, limit time.Duration) (body string, err error) {
 	return v.get(path, limit)
 }
 
-// server asks which server answers.
+// server returns the name of the server that answers.
 func (c call) server() (name string, err error) {
 	body, err := c.fetch("/", answerLimit)
 	return serverOf(body), err
 }
 
-// serverOf is the name on a server's page.
+// serverOf returns the name on a server's page.
 func serverOf(page string) string { return strings.TrimSpace(strings.TrimPrefix(page, "this is ")) }
 
-// tally counts how often each server answered.
+// tally counts the answers of each server.
 type tally map[string]int
 
-// String is the numbers in the order of the servers' names.
+// String returns the counts in the order of the servers' names.
 func (t tally) String() string {
 	var numbers []string
 	for _, name := range slices.Sorted(maps.Keys(t)) {
@@ -96,7 +96,7 @@ func (t tally) String() string {
 	return strings.Join(numbers, " ")
 }
 
-// newTally has the names of the real servers, with nothing counted.
+// newTally returns a tally of the real servers with all counts at zero.
 func newTally(hosts []network.Host) tally {
 	t := tally{}
 	for _, h := range realServers(hosts) {
@@ -105,7 +105,7 @@ func newTally(hosts []network.Host) tally {
 	return t
 }
 
-// count lets the client ask so often, and counts which server answers.
+// count makes the client ask n times and tallies the servers that answer.
 func count(hosts []network.Host, n int, ask func() (server string, err error)) (tally, error) {
 	t := newTally(hosts)
 	err := client.Do(func() error {
@@ -121,7 +121,7 @@ func count(hosts []network.Host, n int, ask func() (server string, err error)) (
 	return t, err
 }
 
-// datagrams returns what sends datagrams from one port.
+// datagrams returns a function that sends datagrams from one port.
 func datagrams(to call) (ask func() (string, error)) {
 	var conn net.Conn
 	return func() (string, error) {
@@ -143,10 +143,10 @@ func datagrams(to call) (ask func() (string, error)) {
 	}
 }
 
-// sticky makes each call from each source to each address, twice, and says for
-// how many groups all answers came from one server, and how many servers there
-// were. A group is what comes from a network, whose length of prefix by gives, or
-// with "to" what goes to an address.
+// sticky calls each address from each source, twice, and returns for how many
+// groups all answers came from one server, and how many servers answered. A
+// group is the calls from one network of prefix length by, or, if by is "to",
+// the calls to one address.
 func sticky(by, sources string, addresses []string) (string, error) {
 	groups, all := map[string]tally{}, tally{}
 	err := client.Do(func() error {
@@ -188,7 +188,7 @@ func sticky(by, sources string, addresses []string) (string, error) {
 
 var span = regexp.MustCompile(`(\d+)-(\d+)`)
 
-// expand is the text with all numbers of the spans in it, such as 2-4.
+// expand returns the text with each number of its ranges, such as 2-4.
 func expand(text string) (all []string) {
 	at := span.FindStringSubmatchIndex(text)
 	if at == nil {
@@ -202,10 +202,10 @@ func expand(text string) (all []string) {
 	return all
 }
 
-// held are open connections, by the server at their other end.
+// held are open connections by server.
 type held map[string][]visit
 
-// hold opens connections, asks who is there and leaves them open.
+// hold opens n connections, asks which server answers and leaves them open.
 func (h held) hold(n int, c call) error {
 	return client.Do(func() error {
 		for range n {
@@ -224,7 +224,7 @@ func (h held) hold(n int, c call) error {
 	})
 }
 
-// count says how many each server has.
+// count returns how many connections each server has.
 func (h held) count(hosts []network.Host) tally {
 	t := newTally(hosts)
 	for name, visits := range h {
@@ -233,8 +233,8 @@ func (h held) count(hosts []network.Host) tally {
 	return t
 }
 
-// close ends the connections to a server. With reset it breaks them off, so that
-// the director forgets them sooner than those that end in order.
+// close closes the connections to a server. With reset it resets them: the
+// director forgets those sooner than connections that end in order.
 func (h held) close(name string, reset bool) {
 	for _, v := range h[name] {
 		if reset {
@@ -245,14 +245,14 @@ func (h held) close(name string, reset bool) {
 	delete(h, name)
 }
 
-// closeAll ends all connections.
+// closeAll closes all connections.
 func (h held) closeAll() {
 	for name := range h {
 		h.close(name, false)
 	}
 }
 
-// answering is how many of the connections are still served by their server.
+// answering returns how many connections are still served by their server.
 func (h held) answering() int {
 	n := 0
 	for name, visits := range h {
@@ -265,7 +265,7 @@ func (h held) answering() int {
 	return n
 }
 
-// carried is how many bytes the director's cards have received and sent.
+// carried returns how many bytes the director's cards have received and sent.
 func carried() (bytes int, err error) {
 	var text []byte
 	err = director.Do(func() error {
@@ -289,8 +289,9 @@ func carried() (bytes int, err error) {
 	return bytes, err
 }
 
-// throughDirector fetches the big file again and again and says how much of it
-// the director's cards carried: each byte that is received and sent counts twice.
+// throughDirector fetches the big file several times and returns which share
+// of it the director's cards carried. A byte that is received and sent counts
+// twice.
 func throughDirector(times int, calls call) (string, error) {
 	before, err := carried()
 	if err != nil {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package network builds networks of namespaces: each host is a network
-// namespace, and each wire a bridge in one more namespace, the switch. A card is
-// one end of a veth pair, whose other end is a port of the bridge.
+// namespace, and each wire is a bridge in one more namespace, the switch. A
+// card is one end of a veth pair, whose other end is a port of the bridge.
 package network
 
 import (
@@ -16,7 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Here is the name of a host that is the calling thread's namespace.
+// Here names the host that is the calling thread's own namespace.
 const Here = "here"
 
 const switchName = "switch"
@@ -33,10 +33,10 @@ type card struct {
 	addresses  []string // with prefix length
 }
 
-// Parse reads hosts, a card a line: the host's name, the card's, the wire's, and
-// the card's addresses with prefix length, then "via" and gateways of default
-// routes, if any. Hosts on the same wire hear each other. It panics if a line is
-// none of these, since hosts are written into the tests.
+// Parse reads one card per line: the names of the host, the card and the
+// wire, the card's addresses with prefix length, and optionally "via" with
+// gateways of default routes. Hosts on the same wire reach each other. Parse
+// panics on a bad line, since hosts are part of the tests' source.
 func Parse(text string) []Host {
 	var hosts []Host
 	for line := range strings.Lines(text) {
@@ -59,7 +59,7 @@ func Parse(text string) []Host {
 	return hosts
 }
 
-// Build makes the hosts and the wires between them.
+// Build creates the hosts and the wires between them.
 func Build(hosts []Host) error {
 	var world, here, ports strings.Builder
 	fmt.Fprintln(&world, "netns add", switchName)
@@ -81,7 +81,8 @@ func Build(hosts []Host) error {
 			fmt.Fprintf(&ports, "link set %s master %s up\n", h.port(c), c.wire)
 		}
 	}
-	// The kernel refuses a card for another namespace whose name is taken here.
+	// The kernel refuses to create a card for another namespace if its
+	// name is taken in this one.
 	if err := ip(Here, world.String()+here.String()); err != nil {
 		return err
 	}
@@ -96,7 +97,7 @@ func Build(hosts []Host) error {
 	return nil
 }
 
-// Remove takes the hosts and the wires away, but for the one here.
+// Remove deletes the hosts, except the one that is Here, and the wires.
 func Remove(hosts []Host) error {
 	lines := "netns del " + switchName + "\n"
 	for _, h := range hosts {
@@ -107,9 +108,9 @@ func Remove(hosts []Host) error {
 	return ip(Here, lines)
 }
 
-// lines give a connected host its addresses and routes. lo comes first: without
-// it IPVS takes no address for the host's own. An IPv6 address is there at once,
-// without a search for duplicates.
+// lines returns what gives a connected host its addresses and routes. lo is
+// first: without it IPVS does not take an address for a local one. Duplicate
+// address detection would delay IPv6 addresses.
 func (h Host) lines() string {
 	var b strings.Builder
 	fmt.Fprintln(&b, "link set lo up")
@@ -129,12 +130,12 @@ func (h Host) lines() string {
 	return b.String()
 }
 
-// port is the name of a card's port of the switch.
+// port returns the name of a card's port of the switch.
 func (h Host) port(c card) string { return h.Name + "-" + c.name }
 
-// Plug pulls the plugs of all the host's cards, or puts them in again. The last
-// one, on which directors talk to each other, comes first, lest a director says
-// good-bye.
+// Plug plugs all cards of the host in, or unplugs them. The last card, over
+// which directors talk to each other, comes first, so that a director cannot
+// announce that it leaves.
 func (h Host) Plug(in bool) error {
 	state := map[bool]string{true: "up", false: "down"}[in]
 	var lines strings.Builder
@@ -144,7 +145,7 @@ func (h Host) Plug(in bool) error {
 	return ip(switchName, lines.String())
 }
 
-// ip runs a batch of ip(8) commands, one a line, on a host.
+// ip runs a batch of ip(8) commands, one per line, on a host.
 func ip(host, batch string) error {
 	args := []string{"-batch", "-"}
 	if host != Here {
@@ -158,14 +159,14 @@ func ip(host, batch string) error {
 	return nil
 }
 
-// Address is the first of the host's first card.
+// Address returns the first address of the host's first card.
 func (h Host) Address() string {
 	address, _, _ := strings.Cut(h.cards[0].addresses[0], "/")
 	return address
 }
 
-// Do calls f on a thread of the host's: sockets that it opens and commands that
-// it starts are in the host's namespace.
+// Do calls f on a thread in the host's namespace: sockets that f opens and
+// commands that it starts belong there.
 func (h Host) Do(f func() error) error {
 	namespace, err := os.Open("/run/netns/" + h.Name)
 	if err != nil {
@@ -174,7 +175,7 @@ func (h Host) Do(f func() error) error {
 	defer namespace.Close()
 	done := make(chan error)
 	go func() {
-		runtime.LockOSThread() // for good: a thread in another namespace must end with its goroutine
+		runtime.LockOSThread() // never unlocked, so that the thread ends with its goroutine
 		err := unix.Setns(int(namespace.Fd()), unix.CLONE_NEWNET)
 		if err == nil {
 			err = f()

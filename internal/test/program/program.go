@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package program is for tests that run programs: ipvsadm under its three names,
-// which the test binary itself is, and whatever calls it or is called besides.
-// A package whose tests do so has
+// Package program is for tests that run programs: ipvsadm under its three
+// names, which the test binary itself provides, and whatever calls it. A
+// package whose tests do so has
 //
 //	func TestMain(m *testing.M) { program.Main(m) }
 package program
@@ -18,6 +18,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/cli"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
@@ -26,8 +27,8 @@ import (
 // Names are the names of ipvsadm.
 var Names = [...]string{"ipvsadm", "ipvsadm-save", "ipvsadm-restore"}
 
-// Main is the whole of a TestMain: under one of its names the test binary is
-// ipvsadm, otherwise it runs the tests, in the guest or on the host.
+// Main is the whole of a TestMain. Under one of its names the test binary is
+// ipvsadm; otherwise it runs the tests, in the guest or on the host.
 func Main(m *testing.M) {
 	if slices.Contains(Names[:], filepath.Base(os.Args[0])) {
 		os.Exit(cli.Run(context.Background(), cli.Process{Args: os.Args, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr}))
@@ -35,7 +36,7 @@ func Main(m *testing.M) {
 	guesttest.Main(m)
 }
 
-// Folder returns a folder with ipvsadm under its names.
+// Folder returns a folder that holds ipvsadm under its names.
 func Folder(t testing.TB) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -49,16 +50,16 @@ func Folder(t testing.TB) string {
 	return dir
 }
 
-// InPath puts ipvsadm before all else in the PATH.
+// InPath puts ipvsadm first in the PATH.
 func InPath(t testing.TB) { t.Setenv("PATH", Folder(t)+":"+os.Getenv("PATH")) }
 
-// Answer is what a program gave.
+// Answer is the result of a program.
 type Answer struct {
 	Stdout, Stderr string
 	Status         int
 }
 
-// Ask runs a program, whatever it answers.
+// Ask runs a program and accepts any result.
 func Ask(t testing.TB, words ...string) Answer {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
@@ -86,7 +87,18 @@ func Try(words ...string) (out string, err error) {
 	return strings.ReplaceAll(string(b), "\r", ""), err
 }
 
-// Need ends a test that has to do without a program.
+// Await polls until a condition holds, and reports whether it did before
+// patience ended.
+func Await(patience time.Duration, holds func() bool) bool {
+	for end := time.Now().Add(patience); !holds(); time.Sleep(100 * time.Millisecond) {
+		if time.Now().After(end) {
+			return false
+		}
+	}
+	return true
+}
+
+// Need skips or fails a test if a program is missing.
 func Need(t testing.TB, name string) {
 	t.Helper()
 	if _, err := exec.LookPath(name); err != nil {
@@ -102,8 +114,8 @@ func Write(t testing.TB, name, text string) {
 	}
 }
 
-// ResolveFrom makes the guest look up names in files only, with these hosts, so
-// that no name server keeps a program waiting.
+// ResolveFrom makes the guest resolve names from files only, with these
+// hosts, so that no name server delays a program.
 func ResolveFrom(t testing.TB, hosts string) {
 	t.Helper()
 	Write(t, "/etc/hosts", hosts)

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package session reads the one language in which tests and documents say what is
-// typed and what comes back:
+// Package session reads the one language in which tests and documents say
+// what is typed and what comes back:
 //
 //	# a note for the reader
 //	director# ipvsadm -Z -t 12.0.0.1:80
 //	No such service
 //	[255]
 //
-// Behind a prompt stands a command, which goes on in lines "> more". Below it
-// stand the lines that it answers and, in brackets, its exit status unless that
-// is 0. A blank line or a note ends the answer.
+// A command follows its prompt and continues in lines "> more". Below it are
+// the lines of its answer and, in brackets, its exit status unless that is 0.
+// A blank line or a note ends the answer.
 package session
 
 import (
@@ -19,16 +19,16 @@ import (
 	"strings"
 )
 
-// Step is a command that is typed, and its answer.
+// Step is a command and its answer.
 type Step struct {
-	Note    string // what stands above it, without # and line end
-	Host    string // on which it is typed, "" if the prompt names none
-	Command string // without the last line end
-	Answer  string // with the exit status
+	Note    string // the comment above it, without #
+	Host    string // "" if the prompt names none
+	Command string // without the final newline
+	Answer  string // including the exit status
 }
 
-// The prompts: of a script, of root, of root on a host, and of root on a host as
-// a terminal shows it.
+// The prompts: in scripts, of root, of root on a host, and of root on a host
+// as a terminal shows it.
 var (
 	Shell    = regexp.MustCompile(`^()\$ (.*)`)
 	Root     = regexp.MustCompile(`^()# (.*)`)
@@ -36,7 +36,7 @@ var (
 	Terminal = regexp.MustCompile(`^\[root@(\w+) ~\]# (.*)`)
 )
 
-// Parse reads a session with prompts of one kind.
+// Parse reads a session whose prompts are of one kind.
 func Parse(prompt *regexp.Regexp, text string) (steps []Step, err error) {
 	note, last := "", (*Step)(nil) // nil between an answer and the next command
 	for line := range strings.Lines(text) {
@@ -62,7 +62,7 @@ func Parse(prompt *regexp.Regexp, text string) (steps []Step, err error) {
 	return steps, nil
 }
 
-// Answer is the answer to a command that printed this and ended with this status.
+// Answer returns the answer of a command with this output and exit status.
 func Answer(output string, status int) string {
 	if output != "" && !strings.HasSuffix(output, "\n") {
 		output += "\n"
@@ -73,15 +73,15 @@ func Answer(output string, status int) string {
 	return output
 }
 
-// String shows the step as a terminal does.
+// String returns the step as a terminal shows it.
 func (s Step) String() string { return s.Prompt() + s.Command + "\n" + s.Answer }
 
-// Prompt is what the host's shell shows.
+// Prompt returns the prompt of the host's shell.
 func (s Step) Prompt() string { return "[root@" + s.Host + " ~]# " }
 
-// Compare says where an answer first differs from the expected one, in which
-// <...> holds a regular expression for part of a line. It overlooks blanks at the
-// ends of lines, which nobody sees.
+// Compare returns where an answer first differs from the expected one, in
+// which <...> holds a regular expression for part of a line. Blanks at the
+// end of a line are ignored.
 func Compare(got, want string) error {
 	gotLines, wantLines := strings.Split(got, "\n"), strings.Split(want, "\n")
 	for i, line := range wantLines {
@@ -113,4 +113,20 @@ func pattern(line string) (*regexp.Regexp, error) {
 	}
 	b.WriteString(regexp.QuoteMeta(line[end:]))
 	return regexp.Compile("^" + b.String() + `[ \t]*$`)
+}
+
+// Excerpts cuts two long texts to the lines around their first difference.
+func Excerpts(a, b string) (string, string) {
+	const before, most = 5, 40
+	x, y := strings.SplitAfter(a, "\n"), strings.SplitAfter(b, "\n")
+	if len(x) <= most && len(y) <= most {
+		return a, b
+	}
+	at := 0
+	for at < min(len(x), len(y)) && x[at] == y[at] {
+		at++
+	}
+	at = max(0, at-before)
+	cut := func(l []string) string { return strings.Join(l[min(at, len(l)):min(at+most, len(l))], "") }
+	return cut(x), cut(y)
 }

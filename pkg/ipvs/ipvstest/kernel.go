@@ -33,6 +33,8 @@ type Kernel struct {
 	Rows []ipvs.Connection
 	// IPVS is what Info returns; New sets a version and a size.
 	IPVS ipvs.Info
+	// Inode is what NetNS returns.
+	Inode uint64
 
 	mu      sync.Mutex
 	model   *ipvs.Model
@@ -265,6 +267,9 @@ func (k *Kernel) Connections(ctx context.Context) iter.Seq2[ipvs.Connection, err
 		}
 	}
 }
+
+// NetNS returns the field Inode.
+func (k *Kernel) NetNS() (uint64, error) { return k.Inode, nil }
 
 // Close does nothing: a kernel outlives its clients.
 func (k *Kernel) Close() error { return nil }

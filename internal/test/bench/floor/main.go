@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Floor does the least that the kernel's interface asks for: it sends messages
-// that were encoded beforehand and reads the answers without decoding them.
+// Floor does the least that the kernel's interface requires: it sends
+// messages that were encoded beforehand and reads the answers without
+// decoding them.
 //
 //	floor encode restore|list SERVICES SERVERS > messages
 //	floor restore|list < messages
@@ -19,7 +20,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// batch is how many messages go into one write.
+// batch is the number of messages per write.
 const batch = 500
 
 var ne = binary.NativeEndian
@@ -62,13 +63,13 @@ func readAll(f *os.File) ([]byte, error) {
 	return b, err
 }
 
-// next cuts off the first message.
+// next splits off the first message.
 func next(b []byte) (message, rest []byte) {
 	n := ne.Uint32(b)
 	return b[:n], b[n:]
 }
 
-// writes sends batch messages at a time. The last of each asks for an answer.
+// writes sends batches. Only the last message of a batch asks for an answer.
 func writes(fd int, messages []byte) error {
 	answer := make([]byte, 4096)
 	for rest := messages; len(rest) > 0; {
@@ -91,7 +92,7 @@ func writes(fd int, messages []byte) error {
 	return nil
 }
 
-// dumps sends one message at a time and reads until its dump has ended.
+// dumps sends one message at a time and reads its dump to the end.
 func dumps(fd int, messages []byte) error {
 	answer := make([]byte, 64<<10)
 	for rest := messages; len(rest) > 0; {
@@ -105,7 +106,8 @@ func dumps(fd int, messages []byte) error {
 			if err != nil {
 				return err
 			}
-			// What ends a dump stands alone in its datagram or behind its last message.
+			// The end of a dump is in a datagram of its own or follows
+			// the last message.
 			switch ne.Uint16(answer[4:]) {
 			case unix.NLMSG_ERROR:
 				return unix.Errno(-int32(ne.Uint32(answer[unix.NLMSG_HDRLEN:])))
@@ -119,14 +121,14 @@ func dumps(fd int, messages []byte) error {
 	return nil
 }
 
-// The numbers of the kernel's IPVS family, as linux/ip_vs.h has them.
+// The numbers of the IPVS family, from linux/ip_vs.h.
 const (
 	newService, getService = 1, 4
 	newServer, getServer   = 5, 8
 	serviceNest, destNest  = 1 | unix.NLA_F_NESTED, 2 | unix.NLA_F_NESTED
 )
 
-// encode writes the messages that make a table, or those that list it.
+// encode writes the messages that create a table, or those that list it.
 func encode(fd int, args []string) error {
 	services, err := strconv.Atoi(args[1])
 	if err != nil {
@@ -190,7 +192,7 @@ func attr(b []byte, typ uint16, value []byte) []byte {
 	return b
 }
 
-// familyNumber asks for the number that the kernel gave the family.
+// familyNumber asks the kernel for the number of the family.
 func familyNumber(fd int) (uint16, error) {
 	ask := message(nil, unix.GENL_ID_CTRL, 0, unix.CTRL_CMD_GETFAMILY, attr(nil, unix.CTRL_ATTR_FAMILY_NAME, []byte("IPVS\x00")))
 	if _, err := unix.Write(fd, ask); err != nil {

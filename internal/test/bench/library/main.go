@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Library does with pkg/ipvs what the program moby does with
-// github.com/moby/ipvs: it makes services with servers, or asks for all that
-// are there.
+// github.com/moby/ipvs: it creates services with servers, or fetches all of
+// them.
 package main
 
 import (
@@ -44,7 +44,7 @@ func run(args []string) error {
 	return restore(ctx, c, services, servers)
 }
 
-// list also writes how many allocations that takes.
+// list also prints how many allocations that takes.
 func list(ctx context.Context, c *ipvs.Client) error {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
@@ -56,8 +56,8 @@ func list(ctx context.Context, c *ipvs.Client) error {
 	return nil
 }
 
-// restore makes the changes of some services at a time, in room that it uses
-// again.
+// restore applies the changes of some services at a time and reuses their
+// memory.
 func restore(ctx context.Context, c *ipvs.Client, services, servers int) error {
 	const piece = 512
 	list := make([]ipvs.Change, 0, piece+servers)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Moby does with github.com/moby/ipvs what the program library does with
-// pkg/ipvs: it makes services with servers, or asks for all that are there. It
-// is a module of its own, so that nothing else depends on that package.
+// pkg/ipvs: it creates services with servers, or fetches all of them. It is a
+// module of its own, so that nothing else depends on that package.
 package main
 
 import (
@@ -65,7 +65,7 @@ func restore(h *ipvs.Handle, services, servers int) error {
 	return nil
 }
 
-// list also writes how many allocations that takes.
+// list also prints how many allocations that takes.
 func list(h *ipvs.Handle) error {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Start is the beginning of any command, with the libraries that ipvsadm is
-// built on, and nothing else: pflag reads the options, and genetlink opens a
-// socket and asks for the family of IPVS. What it takes, no command goes below.
+// built on and nothing else: pflag parses the options, and genetlink opens a
+// socket and resolves the IPVS family. No command can take less.
 package main
 
 import (

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Timed runs a command and writes to file descriptor 3 how many nanoseconds it
-// took and how many KiB of memory at its peak. It is small because the kernel
-// counts what a process's parent had when it was started as its own.
+// Timed runs a command and writes its time in nanoseconds and its peak memory
+// in KiB to file descriptor 3. It is small because the kernel counts the
+// memory that the parent had when it started the process as the process's
+// own.
 //
 //	timed whole|first COMMAND...
 //
-// With first it is the time until the command's first byte of output.
+// With first the time ends at the command's first byte of output.
 package main
 
 import (

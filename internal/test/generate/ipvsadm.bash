@@ -27,11 +27,12 @@ _ipvsadm_modules() {
     } 2>/dev/null | sed -nE '@modules@' | sort -u
 }
 
-# _ipvsadm_table lists the addresses behind an option in the present table:
-# real servers of a service in the line, of any if that is empty.
+# _ipvsadm_table lists the addresses behind an option in the table of the
+# namespace that the line names: real servers of a service in the line, of any
+# if that is empty.
 _ipvsadm_table() { # program option line
     [[ $EUID == 0 && -e /proc/net/ip_vs ]] || return
-    "$1" -Sn 2>/dev/null | awk -v option="$2" -v line="$3" '@table@' | sort -u
+    "$1" "${netns[@]}" -Sn 2>/dev/null | awk -v option="$2" -v line="$3" '@table@' | sort -u
 }
 
 _ipvsadm_values() { # kind program line
@@ -41,6 +42,7 @@ _ipvsadm_values() { # kind program line
     scheduler) _ipvsadm_modules | grep -vxE '@others@' ;;
     engine) _ipvsadm_modules | sed -n 's/^pe_//p' ;;
     interface) ls /sys/class/net ;;
+    netns) ls /run/netns 2>/dev/null ;;
     word) ;;
     *) echo "${1//[,|]/ }" ;;
     esac
@@ -51,6 +53,20 @@ _ipvsadm() {
     local words line=${COMP_LINE:0:COMP_POINT}
     read -ra words <<<"$line"
     [[ $line == *[[:blank:]] ]] && words+=("")
+    # The namespace may stand before the command.
+    local netns=() i=1
+    while ((i < ${#words[@]} - 1)); do
+        case ${words[i]} in
+        --netns) ((i + 1 < ${#words[@]} - 1)) && netns=("--netns=${words[i + 1]}") ;;
+        --netns=*) netns=("${words[i]}") ;;
+        esac
+        ((++i))
+    done
+    if [[ ${words[1]} == --netns ]] && ((${#words[@]} > 3)); then
+        words=("$1" "${words[@]:3}")
+    elif [[ ${words[1]} == --netns=* ]] && ((${#words[@]} > 2)); then
+        words=("$1" "${words[@]:2}")
+    fi
     local cur=${words[-1]} before="" kind="" text="" command=${1##*/}
     [[ $command == ipvsadm ]] && command=${words[1]}
     if [[ $cur == --*=* ]]; then

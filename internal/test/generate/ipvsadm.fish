@@ -2,6 +2,13 @@
 
 function __ipvsadm_is -d 'Is the command that has been typed one of these?'
     set -l words (commandline -opc)
+    # The namespace may stand before the command.
+    switch "$words[2]"
+        case --netns
+            set -e words[2 3]
+        case '--netns=*'
+            set -e words[2]
+    end
     set -l command other
     switch "$words[2]"
         case ''
@@ -27,13 +34,14 @@ function __ipvsadm_engines -d 'The persistence engines of the kernel'
     __ipvsadm_modules | sed -n 's/^pe_//p'
 end
 
-function __ipvsadm_table -a option -d 'The addresses behind an option in the table'
+function __ipvsadm_table -a option -d 'The addresses behind an option in the table of the namespace'
     test (id -u) = 0 -a -e /proc/net/ip_vs; or return
     set -l words (commandline -opc)
     # A new server is likely to be one of another service.
     set -l line " $words "
     __ipvsadm_is add-server; and set line ''
-    $words[1] -Sn 2>/dev/null | awk -v option=$option -v line=$line '@table@' | sort -u
+    set -l netns (string replace -rf -- '^.* --netns[= ](\S+).*$' '--netns=$1' "$words")
+    $words[1] $netns -Sn 2>/dev/null | awk -v option=$option -v line=$line '@table@' | sort -u
 end
 
 for program in ipvsadm ipvsadm-save ipvsadm-restore

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package manual
+package generate
 
 import (
 	_ "embed"
 	"fmt"
 	"strings"
 
+	"github.com/ipvsadm-go/ipvsadm/internal/manual"
 	"github.com/ipvsadm-go/ipvsadm/internal/spec"
 )
 
@@ -23,8 +24,8 @@ var (
 
 const scriptMark = "#@ "
 
-// Completions are the completion scripts by their files' names.
-func Completions() map[string]string {
+// completions are the completion scripts by their files' names.
+func completions() map[string]string {
 	return map[string]string{
 		"ipvsadm.bash": script(bashScript, "ipvsadm.bash", map[string]func(*strings.Builder){
 			"options": bashOptions, "kinds": bashKinds,
@@ -40,25 +41,21 @@ func Completions() map[string]string {
 
 // scriptTexts puts in the programs of sed, grep and awk that all shells use:
 // what follows ip_vs_ in the name of a module, which of these are no
-// schedulers, and the addresses that ipvsadm -Sn prints behind an option. Like
-// the other replacers it is made when it is needed, not by each command.
-func scriptTexts() *strings.Replacer {
-	return strings.NewReplacer(
-		"@modules@", `s:^(.*/)?ip_vs_([a-z0-9_]+)(\.ko.*| .*)?$:\2:p`,
-		"@others@", `ftp|pe_.*`,
-		"@table@", `option == "-r" && $1 == "-a" && (line == "" || index(line, " " $3 " ")) { `+
-			`for (i = 4; i < NF; i++) if ($i == "-r") print $(i + 1) } $1 == "-A" && $2 == option { print $3 }`,
-	)
-}
+// schedulers, and the addresses that ipvsadm -Sn prints behind an option.
+var scriptTexts = strings.NewReplacer(
+	"@modules@", `s:^(.*/)?ip_vs_([a-z0-9_]+)(\.ko.*| .*)?$:\2:p`,
+	"@others@", `ftp|pe_.*`,
+	"@table@", `option == "-r" && $1 == "-a" && (line == "" || index(line, " " $3 " ")) { `+
+		`for (i = 4; i < NF; i++) if ($i == "-r") print $(i + 1) } $1 == "-A" && $2 == option { print $3 }`,
+)
 
 func script(text, name string, places map[string]func(*strings.Builder)) string {
 	var b strings.Builder
-	texts := scriptTexts()
 	for line := range strings.Lines(text) {
 		place, found := strings.CutPrefix(strings.TrimSpace(line), scriptMark)
 		switch {
 		case !found:
-			b.WriteString(texts.Replace(line))
+			b.WriteString(scriptTexts.Replace(line))
 		case place == "header":
 			fmt.Fprintf(&b, "# %s\n", generated(name))
 		default:
@@ -80,6 +77,7 @@ const (
 	schedulerValue = "scheduler"
 	engineValue    = "engine"
 	interfaceValue = "interface"
+	netnsValue     = "netns"
 	fileValue      = "file"
 	wordValue      = "word"
 )
@@ -104,6 +102,8 @@ func kind(o *spec.Option) string {
 		return engineValue
 	case spec.OptMcastInterface:
 		return interfaceValue
+	case spec.OptNetNS:
+		return netnsValue
 	case spec.OptOutput, spec.OptLock:
 		return fileValue
 	case spec.OptSchedFlags:
@@ -133,7 +133,7 @@ type wrapper struct {
 }
 
 var wrappers = [...]wrapper{
-	{"ipvsadm-save", spec.FindCommand(spec.Save), saveOutputLetter},
+	{"ipvsadm-save", spec.FindCommand(spec.Save), manual.SaveOutputLetter},
 	{"ipvsadm-restore", spec.FindCommand(spec.Apply), 0},
 }
 
@@ -147,9 +147,9 @@ func commandWords(c *spec.Command) []string {
 	return append(words, "--"+c.Long)
 }
 
-func optionWords(groups spec.Groups, output byte) []string {
+func optionWords(set spec.Set, output byte) []string {
 	var words []string
-	for o, short := range listed(groups, output) {
+	for o, short := range manual.Options(set, output) {
 		if short != 0 {
 			words = append(words, "-"+string(short))
 		}
@@ -163,9 +163,6 @@ func bashOptions(b *strings.Builder) {
 	for i := range spec.Commands {
 		c := &spec.Commands[i]
 		all = append(all, commandWords(c)...)
-		if c.Rule.Takes() == 0 {
-			continue
-		}
 		// Options may share the command's dash.
 		patterns := commandWords(c)
 		for j := range len(patterns) - 1 {
@@ -176,11 +173,11 @@ func bashOptions(b *strings.Builder) {
 	for _, w := range wrappers {
 		bashCase(b, w.program, strings.Join(optionWords(w.command.Rule.Takes(), w.output), " "))
 	}
-	bashCase(b, "commands", strings.Join(all, " "))
+	bashCase(b, "commands", strings.Join(append(all, optionWords(spec.Global, 0)...), " "))
 }
 
 func bashKinds(b *strings.Builder) {
-	for o, short := range listed(spec.AllGroups, 0) {
+	for o, short := range manual.Options(spec.AllOptions, 0) {
 		pattern := "--" + o.Long
 		if short != 0 {
 			pattern = fmt.Sprintf("-%c | -[!-]*%c | %s", short, short, pattern)
@@ -196,7 +193,7 @@ func bashKinds(b *strings.Builder) {
 		}
 	}
 	bashCase(b, "--"+spec.FindCommand(spec.Apply).Long+" | ipvsadm-restore", "argument")
-	fmt.Fprintf(b, "    -%c) [[ $command == ipvsadm-save ]] && echo '%s' ;;\n", saveOutputLetter, fileValue)
+	fmt.Fprintf(b, "    -%c) [[ $command == ipvsadm-save ]] && echo '%s' ;;\n", manual.SaveOutputLetter, fileValue)
 }
 
 func bashCase(b *strings.Builder, pattern, text string) {
@@ -209,6 +206,9 @@ func zshCommands(b *strings.Builder) {
 		for _, word := range commandWords(c) {
 			fmt.Fprintf(b, "                %s\n", quote(word+":"+zshText(c.Help)))
 		}
+	}
+	for o := range manual.Options(spec.Global, 0) {
+		fmt.Fprintf(b, "                %s\n", quote("--"+o.Long+":"+zshText(o.Help)))
 	}
 }
 
@@ -238,13 +238,13 @@ func zshArguments(b *strings.Builder, c *spec.Command, output byte) {
 	case c.ID == spec.Apply:
 		line(":rules" + zshAction(fileValue))
 	}
-	for o, short := range listed(c.Rule.Takes(), output) {
-		besides := optionWords(spec.Of(o.Goes()), output)
-		if c.Rule.OneOf.Has(o.Goes()) {
-			besides = optionWords(c.Rule.OneOf, output)
-		}
-		if o.Group == spec.Uncounted {
-			besides = []string{"--" + o.Long}
+	for o, short := range manual.Options(c.Rule.Takes(), output) {
+		_, besides := o.Alternatives()
+		switch {
+		case spec.Uncounted.Has(o.ID):
+			besides = spec.Of(o.ID)
+		case c.Rule.Excluded(o.ID) != 0:
+			besides = c.Rule.Excluded(o.ID)
 		}
 		text := "[" + zshText(o.Help) + "]"
 		letter, long := "", ""
@@ -256,7 +256,7 @@ func zshArguments(b *strings.Builder, c *spec.Command, output byte) {
 			text += "::" + o.Arg + zshAction(wordValue)
 			letter, long = "+", "=-"
 		}
-		excluded := "(" + strings.Join(besides, " ") + ")"
+		excluded := "(" + strings.Join(optionWords(besides, output), " ") + ")"
 		if short != 0 {
 			line(fmt.Sprintf("%s-%c%s%s", excluded, short, letter, text))
 		}
@@ -283,6 +283,8 @@ func zshAction(kind string) string {
 		return ": _ipvsadm_modules " + kind
 	case interfaceValue:
 		return ":_net_interfaces"
+	case netnsValue:
+		return ": _ipvsadm_netns"
 	case fileValue:
 		return ":_files"
 	}
@@ -322,17 +324,17 @@ func fishOptions(b *strings.Builder) {
 			complete("ipvsadm", when, c.Alias, c.Long, value, c.Help)
 		}
 	}
-	for o, short := range listed(spec.AllGroups, 0) {
+	for o, short := range manual.Options(spec.AllOptions, 0) {
 		var when []string
 		for i := range spec.Commands {
-			if c := &spec.Commands[i]; c.Rule.Takes().Has(o.Goes()) {
+			if c := &spec.Commands[i]; c.Rule.Takes().Has(o.ID) && !spec.Global.Has(o.ID) {
 				when = append(when, c.Long)
 			}
 		}
 		complete("ipvsadm", when, short, o.Long, kind(o), o.Help)
 	}
 	for _, w := range wrappers {
-		for o, short := range listed(w.command.Rule.Takes(), w.output) {
+		for o, short := range manual.Options(w.command.Rule.Takes(), w.output) {
 			complete(w.program, nil, short, o.Long, kind(o), o.Help)
 		}
 	}
@@ -358,6 +360,8 @@ func fishValue(kind string) string {
 		return " -x -a '(__ipvsadm_engines)'"
 	case interfaceValue:
 		return " -x -a '(ls /sys/class/net)'"
+	case netnsValue:
+		return " -x -a '(ls /run/netns 2>/dev/null)'"
 	}
 	if strings.Contains(kind, ",") {
 		return " -x -a '(__fish_append , " + strings.ReplaceAll(kind, ",", " ") + ")'"

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"fmt"
+	"os"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/ipvsadm-go/ipvsadm/internal/args"
+	"github.com/ipvsadm-go/ipvsadm/internal/spec"
+)
+
+const (
+	lockFile      = "/run/ipvsadm.lock"
+	otherLockFile = "/run/ipvsadm-%d.lock"
+	// lockWait is how long another restore may take; after lockSilence a
+	// message says what is waited for.
+	lockWait    = 60 * time.Second
+	lockSilence = time.Second
+)
+
+// lockPath returns the file that keeps restores of the client's network
+// namespace apart. That of the first process has the plain name; the others are
+// told apart by their inode numbers.
+func (s *session) lockPath(cmd args.Command) string {
+	if cmd.Given.Has(spec.OptLock) {
+		return cmd.Lock
+	}
+	inode, err := s.client.NetNS()
+	first, statErr := os.Stat("/proc/1/ns/net")
+	if err != nil || statErr != nil || first.Sys().(*syscall.Stat_t).Ino == inode {
+		return lockFile // which more share than have to, where that cannot be told
+	}
+	return fmt.Sprintf(otherLockFile, inode)
+}
+
+// lock keeps other restores away until unlock is called, or waits for them.
+func (s *session) lock(cmd args.Command) (unlock func(), err error) {
+	path := s.lockPath(cmd)
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fileFailure("lock", path, err)
+	}
+	start, said := time.Now(), false
+	for {
+		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		switch waited := time.Since(start); {
+		case err == nil:
+			return func() { f.Close() }, nil
+		case err != unix.EWOULDBLOCK && err != unix.EINTR:
+			f.Close()
+			return nil, fileFailure("lock", path, err)
+		case waited > s.lockWait:
+			f.Close()
+			return nil, lockFailure(path)
+		case waited > s.lockSilence && !said:
+			said = true
+			fmt.Fprintln(s.Stderr, waitingText(path))
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"golang.org/x/sys/unix"
+)
+
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
+	return err == nil
+}
+
+// longest is how much of a word without a blank is shown where it is shortened.
+const longest = 200
+
+// plain returns a message with what could mislead its reader written out:
+// control characters and other runes that do not print, as Go writes them, and
+// bytes that are no UTF-8. Long words are shortened. Line ends stay.
+func plain(text string) string {
+	var b strings.Builder
+	for i, line := range strings.Split(text, "\n") {
+		if i > 0 {
+			b.WriteByte('\n')
+		}
+		for j, word := range strings.Split(line, " ") {
+			if j > 0 {
+				b.WriteByte(' ')
+			}
+			if len(word) > longest {
+				word = word[:longest/2] + "..." + word[len(word)-longest/4:]
+			}
+			b.Write(appendPlain(nil, []byte(word)))
+		}
+	}
+	return b.String()
+}
+
+// appendPlain appends text with what does not print written out.
+func appendPlain(b, text []byte) []byte {
+	for len(text) > 0 {
+		r, n := utf8.DecodeRune(text)
+		switch {
+		case r == utf8.RuneError && n == 1:
+			b = fmt.Appendf(b, `\x%02x`, text[0])
+		case strconv.IsPrint(r):
+			b = append(b, text[:n]...)
+		default:
+			quoted := strconv.QuoteRune(r)
+			b = append(b, quoted[1:len(quoted)-1]...)
+		}
+		text = text[n:]
+	}
+	return b
+}
+
+// screen writes to a terminal: names from DNS and from files are not to act on
+// it.
+type screen struct {
+	io.Writer
+}
+
+func (s screen) Write(p []byte) (int, error) {
+	if isPlain(p) {
+		return s.Writer.Write(p)
+	}
+	var b []byte
+	for line := range bytes.Lines(p) {
+		text, ended := bytes.CutSuffix(line, []byte{'\n'})
+		b = appendPlain(b, text)
+		if ended {
+			b = append(b, '\n')
+		}
+	}
+	if _, err := s.Writer.Write(b); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+// isPlain reports whether text is ASCII that prints, and line ends.
+func isPlain(text []byte) bool {
+	for _, c := range text {
+		if (c < ' ' || c > '~') && c != '\n' {
+			return false
+		}
+	}
+	return true
+}
+
+// progress shows on a terminal how far long work has got, in a line that it
+// clears in the end.
+type progress struct {
+	w     io.Writer // nil where it shows nothing
+	next  time.Time
+	shown bool
+}
+
+func newProgress(w io.Writer) *progress {
+	p := &progress{}
+	if isTerminal(w) {
+		p.w, p.next = w, time.Now().Add(300*time.Millisecond)
+	}
+	return p
+}
+
+func (p *progress) show(done, all int) {
+	if p.w == nil {
+		return
+	}
+	if now := time.Now(); now.After(p.next) {
+		fmt.Fprint(p.w, "\r", progressText(done, all))
+		p.next, p.shown = now.Add(100*time.Millisecond), true
+	}
+}
+
+// end clears the line.
+func (p *progress) end() {
+	if p.shown {
+		fmt.Fprint(p.w, "\r\x1b[K")
+		p.shown = false
+	}
+}

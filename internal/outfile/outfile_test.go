@@ -1,0 +1,526 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package outfile
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
+)
+
+// childTask names what this program does in place of tests, as a process of its
+// own.
+const childTask = "OUTFILE_CHILD"
+
+func TestMain(m *testing.M) {
+	if task := os.Getenv(childTask); task != "" {
+		if err := tasks[task](os.Args[1:]); err != nil {
+			fmt.Fprint(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	guesttest.Main(m)
+}
+
+// tasks are what child processes do.
+var tasks = map[string]func(args []string) error{
+	// write writes standard input into a file.
+	"write": func(args []string) error {
+		text, err := io.ReadAll(os.Stdin)
+		if err != nil {
+			return err
+		}
+		return Write(args[0], text)
+	},
+	"writeForever": writeForever,
+	"attack":       attack,
+}
+
+// program is this program, for children.
+var program = os.Args[0]
+
+func child(task string, args ...string) *exec.Cmd {
+	cmd := exec.Command(program, args...)
+	cmd.Env = append(os.Environ(), childTask+"="+task)
+	return cmd
+}
+
+// writeByChild writes with a process of its own; its error has the text of
+// Write's.
+func writeByChild(text, path string, prepare func(*exec.Cmd)) error {
+	cmd := child("write", path)
+	var stderr bytes.Buffer
+	cmd.Stdin, cmd.Stderr = strings.NewReader(text), &stderr
+	if prepare != nil {
+		prepare(cmd)
+	}
+	if err := cmd.Run(); err != nil {
+		return errors.New(cmp.Or(stderr.String(), err.Error()))
+	}
+	return nil
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func writeFile(t testing.TB, path, text string, mode fs.FileMode) {
+	t.Helper()
+	must(t, os.WriteFile(path, []byte(text), 0o600))
+	must(t, os.Chmod(path, mode))
+}
+
+func readFile(t testing.TB, path string) string {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	must(t, err)
+	return string(b)
+}
+
+// tree is what is in a folder and below: the text of files, the targets of
+// links.
+func tree(t testing.TB, dir string) map[string]string {
+	t.Helper()
+	m := map[string]string{}
+	must(t, filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		name := strings.TrimPrefix(path, dir+"/")
+		switch e.Type() {
+		case 0:
+			m[name] = readFile(t, path)
+		case fs.ModeSymlink:
+			target, err := os.Readlink(path)
+			must(t, err)
+			m[name] = "-> " + target
+		}
+		return nil
+	}))
+	return m
+}
+
+func stat(t testing.TB, path string) (st unix.Stat_t) {
+	t.Helper()
+	must(t, unix.Stat(path, &st))
+	return st
+}
+
+// newFolder returns a folder that no other user can write to, whatever the
+// umask is.
+func newFolder(t testing.TB, parent string) string {
+	t.Helper()
+	dir, err := os.MkdirTemp(parent, "")
+	must(t, err)
+	must(t, os.Chmod(dir, 0o755))
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
+}
+
+type way string
+
+const (
+	replaced way = "replaced"
+	inPlace  way = "written in place"
+)
+
+// writeCase is a write into the file rules of a folder with the mode 0640, whose
+// text is "old", unless prepare makes something else.
+type writeCase struct {
+	name    string
+	prepare func(t *testing.T)
+	path    string // rules if empty
+	err     error
+	file    string // the one that changes; rules if empty
+	way     way    // empty for a new file
+}
+
+// run changes to a new folder below parent.
+func (c writeCase) run(t *testing.T, parent string) {
+	dir := newFolder(t, parent)
+	t.Chdir(dir)
+	defer unix.Umask(unix.Umask(0o027))
+	if c.way != "" || c.err != nil {
+		writeFile(t, "rules", "old", 0o604)
+	}
+	if c.prepare != nil {
+		c.prepare(t)
+	}
+	file := cmp.Or(c.file, "rules")
+	want := tree(t, dir)
+	var before unix.Stat_t
+	if c.way != "" {
+		before = stat(t, file)
+	}
+	const text = "new text"
+	path := strings.NewReplacer("$dir", filepath.Base(dir), "$empty", "").Replace(cmp.Or(c.path, "rules"))
+	if err := Write(path, []byte(text)); !errors.Is(err, c.err) {
+		t.Fatalf("%v, want %v", err, c.err)
+	}
+	if c.err == nil {
+		want[file] = text
+		if before.Nlink > 1 {
+			want["other"] = text
+		}
+	}
+	if got := tree(t, dir); !maps.Equal(got, want) {
+		t.Fatalf("the folder has %q, want %q", got, want)
+	}
+	if c.err != nil {
+		return
+	}
+	after := stat(t, file)
+	switch mode := after.Mode & 0o7777; {
+	case c.way == "" && mode != 0o640:
+		t.Errorf("mode %o of a new file", mode)
+	case c.way != "" && (mode != before.Mode&0o7777 || after.Uid != before.Uid || after.Gid != before.Gid):
+		t.Errorf("mode %o, owner %d, group %d, want %o, %d, %d", mode, after.Uid, after.Gid, before.Mode&0o7777, before.Uid, before.Gid)
+	case c.way == replaced && after.Ino == before.Ino, c.way == inPlace && after.Ino != before.Ino:
+		t.Errorf("it was not %s", c.way)
+	}
+}
+
+func mkdir(t *testing.T, path string, mode uint32) {
+	t.Helper()
+	must(t, os.Mkdir(path, 0o755))
+	must(t, unix.Chmod(path, mode))
+}
+
+func symlink(t *testing.T, target, path string) {
+	t.Helper()
+	must(t, os.Symlink(target, path))
+}
+
+// writeCases hold for any user.
+var writeCases = []writeCase{
+	{name: "a new file"},
+	{name: "a new file by a longer way", path: "./..///$dir/rules"},
+	{name: "a file", way: replaced},
+	{name: "a file that cannot be written to", way: replaced, prepare: func(t *testing.T) { must(t, os.Chmod("rules", 0o400)) }},
+	{name: "a file with other names", way: inPlace, prepare: func(t *testing.T) { must(t, os.Link("rules", "other")) }},
+	{name: "a link", path: "link", way: replaced, prepare: func(t *testing.T) {
+		dir, _ := os.Getwd()
+		symlink(t, "rules", "between")
+		symlink(t, dir+"/between", "link")
+	}},
+	{name: "a link to a file with other names", path: "link", way: inPlace, prepare: func(t *testing.T) {
+		symlink(t, "rules", "link")
+		must(t, os.Link("rules", "other"))
+	}},
+	{name: "a link to where nothing is", path: "link", prepare: func(t *testing.T) {
+		symlink(t, "between", "link")
+		symlink(t, "rules", "between")
+	}},
+	{name: "a relative link to where nothing is, below a linked folder", path: "linked/link", file: "real/rules", prepare: func(t *testing.T) {
+		must(t, os.MkdirAll("real/sub", 0o755))
+		symlink(t, "real/sub", "linked")
+		symlink(t, "../rules", "real/sub/link")
+	}},
+	{name: "as many links as the kernel follows", path: "39", way: replaced, prepare: func(t *testing.T) { chain(t, 40) }},
+	{name: "one more", path: "40", err: unix.ELOOP, prepare: func(t *testing.T) { chain(t, 41) }},
+	{name: "a link to itself", path: "link", err: unix.ELOOP, prepare: func(t *testing.T) { symlink(t, "link", "link") }},
+	{name: "a folder", path: "sub", err: unix.EISDIR, prepare: func(t *testing.T) { mkdir(t, "sub", 0o755) }},
+	{name: "a folder with a slash", path: "sub/", err: unix.EISDIR, prepare: func(t *testing.T) { mkdir(t, "sub", 0o755) }},
+	{name: "a link to a folder", path: "link", err: unix.EISDIR, prepare: func(t *testing.T) { symlink(t, "/", "link") }},
+	{name: "this folder", path: ".", err: unix.EISDIR},
+	{name: "no name", path: "$empty", err: unix.ENOENT},
+	{name: "a name that is too long", path: strings.Repeat("x", 256), err: unix.ENAMETOOLONG},
+	{name: "the longest name", path: strings.Repeat("x", 255), file: strings.Repeat("x", 255), way: replaced,
+		prepare: func(t *testing.T) { writeFile(t, strings.Repeat("x", 255), "old", 0o600) }},
+	{name: "a folder that is not there", path: "sub/rules", err: unix.ENOENT},
+	{name: "below a file", path: "rules/rules", err: unix.ENOTDIR},
+	{name: "a device that is full", path: "/dev/full", err: unix.ENOSPC},
+
+	{name: "a folder that a group can write to", err: FolderShared, prepare: func(t *testing.T) { must(t, os.Chmod(".", 0o775)) }},
+	{name: "a folder that anybody can write to", err: FolderShared, prepare: func(t *testing.T) { must(t, os.Chmod(".", 0o757)) }},
+	{name: "a new file in a shared folder", path: "sub/new", err: FolderShared, prepare: func(t *testing.T) { mkdir(t, "sub", 0o777) }},
+	{name: "a link in a shared folder", path: "sub/link", err: FolderShared, prepare: func(t *testing.T) {
+		mkdir(t, "sub", 0o777)
+		symlink(t, "../rules", "sub/link")
+	}},
+	{name: "a link into a shared folder", path: "link", err: FolderShared, prepare: func(t *testing.T) {
+		mkdir(t, "sub", 0o777)
+		writeFile(t, "sub/rules", "old", 0o600)
+		symlink(t, "sub/rules", "link")
+	}},
+	{name: "a link through a shared folder", path: "link", err: FolderShared, prepare: func(t *testing.T) {
+		mkdir(t, "sub", 0o777)
+		symlink(t, "../rules", "sub/between")
+		symlink(t, "sub/between", "link")
+	}},
+	{name: "a pipe in a shared folder", path: "sub/pipe", err: FolderShared, prepare: func(t *testing.T) {
+		mkdir(t, "sub", 0o777)
+		must(t, unix.Mkfifo("sub/pipe", 0o600))
+	}},
+	{name: "a new file in a sticky folder", prepare: func(t *testing.T) { must(t, unix.Chmod(".", 0o1777)) }},
+	{name: "the own file in a sticky folder", way: replaced, prepare: func(t *testing.T) { must(t, unix.Chmod(".", 0o1777)) }},
+	{name: "the own link in a sticky folder", path: "link", way: replaced, prepare: func(t *testing.T) {
+		must(t, unix.Chmod(".", 0o1777))
+		symlink(t, "rules", "link")
+	}},
+	{name: "a file with other names in a sticky folder", err: FileLinked, prepare: func(t *testing.T) {
+		must(t, os.Link("rules", "other"))
+		must(t, unix.Chmod(".", 0o1777))
+	}},
+	{name: "a file with other names in a sticky folder of its owner's", way: inPlace, prepare: func(t *testing.T) {
+		must(t, os.Link("rules", "other"))
+		must(t, unix.Chmod(".", 0o1755))
+	}},
+	{name: "what looks like the temporary file of another program", way: replaced, prepare: func(t *testing.T) {
+		for _, name := range []string{".rules.20241125.new", ".rules.999999999.new", ".ipvsadm-", ".ipvsadm-0123456789abcdeg", ".ipvsadm-0123456789abcdef0", "ipvsadm-0123456789abcdef"} {
+			writeFile(t, name, "of another", 0o600)
+		}
+	}},
+}
+
+// chain makes n links of which the last leads to the others and to rules.
+func chain(t *testing.T, n int) {
+	t.Helper()
+	target := "rules"
+	for i := range n {
+		symlink(t, target, fmt.Sprint(i))
+		target = fmt.Sprint(i)
+	}
+}
+
+func TestWrite(t *testing.T) {
+	for _, c := range writeCases {
+		t.Run(c.name, func(t *testing.T) { c.run(t, t.TempDir()) })
+	}
+}
+
+func TestWriteInPlaceMakesAFileLongerAndShorter(t *testing.T) {
+	dir := newFolder(t, t.TempDir())
+	path, other := filepath.Join(dir, "rules"), filepath.Join(dir, "other")
+	writeFile(t, path, "old", 0o600)
+	must(t, os.Link(path, other))
+	for _, text := range []string{"", "short", strings.Repeat("long", 1<<20), "short again", ""} {
+		must(t, Write(path, []byte(text)))
+		if readFile(t, path) != text || readFile(t, other) != text {
+			t.Errorf("%d bytes were not written well", len(text))
+		}
+	}
+}
+
+func TestAFileThatIsLargerThanTheProcessMayWrite(t *testing.T) {
+	dir := newFolder(t, t.TempDir())
+	t.Chdir(dir)
+	for _, links := range []int{1, 2} {
+		writeFile(t, "rules", "old", 0o600)
+		if links == 2 {
+			must(t, os.Link("rules", "other"))
+		}
+		want := tree(t, dir)
+		err := writeByChild(strings.Repeat("x", 64<<10), "rules", func(cmd *exec.Cmd) { wrap(cmd, "prlimit", "--fsize=4096") })
+		if err == nil || err.Error() != unix.EFBIG.Error() {
+			t.Errorf("%v", err)
+		}
+		if got := tree(t, dir); !maps.Equal(got, want) {
+			t.Errorf("the folder has %d files, the first %d bytes", len(got), len(got["rules"]))
+		}
+	}
+}
+
+// What another process does between a look at a file and its opening is found
+// out.
+func TestAFileThatIsNoLongerTheOneLookedAtIsNotWritten(t *testing.T) {
+	dir := newFolder(t, t.TempDir())
+	t.Chdir(dir)
+	for _, links := range []int{1, 2} { // replaced, in place
+		writeFile(t, "rules", "old", 0o600)
+		if links == 2 {
+			must(t, os.Link("rules", "link"))
+		}
+		p, err := find("rules")
+		must(t, err)
+		defer p.folder.Close()
+		writeFile(t, "another", "another", 0o600)
+		must(t, os.Rename("another", "rules"))
+		if err := p.replace([]byte("new")); links == 1 && err != Changing || err == nil {
+			t.Errorf("replace: %v", err)
+		}
+		if err := p.writeInPlace([]byte("new")); err != Changing {
+			t.Errorf("in place: %v", err)
+		}
+		if got := readFile(t, "rules"); got != "another" {
+			t.Errorf("the file has %q", got)
+		}
+	}
+}
+
+func TestAFileThatAppearsMeanwhileIsNotReplacedUnseen(t *testing.T) {
+	dir := newFolder(t, t.TempDir())
+	t.Chdir(dir)
+	p, err := find("rules")
+	must(t, err)
+	defer p.folder.Close()
+	writeFile(t, "rules", "another", 0o600)
+	if err := p.replace([]byte("new")); err != Changing {
+		t.Errorf("%v, want to look again", err)
+	}
+	if got := tree(t, dir); !maps.Equal(got, map[string]string{"rules": "another"}) {
+		t.Errorf("the folder has %q", got)
+	}
+}
+
+func TestFilesThatKilledWritesLeftGo(t *testing.T) {
+	dir := newFolder(t, t.TempDir())
+	t.Chdir(dir)
+	writeFile(t, "rules", "old", 0o600)
+	stale, living := temporaryName(), temporaryName()
+	writeFile(t, stale, "half", 0o600)
+	writeFile(t, living, "of a process that lives", 0o600)
+	f, err := os.Open(living)
+	must(t, err)
+	defer f.Close()
+	must(t, unix.Flock(int(f.Fd()), unix.LOCK_EX))
+	must(t, Write("rules", []byte("new")))
+	if got := tree(t, dir); !maps.Equal(got, map[string]string{"rules": "new", living: "of a process that lives"}) {
+		t.Errorf("the folder has %q", got)
+	}
+}
+
+// A file that has a name from its beginning is as good, but for a kill.
+func TestFileSystemWithoutNamelessFiles(t *testing.T) {
+	dir := newFolder(t, t.TempDir())
+	t.Chdir(dir)
+	install := func(text []byte) error {
+		p, err := find("rules")
+		must(t, err)
+		defer p.folder.Close()
+		var old *os.File
+		if p.exists {
+			old, err = p.open(unix.O_RDONLY)
+			must(t, err)
+			defer old.Close()
+		}
+		return p.install(old, text, temporaryName())
+	}
+	for _, text := range []string{"first", "second"} {
+		must(t, install([]byte(text)))
+		if got := tree(t, dir); !maps.Equal(got, map[string]string{"rules": text}) {
+			t.Errorf("the folder has %q", got)
+		}
+	}
+	must(t, os.Remove("rules"))
+	mkdir(t, "rules", 0o755)
+	if err := install([]byte("third")); err == nil {
+		t.Error("a folder was replaced")
+	}
+	if got := tree(t, dir); len(got) != 0 {
+		t.Errorf("after a failure the folder has %q", got)
+	}
+}
+
+func TestWriteIntoAPipe(t *testing.T) {
+	pipe := filepath.Join(newFolder(t, t.TempDir()), "pipe")
+	must(t, unix.Mkfifo(pipe, 0o600))
+	text := strings.Repeat("more than a pipe holds\n", 10000)
+	read := make(chan string)
+	go func() {
+		b, err := os.ReadFile(pipe)
+		if err != nil {
+			t.Error(err)
+		}
+		read <- string(b)
+	}()
+	must(t, Write(pipe, []byte(text)))
+	if got := <-read; got != text {
+		t.Errorf("the pipe gave %d bytes, want %d", len(got), len(text))
+	}
+}
+
+// What stands for an open descriptor is written through it, where it is.
+func TestWriteIntoADescriptor(t *testing.T) {
+	dir := newFolder(t, t.TempDir())
+	for _, c := range []struct {
+		name, path string
+		flags      int
+		stdout     bool
+	}{
+		{"standard output that appends", "/dev/stdout", os.O_APPEND, true},
+		{"standard output after a head", "/dev/stdout", 0, true},
+		{"its number", "/dev/fd/1", 0, true},
+		{"its number in proc", "/proc/self/fd/1", os.O_APPEND, true},
+		{"a link to it", filepath.Join(dir, "link"), 0, true},
+		{"another descriptor", "/dev/fd/3", 0, false},
+		{"another descriptor that appends", "/proc/self/fd/3", os.O_APPEND, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			file := filepath.Join(dir, "file")
+			writeFile(t, file, "", 0o666)
+			_ = os.Symlink("/dev/stdout", filepath.Join(dir, "link"))
+			before := stat(t, file)
+			f, err := os.OpenFile(file, os.O_WRONLY|c.flags, 0)
+			must(t, err)
+			defer f.Close()
+			_, err = f.WriteString("head\n")
+			must(t, err)
+			must(t, writeByChild("text\n", c.path, func(cmd *exec.Cmd) {
+				if c.stdout {
+					cmd.Stdout = f
+				} else {
+					cmd.ExtraFiles = []*os.File{f}
+				}
+			}))
+			_, err = f.WriteString("tail\n")
+			must(t, err)
+			if got := readFile(t, file); got != "head\ntext\ntail\n" {
+				t.Errorf("the file has %q", got)
+			}
+			if after := stat(t, file); after.Ino != before.Ino {
+				t.Error("the file was replaced")
+			}
+		})
+	}
+	for fd := 3; fd < 10; fd++ { // what the runtime has open
+		if err := writeByChild("text", fmt.Sprint("/dev/fd/", fd), nil); err == nil {
+			t.Errorf("descriptor %d, which it was not started with, was written to", fd)
+		}
+	}
+	cmd := child("write", "/dev/stdout")
+	cmd.Stdin = strings.NewReader("text")
+	if out, err := cmd.Output(); err != nil || string(out) != "text" {
+		t.Errorf("into a pipe: %q, %v", out, err)
+	}
+}
+
+func TestWritesAtTheSameTimeAllSucceed(t *testing.T) {
+	dir := newFolder(t, t.TempDir())
+	path := filepath.Join(dir, "rules")
+	texts := map[string]bool{}
+	var writers sync.WaitGroup
+	for i := range 8 {
+		text := strings.Repeat(fmt.Sprintln("writer", i), 5000)
+		texts[text] = true
+		writers.Go(func() {
+			for range 20 {
+				if err := Write(path, []byte(text)); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	writers.Wait()
+	if got := tree(t, dir); len(got) != 1 || !texts[got["rules"]] {
+		t.Errorf("the folder has %d files, the text is none of those written", len(got))
+	}
+}

@@ -1,0 +1,532 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package restore_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/iotest"
+
+	"github.com/ipvsadm-go/ipvsadm/internal/restore"
+	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
+	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs/ipvstest"
+)
+
+var errNonsense = errors.New("nonsense")
+
+func web(port int) ipvs.ServiceID {
+	return ipvs.AddrID(ipvs.TCP, netip.MustParseAddr("12.0.0.1"), uint16(port))
+}
+
+func server(host int) ipvs.Destination {
+	return ipvs.Destination{Addr: netip.AddrFrom4([4]byte{10, 0, byte(host >> 8), byte(host)}), Port: 80, Weight: 1}
+}
+
+// reader reads a language of its own: "add 80 rr", "edit 80 rr", "delete 80",
+// "server 80 7 WEIGHT", "remove 80 7"; it counts the lines.
+type reader struct{ lines int }
+
+func (r *reader) parse(_ context.Context, words []string) (ipvs.Change, error) {
+	r.lines++
+	n := make([]int, 4)
+	for i := range words {
+		n[i], _ = strconv.Atoi(words[i])
+	}
+	switch words[0] {
+	case "add":
+		return ipvs.AddService(ipvs.NewService(web(n[1]), words[2])), nil
+	case "edit":
+		return ipvs.EditService(ipvs.NewService(web(n[1]), words[2])), nil
+	case "delete":
+		return ipvs.DeleteService(web(n[1])), nil
+	case "server":
+		d := server(n[2])
+		d.Weight = int32(n[3])
+		return ipvs.AddDestination(web(n[1]), d), nil
+	case "remove":
+		return ipvs.DeleteDestination(web(n[1]), server(n[2]).AddrPort()), nil
+	case "start":
+		return ipvs.StartDaemon(ipvs.Daemon{State: ipvs.Master, Interface: append(words, "lo")[1]}), nil
+	case "stop":
+		return ipvs.StopDaemon(ipvs.Master), nil
+	}
+	return ipvs.Change{}, errNonsense
+}
+
+func read(t *testing.T, lines ...string) (*restore.File, *reader) {
+	t.Helper()
+	var r reader
+	f, err := restore.Read(t.Context(), strings.NewReader(strings.Join(lines, "\n")), 1<<30, r.parse)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f, &r
+}
+
+// kernel has the table of some lines.
+func kernel(t *testing.T, lines ...string) *ipvstest.Kernel {
+	t.Helper()
+	k := ipvstest.New(nil)
+	f, _ := read(t, lines...)
+	if err := k.Do(f.Plan(k.Now(), false)...); err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
+// said shows complaints as LINE:ERROR.
+func said(f *restore.File) string {
+	var list []string
+	for _, c := range f.Complaints().List {
+		err := c.Err.Error()
+		if i := strings.LastIndex(err, ": "); i >= 0 {
+			err = err[i+2:]
+		}
+		list = append(list, fmt.Sprintf("%d:%s", c.Line, err))
+	}
+	return strings.Join(list, " ")
+}
+
+var quietly = restore.Options{Stopped: func() bool { return false }, Progress: func(int, int) {}}
+
+// refuseNosuch refuses a scheduler called nosuch, and the server 9.
+func refuseNosuch(c ipvs.Change) syscall.Errno {
+	switch {
+	case c.Service.Scheduler == "nosuch":
+		return syscall.ENOENT
+	case c.Op == ipvs.OpAddDestination && c.Destination.Addr == server(9).Addr:
+		return syscall.EINVAL
+	}
+	return 0
+}
+
+func TestFileIsReadWithoutAKernel(t *testing.T) {
+	f, r := read(t, "add 80 rr", "# add 81 rr", "", "add 80 rr", "bogus", "server 80 1 1", "server 99 1 1")
+	if got, want := said(f), "4:service already exists 5:nonsense 7:no such service"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	if !f.Faulty() || !f.Refused() || !f.LastRefused() || r.lines != 5 {
+		t.Errorf("%v %v %v, %d lines were read", f.Faulty(), f.Refused(), f.LastRefused(), r.lines)
+	}
+	if c := f.Complaints().List[1]; c.Op != 0 || c.Err != errNonsense {
+		t.Errorf("%+v", c)
+	}
+	if f, _ := read(t); f.Faulty() || f.Refused() || f.LastRefused() || f.Complaints().Any() {
+		t.Error("an empty file is found at fault")
+	}
+}
+
+// A file is read once where the kernel refuses nothing, and twice where it
+// does, however often.
+func TestFileIsReadOnceMoreAtTheMost(t *testing.T) {
+	for _, c := range []struct {
+		lines []string
+		times int
+		said  string
+	}{
+		{[]string{"add 80 rr", "server 80 1 1"}, 1, ""},
+		{[]string{"add 80 nosuch", "add 81 nosuch", "server 80 1 1", "add 82 rr", "server 82 9 1"}, 2,
+			"1:scheduler or persistence engine not found 2:scheduler or persistence engine not found 3:no such service 5:invalid argument"},
+	} {
+		f, r := read(t, c.lines...)
+		k := kernel(t)
+		k.Refuse = refuseNosuch
+		if end := f.Run(t.Context(), k, k.Now(), quietly); end.How != restore.Finished {
+			t.Errorf("%+v", end)
+		}
+		if r.lines != c.times*len(c.lines) || said(f) != c.said {
+			t.Errorf("%d lines of %d were read, complaints %s", r.lines, len(c.lines), said(f))
+		}
+	}
+}
+
+func TestEnds(t *testing.T) {
+	broken := errors.New("broken")
+	old, file := []string{"add 80 rr", "server 80 1 1", "add 81 rr", "server 81 1 1"}, []string{"add 80 nosuch", "server 80 1 1", "server 80 2 1"}
+	// from has something done at the first reading of the table and at all
+	// after it, or from the second on.
+	from := func(first int, do func(k *ipvstest.Kernel) error) func(*ipvstest.Kernel) func(string) error {
+		return func(k *ipvstest.Kernel) func(string) error {
+			seen := 0
+			return func(method string) error {
+				if method == "Table" {
+					if seen++; seen >= first {
+						return do(k)
+					}
+				}
+				return nil
+			}
+		}
+	}
+	never := func(*ipvstest.Kernel) error { return nil }
+	fail := func(*ipvstest.Kernel) error { return broken }
+	again := func(k *ipvstest.Kernel) error {
+		_ = k.Do(ipvs.AddService(ipvs.NewService(web(99), "rr")))
+		return nil
+	}
+	const nosuch = "1:scheduler or persistence engine not found"
+	for _, c := range []struct {
+		name   string
+		strict bool
+		before func(*ipvstest.Kernel) func(string) error
+		want   restore.End
+		table  []string // nil: not looked at
+	}{
+		{"finished", false, from(1, never), restore.End{How: restore.Finished}, []string{"add 80 rr", "server 80 1 1", "server 80 2 1"}},
+		{"refused", true, from(1, never), restore.End{How: restore.Refused, Undo: restore.Undone}, old},
+		{"the table cannot be read again", false, from(1, fail), restore.End{How: restore.Failed, Err: broken}, nil},
+		{"the table cannot be read to undo", true, from(1, fail), restore.End{How: restore.Refused, Undo: restore.NotUndone, UndoErr: broken}, nil},
+		{"another program changes it again and again", false, from(1, again), restore.End{How: restore.Differing}, nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			k := kernel(t, old...)
+			k.Refuse, k.Before = refuseNosuch, c.before(k)
+			f, _ := read(t, file...)
+			o := quietly
+			o.Strict = c.strict
+			end := f.Run(t.Context(), k, k.Now(), o)
+			if end.How != c.want.How || !errors.Is(end.Err, c.want.Err) || end.Undo != c.want.Undo || !errors.Is(end.UndoErr, c.want.UndoErr) ||
+				(end.How == restore.Differing) != (len(end.Left) > 0) {
+				t.Errorf("%+v, want %+v", end, c.want)
+			}
+			// Whatever ended it, the line that was refused is not hidden.
+			if said(f) != nosuch {
+				t.Errorf("complaints %s, want %s", said(f), nosuch)
+			}
+			if c.table != nil {
+				want := kernel(t, c.table...).Now()
+				if d := ipvs.Diff(k.Now(), want); len(d) > 0 {
+					t.Errorf("the table lacks %v", d)
+				}
+			}
+		})
+	}
+}
+
+// A kernel that goes away after it refused a line, in the same round.
+func TestRefusalIsNotHiddenByAFailure(t *testing.T) {
+	lines := []string{"add 1 nosuch"}
+	for port := 2; port < 1200; port++ {
+		lines = append(lines, "add "+strconv.Itoa(port)+" rr")
+	}
+	f, _ := read(t, lines...)
+	k := kernel(t)
+	k.Refuse = refuseNosuch
+	broken := errors.New("broken")
+	batches := 0
+	k.Before = func(method string) error {
+		if method == "Apply" {
+			if batches++; batches > 1 {
+				return broken
+			}
+		}
+		return nil
+	}
+	end := f.Run(t.Context(), k, k.Now(), quietly)
+	if end.How != restore.Failed || !errors.Is(end.Err, broken) || said(f) != "1:scheduler or persistence engine not found" {
+		t.Errorf("%+v, complaints %s", end, said(f))
+	}
+}
+
+func TestStopEndsBetweenPieces(t *testing.T) {
+	lines := manyPieces()
+	f, _ := read(t, lines...)
+	k := kernel(t)
+	asked, told := 0, []int{}
+	end := f.Run(t.Context(), k, k.Now(), restore.Options{
+		Stopped:  func() bool { asked++; return asked > 2 },
+		Progress: func(done, all int) { told = append(told, done, all) },
+	})
+	if end.How != restore.Interrupted || end.All != len(lines) || end.Done == 0 || end.Done >= end.All || !slices.Contains(told, end.Done) {
+		t.Errorf("%+v, told %v", end, told)
+	}
+	made := 0
+	for _, s := range k.Now().Services {
+		if made += 1 + len(s.Destinations); len(s.Destinations) != 1 {
+			t.Errorf("half a service: %v", s)
+		}
+	}
+	if made != end.Done {
+		t.Errorf("%d changes were made, said %d", made, end.Done)
+	}
+}
+
+// manyPieces is a file of services, each with a server, that takes several
+// calls of Apply.
+func manyPieces() (lines []string) {
+	for port := 1; port < 1500; port++ {
+		lines = append(lines, "add "+strconv.Itoa(port)+" rr", "server "+strconv.Itoa(port)+" 1 1")
+	}
+	return lines
+}
+
+// All or nothing is undone whatever ends it, at each piece.
+func TestStrictIsUndone(t *testing.T) {
+	old := []string{"add 80 wlc", "server 80 1 5", "server 80 2 5", "add 2000 rr", "server 2000 1 1", "add 2001 rr"}
+	file := manyPieces()
+	before := kernel(t, old...).Now()
+	broken := errors.New("broken")
+	for piece := range 5 {
+		for name, c := range map[string]struct {
+			stop bool
+			fail bool
+			how  restore.Ending
+		}{
+			"told to stop":        {stop: true, how: restore.Interrupted},
+			"the kernel is lost":  {fail: true, how: restore.Failed},
+			"the kernel refuses":  {how: restore.Refused},
+			"stopped and refused": {stop: true, how: restore.Interrupted},
+		} {
+			k := kernel(t, old...)
+			applied := 0
+			k.Before = func(method string) error {
+				if method == "Apply" {
+					if applied++; c.fail && applied == piece+1 {
+						return broken
+					}
+				}
+				return nil
+			}
+			if strings.Contains(name, "refuse") {
+				k.Refuse = func(ch ipvs.Change) syscall.Errno {
+					if applied == piece+1 && ch.Op == ipvs.OpAddService && ch.Service.Port < 1500 && ch.Service.Port%100 == 99 {
+						return syscall.ENOENT
+					}
+					return 0
+				}
+			}
+			f, _ := read(t, file...)
+			end := f.Run(t.Context(), k, k.Now(), restore.Options{Strict: true, Progress: func(int, int) {},
+				Stopped: func() bool { return c.stop && applied >= piece }})
+			if end.How == restore.Finished { // there are fewer pieces
+				continue
+			}
+			if end.How != c.how && end.How != restore.Refused || end.Undo != restore.Undone {
+				t.Errorf("%s at piece %d: %+v", name, piece, end)
+			}
+			if d := ipvs.Diff(k.Now(), before); len(d) > 0 {
+				t.Errorf("%s at piece %d: the table lacks %v", name, piece, d)
+			}
+		}
+	}
+}
+
+// What another writer did meanwhile is not undone.
+func TestUndoLeavesWhatOthersDid(t *testing.T) {
+	add := func(port int, scheduler string) ipvs.Change {
+		return ipvs.AddService(ipvs.NewService(web(port), scheduler))
+	}
+	edited := server(2)
+	edited.Weight = 7
+	for _, c := range []struct {
+		name      string
+		old, file []string
+		other     []ipvs.Change
+		want      []string
+	}{
+		{"a service of their own", nil, []string{"add 80 rr"}, []ipvs.Change{add(99, "rr")}, []string{"add 99 rr"}},
+		{"their server in a service that was added", nil, []string{"add 80 rr", "server 80 1 1"},
+			[]ipvs.Change{ipvs.AddDestination(web(80), server(2))}, []string{"add 80 rr", "server 80 2 1"}},
+		{"a service that was added, and they edited", nil, []string{"add 80 rr", "server 80 1 1"},
+			[]ipvs.Change{ipvs.EditService(ipvs.NewService(web(80), "wlc"))}, []string{"add 80 wlc"}},
+		{"a service that was added, and they deleted", nil, []string{"add 80 rr", "server 80 1 1"}, []ipvs.Change{ipvs.DeleteService(web(80))}, nil},
+		{"a service that was deleted, and they added again", []string{"add 80 rr", "server 80 1 1"}, nil, []ipvs.Change{add(80, "wlc")}, []string{"add 80 wlc"}},
+		{"a service that was edited, and they deleted", []string{"add 80 rr", "server 80 1 1"}, []string{"add 80 wlc", "server 80 2 1"},
+			[]ipvs.Change{ipvs.DeleteService(web(80))}, nil},
+		{"a server that was added, and they edited", []string{"add 80 rr"}, []string{"add 80 rr", "server 80 2 1"},
+			[]ipvs.Change{ipvs.EditDestination(web(80), edited)}, []string{"add 80 rr", "server 80 2 7"}},
+		{"a server that was deleted, and they added again", []string{"add 80 rr", "server 80 2 1"}, []string{"add 80 rr"},
+			[]ipvs.Change{ipvs.AddDestination(web(80), edited)}, []string{"add 80 rr", "server 80 2 7"}},
+		{"a daemon that was started, and they stopped", nil, []string{"start"}, []ipvs.Change{ipvs.StopDaemon(ipvs.Master)}, nil},
+		{"a daemon that was stopped, and they started again", []string{"start"}, []string{"stop"},
+			[]ipvs.Change{ipvs.StartDaemon(ipvs.Daemon{State: ipvs.Master, Interface: "eth1"})}, []string{"start eth1"}},
+		{"nothing of the kind", []string{"add 80 rr", "server 80 1 1", "add 81 rr"}, []string{"add 80 wlc", "server 80 2 1", "add 82 rr", "start"}, nil,
+			[]string{"add 80 rr", "server 80 1 1", "add 81 rr"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			k := kernel(t, c.old...)
+			have := k.Now()
+			f, _ := read(t, append(c.file, "add 555 nosuch")...)
+			f.Meet(have)
+			k.Refuse = refuseNosuch
+			k.Before = func(method string) error {
+				if method == "Table" && c.other != nil { // the changes were made, and are to be undone
+					if err := k.Do(c.other...); err != nil {
+						t.Error(err)
+					}
+					c.other = nil
+				}
+				return nil
+			}
+			o := quietly
+			o.Strict = true
+			if end := f.Run(t.Context(), k, have, o); end.How != restore.Refused || end.Undo != restore.Undone {
+				t.Errorf("%+v", end)
+			}
+			want := kernel(t, c.want...).Now()
+			if d := ipvs.Diff(k.Now(), want); len(d) > 0 {
+				t.Errorf("the table lacks %v, it is %v", d, k.Now())
+			}
+		})
+	}
+}
+
+// An edit that is refused may have taken the scheduler away: it comes back,
+// whether the rest is kept or undone.
+func TestSchedulerThatARefusalTookAwayComesBack(t *testing.T) {
+	for _, strict := range []bool{false, true} {
+		k := kernel(t, "add 80 rr", "server 80 1 1")
+		k.Refuse = func(c ipvs.Change) syscall.Errno {
+			if c.Op == ipvs.OpEditService && c.Service.Scheduler == "mh" {
+				return syscall.ENOMEM
+			}
+			return 0
+		}
+		k.Before = func(method string) error {
+			if method == "Table" && len(k.Batches()) == 1 {
+				return k.Do(ipvs.EditService(ipvs.NewService(web(80), "none")))
+			}
+			return nil
+		}
+		f, _ := read(t, "add 80 mh", "server 80 1 1", "server 80 2 1")
+		o := quietly
+		o.Strict = strict
+		end := f.Run(t.Context(), k, k.Now(), o)
+		if s := k.Now().Lookup(web(80)); s.Scheduler != "rr" || len(s.Destinations) != map[bool]int{false: 2, true: 1}[strict] {
+			t.Errorf("strict %v: %+v, %v", strict, end, s)
+		}
+	}
+}
+
+func TestPlanDrainsServersInUse(t *testing.T) {
+	k := kernel(t, "add 80 rr", "server 80 1 5", "server 80 2 5", "server 80 3 5")
+	table := k.Now()
+	for i := range table.Services[0].Destinations[:2] {
+		table.Services[0].Destinations[i].Conns.Inactive = 1
+	}
+	f, _ := read(t, "add 80 rr", "server 80 2 5")
+	idle := server(1)
+	idle.Weight = 0
+	want := []ipvs.Change{
+		ipvs.EditDestination(web(80), idle),
+		ipvs.DeleteDestination(web(80), server(3).AddrPort()),
+		ipvs.DeleteDestination(web(80), server(1).AddrPort()),
+	}
+	if got := f.Plan(table, false); !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+}
+
+func TestDaemonsThatTheFileDoesNotSpeakOfStay(t *testing.T) {
+	running := &ipvs.Table{Services: []ipvs.ServiceEntry{}, Daemons: []ipvs.Daemon{{State: ipvs.Master, Interface: "lo"}}}
+	for _, c := range []struct {
+		lines []string
+		have  *ipvs.Table
+		plan  []ipvs.Change
+		said  string
+	}{
+		{nil, running, nil, ""},
+		{[]string{"stop"}, running, []ipvs.Change{ipvs.StopDaemon(ipvs.Master)}, ""},
+		{[]string{"stop"}, &ipvs.Table{Services: []ipvs.ServiceEntry{}}, nil, "1:no such sync daemon runs"},
+		{[]string{"stop", "stop"}, running, []ipvs.Change{ipvs.StopDaemon(ipvs.Master)}, "2:no such sync daemon runs"},
+	} {
+		f, _ := read(t, c.lines...)
+		f.Meet(c.have)
+		if got := f.Plan(c.have, false); !slices.Equal(got, c.plan) || said(f) != c.said {
+			t.Errorf("%v: %v, %s, want %v, %s", c.lines, got, said(f), c.plan, c.said)
+		}
+	}
+}
+
+func TestLinesOfAFile(t *testing.T) {
+	for name, c := range map[string]struct {
+		text, said string
+		services   int
+	}{
+		"a byte order mark":            {"\ufeffadd 80 rr\nadd 81 rr\n", "", 2},
+		"one on a line of its own":     {"\ufeff\nadd 80 rr\nbogus\n", "3:nonsense", 1},
+		"one that is not at the start": {"add 80 rr\n\ufeffadd 81 rr\n", "2:nonsense", 1},
+		"a path to ipvsadm":            {"/sbin/ipvsadm add 80 rr\nipvsadm add 81 rr\n  ./ipvsadm  add 82 rr\n", "", 3},
+		"a path to something else":     {"/sbin/ipvsadmx add 80 rr\n", "1:nonsense", 0},
+		"a path that is not in front":  {"add 80 rr\nadd 81 /sbin/ipvsadm\n", "", 2},
+		"a comment behind a command":   {"add 80 rr # the web\nadd 81 rr #add 82 rr\nadd 83 rr#x\n", "", 3},
+		"ends of lines of either kind": {"add 80 rr\r\nadd 81 rr", "", 2},
+		"nothing behind a path":        {"/sbin/ipvsadm\n/sbin/ipvsadm # -C\n", "", 0},
+		"a line that is too long":      {"add 80 rr\n" + strings.Repeat("x", restore.MaxLine+1) + "\nadd 81 rr\nbogus\n", "2:line too long 4:nonsense", 2},
+		"one that is just not":         {"add 80 rr" + strings.Repeat(" ", restore.MaxLine-9) + "\nbogus\n", "2:nonsense", 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var r reader
+			f, err := restore.Read(t.Context(), strings.NewReader(c.text), 1<<30, r.parse)
+			if err != nil {
+				t.Fatal(err)
+			}
+			k := kernel(t)
+			if end := f.Run(t.Context(), k, k.Now(), quietly); end.How != restore.Finished {
+				t.Errorf("%+v", end)
+			}
+			if got := len(k.Now().Services); said(f) != c.said || got != c.services {
+				t.Errorf("%d services, said %q, want %d and %q", got, said(f), c.services, c.said)
+			}
+		})
+	}
+}
+
+// A line that is refused has its number when it is read again, whatever the
+// lines between the rules are.
+func TestLinesKeepTheirNumbers(t *testing.T) {
+	lines := []string{"# one", "", "add 80 rr", "bogus", "   ", "add 81 nosuch # five", "add 82 rr"}
+	for range 20_000 { // more than one chunk
+		lines = append(lines, "add 80 rr", "# a comment that is longer than the rule")
+	}
+	lines = append(lines, "add 83 nosuch")
+	f, _ := read(t, lines...)
+	k := kernel(t)
+	k.Refuse = refuseNosuch
+	if end := f.Run(t.Context(), k, k.Now(), quietly); end.How != restore.Finished || len(k.Now().Services) != 2 {
+		t.Errorf("%+v", end)
+	}
+	all := f.Complaints()
+	if got := len(all.List) + all.More; got != 20_003 || len(all.List) != restore.MaxComplaints {
+		t.Errorf("%d complaints of %d", len(all.List), got)
+	}
+	if all.List[0].Line != 4 || all.List[1].Line != 6 || !f.LastRefused() {
+		t.Errorf("%+v", all.List[:3])
+	}
+}
+
+// endless is a text without an end.
+type endless struct{ line string }
+
+func (e endless) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = e.line[i%len(e.line)]
+	}
+	return len(p), nil
+}
+
+func TestAnEndlessInputIsRefused(t *testing.T) {
+	for _, line := range []string{"\n", "x"} {
+		var r reader
+		if _, err := restore.Read(t.Context(), endless{line}, 1<<24, r.parse); !errors.Is(err, restore.ErrLarge) {
+			t.Errorf("%v", err)
+		}
+	}
+	var exact reader
+	if f, err := restore.Read(t.Context(), strings.NewReader("add 80 rr\n"), 10, exact.parse); err != nil || f.Empty() {
+		t.Errorf("as much as may be read: %v", err)
+	}
+	broken := errors.New("broken")
+	var r reader
+	if _, err := restore.Read(t.Context(), io.MultiReader(strings.NewReader("add 80 rr\n"), iotest.ErrReader(broken)), 1<<30, r.parse); !errors.Is(err, broken) {
+		t.Errorf("%v", err)
+	}
+}

@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package restore
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"slices"
+	"time"
+
+	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
+)
+
+const (
+	// MaxRounds is how often the table is read again and corrected when another
+	// program changes it meanwhile.
+	MaxRounds = 5
+	// chunk is about how many changes are made between two looks at Stopped.
+	chunk = 512
+	// DrainLimit is how long all servers that go may take together.
+	DrainLimit = 2 * time.Second
+	drainPoll  = 10 * time.Millisecond
+)
+
+// Kernel is what a run needs of an *ipvs.Client.
+type Kernel interface {
+	Apply(context.Context, ...ipvs.Change) error
+	Table(context.Context) (*ipvs.Table, error)
+	Destinations(context.Context, ipvs.ServiceID) ([]ipvs.DestinationEntry, error)
+}
+
+// Options are how a file is run.
+type Options struct {
+	// Strict is all or nothing: unless the table becomes what the file says,
+	// what was done is undone.
+	Strict bool
+	// Stopped reports whether the run is to end before its next changes.
+	Stopped func() bool
+	// Progress is told how many changes of a round have been made.
+	Progress func(done, all int)
+}
+
+// End is how a run ended.
+type End struct {
+	How Ending
+	// Done of All changes were made by the last round, if Interrupted.
+	Done, All int
+	// Left is what there is still to do, if Differing.
+	Left []ipvs.Change
+	// Err is why the kernel could not be used, if Failed.
+	Err error
+	// Undo is what became of the changes that were made, and UndoErr why they
+	// could not be undone, nil if the kernel refused to.
+	Undo    Undo
+	UndoErr error
+}
+
+// Ending is a way in which a run ends.
+type Ending uint8
+
+// The ways in which a run ends.
+const (
+	Finished    Ending = iota // the table is as wanted, but for the complaints
+	Refused                   // Strict, and the kernel refused a line
+	Interrupted               // Stopped said so
+	Differing                 // another program changed the table in each of MaxRounds
+	Failed                    // the kernel could not be used
+)
+
+// Undo is what became of the changes that a run had made when it ended.
+type Undo uint8
+
+// What can become of changes. Unless a Strict run finished, it is Undone or
+// NotUndone.
+const (
+	Kept      Undo = iota
+	Undone         // the table is as it was, but for what others changed
+	NotUndone      // the table is neither as it was nor as wanted
+)
+
+// run is one run of a file.
+type run struct {
+	*File
+	Options
+	kernel Kernel
+	// journal is what was done, nil unless Strict.
+	journal *journal
+}
+
+// Run brings the kernel's table, which is have, to that of the file. What the
+// kernel refuses is among the complaints afterwards, however the run ended.
+func (f *File) Run(ctx context.Context, kernel Kernel, have *ipvs.Table, o Options) End {
+	r := run{File: f, Options: o, kernel: kernel}
+	if o.Strict {
+		r.journal = newJournal()
+	}
+	end := r.rounds(ctx, have)
+	if o.Strict && end.How != Finished {
+		end.Undo, end.UndoErr = r.undo(context.WithoutCancel(ctx))
+	}
+	return end
+}
+
+// rounds makes changes and reads the table again, until there is no more to do
+// or something ends the run.
+func (r *run) rounds(ctx context.Context, have *ipvs.Table) End {
+	for rounds := 0; ; {
+		p := r.plan(have, r.Strict)
+		switch {
+		case len(p.changes) == 0:
+			return End{How: Finished}
+		case rounds == MaxRounds:
+			return End{How: Differing, Left: p.changes}
+		}
+		end := r.round(ctx, have, p)
+		blamed := r.stale // the file is the reason that this round fell short
+		if blamed {
+			r.refold(ctx)
+		}
+		switch {
+		case end != nil:
+			return *end
+		case blamed && r.Strict:
+			return End{How: Refused}
+		case !blamed:
+			rounds++
+		}
+		var err error
+		if have, err = r.kernel.Table(ctx); err != nil {
+			return End{How: Failed, Err: err}
+		}
+	}
+}
+
+// round makes the changes of a plan, some at a time. Its result is nil when it
+// came to the end, or with Strict to a refusal that the file is to answer for.
+func (r *run) round(ctx context.Context, have *ipvs.Table, p plan) *End {
+	all := p.all()
+	var had map[ipvs.ServiceID]*ipvs.ServiceEntry
+	if r.journal != nil {
+		had = byID(have)
+	}
+	for done := 0; done < len(all); {
+		rest := all[done:]
+		if done < len(p.first) {
+			rest = p.first[done:]
+		} else if done == len(p.first) {
+			if err := r.await(ctx, p.removals); err != nil {
+				return &End{How: Failed, Err: err}
+			}
+		}
+		if r.Stopped() {
+			return &End{How: Interrupted, Done: done, All: len(all)}
+		}
+		n := chunkLen(rest)
+		err := r.kernel.Apply(ctx, rest[:n]...)
+		made, refused, failed := outcome(rest[:n], err)
+		if r.journal != nil {
+			r.journal.record(had, have, made)
+			r.journal.recordRefused(had, refused)
+		}
+		done += n
+		r.Progress(done, len(all))
+		if failed {
+			return &End{How: Failed, Err: err}
+		}
+		r.settle(ctx, have, refused)
+		if r.Strict && r.stale {
+			return nil
+		}
+	}
+	return nil
+}
+
+// chunkLen returns how many changes go together, about chunk in whole pieces.
+func chunkLen(changes []ipvs.Change) int {
+	n := 0
+	for n < len(changes) && n < chunk {
+		n += ipvs.Piece(changes[n:])
+	}
+	return n
+}
+
+// settle records refusals caused by the file. Those caused by another writer
+// are left to the next round.
+func (r *run) settle(ctx context.Context, have *ipvs.Table, refused ipvs.ChangeErrors) {
+	for _, e := range refused {
+		switch {
+		case errors.Is(e, ipvs.ErrServiceExists), errors.Is(e, ipvs.ErrNoService):
+		case errors.Is(e, ipvs.ErrDestinationExists), errors.Is(e, ipvs.ErrNoDestination):
+		case errors.Is(e, ipvs.ErrDaemonRunning), errors.Is(e, ipvs.ErrNoDaemon):
+		default:
+			r.object(ctx, e, have)
+		}
+	}
+}
+
+// outcome returns which changes of a call of Apply were made, or may have been,
+// which were refused, and whether its error is about more than those.
+func outcome(changes []ipvs.Change, err error) (made []ipvs.Change, refused ipvs.ChangeErrors, failed bool) {
+	if err == nil {
+		return changes, nil, false
+	}
+	var interrupted *ipvs.ApplyError
+	switch {
+	case errors.As(err, &interrupted):
+		changes, refused, failed = changes[:interrupted.Sent], interrupted.Refused, true
+	case !errors.As(err, &refused):
+		return nil, nil, true // nothing was sent
+	default:
+		failed = errors.Is(err, fs.ErrPermission)
+	}
+	for i := range changes {
+		if !slices.ContainsFunc(refused, func(e *ipvs.ChangeError) bool { return e.Index == i }) {
+			made = append(made, changes[i])
+		}
+	}
+	return made, refused, failed
+}
+
+// undo takes back what was done.
+func (r *run) undo(ctx context.Context) (Undo, error) {
+	for range MaxRounds {
+		now, err := r.kernel.Table(ctx)
+		if err != nil {
+			return NotUndone, err
+		}
+		back := ipvs.Diff(now, r.journal.undone(now))
+		if len(back) == 0 {
+			return Undone, nil
+		}
+		// What is refused shows in the next round.
+		err = r.kernel.Apply(ctx, back...)
+		if _, _, failed := outcome(back, err); failed {
+			return NotUndone, err
+		}
+	}
+	return NotUndone, nil
+}
+
+// await returns when no server that is to be removed has an active connection
+// any more, after DrainLimit, or when the run is to end.
+func (r *run) await(ctx context.Context, removals []ipvs.Change) error {
+	for end := time.Now().Add(DrainLimit); len(removals) > 0 && time.Now().Before(end) && !r.Stopped(); {
+		n := ipvs.Piece(removals)
+		active, err := r.active(ctx, removals[:n])
+		switch {
+		case err != nil:
+			return err
+		case active:
+			time.Sleep(drainPoll)
+		default:
+			removals = removals[n:]
+		}
+	}
+	return nil
+}
+
+// active reports whether any of the servers, all of one service, has a
+// connection that has not begun to end.
+func (r *run) active(ctx context.Context, removals []ipvs.Change) (bool, error) {
+	list, err := r.kernel.Destinations(ctx, removals[0].Service.ServiceID)
+	return slices.ContainsFunc(list, func(d ipvs.DestinationEntry) bool {
+		return d.Conns.Active > 0 && slices.ContainsFunc(removals, func(c ipvs.Change) bool {
+			return c.Destination.AddrPort() == d.AddrPort()
+		})
+	}), err
+}
