@@ -59,12 +59,12 @@ func kernelOf(t *Table) func(message) [][]byte {
 	stats := nested(nl.SvcStats64, counters(true, 0))
 	destStats := nested(nl.DestStats64, counters(true, 0))
 	end := status(nl.MsgDone, 0, 0)
-	var services [][]byte
+	var services []byte
 	destinations := make([][][]byte, len(t.Services))
 	for i := range t.Services {
 		s := &t.Services[i]
 		b := appendServiceConfig(appendServiceID(nil, s.ServiceID), &s.Service)
-		services = append(services, answer(0, nested(nl.AttrService, append(b, stats...))))
+		services = append(services, answer(0, nested(nl.AttrService, append(b, stats...)))...)
 		var datagram []byte
 		for j := range s.Destinations {
 			d := &s.Destinations[j].Destination
@@ -76,10 +76,9 @@ func kernelOf(t *Table) func(message) [][]byte {
 		}
 		destinations[i] = [][]byte{datagram, end}
 	}
-	services = append(services, end)
 	asked := 0
 	return func(m message) [][]byte {
-		datagrams := services
+		datagrams := [][]byte{services, end}
 		if m.data[0] == nl.CmdGetDest {
 			datagrams = destinations[asked%len(destinations)]
 			asked++

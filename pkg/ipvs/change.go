@@ -222,7 +222,10 @@ func (c Change) validate() error {
 		if err := c.Service.ServiceID.validate(); err != nil {
 			return err
 		}
-		return c.Destination.validateID()
+		if c.Op == OpDeleteDestination {
+			return c.Destination.validateID()
+		}
+		return c.Destination.validate()
 	case OpSetTimeouts:
 		return c.Timeouts.validate()
 	case OpStartDaemon, OpStopDaemon:

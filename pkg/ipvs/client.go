@@ -4,12 +4,11 @@ package ipvs
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"slices"
 	"syscall"
-	"time"
 
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs/internal/nl"
 )
@@ -19,6 +18,9 @@ import (
 // the initial user namespace; the error of those that lack it matches
 // fs.ErrPermission.
 //
+// [Dial] makes one. The calls of any other, and those after Close, fail with
+// an error that matches fs.ErrClosed.
+//
 // A context ends the wait for the turn and for the kernel's answers, and the
 // client is as good as new afterwards. It does not interrupt the kernel while
 // that works through what was sent: see [Client.Apply].
@@ -27,15 +29,17 @@ type Client struct {
 
 	turn chan struct{} // has one element while a call uses what follows
 
-	t        transport
+	main     session
+	closed   bool
 	family   uint16
 	seq      uint32
-	unread   bool // answers to a call that gave up may still arrive
-	maxBytes int  // that the socket accepts in one write
-	maxCount int  // of messages in one write, whose refusals the socket can keep
+	maxBytes int // that the socket accepts in one write
+	maxCount int // of messages in one write, whose refusals the socket can keep
 	out      []byte
 	dec      decoder
 	found    []DestinationEntry // of the last service, before they are copied
+	parts    []part             // of the last list
+	cramped  bool               // the kernel has been short of memory for datagrams
 }
 
 // Config says how to reach the kernel. The zero value is for the network
@@ -90,7 +94,7 @@ const (
 func newClient(t transport, family uint16, send, receive int) *Client {
 	return &Client{
 		turn:     make(chan struct{}, 1),
-		t:        t,
+		main:     session{t: t},
 		family:   family,
 		maxBytes: send / 2,
 		maxCount: max(1, receive/refusalSize),
@@ -101,7 +105,7 @@ func newClient(t transport, family uint16, send, receive int) *Client {
 // namespaces are told apart: it is that of /proc/PID/ns/net for the processes
 // in it. Kernels before 4.9 do not say it.
 func (c *Client) NetNS() (uint64, error) {
-	ns, err := c.netNS()
+	ns, err := c.openNetNS(context.Background())
 	if err != nil {
 		return 0, &QueryError{Query: "get network namespace", Err: err}
 	}
@@ -109,31 +113,54 @@ func (c *Client) NetNS() (uint64, error) {
 	return inode(ns)
 }
 
+// openNetNS opens the client's network namespace.
+func (c *Client) openNetNS(ctx context.Context) (*os.File, error) {
+	if err := c.lock(ctx); err != nil {
+		return nil, err
+	}
+	defer c.unlock()
+	return c.netNS()
+}
+
 // lock waits for the client's turn; unlock ends it.
 func (c *Client) lock(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	if c.turn == nil {
+		return fs.ErrClosed // it was never open
+	}
 	select {
 	case c.turn <- struct{}{}:
-		return nil
 	default:
+		select {
+		case c.turn <- struct{}{}:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
-	select {
-	case c.turn <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
+	if c.closed {
+		c.unlock()
+		return fs.ErrClosed
 	}
+	return nil
 }
 
 func (c *Client) unlock() { <-c.turn }
 
-// Close closes the socket. It waits for the end of a call that is under way.
+// Close closes the socket. It waits for the end of a question or a batch of
+// changes that is under way. To close a closed client does nothing.
 func (c *Client) Close() error {
+	if c.turn == nil {
+		return nil
+	}
 	c.turn <- struct{}{}
 	defer c.unlock()
-	return c.t.Close()
+	if c.closed {
+		return nil
+	}
+	c.closed = true
+	return c.main.t.Close()
 }
 
 // Apply makes the changes in the order given, many to a system call. A change
@@ -207,7 +234,7 @@ func (c *Client) batch(ctx context.Context, changes []Change, start int, refused
 	fence := first + uint32(n)
 	b = appendFence(b, fence)
 	c.out, c.seq = b, fence
-	sent, err = c.exchange(ctx, b, first, fence, func(m message) (bool, error) {
+	sent, err = c.main.exchange(ctx, b, first, fence, func(m message) (bool, error) {
 		if m.typ != nl.MsgError {
 			return false, nil
 		}
@@ -224,42 +251,52 @@ func (c *Client) batch(ctx context.Context, changes []Change, start int, refused
 	return n, sent, err
 }
 
+// session is a transport and what is known of it.
+type session struct {
+	t      transport
+	unread bool // answers to a call that gave up may still arrive
+}
+
 // exchange sends b, which holds messages with the sequence numbers from first
 // to last, and passes each message of the kernel that answers one of them to
 // answered, until that reports the end. Answers to earlier messages are passed
 // over. It reports whether b was sent.
-func (c *Client) exchange(ctx context.Context, b []byte, first, last uint32, answered func(message) (end bool, err error)) (sent bool, err error) {
-	release, err := bound(ctx, c.t)
+func (s *session) exchange(ctx context.Context, b []byte, first, last uint32, answered func(message) (end bool, err error)) (sent bool, err error) {
+	release, err := bound(ctx, s.t)
 	if err != nil {
 		return false, err
 	}
 	defer release()
-	if err := c.settle(ctx); err != nil {
+	if err := s.settle(ctx); err != nil {
 		return false, err
 	}
-	c.unread = true
-	if err := c.t.Write(b, first == last); err != nil { // behind changes there is a fence
+	s.unread = true
+	if err := s.t.Write(b, first == last); err != nil { // behind changes there is a fence
 		return false, contextError(ctx, err)
 	}
-	for {
-		rest, err := c.t.Read()
+	for read := 0; ; {
+		datagrams, err := s.t.Read()
 		if err != nil {
 			return true, contextError(ctx, err)
 		}
-		for len(rest) > 0 {
-			var m message
-			if m, rest, err = nextMessage(rest); err != nil {
-				return true, err
-			}
-			if m.seq-first > last-first {
-				continue
-			}
-			switch end, err := answered(m); {
-			case end:
-				c.unread = false
-				return true, err
-			case err != nil:
-				return true, err
+		for _, rest := range datagrams {
+			read++
+			for len(rest) > 0 {
+				var m message
+				if m, rest, err = nextMessage(rest); err != nil {
+					return true, err
+				}
+				if m.seq-first > last-first {
+					continue
+				}
+				m.datagram = read
+				switch end, err := answered(m); {
+				case end:
+					s.unread = false
+					return true, err
+				case err != nil:
+					return true, err
+				}
 			}
 		}
 	}
@@ -268,31 +305,39 @@ func (c *Client) exchange(ctx context.Context, b []byte, first, last uint32, ans
 // settle drops what was not read of the answers to a call that gave up: as
 // long as the kernel has more of a list to hand over, it refuses to begin
 // another.
-func (c *Client) settle(ctx context.Context) error {
-	for c.unread {
-		more, err := c.t.Discard()
+func (s *session) settle(ctx context.Context) error {
+	for s.unread {
+		more, err := s.t.Discard()
 		if err != nil {
 			return contextError(ctx, err)
 		}
-		c.unread = more
+		s.unread = more
 	}
 	return nil
 }
 
 // query asks and passes each answer to decode. A list ends with a message of
-// its own; a plain answer with the acknowledgment that is asked for.
-func (c *Client) query(ctx context.Context, cmd uint8, id *ServiceID, list bool, decode func([]byte) error) error {
+// its own; a plain answer with the acknowledgment that is asked for. What is
+// to be known of the datagrams of a list is in c.parts then.
+func (c *Client) query(ctx context.Context, s *session, cmd uint8, id *ServiceID, list bool, decode func([]byte) error) error {
 	c.seq++
 	h := header{family: c.family, seq: c.seq, flags: nl.FlagAck}
 	if list {
 		h.flags = nl.FlagDump
 	}
 	c.out = appendQuery(c.out[:0], h, cmd, id)
-	_, err := c.exchange(ctx, c.out, c.seq, c.seq, func(m message) (bool, error) {
+	c.parts = c.parts[:0]
+	last := 0
+	_, err := s.exchange(ctx, c.out, c.seq, c.seq, func(m message) (bool, error) {
 		switch m.typ {
 		case nl.MsgError, nl.MsgDone:
 			return true, m.status()
 		case c.family:
+			if m.datagram != last {
+				last = m.datagram
+				c.parts = append(c.parts, part{})
+			}
+			c.parts[len(c.parts)-1].add(m.size())
 			b, err := m.body()
 			if err == nil {
 				err = decode(b)
@@ -311,25 +356,12 @@ func (c *Client) ask(ctx context.Context, what string, cmd uint8, id *ServiceID,
 	}
 	defer c.unlock()
 	answers := 0
-	err := c.query(ctx, cmd, id, false, func(b []byte) error {
+	err := c.query(ctx, &c.main, cmd, id, false, func(b []byte) error {
 		answers++
 		return decode(b)
 	})
 	if err == nil && answers == 0 {
 		err = malformed("no answer")
-	}
-	if err != nil {
-		return &QueryError{Query: what, Err: err}
-	}
-	return nil
-}
-
-// list is query for a list.
-func (c *Client) list(ctx context.Context, what string, cmd uint8, id *ServiceID, decode func([]byte) error) error {
-	err := c.lock(ctx)
-	if err == nil {
-		defer c.unlock()
-		err = c.query(ctx, cmd, id, true, decode)
 	}
 	if err != nil {
 		return &QueryError{Query: what, Err: err}
@@ -355,14 +387,18 @@ func (c *Client) Timeouts(ctx context.Context) (Timeouts, error) {
 // list if there are none.
 func (c *Client) Daemons(ctx context.Context) ([]Daemon, error) {
 	daemons := []Daemon{}
-	err := c.list(ctx, "list daemons", nl.CmdGetDaemon, nil, func(b []byte) error {
-		var d Daemon
-		err := decodeDaemon(b, &d)
-		daemons = append(daemons, d)
-		return err
-	})
+	err := c.lock(ctx)
+	if err == nil {
+		err = c.query(ctx, &c.main, nl.CmdGetDaemon, nil, true, func(b []byte) error {
+			var d Daemon
+			err := decodeDaemon(b, &d)
+			daemons = append(daemons, d)
+			return err
+		})
+		c.unlock()
+	}
 	if err != nil {
-		return nil, err
+		return nil, &QueryError{Query: "list daemons", Err: err}
 	}
 	slices.SortStableFunc(daemons, func(a, b Daemon) int { return int(a.State) - int(b.State) })
 	return daemons, nil
@@ -377,127 +413,4 @@ func (c *Client) Service(ctx context.Context, id ServiceID) (ServiceEntry, error
 	}
 	err := c.ask(ctx, "get service "+id.String(), nl.CmdGetService, &id, func(b []byte) error { return c.dec.service(b, &s) })
 	return s, err
-}
-
-// maxLists is how often the services are listed while the kernel moves them
-// about, with listPause in between.
-const (
-	maxLists  = 100
-	listPause = 10 * time.Millisecond
-)
-
-// Services returns all services in the order of the kernel's hash table, an
-// empty list if there are none. Their Destinations are nil, since they are not
-// asked for.
-//
-// If the error matches [ErrChanging], the list is returned beside it, but
-// services may be missing: see the package's documentation.
-func (c *Client) Services(ctx context.Context) ([]ServiceEntry, error) {
-	const what = "list services"
-	for n := 1; ; n++ {
-		services := []ServiceEntry{}
-		err := c.list(ctx, what, nl.CmdGetService, nil, func(b []byte) error {
-			services = append(services, ServiceEntry{})
-			return c.dec.service(b, &services[len(services)-1])
-		})
-		switch {
-		case err != nil:
-			return nil, err
-		case !repeats(services):
-			return services, nil
-		case n == maxLists:
-			return services, &QueryError{Query: what, Err: ErrChanging}
-		}
-		// Kernels from 7.0 on rebuild their hash table when it has grown.
-		// What is listed meanwhile has some services twice and others not at
-		// all.
-		select {
-		case <-time.After(listPause):
-		case <-ctx.Done():
-			return nil, &QueryError{Query: what, Err: ctx.Err()}
-		}
-	}
-}
-
-// repeats reports whether an identity stands in a list more than once.
-func repeats(services []ServiceEntry) bool {
-	seen := make(map[ServiceID]struct{}, len(services))
-	for i := range services {
-		seen[services[i].ServiceID] = struct{}{}
-	}
-	return len(seen) < len(services)
-}
-
-// Destinations returns the destinations of a service in the kernel's order, an
-// empty list if it has none. The kernel has the same answer where there is no
-// such service.
-func (c *Client) Destinations(ctx context.Context, id ServiceID) ([]DestinationEntry, error) {
-	if err := id.validate(); err != nil {
-		return nil, &QueryError{Query: "list destinations", Err: err}
-	}
-	what := "list destinations of "
-	if err := c.lock(ctx); err != nil {
-		return nil, &QueryError{Query: what + id.String(), Err: err}
-	}
-	defer c.unlock()
-	c.found = c.found[:0]
-	err := c.query(ctx, nl.CmdGetDest, &id, true, func(b []byte) error {
-		c.found = append(c.found, DestinationEntry{})
-		return c.dec.destination(b, id.Family(), &c.found[len(c.found)-1])
-	})
-	if err != nil {
-		return nil, &QueryError{Query: what + id.String(), Err: err}
-	}
-	return append(make([]DestinationEntry, 0, len(c.found)), c.found...), nil
-}
-
-// ServicesWithDestinations returns all services with the destinations of each.
-// A service that is deleted while its destinations are listed is left out.
-//
-// If the error matches [ErrChanging], the list is returned beside it, but
-// entries may be missing: see the package's documentation.
-func (c *Client) ServicesWithDestinations(ctx context.Context) ([]ServiceEntry, error) {
-	services, changing := c.Services(ctx)
-	if changing != nil && !errors.Is(changing, ErrChanging) {
-		return nil, changing
-	}
-	kept := services[:0]
-	for _, s := range services {
-		var err error
-		if s.Destinations, err = c.Destinations(ctx, s.ServiceID); err != nil {
-			return nil, err
-		}
-		if len(s.Destinations) == 0 {
-			// The kernel has the same answer for a service without any and
-			// for no service.
-			switch _, err := c.Service(ctx, s.ServiceID); {
-			case errors.Is(err, ErrNoService):
-				continue
-			case err != nil:
-				return nil, err
-			}
-		}
-		kept = append(kept, s)
-	}
-	return kept, changing
-}
-
-// Table returns everything: services with their destinations, timeouts and
-// sync daemons.
-//
-// If the error matches [ErrChanging], the table is returned beside it, but
-// entries may be missing: see the package's documentation.
-func (c *Client) Table(ctx context.Context) (*Table, error) {
-	var t Table
-	var err, changing error
-	if t.Services, changing = c.ServicesWithDestinations(ctx); changing != nil && !errors.Is(changing, ErrChanging) {
-		return nil, changing
-	}
-	if t.Timeouts, err = c.Timeouts(ctx); err != nil {
-		return nil, err
-	}
-	if t.Daemons, err = c.Daemons(ctx); err != nil {
-		return nil, err
-	}
-	return &t, changing
 }

@@ -43,7 +43,7 @@ type Connection struct {
 // /proc/net/ip_vs_conn to [ReadConnections].
 func (c *Client) Connections(ctx context.Context) iter.Seq2[Connection, error] {
 	return func(yield func(Connection, error) bool) {
-		f, err := c.proc("ip_vs_conn")
+		f, err := c.proc(ctx, "ip_vs_conn")
 		if err != nil {
 			yield(Connection{}, &QueryError{Query: "list connections", Err: err})
 			return
@@ -62,8 +62,8 @@ func (c *Client) Connections(ctx context.Context) iter.Seq2[Connection, error] {
 }
 
 // proc opens a file of /proc/net as it is in the client's network namespace.
-func (c *Client) proc(name string) (*os.File, error) {
-	ns, err := c.netNS()
+func (c *Client) proc(ctx context.Context, name string) (*os.File, error) {
+	ns, err := c.openNetNS(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -153,28 +153,16 @@ func firstLevel(b []byte, typ uint16, what string) ([]byte, error) {
 
 // service reads the answer that describes one service.
 func (d *decoder) service(b []byte, s *ServiceEntry) error {
-	b, err := firstLevel(b, nl.AttrService, "service")
-	if err != nil {
+	var err error
+	if s.ServiceID, err = d.serviceID(b); err != nil {
 		return err
 	}
 	f := &d.f
-	f.read("service", b, nl.SvcMax)
-	fam := Family(f.u16(nl.SvcAF, "address family"))
-	if f.v[nl.SvcFWMark] != nil {
-		s.ServiceID = MarkID(f.u32(nl.SvcFWMark, "firewall mark"), fam)
-		if fam != IPv4 && fam != IPv6 && f.err == nil {
-			f.err = malformed("a service of the unknown address family %d", uint16(fam))
-		}
-	} else {
-		s.Protocol = Protocol(f.u16(nl.SvcProtocol, "protocol"))
-		s.Addr = f.addr(nl.SvcAddr, "address", fam)
-		s.Port = f.port(nl.SvcPort, "port")
-	}
 	s.Scheduler = intern(&d.sched, f.str(nl.SvcSchedName, "scheduler"))
 	s.Flags = ServiceFlags(binary.NativeEndian.Uint32(f.get(nl.SvcFlags, "flags", 8))) &^ flagHashed
 	s.Timeout = time.Duration(f.u32(nl.SvcTimeout, "persistence timeout")) * time.Second
 	mask := f.get(nl.SvcNetmask, "netmask", 4)
-	if fam == IPv6 {
+	if s.Family() == IPv6 {
 		s.Netmask = Netmask(binary.NativeEndian.Uint32(mask))
 	} else {
 		s.Netmask = Netmask(binary.BigEndian.Uint32(mask))
@@ -188,20 +176,37 @@ func (d *decoder) service(b []byte, s *ServiceEntry) error {
 	return decodeStats(f.v[nl.SvcStats64], f.v[nl.SvcStats], "service", &s.Stats)
 }
 
+// serviceID reads the identity of a service from such an answer, and leaves
+// the attributes of the rest in d.f.
+func (d *decoder) serviceID(b []byte) (id ServiceID, err error) {
+	if b, err = firstLevel(b, nl.AttrService, "service"); err != nil {
+		return id, err
+	}
+	f := &d.f
+	f.read("service", b, nl.SvcMax)
+	fam := Family(f.u16(nl.SvcAF, "address family"))
+	if f.v[nl.SvcFWMark] != nil {
+		id = MarkID(f.u32(nl.SvcFWMark, "firewall mark"), fam)
+		if fam != IPv4 && fam != IPv6 && f.err == nil {
+			f.err = malformed("a service of the unknown address family %d", uint16(fam))
+		}
+	} else {
+		id.Protocol = Protocol(f.u16(nl.SvcProtocol, "protocol"))
+		id.Addr = f.addr(nl.SvcAddr, "address", fam)
+		id.Port = f.port(nl.SvcPort, "port")
+	}
+	return id, f.err
+}
+
 // destination reads the answer that describes one destination of a service
 // of the given family, which kernels before 3.18 take for granted.
 func (d *decoder) destination(b []byte, fam Family, e *DestinationEntry) error {
-	b, err := firstLevel(b, nl.AttrDest, "destination")
+	ap, err := d.destinationID(b, fam)
 	if err != nil {
 		return err
 	}
 	f := &d.f
-	f.read("destination", b, nl.DestMax)
-	if f.v[nl.DestAddrFamily] != nil {
-		fam = Family(f.u16(nl.DestAddrFamily, "address family"))
-	}
-	e.Addr = f.addr(nl.DestAddr, "address", fam)
-	e.Port = f.port(nl.DestPort, "port")
+	e.Addr, e.Port = ap.Addr(), ap.Port()
 	e.Forward = ForwardingMethod(f.u32(nl.DestFwdMethod, "forwarding method") & nl.FwdMask)
 	e.Weight = int32(f.u32(nl.DestWeight, "weight"))
 	e.UpperThreshold = f.u32(nl.DestUThresh, "upper threshold")
@@ -222,6 +227,21 @@ func (d *decoder) destination(b []byte, fam Family, e *DestinationEntry) error {
 		return f.err
 	}
 	return decodeStats(f.v[nl.DestStats64], f.v[nl.DestStats], "destination", &e.Stats)
+}
+
+// destinationID reads the identity of a destination from such an answer, and
+// leaves the attributes of the rest in d.f.
+func (d *decoder) destinationID(b []byte, fam Family) (ap netip.AddrPort, err error) {
+	if b, err = firstLevel(b, nl.AttrDest, "destination"); err != nil {
+		return ap, err
+	}
+	f := &d.f
+	f.read("destination", b, nl.DestMax)
+	if f.v[nl.DestAddrFamily] != nil {
+		fam = Family(f.u16(nl.DestAddrFamily, "address family"))
+	}
+	addr := f.addr(nl.DestAddr, "address", fam)
+	return netip.AddrPortFrom(addr, f.port(nl.DestPort, "port")), f.err
 }
 
 // decodeStats reads the wide counters, or the narrow ones of a kernel that

@@ -269,6 +269,7 @@ func TestValuesThatCannotBeSentAreRefused(t *testing.T) {
 		"half a second":        svc(func(s *Service) { s.Timeout = time.Second / 2 }),
 		"a negative timeout":   {Op: OpSetTimeouts, Timeouts: Timeouts{UDP: -time.Second}},
 		"a server without any": {Op: OpAddDestination, Service: testService},
+		"a ninth forwarding":   {Op: OpEditDestination, Service: testService, Destination: Destination{Addr: testDestination.Addr, Forward: nl.FwdMask + 1}},
 		"a long interface":     {Op: OpStartDaemon, Daemon: Daemon{State: Master, Interface: "0123456789abcdef"}},
 		"a group with a zone":  {Op: OpStartDaemon, Daemon: Daemon{State: Master, Group: netip.MustParseAddr("ff02::1%eth0")}},
 	} {

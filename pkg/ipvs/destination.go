@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/netip"
 	"strconv"
+
+	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs/internal/nl"
 )
 
 // Destination is the configuration of one real server of a virtual service.
@@ -70,6 +72,13 @@ func (d Destination) validateID() error {
 		return invalid("the destination address %v has a zone", d.Addr)
 	}
 	return nil
+}
+
+func (d Destination) validate() error {
+	if d.Forward > nl.FwdMask {
+		return invalid("there is no forwarding method %v", d.Forward)
+	}
+	return d.validateID()
 }
 
 // ForwardingMethod is how a director hands packets to a real server

@@ -26,7 +26,7 @@ import (
 // has as zero. What has no effect is no difference: the timeout and netmask of
 // a service that is not persistent, the tunnel of a destination without one.
 // Services are changed in the order of want. An entry that is listed twice in
-// want is added twice, which the kernel refuses.
+// want is added twice, which the kernel refuses; one in have counts once.
 //
 // A destination that is deleted takes its connections along: the kernel drops
 // what still arrives on them. To spare them, as ipvsadm-restore does, give
@@ -67,7 +67,9 @@ func (d *differ) services() {
 	}
 	places := make(map[ServiceID]int, len(d.have.Services))
 	for i := range d.have.Services {
-		places[d.have.Services[i].ServiceID] = i
+		if _, twice := places[d.have.Services[i].ServiceID]; !twice {
+			places[d.have.Services[i].ServiceID] = i
+		}
 	}
 	wanted := make([]bool, len(d.have.Services))
 	for i := range d.want.Services {
@@ -80,8 +82,9 @@ func (d *differ) services() {
 		}
 	}
 	for i := range d.have.Services {
-		if !wanted[i] {
-			d.add(DeleteService(d.have.Services[i].ServiceID))
+		if id := d.have.Services[i].ServiceID; !wanted[places[id]] {
+			wanted[places[id]] = true // one deletion is enough
+			d.add(DeleteService(id))
 		}
 	}
 }
@@ -117,7 +120,7 @@ func (d *differ) editService(h, w *ServiceEntry) {
 	}
 	d.changes = append(d.changes, later...)
 	for i := range h.Destinations {
-		if ap := h.Destinations[i].AddrPort(); wants.find(ap) < 0 {
+		if ap := h.Destinations[i].AddrPort(); wants.find(ap) < 0 && has.find(ap) == i {
 			d.add(DeleteDestination(w.ServiceID, ap))
 		}
 	}

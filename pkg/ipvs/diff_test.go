@@ -209,6 +209,28 @@ func TestDiffTouchesNothingThatItWasNotShown(t *testing.T) {
 	}
 }
 
+func TestDiffTakesWhatIsThereTwiceForOne(t *testing.T) {
+	d := ipvs.DestinationEntry{Destination: dest("10.0.0.1:80", ipvs.Masquerade)}
+	web := ipvs.ServiceEntry{Service: ipvs.NewService(tcp("12.0.0.1:80"), "rr"), Destinations: []ipvs.DestinationEntry{d, d}}
+	have := &ipvs.Table{Services: []ipvs.ServiceEntry{web, web}}
+	once := web
+	once.Destinations = web.Destinations[:1]
+	bare := web
+	bare.Destinations = []ipvs.DestinationEntry{}
+	for _, c := range []struct {
+		want []ipvs.ServiceEntry
+		ops  []ipvs.Change
+	}{
+		{[]ipvs.ServiceEntry{once}, nil},
+		{[]ipvs.ServiceEntry{bare}, []ipvs.Change{ipvs.DeleteDestination(web.ServiceID, d.AddrPort())}},
+		{[]ipvs.ServiceEntry{}, []ipvs.Change{ipvs.DeleteService(web.ServiceID)}},
+	} {
+		if got := ipvs.Diff(have, &ipvs.Table{Services: c.want}); !slices.Equal(got, c.ops) {
+			t.Errorf("to %v: %v, want %v", c.want, got, c.ops)
+		}
+	}
+}
+
 func TestDiffLeavesAloneWhatIsAbsent(t *testing.T) {
 	have := &ipvs.Table{Services: []ipvs.ServiceEntry{aService(80, "10.0.0.1:80")}, Timeouts: ipvs.Timeouts{TCP: time.Second, TCPFin: time.Second, UDP: time.Second},
 		Daemons: []ipvs.Daemon{{State: ipvs.Master, Interface: "lo"}}}

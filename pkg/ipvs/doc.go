@@ -38,12 +38,21 @@
 //
 // # What a list promises
 //
-// The kernel hands a long list over in pieces, and not as of one instant. What
-// another program changes meanwhile may be seen or not, and a service that is
-// deleted meanwhile is left out. When the kernel is seen to move entries about,
-// the list is taken again; when that does not end, what was found is returned
-// beside an error that matches [ErrChanging]. Who shows a list can show it with
-// a warning; who saves or compares it should treat it as failed.
+// [Client.Services], [Client.Destinations], [Client.ServicesWithDestinations]
+// and [Client.Table] return every entry that stood from the beginning of the
+// call to its end, once, whatever other programs add, edit and delete
+// meanwhile. What is added or deleted meanwhile may be in the list or not; a
+// service that is deleted is left out when its destinations are asked for. So
+// a list is not of one instant, unless nobody writes.
+//
+// The kernel hands a list over in datagrams of up to 32 KiB, about 90 entries,
+// and loses its place between two of them when entries come and go. A list of
+// one datagram is exact and is read once. A longer one is read again, cut at
+// other places, until the gaps between datagrams are covered: twice if nobody
+// writes. If that does not come to an end, about a second after the first
+// repetition, what was found is returned beside an error that matches
+// [ErrChanging]. Who shows a list can show it with a warning; who saves or
+// compares it should treat it as failed.
 //
 // # Versions
 //

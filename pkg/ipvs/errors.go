@@ -191,7 +191,7 @@ func reason(err, sentinel error) string {
 	if sentinel != nil {
 		return sentinel.Error()
 	}
-	return err.Error()
+	return fmt.Sprint(err) // which may be nil in an error that a test has made
 }
 
 func invalid(format string, a ...any) error {

@@ -46,10 +46,12 @@ func TestKernel(t *testing.T) {
 		t.Run("concurrent use", testConcurrentUse)
 		t.Run("ended context", testEndedContext)
 		t.Run("the programs of the examples", testExamples)
+		t.Run("lists miss nothing", testListsMissNothing)
 		t.Run("cancels and deadlines", testCancels)
 		t.Run("another namespace", testOtherNamespace)
 		t.Run("namespaces by name, path and process", testNamespaces)
 		t.Run("without privilege", testUnprivileged)
+		t.Run("closed clients", testClosed)
 		t.Run("no file descriptor is left", testNoLeak)
 	})
 }
@@ -229,6 +231,7 @@ func testContract(t *testing.T) {
 			start(ipvs.Master, multicast, netip.Addr{}), start(ipvs.Backup, multicast, addr("224.0.0.5")),
 			ipvs.StopDaemon(ipvs.Master), start(ipvs.Master, multicast, addr("ff02::5"))}},
 		{"daemons that cannot be", []ipvs.Change{start(ipvs.Master, "", netip.Addr{}), start(3, multicast, netip.Addr{}),
+			start(0, "", netip.Addr{}), start(ipvs.Master, multicast, addr("::ffff:224.0.0.5")),
 			start(ipvs.Master, multicast, addr("1.2.3.4")), start(ipvs.Master, multicast, addr("2001:db8::1")),
 			ipvs.StopDaemon(3), ipvs.StopDaemon(0)}},
 	} {
@@ -468,6 +471,13 @@ func testEndedContext(t *testing.T) {
 	cancel()
 	if _, err := c.Services(ctx); !errors.Is(err, ctx.Err()) {
 		t.Errorf("Services with an ended context: %v", err)
+	}
+	var connections error
+	for _, err := range c.Connections(ctx) {
+		connections = err
+	}
+	if !errors.Is(connections, ctx.Err()) {
+		t.Errorf("Connections with an ended context: %v", connections)
 	}
 	if _, err := c.Services(t.Context()); err != nil {
 		t.Errorf("the client is of no more use: %v", err)
@@ -772,6 +782,33 @@ func testUnprivileged(t *testing.T) {
 		}
 	}()
 	<-done
+}
+
+// testClosed uses clients that are closed or were never open.
+func testClosed(t *testing.T) {
+	c := inNamespace(t)
+	if err := c.Close(); err != nil {
+		t.Error(err)
+	}
+	for name, c := range map[string]*ipvs.Client{"closed": c, "never open": {}} {
+		id := tcp("12.0.0.1:80")
+		_, services := c.Services(t.Context())
+		_, service := c.Service(t.Context(), id)
+		_, destinations := c.Destinations(t.Context(), id)
+		var connections error
+		for _, err := range c.Connections(t.Context()) {
+			connections = err
+		}
+		_, namespace := c.NetNS()
+		for _, err := range []error{services, service, destinations, connections, namespace, c.Apply(t.Context(), ipvs.Zero())} {
+			if !errors.Is(err, fs.ErrClosed) {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		if err := c.Close(); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
 }
 
 func testNoLeak(t *testing.T) {

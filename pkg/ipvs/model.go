@@ -260,14 +260,14 @@ const (
 var defaultSyncGroup = netip.AddrFrom4([4]byte{224, 0, 0, 81})
 
 func (m *Model) startDaemon(d Daemon) error {
-	if d.Group.IsValid() && !d.Group.IsMulticast() || m.mixedFamilies() {
-		return syscall.EINVAL
-	}
-	if d.State != Master && d.State != Backup {
+	if d.Group.IsValid() && (!d.Group.IsMulticast() || d.Group.Is4In6()) || m.mixedFamilies() {
 		return syscall.EINVAL
 	}
 	if d.Interface == "" {
 		return syscall.ENODEV
+	}
+	if d.State != Master && d.State != Backup {
+		return syscall.EINVAL
 	}
 	if findDaemon(m.daemons, d.State) >= 0 {
 		return syscall.EEXIST

@@ -45,34 +45,35 @@ func openNS(path string) (*os.File, error) {
 
 // openProc opens a file of /proc/net as it is in a network namespace, whatever
 // that of the calling thread is.
-func openProc(ns *os.File, name string) (*os.File, error) {
-	path := "/proc/thread-self/net/" + name
+func openProc(ns *os.File, name string) (f *os.File, err error) {
+	err = within(ns, func() error {
+		f, err = os.Open("/proc/thread-self/net/" + name)
+		return err
+	})
+	return f, err
+}
+
+// within calls f on a thread that is in a network namespace.
+func within(ns *os.File, f func() error) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	if here, err := inNetNS(ns); err != nil || here {
-		if err != nil {
-			return nil, err
-		}
-		return os.Open(path)
+	if here, err := inNetNS(ns); err != nil {
+		return err
+	} else if here {
+		return f()
 	}
-	type result struct {
-		f   *os.File
-		err error
-	}
-	ch := make(chan result)
+	done := make(chan error)
 	go func() {
 		// The thread stays locked and so ends with the goroutine: it is of
 		// no use to others once it is in another namespace.
 		runtime.LockOSThread()
 		if err := unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET); err != nil {
-			ch <- result{nil, fmt.Errorf("enter the network namespace: %w", err)}
+			done <- fmt.Errorf("enter the network namespace: %w", err)
 			return
 		}
-		f, err := os.Open(path)
-		ch <- result{f, err}
+		done <- f()
 	}()
-	r := <-ch
-	return r.f, r.err
+	return <-done
 }
 
 // netNSOf opens the network namespace of a socket.

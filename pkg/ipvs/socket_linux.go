@@ -24,10 +24,14 @@ const bufferSize = 4 << 20
 // file descriptor itself: what goes through is many messages at once, which
 // are encoded already.
 type socket struct {
-	conn      *genetlink.Conn
+	conn interface {
+		SetDeadline(time.Time) error
+		Close() error
+	}
 	raw       syscall.RawConn
 	noHandoff bool
 	inbox     *inbox
+	spare     *inbox // of the sockets that Another opened, one at a time
 }
 
 // dial opens a Generic Netlink socket and asks for the family's number.
@@ -75,7 +79,11 @@ func dial(cfg Config) (c *Client, err error) {
 	if optErr != nil {
 		return nil, optErr
 	}
-	c = newClient(&socket{conn, raw, cfg.NoHandoff, newInbox()}, f.ID, send, receive)
+	sock := &socket{conn: conn, raw: raw, noHandoff: cfg.NoHandoff, inbox: newInbox()}
+	if err := sock.prime(slotSize); err != nil {
+		return nil, err
+	}
+	c = newClient(sock, f.ID, send, receive)
 	c.netNS = func() (*os.File, error) { return netNSOf(raw) }
 	return c, nil
 }
@@ -123,14 +131,14 @@ func (s *socket) Write(b []byte, asks bool) error {
 	return err
 }
 
-func (s *socket) Read() (b []byte, err error) {
+func (s *socket) Read() (datagrams [][]byte, err error) {
 	if e := s.raw.Read(func(fd uintptr) bool {
-		b, err = s.inbox.receive(fd, s.noHandoff)
+		datagrams, err = s.inbox.receive(fd, s.noHandoff)
 		return err != unix.EAGAIN && err != unix.EINTR
 	}); e != nil {
 		return nil, e
 	}
-	return b, err
+	return datagrams, err
 }
 
 // Discard relies on the kernel having a datagram ready for as long as it is
@@ -151,6 +159,51 @@ func (s *socket) Discard() (more bool, err error) {
 		return true, nil
 	}
 	return true, received
+}
+
+// prime makes the kernel fill datagrams of n bytes for the next list: they are
+// as long as the longest buffer that was there for any message so far. There
+// has to be none yet that is longer.
+func (s *socket) prime(n int) error {
+	if err := s.Write(appendFence(nil, 0), true); err != nil {
+		return err
+	}
+	s.inbox.setFirst(n)
+	defer s.inbox.setFirst(slotSize)
+	_, err := s.Read()
+	return err
+}
+
+// Another opens a socket whose first buffer is shorter than those of this one.
+func (s *socket) Another(cut int) (transport, error) {
+	ns, err := netNSOf(s.raw)
+	if err != nil {
+		return nil, err
+	}
+	defer ns.Close()
+	var f *os.File
+	err = within(ns, func() error {
+		fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.NETLINK_GENERIC)
+		if err == nil {
+			f = os.NewFile(uintptr(fd), "netlink")
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	raw, err := f.SyscallConn()
+	if err == nil {
+		if s.spare == nil {
+			s.spare = newInbox()
+		}
+		other := &socket{conn: f, raw: raw, noHandoff: s.noHandoff, inbox: s.spare}
+		if err = other.prime(cut); err == nil {
+			return other, nil
+		}
+	}
+	f.Close()
+	return nil, err
 }
 
 func (s *socket) SetDeadline(t time.Time) error { return s.conn.SetDeadline(t) }

@@ -17,9 +17,13 @@ type transport interface {
 	// Write sends messages. With asks they are one question, which does not
 	// keep the kernel busy for long.
 	Write(b []byte, asks bool) error
-	// Read waits for messages and returns those of one datagram or several.
-	// They are valid until the next Read.
-	Read() ([]byte, error)
+	// Read waits for datagrams and returns one or several, each with one
+	// message or several. They are valid until the next Read.
+	Read() ([][]byte, error)
+	// Another opens a transport to the same kernel in the same network
+	// namespace. The first datagram of a list on it holds cut bytes, so that
+	// lists are cut at other places than on this one. NoHandoff stays as it is.
+	Another(cut int) (transport, error)
 	// Discard drops what is there to be read now, without waiting, and
 	// reports whether there may be more.
 	Discard() (more bool, err error)
@@ -61,9 +65,10 @@ func contextError(ctx context.Context, err error) error {
 
 // message is one netlink message without its header.
 type message struct {
-	typ  uint16
-	seq  uint32
-	data []byte
+	typ      uint16
+	seq      uint32
+	data     []byte
+	datagram int // which one of those read brought it
 }
 
 // nextMessage splits the first message off a datagram.
@@ -80,6 +85,9 @@ func nextMessage(b []byte) (m message, rest []byte, err error) {
 	m.data = b[nl.MsgHeaderLen:n]
 	return m, b[min(aligned(int(n)), len(b)):], nil
 }
+
+// size returns how many bytes of a datagram the message takes.
+func (m message) size() int { return aligned(nl.MsgHeaderLen + len(m.data)) }
 
 // status returns the errno of an NLMSG_ERROR or NLMSG_DONE; nil is success.
 func (m message) status() error {

@@ -24,9 +24,10 @@ func rawWrite(fd uintptr, b []byte) (int, error) {
 // inbox receives what waits at a netlink socket, several datagrams to a system
 // call: the end of a list, or each refusal, is a datagram of its own.
 type inbox struct {
-	buf     []byte
-	vectors [slots]unix.Iovec
-	headers [slots]unix.Mmsghdr
+	buf       []byte
+	vectors   [slots]unix.Iovec
+	headers   [slots]unix.Mmsghdr
+	datagrams [slots][]byte
 }
 
 const (
@@ -47,10 +48,12 @@ func newInbox() *inbox {
 	return in
 }
 
-// receive returns the messages of all datagrams one behind the other; they are
-// valid until the next call. It does not wait for any. With raw, Go's scheduler
-// is not told: see Config.NoHandoff.
-func (in *inbox) receive(fd uintptr, raw bool) ([]byte, error) {
+// setFirst sets the length of the buffer for the next datagram.
+func (in *inbox) setFirst(n int) { in.vectors[0].SetLen(n) }
+
+// receive returns datagrams, which are valid until the next call. It does not
+// wait for any. With raw, Go's scheduler is not told: see Config.NoHandoff.
+func (in *inbox) receive(fd uintptr, raw bool) ([][]byte, error) {
 	var n uintptr
 	var errno syscall.Errno
 	if raw {
@@ -61,14 +64,12 @@ func (in *inbox) receive(fd uintptr, raw bool) ([]byte, error) {
 	if errno != 0 {
 		return nil, errno
 	}
-	end := 0
 	for i := range int(n) {
 		h := &in.headers[i]
 		if h.Hdr.Flags&unix.MSG_TRUNC != 0 {
 			return nil, unix.EMSGSIZE
 		}
-		end = aligned(end)
-		end += copy(in.buf[end:], in.buf[i*slotSize:][:h.Len])
+		in.datagrams[i] = in.buf[i*slotSize:][:h.Len]
 	}
-	return in.buf[:end], nil
+	return in.datagrams[:n], nil
 }

@@ -1,0 +1,304 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package ipvs
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs/internal/nl"
+)
+
+// buckets is a kernel's table of services. Like Linux it fills a datagram at
+// each read and resumes by the number of entries listed so far.
+type buckets struct {
+	heads   [][]int // ports, the latest first
+	between func()  // called before each datagram but the first of a dump
+	room    func(cut int) int
+	dumps   int
+}
+
+func (b *buckets) add(port int) {
+	h := port % len(b.heads)
+	b.heads[h] = slices.Insert(b.heads[h], 0, port)
+}
+
+func (b *buckets) delete(port int) {
+	h := port % len(b.heads)
+	b.heads[h] = slices.DeleteFunc(b.heads[h], func(p int) bool { return p == port })
+}
+
+// resize puts the entries in another order.
+func (b *buckets) resize(n int) {
+	all := slices.Concat(b.heads...)
+	b.heads = make([][]int, n)
+	for _, p := range all {
+		b.add(p)
+	}
+}
+
+// cursor is a transport to such a kernel.
+type cursor struct {
+	*buckets
+	cut  int
+	seq  uint32
+	next int // of the dump that is under way; -1 for none
+	done bool
+}
+
+func (c *cursor) Write(b []byte, _ bool) error {
+	m, _, err := nextMessage(b)
+	c.seq, c.next, c.done = m.seq, 0, false
+	c.dumps++
+	return err
+}
+
+func (c *cursor) Read() ([][]byte, error) {
+	if c.done {
+		return nil, errors.New("nothing is asked")
+	}
+	room := c.room(longestDatagram)
+	if c.next == 0 {
+		room = c.room(c.cut)
+	} else {
+		c.between()
+	}
+	var b []byte
+	n := 0
+	for _, port := range slices.Concat(c.heads...) {
+		if n++; n <= c.next {
+			continue
+		}
+		entry := answer(c.seq, serviceEntry(web(uint16(port))))
+		if len(b)+len(entry) > room {
+			n--
+			break
+		}
+		b = append(b, entry...)
+	}
+	if c.next = n; len(b) == 0 {
+		c.done = true
+		return [][]byte{status(nl.MsgDone, c.seq, 0)}, nil
+	}
+	return [][]byte{b}, nil
+}
+
+func (c *cursor) Another(cut int) (transport, error) {
+	return &cursor{buckets: c.buckets, cut: cut}, nil
+}
+func (*cursor) Discard() (bool, error)      { return false, nil }
+func (*cursor) SetDeadline(time.Time) error { return nil }
+func (*cursor) Close() error                { return nil }
+
+const (
+	resting = 1000
+	coming  = 200
+)
+
+// crowded has services at rest, and others that come and go between datagrams.
+func crowded(r *rand.Rand, heads int) *buckets {
+	b := &buckets{heads: make([][]int, heads), room: func(cut int) int { return cut - 320 }}
+	for _, p := range r.Perm(resting) {
+		b.add(p + 1)
+	}
+	next := 0
+	b.between = func() {
+		for range r.IntN(2 * coming) {
+			p := resting + 1 + next%coming
+			if next/coming%2 == 0 {
+				b.add(p)
+			} else {
+				b.delete(p)
+			}
+			next++
+		}
+	}
+	return b
+}
+
+// missing returns how many services at rest a list lacks.
+func missing(t *testing.T, list []ServiceEntry) int {
+	t.Helper()
+	seen := map[ServiceID]bool{}
+	n := 0
+	for _, s := range list {
+		if seen[s.ServiceID] {
+			t.Fatalf("%v is listed twice", s.ServiceID)
+		}
+		if seen[s.ServiceID] = true; s.Port <= resting {
+			n++
+		}
+	}
+	return resting - n
+}
+
+func TestAListMissesNothingThatStands(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		heads   int
+		prepare func(r *rand.Rand, b *buckets)
+		dumps   float64 // at most, on average
+	}{
+		{"nobody writes", 64, func(_ *rand.Rand, b *buckets) { b.between = func() {} }, 2},
+		{"a table of many buckets", 64, func(*rand.Rand, *buckets) {}, 10},
+		{"a table of few buckets", 4, func(*rand.Rand, *buckets) {}, 10},
+		{"one chain", 1, func(*rand.Rand, *buckets) {}, 15},
+		{"a table that is resized", 64, func(r *rand.Rand, b *buckets) {
+			write := b.between
+			b.between = func() {
+				if write(); r.IntN(20) == 0 {
+					b.resize(16 << r.IntN(5))
+				}
+			}
+		}, 15},
+		{"nobody writes and memory is short", 64, func(_ *rand.Rand, b *buckets) {
+			b.between = func() {}
+			b.room = func(int) int { return 4096 - 320 }
+		}, 1 + maxQuiet},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			rounds := 40
+			if testing.Short() {
+				rounds = 5
+			}
+			dumps, changing := 0, 0
+			for i := range rounds {
+				r := rand.New(rand.NewPCG(15, uint64(i)))
+				b := crowded(r, c.heads)
+				c.prepare(r, b)
+				cl := newClient(&cursor{buckets: b, cut: longestDatagram}, testFamily, 1<<20, 1<<20)
+				list, err := cl.Services(t.Context())
+				dumps += b.dumps
+				if errors.Is(err, ErrChanging) {
+					changing++
+				} else if n := missing(t, list); err != nil || n > 0 {
+					t.Errorf("case %d: %d of %d services are missing, %v", i, n, resting, err)
+				}
+			}
+			mean := float64(dumps) / float64(rounds)
+			t.Logf("%.1f dumps a list, %d of %d came to no end", mean, changing, rounds)
+			if mean > c.dumps || changing > rounds/5+1 {
+				t.Errorf("too many: want at most %.0f dumps a list", c.dumps)
+			}
+		})
+	}
+}
+
+// TestAListOfOneDatagramIsTakenOnce has the datagram of each number of
+// services, from none up to more than one holds.
+func TestAListOfOneDatagramIsTakenOnce(t *testing.T) {
+	entry := len(answer(0, serviceEntry(web(1))))
+	most := (longestDatagram - 320) / entry
+	for n := range most + 2 {
+		b := &buckets{heads: make([][]int, 8), between: func() {}, room: func(cut int) int { return cut - 320 }}
+		for i := range n {
+			b.add(i + 1)
+		}
+		c := newClient(&cursor{buckets: b, cut: longestDatagram}, testFamily, 1<<20, 1<<20)
+		list, err := c.Services(t.Context())
+		if err != nil || len(list) != n {
+			t.Fatalf("%d services: %d are listed, %v", n, len(list), err)
+		}
+		near := func(length int) bool { return n*entry <= length && (n+1)*entry > length-skbOverhead }
+		if want := 1; b.dumps != want && !near(longestDatagram) && !near(longestDatagramOld) && n <= most {
+			t.Errorf("%d services took %d dumps", n, b.dumps)
+		}
+	}
+}
+
+// TestTheEndOfATableThatFillsADatagramIsSure has the datagram end for want of
+// room, and the table shrink before the next.
+func TestTheEndOfATableThatFillsADatagramIsSure(t *testing.T) {
+	entry := len(answer(0, serviceEntry(web(1))))
+	fits := (longestDatagram - 320) / entry
+	b := &buckets{heads: make([][]int, 1), room: func(cut int) int { return cut - 320 }}
+	for i := range fits + 5 {
+		b.add(i + 1)
+	}
+	first := true
+	b.between = func() {
+		if first {
+			for i := range 5 {
+				b.delete(fits + 5 - i) // which stand in front
+			}
+			first = false
+		}
+	}
+	c := newClient(&cursor{buckets: b, cut: longestDatagram}, testFamily, 1<<20, 1<<20)
+	list, err := c.Services(t.Context())
+	if err != nil || len(list) != fits+5 || b.dumps < 2 {
+		t.Errorf("%d services by %d dumps, %v; want the %d that stand and 5 that did", len(list), b.dumps, err, fits)
+	}
+}
+
+// TestAListThatComesToNoEndTakesBoundedTime has a table with new services at
+// each look.
+func TestAListThatComesToNoEndTakesBoundedTime(t *testing.T) {
+	b := crowded(rand.New(rand.NewPCG(1, 1)), 64)
+	next := 1
+	b.between = func() {
+		b.resize(64 - next%2)
+		b.delete(resting + next)
+		next++
+		b.add(resting + next)
+	}
+	c := newClient(&cursor{buckets: b, cut: longestDatagram}, testFamily, 1<<20, 1<<20)
+	start := time.Now()
+	list, err := c.Services(t.Context())
+	if took := time.Since(start); !errors.Is(err, ErrChanging) || took < maxPatience || took > 3*maxPatience || len(list) < resting/2 {
+		t.Errorf("%d services after %v, %v", len(list), took, err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	start = time.Now()
+	list, err = c.Services(ctx)
+	if took := time.Since(start); !errors.Is(err, context.DeadlineExceeded) || took > maxPatience || list != nil {
+		t.Errorf("with a deadline: %d services after %v, %v", len(list), took, err)
+	}
+}
+
+func TestGapsAreClosedByEntriesOnBothSides(t *testing.T) {
+	run := func(n, from int) []int { return slices.Repeat([]int{from}, n) }
+	for _, c := range []struct {
+		name  string
+		from  []int
+		ended bool
+		left  int
+	}{
+		{"enough on both sides", slices.Concat(run(8, 0), run(8, 1)), false, 2},
+		{"too few in front", slices.Concat(run(7, 0), run(9, 1)), false, 3},
+		{"too few behind", slices.Concat(run(9, 0), run(7, 1)), false, 3},
+		{"few behind where the table ends", slices.Concat(run(8, 0), run(1, 3)), true, 0},
+		{"two gaps at once", slices.Concat(run(8, 0), run(8, 2)), false, 1},
+		{"one that moved", slices.Concat(run(4, 0), run(1, 2), run(4, 0), run(8, 1)), false, 2},
+		{"many that moved", slices.Concat(run(4, 0), run(5, 2), run(4, 0), run(8, 1)), false, 3},
+		{"the other way round", slices.Concat(run(20, 1), run(20, 0)), false, 3},
+		{"all from one", run(100, 1), true, 3},
+		{"none", nil, true, 3},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			v := view{stretch: slices.Clone(c.from)}
+			for i := range c.from {
+				v.datagram, v.at = append(v.datagram, i), append(v.at, i)
+			}
+			v.settle()
+			if c.ended {
+				v.end(4)
+			}
+			if same := v.span(4); same == (c.name == "the other way round") {
+				t.Errorf("the order is the same: %v", same)
+			}
+			left := 3
+			for _, s := range v.spans {
+				left -= min(s.back, 3) - s.front
+			}
+			if left != c.left {
+				t.Errorf("%d gaps are left, want %d", left, c.left)
+			}
+		})
+	}
+}
