@@ -69,7 +69,7 @@ func (s *session) apply(ctx context.Context, cmd args.Command) int {
 		}
 		defer unlock()
 	}
-	have, err := s.client.Table(ctx)
+	have, err := restore.ReadTable(ctx, s.client)
 	if err != nil {
 		s.report(listFailure(err))
 		return statusUsage // nothing was changed

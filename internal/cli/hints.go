@@ -50,6 +50,9 @@ func (s *session) hint(find func(machine) string) {
 	fmt.Fprintln(s.Stderr, "hint: "+text)
 }
 
+// changingHint is the hint beside a list that may not be whole.
+const changingHint = "the table keeps changing, entries may be missing: list it again"
+
 // errorHint is the hint after an error, empty if there is none.
 func errorHint(err error, m machine) string {
 	var fault *args.Fault

@@ -92,8 +92,11 @@ func (s *session) listTable(ctx context.Context, p render.Writer) error {
 		return listFailure(err)
 	}
 	services, err := s.client.ServicesWithDestinations(ctx)
-	if err != nil {
+	if err != nil && !errors.Is(err, ipvs.ErrChanging) {
 		return listFailure(err)
+	}
+	if err != nil {
+		s.hint(func(machine) string { return changingHint })
 	}
 	return output(p.Table(ctx, info, services))
 }
@@ -103,8 +106,11 @@ func (s *session) listService(ctx context.Context, p render.Writer, id ipvs.Serv
 	if err != nil {
 		return listFailure(err)
 	}
-	if e.Destinations, err = s.client.Destinations(ctx, id); err != nil {
+	if e.Destinations, err = s.client.Destinations(ctx, id); err != nil && !errors.Is(err, ipvs.ErrChanging) {
 		return listFailure(err)
+	}
+	if err != nil {
+		s.hint(func(machine) string { return changingHint })
 	}
 	return output(p.Services(ctx, []ipvs.ServiceEntry{e}))
 }

@@ -118,6 +118,7 @@ var refusals = []struct {
 	{ipvs.ErrNoDestination, nil, "No such destination"},
 	{ipvs.ErrDaemonRunning, nil, "Daemon has already run"},
 	{ipvs.ErrNoDaemon, nil, "No daemon is running"},
+	{ipvs.ErrChanging, nil, "The table keeps changing while it is read"},
 	{unix.EPERM, nil, "Permission denied (you must be root)"},
 	{unix.EINVAL, nil, "Invalid operation.  Possibly wrong module version, address not unicast, ..."},
 	{unix.ENOPROTOOPT, nil, "Protocol not available"},

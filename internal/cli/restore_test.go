@@ -4,6 +4,7 @@ package cli
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -207,5 +208,39 @@ func TestSchedulerThatARefusedEditTookAwayComesBack(t *testing.T) {
 	k.Refuse = func(ipvs.Change) syscall.Errno { return unix.ENOENT }
 	if a := k.do(t, "", "ipvsadm", "-E", "-t", "12.0.0.1:80", "-s", "nosuch"); a.errors != "Scheduler or persistence engine not found\n" {
 		t.Errorf("%+v", a)
+	}
+}
+
+// changingKernel lists its table, but cannot be sure that it is whole.
+type changingKernel struct{ *fakeKernel }
+
+func (k changingKernel) ServicesWithDestinations(ctx context.Context) ([]ipvs.ServiceEntry, error) {
+	s, _ := k.fakeKernel.ServicesWithDestinations(ctx)
+	return s, &ipvs.QueryError{Query: "list services", Err: ipvs.ErrChanging}
+}
+
+func (k changingKernel) Table(ctx context.Context) (*ipvs.Table, error) {
+	t, _ := k.fakeKernel.Table(ctx)
+	return t, &ipvs.QueryError{Query: "list services", Err: ipvs.ErrChanging}
+}
+
+// A list shows what was found, a save fails, a restore goes on.
+func TestTableThatKeepsChanging(t *testing.T) {
+	k := newFakeKernel(t, web)
+	run := func(stdin string, argv ...string) (a answer) {
+		p, done := k.process(&a, stdin, argv...)
+		p.dial = func(context.Context, string) (kernel, error) { return changingKernel{k}, nil }
+		a.status = Run(t.Context(), p)
+		done()
+		return a
+	}
+	if a := run("", "ipvsadm", "-Ln"); a.status != 0 || a.errors != "" || !strings.Contains(a.out, "TCP  12.0.0.1:80 rr\n") {
+		t.Errorf("a list: %+v", a)
+	}
+	if a := run("", "ipvsadm-save", "-n"); a != (answer{status: 1, errors: "The table keeps changing while it is read\n"}) {
+		t.Errorf("a save: %+v", a)
+	}
+	if a := run(dns, restoreArgs(t)...); a != (answer{}) || k.rules() != timeouts+dns {
+		t.Errorf("a restore: %+v, table\n%s", a, k.rules())
 	}
 }

@@ -30,6 +30,17 @@ type Kernel interface {
 	Destinations(context.Context, ipvs.ServiceID) ([]ipvs.DestinationEntry, error)
 }
 
+// ReadTable returns the table of a kernel. One that other programs keep
+// changing is returned as far as it was seen: what a run makes of the rest is
+// refused or seen in the next round.
+func ReadTable(ctx context.Context, k Kernel) (*ipvs.Table, error) {
+	t, err := k.Table(ctx)
+	if errors.Is(err, ipvs.ErrChanging) && t != nil {
+		err = nil
+	}
+	return t, err
+}
+
 // Options are how a file is run.
 type Options struct {
 	// Strict is all or nothing: unless the table becomes what the file says,
@@ -127,7 +138,7 @@ func (r *run) rounds(ctx context.Context, have *ipvs.Table) End {
 			rounds++
 		}
 		var err error
-		if have, err = r.kernel.Table(ctx); err != nil {
+		if have, err = ReadTable(ctx, r.kernel); err != nil {
 			return End{How: Failed, Err: err}
 		}
 	}
@@ -222,7 +233,7 @@ func outcome(changes []ipvs.Change, err error) (made []ipvs.Change, refused ipvs
 // undo takes back what was done.
 func (r *run) undo(ctx context.Context) (Undo, error) {
 	for range MaxRounds {
-		now, err := r.kernel.Table(ctx)
+		now, err := ReadTable(ctx, r.kernel)
 		if err != nil {
 			return NotUndone, err
 		}
