@@ -15,7 +15,7 @@ type Fault struct {
 // Error is for developers; users get a message made of the kind.
 func (f *Fault) Error() string { return fmt.Sprintf("command line fault %d %q", f.Kind, f.Words) }
 
-// Unreadable tells whether the fault lies in a single word, which is no option
+// Unreadable reports whether the fault lies in a single word, which is no option
 // or is not followed by a value as it should be. After such a fault, and no
 // other, 1.31 goes on with the next line of rule text.
 func (f *Fault) Unreadable() bool {

@@ -43,7 +43,7 @@ func trimLeft(s string) string {
 
 func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 
-// isNumber tells whether a text has nothing but digits, or nothing at all.
+// isNumber reports whether a text has nothing but digits, or nothing at all.
 func isNumber(s string) bool {
 	for i := range len(s) {
 		if !isDigit(s[i]) {

@@ -62,7 +62,7 @@ type kernel interface {
 	Close() error
 }
 
-// Run runs the process's command line and gives its exit status.
+// Run runs the process's command line and returns its exit status.
 func Run(ctx context.Context, p Process) int {
 	s := &session{Process: p}
 	if s.dial == nil {
@@ -234,7 +234,7 @@ func (s *session) close() {
 	}
 }
 
-// report writes the message of an error and gives its status.
+// report writes the message of an error and returns its status.
 func (s *session) report(err error) int {
 	if err == nil {
 		return statusOK

@@ -87,7 +87,7 @@ func largeTable(r *rand.Rand, large int) *ipvs.Table {
 	return t
 }
 
-// begun tells whether a restore of the file has sent something: timeouts come
+// begun reports whether a restore of the file has sent something: timeouts come
 // first.
 func (a *alternation) begun(i int) bool {
 	a.Helper()
@@ -96,7 +96,7 @@ func (a *alternation) begun(i int) bool {
 	return now == a.tables[i].Timeouts
 }
 
-// sent tells whether a service of the file, which is large and so not the same
+// sent reports whether a service of the file, which is large and so not the same
 // in both, is as it is wanted.
 func (a *alternation) sent(i, service int) bool {
 	a.Helper()
@@ -216,7 +216,7 @@ func testSignalled(t *testing.T) {
 	midway := 0
 	for n := 0; n < signals || midway < signals/3 && n < 6*signals; n++ { // more where the machine is busy
 		i, sig := n%2, enders[n%len(enders)]
-		cmd, errs := a.start(i)
+		cmd, errs := a.start(i, "--keep-going")
 		a.awaitChanges(i, a.large/3)
 		_ = cmd.Process.Signal(sig) // if it has not ended
 		_ = cmd.Wait()

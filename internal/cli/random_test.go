@@ -119,7 +119,7 @@ func randomServer(r *rand.Rand, s *ipvs.Service, mixed bool) ipvs.Destination {
 	return d
 }
 
-// sameTable tells whether two tables have the same configuration, in any
+// sameTable reports whether two tables have the same configuration, in any
 // order, besides what has no effect.
 func sameTable(a, b *ipvs.Table) bool {
 	return len(ipvs.Diff(a, b)) == 0 && len(ipvs.Diff(b, a)) == 0 && rulesOf(a) == rulesOf(b)

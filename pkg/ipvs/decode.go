@@ -69,7 +69,7 @@ func (f *fields) read(what string, b []byte, limit uint16) {
 	}
 }
 
-// get gives the first n bytes of a value. One that lacks any is an error of
+// get returns the first n bytes of a value. One that lacks any is an error of
 // the whole nest, and reads as zeros.
 func (f *fields) get(typ uint16, name string, n int) []byte {
 	v := f.v[typ]
@@ -112,7 +112,7 @@ func (f *fields) addr(typ uint16, name string, fam Family) netip.Addr {
 	return netip.Addr{}
 }
 
-// str gives a text up to its zero byte.
+// str returns a text up to its zero byte.
 func (f *fields) str(typ uint16, name string) []byte {
 	v := f.v[typ]
 	if v == nil && f.err == nil {

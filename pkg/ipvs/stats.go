@@ -4,7 +4,7 @@ package ipvs
 
 // Stats are what the kernel counts of a service or a destination since it was
 // added or zeroed, all 64 bits wide (IPVS_*_ATTR_STATS64). A kernel without
-// the wide counters, before 4.1, gives the lower 32 bits.
+// the wide counters, before 4.1, has the lower 32 bits.
 type Stats struct {
 	Conns    uint64 // connections scheduled
 	InPkts   uint64 // packets from clients
