@@ -63,6 +63,7 @@ var (
 	negativeMark    = regexp.MustCompile(`(?m)^(-[Aa] -f |FWM  )(-\d+)( IPv6)?( *)`)
 	lineNumber      = regexp.MustCompile(`(?m)^(?:<stdin>: )?line (\d+): `)
 	nameInBrackets  = regexp.MustCompile(`\[[^]:]*[^].0-9][^]:]*\]:`)
+	feederStopped   = regexp.MustCompile(`(?m)^\S*ipvsadm-restore: line \d+: echo: write error: Broken pipe\n`)
 	commentBehind   = regexp.MustCompile(`(?m)[^\s#]\s+#`)
 	indentedComment = regexp.MustCompile(`(?m)^[ \t\r]+#`)
 	emptyFlags      = regexp.MustCompile(`(?:^| )(?:-[A-Za-z6]*b|--sched-flags)[= ]?,+(?: |$)`)
@@ -179,10 +180,12 @@ func checkFirst(s *step) {
 	if s.ours.status != 2 || s.before != s.after {
 		return
 	}
-	// We report all faulty lines, the original stops at the first.
+	// We report all faulty lines, the original stops at the first; the shell
+	// that feeds it may notice.
 	complaints := lineNumber.Split(s.ours.stderr, -1)
+	said := feederStopped.ReplaceAllString(s.original.stderr, "")
 	s.diverged = complaints[0] == "" && slices.ContainsFunc(complaints[1:], func(c string) bool {
-		return strings.HasSuffix(s.original.stderr, c) || strings.HasSuffix(c, "' command does not change the table\n")
+		return strings.HasSuffix(said, c) || strings.HasSuffix(c, "' command does not change the table\n")
 	})
 }
 
