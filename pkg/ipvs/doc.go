@@ -48,11 +48,12 @@
 // The kernel hands a list over in datagrams of up to 32 KiB, about 90 entries,
 // and loses its place between two of them when entries come and go. A list of
 // one datagram is exact and is read once. A longer one is read again, cut at
-// other places, until the gaps between datagrams are covered: twice if nobody
-// writes. If that does not come to an end, about a second after the first
-// repetition, what was found is returned beside an error that matches
-// [ErrChanging]. Who shows a list can show it with a warning; who saves or
-// compares it should treat it as failed.
+// other places, until each gap lies within a datagram: twice if nobody writes.
+// Where so much changes that this cannot be seen, several readings in a row
+// that find nothing new have to do. If it does not come to an end within a
+// second after the first repetition, what was found is returned beside an error
+// that matches [ErrChanging]. Who shows a list can show it with a warning; who
+// saves or compares it should treat it as failed.
 //
 // # Versions
 //

@@ -17,6 +17,10 @@ package ipvs
 // again move. Hence a gap counts as closed only by several entries on either
 // side. If one stays open, the next dump decides. The list has all that any
 // dump had.
+//
+// This is a proof but for two things. A few dumps in a row that find nothing
+// new are taken for the end as well (maxQuiet), and a table that is resized
+// between two dumps of one list may still look as if it had kept its order.
 
 import (
 	"context"
@@ -35,16 +39,17 @@ const (
 	// maxCovers is how many dumps may close the gaps of one. Then the last
 	// takes its place.
 	maxCovers = 8
-	// maxBack is by how many datagrams the next may lie further in front, which
-	// it does if entries have been added.
-	maxBack = 4
+	// maxBack is by how many datagrams of one dump the next of another may lie
+	// further in front, as it does if entries have been added, until the
+	// order counts as another.
+	maxBack = 1
 	// maxMoved is the part of a dump, one in so many, that may have moved.
 	maxMoved = 8
 	// maxQuiet is how many dumps in a row end a list if none finds a new entry,
 	// although gaps are open: they are where so many entries come and go that
 	// nothing stands on one side, or the kernel lacks the memory to cut a dump
 	// elsewhere.
-	maxQuiet = 8
+	maxQuiet = 5
 	// maxPatience is how long a call goes on after the first repetition of
 	// each list, with up to maxPause between dumps.
 	maxPatience = time.Second
@@ -348,7 +353,7 @@ func gapsOf(d *dump, found int) gaps {
 }
 
 // close closes the gaps that a later dump spans, and reports whether it has the
-// table in the same order.
+// table in the same order. Of entries that it has twice, the first counts.
 func (g *gaps) close(d *dump, found int) (same bool) {
 	if d.moved || g.open == nil {
 		return false
@@ -356,8 +361,9 @@ func (g *gaps) close(d *dump, found int) (same bool) {
 	g.stretch = append(g.stretch, slices.Repeat([]int{none}, found-len(g.stretch))...)
 	var views []view
 	known, moved, furthest := 0, 0, 0
+	seen := make([]bool, found)
 	for i, datagram := range d.datagrams {
-		v := g.view(datagram)
+		v := g.view(datagram, seen)
 		known, moved = known+len(v.stretch), moved+v.settle()
 		if i == len(d.datagrams)-1 && d.ended {
 			v.end(g.end)
@@ -415,12 +421,14 @@ type span struct {
 	between     []int // entries that become part of front unless they are of any
 }
 
-func (g *gaps) view(datagram []int) view {
+// view passes over entries that earlier datagrams had.
+func (g *gaps) view(datagram []int, seen []bool) view {
 	v := view{datagram: datagram}
 	for i, n := range datagram {
-		if g.stretch[n] != none {
+		if g.stretch[n] != none && !seen[n] {
 			v.stretch, v.at = append(v.stretch, g.stretch[n]), append(v.at, i)
 		}
+		seen[n] = true
 	}
 	return v
 }

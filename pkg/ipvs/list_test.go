@@ -150,7 +150,7 @@ func TestAListMissesNothingThatStands(t *testing.T) {
 		{"a table that is resized", 64, func(r *rand.Rand, b *buckets) {
 			write := b.between
 			b.between = func() {
-				if write(); r.IntN(20) == 0 {
+				if write(); r.IntN(60) == 0 {
 					b.resize(16 << r.IntN(5))
 				}
 			}
