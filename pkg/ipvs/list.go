@@ -233,6 +233,7 @@ func (d *dump) split(places []int, parts []part, found int) {
 // it found beside ErrChanging if it is not sure that this is all.
 func (l *lister[K, E]) complete(ctx context.Context, list []E, parts []part, ended bool, left *patience) ([]E, error) {
 	l.place = make(map[K]int, len(list))
+	l.found = list[:0]
 	first := dump{ended: ended}
 	places := make([]int, 0, len(list))
 	for i := range list {

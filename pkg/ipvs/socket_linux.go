@@ -31,7 +31,6 @@ type socket struct {
 	raw       syscall.RawConn
 	noHandoff bool
 	inbox     *inbox
-	spare     *inbox // of the sockets that Another opened, one at a time
 }
 
 // dial opens a Generic Netlink socket and asks for the family's number.
@@ -175,6 +174,7 @@ func (s *socket) prime(n int) error {
 }
 
 // Another opens a socket whose first buffer is shorter than those of this one.
+// The two share an inbox.
 func (s *socket) Another(cut int) (transport, error) {
 	ns, err := netNSOf(s.raw)
 	if err != nil {
@@ -194,10 +194,7 @@ func (s *socket) Another(cut int) (transport, error) {
 	}
 	raw, err := f.SyscallConn()
 	if err == nil {
-		if s.spare == nil {
-			s.spare = newInbox()
-		}
-		other := &socket{conn: f, raw: raw, noHandoff: s.noHandoff, inbox: s.spare}
+		other := &socket{conn: f, raw: raw, noHandoff: s.noHandoff, inbox: s.inbox}
 		if err = other.prime(cut); err == nil {
 			return other, nil
 		}

@@ -22,7 +22,8 @@ type transport interface {
 	Read() ([][]byte, error)
 	// Another opens a transport to the same kernel in the same network
 	// namespace. The first datagram of a list on it holds cut bytes, so that
-	// lists are cut at other places than on this one. NoHandoff stays as it is.
+	// lists are cut at other places than on this one. What either has read is
+	// valid until the next Read of any.
 	Another(cut int) (transport, error)
 	// Discard drops what is there to be read now, without waiting, and
 	// reports whether there may be more.
