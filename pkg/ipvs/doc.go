@@ -55,6 +55,10 @@
 // that matches [ErrChanging]. Who shows a list can show it with a warning; who
 // saves or compares it should treat it as failed.
 //
+// Linux 7.1 and later resize the table of services as it grows. Lists that seem
+// to cross a resize are read again, but that can be told from the order of the
+// entries only: while a table is resized again and again, a list can be short.
+//
 // # Versions
 //
 // Until version 1 the API may change with any minor version, v0.1 to v0.2, and
