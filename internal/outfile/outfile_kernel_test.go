@@ -361,6 +361,9 @@ func testChattr(t *testing.T, dir string) {
 	path := filepath.Join(dir, "rules")
 	writeFile(t, path, "old", 0o600)
 	if out, err := exec.Command("chattr", "+i", path).CombinedOutput(); err != nil {
+		if strings.Contains(t.Name(), "/ext4/") { // which has had them in every kernel
+			t.Fatalf("%v: %s", err, out)
+		}
 		t.Skipf("no such attributes here: %s", out)
 	}
 	chattr(t, "-i", path)
