@@ -99,7 +99,7 @@ func (p *Parser) parse(ctx context.Context, argv []string, isRule bool) (Command
 	r.start(argv, isRule)
 	for r.next() {
 		if err := s.take(r); err != nil {
-			return Command{}, err
+			return Command{}, blame(err, r)
 		}
 		if s.cmd.ID == spec.Help || s.cmd.ID == spec.Version {
 			return s.cmd, nil // whatever follows
@@ -109,7 +109,7 @@ func (p *Parser) parse(ctx context.Context, argv []string, isRule bool) (Command
 	case s.cmd.ID == 0 && s.cmd.Given != 0 && r.fault == nil && r.plain == nil:
 		s.cmd.ID = spec.List // as without any words
 	case s.cmd.ID == 0:
-		return Command{}, fault(NotACommand)
+		return Command{}, notACommand(r)
 	case r.fault != nil:
 		return Command{}, r.fault
 	}
@@ -117,6 +117,37 @@ func (p *Parser) parse(ctx context.Context, argv []string, isRule bool) (Command
 		return Command{}, err
 	}
 	return s.cmd, nil
+}
+
+// blame names the word that a fault is in: where a value is no good, the one
+// that was taken last.
+func blame(err error, r *reader) error {
+	f, ok := err.(*Fault)
+	if !ok {
+		return err
+	}
+	switch f.Kind {
+	case NotACommand:
+		if f = notACommand(r); f.Word == "" {
+			f.Word = r.word
+		}
+	case IllegalValue, InvalidTimeout, InvalidMark, IllegalPrefix, InvalidGroup4, InvalidGroup6:
+		f.Word, f.Option = r.value, r.row.option
+	}
+	return f
+}
+
+// notACommand is the fault of a line without a command. It names the first word
+// that stands in its place.
+func notACommand(r *reader) *Fault {
+	f := fault(NotACommand)
+	switch {
+	case r.plain != nil:
+		f.Word = r.plain[0]
+	case r.fault != nil:
+		f.Word = r.fault.Word
+	}
+	return f
 }
 
 func newCommand() Command {

@@ -2,7 +2,11 @@
 
 package args
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/ipvsadm-go/ipvsadm/internal/spec"
+)
 
 // Fault is a mistake on a command line. It carries what a message has to
 // name; the message itself is made where messages are.
@@ -10,6 +14,10 @@ type Fault struct {
 	Kind FaultKind
 	// Words are what the message names, as told at each kind.
 	Words []string
+	// Word is the word that is no good, as it was typed, and Option what it is
+	// to be the value of. Empty and nil where the fault is not in one word.
+	Word   string
+	Option *spec.Option
 }
 
 // Error is for developers; users get a message made of the kind.
@@ -57,4 +65,4 @@ const (
 	ListConflict                            //
 )
 
-func fault(k FaultKind, words ...string) *Fault { return &Fault{k, words} }
+func fault(k FaultKind, words ...string) *Fault { return &Fault{Kind: k, Words: words} }

@@ -236,7 +236,9 @@ func (s *scan) finish(plain []string) error {
 		return err
 	}
 	if len(plain) > c.MaxArgs {
-		return fault(UnexpectedArgument, plain[c.MaxArgs])
+		f := fault(UnexpectedArgument, plain[c.MaxArgs])
+		f.Word = plain[c.MaxArgs]
+		return f
 	}
 	if err := s.schedulerFlags(); err != nil {
 		return err
@@ -314,7 +316,9 @@ func (s *scan) finishService() error {
 	svc := &s.cmd.Service
 	if svc.FWMark == 0 {
 		if svc.Port == 0 && svc.Flags&ipvs.FlagPersistent == 0 {
-			return fault(ZeroPort)
+			f := fault(ZeroPort)
+			f.Word = svc.Addr.String()
+			return f
 		}
 		if svc.Protocol != ipvs.UDP && svc.Flags&ipvs.FlagOnePacket != 0 {
 			return fault(OnePacketNotUDP)

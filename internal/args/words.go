@@ -121,6 +121,7 @@ func (r *reader) found(value string, attached bool) bool {
 
 func (r *reader) stop(k FaultKind) bool {
 	r.fault = fault(k, r.word)
+	r.fault.Word = r.word
 	return false
 }
 

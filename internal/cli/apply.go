@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"os/signal"
 	"slices"
@@ -18,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/args"
+	"github.com/ipvsadm-go/ipvsadm/internal/render"
 	"github.com/ipvsadm-go/ipvsadm/internal/restore"
 	"github.com/ipvsadm-go/ipvsadm/internal/rule"
 	"github.com/ipvsadm-go/ipvsadm/internal/spec"
@@ -55,8 +57,12 @@ func (s *session) apply(ctx context.Context, cmd args.Command) int {
 		return s.report(err)
 	}
 	mode := modeOf(cmd)
+	var warnings []warning
+	if cmd.Given.HasAny(spec.Of(spec.OptCheck, spec.OptDryRun)) {
+		warnings = s.warnings(ctx, f)
+	}
 	if cmd.Given.Has(spec.OptCheck) || f.Faulty() && mode != keepGoing {
-		s.complain(name, f)
+		s.complain(name, f, warnings)
 		return checkStatus(f)
 	}
 	if err := s.reach(ctx); err != nil {
@@ -79,11 +85,11 @@ func (s *session) apply(ctx context.Context, cmd args.Command) int {
 	}
 	f.Meet(have)
 	if mode == allOrNothing && f.Refused() {
-		s.complain(name, f)
+		s.complain(name, f, warnings)
 		return statusUsage
 	}
 	if cmd.Given.Has(spec.OptDryRun) {
-		s.complain(name, f)
+		s.complain(name, f, warnings)
 		if err := s.printChanges(s.Stdout, f.Plan(have, mode == allOrNothing)); err != nil {
 			return s.report(err)
 		}
@@ -109,7 +115,7 @@ func checkStatus(f *restore.File) int {
 // ended says how a run of a file ended, all complaints first, and returns the
 // exit status: 1 where the table is neither as it was nor wholly as wanted.
 func (s *session) ended(name string, f *restore.File, mode mode, end restore.End, signals *signals) int {
-	s.complain(name, f)
+	s.complain(name, f, nil)
 	status := statusUsage
 	switch end.How {
 	case restore.Finished:
@@ -165,27 +171,47 @@ func (s *session) parseChange(ctx context.Context, words []string) (ipvs.Change,
 	return c, nil
 }
 
-// complain reports the complaints about a file.
-func (s *session) complain(name string, f *restore.File) {
+// complain reports the complaints about a file, and the warnings, in the order
+// of the lines.
+func (s *session) complain(name string, f *restore.File, warnings []warning) {
+	more := max(0, len(warnings)-restore.MaxComplaints)
+	warnings = warnings[:len(warnings)-more]
+	warnUpTo := func(line int) {
+		for ; len(warnings) > 0 && warnings[0].line <= line; warnings = warnings[1:] {
+			fmt.Fprintln(s.Stderr, plain(warnings[0].message(name)))
+		}
+	}
 	all := f.Complaints()
 	for _, c := range all.List {
 		err := c.Err
 		switch {
-		case c.Op != 0:
-			err = changeFailure(c.Op, err)
+		case c.Change.Op != 0:
+			var refused *ipvs.ChangeError
+			if !errors.As(err, &refused) {
+				err = &ipvs.ChangeError{Change: c.Change, Err: err}
+			}
+			err = changeFailure(c.Change.Op, err)
 		case errors.Is(err, restore.ErrLongLine):
 			err = longLineFailure()
 		}
-		s.report(inFile(name, c.Line, err))
+		warnUpTo(c.Line - 1)
+		s.reportAbout(subject{f.Wanted, true}, inFile(name, c.Line, err))
 	}
+	warnUpTo(math.MaxInt)
 	if all.More > 0 {
 		fmt.Fprintln(s.Stderr, moreText(name, all.More))
+	}
+	if more > 0 {
+		fmt.Fprintln(s.Stderr, moreWarningsText(name, more))
 	}
 }
 
 // readRules reads a rule file, or standard input if it has no name.
 func (s *session) readRules(ctx context.Context, file string) (name string, f *restore.File, err error) {
 	if file == "" {
+		if isTerminal(s.Stdin) {
+			s.say(applyHint)
+		}
 		if f, err = restore.Read(ctx, s.Stdin, maxText(), s.parseChange); err != nil {
 			return "", nil, inputFailure(err)
 		}
@@ -229,8 +255,9 @@ func maxText() int64 {
 	return int64(max(least, (max(limit.Cur, reserved)-reserved)/times))
 }
 
+// printChanges prints changes in the order of a list.
 func (s *session) printChanges(to io.Writer, changes []ipvs.Change) error {
-	return output(rule.Writer{}.Write(to, slices.Values(changes)))
+	return output(rule.Writer{}.Write(to, slices.Values(render.SortChanges(changes))))
 }
 
 // signals catches what would end the program while it changes the table.

@@ -98,6 +98,7 @@ type session struct {
 	netns  string // where to work, if it was named
 	client kernel
 	hinted map[string]bool // the hints that were given
+	before *ipvs.Table     // what a change is about to alter, for hints
 }
 
 // program is how the program was called, for messages that tell how to call
@@ -126,7 +127,7 @@ func (s *session) main(ctx context.Context) int {
 	if err := s.run(ctx, cmd); err != nil {
 		return s.report(err)
 	}
-	s.hint(func(m machine) string { return successHint(cmd, s.Args, m) })
+	s.hint(subject{}, func(m machine) string { return m.successHint(cmd, s.Args) })
 	return statusOK
 }
 
@@ -166,22 +167,40 @@ func (s *session) change(ctx context.Context, c ipvs.Change) error {
 	if err := s.open(ctx); err != nil {
 		return err
 	}
-	var before ipvs.ServiceEntry
-	unread := errNotRead
-	if c.Op == ipvs.OpEditService {
-		before, unread = s.client.Service(ctx, c.Service.ServiceID)
-	}
+	s.before = s.readBefore(ctx, c)
 	err := s.client.Apply(ctx, c)
 	if err == nil {
 		return nil
 	}
-	if unread == nil {
-		s.keepScheduler(ctx, before.Service)
+	if c.Op == ipvs.OpEditService && s.before != nil {
+		s.keepScheduler(ctx, s.before.Services[0].Service)
 	}
 	return changeFailure(c.Op, err)
 }
 
-var errNotRead = errors.New("not read")
+// readBefore reads what a change is about to alter: a service that it edits,
+// which may have to be put back, and on a terminal what a hint may be about. It
+// is nil where that is not known.
+func (s *session) readBefore(ctx context.Context, c ipvs.Change) *ipvs.Table {
+	id := c.Service.ServiceID
+	hints := isTerminal(s.Stderr)
+	switch {
+	case c.Op == ipvs.OpFlush && hints:
+		return s.kernelTable()
+	case c.Op == ipvs.OpEditService:
+	case hints && (c.Op == ipvs.OpDeleteService || c.Op == ipvs.OpEditDestination || c.Op == ipvs.OpDeleteDestination):
+	default:
+		return nil
+	}
+	e, err := s.client.Service(ctx, id)
+	if err == nil && c.Op != ipvs.OpEditService {
+		e.Destinations, err = s.client.Destinations(ctx, id)
+	}
+	if err != nil {
+		return nil
+	}
+	return &ipvs.Table{Services: []ipvs.ServiceEntry{e}}
+}
 
 // keepScheduler gives a service its scheduler back after an edit that was
 // refused: kernels before mid-2026 take the old one away before they find that
@@ -235,7 +254,9 @@ func (s *session) close() {
 }
 
 // report writes the message of an error and returns its status.
-func (s *session) report(err error) int {
+func (s *session) report(err error) int { return s.reportAbout(subject{table: s.kernelTable}, err) }
+
+func (s *session) reportAbout(about subject, err error) int {
 	if err == nil {
 		return statusOK
 	}
@@ -248,7 +269,7 @@ func (s *session) report(err error) int {
 		text = plain(text)
 	}
 	fmt.Fprintln(s.Stderr, text)
-	s.hint(func(m machine) string { return errorHint(err, m) })
+	s.hint(about, func(m machine) string { return errorHint(err, m) })
 	return f.status
 }
 

@@ -78,7 +78,11 @@ func TestServerInUseIsDrainedBeforeItIsRemoved(t *testing.T) {
 			case c.service == "":
 				want = "-D" + service + "\n"
 			}
-			if a != (answer{out: want}) {
+			warning := ""
+			if wanted == "" {
+				warning = "<stdin>: warning: no command in it\n"
+			}
+			if a != (answer{out: want, errors: warning}) {
 				t.Errorf("%+v, want to do\n%s", a, want)
 			}
 		})

@@ -2,22 +2,25 @@
 
 package cli
 
-// This file has the hints: a line after a message, that says what to do. Only
-// a terminal gets them, since 1.31 has none and scripts see its bytes.
+// This file has the hints about the machine, and how a hint comes to be shown:
+// a line below a message, that says what to do. Only a terminal gets hints,
+// since 1.31 has none and scripts see its bytes. Hints about words stand in
+// hints_words.go, those about the table in hints_table.go.
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/netip"
+	"net"
 	"os"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/args"
 	"github.com/ipvsadm-go/ipvsadm/internal/outfile"
-	"github.com/ipvsadm-go/ipvsadm/internal/spec"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
@@ -26,20 +29,60 @@ type machine struct {
 	files   fs.FS // the root of the file tree
 	release string
 	euid    int
+	program string // as it was called
+	// elsewhere says that the command works in another network namespace than
+	// this process, whose settings and links say nothing about it.
+	elsewhere bool
+	links     func() ([]net.Interface, error)
+	subject
+	// before is the part of the table that the command was about to change,
+	// nil if it was not read.
+	before *ipvs.Table
 }
 
-func thisMachine() machine {
+// subject is what an error is about.
+type subject struct {
+	// table reads the table; nil if that fails.
+	table func() *ipvs.Table
+	// inFile says that it is what a rule file describes, not the kernel's.
+	inFile bool
+}
+
+func (s *session) machine(about subject) machine {
 	var u unix.Utsname
 	_ = unix.Uname(&u) // fails for a bad pointer alone
-	return machine{os.DirFS("/"), unix.ByteSliceToString(u.Release[:]), os.Geteuid()}
+	return machine{
+		files: os.DirFS("/"), release: unix.ByteSliceToString(u.Release[:]), euid: os.Geteuid(),
+		program: s.Args[0], elsewhere: s.netns != "", links: net.Interfaces, subject: about, before: s.before,
+	}
 }
 
+// hintTime is how long a hint may read the table.
+const hintTime = 2 * time.Second
+
+// kernelTable reads the kernel's table for a hint, as well as it can.
+func (s *session) kernelTable() *ipvs.Table {
+	if s.client == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), hintTime)
+	defer cancel()
+	t, err := s.client.Table(ctx)
+	if err != nil {
+		return nil
+	}
+	return t
+}
+
+// maxHints is how many hints one run gives: after so many, more do not help.
+const maxHints = 20
+
 // hint writes a hint where there is somebody to read it, each once.
-func (s *session) hint(find func(machine) string) {
-	if !isTerminal(s.Stderr) {
+func (s *session) hint(about subject, find func(machine) string) {
+	if !isTerminal(s.Stderr) || len(s.hinted) == maxHints {
 		return
 	}
-	text := find(thisMachine())
+	text := find(s.machine(about))
 	if text == "" || s.hinted[text] {
 		return
 	}
@@ -47,11 +90,23 @@ func (s *session) hint(find func(machine) string) {
 		s.hinted = map[string]bool{}
 	}
 	s.hinted[text] = true
-	fmt.Fprintln(s.Stderr, "hint: "+text)
+	fmt.Fprintln(s.Stderr, "hint: "+plain(text))
 }
 
-// changingHint is the hint beside a list that may not be whole.
-const changingHint = "the table keeps changing, entries may be missing: list it again"
+// say writes a hint that depends on nothing.
+func (s *session) say(text string) {
+	s.hint(subject{}, func(machine) string { return text })
+}
+
+const (
+	changingHint = "the table keeps changing, entries may be missing: list it again"
+	applyHint    = "reading rules from the terminal: Ctrl-D at the start of a line ends them, Ctrl-C changes nothing"
+	restoreHint  = "reading commands from the terminal, each runs at once: Ctrl-D at the start of a line ends them"
+)
+
+func ignoredHint(words []string) string {
+	return fmt.Sprintf("ipvsadm-save takes no notice of %s; --output FILE names a file", some(words))
+}
 
 // errorHint is the hint after an error, empty if there is none.
 func errorHint(err error, m machine) string {
@@ -60,23 +115,55 @@ func errorHint(err error, m machine) string {
 	var refusal outfile.Refusal
 	switch {
 	case errors.As(err, &fault):
-		return faultHint(fault)
+		return m.faultHint(fault)
 	case errors.As(err, &refusal):
 		return refusalHint(refusal)
 	case errors.Is(err, ipvs.ErrNoIPVS):
 		return m.missingHint()
-	case errors.Is(err, fs.ErrPermission) && m.euid != 0:
-		return "only root may do this: sudo ipvsadm ..."
 	case errors.Is(err, fs.ErrPermission):
-		return "this root lacks CAP_NET_ADMIN; a container is given it when it is started, with --cap-add NET_ADMIN for example"
-	case errors.Is(err, ipvs.ErrNoScheduler) && errors.As(err, &change):
-		modules := []string{"ip_vs_" + change.Change.Service.Scheduler}
-		if pe := change.Change.Service.PersistenceEngine; pe != "" {
-			modules = append(modules, "ip_vs_pe_"+pe)
-		}
-		return fmt.Sprintf("this needs the kernel's %s: modprobe %[1]s says why it is not there", strings.Join(modules, " and "))
+		return m.permissionHint()
+	case errors.As(err, &change):
+		return m.refusalHint(change)
 	}
 	return ""
+}
+
+// permissionHint says what is missing; the second line of 1.31's message blames
+// the module.
+func (m machine) permissionHint() string {
+	switch {
+	case m.euid != 0:
+		return fmt.Sprintf("only root may do this, whether the module is loaded or not: sudo %s ...", m.program)
+	case m.inUserNamespace():
+		return "this is root of a user namespace, as in a rootless container: IPVS answers to that of the machine alone, so run it there"
+	}
+	return "this root lacks CAP_NET_ADMIN; a container is given it when it is started, with --cap-add NET_ADMIN for example"
+}
+
+// inUserNamespace reports whether root is another user outside, or sees only
+// some of the users there are.
+func (m machine) inUserNamespace() bool {
+	users, err := m.read("proc/self/uid_map")
+	fields := strings.Fields(users)
+	return err == nil && !(len(fields) == 3 && fields[0] == "0" && fields[1] == "0" && fields[2] == "4294967295")
+}
+
+func (m machine) read(name string) (string, error) {
+	b, err := fs.ReadFile(m.files, name)
+	return strings.TrimSpace(string(b)), err
+}
+
+// setting reads a setting of the network, by its name for sysctl; empty if it
+// is not known.
+func (m machine) setting(name string) string {
+	if m.elsewhere {
+		return ""
+	}
+	value, err := m.read("proc/sys/" + strings.ReplaceAll(name, ".", "/"))
+	if err != nil {
+		return ""
+	}
+	return value
 }
 
 // refusalHint says how to save all the same.
@@ -92,21 +179,6 @@ func refusalHint(r outfile.Refusal) string {
 	return ""
 }
 
-func faultHint(f *args.Fault) string {
-	switch f.Kind {
-	case args.IllegalOption:
-		toServer := f.Words[1] == spec.FindCommand(spec.AddServer).Name || f.Words[1] == spec.FindCommand(spec.EditServer).Name
-		if toServer && f.Words[0] == spec.OptScheduler.String() {
-			return "the scheduler is the virtual service's: ipvsadm -E -t address -s scheduler"
-		}
-	case args.IllegalValue:
-		if f.Words[0] == spec.FindOption(spec.OptTCPService).Noun || f.Words[0] == spec.FindOption(spec.OptRealServer).Noun {
-			return "write host:port or [IPv6]:port; a name has to be known (getent hosts name), and so has a port's (getent services port)"
-		}
-	}
-	return ""
-}
-
 // missingHint says how to come by ip_vs.
 func (m machine) missingHint() string {
 	if found, err := fs.Glob(m.files, "lib/modules/"+m.release+"/kernel/net/netfilter/ipvs/ip_vs.ko*"); err == nil && len(found) > 0 {
@@ -118,35 +190,4 @@ func (m machine) missingHint() string {
 		}
 	}
 	return fmt.Sprintf("there is no ip_vs for this kernel, %s: install its modules, or a kernel with CONFIG_IP_VS", m.release)
-}
-
-// successHint is the hint after a change that was made and yet may not do what
-// was meant; words are the command line.
-func successHint(cmd args.Command, words []string, m machine) string {
-	if cmd.ID != spec.AddServer && cmd.ID != spec.EditServer {
-		return ""
-	}
-	d := &cmd.Destination
-	if d.Forward == ipvs.Masquerade {
-		setting := "net.ipv4.ip_forward"
-		if d.Addr.Is6() {
-			setting = "net.ipv6.conf.all.forwarding"
-		}
-		value, err := fs.ReadFile(m.files, "proc/sys/"+strings.ReplaceAll(setting, ".", "/"))
-		if err == nil && strings.TrimSpace(string(value)) == "0" {
-			return fmt.Sprintf("with -m this machine has to forward, but does not: sysctl -w %s=1", setting)
-		}
-		return ""
-	}
-	if cmd.Service.FWMark != 0 {
-		return ""
-	}
-	for _, word := range words {
-		word = word[strings.IndexByte(word, '=')+1:]
-		typed, err := netip.ParseAddrPort(strings.TrimPrefix(word, "-r"))
-		if err == nil && typed.Addr() == d.Addr && typed.Port() != d.Port {
-			return fmt.Sprintf("port %d is not used: with -g and -i packets keep the service's port, %d; -m would change it", typed.Port(), d.Port)
-		}
-	}
-	return ""
 }

@@ -32,13 +32,16 @@ func TestHintsOnAKernel(t *testing.T) {
 		}
 		t.Setenv("PATH", "/usr/local/bin:"+os.Getenv("PATH")) // before the original
 		// Other users cannot look into the folder that the test binary is in.
-		prepare := "cp " + exe + " /usr/local/bin/ipvsadm && echo 'hosts: files' >/etc/nsswitch.conf && echo /bin/false >/proc/sys/kernel/modprobe && mv /sbin/modprobe /sbin/modprobe.away"
+		prepare := "cp " + exe + " /usr/local/bin/ipvsadm && ln -s ipvsadm /usr/local/bin/ipvsadm-save && echo 'hosts: files' >/etc/nsswitch.conf && echo /bin/false >/proc/sys/kernel/modprobe && mv /sbin/modprobe /sbin/modprobe.away"
 		if out, err := sh(t, prepare, nil); err != nil {
 			t.Fatalf("%s: %v %s", prepare, err, out)
 		}
 		const (
 			web    = "ipvsadm -A -t 12.0.0.1:80"
 			noIPVS = "Can't initialize ipvs: Protocol not available\nAre you sure that IP Virtual Server is built in the kernel or as module?\n"
+			// A connection whose server is about to go.
+			stranded = "ip link set lo up && ip link add dummy0 type dummy && ip addr add 192.168.168.1/24 dev dummy0 && ip addr add 12.0.0.1 dev lo && ip link set dummy0 up" +
+				" && ipvsadm -A -u 12.0.0.1:53 && ipvsadm -a -u 12.0.0.1:53 -r 192.168.168.10 -g && bash -c 'echo >/dev/udp/12.0.0.1/53' && sysctl -qw net.ipv4.vs.expire_nodest_conn=0"
 			noRoot = "Can't initialize ipvs: Permission denied (you must be root)\nAre you sure that IP Virtual Server is built in the kernel or as module?\n"
 		)
 		for _, c := range []struct {
@@ -57,20 +60,37 @@ func TestHintsOnAKernel(t *testing.T) {
 				"this is a container: load the module on its host"},
 			{"a user who is not root", "umount /lib/modules && mv /sbin/modprobe.away /sbin/modprobe && echo /sbin/modprobe >/proc/sys/kernel/modprobe && modprobe ip_vs", "",
 				"setpriv --reuid 1000 --clear-groups ipvsadm -Ln", noRoot,
-				"only root may do this: sudo"},
+				"only root may do this, whether the module is loaded or not: sudo ipvsadm "},
 			{"root of a container", "", "", "setpriv --inh-caps=-net_admin --bounding-set=-net_admin ipvsadm -Ln", noRoot,
 				"this root lacks CAP_NET_ADMIN"},
 			{"a scheduler without a module", "", "", "ipvsadm -A -t 12.0.0.1:80 -s foo", "Scheduler or persistence engine not found\n",
-				"this needs the kernel's ip_vs_foo: modprobe ip_vs_foo "},
+				"no kernel has \"foo\": did you mean fo?"},
 			{"a scheduler for a real server", "", web, "ipvsadm -a -t 12.0.0.1:80 -r 192.168.168.10:80 -s rr",
 				"Illegal 'scheduler' option with the 'add-server' command\n",
-				"the scheduler is the virtual service's: ipvsadm -E"},
+				"'scheduler' is for virtual services: ipvsadm -E"},
 			{"NAT without forwarding", "", web + " && sysctl -qw net.ipv4.ip_forward=0", "ipvsadm -a -t 12.0.0.1:80 -r 192.168.168.10:80 -m", "",
 				"with -m this machine has to forward, but does not: sysctl -w net.ipv4.ip_forward=1"},
 			{"another port with direct routing", "", web, "ipvsadm -a -t 12.0.0.1:80 -r 192.168.168.10:8080 -g", "",
 				"port 8080 is not used: "},
 			{"another port with a tunnel", "", web, "ipvsadm -a -t 12.0.0.1:80 -r 192.168.168.10:8080 -i", "",
 				"port 8080 is not used: "},
+			{"an edit of a server", "", web + " && ipvsadm -a -t 12.0.0.1:80 -r 192.168.168.10:8080 -m -w 3 -x 9", "ipvsadm -e -t 12.0.0.1:80 -r 192.168.168.10:8080 -m", "",
+				"the weight was 3 and is now 1: name -w 3 to keep it; the upper threshold was 9 and is now 0: name -x 9 to keep it"},
+			{"an edit that makes it another", "", "ipvsadm -A -f 1 && ipvsadm -a -f 1 -r 192.168.168.10 -m", "ipvsadm -e -f 1 -r 192.168.168.10 -w 1", "",
+				"the forwarding method was Masq and is now Route: name -m to keep it"},
+			{"an edit of a service", "", "ipvsadm -A -t 12.0.0.1:80 -s sh -b sh-port -p 300 -M 255.255.255.0", "ipvsadm -E -t 12.0.0.1:80 -s sh -p 300", "",
+				"the scheduler's flags was"},
+			{"an edit of its persistence", "", "ipvsadm -A -t 12.0.0.1:80 -s rr -p 300", "ipvsadm -E -t 12.0.0.1:80", "",
+				"the scheduler was rr and is now wlc: name -s rr to keep it; the service was persistent and is now not: name -p 300 to keep it"},
+			{"a server taken from its connections", "", stranded, "ipvsadm -d -u 12.0.0.1:53 -r 192.168.168.10", "", "packets of 1 connection are dropped"},
+			{"a service taken from its connections", "", stranded, "ipvsadm -D -u 12.0.0.1:53", "", "packets of 1 connection are dropped"},
+			{"all taken from their connections", "", stranded, "ipvsadm -C", "", "packets of 1 connection are dropped"},
+			{"no connection is lost", "", stranded + " && sysctl -qw net.ipv4.vs.expire_nodest_conn=1", "ipvsadm -C", "", ""},
+			{"a save with words", "", "", "ipvsadm-save to file", "", "ipvsadm-save takes no notice of to and file; --output"},
+			{"two formats", "", "", "ipvsadm -L --rate --stats >/dev/null", "", "one format at a time: --stats counts, --rate does not"},
+			{"a namespace of users", "", "", "unshare -Ur ipvsadm -Ln", noRoot, "this is root of a user namespace"},
+			{"lo has never been up", "", "", "unshare -n sh -c '" + web + " && ipvsadm -a -t 12.0.0.1:80 -r 192.168.168.10:80 -g'", "Invalid operation.  Possibly wrong module version, address not unicast, ...\n",
+				"lo of this network namespace is down"},
 			{"a name that is not known", "", "", "ipvsadm -A -t nobody.example:80", "illegal virtual server address[:port] specified\n",
 				"write host:port or [IPv6]:port; a name has to be known"},
 		} {
@@ -96,6 +116,12 @@ func TestHintsOnAKernel(t *testing.T) {
 				_, _ = sh(t, c.line, slave)
 				fmt.Fprint(slave, "end")
 				got := strings.ReplaceAll(readUntil(t, master, "end"), "\r", "")
+				if c.hint == "" {
+					if got != c.message+"end" {
+						t.Errorf("%q, want no hint", got)
+					}
+					return
+				}
 				if rest, ok := strings.CutPrefix(got, c.message+"hint: "+c.hint); !ok || strings.Count(rest, "\n") != 1 {
 					t.Errorf("%q, want %q", got, c.message+"hint: "+c.hint)
 				}

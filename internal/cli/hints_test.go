@@ -39,23 +39,28 @@ func TestErrorsThatPeopleMeetHaveHints(t *testing.T) {
 		"ip_vs is there but not loaded":  {initFailure(ipvs.ErrNoIPVS), withFile("lib/modules/6.1.0/kernel/net/netfilter/ipvs/ip_vs.ko.xz"), "modprobe ip_vs, as root,"},
 		"ip_vs of another kernel":        {initFailure(ipvs.ErrNoIPVS), withFile("lib/modules/6.2.0/kernel/net/netfilter/ipvs/ip_vs.ko"), "no ip_vs for this kernel, 6.1.0"},
 		"no ip_vs in a container":        {initFailure(ipvs.ErrNoIPVS), withFile(".dockerenv"), "on its host"},
-		"a scheduler that is not there":  {noScheduler(ipvs.Service{Scheduler: "foo"}), machine{}, "the kernel's ip_vs_foo:"},
-		"or a persistence engine":        {noScheduler(ipvs.Service{Scheduler: "rr", PersistenceEngine: "bar"}), machine{}, "ip_vs_rr and ip_vs_pe_bar"},
+		"a scheduler that is not there":  {noScheduler(ipvs.Service{Scheduler: "foo"}), machine{}, "did you mean fo?"},
+		"or a persistence engine":        {noScheduler(ipvs.Service{Scheduler: "rr", PersistenceEngine: "bar"}), machine{}, "no kernel has \"bar\": there are sip"},
+		"a module that is not there":     {noScheduler(ipvs.Service{Scheduler: "rr", PersistenceEngine: "sip"}), machine{}, "ip_vs_rr and ip_vs_pe_sip"},
+		"root of a user namespace":       {changeFailure(ipvs.OpFlush, unix.EPERM), machine{files: fstest.MapFS{"proc/self/uid_map": {Data: []byte("0 1000 1\n")}}}, "user namespace"},
 		"a service that is there":        {changeFailure(ipvs.OpAddService, unix.EEXIST), machine{}, ""},
 		"no such service":                {listFailure(unix.ESRCH), machine{}, ""},
 		"a scheduler for a real server":  {parse("-a -t 192.0.2.1:80 -r 192.0.2.2 -s rr"), machine{}, "ipvsadm -E"},
-		"a weight for a virtual service": {parse("-A -t 192.0.2.1:80 -w 1"), machine{}, ""},
-		"a scheduler for a list":         {parse("-L -s rr"), machine{}, ""},
+		"a weight for a virtual service": {parse("-A -t 192.0.2.1:80 -w 1"), machine{}, "for real servers"},
+		"a scheduler for a list":         {parse("-L -s rr"), machine{}, "for virtual services"},
 		"a name that is not known":       {parse("-A -t nobody..invalid:80"), machine{}, "getent hosts"},
 		"a server's that is not known":   {parse("-a -f 1 -r nobody..invalid:80"), machine{}, "getent hosts"},
 		"a save into another's folder":   {fileFailure("write", "x", outfile.FolderOwner), machine{}, "ipvsadm-save -n > file"},
 		"a save into an immutable file":  {fileFailure("write", "x", outfile.Immutable), machine{}, "chattr -i"},
 		"a save that may not be":         {fileFailure("write", "x", unix.EACCES), user, ""},
-		"a bad weight":                   {parse("-a -f 1 -r 192.0.2.1 -w x"), machine{}, ""},
+		"a bad weight":                   {parse("-a -f 1 -r 192.0.2.1 -w x"), machine{}, "from 0 to 2147483647"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if c.err == nil {
 				t.Fatal("no error")
+			}
+			if c.m.files == nil {
+				c.m.files = fstest.MapFS{"proc/self/uid_map": {Data: []byte("         0          0 4294967295\n")}}
 			}
 			if got := errorHint(c.err, c.m); !strings.Contains(got, c.want) || (got == "") != (c.want == "") {
 				t.Errorf("hint %q, want %q in it", got, c.want)
@@ -102,7 +107,7 @@ func TestChangesThatMayNotDoWhatWasMeantHaveHints(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := successHint(cmd, words, c.m); !strings.Contains(got, c.want) || (got == "") != (c.want == "") {
+			if got := c.m.successHint(cmd, words); !strings.Contains(got, c.want) || (got == "") != (c.want == "") {
 				t.Errorf("hint %q, want %q in it", got, c.want)
 			}
 		})
@@ -133,6 +138,33 @@ func TestHintsAreForTerminalsOnly(t *testing.T) {
 	}
 	if b, err := os.ReadFile(file.Name()); err != nil || string(b) != message+"\n" {
 		t.Errorf("a file gets %q, %v", b, err)
+	}
+}
+
+// Whoever starts a restore without a file sees what it waits for.
+func TestInputFromATerminalIsAnnounced(t *testing.T) {
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"ipvsadm-restore", "--check"}, "hint: reading rules from the terminal: Ctrl-D"},
+		{[]string{"ipvsadm", "-R"}, "hint: reading commands from the terminal, each runs at once: Ctrl-D"},
+	} {
+		master, slave := openTerminal(t)
+		if _, err := master.Write([]byte{4}); err != nil { // Ctrl-D
+			t.Fatal(err)
+		}
+		p := Process{
+			Args: c.args, Stdin: slave, Stdout: new(bytes.Buffer), Stderr: slave,
+			dial: func(context.Context, string) (kernel, error) { return newFakeKernel(t, ""), nil },
+		}
+		if status := Run(t.Context(), p); status != 0 {
+			t.Errorf("%v: status %d", c.args, status)
+		}
+		fmt.Fprint(slave, "end")
+		if got := readUntil(t, master, "end"); !strings.HasPrefix(strings.TrimPrefix(got, "^D\b\b"), c.want) {
+			t.Errorf("%v: %q, want %q", c.args, got, c.want)
+		}
 	}
 }
 

@@ -96,7 +96,7 @@ func (s *session) listTable(ctx context.Context, p render.Writer) error {
 		return listFailure(err)
 	}
 	if err != nil {
-		s.hint(func(machine) string { return changingHint })
+		s.say(changingHint)
 	}
 	return output(p.Table(ctx, info, services))
 }
@@ -104,13 +104,13 @@ func (s *session) listTable(ctx context.Context, p render.Writer) error {
 func (s *session) listService(ctx context.Context, p render.Writer, id ipvs.ServiceID) error {
 	e, err := s.client.Service(ctx, id)
 	if err != nil {
-		return listFailure(err)
+		return listFailure(&ipvs.ChangeError{Change: ipvs.Change{Service: ipvs.Service{ServiceID: id}}, Err: err})
 	}
 	if e.Destinations, err = s.client.Destinations(ctx, id); err != nil && !errors.Is(err, ipvs.ErrChanging) {
 		return listFailure(err)
 	}
 	if err != nil {
-		s.hint(func(machine) string { return changingHint })
+		s.say(changingHint)
 	}
 	return output(p.Services(ctx, []ipvs.ServiceEntry{e}))
 }

@@ -235,6 +235,12 @@ func reason(err error) string {
 	return err.Error()
 }
 
+// redirectionFailure is the message for a word that is for a shell where there
+// is none, as in a unit of systemd, whose journal gets no hint.
+func redirectionFailure(word string) *failure {
+	return &failure{text: fmt.Sprintf("unexpected argument %s: no shell has read this line; name the file alone", word), status: statusUsage}
+}
+
 // longLineFailure is the message for a line that is too long to be a rule.
 func longLineFailure() *failure {
 	return &failure{text: fmt.Sprintf("longer than %d bytes", restore.MaxLine), status: statusUsage, cause: nil}
@@ -242,6 +248,18 @@ func longLineFailure() *failure {
 
 func moreText(name string, n int) string {
 	return fmt.Sprintf("%s: and %d more lines with mistakes", name, n)
+}
+
+func moreWarningsText(name string, n int) string {
+	return fmt.Sprintf("%s: and %d more warnings", name, n)
+}
+
+// message is what is said of a warning.
+func (w warning) message(name string) string {
+	if w.line == 0 {
+		return fmt.Sprintf("%s: warning: %s", name, w.text)
+	}
+	return fmt.Sprintf("%s: line %d: warning: %s", name, w.line, w.text)
 }
 
 // inLine says which line of rule text an error is about.

@@ -22,6 +22,9 @@ func (s *session) restore(ctx context.Context, r io.Reader) int {
 	if err := s.reach(ctx); err != nil {
 		return s.report(err)
 	}
+	if isTerminal(r) {
+		s.say(restoreHint)
+	}
 	b := batch{session: s, changes: make([]ipvs.Change, 0, maxPending), lines: make([]int, 0, maxPending)}
 	in := bufio.NewReaderSize(&flusher{r, func() { b.send(ctx) }}, 32<<10)
 	var words []string

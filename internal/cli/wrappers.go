@@ -15,6 +15,7 @@ import (
 // options and have no place here; -o, which is --ops to ipvsadm, is --output.
 func (s *session) saveCommand(ctx context.Context) int {
 	words := []string{"--save"}
+	var ignored []string
 	for rest := s.Args[1:]; len(rest) > 0; rest = rest[1:] {
 		word := rest[0]
 		file, isOutput := strings.CutPrefix(word, "-o")
@@ -29,11 +30,16 @@ func (s *session) saveCommand(ctx context.Context) int {
 			rest = rest[1:]
 		case strings.HasPrefix(word, "-"):
 			words = append(words, word)
+		default:
+			ignored = append(ignored, word)
 		}
 	}
 	cmd, err := s.parse(ctx, words)
 	if err != nil || s.wantsHelp() {
 		return s.usage(spec.Save)
+	}
+	if len(ignored) > 0 {
+		s.say(ignoredHint(ignored))
 	}
 	return s.report(s.save(ctx, cmd))
 }
@@ -53,6 +59,11 @@ func takesValue(word string) bool {
 func (s *session) restoreCommand(ctx context.Context) int {
 	if s.wantsHelp() {
 		return s.usage(spec.Apply)
+	}
+	for _, word := range s.Args[1:] {
+		if isRedirection(word) {
+			return s.report(redirectionFailure(word))
+		}
 	}
 	cmd, err := s.parse(ctx, append([]string{"--apply"}, s.Args[1:]...))
 	if err != nil {

@@ -26,9 +26,9 @@ type Parse func(ctx context.Context, words []string) (ipvs.Change, error)
 // Complaint is about a line of a file.
 type Complaint struct {
 	Line int
-	// Op is what was refused, zero for a line that is no change.
-	Op  ipvs.Op
-	Err error // of Parse, ErrLongLine, or a refusal that matches an error of package ipvs
+	// Change is what was refused. Its Op is zero for a line that is no change.
+	Change ipvs.Change
+	Err    error // of Parse, ErrLongLine, or a refusal that matches an error of package ipvs
 }
 
 // MaxComplaints is how many complaints are kept.
@@ -144,6 +144,25 @@ func (f *File) Complaints() Complaints {
 	return Complaints{all[:n], f.faults.More + f.refused.More + len(all) - n}
 }
 
+// Wanted returns the table that the file describes, as far as is known. It is
+// not to be changed.
+func (f *File) Wanted() *ipvs.Table { return f.want }
+
+// Each passes each change of the file, with its line and the words of it, to
+// do. The words are valid during the call. It is for a file that has not been
+// run yet.
+func (f *File) Each(ctx context.Context, do func(number int, words []string, c ipvs.Change)) {
+	var words []string
+	f.text.each(func(number int, line []byte) {
+		if words = rule.AppendFileWords(words[:0], line); len(words) == 0 {
+			return
+		}
+		if c, err := f.parse(ctx, words); err == nil {
+			do(number, words, c)
+		}
+	})
+}
+
 // each passes each change of the file to do. The lines were accepted before.
 func (f *File) each(ctx context.Context, do func(number int, c ipvs.Change)) {
 	if f.lines != nil {
@@ -152,15 +171,7 @@ func (f *File) each(ctx context.Context, do func(number int, c ipvs.Change)) {
 		}
 		return
 	}
-	var words []string
-	f.text.each(func(number int, line []byte) {
-		if words = rule.AppendFileWords(words[:0], line); len(words) == 0 {
-			return
-		}
-		if c, err := f.parse(ctx, words); err == nil {
-			do(number, c)
-		}
-	})
+	f.Each(ctx, func(number int, _ []string, c ipvs.Change) { do(number, c) })
 }
 
 // keep has the lines in memory from now on. Few files are refused anything, and
@@ -206,7 +217,7 @@ func (f *folding) add(number int, c ipvs.Change) {
 				reason = ipvs.ErrNoService // the kernel looks for that first
 			}
 		}
-		f.refuse(number, c.Op, reason)
+		f.refuse(number, c, reason)
 		if !o.stays {
 			return
 		}
@@ -220,16 +231,16 @@ func (f *folding) add(number int, c ipvs.Change) {
 	reason, unfit := f.unfit[serverOf(c)]
 	switch {
 	case err != nil && !objected:
-		f.refuse(number, c.Op, err)
+		f.refuse(number, c, err)
 	case err == nil && unfit && c.Op == ipvs.OpAddDestination:
 		_ = f.model.Apply(ipvs.DeleteDestination(c.Service.ServiceID, c.Destination.AddrPort())) // it has just been added
-		f.refuse(number, c.Op, reason)
+		f.refuse(number, c, reason)
 	}
 }
 
-func (f *File) refuse(number int, op ipvs.Op, err error) {
+func (f *File) refuse(number int, c ipvs.Change, err error) {
 	f.bad[number] = true
-	f.refused.add(Complaint{number, op, err})
+	f.refused.add(Complaint{number, c, err})
 }
 
 // meetDaemon makes the first change of a daemon count from what is running: a
@@ -258,7 +269,7 @@ func (f *File) Meet(have *ipvs.Table) {
 	for state, number := range f.daemons {
 		if number > 0 && !slices.ContainsFunc(have.Daemons, func(d ipvs.Daemon) bool { return d.State == state }) {
 			f.objections[number] = objection{err: ipvs.ErrNoDaemon}
-			f.refuse(number, ipvs.OpStopDaemon, ipvs.ErrNoDaemon)
+			f.refuse(number, ipvs.StopDaemon(state), ipvs.ErrNoDaemon)
 		}
 	}
 }

@@ -116,7 +116,7 @@ func TestFileIsReadWithoutAKernel(t *testing.T) {
 	if !f.Faulty() || !f.Refused() || !f.LastRefused() || r.lines != 5 {
 		t.Errorf("%v %v %v, %d lines were read", f.Faulty(), f.Refused(), f.LastRefused(), r.lines)
 	}
-	if c := f.Complaints().List[1]; c.Op != 0 || c.Err != errNonsense {
+	if c := f.Complaints().List[1]; c.Change.Op != 0 || c.Err != errNonsense {
 		t.Errorf("%+v", c)
 	}
 	if f, _ := read(t); f.Faulty() || f.Refused() || f.LastRefused() || f.Complaints().Any() {

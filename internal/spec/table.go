@@ -262,6 +262,13 @@ var Commands = [...]Command{
 	{ID: Version, Name: "version", Long: "version", Short: 'v', Help: "show the version"},
 }
 
+// Schedulers are those that kernels have, by the names that they know them by.
+// A kernel may lack some.
+var Schedulers = [...]string{"rr", "wrr", "lc", "wlc", "lblc", "lblcr", "dh", "sh", "sed", "nq", "fo", "ovf", "mh", "twos"}
+
+// PersistenceEngines are those that kernels have.
+var PersistenceEngines = [...]string{"sip"}
+
 // Tunnel is a kind of tunnel with the options that go with it.
 type Tunnel struct {
 	Name string

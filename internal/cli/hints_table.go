@@ -1,0 +1,395 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+// This file has the hints about the table: what was refused and what is there
+// that comes near it, and what a change did besides what was meant.
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/ipvsadm-go/ipvsadm/internal/args"
+	"github.com/ipvsadm-go/ipvsadm/internal/spec"
+	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
+)
+
+// refusalHint is about a change that was refused.
+func (m machine) refusalHint(e *ipvs.ChangeError) string {
+	id, server := e.Change.Service.ServiceID, e.Change.Destination.AddrPort()
+	switch {
+	case errors.Is(e, ipvs.ErrNoScheduler):
+		return moduleHint(e.Change.Service)
+	case errors.Is(e, ipvs.ErrServiceExists):
+		if m.inFile {
+			return fmt.Sprintf("a line above adds %v: it stands once", id)
+		}
+		return fmt.Sprintf("%v is there: -E edits it", id)
+	case errors.Is(e, ipvs.ErrDestinationExists):
+		if m.inFile {
+			return fmt.Sprintf("a line above adds %v to %v: it stands once", server, id)
+		}
+		return fmt.Sprintf("%v is a server of %v already: -e edits it", server, id)
+	case errors.Is(e, ipvs.ErrDaemonRunning):
+		return fmt.Sprintf("the %v daemon runs: --stop-daemon %[1]v ends it, ipvsadm -L --daemon lists it", e.Change.Daemon.State)
+	case errors.Is(e, ipvs.ErrNoDaemon):
+		return fmt.Sprintf("the %v daemon does not run: ipvsadm -L --daemon lists those that do", e.Change.Daemon.State)
+	case errors.Is(e, unix.ERANGE):
+		return fmt.Sprintf("the lower threshold, %d, is above the upper, %d", e.Change.Destination.LowerThreshold, e.Change.Destination.UpperThreshold)
+	case errors.Is(e, unix.ENODEV):
+		return m.deviceHint(e.Change.Daemon.Interface)
+	case errors.Is(e, unix.EINVAL) && e.Change.Op == ipvs.OpAddDestination:
+		return m.unicastHint(e.Change.Destination.Addr)
+	}
+	noService, noServer := errors.Is(e, ipvs.ErrNoService), errors.Is(e, ipvs.ErrNoDestination)
+	if !noService && !noServer || m.table == nil {
+		return ""
+	}
+	t := m.table()
+	switch {
+	case t == nil:
+		return ""
+	case noService:
+		return noServiceHint(id, t)
+	}
+	if s := t.Lookup(id); s != nil {
+		return noServerHint(s, server)
+	}
+	return ""
+}
+
+// moduleHint is about a scheduler or a persistence engine that the kernel does
+// not find.
+func moduleHint(s ipvs.Service) string {
+	if !slices.Contains(spec.Schedulers[:], s.Scheduler) {
+		return strangeOr(s.Scheduler, spec.Schedulers[:])
+	}
+	modules := []string{"ip_vs_" + s.Scheduler}
+	if pe := s.PersistenceEngine; pe != "" {
+		if !slices.Contains(spec.PersistenceEngines[:], pe) {
+			return strangeOr(pe, spec.PersistenceEngines[:])
+		}
+		modules = append(modules, "ip_vs_pe_"+pe)
+	}
+	return fmt.Sprintf("this needs the kernel's %s: modprobe %[1]s says why it is not there", strings.Join(modules, " and "))
+}
+
+// strangeOr says what is the matter with a word, or what else there is.
+func strangeOr(word string, known []string) string {
+	if text := strangeHint(word); text != "" {
+		return text
+	}
+	return meant(word, fmt.Sprintf("no kernel has %q", shorten(word)), known)
+}
+
+func (m machine) deviceHint(name string) string {
+	text := name + " is not here"
+	if name == "eth0" {
+		text = "eth0 is the default interface and is not here"
+	}
+	if m.elsewhere {
+		return text + ": --mcast-interface"
+	}
+	links, err := m.links()
+	if err != nil || len(links) == 0 {
+		return text + ": --mcast-interface"
+	}
+	var names []string
+	for _, l := range links {
+		names = append(names, l.Name)
+	}
+	return fmt.Sprintf("%s, but %s: --mcast-interface", text, some(names))
+}
+
+// unicastHint is about a server's address that the kernel does not accept.
+func (m machine) unicastHint(a netip.Addr) string {
+	switch {
+	case a.IsUnspecified(), a.IsMulticast(), a == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
+		return fmt.Sprintf("%v is no unicast address", a)
+	case m.elsewhere:
+		return ""
+	}
+	links, err := m.links()
+	if err != nil {
+		return ""
+	}
+	for _, l := range links {
+		if l.Flags&net.FlagLoopback != 0 && l.Flags&net.FlagUp == 0 {
+			return fmt.Sprintf("%s of this network namespace is down, and with it the kernel refuses addresses: ip link set %[1]s up", l.Name)
+		}
+	}
+	if a.Is6() {
+		return fmt.Sprintf("a server of IPv6 needs a route: ip -6 route get %v", a)
+	}
+	return fmt.Sprintf("a broadcast address or one of no network is refused: ip route get %v", a)
+}
+
+// noServiceHint says what is there that comes near a service.
+func noServiceHint(id ipvs.ServiceID, t *ipvs.Table) string {
+	text := fmt.Sprintf("there is no %v", id)
+	if len(t.Services) == 0 {
+		return text + ", and no other virtual service"
+	}
+	var ports, addresses []string
+	for i := range t.Services {
+		switch s := t.Services[i].ServiceID; {
+		case s.FWMark != id.FWMark:
+		case s.FWMark != 0 && s.Family() == ipvs.IPv6:
+			return fmt.Sprintf("mark %d is there for IPv6: -f %[1]d -6", s.FWMark)
+		case s.FWMark != 0:
+			return fmt.Sprintf("mark %d is there for IPv4: without -6", s.FWMark)
+		case s.Addr == id.Addr && s.Port == id.Port:
+			return fmt.Sprintf("%v exists as %v, not %v", netip.AddrPortFrom(s.Addr, s.Port), s.Protocol, id.Protocol)
+		case s.Protocol == id.Protocol && s.Addr == id.Addr:
+			ports = append(ports, strconv.Itoa(int(s.Port)))
+		case s.Protocol == id.Protocol && s.Family() == id.Family() && s.Port == id.Port:
+			addresses = append(addresses, s.Addr.String())
+		}
+	}
+	switch {
+	case len(ports) > 0:
+		slices.Sort(ports)
+		return fmt.Sprintf("%s, but %v has port %s", text, id.Addr, some(ports))
+	case len(addresses) > 0:
+		slices.Sort(addresses)
+		return fmt.Sprintf("%s, but port %d is there at %s", text, id.Port, some(addresses))
+	}
+	return text + ": ipvsadm -Ln lists what there is"
+}
+
+// noServerHint says what is there that comes near a server.
+func noServerHint(s *ipvs.ServiceEntry, server netip.AddrPort) string {
+	if len(s.Destinations) == 0 {
+		return fmt.Sprintf("%v has no servers", s.ServiceID)
+	}
+	var ports, servers []string
+	for i := range s.Destinations {
+		d := &s.Destinations[i]
+		if d.Addr == server.Addr() {
+			ports = append(ports, strconv.Itoa(int(d.Port)))
+		}
+		servers = append(servers, d.AddrPort().String())
+	}
+	if len(ports) > 0 {
+		slices.Sort(ports)
+		return fmt.Sprintf("%v has this server with port %s: name it so", s.ServiceID, some(ports))
+	}
+	slices.Sort(servers)
+	return fmt.Sprintf("%v has %s", s.ServiceID, some(servers))
+}
+
+// some lists a few words.
+func some(words []string) string {
+	const most = 4
+	if len(words) > most {
+		return fmt.Sprintf("%s and %d more", strings.Join(words[:most], ", "), len(words)-most)
+	}
+	if last := len(words) - 1; last > 0 {
+		return strings.Join(words[:last], ", ") + " and " + words[last]
+	}
+	return strings.Join(words, "")
+}
+
+// successHint is the hint after a command that was run and yet may not do what
+// was meant; words are the command line.
+func (m machine) successHint(cmd args.Command, words []string) string {
+	switch cmd.ID {
+	case spec.List:
+		return listHint(cmd.Given)
+	case spec.EditService:
+		return m.editServiceHint(cmd)
+	case spec.EditServer:
+		if text := m.editServerHint(cmd); text != "" {
+			return text
+		}
+		return m.serverHint(cmd, words)
+	case spec.AddServer:
+		return m.serverHint(cmd, words)
+	case spec.DeleteServer, spec.DeleteService, spec.Flush:
+		return m.strandedHint(cmd)
+	}
+	return ""
+}
+
+// listHint says which of several formats counts.
+func listHint(given spec.Set) string {
+	var named []string
+	for _, f := range formats {
+		if given.Has(f.option) {
+			named = append(named, "--"+spec.FindOption(f.option).Long)
+		}
+	}
+	if len(named) < 2 {
+		return ""
+	}
+	return fmt.Sprintf("one format at a time: %s counts, %s does not", named[0], some(named[1:]))
+}
+
+// serverHint is about a server that was added or edited.
+func (m machine) serverHint(cmd args.Command, words []string) string {
+	d := &cmd.Destination
+	if d.Forward == ipvs.Masquerade {
+		setting := "net.ipv4.ip_forward"
+		if d.Addr.Is6() {
+			setting = "net.ipv6.conf.all.forwarding"
+		}
+		if m.setting(setting) == "0" {
+			return fmt.Sprintf("with -m this machine has to forward, but does not: sysctl -w %s=1", setting)
+		}
+		return ""
+	}
+	if port, ok := unusedPort(cmd, words); ok {
+		return unusedPortText(port, d.Port)
+	}
+	return ""
+}
+
+func unusedPortText(typed, kept uint16) string {
+	return fmt.Sprintf("port %d is not used: with -g and -i packets keep the service's port, %d; -m would change it", typed, kept)
+}
+
+// unusedPort finds a server's port that was typed and is not used, since
+// masquerading alone can change a port.
+func unusedPort(cmd args.Command, words []string) (port uint16, ok bool) {
+	d := &cmd.Destination
+	if d.Forward == ipvs.Masquerade || cmd.Service.FWMark != 0 {
+		return 0, false
+	}
+	for _, word := range words {
+		word = word[strings.IndexByte(word, '=')+1:]
+		typed, err := netip.ParseAddrPort(strings.TrimPrefix(word, "-r"))
+		if err == nil && typed.Addr() == d.Addr && typed.Port() != d.Port {
+			return typed.Port(), true
+		}
+	}
+	return 0, false
+}
+
+// reset collects what an edit altered without having been told to.
+type reset struct {
+	given spec.Set
+	list  []string
+}
+
+// look compares a value of before and now; option is how it is kept.
+func (r *reset) look(what string, before, now any, ids spec.Set, option string) {
+	if before != now && !r.given.HasAny(ids) {
+		r.list = append(r.list, fmt.Sprintf("%s was %v and is now %v: name %s to keep it", what, before, now, option))
+	}
+}
+
+func (r *reset) String() string { return strings.Join(r.list, "; ") }
+
+// editServerHint is about what 1.31's -e sets to its default.
+func (m machine) editServerHint(cmd args.Command) string {
+	if m.before == nil {
+		return ""
+	}
+	s := m.before.Lookup(cmd.Service.ServiceID)
+	if s == nil {
+		return ""
+	}
+	was := s.Lookup(cmd.Destination.AddrPort())
+	if was == nil {
+		return ""
+	}
+	now, r := &cmd.Destination, &reset{given: cmd.Given}
+	if was.Forward != ipvs.LocalNode { // the kernel says so of any server here
+		r.look("the forwarding method", was.Forward, now.Forward, spec.ForwardingMethod, letterOf(was.Forward))
+	}
+	if was.Forward == ipvs.Tunnel && now.Forward == ipvs.Tunnel {
+		r.look("the tunnel", was.Tunnel, now.Tunnel, spec.TunnelOptions, "--tun-type and what goes with it")
+	}
+	r.look("the weight", was.Weight, now.Weight, spec.Of(spec.OptWeight), fmt.Sprintf("-w %d", was.Weight))
+	r.look("the upper threshold", was.UpperThreshold, now.UpperThreshold, spec.Of(spec.OptUThreshold), fmt.Sprintf("-x %d", was.UpperThreshold))
+	r.look("the lower threshold", was.LowerThreshold, now.LowerThreshold, spec.Of(spec.OptLThreshold), fmt.Sprintf("-y %d", was.LowerThreshold))
+	return r.String()
+}
+
+func letterOf(f ipvs.ForwardingMethod) string {
+	switch f {
+	case ipvs.Masquerade:
+		return "-m"
+	case ipvs.Tunnel:
+		return "-i"
+	}
+	return "-g"
+}
+
+// editServiceHint is about what 1.31's -E sets to its default.
+func (m machine) editServiceHint(cmd args.Command) string {
+	if m.before == nil {
+		return ""
+	}
+	was := m.before.Lookup(cmd.Service.ServiceID)
+	if was == nil {
+		return ""
+	}
+	now, r := &cmd.Service, &reset{given: cmd.Given}
+	r.look("the scheduler", was.Scheduler, now.Scheduler, spec.Of(spec.OptScheduler), "-s "+was.Scheduler)
+	const schedFlags = ipvs.FlagSched1 | ipvs.FlagSched2 | ipvs.FlagSched3
+	if was.Scheduler == now.Scheduler && was.Flags&schedFlags != 0 && now.Flags&schedFlags == 0 {
+		r.look("the scheduler's flags", was.Flags&schedFlags, "none", spec.Of(spec.OptSchedFlags), "-b")
+	}
+	if was.Flags&ipvs.FlagPersistent != 0 {
+		if now.Flags&ipvs.FlagPersistent == 0 {
+			r.look("the service", "persistent", "not", spec.Of(spec.OptPersistent), fmt.Sprintf("-p %d", was.Timeout/time.Second))
+		} else {
+			r.look("the netmask", netmaskText(was.Service), netmaskText(*now), spec.Of(spec.OptNetmask), "-M "+netmaskText(was.Service))
+		}
+	}
+	if was.PersistenceEngine != "" && now.PersistenceEngine == "" {
+		r.look("the persistence engine", was.PersistenceEngine, "none", spec.Of(spec.OptPersistenceEngine), "--pe "+was.PersistenceEngine)
+	}
+	if was.Flags&ipvs.FlagOnePacket != 0 {
+		r.look("scheduling", "of each packet", scheduled(now.Flags), spec.Of(spec.OptOnePacket), "-o")
+	}
+	return r.String()
+}
+
+func scheduled(f ipvs.ServiceFlags) string {
+	if f&ipvs.FlagOnePacket != 0 {
+		return "of each packet"
+	}
+	return "of connections"
+}
+
+// netmaskText is a netmask as -M takes it.
+func netmaskText(s ipvs.Service) string {
+	if s.Family() == ipvs.IPv6 {
+		return strconv.Itoa(int(s.Netmask))
+	}
+	return s.Netmask.Addr4().String()
+}
+
+// strandedHint is about connections of what was deleted: their packets are
+// dropped, and nobody is told.
+func (m machine) strandedHint(cmd args.Command) string {
+	if m.before == nil || m.setting("net.ipv4.vs.expire_nodest_conn") != "0" {
+		return ""
+	}
+	var n uint64
+	for i := range m.before.Services {
+		for _, d := range m.before.Services[i].Destinations {
+			if cmd.ID != spec.DeleteServer || d.AddrPort() == cmd.Destination.AddrPort() {
+				n += uint64(d.Conns.Active) + uint64(d.Conns.Inactive)
+			}
+		}
+	}
+	if n == 0 {
+		return ""
+	}
+	of := "1 connection"
+	if n > 1 {
+		of = fmt.Sprintf("%d connections", n)
+	}
+	return fmt.Sprintf("packets of %s are dropped until the kernel forgets them; with sysctl -w net.ipv4.vs.expire_nodest_conn=1 clients could begin anew", of)
+}

@@ -1,0 +1,459 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+// This file has the hints about the words of a command line: what was probably
+// meant, and what may stand in that place.
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/ipvsadm-go/ipvsadm/internal/args"
+	"github.com/ipvsadm-go/ipvsadm/internal/spec"
+)
+
+// faultHint is the hint about a line that was not understood.
+func (m machine) faultHint(f *args.Fault) string {
+	if text := strangeHint(f.Word); text != "" {
+		return text
+	}
+	switch f.Kind {
+	case args.NotACommand:
+		return m.commandHint(f.Word)
+	case args.UnknownOption:
+		return unknownHint(f.Word)
+	case args.MissingValue:
+		if arg := valueOf(f.Word); arg != "" {
+			return fmt.Sprintf("%s is followed by a value: %[1]s %s", f.Word, arg)
+		}
+	case args.UnwantedValue:
+		return "write the option alone, without =value"
+	case args.SecondCommand:
+		return "one command a line, and it comes first: the others need lines of their own"
+	case args.UnexpectedArgument:
+		return m.argumentHint(f.Word)
+	case args.TimeoutCount:
+		return "seconds for tcp, tcpfin and udp, 0 to leave one as it is: --set 900 120 300"
+	case args.NeedsOption:
+		return needsHint(f.Words[0])
+	case args.IllegalOption:
+		return illegalHint(f.Words[0])
+	case args.RepeatedOption:
+		return alternativesHint(f.Words[0])
+	case args.OptionConflict, args.TunnelConflict:
+		return fmt.Sprintf("one of the two: '%s' or '%s'", f.Words[1], f.Words[0])
+	case args.TunnelNeedsOption:
+		return "the server listens on a UDP port: --tun-port 6080"
+	case args.TunnelIllegal:
+		return "the tunnel types differ in this: gue takes --tun-port, gue and gre take checksums, ipip takes none of them"
+	case args.IllegalValue:
+		return valueHint(f)
+	case args.InvalidTimeout:
+		return secondsHint(f)
+	case args.InvalidMark:
+		return rangeHint(spec.FindOption(spec.OptFWMarkService)) + ", as iptables -j MARK and nft meta mark set it"
+	case args.IllegalPrefix:
+		return "IPv6 has the length of a prefix: " + rangeHint(spec.FindOption(spec.OptNetmask))
+	case args.IncompatibleFlag:
+		return fmt.Sprintf("%s goes with -s %s", f.Words[0], f.Words[0][:strings.IndexByte(f.Words[0], '-')])
+	case args.UnknownFlag:
+		return meant(f.Words[0], "", flagNames())
+	case args.InvalidGroup4:
+		return "a group is an address from 224.0.0.0 to 239.255.255.255, or of IPv6 one that begins with ff"
+	case args.InvalidGroup6:
+		return "a group of IPv6 is an address that begins with ff: ff02::81"
+	case args.FamilyBeforeMark:
+		return "-6 follows the mark: -f 1 -6"
+	case args.ZeroPort:
+		if address, port, ok := hiddenPort(f.Word); ok {
+			return fmt.Sprintf("for port %s write [%s]:%[1]s", port, address)
+		}
+		return "name a port, host:port, or with -p leave it out to have all ports"
+	case args.OnePacketNotUDP:
+		return "-o goes with -u"
+	case args.MixedFamilies:
+		return "with -i a server may be of the other family, else both are IPv4 or both IPv6"
+	case args.TunnelOptions:
+		return "the tunnel's options go with -i"
+	case args.ListConflict:
+		return "connections, timeouts and daemons have one format each"
+	}
+	return ""
+}
+
+// strangeHint is about signs that are not what they look like, or that mean
+// something to a shell only. It stands before all others: such a word is often
+// followed by a fault that is none.
+func strangeHint(word string) string {
+	switch {
+	case strings.HasPrefix(word, "\ufeff"):
+		return "the first three bytes are a byte order mark, which some editors put there: save the text as UTF-8 without it"
+	case isRedirection(word):
+		return fmt.Sprintf("%q is for a shell, and none has read this line", word)
+	}
+	for i, r := range word {
+		switch r {
+		case '\u2010', '\u2011', '\u2012', '\u2013', '\u2014', '\u2015', '\u2212':
+			return fmt.Sprintf("%q in %q is no ASCII dash, as a word processor makes it: type it anew", r, shorten(word))
+		case '\u2018', '\u2019', '\u201c', '\u201d', '"', '\'':
+			return fmt.Sprintf("a quotation mark is part of the word here, %s: rule files have none", shorten(word))
+		case '\u00a0', '\u200b':
+			return fmt.Sprintf("there is a blank in %q that is not the ordinary one: type it anew", shorten(word))
+		case '#':
+			if i > 0 {
+				return "a comment begins with # after a blank"
+			}
+		}
+	}
+	return ""
+}
+
+// shorten keeps a word readable in a hint.
+func shorten(word string) string {
+	if len(word) <= 40 {
+		return word
+	}
+	return strings.ToValidUTF8(word[:40], "") + "..."
+}
+
+// isRedirection reports whether a word is what a shell acts on.
+func isRedirection(word string) bool {
+	switch word {
+	case "|", "||", "&", "&&", ";":
+		return true
+	}
+	return strings.HasPrefix(strings.TrimLeft(word, "012&"), "<") || strings.HasPrefix(strings.TrimLeft(word, "012&"), ">")
+}
+
+// commandHint is about a line that does not begin with a command.
+func (m machine) commandHint(word string) string {
+	switch {
+	case word == "":
+		return ""
+	case !strings.HasPrefix(word, "-"):
+		if c := commandNamed(word); c != "" {
+			return fmt.Sprintf("commands begin with dashes: %s %s", m.program, c)
+		}
+		return meant(word, "commands begin with dashes, and -h lists them", longCommands())
+	case optionNamed(word):
+		return "the command comes first, and its options follow it"
+	}
+	name, _, _ := strings.Cut(word, "=")
+	if arg := valueOf(name); arg != "" && slices.Contains(longCommands(), name) {
+		return fmt.Sprintf("%s is followed by a value: %[1]s %s", name, arg)
+	}
+	return unknownHint(word)
+}
+
+// commandNamed returns the option for a command's bare name, or "".
+func commandNamed(word string) string {
+	for i := range spec.Commands {
+		if c := &spec.Commands[i]; word == c.Name || word == c.Long {
+			return "--" + c.Long
+		}
+	}
+	return ""
+}
+
+func optionNamed(word string) bool {
+	for i := range spec.Options {
+		o := &spec.Options[i]
+		name, _, _ := strings.Cut(word, "=")
+		if name == "--"+o.Long || len(word) > 1 && o.Short != 0 && word[0] == '-' && word[1] == o.Short {
+			return true
+		}
+	}
+	return false
+}
+
+// unknownHint is about an option that there is not.
+func unknownHint(word string) string {
+	name, _, _ := strings.Cut(word, "=")
+	if strings.HasPrefix(name, "--") {
+		if c := commandNamed(name[2:]); c != "" {
+			return fmt.Sprintf("did you mean %s?", c)
+		}
+		return meant(name, "", slices.Concat(longCommands(), longOptions()))
+	}
+	if bare := strings.TrimPrefix(name, "-"); len(bare) > 1 && slices.Contains(slices.Concat(longCommands(), longOptions()), "--"+bare) {
+		return fmt.Sprintf("long names have two dashes: --%s", bare)
+	}
+	for i := 1; i < len(name); i++ {
+		if letter := name[i]; !isLetter(letter) {
+			if other := letter ^ 0x20; isLetter(other) && other != letter {
+				return fmt.Sprintf("there is no -%c; -%c is %s", letter, other, letterName(other))
+			}
+			if letter < utf8.RuneSelf {
+				return fmt.Sprintf("there is no option -%c", letter)
+			}
+			return ""
+		}
+	}
+	return ""
+}
+
+func isLetter(b byte) bool { return letterName(b) != "" }
+
+// letterName is the long name of a letter's command or option.
+func letterName(b byte) string {
+	if b == 0 {
+		return ""
+	}
+	for i := range spec.Commands {
+		if c := &spec.Commands[i]; c.Short == b || c.Alias == b {
+			return "--" + c.Long
+		}
+	}
+	for i := range spec.Options {
+		if o := &spec.Options[i]; o.Short == b {
+			return "--" + o.Long
+		}
+	}
+	return ""
+}
+
+// valueOf is what the help calls the value of an option, or of the last letter
+// of a word.
+func valueOf(word string) string {
+	name := word
+	if !strings.HasPrefix(word, "--") && word != "" {
+		name = letterName(word[len(word)-1])
+	}
+	for i := range spec.Commands {
+		if c := &spec.Commands[i]; "--"+c.Long == name {
+			return c.Arg
+		}
+	}
+	for i := range spec.Options {
+		if o := &spec.Options[i]; "--"+o.Long == name {
+			return o.Arg
+		}
+	}
+	return ""
+}
+
+// argumentHint is about a word that nothing asks for.
+func (m machine) argumentHint(word string) string {
+	switch {
+	case word == "-":
+		return "a lone dash is no option"
+	case commandNamed(word) != "":
+		return "commands begin with dashes: " + commandNamed(word)
+	case slices.Contains(spec.Schedulers[:], word):
+		return "a scheduler follows its option: -s " + word
+	case strings.Contains(word, ".") || strings.Contains(word, ":"):
+		return "an address follows its option: -t, -u, --sctp-service or -r"
+	case isDigits(word):
+		return "a number follows its option, and a port its address: host:port"
+	}
+	return fmt.Sprintf("no option before %s takes it as its value", shorten(word))
+}
+
+func needsHint(option string) string {
+	switch {
+	case option == spec.OptTCPService.String():
+		return "name the virtual service: -t host:port, -u host:port, --sctp-service host:port or -f mark"
+	case option == spec.OptRealServer.String():
+		return "name the real server: -r host or -r host:port"
+	}
+	return ""
+}
+
+// illegalHint says where an option belongs.
+func illegalHint(option string) string {
+	var takes []string
+	for i := range spec.Commands {
+		c := &spec.Commands[i]
+		for j := range spec.Options {
+			if o := &spec.Options[j]; o.ID.String() == option && c.Rule.Takes().Has(o.ID) {
+				takes = append(takes, c.Name)
+				break
+			}
+		}
+	}
+	switch {
+	case option == spec.OptRealServer.String():
+		return "servers have commands of their own: -a adds one, -e edits it, -d takes it out"
+	case slices.Contains(takes, spec.FindCommand(spec.AddServer).Name) && !slices.Contains(takes, spec.FindCommand(spec.AddService).Name):
+		return fmt.Sprintf("'%s' is for real servers: ipvsadm -e -t address -r server", option)
+	case slices.Contains(takes, spec.FindCommand(spec.AddService).Name) && !slices.Contains(takes, spec.FindCommand(spec.AddServer).Name):
+		return fmt.Sprintf("'%s' is for virtual services: ipvsadm -E -t address", option)
+	case len(takes) > 0:
+		return fmt.Sprintf("'%s' goes with: %s", option, strings.Join(takes, ", "))
+	}
+	return ""
+}
+
+// alternativesHint names those of which one may be given.
+func alternativesHint(option string) string {
+	switch option {
+	case spec.OptTCPService.String():
+		return "one virtual service a line: -t, -u, --sctp-service or -f"
+	case spec.OptMasquerading.String():
+		return "one forwarding method: -g, -i or -m"
+	}
+	return "each option once"
+}
+
+// valueHint is about a value that is not of its kind.
+func valueHint(f *args.Fault) string {
+	o := f.Option
+	switch {
+	case o == nil: // of a command: the daemons
+		return meant(f.Word, "", []string{"master", "backup"})
+	case o.ID == spec.OptTunnelType:
+		return meant(f.Word, "", tunnelNames())
+	case o.Noun == spec.FindOption(spec.OptTCPService).Noun, o.ID == spec.OptRealServer:
+		return addressHint(f.Word)
+	case o.ID == spec.OptNetmask:
+		return "IPv4 has a mask such as 255.255.255.0"
+	case o.Max > 0:
+		return rangeHint(o)
+	}
+	return ""
+}
+
+// addressHint is about an address, of a service or a server.
+func addressHint(word string) string {
+	const shape = "write host:port or [IPv6]:port; "
+	switch host, port, _ := strings.Cut(word, ":"); {
+	case strings.Contains(word, "://"):
+		return shape + "no URL"
+	case strings.Contains(word, "/"):
+		return shape + "an address stands for itself, not for a network"
+	case strings.HasPrefix(word, ":"):
+		return shape + "each service has one address"
+	case isDigits(word):
+		return shape + "this is a port alone"
+	case strings.HasPrefix(word, "[") && !strings.Contains(word, "]:"):
+		return shape + "brackets are followed by a port"
+	case isDigits(port) && len(port) > 0 && isAddress(host):
+		return shape + "ports are 0 to 65535"
+	case looksLikeAddress(host):
+		return shape + fmt.Sprintf("%s is no IPv4 address: four numbers from 0 to 255", shorten(host))
+	}
+	return shape + "a name has to be known (getent hosts name), and so has a port's (getent services port)"
+}
+
+func isAddress(s string) bool {
+	_, err := netip.ParseAddr(s)
+	return err == nil
+}
+
+func isDigits(s string) bool { return strings.Trim(s, "0123456789") == "" }
+
+// looksLikeAddress reports whether a host is numbers with dots, which is no name
+// of a host.
+func looksLikeAddress(host string) bool {
+	return strings.Contains(host, ".") && isDigits(strings.ReplaceAll(host, ".", "")) && !isAddress(host)
+}
+
+func secondsHint(f *args.Fault) string {
+	if f.Option == nil {
+		return fmt.Sprintf("seconds, from 0, which leaves a timeout as it is, to %d", spec.TimeoutMax)
+	}
+	return "seconds: " + rangeHint(f.Option)
+}
+
+func rangeHint(o *spec.Option) string {
+	return fmt.Sprintf("a whole number from %d to %d", o.Min, o.Max)
+}
+
+func longCommands() (names []string) {
+	for i := range spec.Commands {
+		names = append(names, "--"+spec.Commands[i].Long)
+	}
+	return names
+}
+
+func longOptions() (names []string) {
+	for i := range spec.Options {
+		names = append(names, "--"+spec.Options[i].Long)
+	}
+	return names
+}
+
+func tunnelNames() (names []string) {
+	for i := range spec.Tunnels {
+		names = append(names, spec.Tunnels[i].Name)
+	}
+	return names
+}
+
+func flagNames() (names []string) {
+	for _, f := range spec.SchedulerFlags {
+		names = append(names, f.Name)
+	}
+	return names
+}
+
+// longestMeant is the longest word that is compared with what there is.
+const longestMeant = 40
+
+// meant says which of some words a word is likely to stand for. Where there are
+// few it names them all.
+func meant(word, reason string, known []string) string {
+	text := reason
+	if near := nearest(word, known); near != "" {
+		if text != "" {
+			text += ": "
+		}
+		return text + "did you mean " + near + "?"
+	}
+	if len(known) <= len(spec.Schedulers) {
+		if text != "" {
+			text += ": "
+		}
+		return text + "there are " + strings.Join(known, ", ")
+	}
+	return text
+}
+
+// nearest returns the known word with the fewest mistakes to word, if that are
+// few enough for its length, whatever the letters' case; else "".
+func nearest(word string, known []string) string {
+	if len(word) > longestMeant {
+		return ""
+	}
+	typed := strings.ToLower(strings.TrimLeft(word, "-"))
+	best, least := "", 1+len(typed)/3
+	for _, k := range known {
+		name := strings.TrimLeft(k, "-")
+		switch n := mistakes(typed, name); {
+		case n < least || n == least && best == "":
+			best, least = k, n
+		}
+	}
+	return best
+}
+
+// mistakes counts the letters to insert, delete, replace or swap with the next
+// between two words.
+func mistakes(a, b string) int {
+	rows := make([][]int, len(a)+1)
+	for i := range rows {
+		rows[i] = make([]int, len(b)+1)
+		rows[i][0] = i
+	}
+	for j := range rows[0] {
+		rows[0][j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		for j := 1; j <= len(b); j++ {
+			differ := 1
+			if a[i-1] == b[j-1] {
+				differ = 0
+			}
+			n := min(rows[i-1][j]+1, rows[i][j-1]+1, rows[i-1][j-1]+differ)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				n = min(n, rows[i-2][j-2]+1)
+			}
+			rows[i][j] = n
+		}
+	}
+	return rows[len(a)][len(b)]
+}

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+// This file has the warnings of --check and --dry-run: what is no mistake, and
+// yet seldom meant. They do not change the exit status.
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/ipvsadm-go/ipvsadm/internal/restore"
+	"github.com/ipvsadm-go/ipvsadm/internal/spec"
+	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
+)
+
+// warning is about a line, or the whole file if that is 0.
+type warning struct {
+	line int
+	text string
+}
+
+// warnings returns those about a file, in the order of its lines.
+func (s *session) warnings(ctx context.Context, f *restore.File) []warning {
+	if f.Empty() {
+		return []warning{{0, "no command in it"}}
+	}
+	var all []warning
+	services := map[ipvs.ServiceID]int{} // the line that adds it
+	f.Each(ctx, func(number int, words []string, c ipvs.Change) {
+		for _, text := range s.lineWarnings(ctx, words, c) {
+			all = append(all, warning{number, text})
+		}
+		switch c.Op {
+		case ipvs.OpAddService:
+			services[c.Service.ServiceID] = number
+		case ipvs.OpDeleteService:
+			delete(services, c.Service.ServiceID)
+		}
+	})
+	want := f.Wanted()
+	if f.Complaints().Any() {
+		want = &ipvs.Table{} // what is missing in it may be in a bad line
+	}
+	for i := range want.Services {
+		if text := serviceWarning(&want.Services[i]); text != "" {
+			all = append(all, warning{services[want.Services[i].ServiceID], text})
+		}
+	}
+	slices.SortStableFunc(all, func(a, b warning) int { return a.line - b.line })
+	return all
+}
+
+func serviceWarning(s *ipvs.ServiceEntry) string {
+	if len(s.Destinations) == 0 {
+		return fmt.Sprintf("%v has no servers", s.ServiceID)
+	}
+	for i := range s.Destinations {
+		if s.Destinations[i].Weight != 0 {
+			return ""
+		}
+	}
+	return fmt.Sprintf("%v: all servers have weight 0", s.ServiceID)
+}
+
+// lineWarnings returns those about a line that was read as c.
+func (s *session) lineWarnings(ctx context.Context, words []string, c ipvs.Change) (texts []string) {
+	warn := func(format string, a ...any) { texts = append(texts, fmt.Sprintf(format, a...)) }
+	switch c.Op {
+	case ipvs.OpAddService, ipvs.OpEditService:
+		if !slices.Contains(spec.Schedulers[:], c.Service.Scheduler) {
+			warn("no kernel has a scheduler %s", c.Service.Scheduler)
+		}
+		if pe := c.Service.PersistenceEngine; pe != "" && !slices.Contains(spec.PersistenceEngines[:], pe) {
+			warn("no kernel has a persistence engine %s", pe)
+		}
+		if text := netmaskWarning(c.Service); text != "" {
+			warn("%s", text)
+		}
+	case ipvs.OpAddDestination, ipvs.OpEditDestination:
+		cmd, err := s.parser.ParseRule(ctx, words)
+		if err != nil {
+			return nil
+		}
+		if port, ok := unusedPort(cmd, words); ok {
+			warn("%s", unusedPortText(port, c.Destination.Port))
+		}
+	default:
+		return nil
+	}
+	for _, word := range words {
+		if address, port, ok := hiddenPort(word); ok {
+			warn("%s is an address without a port: for port %s write [%s]:%[2]s", word, port, address)
+		}
+	}
+	return texts
+}
+
+// netmaskWarning is about a mask of IPv4 that is not a row of bits, as 24, which
+// is read as 0.0.0.24.
+func netmaskWarning(s ipvs.Service) string {
+	if s.Family() != ipvs.IPv4 || s.Flags&ipvs.FlagPersistent == 0 {
+		return ""
+	}
+	for n := range 33 {
+		if s.Netmask == ipvs.PrefixNetmask(ipvs.IPv4, n) {
+			return ""
+		}
+	}
+	if s.Netmask <= 32 {
+		return fmt.Sprintf("netmask %d is read as %v: for so many bits write %v", s.Netmask, s.Netmask.Addr4(),
+			ipvs.PrefixNetmask(ipvs.IPv4, int(s.Netmask)).Addr4())
+	}
+	return fmt.Sprintf("netmask %v is no row of bits", s.Netmask.Addr4())
+}
+
+// hiddenPort finds an address of IPv6 whose last part looks like a port that is
+// often used.
+func hiddenPort(word string) (address, port string, ok bool) {
+	a, err := netip.ParseAddr(word)
+	i := strings.LastIndexByte(word, ':')
+	if err != nil || !a.Is6() || i < 1 {
+		return "", "", false
+	}
+	if address, port = word[:i], word[i+1:]; !isAddress(address) {
+		return "", "", false
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	switch n {
+	case 22, 25, 53, 80, 110, 123, 143, 389, 443, 465, 514, 587, 636, 993, 995, 1812, 3128, 3306, 3389, 5060, 5061, 5432, 6379, 8000, 8080, 8081, 8443:
+		return address, port, err == nil
+	}
+	return "", "", false
+}
