@@ -114,11 +114,21 @@ func Write(t testing.TB, name, text string) {
 	}
 }
 
+// Replace writes a file in place of what is there, which may be a link to a
+// file that the guest does not have.
+func Replace(t testing.TB, name, text string) {
+	t.Helper()
+	if err := os.RemoveAll(name); err != nil {
+		t.Fatal(err)
+	}
+	Write(t, name, text)
+}
+
 // ResolveFrom makes the guest resolve names from files only, with these
 // hosts, so that no name server delays a program.
 func ResolveFrom(t testing.TB, hosts string) {
 	t.Helper()
-	Write(t, "/etc/hosts", hosts)
-	Write(t, "/etc/resolv.conf", "")
-	Write(t, "/etc/nsswitch.conf", "hosts: files\nservices: files\nprotocols: files\n")
+	Replace(t, "/etc/hosts", hosts)
+	Replace(t, "/etc/resolv.conf", "")
+	Replace(t, "/etc/nsswitch.conf", "hosts: files\nservices: files\nprotocols: files\n")
 }
