@@ -55,7 +55,7 @@ func main() {
 // boot builds the programs, runs this one in a guest, and reports whether all
 // goals were met.
 func boot(ctx context.Context, bin, version string, fetch bool, flags ...string) (met bool, err error) {
-	kernel, err := findKernel(ctx, version, fetch)
+	kernel, err := guest.Obtain(ctx, version, fetch, os.Stderr)
 	if err != nil {
 		return false, err
 	}
@@ -77,26 +77,5 @@ func boot(ctx context.Context, bin, version string, fetch bool, flags ...string)
 			return false, fmt.Errorf("build %s: %w", name, err)
 		}
 	}
-	exe, err := os.Executable()
-	if err != nil {
-		return false, err
-	}
-	status, err := guest.Run(ctx, guest.Job{
-		Kernel: kernel,
-		Args:   append(append([]string{exe}, flags...), bin, tmp),
-		Env:    []string{"PATH=" + guest.GuestPath()},
-		Dir:    "/",
-		Stdout: os.Stdout,
-		Stderr: os.Stderr,
-	})
-	return status == 0, err
-}
-
-func findKernel(ctx context.Context, version string, fetch bool) (guest.Kernel, error) {
-	if fetch {
-		if err := guest.FetchTools(ctx, os.Stderr); err != nil {
-			return guest.Kernel{}, err
-		}
-	}
-	return guest.Obtain(ctx, version, fetch, os.Stderr)
+	return guest.Again(ctx, kernel, []string{"PATH=" + guest.GuestPath()}, append(flags, bin, tmp))
 }

@@ -130,6 +130,20 @@ func Run(ctx context.Context, job Job) (status int, err error) {
 	return readResult(ctx, dir)
 }
 
+// Again runs this same program in a guest of a kernel, with other arguments, and
+// reports whether it exited with status 0. The host's environment is not passed
+// on: it could send programs to a proxy.
+func Again(ctx context.Context, k Kernel, env, args []string) (ok bool, err error) {
+	exe, err := os.Executable()
+	if err != nil {
+		return false, err
+	}
+	status, err := Run(ctx, Job{
+		Kernel: k, Args: append([]string{exe}, args...), Env: env, Dir: "/", Stdout: os.Stdout, Stderr: os.Stderr,
+	})
+	return err == nil && status == 0, err
+}
+
 // GuestPath is this process's PATH with the sbin folders at its end, where a
 // user who is root only in the guest finds ipvsadm and ip.
 func GuestPath() string {

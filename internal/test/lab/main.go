@@ -105,7 +105,7 @@ func (l lab) demo(ctx context.Context) (ok bool, err error) {
 	if guest.InGuest() {
 		return playDemo(os.Stdout)
 	}
-	kernel, err := l.equip(ctx)
+	kernel, err := guest.Obtain(ctx, l.version, l.fetch, os.Stderr, packages...)
 	if err != nil {
 		return false, err
 	}
@@ -132,35 +132,7 @@ func (l lab) boot(ctx context.Context, kernel guest.Kernel, args ...string) (ok 
 			return false, fmt.Errorf("%w: make builds it", err)
 		}
 	}
-	exe, err := os.Executable()
-	if err != nil {
-		return false, err
-	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	status, err := guest.Run(ctx, guest.Job{
-		Kernel: kernel,
-		Args:   append([]string{exe}, args...),
-		// The rest of the host's environment could send curl to a
-		// proxy.
-		Env:    []string{"PATH=" + bin + ":" + guest.GuestPath(), unitsVariable + "=" + units},
-		Dir:    "/",
-		Stdout: os.Stdout,
-		Stderr: os.Stderr,
-	})
-	return status == 0, err
-}
-
-// equip finds the kernel and the programs that the guest needs, or fetches them.
-func (l lab) equip(ctx context.Context) (guest.Kernel, error) {
-	kernel, err := guest.Obtain(ctx, l.version, l.fetch, os.Stderr)
-	if err != nil {
-		return kernel, err
-	}
-	if l.fetch {
-		kernel.Tools, err = guest.FetchPackages(ctx, "", os.Stderr, packages...)
-	} else {
-		kernel.Tools, err = guest.FindPackages("", packages...)
-	}
-	return kernel, err
+	return guest.Again(ctx, kernel, []string{"PATH=" + bin + ":" + guest.GuestPath(), unitsVariable + "=" + units}, args)
 }
