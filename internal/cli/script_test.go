@@ -10,9 +10,6 @@
 package cli_test
 
 import (
-	"bytes"
-	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -24,7 +21,6 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"github.com/ipvsadm-go/ipvsadm/internal/cli"
 	"github.com/ipvsadm-go/ipvsadm/internal/manual"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/program"
@@ -111,7 +107,7 @@ func TestScriptsDifferOnlyAsListed(t *testing.T) {
 	}
 	for _, file := range glob(t, filepath.Join(scripts, "*.txtar")) {
 		allowed := false
-		for line := range strings.Lines(read(t, file)) {
+		for line := range strings.Lines(program.Read(t, file)) {
 			comment, isComment := strings.CutPrefix(line, "# ")
 			switch {
 			case isComment:
@@ -125,7 +121,7 @@ func TestScriptsDifferOnlyAsListed(t *testing.T) {
 		}
 	}
 	for _, file := range glob(t, "*_test.go") {
-		for line := range strings.Lines(read(t, file)) {
+		for line := range strings.Lines(program.Read(t, file)) {
 			if comment, ok := strings.CutPrefix(line, "// "); ok {
 				show(file, comment)
 			}
@@ -145,15 +141,6 @@ func glob(t *testing.T, pattern string) []string {
 		t.Fatalf("%s: %d files, %v", pattern, len(files), err)
 	}
 	return files
-}
-
-func read(t *testing.T, file string) string {
-	t.Helper()
-	b, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(b)
 }
 
 // play is the command "session" of scripts: it types the commands of a file,
@@ -178,14 +165,13 @@ func play(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// answer runs a command. To start a process takes long in the guest, so this
-// program runs in the test's own process if the command needs no shell.
+// answer runs a command. This program runs in the test's own process if the
+// command needs no shell.
 func answer(ts *testscript.TestScript, command string) string {
-	var out, errs bytes.Buffer
-	var status int
+	var got program.Answer
 	words, plain := plainWords(command)
 	if plain && !testsOriginal() {
-		status = cli.Run(context.Background(), cli.Process{Args: words, Stdin: eof, Stdout: &out, Stderr: &errs})
+		got = program.Here("", words...)
 	} else {
 		cmd := exec.Command("sh", "-c", command)
 		if plain {
@@ -193,15 +179,12 @@ func answer(ts *testscript.TestScript, command string) string {
 		}
 		cmd.Dir = ts.Getenv("WORK")
 		cmd.Env = append(os.Environ(), "PATH="+ts.Getenv("PATH"))
-		cmd.Stdout, cmd.Stderr = &out, &errs
-		var exit *exec.ExitError
-		if err := cmd.Run(); err != nil && !errors.As(err, &exit) {
-			ts.Fatalf("%s: %v", command, err)
-		}
-		status = cmd.ProcessState.ExitCode()
+		var err error
+		got, err = program.Collect(cmd)
+		ts.Check(err)
 	}
-	text := lines("", out.String()) + lines("! ", errs.String())
-	return tableSize.ReplaceAllString(session.Answer(text, status), "(size=4096)")
+	text := session.Answer(lines("", got.Stdout)+lines("! ", got.Stderr), got.Status)
+	return tableSize.ReplaceAllString(text, "(size=4096)")
 }
 
 // plainWords splits a command that starts the program and nothing else, in
@@ -219,7 +202,6 @@ func plainWords(command string) (words []string, ok bool) {
 var (
 	plainCommand = regexp.MustCompile(`^( *('[^']*'|[^'"\\|&;<>(){}$*?#~\n\t` + "`" + `])+)+$`)
 	word         = regexp.MustCompile(`('[^']*'|[^' ])+`)
-	eof          = strings.NewReader("")
 	tableSize    = regexp.MustCompile(`\(size=\d+\)`)
 )
 
