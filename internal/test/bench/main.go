@@ -18,10 +18,8 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"strconv"
-	"syscall"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/test/guest"
 )
@@ -34,22 +32,12 @@ func main() {
 	count := flag.Int("count", 5, "`number` of runs to take the median of")
 	only := flag.String("rows", "", "measure only the rows whose name matches this `regexp`")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-
-	var met bool
-	var err error
-	if guest.InGuest() {
-		met, err = measureAll(flag.Arg(0), flag.Arg(1), *count, *only)
-	} else {
-		met, err = boot(ctx, *bin, *version, *fetch, "-count="+strconv.Itoa(*count), "-rows="+*only)
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "bench:", err)
-	}
-	if !met || err != nil {
-		os.Exit(1)
-	}
+	guest.Exit("bench", func(ctx context.Context) (met bool, err error) {
+		if guest.InGuest() {
+			return measureAll(flag.Arg(0), flag.Arg(1), *count, *only)
+		}
+		return boot(ctx, *bin, *version, *fetch, "-count="+strconv.Itoa(*count), "-rows="+*only)
+	})
 }
 
 // boot builds the programs, runs this one in a guest, and reports whether all

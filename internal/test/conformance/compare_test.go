@@ -44,7 +44,7 @@ func (p programs) compare(s script) (c comparison, err error) {
 	}
 	defer func() {
 		defer watch(s, time.Minute)()
-		if e := a.leave(); err == nil {
+		if e := a.close(); err == nil {
 			err = e
 		}
 	}()

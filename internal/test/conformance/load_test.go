@@ -39,7 +39,7 @@ func TestListingsUnderLoad(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer a.leave()
+		defer a.close()
 		n := loaded{t: t, arena: a}
 		n.build()
 		if got, err := a.runOriginal(a.ours, command{[]string{"ipvsadm", "-R"}, loadTable}); err != nil || got.Status != 0 {

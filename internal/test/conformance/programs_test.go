@@ -11,7 +11,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -72,7 +71,7 @@ type director struct {
 // for the goroutine that entered it.
 type arena struct {
 	programs
-	home           *os.File
+	leave          []func() error // the namespaces, in the order of entering
 	ours, original director
 	rules          int // bytes of the largest input
 	// anyOrder means that the kernel's order of the servers may differ:
@@ -86,21 +85,15 @@ type programs struct {
 	ours     string // folder, "" to run ours in this process
 }
 
-// enter makes an arena and locks the goroutine to its thread until leave.
+// enter makes an arena and locks the goroutine to its thread until close.
 func (p programs) enter() (*arena, error) {
-	runtime.LockOSThread()
-	home, err := os.Open("/proc/thread-self/ns/net")
-	if err != nil {
-		return nil, err
-	}
-	a := &arena{programs: p, home: home}
+	a := &arena{programs: p}
 	for _, d := range []*director{&a.ours, &a.original} {
-		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+		leave, err := guest.EnterNamespace()
+		if err != nil {
 			return nil, err
 		}
-		if err := guest.LoopbackUp(); err != nil {
-			return nil, err
-		}
+		a.leave = append(a.leave, leave)
 		if d.netns, err = os.Open("/proc/thread-self/ns/net"); err != nil {
 			return nil, err
 		}
@@ -111,8 +104,8 @@ func (p programs) enter() (*arena, error) {
 	return a, nil
 }
 
-// leave stops the daemons that still run in the namespaces and releases them.
-func (a *arena) leave() error {
+// close stops the daemons that still run in the namespaces and releases them.
+func (a *arena) close() error {
 	var errs []error
 	for _, d := range []director{a.ours, a.original} {
 		for _, state := range []ipvs.DaemonState{ipvs.Master, ipvs.Backup} {
@@ -123,8 +116,9 @@ func (a *arena) leave() error {
 		}
 		errs = append(errs, d.client.Close(), d.netns.Close())
 	}
-	errs = append(errs, unix.Setns(int(a.home.Fd()), unix.CLONE_NEWNET), a.home.Close())
-	runtime.UnlockOSThread()
+	for _, leave := range slices.Backward(a.leave) {
+		errs = append(errs, leave())
+	}
 	return errors.Join(errs...)
 }
 

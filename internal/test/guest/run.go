@@ -21,6 +21,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -142,6 +143,20 @@ func Again(ctx context.Context, k Kernel, env, args []string) (ok bool, err erro
 		Kernel: k, Args: append([]string{exe}, args...), Env: env, Dir: "/", Stdout: os.Stdout, Stderr: os.Stderr,
 	})
 	return err == nil && status == 0, err
+}
+
+// Exit runs the rest of a main, whose context ends at a signal, and exits: with
+// status 0 if run reports true and no error, else with 1.
+func Exit(name string, run func(ctx context.Context) (ok bool, err error)) {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	ok, err := run(ctx)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, name+":", err)
+	}
+	if !ok || err != nil {
+		os.Exit(1)
+	}
 }
 
 // GuestPath is this process's PATH with the sbin folders at its end, where a

@@ -21,9 +21,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
-	"syscall"
 	"time"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/test/guest"
@@ -65,28 +63,19 @@ func main() {
 		flag.PrintDefaults()
 	}
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-
-	var ok bool
-	var err error
-	switch names := flag.Args()[min(1, flag.NArg()):]; flag.Arg(0) {
-	case "demo":
-		ok, err = l.demo(ctx)
-	case "gap":
-		ok, err = l.clusters(ctx, gaps, names)
-	case "clusters":
-		ok, err = l.clusters(ctx, clusters, names)
-	default:
+	guest.Exit("lab", func(ctx context.Context) (ok bool, err error) {
+		switch names := flag.Args()[min(1, flag.NArg()):]; flag.Arg(0) {
+		case "demo":
+			return l.demo(ctx)
+		case "gap":
+			return l.clusters(ctx, gaps, names)
+		case "clusters":
+			return l.clusters(ctx, clusters, names)
+		}
 		flag.Usage()
 		os.Exit(2)
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "lab:", err)
-	}
-	if !ok || err != nil {
-		os.Exit(1)
-	}
+		return false, nil
+	})
 }
 
 // limit is the timeout of a guest, boot included.
