@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // The scripts in testdata/script run the program as users do, on a real
-// kernel. With IPVSADM_TEST_ORIGINAL=1 they run ipvsadm 1.31 in its place, so
-// that what they expect is known to be what 1.31 does; where this program is
-// to do otherwise, a script says so with the conditions [ours] and [original],
-// below a comment "# differs: ID" that names a row of manual.Differences. What
-// no script can show has a test in Go with a comment of that kind.
+// kernel. With IPVSADM_TEST_ORIGINAL=1 they run ipvsadm 1.31 instead, which
+// shows that what they expect is what 1.31 does. If this program differs on
+// purpose, a script says so with the conditions [ours] and [original], below a
+// comment "# differs: ID" that names a row of manual.Differences. Differences
+// that no script can show have a test in Go with such a comment.
 
 package cli_test
 
@@ -37,7 +37,8 @@ const (
 func testsOriginal() bool { return os.Getenv("IPVSADM_TEST_ORIGINAL") == "1" }
 
 func TestScripts(t *testing.T) {
-	// Looked at here too, so that "go test" knows what the result depends on.
+	// Read on the host too, so that "go test" knows what the result
+	// depends on.
 	original := testsOriginal()
 	files := glob(t, filepath.Join(scripts, "*.txtar"))
 	guesttest.InGuest(t, func(t *testing.T) {
@@ -75,8 +76,7 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// scriptT runs scripts one after the other, each in a network namespace of
-// its own.
+// scriptT runs scripts one after the other, each in a new network namespace.
 type scriptT struct{ *testing.T }
 
 func (t scriptT) Parallel()     {}
@@ -187,8 +187,8 @@ func answer(ts *testscript.TestScript, command string) string {
 	return tableSize.ReplaceAllString(text, "(size=4096)")
 }
 
-// plainWords splits a command that starts the program and nothing else, in
-// words of which some may be in single quotes.
+// plainWords splits a command that only runs the program into words, some of
+// which may be in single quotes. It reports false for any other command.
 func plainWords(command string) (words []string, ok bool) {
 	if !plainCommand.MatchString(command) {
 		return nil, false
@@ -205,8 +205,7 @@ var (
 	tableSize    = regexp.MustCompile(`\(size=\d+\)`)
 )
 
-// lines puts a mark in front of each line, and says where the last one has no
-// end.
+// lines marks each line, and a last line without a newline.
 func lines(mark, text string) string {
 	if text != "" && !strings.HasSuffix(text, "\n") {
 		text += "(no end of line)\n"
