@@ -3,7 +3,6 @@
 package packaging
 
 import (
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -75,9 +74,7 @@ func TestCompletion(t *testing.T) {
 			program.Run(t, append([]string{"ipvsadm", "--netns", "blue"}, strings.Fields(line)...)...)
 		}
 		dir := t.TempDir()
-		if err := os.WriteFile(filepath.Join(dir, "here"), nil, 0o644); err != nil {
-			t.Fatal(err)
-		}
+		program.Write(t, filepath.Join(dir, "here"), "")
 		cases := []struct {
 			typed  string
 			offers []string // these
@@ -125,9 +122,7 @@ func TestCompletion(t *testing.T) {
 		for _, s := range shells {
 			program.Need(t, s.name)
 			script := filepath.Join(t.TempDir(), s.name)
-			if err := os.WriteFile(script, []byte(s.script), 0o644); err != nil {
-				t.Fatal(err)
-			}
+			program.Write(t, script, s.script)
 			words := []string{s.name, script}
 			for _, c := range cases {
 				words = append(words, c.typed)

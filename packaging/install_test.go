@@ -15,10 +15,6 @@ import (
 
 // TestMakeInstall installs into a folder and uninstalls again.
 func TestMakeInstall(t *testing.T) {
-	bin, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
 	const usr, local = "usr", "usr/local"
 	for name, c := range map[string]struct {
 		prepare func(root string) error
@@ -77,8 +73,8 @@ func TestMakeInstall(t *testing.T) {
 				}
 			}
 			before := files(t, root)
-			args := append([]string{"FAMILY=debian", "BIN=" + bin, "DESTDIR=" + root}, c.args...)
-			program.Run(t, append([]string{"make", "-C", "..", "install"}, args...)...)
+			args := append([]string{"FAMILY=debian", "DESTDIR=" + root}, c.args...)
+			runMake(t, "install", args...)
 			for _, name := range []string{
 				"sbin/ipvsadm", "sbin/ipvsadm-save", "sbin/ipvsadm-restore",
 				"share/man/man8/ipvsadm.8", "share/man/man8/ipvsadm-save.8", "share/man/man8/ipvsadm-restore.8",
@@ -102,7 +98,7 @@ func TestMakeInstall(t *testing.T) {
 					t.Errorf("%s does not have %q: %v\n%s", name, want, err, b)
 				}
 			}
-			program.Run(t, append([]string{"make", "-C", "..", "uninstall"}, args...)...)
+			runMake(t, "uninstall", args...)
 			if left := files(t, root); !slices.Equal(left, before) {
 				t.Errorf("uninstall leaves %q, before the installation there was %q", left, before)
 			}
@@ -113,18 +109,11 @@ func TestMakeInstall(t *testing.T) {
 // TestMakeUninstallKeepsChangedSettings changes the settings after the
 // installation.
 func TestMakeUninstallKeepsChangedSettings(t *testing.T) {
-	bin, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
 	root := t.TempDir()
-	make := func(target string) {
-		program.Run(t, "make", "-C", "..", target, "FAMILY=debian", "BIN="+bin, "DESTDIR="+root)
-	}
-	make("install")
+	runMake(t, "install", "FAMILY=debian", "DESTDIR="+root)
 	program.Write(t, root+"/etc/default/ipvsadm", "DAEMON=master\n")
 	program.Write(t, root+"/etc/ipvsadm.rules", webRules)
-	make("uninstall")
+	runMake(t, "uninstall", "FAMILY=debian", "DESTDIR="+root)
 	if left := files(t, root); !slices.Equal(left, []string{"etc/default/ipvsadm", "etc/ipvsadm.rules"}) {
 		t.Errorf("uninstall leaves %q", left)
 	}

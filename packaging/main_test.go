@@ -14,13 +14,19 @@ import (
 
 func TestMain(m *testing.M) { program.Main(m) }
 
-// install runs make install with this test binary as the program.
-func install(t *testing.T, family string) {
+// runMake runs make with this test binary as the program.
+func runMake(t *testing.T, target string, args ...string) {
 	t.Helper()
 	bin, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
+	program.Run(t, append([]string{"make", "-C", "..", target, "BIN=" + bin}, args...)...)
+}
+
+// install installs the program without settings and rules of another one.
+func install(t *testing.T, family string) {
+	t.Helper()
 	program.Run(t, "rm", "-rf", "/etc/default/ipvsadm", "/etc/ipvsadm.rules", "/etc/sysconfig")
-	program.Run(t, "make", "-C", "..", "-o", bin, "install", "BIN="+bin, "FAMILY="+family)
+	runMake(t, "install", "FAMILY="+family)
 }

@@ -61,10 +61,7 @@ func TestDebianPackage(t *testing.T) {
 				t.Errorf("audit: %s, %v", out, err)
 			}
 		}
-		shipped, err := os.ReadFile("systemd/ipvsadm.conf")
-		if err != nil {
-			t.Fatal(err)
-		}
+		shipped := program.Read(t, "systemd/ipvsadm.conf")
 		for _, merged := range []bool{true, false} {
 			name, install := "merged ", apt
 			if !merged {
@@ -73,12 +70,12 @@ func TestDebianPackage(t *testing.T) {
 			}
 			t.Run(name+"alone", func(t *testing.T) {
 				dpkg(t, ours)
-				holds(t, "pflag", "", string(shipped))
+				holds(t, "pflag", "", shipped)
 				if on := switchedOn(); on != "" {
 					t.Errorf("%s is switched on", on)
 				}
 				dpkg(t, ours) // as an upgrade
-				holds(t, "pflag", "", string(shipped))
+				holds(t, "pflag", "", shipped)
 				program.Run(t, "dpkg", "-r", "ipvsadm-go")
 				holds(t, "", "", "")
 			})
@@ -158,9 +155,9 @@ func TestRedHatPackage(t *testing.T) {
 		holds(rulesFile, webRules)
 		holds(settings, "IPVS_SAVE_ON_STOP=yes\n")
 		for name, has := range map[string]string{"ipvsadm.service": rulesFile, "ipvsadm-sync@.service": settings} {
-			unit, err := os.ReadFile("/usr/lib/systemd/system/" + name)
-			if err != nil || !strings.Contains(string(unit), has) || strings.Contains(string(unit), "/etc/default") {
-				t.Errorf("%s: %v\n%s", name, err, unit)
+			unit := program.Read(t, "/usr/lib/systemd/system/"+name)
+			if !strings.Contains(unit, has) || strings.Contains(unit, "/etc/default") {
+				t.Errorf("%s:\n%s", name, unit)
 			}
 		}
 		for what, want := range map[string]string{"--provides": "ipvsadm = 1.31", "--conflicts": "ipvsadm", "--obsoletes": "ipvsadm"} {

@@ -3,7 +3,6 @@
 package main
 
 import (
-	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -16,14 +15,7 @@ import (
 
 func TestMain(m *testing.M) { program.Main(m) }
 
-func readme(t *testing.T) string {
-	t.Helper()
-	text, err := os.ReadFile("../../README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text)
-}
+const readme = "../../README.md"
 
 // blocks returns the code blocks of a kind.
 func blocks(text, kind string) []string {
@@ -45,7 +37,7 @@ func TestReadme(t *testing.T) {
 	guesttest.InGuest(t, func(t *testing.T) {
 		guesttest.Namespace(t)
 		program.InPath(t)
-		shown := blocks(readme(t), "console")
+		shown := blocks(program.Read(t, readme), "console")
 		if len(shown) == 0 {
 			t.Error("nothing is typed")
 		}
@@ -72,12 +64,8 @@ func steps(t *testing.T, prompt *regexp.Regexp, text string) []session.Step {
 // TestReadmeShowsTheDemo finds each excerpt in the demo, commands and answers
 // without a gap.
 func TestReadmeShowsTheDemo(t *testing.T) {
-	text, err := os.ReadFile("../../internal/test/lab/demo.txt")
-	if err != nil {
-		t.Fatal(err)
-	}
-	demo, found := steps(t, session.Host, string(text)), false
-	for _, block := range blocks(readme(t), "text") {
+	demo, found := steps(t, session.Host, program.Read(t, "../../internal/test/lab/demo.txt")), false
+	for _, block := range blocks(program.Read(t, readme), "text") {
 		if !strings.Contains(block, "[root@") {
 			continue
 		}
@@ -101,11 +89,7 @@ func TestReadmeShowsTheDemo(t *testing.T) {
 // TestReadmeShowsTheLibrary checks that the README's piece of Go is part of
 // the example, which the compiler has seen.
 func TestReadmeShowsTheLibrary(t *testing.T) {
-	source, err := os.ReadFile("../../pkg/ipvs/example_test.go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	shown := blocks(readme(t), "go")
+	shown := blocks(program.Read(t, readme), "go")
 	if len(shown) != 1 {
 		t.Fatalf("the README shows %d pieces of Go", len(shown))
 	}
@@ -113,7 +97,7 @@ func TestReadmeShowsTheLibrary(t *testing.T) {
 	for line := range strings.Lines(shown[0]) {
 		indented.WriteString("\t\t" + line)
 	}
-	if !strings.Contains(string(source), indented.String()) {
+	if !strings.Contains(program.Read(t, "../../pkg/ipvs/example_test.go"), indented.String()) {
 		t.Errorf("the example is not\n%s", shown[0])
 	}
 }

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package args reads command lines: those that the program is started with,
-// and each line of rule text, which is one too. It accepts what ipvsadm 1.31
-// accepts, in each spelling, and finds the fault that 1.31 finds: values are
-// judged from left to right as the options come, then the rest in 1.31's
-// order.
+// Package args reads command lines: the program's own, and the lines of rule
+// text. It accepts what ipvsadm 1.31 accepts, in every spelling, and reports
+// the fault that 1.31 reports: values are checked from left to right as the
+// options come, then everything else in 1.31's order.
 package args
 
 import (
@@ -17,10 +16,10 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// Command is a command line that has been understood.
+// Command is a parsed command line.
 type Command struct {
 	ID    spec.CommandID
-	Given spec.Set // the options that were given, but for spec.Uncounted
+	Given spec.Set // the options given, except those in spec.Uncounted
 
 	Service     ipvs.Service
 	Destination ipvs.Destination
@@ -29,12 +28,12 @@ type Command struct {
 
 	File   string // the argument of apply, empty if there is none
 	Output string // of save, the file of --output or --update
-	Lock   string // of apply, empty for the usual one
-	NetNS  string // of any command, empty for that of the program
+	Lock   string // of apply, empty for the default
+	NetNS  string // of any command, empty for the program's own
 }
 
-// Change is what the command does to the table; false for a command that
-// does nothing to it, or more than a change can say.
+// Change returns the change that the command makes to the table. It reports
+// false for a command that makes none, or more than one.
 func (c *Command) Change() (ipvs.Change, bool) {
 	id := ipvs.Service{ServiceID: c.Service.ServiceID}
 	switch c.ID {
@@ -76,7 +75,7 @@ type Parser struct {
 	scan   scan
 }
 
-// New makes a parser that looks names up with the resolver.
+// New returns a parser that looks up names with the resolver.
 func New(r *names.Resolver) *Parser {
 	return &Parser{names: r, reader: reader{flags: pflag.NewFlagSet("", pflag.ContinueOnError)}}
 }
@@ -87,8 +86,8 @@ func (p *Parser) Parse(ctx context.Context, argv []string) (Command, error) {
 	return p.parse(ctx, argv, false)
 }
 
-// ParseRule reads the words of a line of rule text, in which the options that
-// concern the whole program are unknown. The error is as for Parse.
+// ParseRule reads the words of a line of rule text, where global options are
+// unknown. The error is as for Parse.
 func (p *Parser) ParseRule(ctx context.Context, words []string) (Command, error) {
 	return p.parse(ctx, words, true)
 }
@@ -98,7 +97,7 @@ func (p *Parser) parse(ctx context.Context, argv []string, isRule bool) (Command
 	s, r := &p.scan, &p.reader
 	r.start(argv, isRule)
 	for r.next() {
-		if err := s.take(r); err != nil {
+		if err := s.accept(r); err != nil {
 			return Command{}, blame(err, r)
 		}
 		if s.cmd.ID == spec.Help || s.cmd.ID == spec.Version {

@@ -8,11 +8,11 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/internal/spec"
 )
 
-// Fault is a mistake on a command line. It carries what a message has to
-// name; the message itself is made where messages are.
+// Fault is a mistake on a command line. It has what a message needs to name,
+// and no text: package cli has all messages.
 type Fault struct {
 	Kind FaultKind
-	// Words are what the message names, as told at each kind.
+	// Words are what the message names, as listed at each kind.
 	Words []string
 	// Word is the word that is no good, as it was typed, and Option what it is
 	// to be the value of. Empty and nil where the fault is not in one word.
@@ -20,12 +20,12 @@ type Fault struct {
 	Option *spec.Option
 }
 
-// Error is for developers; users get a message made of the kind.
+// Error is for developers; users get a message for the kind.
 func (f *Fault) Error() string { return fmt.Sprintf("command line fault %d %q", f.Kind, f.Words) }
 
-// Unreadable reports whether the fault lies in a single word, which is no option
-// or is not followed by a value as it should be. After such a fault, and no
-// other, 1.31 goes on with the next line of rule text.
+// Unreadable reports whether the fault is in a single word: an unknown
+// option, or one whose value is missing or unwanted. Only after such a fault
+// does 1.31 continue with the next line of rule text.
 func (f *Fault) Unreadable() bool {
 	return f.Kind == UnknownOption || f.Kind == MissingValue || f.Kind == UnwantedValue
 }
@@ -35,7 +35,7 @@ type FaultKind uint8
 
 // The kinds of mistake, with the words that each has.
 const (
-	NotACommand        FaultKind = iota + 1 // the first option is none or no command
+	NotACommand        FaultKind = iota + 1 // no option, or the first is not a command
 	UnknownOption                           // word
 	MissingValue                            // word
 	UnwantedValue                           // word
@@ -60,7 +60,7 @@ const (
 	FamilyBeforeMark                        // -6 without -f before it
 	ZeroPort                                // of a service that is not persistent
 	OnePacketNotUDP                         //
-	MixedFamilies                           // of a service and a server that is not tunnelled
+	MixedFamilies                           // of a service and a server that is not tunneled
 	TunnelOptions                           // without a tunnel
 	ListConflict                            //
 )

@@ -53,7 +53,7 @@ func argv(line string) []string {
 	return words
 }
 
-// ruleOf is the change of a command as rule text.
+// ruleOf returns the change of a command as rule text.
 func ruleOf(t testing.TB, cmd Command) string {
 	t.Helper()
 	c, ok := cmd.Change()
@@ -394,8 +394,8 @@ func TestWhichCommandsTakeWhichOptions(t *testing.T) {
 	}
 }
 
-// An accepted command line whose change is written as rule text and read again
-// is the same change.
+// FuzzParse writes the change of each accepted command line as rule text.
+// Read again it has to be the same change.
 func FuzzParse(f *testing.F) {
 	for _, line := range []string{
 		"-A -t 12.0.0.1:80 -s rr -p 60 -M 255.255.0.0 --pe sip", "-A -u vip:sip -s sh -o -b sh-port,flag-3", "-A -f 5 -6 -p -M 64x",

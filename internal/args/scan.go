@@ -13,16 +13,16 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// scan fills a Command while options come in.
+// scan fills in a Command, option by option.
 type scan struct {
 	ctx        context.Context
 	names      *names.Resolver
 	cmd        Command
-	schedFlags string // judged at the end, since it depends on the scheduler
+	schedFlags string // checked at the end, since they depend on the scheduler
 }
 
-// take takes the options in their order, each as the reader has found it.
-func (s *scan) take(r *reader) error {
+// accept handles the option that the reader has found.
+func (s *scan) accept(r *reader) error {
 	switch c := r.row.command; {
 	case c == nil && s.cmd.ID == 0 && !spec.Global.Has(r.row.option.ID):
 		return fault(NotACommand)
@@ -35,7 +35,7 @@ func (s *scan) take(r *reader) error {
 	}
 }
 
-// command takes the first option.
+// command handles the option that is the command.
 func (s *scan) command(c *spec.Command, value string) error {
 	s.cmd.ID = c.ID
 	if c.ID == spec.StartDaemon || c.ID == spec.StopDaemon {
@@ -51,7 +51,7 @@ func (s *scan) command(c *spec.Command, value string) error {
 	return nil
 }
 
-// option takes one option after the command.
+// option handles an option that is not the command.
 func (s *scan) option(o *spec.Option, value string) error {
 	if !spec.Uncounted.Has(o.ID) {
 		name, all := o.Alternatives()
@@ -114,29 +114,29 @@ func (s *scan) option(o *spec.Option, value string) error {
 		}
 		return fault(IllegalValue, o.Noun)
 	case spec.OptTunnelPort:
-		return take(o, value, &dst.Tunnel.Port)
+		return setNumber(o, value, &dst.Tunnel.Port)
 	case spec.OptTunnelCsum:
 		dst.Tunnel.Flags |= ipvs.TunnelChecksum
 	case spec.OptTunnelRemCsum:
 		dst.Tunnel.Flags |= ipvs.TunnelRemoteChecksum
 	case spec.OptWeight:
-		return take(o, value, &dst.Weight)
+		return setNumber(o, value, &dst.Weight)
 	case spec.OptUThreshold:
-		return take(o, value, &dst.UpperThreshold)
+		return setNumber(o, value, &dst.UpperThreshold)
 	case spec.OptLThreshold:
-		return take(o, value, &dst.LowerThreshold)
+		return setNumber(o, value, &dst.LowerThreshold)
 	case spec.OptSyncID:
-		return take(o, value, &daemon.SyncID)
+		return setNumber(o, value, &daemon.SyncID)
 	case spec.OptSyncMaxLen:
-		return take(o, value, &daemon.MaxLen)
+		return setNumber(o, value, &daemon.MaxLen)
 	case spec.OptMcastInterface:
 		daemon.Interface = cut(value, 15)
 	case spec.OptMcastGroup:
 		return s.mcastGroup(value)
 	case spec.OptMcastPort:
-		return take(o, value, &daemon.Port)
+		return setNumber(o, value, &daemon.Port)
 	case spec.OptMcastTTL:
-		return take(o, value, &daemon.TTL)
+		return setNumber(o, value, &daemon.TTL)
 	case spec.OptOutput, spec.OptUpdate:
 		s.cmd.Output = value
 	case spec.OptLock:
@@ -147,7 +147,7 @@ func (s *scan) option(o *spec.Option, value string) error {
 		}
 		s.cmd.NetNS = value
 	}
-	return nil // all that counts of the others is that they were given
+	return nil // of the others it only matters that they were given
 }
 
 func (s *scan) service(o *spec.Option, p ipvs.Protocol, value string) error {
@@ -175,7 +175,8 @@ func (s *scan) realServer(o *spec.Option, value string) error {
 	return nil
 }
 
-// netmask reads the mask in the family that the service has so far.
+// netmask reads the mask in the family that the service has so far: later
+// options may change it.
 func (s *scan) netmask(o *spec.Option, value string) error {
 	if s.cmd.Service.Family() == ipvs.IPv6 {
 		n := leadingNumber(value) // 1.31 takes 64x for 64, here alone
@@ -207,8 +208,8 @@ func (s *scan) mcastGroup(value string) error {
 	return nil
 }
 
-// illegal is the fault of an address that could not be read, unless a
-// look-up was interrupted.
+// illegal returns the fault of an unreadable address, or the context's error
+// if it ended the look-up.
 func (s *scan) illegal(o *spec.Option) error {
 	if err := s.ctx.Err(); err != nil {
 		return err
@@ -216,8 +217,8 @@ func (s *scan) illegal(o *spec.Option) error {
 	return fault(IllegalValue, o.Noun)
 }
 
-// take reads a number into a field of the option's width.
-func take[T ~uint8 | ~uint16 | ~uint32 | ~int32](o *spec.Option, value string, field *T) error {
+// setNumber sets a field to a number within the option's bounds.
+func setNumber[T ~uint8 | ~uint16 | ~uint32 | ~int32](o *spec.Option, value string, field *T) error {
 	n, ok := number(value, o.Min, o.Max)
 	if !ok {
 		return fault(IllegalValue, o.Noun)
@@ -226,10 +227,10 @@ func take[T ~uint8 | ~uint16 | ~uint32 | ~int32](o *spec.Option, value string, f
 	return nil
 }
 
-// cut keeps as much of a value as 1.31 has room for.
+// cut shortens a value to the n bytes that 1.31 has room for.
 func cut(s string, n int) string { return s[:min(n, len(s))] }
 
-// finish takes the arguments and judges what depends on more than one option.
+// finish reads the arguments and checks what depends on more than one option.
 func (s *scan) finish(plain []string) error {
 	c := spec.FindCommand(s.cmd.ID)
 	if err := s.arguments(plain, c.MaxArgs); err != nil {
@@ -261,7 +262,7 @@ func (s *scan) finish(plain []string) error {
 	return nil
 }
 
-// arguments takes the command's own arguments, at most n.
+// arguments reads the command's arguments, of which there may be n.
 func (s *scan) arguments(plain []string, n int) error {
 	switch s.cmd.ID {
 	case spec.Apply:
@@ -364,7 +365,8 @@ func (s *scan) finishList() error {
 	return nil
 }
 
-// violation makes a fault of the kinds for Missing, Illegal and Conflict.
+// violation returns the fault of a violation, whose kind is one of those for
+// Missing, Illegal and Conflict.
 func violation(v spec.Violation, kinds [3]FaultKind, of string) *Fault {
 	k := kinds[v.Kind-spec.Missing]
 	if v.Kind == spec.Conflict {

@@ -11,15 +11,15 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// number reads what C's strtol reads in base 10, if all of s is read and the
-// number is in bounds: blanks and a sign may come before the digits.
+// number reads s as C's strtol does in base 10: blanks and a sign may precede
+// the digits. It reports false unless all of s is a number within bounds.
 func number(s string, low, high int64) (int64, bool) {
 	n, err := strconv.ParseInt(trimLeft(s), 10, 64)
 	return n, err == nil && low <= n && n <= high
 }
 
-// leadingNumber reads the number that a text begins with, as C's atoi does;
-// 0 if it begins with none.
+// leadingNumber returns the number at the start of s, as C's atoi does, or 0
+// if there is none.
 func leadingNumber(s string) int64 {
 	s = trimLeft(s)
 	end := 0
@@ -33,7 +33,7 @@ func leadingNumber(s string) int64 {
 	return n
 }
 
-// trimLeft takes off what C's isspace calls a blank.
+// trimLeft removes leading blanks, those of C's isspace.
 func trimLeft(s string) string {
 	for s != "" && (s[0] == ' ' || '\t' <= s[0] && s[0] <= '\r') {
 		s = s[1:]
@@ -43,7 +43,7 @@ func trimLeft(s string) string {
 
 func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 
-// isNumber reports whether a text has nothing but digits, or nothing at all.
+// isNumber reports whether s has no byte other than digits.
 func isNumber(s string) bool {
 	for i := range len(s) {
 		if !isDigit(s[i]) {
@@ -53,16 +53,17 @@ func isNumber(s string) bool {
 	return true
 }
 
-// address is what names a service or a server.
+// address is the address of a service or a real server.
 type address struct {
 	addr    netip.Addr
 	port    uint16
 	hasPort bool
 }
 
-// address reads host, host:port, [host]:port or bare IPv6 as 1.31 does. In
-// brackets IPv4 loses the port behind them; there 1.31 looks for one inside.
-// Unlike 1.31, a name in brackets may be that of an IPv6 host: saves have them.
+// address reads host, host:port, [host]:port or a bare IPv6 address as 1.31
+// does. A port behind an IPv4 address in brackets is ignored, as 1.31 looks
+// for one inside them. Unlike in 1.31, a name in brackets may be that of an
+// IPv6 host, since saves have such names.
 func (s *scan) address(text string) (a address, ok bool) {
 	if isNumber(text) {
 		return a, false
@@ -96,7 +97,8 @@ func (s *scan) address(text string) (a address, ok bool) {
 	return a, true
 }
 
-// parseIPv6 does not try what cannot be IPv6, since each error takes memory.
+// parseIPv6 skips text that cannot be IPv6, since an error of netip
+// allocates.
 func parseIPv6(text string) (netip.Addr, bool) {
 	if strings.Count(text, ":") < 2 {
 		return netip.Addr{}, false
@@ -126,9 +128,9 @@ func (s *scan) port(text string) (uint16, bool) {
 	switch {
 	case p != 0:
 	case s.cmd.Service.FWMark != 0:
-		p = ipvs.TCP // 1.31's idea of a service that has none
+		p = ipvs.TCP // as 1.31 assumes for a service without one
 	default:
-		return 0, false // 1.31 knows no names before the service
+		return 0, false // 1.31 accepts no name before the service
 	}
 	return s.names.Port(text, p.Network())
 }

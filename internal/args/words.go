@@ -2,9 +2,9 @@
 
 package args
 
-// This file reads words as popt does, which 1.31 scans its command line with.
-// Where popt differs from getopt and from pflag's own reading:
-//   - -t=VALUE is -t VALUE;
+// This file finds options in words as popt does, which 1.31 uses. popt
+// differs from getopt and from pflag's own parser:
+//   - -t=VALUE means -t VALUE;
 //   - an optional value is taken from the next word unless that begins with
 //     a dash, a required one whatever the word begins with;
 //   - a lone dash, and every word after --, is an argument.
@@ -18,7 +18,7 @@ import (
 )
 
 // row is the entry of the table that a name or letter stands for: a command
-// or an option. It is the value of pflag's flag, which finds it.
+// or an option. It is the value of a flag, so that pflag can look it up.
 type row struct {
 	command *spec.Command
 	option  *spec.Option
@@ -44,22 +44,22 @@ type reader struct {
 	letters string   // what is left of a word of letters
 	plain   []string // arguments
 	isRule  bool     // a line of rule text, where global options are unknown
-	// fault is what ended the reading of words.
+	// fault is what stopped the reading, if anything did.
 	fault *Fault
 
-	// The option that was found: where it stands, with what value, and the last
-	// word that it used.
+	// The option found last, the word that has it, its value, and the
+	// last word that it used.
 	row               *row
 	word, value, last string
 }
 
-// start begins a command line.
+// start prepares the reader for a command line.
 func (r *reader) start(argv []string, isRule bool) {
 	*r = reader{flags: r.flags, words: argv, isRule: isRule}
 }
 
-// next finds the next option. It reports whether there is one: not at the end
-// of the line nor at a fault.
+// next finds the next option. It reports false at the end of the line and at
+// a fault.
 func (r *reader) next() bool {
 	for r.letters == "" {
 		if len(r.words) == 0 {
@@ -84,8 +84,8 @@ func (r *reader) next() bool {
 	return r.short()
 }
 
-// short finds the next of a word of letters. The last may have its value in
-// the same word.
+// short finds the next option in a word of letters. The last one may have its
+// value in the same word.
 func (r *reader) short() bool {
 	letter, rest := r.letters[:1], r.letters[1:]
 	r.letters = ""
@@ -98,7 +98,7 @@ func (r *reader) short() bool {
 	return r.found("", false)
 }
 
-// found takes the value of the option in r.row, which may be attached to it.
+// found reads the value of the option in r.row, which may be attached to it.
 func (r *reader) found(value string, attached bool) bool {
 	if r.row == nil || r.isRule && r.row.isGlobal() {
 		return r.stop(UnknownOption)
@@ -125,8 +125,8 @@ func (r *reader) stop(k FaultKind) bool {
 	return false
 }
 
-// named finds the row of a long name. It is registered with pflag when it is
-// first met: of the whole table a command line has few.
+// named finds the row of a long name. Rows are registered with pflag on first
+// use, since a command line uses few of them.
 func (r *reader) named(name string) *row {
 	if f := r.flags.Lookup(name); f != nil {
 		return f.Value.(*row)

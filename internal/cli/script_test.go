@@ -1,18 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // The scripts in testdata/script run the program as users do, on a real
-// kernel. With IPVSADM_TEST_ORIGINAL=1 they run ipvsadm 1.31 in its place, so
-// that what they expect is known to be what 1.31 does; where this program is
-// to do otherwise, a script says so with the conditions [ours] and [original],
-// below a comment "# differs: ID" that names a row of manual.Differences. What
-// no script can show has a test in Go with a comment of that kind.
+// kernel. With IPVSADM_TEST_ORIGINAL=1 they run ipvsadm 1.31 instead, which
+// shows that what they expect is what 1.31 does. If this program differs on
+// purpose, a script says so with the conditions [ours] and [original], below a
+// comment "# differs: ID" that names a row of manual.Differences. Differences
+// that no script can show have a test in Go with such a comment.
 
 package cli_test
 
 import (
-	"bytes"
-	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -24,22 +21,13 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"github.com/ipvsadm-go/ipvsadm/internal/cli"
 	"github.com/ipvsadm-go/ipvsadm/internal/manual"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/program"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/session"
 )
 
-// TestMain lets this test binary be the program as well, under its names.
-func TestMain(m *testing.M) {
-	if slices.Contains(programs[:], filepath.Base(os.Args[0])) {
-		os.Exit(cli.Run(context.Background(), cli.Process{
-			Args: os.Args, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
-		}))
-	}
-	guesttest.Main(m)
-}
-
-var programs = [...]string{"ipvsadm", "ipvsadm-save", "ipvsadm-restore"}
+func TestMain(m *testing.M) { program.Main(m) }
 
 const (
 	scripts   = "../../testdata/script"
@@ -49,13 +37,14 @@ const (
 func testsOriginal() bool { return os.Getenv("IPVSADM_TEST_ORIGINAL") == "1" }
 
 func TestScripts(t *testing.T) {
-	// Looked at here too, so that "go test" knows what the result depends on.
+	// Read on the host too, so that "go test" knows what the result
+	// depends on.
 	original := testsOriginal()
 	files := glob(t, filepath.Join(scripts, "*.txtar"))
 	guesttest.InGuest(t, func(t *testing.T) {
 		p := testscript.Params{
 			RequireUniqueNames: true,
-			Cmds:               map[string]func(*testscript.TestScript, bool, []string){"session": session},
+			Cmds:               map[string]func(*testscript.TestScript, bool, []string){"session": play},
 			Condition: func(cond string) (bool, error) {
 				switch cond {
 				case "ours":
@@ -66,32 +55,17 @@ func TestScripts(t *testing.T) {
 				return false, fmt.Errorf("unknown condition %q", cond)
 			},
 		}
-		bin := t.TempDir()
+		bin := originals
+		if !original {
+			bin = program.Folder(t)
+		}
 		p.Setup = func(e *testscript.Env) error {
 			e.Setenv("PATH", bin+":"+os.Getenv("PATH"))
 			return nil
 		}
-		for _, name := range programs {
-			target := filepath.Join(originals, name)
-			if !original {
-				var err error
-				if target, err = os.Executable(); err != nil {
-					t.Fatal(err)
-				}
-			}
-			if err := os.Symlink(target, filepath.Join(bin, name)); err != nil {
-				t.Fatal(err)
-			}
-		}
 		// Names that are in no file are unknown at once.
-		for name, text := range map[string]string{"/etc/resolv.conf": "nameserver 127.0.0.1\n", "/etc/nsswitch.conf": "hosts: files dns\n"} {
-			if err := os.RemoveAll(name); err != nil {
-				t.Fatal(err)
-			}
-			if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
+		program.Replace(t, "/etc/resolv.conf", "nameserver 127.0.0.1\n")
+		program.Replace(t, "/etc/nsswitch.conf", "hosts: files dns\n")
 		// One script is about a kernel without IPVS.
 		i := slices.Index(files, filepath.Join(scripts, "no-module.txtar"))
 		p.Files = files[i : i+1]
@@ -102,8 +76,7 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// scriptT runs scripts one after the other, each in a network namespace of
-// its own.
+// scriptT runs scripts one after the other, each in a new network namespace.
 type scriptT struct{ *testing.T }
 
 func (t scriptT) Parallel()     {}
@@ -134,7 +107,7 @@ func TestScriptsDifferOnlyAsListed(t *testing.T) {
 	}
 	for _, file := range glob(t, filepath.Join(scripts, "*.txtar")) {
 		allowed := false
-		for line := range strings.Lines(read(t, file)) {
+		for line := range strings.Lines(program.Read(t, file)) {
 			comment, isComment := strings.CutPrefix(line, "# ")
 			switch {
 			case isComment:
@@ -148,7 +121,7 @@ func TestScriptsDifferOnlyAsListed(t *testing.T) {
 		}
 	}
 	for _, file := range glob(t, "*_test.go") {
-		for line := range strings.Lines(read(t, file)) {
+		for line := range strings.Lines(program.Read(t, file)) {
 			if comment, ok := strings.CutPrefix(line, "// "); ok {
 				show(file, comment)
 			}
@@ -170,44 +143,21 @@ func glob(t *testing.T, pattern string) []string {
 	return files
 }
 
-func read(t *testing.T, file string) string {
-	t.Helper()
-	b, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(b)
-}
-
-// session is a command of scripts: it runs what a file shows somebody typing
-// into a shell, and compares what comes back to the byte.
-//
-//	$ ipvsadm -Z -t 12.0.0.1:80
-//	! No such service
-//	[255]
-//
-// A line "$ command" goes on in lines "> more". Below it stand the lines on
-// standard output, those on standard error behind "! ", and in brackets the
-// exit status unless it is 0. Blank lines and # lines between commands are
-// for the reader. The size of the connection table, which depends on the
-// kernel, is always shown as 4096. Of this program, a command that needs no
-// shell runs in the test's own process: it takes many times as long to start
-// one in the guest.
-func session(ts *testscript.TestScript, neg bool, args []string) {
+// play is the command "session" of scripts: it types the commands of a file,
+// and compares the answers to the byte. Standard error is marked with "! ".
+// The size of the connection table depends on the kernel and is always shown
+// as 4096.
+func play(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: session file")
 	}
-	want, err := parseSession(ts.ReadFile(args[0]))
+	steps, err := session.Parse(session.Shell, ts.ReadFile(args[0]))
 	ts.Check(err)
-	got := make([]exchange, len(want))
-	for i := range want {
-		got[i] = want[i].run(ts)
-	}
 	failed := false
-	for i := range want {
-		if want[i].answer != got[i].answer {
+	for _, s := range steps {
+		if got := answer(ts, s.Command); got != s.Answer {
 			failed = true
-			ts.Logf("%s: %s\nanswers\n%swant\n%s", args[0], want[i].command, got[i].answer, want[i].answer)
+			ts.Logf("%s: %s\nanswers\n%swant\n%s", args[0], s.Command, got, s.Answer)
 		}
 	}
 	if failed {
@@ -215,97 +165,58 @@ func session(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// exchange is one command of a session.
-type exchange struct {
-	command string // with line ends
-	answer  string
-}
-
-func parseSession(text string) ([]exchange, error) {
-	var list []exchange
-	inAnswer := false
-	for line := range strings.Lines(text) {
-		switch {
-		case strings.HasPrefix(line, "$ "):
-			list = append(list, exchange{command: line[len("$ "):]})
-			inAnswer = true
-		case line == "\n" || strings.HasPrefix(line, "#"):
-			inAnswer = false
-		case !inAnswer:
-			return nil, fmt.Errorf("a session's line belongs to no command: %q", line)
-		default:
-			e := &list[len(list)-1]
-			if more, ok := strings.CutPrefix(line, ">"); ok && e.answer == "" {
-				e.command += strings.TrimPrefix(more, " ")
-			} else {
-				e.answer += line
-			}
-		}
-	}
-	return list, nil
-}
-
-func (e exchange) run(ts *testscript.TestScript) exchange {
-	var out, errs bytes.Buffer
-	var status int
-	words, plain := plainWords(e.command)
+// answer runs a command. This program runs in the test's own process if the
+// command needs no shell.
+func answer(ts *testscript.TestScript, command string) string {
+	var got program.Answer
+	words, plain := plainWords(command)
 	if plain && !testsOriginal() {
-		status = cli.Run(context.Background(), cli.Process{Args: words, Stdin: eof, Stdout: &out, Stderr: &errs})
+		got = program.Here("", words...)
 	} else {
-		cmd := exec.Command("sh", "-c", e.command)
+		cmd := exec.Command("sh", "-c", command)
 		if plain {
 			cmd.Path, cmd.Args = filepath.Join(originals, words[0]), words
 		}
 		cmd.Dir = ts.Getenv("WORK")
 		cmd.Env = append(os.Environ(), "PATH="+ts.Getenv("PATH"))
-		cmd.Stdout, cmd.Stderr = &out, &errs
-		var exit *exec.ExitError
-		if err := cmd.Run(); err != nil && !errors.As(err, &exit) {
-			ts.Fatalf("%s%v", e.command, err)
-		}
-		status = cmd.ProcessState.ExitCode()
+		var err error
+		got, err = program.Collect(cmd)
+		ts.Check(err)
 	}
-	answer := lines("", out.String()) + lines("! ", errs.String())
-	if status != 0 {
-		answer += fmt.Sprintf("[%d]\n", status)
-	}
-	return exchange{e.command, tableSize.ReplaceAllString(answer, "(size=4096)")}
+	text := session.Answer(lines("", got.Stdout)+lines("! ", got.Stderr), got.Status)
+	return tableSize.ReplaceAllString(text, "(size=4096)")
 }
 
-// plainWords splits a command that starts the program and nothing else, in
-// words of which some may be in single quotes.
+// plainWords splits a command that only runs the program into words, some of
+// which may be in single quotes. It reports false for any other command.
 func plainWords(command string) (words []string, ok bool) {
-	command = strings.TrimSuffix(command, "\n")
 	if !plainCommand.MatchString(command) {
 		return nil, false
 	}
 	for _, w := range word.FindAllString(command, -1) {
 		words = append(words, strings.ReplaceAll(w, "'", ""))
 	}
-	return words, slices.Contains(programs[:], words[0])
+	return words, slices.Contains(program.Names[:], words[0])
 }
 
 var (
 	plainCommand = regexp.MustCompile(`^( *('[^']*'|[^'"\\|&;<>(){}$*?#~\n\t` + "`" + `])+)+$`)
 	word         = regexp.MustCompile(`('[^']*'|[^' ])+`)
-	eof          = strings.NewReader("")
+	tableSize    = regexp.MustCompile(`\(size=\d+\)`)
 )
 
-var tableSize = regexp.MustCompile(`\(size=\d+\)`)
-
-// lines puts a mark in front of each line.
+// lines marks each line, and a last line without a newline.
 func lines(mark, text string) string {
+	if text != "" && !strings.HasSuffix(text, "\n") {
+		text += "(no end of line)\n"
+	}
 	var b strings.Builder
 	for line := range strings.Lines(text) {
-		if line == "\n" && mark != "" {
-			line = strings.TrimRight(mark, " ") + line
+		if line == "\n" {
+			b.WriteString(strings.TrimSpace(mark) + line)
 		} else {
-			line = mark + line
+			b.WriteString(mark + line)
 		}
-		b.WriteString(line)
 	}
-	if s := b.String(); s == "" || strings.HasSuffix(s, "\n") {
-		return s
-	}
-	return b.String() + "(no end of line)\n"
+	return b.String()
 }

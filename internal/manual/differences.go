@@ -2,9 +2,8 @@
 
 package manual
 
-// Difference is something that this program does otherwise than ipvsadm 1.31
-// on purpose. The documents list all of them, and the tests that compare the
-// two programs allow nothing else.
+// Difference is a deliberate difference from ipvsadm 1.31. The documents list
+// all of them, and the tests that compare the two programs allow no other.
 type Difference struct {
 	ID       string // what tests call it
 	Original string // what 1.31 does
@@ -12,7 +11,7 @@ type Difference struct {
 	Why      string
 }
 
-// Differences is the one list.
+// Differences are all of them.
 var Differences = []Difference{
 	{ID: "thresholds-saved",
 		Original: "`-S` loses the thresholds, `-x` and `-y`.",

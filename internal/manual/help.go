@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package manual explains the program to its user: the help, from the table of
-// options, and how it differs from ipvsadm 1.31.
+// Package manual has the text that explains the program to its users: the
+// help, which comes from the table of options, and the differences from
+// ipvsadm 1.31.
 package manual
 
 import (
@@ -31,8 +32,8 @@ func Help(w io.Writer, program string) error {
 	return b.Flush()
 }
 
-// Wrapper writes the answer to -h for a program that is one command under a
-// name of its own: ipvsadm-save or ipvsadm-restore.
+// Wrapper writes the answer to -h for a program that runs a single command:
+// ipvsadm-save or ipvsadm-restore.
 func Wrapper(w io.Writer, program string, id spec.CommandID) error {
 	b := bufio.NewWriter(w)
 	c := spec.FindCommand(id)
@@ -49,20 +50,20 @@ func Wrapper(w io.Writer, program string, id spec.CommandID) error {
 	return b.Flush()
 }
 
-// SaveOutputLetter is the letter of --output where the program is called
-// ipvsadm-save; elsewhere it is that of --ops.
+// SaveOutputLetter is the letter of --output in ipvsadm-save. In ipvsadm it
+// is that of --ops.
 const SaveOutputLetter = 'o'
 
-// options writes the rows of a set of options; output is the letter that
-// --output has.
+// options writes the rows of a set of options; output is the letter of
+// --output.
 func options(w io.Writer, set spec.Set, output byte) {
 	for o, short := range Options(set, output) {
 		row(w, letters(short, 0), o.Long, arg(o.Value, o.Arg), o.Help)
 	}
 }
 
-// Options are those of a set with their letters, 0 for none; output is the
-// one that --output has.
+// Options returns the options of a set with their letters, 0 for none; output
+// is the letter of --output.
 func Options(set spec.Set, output byte) iter.Seq2[*spec.Option, byte] {
 	return func(yield func(*spec.Option, byte) bool) {
 		for i := range spec.Options {
@@ -84,7 +85,7 @@ type Section struct {
 	Options spec.Set
 }
 
-// Sections are the parts of the help. Each option stands in the first that it
+// Sections are the parts of the help. Each option is in the first that it
 // fits.
 func Sections() []Section {
 	takes := func(id spec.CommandID) spec.Set { return spec.FindCommand(id).Rule.Takes() &^ spec.Global }
@@ -142,7 +143,8 @@ func row(w io.Writer, letters, long, arg, help string) {
 	}
 }
 
-// Wrap breaks a text into lines of at most width bytes, where words allow.
+// Wrap breaks a text between words into lines of at most width bytes, where
+// the words allow that.
 func Wrap(text string, width int) []string {
 	var lines []string
 	line := ""

@@ -71,7 +71,7 @@ func TestHelpNamesTheProgramAsItWasCalled(t *testing.T) {
 	}
 }
 
-// broken takes nothing.
+// broken fails every write.
 type broken struct{}
 
 func (broken) Write([]byte) (int, error) { return 0, io.ErrClosedPipe }

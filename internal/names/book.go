@@ -11,21 +11,21 @@ import (
 	"time"
 )
 
-// bookTimeout is how long all look-ups of a book may take together.
+// bookTimeout limits the time for all look-ups of a book.
 const bookTimeout = 10 * time.Second
 
-// Book has names that can be written down in place of addresses and ports:
-// those alone that lead back to the very same by the look-ups of a Resolver. A
-// hosts file may have one name for two addresses, and DNS names that it does
-// not know itself.
+// Book has names that can replace addresses and ports in a save: only those
+// that a Resolver turns back into the same address or port. A hosts file may
+// have one name for two addresses, and reverse DNS may return a name that DNS
+// does not resolve.
 type Book struct {
 	resolver *Resolver
 	hosts    map[netip.Addr]string
 }
 
-// Book looks the names of all addrs up, and these names again, many at once. An
-// address whose look-ups have not ended after 10 seconds, or when ctx ends, has
-// no name in the book.
+// Book looks up the names of all addrs, and then the addresses of these
+// names, many at once. An address whose look-ups have not ended after 10
+// seconds, or when ctx ends, has no name in the book.
 func (r *Resolver) Book(ctx context.Context, addrs []netip.Addr) *Book {
 	ctx, cancel := context.WithTimeout(ctx, bookTimeout)
 	defer cancel()
@@ -49,7 +49,7 @@ func (r *Resolver) Book(ctx context.Context, addrs []netip.Addr) *Book {
 	return b
 }
 
-// forAll does something for each address, many at once.
+// forAll calls do for each address, many at once.
 func (r *Resolver) forAll(addrs []netip.Addr, do func(netip.Addr)) {
 	distinct := slices.Compact(slices.SortedFunc(slices.Values(addrs), netip.Addr.Compare))
 	queue := make(chan netip.Addr)
@@ -72,7 +72,7 @@ func (r *Resolver) forAll(addrs []netip.Addr, do func(netip.Addr)) {
 func (b *Book) port(port uint16, proto string) string {
 	name, _ := b.resolver.ServiceName(port, proto)
 	if _, err := strconv.Atoi(name); err == nil {
-		return "" // it would be read as another number
+		return "" // it would be read back as another number
 	}
 	if back, found := b.resolver.Port(name, proto); !found || back != port {
 		return ""
@@ -80,9 +80,9 @@ func (b *Book) port(port uint16, proto string) string {
 	return name
 }
 
-// AppendAddrPort appends an address and port as a save has them: as
-// Resolver.AppendAddrPort does, but with the names of the book, or without any
-// for a nil book.
+// AppendAddrPort appends an address and port as a save has them: like
+// Resolver.AppendAddrPort, but with the names of the book. A nil book has
+// none.
 func (b *Book) AppendAddrPort(text []byte, ap netip.AddrPort, proto string) []byte {
 	if b == nil {
 		return appendAddrPort(text, ap, "", "")

@@ -85,11 +85,12 @@ func TestBookIsBoundedInTime(t *testing.T) {
 		if got := string(b.AppendAddrPort(nil, netip.MustParseAddrPort("192.0.2.1:80"), "tcp")); got != "192.0.2.1:http" {
 			t.Errorf("got %s", got)
 		}
-		time.Sleep(time.Hour) // the look-ups that were given up end
+		time.Sleep(time.Hour) // so that the abandoned look-ups end
 	})
 }
 
-// slowForward knows a name for each address, and takes long for each name.
+// slowForward knows a name for each address, and takes long to resolve a
+// name.
 type slowForward struct{}
 
 func (slowForward) LookupAddr(context.Context, string) ([]string, error) {

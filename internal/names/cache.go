@@ -7,8 +7,8 @@ import (
 	"sync"
 )
 
-// cache asks each question once and keeps the answer, also where it is an error. Its zero value
-// is ready.
+// cache asks each question once and keeps the answer, errors included. The
+// zero value is ready to use.
 type cache[K comparable, V any] struct {
 	mu      sync.Mutex
 	answers map[K]*answer[V]
@@ -21,9 +21,9 @@ type answer[V any] struct {
 	err   error
 }
 
-// get returns the answer to key, from ask if this is the first to want it; others who want it
-// meanwhile wait for the same. The look-up itself goes on when ctx ends, since its answer is also
-// for those who ask with another context.
+// get returns the answer to key. The first caller asks for it, and those that
+// come meanwhile wait for the same answer. The look-up continues when ctx
+// ends, since its answer also serves callers with another context.
 func (c *cache[K, V]) get(ctx context.Context, key K, ask func(context.Context, K) (V, error)) (V, error) {
 	var none V
 	if err := ctx.Err(); err != nil {
@@ -44,7 +44,8 @@ func (c *cache[K, V]) get(ctx context.Context, key K, ask func(context.Context, 
 	}
 }
 
-// claim returns the place for key's answer, and whether the caller is the first and is to fill it.
+// claim returns the place for key's answer, and reports whether the caller is
+// the first, which fills it in.
 func (c *cache[K, V]) claim(key K) (a *answer[V], first bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// The files hosts(5) and services(5), read as glibc's "files" source reads them: a line that it
-// would not understand is no entry, never an error.
+// The files hosts(5) and services(5), read as by glibc's source "files": a
+// line that it would not understand is skipped, never an error.
 
 package names
 
@@ -19,8 +19,8 @@ type host struct {
 	names []string
 }
 
-// parseHosts keeps the order of the lines. A line without a name is left out; glibc would answer
-// with the empty name, which 1.31 prints as such and cannot restore.
+// parseHosts keeps the order of the lines. A line without a name is skipped;
+// glibc would return the empty name, which 1.31 saves and cannot restore.
 func parseHosts(text string) []host {
 	var hosts []host
 	for words := range entries(text) {
@@ -33,8 +33,9 @@ func parseHosts(text string) []host {
 	return hosts
 }
 
-// ipv4 is the address that the line has for an IPv4 question: glibc takes ::1 for 127.0.0.1 and
-// unwraps an IPv4-mapped address. Any other IPv6 address comes back as it is.
+// ipv4 returns the address of the line as the answer to an IPv4 question:
+// glibc takes ::1 for 127.0.0.1 and unwraps an IPv4-mapped address. Any other
+// IPv6 address is returned as it is.
 func (h host) ipv4() netip.Addr {
 	if h.addr == netip.IPv6Loopback() {
 		return netip.AddrFrom4([4]byte{127, 0, 0, 1})
@@ -54,8 +55,8 @@ type service struct {
 	aliases []string
 }
 
-// parseServices keeps the order of the lines. A port that does not fit is no entry; glibc would
-// take it modulo 65536.
+// parseServices keeps the order of the lines. A port out of range is skipped;
+// glibc would take it modulo 65536.
 func parseServices(text string) []service {
 	var services []service
 	for words := range entries(text) {
@@ -71,7 +72,8 @@ func parseServices(text string) []service {
 	return services
 }
 
-// entries yields the words of each line that has at least two before its comment.
+// entries yields the words of each line that has at least two before its
+// comment.
 func entries(text string) iter.Seq[[]string] {
 	return func(yield func([]string) bool) {
 		for line := range strings.Lines(text) {

@@ -11,10 +11,11 @@ import (
 	"strings"
 )
 
-// ParseIPv4 reads the text of an IPv4 address as glibc's inet_aton does: one to four numbers with
-// dots between them, each decimal, octal (0...) or hexadecimal (0x...). The last number fills all
-// the bytes that are left, so 10.1 is 10.0.0.1 and 24 is 0.0.0.24. White space ends the address,
-// whatever comes after it. A number too large for its place is refused.
+// ParseIPv4 reads the text of an IPv4 address as glibc's inet_aton does: one
+// to four numbers with dots between them, each decimal, octal (0...) or
+// hexadecimal (0x...). The last number fills the remaining bytes, so 10.1 is
+// 10.0.0.1 and 24 is 0.0.0.24. White space ends the address, whatever comes
+// after it. A number too large for its place is refused.
 func ParseIPv4(s string) (netip.Addr, bool) {
 	var addr uint32
 	for room := 32; ; {
@@ -38,8 +39,9 @@ func ParseIPv4(s string) (netip.Addr, bool) {
 	}
 }
 
-// number reads the number at the start of s, as strtoul does with base 0 but without a sign, and
-// returns what follows it. It is false where no digit is there or 32 bits do not hold the value.
+// number reads the number at the start of s, as strtoul does with base 0 but
+// without a sign, and returns what follows it. It reports false if there is
+// no digit or the value exceeds 32 bits.
 func number(s string) (n uint32, rest string, ok bool) {
 	base := uint64(10)
 	switch {
@@ -61,7 +63,8 @@ func number(s string) (n uint32, rest string, ok bool) {
 	return uint32(value), rest, len(rest) < len(s)
 }
 
-// digit is the value of a digit up to f, or more than any.
+// digit returns the value of a hexadecimal digit, or more than any for
+// another byte.
 func digit(c byte) uint64 {
 	switch lower := c | 0x20; {
 	case '0' <= c && c <= '9':

@@ -58,8 +58,8 @@ negative	-1/tcp
 sip	5060/sctp
 ended	93/tcp	cr` + "\r\n" + `unended	94/tcp`
 
-// fakeDNS answers from its tables and counts the questions, all of them and those at once.
-// A name or address that is in neither table does not exist.
+// fakeDNS answers from its tables and counts the questions, in total and
+// concurrent ones. A name or address that is in neither table does not exist.
 type fakeDNS struct {
 	addrs map[string][]netip.Addr
 	names map[string][]string

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package outfile writes the file that a privileged program was told to write,
-// in a file system that other users alter at the same time.
+// Package outfile writes the file that a privileged program was told to
+// write, in a file system that other users change at the same time.
 //
-// There are two ways. Replace: a new file without a name gets the content and
-// all that the old file has besides, and takes its place in one step. In place,
-// where the file cannot be replaced, or would lose something by it. Neither is
-// taken where another user may decide which file the name leads to.
+// There are two ways. Replace: an unnamed new file gets the content and all
+// other properties of the old file, and takes its place in one step. In
+// place: if the file cannot be replaced, or would lose a property. Neither is
+// used where another user can decide which file the name leads to.
 //
-// The kernel resolves paths up to their last component, which is looked at from
-// the descriptor of its folder.
+// The kernel resolves paths up to their last component, which is examined
+// through the descriptor of its folder.
 package outfile
 
 import (
@@ -21,7 +21,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A Refusal is a reason of this package, and not of the kernel, to leave a file
+// A Refusal is a reason of this package, not of the kernel, to leave a file
 // alone.
 type Refusal uint8
 
@@ -36,7 +36,7 @@ const (
 	Changing                        // the name leads to another file each time
 )
 
-// Error is for developers; users get a message made of the reason.
+// Error is for developers; users get a message for the reason.
 func (r Refusal) Error() string { return fmt.Sprintf("refused for reason %d", uint8(r)) }
 
 const (
@@ -44,8 +44,9 @@ const (
 	attempts = 10
 )
 
-// Write gives the file at path a new content. After an error the file is as it
-// was, as far as the disk still works.
+// Write replaces the content of the file at path, which it creates if
+// necessary. After an error the file is as it was, as far as the disk still
+// works.
 func Write(path string, text []byte) error {
 	err := error(Changing)
 	for i := 0; i < attempts && err == Changing; i++ {
@@ -72,7 +73,8 @@ func write(path string, text []byte) error {
 	return p.writeInPlace(text)
 }
 
-// isFull reports whether the disk is at fault, and not what the process may do.
+// isFull reports whether the disk is at fault, not the privileges of the
+// process.
 func isFull(err error) bool {
 	return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) || errors.Is(err, unix.EIO)
 }
@@ -86,9 +88,9 @@ type place struct {
 	inProc bool        // the name is a link of /proc that stands for an open file
 }
 
-// find returns the place that a path leads to. A link in the last component is
-// followed if the kernel's fs.protected_symlinks would let it be followed in any
-// folder, whatever that is set to.
+// find returns the place that a path leads to. A link in the last component
+// is followed if the rules of fs.protected_symlinks for shared folders allow
+// it, in every folder and whatever the setting.
 func find(path string) (*place, error) {
 	at := unix.AT_FDCWD
 	for range maxLinks + 1 {
@@ -111,8 +113,8 @@ func find(path string) (*place, error) {
 	return nil, unix.ELOOP
 }
 
-// look opens the folder of a path, which is relative to the folder at, and looks
-// at the file there.
+// look opens the folder of a path, which is relative to the folder at, and
+// examines the file there.
 func look(at int, path string) (*place, error) {
 	parent, name := filepath.Split(path)
 	if parent == "" && name != "" {
@@ -177,10 +179,10 @@ func (p *place) fd() int { return int(p.folder.Fd()) }
 // is reports whether the place has a file of a type.
 func (p *place) is(format uint32) bool { return p.exists && p.stat.Mode&unix.S_IFMT == format }
 
-// plain reports whether there is at most a plain file.
+// plain reports whether the place has a regular file or none.
 func (p *place) plain() bool { return !p.exists || p.is(unix.S_IFREG) && !p.inProc }
 
-// open opens the file that was looked at.
+// open opens the file that look has examined.
 func (p *place) open(flags int) (*os.File, error) {
 	if !p.inProc {
 		flags |= unix.O_NOFOLLOW
@@ -196,7 +198,7 @@ func (p *place) open(flags int) (*os.File, error) {
 	return f, nil
 }
 
-// sync makes the new name last through a loss of power.
+// sync makes the new name survive a power failure.
 func (p *place) sync() error {
 	folder, err := open(p.fd(), ".", unix.O_RDONLY, 0)
 	if errors.Is(err, unix.EACCES) {
@@ -221,13 +223,13 @@ func open(at int, path string, flags int, mode uint32) (*os.File, error) {
 	return os.NewFile(uintptr(fd), path), nil
 }
 
-// same reports whether a descriptor has a file open.
+// same reports whether a descriptor refers to the file of stat.
 func same(fd int, stat *unix.Stat_t) bool {
 	var st unix.Stat_t
 	return unix.Fstat(fd, &st) == nil && st.Dev == stat.Dev && st.Ino == stat.Ino
 }
 
-// flush writes a file to the disk, where there is one.
+// flush writes a file to its disk, if it has one.
 func flush(f *os.File) error {
 	if err := f.Sync(); !errors.Is(err, unix.EINVAL) {
 		return err
@@ -235,7 +237,7 @@ func flush(f *os.File) error {
 	return nil
 }
 
-// again repeats a system call that a signal interrupted.
+// again repeats a system call while signals interrupt it.
 func again(call func() error) error {
 	for {
 		if err := call(); err != unix.EINTR {

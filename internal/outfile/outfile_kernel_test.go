@@ -2,9 +2,9 @@
 
 package outfile
 
-// This file has what needs root, users, mounts and settings of the kernel: in a
-// guest, on the file systems that files are saved to. IPVSADM_TEST_ATTACK says
-// how long each attack lasts, a second if it is not given.
+// This file has the tests that need root, users, mounts and kernel settings.
+// They run in a guest, on the file systems that rules are saved to.
+// IPVSADM_TEST_ATTACK is the duration of each attack (default 1s).
 
 import (
 	"encoding/binary"
@@ -28,7 +28,7 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
 )
 
-// user is somebody who is not root.
+// user is an unprivileged user.
 const user = 1001
 
 func TestOnAKernel(t *testing.T) {
@@ -45,7 +45,8 @@ func TestOnAKernel(t *testing.T) {
 		} {
 			t.Run(d.name, func(t *testing.T) { testDisk(t, d.mount(t)) })
 		}
-		// There the disk is found to be full in the midst of a write.
+		// Without extents there is no fallocate, so a write finds the
+		// disk full halfway.
 		t.Run("a full disk that takes no room ahead", func(t *testing.T) {
 			testFull(t, newFolder(t, mountExt4(t, "-O", "^extents,^64bit")))
 		})
@@ -119,7 +120,7 @@ func mountExt4(t *testing.T, options ...string) string {
 	return dir
 }
 
-// mountOverlay has the lower and the upper layer on ext4.
+// mountOverlay mounts an overlay whose layers are on ext4.
 func mountOverlay(t *testing.T) string {
 	disk, dir := mountExt4(t), newFolder(t, "/run")
 	for _, name := range []string{"lower", "upper", "work"} {
@@ -146,7 +147,7 @@ func run(t *testing.T, argv ...string) {
 	}
 }
 
-// protect sets what the kernel protects in shared folders.
+// protect sets the kernel's protection of shared folders.
 func protect(t *testing.T, value string) {
 	for name, most := range map[string]string{"symlinks": "1", "hardlinks": "1", "regular": "2", "fifos": "2"} {
 		file := "/proc/sys/fs/protected_" + name
@@ -214,8 +215,8 @@ var rootCases = []writeCase{
 	{name: "a file that runs as its owner", way: inPlace, prepare: func(t *testing.T) { must(t, unix.Chmod("rules", 0o4755)) }},
 }
 
-// accessList is a POSIX access list as the kernel has it: a tag, its
-// permissions and an id each.
+// accessList returns a POSIX access list in the kernel's format: for each
+// entry a tag, permissions and an id.
 func accessList(entries ...[3]uint32) string {
 	b := binary.LittleEndian.AppendUint32(nil, 2)
 	for _, e := range entries {
@@ -233,7 +234,7 @@ const (
 	nobody = 1<<32 - 1
 )
 
-// allow lets one user in, and keeps the group out that has the file.
+// allow permits one user and denies the file's group.
 var allow = accessList([3]uint32{tagOwner, 6, nobody}, [3]uint32{tagUser, 4, user}, [3]uint32{tagGroupOwner, 0, nobody}, [3]uint32{tagMask, 4, nobody}, [3]uint32{tagOther, 0, nobody})
 
 func testAttributes(t *testing.T, dir string) {
@@ -283,7 +284,7 @@ func testAttributes(t *testing.T, dir string) {
 		}
 		must(t, os.Remove(path))
 	}
-	// A new file inherits from its folder, as ever.
+	// A new file inherits from its folder, as without this package.
 	must(t, Write(path, []byte("new")))
 	if n, err := unix.Getxattr(path, "system.posix_acl_access", nil); err != nil || n == 0 {
 		t.Errorf("a new file has no access list: %v", err)
@@ -367,7 +368,7 @@ func testChattr(t *testing.T, dir string) {
 		t.Skipf("no such attributes here: %s", out)
 	}
 	chattr(t, "-i", path)
-	chattr(t, "+d", path) // no dump: in place, for it to stay
+	chattr(t, "+d", path) // no dump: written in place to keep it
 	before := stat(t, path)
 	must(t, Write(path, []byte("new")))
 	if readFile(t, path) != "new" || stat(t, path).Ino != before.Ino {
@@ -378,7 +379,7 @@ func testChattr(t *testing.T, dir string) {
 	if stat(t, path).Ino == before.Ino {
 		t.Error("a file without one was written in place")
 	}
-	var named error // is how it ends where a file needs a name from the start
+	var named error // the result where a file needs a name from the start
 	if f, err := os.OpenFile(dir, unix.O_TMPFILE|unix.O_WRONLY, 0o600); err == nil {
 		f.Close()
 	} else {
@@ -417,7 +418,7 @@ func testChattr(t *testing.T, dir string) {
 	}
 }
 
-// testFull writes what does not fit, and in place also what does.
+// testFull writes more than fits, and in place also what does fit.
 func testFull(t *testing.T, dir string) {
 	path := filepath.Join(dir, "rules")
 	old := strings.Repeat("old\n", 16<<10)
@@ -539,8 +540,7 @@ func testWithoutProc(t *testing.T, dir string) {
 	}
 }
 
-// writeForever writes one of two texts after the other, into a new file at
-// every other time.
+// writeForever writes two texts in turn. Every other write makes a new file.
 func writeForever(args []string) error {
 	for i := 0; ; i++ {
 		if err := Write(args[0], []byte(killText(i))); err != nil {
@@ -598,9 +598,9 @@ func testKills(t *testing.T, dir string) {
 	t.Logf("%d kills ended as %v", kills, ends)
 }
 
-// testAttack has another user put files, links and pipes where root writes, for
-// as long as it takes. He must not come by what root writes, nor have a file of
-// root's altered.
+// testAttack lets another user place files, links and pipes where root
+// writes, for a while. That user must neither read what root writes nor get a
+// file of root's changed.
 func testAttack(t *testing.T, disk string) {
 	lasts := time.Second
 	if s := os.Getenv("IPVSADM_TEST_ATTACK"); s != "" {
@@ -608,7 +608,7 @@ func testAttack(t *testing.T, disk string) {
 		lasts, err = time.ParseDuration(s)
 		must(t, err)
 	}
-	const most = 20 // of a slow machine's tries, until all has happened
+	const most = 20 // attempts on a slow machine, until everything has happened
 	t.Run("on this package", func(t *testing.T) {
 		outcomes := map[string]int{}
 		seen := func() bool {
@@ -649,19 +649,19 @@ func testAttack(t *testing.T, disk string) {
 
 const confidential = "what root writes"
 
-// nap lets the other process go on, at times: when this one wakes up, it
-// interrupts the other one anywhere.
+// nap sometimes yields to the other process, which is then interrupted
+// anywhere, when this one wakes up.
 func nap() {
 	if rand.N(8) == 0 {
 		time.Sleep(rand.N(100 * time.Microsecond))
 	}
 }
 
-// roundsFile is where the other user begins, and ends with the number of his
-// rounds.
+// roundsFile appears when the other user starts, and in the end has the
+// number of rounds.
 const roundsFile = "his/rounds"
 
-// attacked are the folders in which the file is written.
+// attacked are the folders in which root writes.
 var attacked = []string{"his", "shared", "group", "sticky"}
 
 // runAttack counts how writes end and returns what the other user achieved.
@@ -696,7 +696,7 @@ func runAttack(t *testing.T, disk string, lasts time.Duration, outcomes map[stri
 			outcomes[fmt.Sprint(write(path, []byte(confidential)))]++
 			var st unix.Stat_t
 			if unix.Lstat(path, &st) == nil && st.Uid == 0 {
-				_ = os.Remove(path) // what is root's in a sticky folder would end the attack
+				_ = os.Remove(path) // a file of root's in a sticky folder would end the attack
 			}
 			nap()
 		}
@@ -716,8 +716,8 @@ func runAttack(t *testing.T, disk string, lasts time.Duration, outcomes map[stri
 	return stolen
 }
 
-// attack is the other user: it prints what it gets hold of, and ends with its
-// standard input.
+// attack is the other user. It prints what it obtains, and ends at the end of
+// its standard input.
 func attack(args []string) error {
 	unix.Umask(0)
 	ended := make(chan struct{})
@@ -739,10 +739,12 @@ func attack(args []string) error {
 			dir := filepath.Join(args[0], name)
 			path, beside := filepath.Join(dir, "rules"), filepath.Join(dir, "beside")
 			if rand.N(4) == 0 {
-				// A file of root's cannot be moved in a sticky folder.
+				// A file of root's cannot be moved in a
+				// sticky folder.
 				_ = unix.Link(filepath.Join(dir, secret), path)
 			}
-			// The file is his for a moment, then leads to root's, and back.
+			// The file is the user's for a moment, then leads to
+			// root's, and back.
 			f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0o666)
 			if rand.N(4) == 0 {
 				_ = unix.Mkfifo(beside, 0o666)
@@ -771,7 +773,7 @@ func attack(args []string) error {
 	}
 }
 
-// take prints what root wrote, or what is root's, and closes the file.
+// take prints the content of a file, which root wrote or owns, and closes it.
 func take(f *os.File, where string) {
 	defer f.Close()
 	b := make([]byte, 100)

@@ -22,8 +22,8 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
 )
 
-// childTask names what this program does in place of tests, as a process of its
-// own.
+// childTask is the variable that names the task of a child process, which
+// runs instead of tests.
 const childTask = "OUTFILE_CHILD"
 
 func TestMain(m *testing.M) {
@@ -37,9 +37,9 @@ func TestMain(m *testing.M) {
 	guesttest.Main(m)
 }
 
-// tasks are what child processes do.
+// tasks are the tasks of child processes.
 var tasks = map[string]func(args []string) error{
-	// write writes standard input into a file.
+	// write writes standard input to a file.
 	"write": func(args []string) error {
 		text, err := io.ReadAll(os.Stdin)
 		if err != nil {
@@ -51,7 +51,7 @@ var tasks = map[string]func(args []string) error{
 	"attack":       attack,
 }
 
-// program is this program, for children.
+// program is the program that child processes run: this one.
 var program = os.Args[0]
 
 func child(task string, args ...string) *exec.Cmd {
@@ -60,7 +60,7 @@ func child(task string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// writeByChild writes with a process of its own; its error has the text of
+// writeByChild calls Write in a child process; its error has the text of
 // Write's.
 func writeByChild(text, path string, prepare func(*exec.Cmd)) error {
 	cmd := child("write", path)
@@ -95,7 +95,7 @@ func readFile(t testing.TB, path string) string {
 	return string(b)
 }
 
-// tree is what is in a folder and below: the text of files, the targets of
+// tree returns what is below a folder: the text of files, the targets of
 // links.
 func tree(t testing.TB, dir string) map[string]string {
 	t.Helper()
@@ -124,8 +124,8 @@ func stat(t testing.TB, path string) (st unix.Stat_t) {
 	return st
 }
 
-// newFolder returns a folder that no other user can write to, whatever the
-// umask is.
+// newFolder returns a new folder that no other user can write to, whatever
+// the umask is.
 func newFolder(t testing.TB, parent string) string {
 	t.Helper()
 	dir, err := os.MkdirTemp(parent, "")
@@ -142,8 +142,8 @@ const (
 	inPlace  way = "written in place"
 )
 
-// writeCase is a write into the file rules of a folder with the mode 0640, whose
-// text is "old", unless prepare makes something else.
+// writeCase is a write to the file rules in a folder, whose mode is 0640 and
+// whose text is "old", unless prepare makes something else.
 type writeCase struct {
 	name    string
 	prepare func(t *testing.T)
@@ -291,7 +291,7 @@ var writeCases = []writeCase{
 	}},
 }
 
-// chain makes n links of which the last leads to the others and to rules.
+// chain makes n links, the last of which leads through the others to rules.
 func chain(t *testing.T, n int) {
 	t.Helper()
 	target := "rules"
@@ -339,8 +339,7 @@ func TestAFileThatIsLargerThanTheProcessMayWrite(t *testing.T) {
 	}
 }
 
-// What another process does between a look at a file and its opening is found
-// out.
+// What another process does after look and before open is detected.
 func TestAFileThatIsNoLongerTheOneLookedAtIsNotWritten(t *testing.T) {
 	dir := newFolder(t, t.TempDir())
 	t.Chdir(dir)
@@ -398,7 +397,7 @@ func TestFilesThatKilledWritesLeftGo(t *testing.T) {
 	}
 }
 
-// A file that has a name from its beginning is as good, but for a kill.
+// A file with a name from the start is as good, except after a kill.
 func TestFileSystemWithoutNamelessFiles(t *testing.T) {
 	dir := newFolder(t, t.TempDir())
 	t.Chdir(dir)
@@ -448,7 +447,8 @@ func TestWriteIntoAPipe(t *testing.T) {
 	}
 }
 
-// What stands for an open descriptor is written through it, where it is.
+// A name that stands for an open descriptor is written through it, at its
+// offset.
 func TestWriteIntoADescriptor(t *testing.T) {
 	dir := newFolder(t, t.TempDir())
 	for _, c := range []struct {

@@ -13,14 +13,15 @@ import (
 )
 
 var (
-	// errNamed is returned where a file has to have a name from the start.
+	// errNamed is returned where a file needs a name from the start.
 	errNamed = errors.New("no files without a name")
-	// errKept is returned where a new file would not be like the old one.
+	// errKept is returned where a new file would lack a property of the
+	// old one.
 	errKept = errors.New("the file has what another cannot have")
 )
 
-// replace puts a new file in the place of the old one. After an error nothing
-// has changed.
+// replace puts a new file in place of the old one. After an error nothing has
+// changed.
 func (p *place) replace(text []byte) error {
 	var old *os.File
 	if p.exists {
@@ -41,11 +42,11 @@ func (p *place) replace(text []byte) error {
 	return err
 }
 
-// install makes the new file and moves it to its place; name is the one that it
-// has meanwhile, empty for none.
+// install makes the new file and moves it into place; name is its temporary
+// name, empty for none.
 func (p *place) install(old *os.File, text []byte, name string) error {
 	if (old != nil || name != "") && p.flags(".")&unix.STATX_ATTR_APPEND != 0 {
-		return unix.EPERM // a name that is made there cannot be removed
+		return unix.EPERM // a name made there cannot be removed
 	}
 	mode := uint32(0o666)
 	if old != nil {
@@ -90,7 +91,7 @@ func (p *place) install(old *os.File, text []byte, name string) error {
 	return nil
 }
 
-// link gives a file a name that nothing has.
+// link links a file to an unused name.
 func (p *place) link(f *os.File, name string) error {
 	err := unix.Linkat(int(f.Fd()), "", p.fd(), name, unix.AT_EMPTY_PATH)
 	if err != nil && err != unix.EEXIST { // without CAP_DAC_READ_SEARCH
@@ -105,7 +106,8 @@ func (p *place) link(f *os.File, name string) error {
 	return errNamed
 }
 
-// fill makes a file ready to take the old one's place, if there is one.
+// fill prepares a file to take the place of the old one, nil if there is
+// none.
 func fill(f, old *os.File, text []byte) error {
 	if old != nil {
 		if err := carryOver(int(old.Fd()), int(f.Fd())); err != nil {
@@ -121,9 +123,10 @@ func fill(f, old *os.File, text []byte) error {
 	return flush(f)
 }
 
-// carryOver gives a file the owner, mode and extended attributes of another, as
-// far as this process can see them; access lists and security labels are among
-// the attributes. What the file inherited from its folder it loses.
+// carryOver copies owner, mode and extended attributes from one file to
+// another, as far as this process can see them; access lists and security
+// labels are among the attributes. Attributes inherited from the folder are
+// removed.
 func carryOver(from, to int) error {
 	var want, have unix.Stat_t
 	if err := unix.Fstat(from, &want); err != nil {
@@ -147,7 +150,7 @@ func carryOver(from, to int) error {
 		return err
 	}
 	if want.Uid != have.Uid || want.Gid != have.Gid || want.Mode != have.Mode || inodeFlags(from) != inodeFlags(to) {
-		return errKept // some file systems ignore what they do not have
+		return errKept // some file systems ignore what they do not support
 	}
 	return nil
 }
@@ -184,8 +187,8 @@ func carryAttributes(from, to int) error {
 	return nil
 }
 
-// inodeFlags returns what chattr(1) sets for a file, without the flags that say
-// how the file system stores it.
+// inodeFlags returns the attributes that chattr(1) sets for a file, except
+// those that show how the file system stores it.
 func inodeFlags(fd int) uint32 {
 	const stored = 0x100 | 0x200 | 0x1000 | 0x40000 | 0x80000 | 0x200000 | 0x10000000
 	flags, err := unix.IoctlGetUint32(fd, unix.FS_IOC_GETFLAGS)
@@ -195,7 +198,7 @@ func inodeFlags(fd int) uint32 {
 	return flags &^ stored
 }
 
-// maxAttribute is the longest value of an attribute, and list of their names.
+// maxAttribute limits the value of an attribute, and the list of their names.
 const maxAttribute = 64 << 10
 
 // attributes returns the extended attributes of an open file.
@@ -223,8 +226,8 @@ func attributes(fd int) (map[string]string, error) {
 	return m, nil
 }
 
-// temporaryPrefix begins the names of files that are on their way; 16
-// hexadecimal digits follow.
+// temporaryPrefix is the start of a temporary name; 16 hexadecimal digits
+// follow.
 const temporaryPrefix = ".ipvsadm-"
 
 func temporaryName() string { return fmt.Sprintf("%s%016x", temporaryPrefix, rand.Uint64()) }
@@ -234,8 +237,8 @@ func isTemporaryName(name string) bool {
 	return ok && len(digits) == 16 && strings.Trim(digits, "0123456789abcdef") == ""
 }
 
-// sweep removes the new files of processes that were killed while they had a
-// name. A process that lives holds the lock.
+// sweep removes named new files that killed processes left behind. A running
+// process holds a lock on its file.
 func (p *place) sweep() {
 	folder, err := open(p.fd(), ".", unix.O_RDONLY, 0)
 	if err != nil {

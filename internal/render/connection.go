@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// The lines of connections.
+// This file has the lines of connections.
 
 package render
 
@@ -13,11 +13,12 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// prefetchRows is for how many connections at once names are looked up.
+// prefetchRows is the number of connections whose names are looked up at
+// once.
 const prefetchRows = 1024
 
-// Connections writes the titles and all rows, with the format PersistentConn
-// the persistence engine of those that have one.
+// Connections writes the titles and all rows. The format PersistentConn adds
+// the persistence engine of connections that have one.
 func (p *text) Connections(ctx context.Context, rows iter.Seq2[ipvs.Connection, error]) error {
 	title := "pro expire state       source             virtual            destination"
 	if p.o.Format == PersistentConn {
@@ -85,7 +86,7 @@ func (p *text) connection(ctx context.Context, c *ipvs.Connection) error {
 	return p.line(append(append(b, ' '), c.PersistenceData...))
 }
 
-// appendExpiry appends minutes and seconds, of two digits at least each.
+// appendExpiry appends minutes and seconds, each with two digits at least.
 func appendExpiry(b []byte, d time.Duration) []byte {
 	seconds := uint64(d / time.Second)
 	b = appendTwo(b, seconds/60)

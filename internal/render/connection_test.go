@@ -58,7 +58,7 @@ var connections = []struct{ name, kernel, numeric, names string }{
 	},
 }
 
-// Those with a persistence engine.
+// Rows with a persistence engine.
 var engineConnections = []struct{ name, kernel, numeric, names string }{
 	{
 		"a template of a persistence engine",

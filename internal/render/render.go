@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package render writes tables, connections, timeouts and daemons for the
-// list command, in a form for each Writer.
+// list command. Each Writer has a form of its own.
 package render
 
 import (
@@ -11,25 +11,25 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// Writer writes listings in one form. It gathers what it writes, so Flush has
-// to come last. Each method returns the first error of writing, after which
-// nothing more is written.
+// Writer writes listings in one form. It is buffered, so Flush has to be
+// called last. Each method returns the first write error, after which nothing
+// more is written.
 type Writer interface {
 	// Table writes a whole table. It may sort the services in place.
 	Table(ctx context.Context, info ipvs.Info, services []ipvs.ServiceEntry) error
-	// Services writes services by themselves, as a named one is listed. It may
-	// sort them in place.
+	// Services writes services without the rest of the table, as for a
+	// command that names one. It may sort them in place.
 	Services(ctx context.Context, services []ipvs.ServiceEntry) error
-	// Connections writes connections. Rows that could not be read are left out;
-	// the first error of the sequence is returned at the end, if nothing worse
-	// happens.
+	// Connections writes connections. Rows that could not be read are
+	// skipped; the first error of the sequence is returned at the end,
+	// unless a write fails.
 	Connections(ctx context.Context, rows iter.Seq2[ipvs.Connection, error]) error
 	Timeouts(t ipvs.Timeouts) error
 	Daemons(daemons []ipvs.Daemon) error
 	Flush() error
 }
 
-// Options are the options of the list command that bear on what is printed.
+// Options are the options of the list command that affect the output.
 type Options struct {
 	Format  Format
 	Numeric bool // -n: no names of hosts and ports
@@ -37,7 +37,7 @@ type Options struct {
 	NoSort  bool // --nosort: the order of the kernel
 }
 
-// Format is what a listing tells of services and destinations.
+// Format is what a listing shows of services and destinations.
 type Format uint8
 
 // The formats, each with its option of the list command.

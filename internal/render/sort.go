@@ -2,10 +2,9 @@
 
 // The order of a listing and of a save. 1.31 compares two values by the sign
 // of their difference in 32 bits, which wraps: 192.168.0.0 comes before
-// 10.0.0.0 but after 127.0.0.0, which itself comes after 10.0.0.0. No order
-// fits such answers, so the result hangs on which pairs are compared, and
-// that on the kernel's order and on the C library's algorithm. Both are kept
-// here.
+// 10.0.0.0 but after 127.0.0.0, which itself comes after 10.0.0.0. This is no
+// order, so the result depends on which pairs are compared, and that on the
+// kernel's order and the C library's algorithm. This file keeps both.
 
 package render
 
@@ -16,7 +15,7 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// Sort puts services, and the destinations of each, from the kernel's order
+// Sort sorts services, and the destinations of each, from the kernel's order
 // into 1.31's: services by firewall mark, family, protocol, address and port;
 // destinations by address and port.
 func Sort(services []ipvs.ServiceEntry) {
@@ -31,9 +30,9 @@ func Sort(services []ipvs.ServiceEntry) {
 	}
 }
 
-// mergeSort is glibc's qsort, pair by pair: parts of n/2 and n-n/2, merged
-// from the left one while it compares as less or equal. Room holds half of
-// list.
+// mergeSort compares the same pairs as glibc's qsort: parts of n/2 and n-n/2,
+// merged from the left one while it compares as less or equal. room holds
+// half of list.
 func mergeSort[T any](list, room []T, compare func(a, b *T) int32) {
 	half := len(list) / 2
 	if half == 0 {
@@ -70,8 +69,8 @@ func compareDestinations(a, b *ipvs.DestinationEntry) int32 {
 	return compareAddrPorts(a.AddrPort(), b.AddrPort())
 }
 
-// compareAddrPorts compares as many words as the first address has; those of
-// an IPv4 address behind its first are zero.
+// compareAddrPorts compares as many words as the first address has; an IPv4
+// address has zeros after its first word.
 func compareAddrPorts(a, b netip.AddrPort) int32 {
 	x, y := words(a.Addr()), words(b.Addr())
 	n := 1
@@ -86,7 +85,7 @@ func compareAddrPorts(a, b netip.AddrPort) int32 {
 	return int32(a.Port()) - int32(b.Port())
 }
 
-// words are an address as the kernel's union nf_inet_addr holds it, in host
+// words returns an address as in the kernel's union nf_inet_addr, in host
 // order.
 func words(a netip.Addr) (w [4]uint32) {
 	if a.Is4() {

@@ -14,7 +14,7 @@ import (
 )
 
 // Each file holds two listings that 1.31 made of one table on Linux 6.1, with
-// --nosort and, after an empty line, without. The tables mix what the
+// --nosort and, after an empty line, without. The tables mix values that the
 // wrapping difference puts in odd places: private networks, multicast,
 // firewall marks on both sides of 2147483648, and servers of both families.
 func TestSortGivesTheOrderOf131(t *testing.T) {

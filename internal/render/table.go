@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// The lines of services and destinations.
+// This file has the lines of services and destinations.
 
 package render
 
@@ -38,8 +38,8 @@ func (p *text) Table(ctx context.Context, i ipvs.Info, services []ipvs.ServiceEn
 	return p.Services(ctx, services)
 }
 
-// Services writes titles and services without the header, as 1.31 lists a named
-// service.
+// Services writes titles and services without the header, as 1.31 does for a
+// named service.
 func (p *text) Services(ctx context.Context, services []ipvs.ServiceEntry) error {
 	if !p.o.NoSort {
 		Sort(services)
@@ -65,14 +65,15 @@ func (p *text) Services(ctx context.Context, services []ipvs.ServiceEntry) error
 	return nil
 }
 
-// header writes the line that begins the listing of a whole table.
+// header writes the first line of the listing of a table.
 func (p *text) header(i ipvs.Info) error {
 	b := append(p.w.AvailableBuffer(), "IP Virtual Server version "...)
 	b = append(b, i.Version.String()...)
 	return p.line(append(appendField(b, " (size=", uint64(i.ConnTableSize)), ')'))
 }
 
-// Addresses are those of services and destinations, for Resolver.Prefetch.
+// Addresses returns those of services and destinations, for
+// Resolver.Prefetch.
 func Addresses(services []ipvs.ServiceEntry) []netip.Addr {
 	var list []netip.Addr
 	for i := range services {
@@ -87,9 +88,9 @@ func Addresses(services []ipvs.ServiceEntry) []netip.Addr {
 	return list
 }
 
-// The columns of addresses: the protocol counts as part of a service's. Only
-// IPv4 addresses are cut; the longer IPv6 ones push the rest of the line to
-// the right.
+// The widths of the columns of addresses; a service's includes the protocol.
+// Only IPv4 addresses are cut; longer IPv6 addresses move the rest of the
+// line to the right.
 const (
 	serviceWidth     = 33
 	destinationWidth = 28
@@ -124,7 +125,7 @@ func (p *text) service(ctx context.Context, s *ipvs.ServiceEntry, proto string) 
 	return p.line(b)
 }
 
-// appendConfig appends the scheduler and all that a service is set to.
+// appendConfig appends the scheduler and the other settings of a service.
 func appendConfig(b []byte, s *ipvs.Service) []byte {
 	b = append(b, s.Scheduler...)
 	if s.Flags&(ipvs.FlagSched1|ipvs.FlagSched2|ipvs.FlagSched3) != 0 {
@@ -225,9 +226,9 @@ func (p *text) appendBPS(b []byte, r *ipvs.Rates) []byte {
 	return p.appendCounter(p.appendCounter(b, r.InBPS), r.OutBPS)
 }
 
-// appendCounter appends a counter nine wide, from 10^8 on in thousands and so
-// forth, rounded down. 1.31 goes on with whole millions up to 10^11 and whole
-// billions up to 10^14. With Exact a longer number takes a blank and all its
+// appendCounter appends a counter in nine columns, from 10^8 in thousands and
+// so on, rounded down. Like 1.31 it uses whole millions up to 10^11 and whole
+// billions up to 10^14. With Exact, a longer number takes a blank and all its
 // digits.
 func (p *text) appendCounter(b []byte, n uint64) []byte {
 	if p.o.Exact {

@@ -20,8 +20,8 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// The files of testdata are what 1.31 printed of this table on Linux 6.1, but
-// for the firewall mark from 2147483648, which stands in them as we print it.
+// The files of testdata are what 1.31 printed of this table on Linux 6.1,
+// except for firewall marks from 2147483648, which are as we print them.
 func sample() []ipvs.ServiceEntry {
 	service := func(id ipvs.ServiceID, scheduler string, flags ipvs.ServiceFlags, destinations ...ipvs.Destination) ipvs.ServiceEntry {
 		s := ipvs.ServiceEntry{Service: ipvs.Service{ServiceID: id, Scheduler: scheduler, Flags: flags, Netmask: ipvs.FullNetmask(id.Family())}}
@@ -113,7 +113,7 @@ sip      5060/udp
 http-alt 8080/tcp
 `
 
-// fakeDNS answers after a delay that it does not know the address.
+// fakeDNS reports after a delay that it does not know the address.
 type fakeDNS struct{ delay time.Duration }
 
 func (f fakeDNS) LookupNetIP(context.Context, string, string) ([]netip.Addr, error) {
@@ -137,7 +137,7 @@ func resolver(t *testing.T, dns names.DNS) *names.Resolver {
 	return names.With(hosts, services, dns)
 }
 
-// listings are the golden files with the options that 1.31 made them with.
+// listings are the golden files and the options with which 1.31 made them.
 var listings = []struct {
 	file string
 	args []string
@@ -175,9 +175,9 @@ func TestANamedServiceHasNoHeader(t *testing.T) {
 	compare(t, got, titles[Plain]+"\nTCP  12.0.0.3:80 rr\n")
 }
 
-// The rows are 1.31's for the same numbers, where the kernel's answers were
-// replaced by them; but 1.31 reads a destination's connections, packets and
-// rates 32 bits wide.
+// The rows are those of 1.31, to which the same numbers were fed in place of
+// the kernel's; but 1.31 reads a destination's connections, packets and rates
+// as 32 bits.
 func TestCounters(t *testing.T) {
 	services := []ipvs.ServiceEntry{{
 		Service: ipvs.Service{ServiceID: ipvs.AddrID(ipvs.TCP, netip.MustParseAddr("12.0.0.1"), 80)},
@@ -284,7 +284,7 @@ func TestNamesOfAWholeTableAreLookedUpTogether(t *testing.T) {
 	})
 }
 
-// full is a writer with room for so many bytes, such as a file on a disk.
+// full is a writer with room for so many bytes, like a file on a full disk.
 type full struct{ room int }
 
 var errFull = errors.New("no space left")
@@ -315,7 +315,7 @@ func TestAFullDiskIsAnError(t *testing.T) {
 	}
 }
 
-// BenchmarkTable prints 110,000 rules.
+// BenchmarkTable writes 110,000 rules.
 func BenchmarkTable(b *testing.B) {
 	for _, f := range []struct {
 		name   string
@@ -334,7 +334,7 @@ func BenchmarkTable(b *testing.B) {
 	}
 }
 
-// large is a table of n services with m destinations each, in descending
+// large returns a table of n services with m destinations each, in descending
 // order.
 func large(n, m int) []ipvs.ServiceEntry {
 	services := make([]ipvs.ServiceEntry, n)
@@ -371,7 +371,7 @@ func readFile(t *testing.T, name string) string {
 	return string(text)
 }
 
-// compare shows the lines that differ.
+// compare reports the lines that differ.
 func compare(t *testing.T, got, want string) {
 	t.Helper()
 	if got == want {

@@ -14,14 +14,14 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// bufferSize is how much is gathered for one write.
+// bufferSize is the size of one write.
 const bufferSize = 64 << 10
 
-// Text returns a Writer of text as ipvsadm 1.31 lists it, to the byte: blanks
-// at line ends and what it cuts off included, since scripts cut the columns
-// at fixed places. Two things differ on purpose: a firewall mark from
-// 2147483648 is no negative number, and the counters of a destination are not
-// cut to 32 bits. With Numeric the resolver may be nil.
+// Text returns a Writer of text as ipvsadm 1.31 lists it, to the byte: with
+// blanks at line ends and shortened names, since scripts cut columns at fixed
+// places. Two things differ on purpose: a firewall mark from 2147483648 is
+// not negative, and the counters of a destination are not cut to 32 bits.
+// With Numeric the resolver may be nil.
 func Text(w io.Writer, r *names.Resolver, o Options) Writer {
 	return &text{w: bufio.NewWriterSize(w, bufferSize), names: r, o: o}
 }
@@ -42,8 +42,8 @@ func (p *text) Timeouts(t ipvs.Timeouts) error {
 	return p.line(b)
 }
 
-// Daemons writes a line for each sync daemon. What a kernel before 4.3 does
-// not tell is left out.
+// Daemons writes a line for each sync daemon. What kernels before 4.3 do not
+// report is left out.
 func (p *text) Daemons(daemons []ipvs.Daemon) error {
 	for _, d := range daemons {
 		b := append(p.w.AvailableBuffer(), d.State.String()...)
@@ -73,7 +73,7 @@ func (p *text) line(b []byte) error {
 	return err
 }
 
-// maxAddr is the longest text of an address and port that 1.31 has room for.
+// maxAddr is the longest text of an address and port for which 1.31 has room.
 const maxAddr = 59
 
 func (p *text) appendAddr(ctx context.Context, b []byte, ap netip.AddrPort, proto string) []byte {
@@ -82,10 +82,10 @@ func (p *text) appendAddr(ctx context.Context, b []byte, ap netip.AddrPort, prot
 	return cut(b, start, maxAddr)
 }
 
-// cut drops what goes past width bytes from start on.
+// cut drops what exceeds width bytes from start on.
 func cut(b []byte, start, width int) []byte { return b[:min(len(b), start+width)] }
 
-// padTo fills with blanks up to width bytes from start on.
+// padTo appends blanks up to width bytes from start on.
 func padTo(b []byte, start, width int) []byte {
 	for len(b) < start+width {
 		b = append(b, ' ')
@@ -93,14 +93,14 @@ func padTo(b []byte, start, width int) []byte {
 	return b
 }
 
-// appendLeft appends a word or number and the blanks behind it.
+// appendLeft appends a left-aligned word or number.
 func appendLeft(b []byte, s string, width int) []byte { return padTo(append(b, s...), len(b), width) }
 
 func appendLeftInt(b []byte, n int64, width int) []byte {
 	return padTo(strconv.AppendInt(b, n, 10), len(b), width)
 }
 
-// appendRight appends a number with the blanks in front of it.
+// appendRight appends a right-aligned number.
 func appendRight(b []byte, n uint64, width int) []byte {
 	var room [20]byte
 	digits := strconv.AppendUint(room[:0], n, 10)

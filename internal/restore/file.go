@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package restore makes the kernel's table what a rule file says. IPVS has no
-// transactions; what comes near one is that nothing is touched before the whole
-// file has been read and checked, that only what differs is changed, each
-// service in one piece, and that what differs in the end is said.
+// Package restore changes the kernel's table to match a rule file. IPVS has
+// no transactions. Instead, nothing is changed before the whole file has been
+// read and checked, only what differs is changed, each service in one piece,
+// and what differs in the end is reported.
 //
-// It knows no message, exit status or terminal: who calls it hands in what
-// reads a line, and gets complaints and the end of a run as values.
+// It knows no messages, exit statuses or terminals: the caller provides the
+// parser of a line, and gets complaints and the end of a run as values.
 package restore
 
 import (
@@ -19,8 +19,8 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// Parse reads the words of a line. Its error is about a line that is no change
-// of the table.
+// Parse parses the words of a line. It returns an error for a line that is no
+// change of the table.
 type Parse func(ctx context.Context, words []string) (ipvs.Change, error)
 
 // Complaint is about a line of a file.
@@ -31,11 +31,11 @@ type Complaint struct {
 	Err    error // of Parse, ErrLongLine, or a refusal that matches an error of package ipvs
 }
 
-// MaxComplaints is how many complaints are kept.
+// MaxComplaints is the maximum number of complaints that are kept.
 const MaxComplaints = 100
 
-// Complaints are those about the first lines of a file, in the order of the
-// lines, and how many more there are.
+// Complaints are the first complaints about a file, in the order of its
+// lines, and the number of further ones.
 type Complaints struct {
 	List []Complaint
 	More int
@@ -52,29 +52,28 @@ func (c *Complaints) add(more Complaint) {
 // Any reports whether there are any.
 func (c Complaints) Any() bool { return len(c.List) > 0 }
 
-// File is a rule file that has been read, folded into the table that it
-// describes.
+// File is a rule file that has been read, and the table that it describes.
 type File struct {
 	text  text
 	parse Parse
 	lines []line // instead of text, once the kernel has refused something
 
 	want *ipvs.Table
-	// daemons has each sync daemon that the file speaks of, with the line that
-	// stops it before any has started it, else 0.
+	// daemons has each sync daemon that the file mentions. If the first
+	// line about it stops it, the value is that line, else 0.
 	daemons map[ipvs.DaemonState]int
-	faults  Complaints   // of the reading
-	refused Complaints   // of the last fold
+	faults  Complaints   // found while reading
+	refused Complaints   // found by the last fold
 	bad     map[int]bool // the lines that are refused
 	last    int          // the last line with a command
 
-	// objections are the lines that the running kernel refused, and unfit the
-	// servers that it does not accept. With stale, want does not take all of
-	// them into account yet.
+	// objections are the lines that the running kernel refused, and unfit
+	// the servers that it refused. stale means that want does not reflect
+	// all of them yet.
 	objections map[int]objection
 	unfit      map[serverID]error
 	stale      bool
-	places     *places // made when first asked for
+	places     *places // built on first use
 }
 
 // line is a line with a change.
@@ -83,16 +82,16 @@ type line struct {
 	change ipvs.Change
 }
 
-// objection is a refusal that shows with a running kernel only.
+// objection is a refusal that only a running kernel can make.
 type objection struct {
 	err error
-	// With stays, the line was to replace something that stays as it was; else
-	// the line is left out.
+	// stays means that the line would have replaced was, which stays;
+	// otherwise the line is left out.
 	stays bool
 	was   ipvs.Change
 }
 
-// serverID names a real server of a service.
+// serverID identifies a real server of a service.
 type serverID struct {
 	service ipvs.ServiceID
 	server  netip.AddrPort
@@ -102,8 +101,8 @@ func serverOf(c ipvs.Change) serverID {
 	return serverID{c.Service.ServiceID, c.Destination.AddrPort()}
 }
 
-// Read reads a file of at most limit bytes, without a kernel. Its error is that
-// of r, or ErrLarge.
+// Read reads a file of at most limit bytes, without a kernel. It returns an
+// error of r, or ErrLarge.
 func Read(ctx context.Context, r io.Reader, limit int64, parse Parse) (*File, error) {
 	f := &File{parse: parse, objections: map[int]objection{}, unfit: map[serverID]error{}}
 	fold := f.fold()
@@ -124,10 +123,10 @@ func Read(ctx context.Context, r io.Reader, limit int64, parse Parse) (*File, er
 	return f, err
 }
 
-// Faulty reports whether some line was not accepted by Parse.
+// Faulty reports whether Parse has rejected any line.
 func (f *File) Faulty() bool { return f.faults.Any() }
 
-// Refused reports whether some line is refused, as far as is known.
+// Refused reports whether any line is refused, as far as is known.
 func (f *File) Refused() bool { return f.refused.Any() }
 
 // Empty reports whether the file has no line with a command.
@@ -136,7 +135,7 @@ func (f *File) Empty() bool { return f.last == 0 }
 // LastRefused reports whether the last line with a command is refused.
 func (f *File) LastRefused() bool { return f.bad[f.last] }
 
-// Complaints returns those about all lines.
+// Complaints returns the complaints about all lines.
 func (f *File) Complaints() Complaints {
 	all := slices.Concat(f.faults.List, f.refused.List)
 	slices.SortStableFunc(all, func(a, b Complaint) int { return a.Line - b.Line })
@@ -163,7 +162,8 @@ func (f *File) Each(ctx context.Context, do func(number int, words []string, c i
 	})
 }
 
-// each passes each change of the file to do. The lines were accepted before.
+// each calls do for each change of the file, whose lines were accepted
+// before.
 func (f *File) each(ctx context.Context, do func(number int, c ipvs.Change)) {
 	if f.lines != nil {
 		for i := range f.lines {
@@ -174,8 +174,8 @@ func (f *File) each(ctx context.Context, do func(number int, c ipvs.Change)) {
 	f.Each(ctx, func(number int, _ []string, c ipvs.Change) { do(number, c) })
 }
 
-// keep has the lines in memory from now on. Few files are refused anything, and
-// the others need not have the room.
+// keep keeps the parsed lines from now on. Few files meet a refusal, and the
+// others save the memory.
 func (f *File) keep(ctx context.Context) {
 	if f.lines != nil {
 		return
@@ -185,21 +185,21 @@ func (f *File) keep(ctx context.Context) {
 	f.text, f.lines = text{}, lines
 }
 
-// refold makes the wanted table of the lines anew, so that what depends on a
-// line that the kernel objects to is refused as well.
+// refold builds the wanted table again, so that what depends on a refused
+// line is refused as well.
 func (f *File) refold(ctx context.Context) {
 	fold := f.fold()
 	f.each(ctx, fold.add)
 	fold.end()
 }
 
-// folding makes the wanted table of lines.
+// folding builds the wanted table from lines.
 type folding struct {
 	*File
 	model ipvs.Model
 }
 
-// fold begins to make the wanted table.
+// fold starts to build the wanted table.
 func (f *File) fold() *folding {
 	f.daemons, f.bad = map[ipvs.DaemonState]int{}, map[int]bool{}
 	f.refused, f.stale, f.places = Complaints{}, false, nil
@@ -214,7 +214,7 @@ func (f *folding) add(number int, c ipvs.Change) {
 		reason := o.err
 		if c.Op == ipvs.OpEditService {
 			if _, found := f.model.Service(c.Service.ServiceID); !found {
-				reason = ipvs.ErrNoService // the kernel looks for that first
+				reason = ipvs.ErrNoService // the kernel checks that first
 			}
 		}
 		f.refuse(number, c, reason)
@@ -243,10 +243,10 @@ func (f *File) refuse(number int, c ipvs.Change, err error) {
 	f.refused.add(Complaint{number, c, err})
 }
 
-// meetDaemon makes the first change of a daemon count from what is running: a
-// start finds none, so that one that runs already is no mistake, and a stop
-// finds one, which Meet looks for. It reports whether the change is such a
-// stop, which leaves none.
+// meetDaemon assumes a state of each daemon before the first change of it. A
+// start finds it stopped, since it is no mistake if it runs already. A stop
+// finds it running, which Meet checks. meetDaemon reports whether the change
+// is such a stop, after which there is nothing to do.
 func (f *File) meetDaemon(number int, c ipvs.Change) (stops bool) {
 	if c.Op != ipvs.OpStartDaemon && c.Op != ipvs.OpStopDaemon {
 		return false
@@ -263,8 +263,8 @@ func (f *File) meetDaemon(number int, c ipvs.Change) (stops bool) {
 	return stops
 }
 
-// Meet tells the file which daemons are running before a plan is made. A line
-// that stops one that does not run is refused.
+// Meet checks the file against the running daemons; call it before a plan is
+// made. A line that stops a daemon that does not run is refused.
 func (f *File) Meet(have *ipvs.Table) {
 	for state, number := range f.daemons {
 		if number > 0 && !slices.ContainsFunc(have.Daemons, func(d ipvs.Daemon) bool { return d.State == state }) {
@@ -275,8 +275,8 @@ func (f *File) Meet(have *ipvs.Table) {
 }
 
 // object records that the kernel refused a change. The next fold leaves its
-// line out, or keeps what stood before in have. A change that is from no line
-// is passed over.
+// line out, or keeps what stood before in have. A change that comes from no
+// line is ignored.
 func (f *File) object(ctx context.Context, e *ipvs.ChangeError, have *ipvs.Table) {
 	f.keep(ctx)
 	c := e.Change
@@ -314,7 +314,7 @@ func (f *File) object(ctx context.Context, e *ipvs.ChangeError, have *ipvs.Table
 	f.stale = true
 }
 
-// places says which line describes a part of the table.
+// places has the line that describes each part of the table.
 type places struct {
 	services map[ipvs.ServiceID]int
 	servers  map[serverID]int
@@ -322,8 +322,8 @@ type places struct {
 	timeouts int
 }
 
-// lineOf returns the line that a change is from, or 0 for what the file does
-// not speak of.
+// lineOf returns the line that a change comes from, or 0 for what the file
+// does not mention.
 func (f *File) lineOf(ctx context.Context, c ipvs.Change) int {
 	if f.places == nil {
 		f.places = f.findPlaces(ctx)
@@ -341,9 +341,9 @@ func (f *File) lineOf(ctx context.Context, c ipvs.Change) int {
 	return 0
 }
 
-// findPlaces takes, of a service, the last line that is not refused, which says
-// what it is to be; of a server the one that adds it, since the kernel objects
-// to its address.
+// findPlaces finds the last line of a service that is not refused, which has
+// its final settings, and the line that adds a server, since what the kernel
+// refuses is its address.
 func (f *File) findPlaces(ctx context.Context) *places {
 	p := &places{services: map[ipvs.ServiceID]int{}, servers: map[serverID]int{}, daemons: map[ipvs.DaemonState]int{}}
 	f.each(ctx, func(number int, c ipvs.Change) {

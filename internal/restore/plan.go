@@ -8,18 +8,18 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// A plan is what there is to do, in the order in which it is sent.
+// A plan is the changes to make, in the order in which they are sent.
 type plan struct {
-	// changes lead from the table as it is to the wanted one.
+	// changes turn the current table into the wanted one.
 	changes []ipvs.Change
-	// first are the same with weight 0 instead of the removal of each server
-	// in use, and removals are these removals, which wait until its
+	// first are the same changes, but servers in use get weight 0 instead
+	// of being removed. removals are their removals, which wait until the
 	// connections have ended.
 	first, removals []ipvs.Change
 }
 
-// Plan returns what a run would do to the table have. With strict it is in the
-// order of a run that is all or nothing.
+// Plan returns the changes that a run would make to the table have. With
+// strict, they are in the order of a run that is all or nothing.
 func (f *File) Plan(have *ipvs.Table, strict bool) []ipvs.Change {
 	return f.plan(have, strict).all()
 }
@@ -41,8 +41,7 @@ func (f *File) plan(have *ipvs.Table, strict bool) plan {
 	return p
 }
 
-// adoptDaemons has the daemons that the file does not speak of stay as they
-// are.
+// adoptDaemons leaves daemons that the file does not mention as they are.
 func (f *File) adoptDaemons(have *ipvs.Table) {
 	unspoken := func(d ipvs.Daemon) bool { _, spoken := f.daemons[d.State]; return !spoken }
 	f.want.Daemons = slices.DeleteFunc(f.want.Daemons, unspoken)
@@ -53,9 +52,9 @@ func (f *File) adoptDaemons(have *ipvs.Table) {
 	}
 }
 
-// riskyFirst puts what only the kernel can judge, schedulers, addresses and
-// interfaces, before the rest, so that little has to be undone, if the changes
-// can be made in that order.
+// riskyFirst moves to the front what only the kernel can check: schedulers,
+// addresses and interfaces. Then a refusal leaves little to undo. If the
+// changes cannot be made in that order, they stay as they are.
 func riskyFirst(have *ipvs.Table, changes []ipvs.Change) []ipvs.Change {
 	var risky, rest []ipvs.Change
 	for left := changes; len(left) > 0; {
@@ -80,11 +79,10 @@ func isRisky(c ipvs.Change) bool {
 	return c.Op == ipvs.OpAddService || c.Op == ipvs.OpEditService || c.Op == ipvs.OpAddDestination || c.Op == ipvs.OpStartDaemon
 }
 
-// drain lets servers go gently. The kernel drops what arrives on a connection
-// whose server has been removed, so that a request under way hangs. A server in
-// use therefore gets no new connections at first. In use is a server that has a
-// connection in any state: one without an active connection at this very moment
-// may have one at the next.
+// drain makes servers in use drain before they are removed. The kernel drops
+// what arrives on a connection whose server has been removed, so a request in
+// progress would hang. A server is in use if it has a connection in any
+// state: one without an active connection now may have one a moment later.
 func (p *plan) drain(have, want *ipvs.Table) {
 	p.first = p.changes
 	removes := func(c ipvs.Change) bool { return c.Op == ipvs.OpDeleteDestination }
@@ -116,9 +114,9 @@ func byID(t *ipvs.Table) map[ipvs.ServiceID]*ipvs.ServiceEntry {
 	return m
 }
 
-// drainable reports whether weight 0 has the effect that is wanted. Connections
-// of UDP have no end, and schedulers that choose by a hash alone turn away whom
-// they would send to a server of weight 0.
+// drainable reports whether weight 0 drains a server of the service. UDP
+// connections do not end, and schedulers that only use a hash reject the
+// clients whose server has weight 0.
 func drainable(s ipvs.Service) bool {
 	switch s.Scheduler {
 	case "dh":

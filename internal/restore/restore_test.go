@@ -30,8 +30,8 @@ func server(host int) ipvs.Destination {
 	return ipvs.Destination{Addr: netip.AddrFrom4([4]byte{10, 0, byte(host >> 8), byte(host)}), Port: 80, Weight: 1}
 }
 
-// reader reads a language of its own: "add 80 rr", "edit 80 rr", "delete 80",
-// "server 80 7 WEIGHT", "remove 80 7"; it counts the lines.
+// reader parses a language of its own: "add 80 rr", "edit 80 rr", "delete
+// 80", "server 80 7 WEIGHT", "remove 80 7". It counts the lines.
 type reader struct{ lines int }
 
 func (r *reader) parse(_ context.Context, words []string) (ipvs.Change, error) {
@@ -71,7 +71,7 @@ func read(t *testing.T, lines ...string) (*restore.File, *reader) {
 	return f, &r
 }
 
-// kernel has the table of some lines.
+// kernel returns a kernel with the table of some lines.
 func kernel(t *testing.T, lines ...string) *ipvstest.Kernel {
 	t.Helper()
 	k := ipvstest.New(nil)
@@ -82,7 +82,7 @@ func kernel(t *testing.T, lines ...string) *ipvstest.Kernel {
 	return k
 }
 
-// said shows complaints as LINE:ERROR.
+// said returns the complaints as LINE:ERROR.
 func said(f *restore.File) string {
 	var list []string
 	for _, c := range f.Complaints().List {
@@ -124,8 +124,8 @@ func TestFileIsReadWithoutAKernel(t *testing.T) {
 	}
 }
 
-// A file is read once where the kernel refuses nothing, and twice where it
-// does, however often.
+// A file is parsed once if the kernel refuses nothing, and twice if it does,
+// however often.
 func TestFileIsReadOnceMoreAtTheMost(t *testing.T) {
 	for _, c := range []struct {
 		lines []string
@@ -151,8 +151,7 @@ func TestFileIsReadOnceMoreAtTheMost(t *testing.T) {
 func TestEnds(t *testing.T) {
 	broken := errors.New("broken")
 	old, file := []string{"add 80 rr", "server 80 1 1", "add 81 rr", "server 81 1 1"}, []string{"add 80 nosuch", "server 80 1 1", "server 80 2 1"}
-	// from has something done at the first reading of the table and at all
-	// after it, or from the second on.
+	// from calls do at each reading of the table, from the given one on.
 	from := func(first int, do func(k *ipvstest.Kernel) error) func(*ipvstest.Kernel) func(string) error {
 		return func(k *ipvstest.Kernel) func(string) error {
 			seen := 0
@@ -197,7 +196,8 @@ func TestEnds(t *testing.T) {
 				(end.How == restore.Differing) != (len(end.Left) > 0) {
 				t.Errorf("%+v, want %+v", end, c.want)
 			}
-			// Whatever ended it, the line that was refused is not hidden.
+			// Whatever ended the run, the refused line is
+			// reported.
 			if said(f) != nosuch {
 				t.Errorf("complaints %s, want %s", said(f), nosuch)
 			}
@@ -268,7 +268,7 @@ func manyPieces() (lines []string) {
 	return lines
 }
 
-// All or nothing is undone whatever ends it, at each piece.
+// A strict run is undone whatever ends it, at each piece.
 func TestStrictIsUndone(t *testing.T) {
 	old := []string{"add 80 wlc", "server 80 1 5", "server 80 2 5", "add 2000 rr", "server 2000 1 1", "add 2001 rr"}
 	file := manyPieces()
@@ -358,7 +358,7 @@ func TestUndoLeavesWhatOthersDid(t *testing.T) {
 			f.Meet(have)
 			k.Refuse = refuseNosuch
 			k.Before = func(method string) error {
-				if method == "Table" && c.other != nil { // the changes were made, and are to be undone
+				if method == "Table" && c.other != nil { // the changes have been made and will be undone
 					if err := k.Do(c.other...); err != nil {
 						t.Error(err)
 					}
@@ -480,8 +480,8 @@ func TestLinesOfAFile(t *testing.T) {
 	}
 }
 
-// A line that is refused has its number when it is read again, whatever the
-// lines between the rules are.
+// A refused line keeps its number when it is parsed again, whatever the lines
+// between the rules are.
 func TestLinesKeepTheirNumbers(t *testing.T) {
 	lines := []string{"# one", "", "add 80 rr", "bogus", "   ", "add 81 nosuch # five", "add 82 rr"}
 	for range 20_000 { // more than one chunk
@@ -503,7 +503,7 @@ func TestLinesKeepTheirNumbers(t *testing.T) {
 	}
 }
 
-// endless is a text without an end.
+// endless is an input without end.
 type endless struct{ line string }
 
 func (e endless) Read(p []byte) (int, error) {

@@ -13,26 +13,27 @@ import (
 )
 
 const (
-	// MaxRounds is how often the table is read again and corrected when another
-	// program changes it meanwhile.
+	// MaxRounds is how often the table is read again and corrected when
+	// another program changes it meanwhile.
 	MaxRounds = 5
-	// chunk is about how many changes are made between two looks at Stopped.
+	// chunk is roughly the number of changes between two calls of
+	// Stopped.
 	chunk = 512
-	// DrainLimit is how long all servers that go may take together.
+	// DrainLimit limits the time for which all removed servers drain.
 	DrainLimit = 2 * time.Second
 	drainPoll  = 10 * time.Millisecond
 )
 
-// Kernel is what a run needs of an *ipvs.Client.
+// Kernel has the methods of an *ipvs.Client that a run needs.
 type Kernel interface {
 	Apply(context.Context, ...ipvs.Change) error
 	Table(context.Context) (*ipvs.Table, error)
 	Destinations(context.Context, ipvs.ServiceID) ([]ipvs.DestinationEntry, error)
 }
 
-// ReadTable returns the table of a kernel. One that other programs keep
-// changing is returned as far as it was seen: what a run makes of the rest is
-// refused or seen in the next round.
+// ReadTable returns the table of a kernel. If other programs keep changing
+// it, the result is incomplete: a run learns of the rest by refusals, or in
+// the next round.
 func ReadTable(ctx context.Context, k Kernel) (*ipvs.Table, error) {
 	t, err := k.Table(ctx)
 	if errors.Is(err, ipvs.ErrChanging) && t != nil {
@@ -41,28 +42,28 @@ func ReadTable(ctx context.Context, k Kernel) (*ipvs.Table, error) {
 	return t, err
 }
 
-// Options are how a file is run.
+// Options are the options of a run.
 type Options struct {
-	// Strict is all or nothing: unless the table becomes what the file says,
-	// what was done is undone.
+	// Strict means all or nothing: unless the table comes to match the
+	// file, all changes are undone.
 	Strict bool
-	// Stopped reports whether the run is to end before its next changes.
+	// Stopped reports whether the run has to end before its next changes.
 	Stopped func() bool
-	// Progress is told how many changes of a round have been made.
+	// Progress is called with the number of changes made in a round.
 	Progress func(done, all int)
 }
 
 // End is how a run ended.
 type End struct {
 	How Ending
-	// Done of All changes were made by the last round, if Interrupted.
+	// If Interrupted, the last round made Done of All changes.
 	Done, All int
-	// Left is what there is still to do, if Differing.
+	// Left are the changes still to make, if Differing.
 	Left []ipvs.Change
-	// Err is why the kernel could not be used, if Failed.
+	// Err is the reason why the kernel could not be used, if Failed.
 	Err error
-	// Undo is what became of the changes that were made, and UndoErr why they
-	// could not be undone, nil if the kernel refused to.
+	// Undo is what became of the changes that were made. UndoErr is the
+	// reason if they could not be undone, nil if the kernel refused.
 	Undo    Undo
 	UndoErr error
 }
@@ -72,9 +73,9 @@ type Ending uint8
 
 // The ways in which a run ends.
 const (
-	Finished    Ending = iota // the table is as wanted, but for the complaints
+	Finished    Ending = iota // the table is as wanted, except for the complaints
 	Refused                   // Strict, and the kernel refused a line
-	Interrupted               // Stopped said so
+	Interrupted               // Stopped reported true
 	Differing                 // another program changed the table in each of MaxRounds
 	Failed                    // the kernel could not be used
 )
@@ -86,7 +87,7 @@ type Undo uint8
 // NotUndone.
 const (
 	Kept      Undo = iota
-	Undone         // the table is as it was, but for what others changed
+	Undone         // the table is as it was, except for what others changed
 	NotUndone      // the table is neither as it was nor as wanted
 )
 
@@ -95,12 +96,12 @@ type run struct {
 	*File
 	Options
 	kernel Kernel
-	// journal is what was done, nil unless Strict.
+	// journal has the changes made, nil unless Strict.
 	journal *journal
 }
 
-// Run brings the kernel's table, which is have, to that of the file. What the
-// kernel refuses is among the complaints afterwards, however the run ended.
+// Run changes the kernel's table, which is have, to match the file. What the
+// kernel refuses is then among the complaints, however the run ended.
 func (f *File) Run(ctx context.Context, kernel Kernel, have *ipvs.Table, o Options) End {
 	r := run{File: f, Options: o, kernel: kernel}
 	if o.Strict {
@@ -113,7 +114,7 @@ func (f *File) Run(ctx context.Context, kernel Kernel, have *ipvs.Table, o Optio
 	return end
 }
 
-// rounds makes changes and reads the table again, until there is no more to do
+// rounds makes changes and reads the table again, until nothing is left to do
 // or something ends the run.
 func (r *run) rounds(ctx context.Context, have *ipvs.Table) End {
 	for rounds := 0; ; {
@@ -125,7 +126,7 @@ func (r *run) rounds(ctx context.Context, have *ipvs.Table) End {
 			return End{How: Differing, Left: p.changes}
 		}
 		end := r.round(ctx, have, p)
-		blamed := r.stale // the file is the reason that this round fell short
+		blamed := r.stale // the file is the reason why this round failed
 		if blamed {
 			r.refold(ctx)
 		}
@@ -144,8 +145,8 @@ func (r *run) rounds(ctx context.Context, have *ipvs.Table) End {
 	}
 }
 
-// round makes the changes of a plan, some at a time. Its result is nil when it
-// came to the end, or with Strict to a refusal that the file is to answer for.
+// round makes the changes of a plan, some at a time. It returns nil at the
+// end of the plan, or with Strict at a refusal caused by the file.
 func (r *run) round(ctx context.Context, have *ipvs.Table, p plan) *End {
 	all := p.all()
 	var had map[ipvs.ServiceID]*ipvs.ServiceEntry
@@ -184,7 +185,8 @@ func (r *run) round(ctx context.Context, have *ipvs.Table, p plan) *End {
 	return nil
 }
 
-// chunkLen returns how many changes go together, about chunk in whole pieces.
+// chunkLen returns the number of changes to send together, about chunk in
+// whole pieces.
 func chunkLen(changes []ipvs.Change) int {
 	n := 0
 	for n < len(changes) && n < chunk {
@@ -207,8 +209,8 @@ func (r *run) settle(ctx context.Context, have *ipvs.Table, refused ipvs.ChangeE
 	}
 }
 
-// outcome returns which changes of a call of Apply were made, or may have been,
-// which were refused, and whether its error is about more than those.
+// outcome returns the changes that a call of Apply made, or may have made,
+// the refused ones, and whether its error is about more than refusals.
 func outcome(changes []ipvs.Change, err error) (made []ipvs.Change, refused ipvs.ChangeErrors, failed bool) {
 	if err == nil {
 		return changes, nil, false
@@ -230,7 +232,7 @@ func outcome(changes []ipvs.Change, err error) (made []ipvs.Change, refused ipvs
 	return made, refused, failed
 }
 
-// undo takes back what was done.
+// undo undoes the changes of the run.
 func (r *run) undo(ctx context.Context) (Undo, error) {
 	for range MaxRounds {
 		now, err := ReadTable(ctx, r.kernel)
@@ -241,7 +243,7 @@ func (r *run) undo(ctx context.Context) (Undo, error) {
 		if len(back) == 0 {
 			return Undone, nil
 		}
-		// What is refused shows in the next round.
+		// The next round shows what was refused.
 		err = r.kernel.Apply(ctx, back...)
 		if _, _, failed := outcome(back, err); failed {
 			return NotUndone, err
@@ -250,8 +252,8 @@ func (r *run) undo(ctx context.Context) (Undo, error) {
 	return NotUndone, nil
 }
 
-// await returns when no server that is to be removed has an active connection
-// any more, after DrainLimit, or when the run is to end.
+// await waits until no server to be removed has an active connection, at most
+// for DrainLimit, or until the run has to end.
 func (r *run) await(ctx context.Context, removals []ipvs.Change) error {
 	for end := time.Now().Add(DrainLimit); len(removals) > 0 && time.Now().Before(end) && !r.Stopped(); {
 		n := ipvs.Piece(removals)

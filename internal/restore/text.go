@@ -15,22 +15,22 @@ import (
 const MaxLine = 1 << 20
 
 var (
-	// ErrLarge is the error of an input of more bytes than may be read.
+	// ErrLarge is the error of an input that exceeds the limit.
 	ErrLarge = errors.New("input too large")
 	// ErrLongLine is the error of a line of more than MaxLine bytes.
 	ErrLongLine = errors.New("line too long")
 )
 
-// text has the lines of a file that are rules, to be read again when the kernel
-// refuses something. The others are empty in it, so that the lines keep their
-// numbers, and memory goes to rules alone.
+// text has the lines of a file that are rules, to be parsed again when the
+// kernel refuses something. Other lines are kept empty, so that lines keep
+// their numbers and only rules take memory.
 type text struct {
 	chunks [][]byte // each of whole lines
 }
 
 const chunkSize = 256 << 10
 
-// append adds a line with its end.
+// append adds a line and its newline.
 func (t *text) append(line []byte) {
 	last := len(t.chunks) - 1
 	if last < 0 || cap(t.chunks[last])-len(t.chunks[last]) <= len(line) {
@@ -40,7 +40,7 @@ func (t *text) append(line []byte) {
 	t.chunks[last] = append(append(t.chunks[last], line...), '\n')
 }
 
-// each passes the lines with their numbers to do.
+// each calls do for each line.
 func (t *text) each(do func(number int, line []byte)) {
 	number := 0
 	for _, chunk := range t.chunks {
@@ -51,8 +51,8 @@ func (t *text) each(do func(number int, line []byte)) {
 	}
 }
 
-// ReadWords passes the words of each line with a command to do, valid during the
-// call. Its error is that of r, or ErrLarge.
+// ReadWords calls do with the words of each line that has a command. They are
+// valid during the call. It returns an error of r, or ErrLarge.
 func ReadWords(r io.Reader, limit int64, do func(words []string)) error {
 	var t text
 	return t.read(r, limit, func(_ int, words []string, _ error) bool {
@@ -61,9 +61,9 @@ func ReadWords(r io.Reader, limit int64, do func(words []string)) error {
 	})
 }
 
-// read passes each line with a command to do, as its words, and keeps those of
-// which it says so. The words are valid during the call. A line that is too
-// long is passed as an error.
+// read calls do with the words of each line that has a command, or with an
+// error for a line that is too long, and keeps the line if do reports true.
+// The words are valid during the call.
 func (t *text) read(r io.Reader, limit int64, do func(number int, words []string, err error) (keep bool)) error {
 	limited := &io.LimitedReader{R: r, N: limit + 1}
 	in := bufio.NewReaderSize(limited, 64<<10)
@@ -102,8 +102,8 @@ func (t *text) read(r io.Reader, limit int64, do func(number int, words []string
 	}
 }
 
-// readLine appends a line without its end to line. The rest of one that is too
-// long is dropped.
+// readLine appends a line without its newline to line. The rest of a line
+// that is too long is dropped.
 func readLine(in *bufio.Reader, line []byte) (_ []byte, long bool, err error) {
 	for {
 		part, err := in.ReadSlice('\n')

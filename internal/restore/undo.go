@@ -9,9 +9,9 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// A journal has what a run made of each part of the table that it touched, and
-// what stood there before, so that this can be undone and nothing else: another
-// writer may have changed the table meanwhile.
+// A journal has each part of the table that a run changed, as it was and as
+// it is since, so that nothing else is undone: another writer may have
+// changed the table meanwhile.
 type journal struct {
 	services map[ipvs.ServiceID]*entry[ipvs.Service]
 	servers  map[serverID]*entry[ipvs.Destination]
@@ -19,7 +19,7 @@ type journal struct {
 	timeouts *entry[ipvs.Timeouts]
 }
 
-// entry is a part of the table; nil is a part that is not there.
+// entry is a part of the table; nil means that there is none.
 type entry[T any] struct{ was, is *T }
 
 func newJournal() *journal {
@@ -30,8 +30,8 @@ func newJournal() *journal {
 	}
 }
 
-// note records that a part became is; was counts where the run has not touched
-// it before.
+// note records that a part became is; was is only recorded at the first
+// change of it.
 func note[K comparable, T any](m map[K]*entry[T], key K, was, is *T) {
 	if e := m[key]; e != nil {
 		e.is = is
@@ -40,7 +40,7 @@ func note[K comparable, T any](m map[K]*entry[T], key K, was, is *T) {
 	}
 }
 
-// record notes changes that the kernel has made of the table have.
+// record notes changes that the kernel has made to the table have.
 func (j *journal) record(have map[ipvs.ServiceID]*ipvs.ServiceEntry, t *ipvs.Table, changes []ipvs.Change) {
 	for i := range changes {
 		c := changes[i]
@@ -76,9 +76,9 @@ func (j *journal) record(have map[ipvs.ServiceID]*ipvs.ServiceEntry, t *ipvs.Tab
 	}
 }
 
-// recordRefused notes what a refusal may have done all the same: kernels before
-// mid-2026 take a service's scheduler away before they find that the one of an
-// edit does not start.
+// recordRefused notes the side effect of a refusal: kernels before mid-2026
+// remove a service's scheduler before they find that the new one of an edit
+// does not start.
 func (j *journal) recordRefused(have map[ipvs.ServiceID]*ipvs.ServiceEntry, refused ipvs.ChangeErrors) {
 	for _, e := range refused {
 		was := configOf(have[e.Change.Service.ServiceID])
@@ -119,16 +119,15 @@ func daemonIn(list []ipvs.Daemon, state ipvs.DaemonState) *ipvs.Daemon {
 	return nil
 }
 
-// undone returns the table that now becomes when all that the run did is
-// undone: where a part is no longer as the run left it, another writer has the
-// last word.
+// undone returns the table now without the changes of the run. A part that is
+// no longer as the run left it stays, since another writer has changed it.
 func (j *journal) undone(now *ipvs.Table) *ipvs.Table {
 	t := now.Clone()
 	j.undoDaemons(t)
 	j.undoTimeouts(t)
 	have := byID(now)
-	// Servers first, since a service that the run added goes only if nobody
-	// else's server is in it.
+	// Servers first, since a service that the run added is only removed
+	// if it has no server of another writer.
 	servers := map[ipvs.ServiceID][]ipvs.DestinationEntry{}
 	list := func(id ipvs.ServiceID) []ipvs.DestinationEntry {
 		if l, found := servers[id]; found {
@@ -141,7 +140,7 @@ func (j *journal) undone(now *ipvs.Table) *ipvs.Table {
 	}
 	for key, e := range j.servers {
 		if s := j.services[key.service]; s != nil && s.is == nil && have[key.service] != nil {
-			continue // another writer made the service anew
+			continue // another writer has added the service again
 		}
 		l := list(key.service)
 		i := slices.IndexFunc(l, func(d ipvs.DestinationEntry) bool { return d.AddrPort() == key.server })
@@ -207,8 +206,8 @@ func (j *journal) undoTimeouts(t *ipvs.Table) {
 	}
 }
 
-// sameService, sameServer and sameDaemon report whether the first is as the
-// second asked for, as Diff sees it.
+// sameService, sameServer and sameDaemon report whether the first is what the
+// second asked for, as in Diff.
 func sameService(is, asked ipvs.Service) bool {
 	return len(ipvs.Diff(&ipvs.Table{Services: []ipvs.ServiceEntry{{Service: is}}}, &ipvs.Table{Services: []ipvs.ServiceEntry{{Service: asked}}})) == 0
 }

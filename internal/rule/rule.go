@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package rule is the text in which the table is saved and restored: each
-// line is a command line without the program's name. It splits lines into
-// words, which package args reads, and writes changes as lines.
+// Package rule reads and writes rule text, in which a table is saved and
+// restored: each line is a command line without the program's name. It splits
+// lines into words, which package args parses, and writes changes as lines.
 package rule
 
 import (
@@ -23,11 +23,11 @@ import (
 
 // AppendWords appends the words of a line, which it splits as 1.31 does: at
 // blanks, tabs and line ends of either kind, without quoting; the word
-// "ipvsadm" is dropped wherever it stands, so that whole command lines may be
-// pasted. 1.31 has room for maxWord bytes of a word, then it begins the next
-// one, and a zero byte ends what it sees of a word. A word that stands already
-// where it would be appended, behind the end of words, is used again: line
-// after line has most of its words in common with the one before.
+// "ipvsadm" is dropped anywhere, so that whole command lines may be pasted. A
+// word longer than maxWord bytes is split, since 1.31 has no more room, and a
+// zero byte ends a word. Successive lines have most words in common: a string
+// beyond the end of words is reused if it equals the word to be appended
+// there.
 func AppendWords(words []string, line []byte) []string {
 	for start, i := 0, 0; i <= len(line); i++ {
 		if i < len(line) && line[i] != ' ' && line[i] != '\t' && line[i] != '\r' && line[i] != '\n' {
@@ -61,8 +61,8 @@ const (
 )
 
 // AppendFileWords appends the words of a line as ipvsadm-restore reads it: a
-// path to ipvsadm may stand in front, and a word that begins with # begins a
-// comment. A line without any words is none.
+// path to ipvsadm may come first, and a word that begins with # starts a
+// comment. A line without words is no rule.
 func AppendFileWords(words []string, line []byte) []string {
 	first := len(words)
 	words = AppendWords(words, line)
@@ -78,10 +78,10 @@ func AppendFileWords(words []string, line []byte) []string {
 	return words
 }
 
-// Changes returns what makes a table from an empty one, in an order in which
-// it can be made: timeouts where the table has any, services, and sync daemons
-// last, since while one runs the kernel accepts no server of another family
-// than its service.
+// Changes returns the changes that build a table, in an order that the kernel
+// accepts: timeouts if the table has any, services, and sync daemons last,
+// since while one runs the kernel accepts no server whose family is not that
+// of its service.
 func Changes(t *ipvs.Table) iter.Seq[ipvs.Change] {
 	return func(yield func(ipvs.Change) bool) {
 		if t.Timeouts != (ipvs.Timeouts{}) && !yield(ipvs.SetTimeouts(t.Timeouts)) {
@@ -106,13 +106,13 @@ func Changes(t *ipvs.Table) iter.Seq[ipvs.Change] {
 	}
 }
 
-// Writer writes changes as lines that AppendWords and args read back.
+// Writer writes changes as lines that AppendWords and package args read back.
 type Writer struct {
-	// Names are host and service names in place of numbers; nil for none.
+	// Names are the names written instead of numbers; nil for none.
 	Names *names.Book
 }
 
-// Write writes changes, each as a line.
+// Write writes each change as a line.
 func (w Writer) Write(to io.Writer, changes iter.Seq[ipvs.Change]) error {
 	out := bufio.NewWriterSize(to, 64<<10)
 	for c := range changes {
@@ -123,9 +123,9 @@ func (w Writer) Write(to io.Writer, changes iter.Seq[ipvs.Change]) error {
 	return out.Flush()
 }
 
-// Append appends the line of a change, without a line end. What is at its
-// default in 1.31's save is left out there too: the netmask of a service that
-// is not persistent, thresholds of 0.
+// Append appends the line of a change, without a line end. Defaults that 1.31
+// does not save are left out: the netmask of a service that is not
+// persistent, thresholds of 0.
 func (w Writer) Append(b []byte, c ipvs.Change) []byte {
 	switch c.Op {
 	case ipvs.OpAddService:
@@ -186,9 +186,9 @@ func (w Writer) service(b []byte, s *ipvs.Service) []byte {
 	return b
 }
 
-// SchedulerFlags names the scheduler flags of a service as 1.31 does: by the
-// words of its scheduler where that has any, which is then silent about
-// flags without a word.
+// SchedulerFlags returns the names of a service's scheduler flags as 1.31
+// lists them: if the scheduler has names of its own, flags without such a
+// name are left out.
 func SchedulerFlags(scheduler string, flags ipvs.ServiceFlags) []string {
 	own := ""
 	for _, f := range spec.SchedulerFlags {
@@ -199,8 +199,8 @@ func SchedulerFlags(scheduler string, flags ipvs.ServiceFlags) []string {
 	return flagWords(own, flags)
 }
 
-// savedFlags names all flags: those that SchedulerFlags is silent about by
-// the words for any scheduler.
+// savedFlags returns the names of all flags: those that SchedulerFlags leaves
+// out have the names for any scheduler.
 func savedFlags(scheduler string, flags ipvs.ServiceFlags) []string {
 	words := SchedulerFlags(scheduler, flags)
 	for _, f := range spec.SchedulerFlags {
@@ -257,8 +257,8 @@ func destination(b []byte, d *ipvs.Destination) []byte {
 	case ipvs.Tunnel:
 		b = option(b, spec.OptIPIP)
 	default:
-		// The kernel turns a server on the director itself into LocalNode
-		// whatever was asked for; 1.31 saves that as -g.
+		// The kernel makes a server on the director itself LocalNode,
+		// whatever the forwarding method was; 1.31 saves that as -g.
 		b = option(b, spec.OptGatewaying)
 	}
 	b = num(b, spec.OptWeight, uint64(uint32(d.Weight)))
@@ -330,8 +330,8 @@ func spelling(b []byte, long string, short byte) []byte {
 	return append(append(b, "--"...), long...)
 }
 
-// text appends an option with its value. A word that is the program's name
-// would be dropped when the line is read, so that it may not stand alone.
+// text appends an option with its value. The program's name may not be a word
+// by itself, since reading drops that.
 func text(b []byte, id spec.OptionID, v string) []byte {
 	separator := byte(' ')
 	if v == programName {

@@ -122,7 +122,8 @@ func TestChangesAreWrittenAsCommands(t *testing.T) {
 		"-D -t 12.0.0.1:80":                          of(ipvs.OpDeleteService, web),
 		"-a -t 12.0.0.1:80 -r 10.0.0.1:8080 -m -w 1": to(ipvs.OpAddDestination, web, "10.0.0.1:8080", ipvs.Masquerade),
 		"-a -t 12.0.0.1:80 -r 10.0.0.1:80 -g -w 1":   to(ipvs.OpAddDestination, web, "10.0.0.1:80", ipvs.Route),
-		// What the kernel says of a server on the director itself.
+		// What the kernel reports for a server on the director
+		// itself.
 		"-a -t 12.0.0.1:80 -r 127.0.0.1:80 -g -w 1": to(ipvs.OpAddDestination, web, "127.0.0.1:80", ipvs.LocalNode),
 		"-e -f 5 -6 -r [2001:db8::a]:0 -m -w 2147483647 -x 20 -y 10": to(ipvs.OpEditDestination, mark(5, ipvs.IPv6), "[2001:db8::a]:0", ipvs.Masquerade).with(
 			func(_ *svc, d *dst) { d.Weight, d.UpperThreshold, d.LowerThreshold = 2147483647, 20, 10 }),
@@ -182,7 +183,8 @@ func TestNamesStandInPlaceOfNumbers(t *testing.T) {
 	}
 }
 
-// What a word of the line would be dropped for survives reading.
+// A value that is the program's name, which reading drops, is written so that
+// it survives.
 func TestTheProgramsNameAsAValueIsReadBack(t *testing.T) {
 	for _, c := range []ipvs.Change{
 		ipvs.StartDaemon(ipvs.Daemon{State: ipvs.Master, Interface: "ipvsadm"}),

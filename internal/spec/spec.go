@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package spec is the one table of what can stand on the command line: each
-// command and each option once, with its spellings, the kind of value that
-// it takes, what messages call it, and what goes with what. The parser, the
-// rule text, the help and the manual all read it; nothing else lists options.
+// Package spec is the one table of commands and options: each has its
+// spellings, its kind of value, its name in messages, and what it can be
+// combined with. The parser, the rule text, the help and the manual pages all
+// use it; nothing else lists options.
 package spec
 
 import "math/bits"
@@ -14,11 +14,13 @@ type Option struct {
 	Long  string // without the dashes
 	Short byte   // 0 if there is none
 	Value Value
-	// Default is the value of an option with OptionalValue that has none.
+	// Default is the value of an option with OptionalValue if none
+	// follows.
 	Default string
 	Arg     string // what the help calls the value
 	Help    string
-	// Noun is what messages call the value: "illegal NOUN specified".
+	// Noun is the name of the value in messages: "illegal NOUN
+	// specified".
 	Noun string
 	// Min and Max bound a numeric value.
 	Min, Max int64
@@ -32,16 +34,16 @@ type Command struct {
 	Short byte // 0 if there is none
 	Alias byte // a second letter, 0 if there is none
 	Value Value
-	Arg   string // what the help calls the value or the arguments
-	// MaxArgs is how many arguments go with the command, words that are
-	// neither options nor their values.
+	Arg   string // name of the value or the arguments in the help
+	// MaxArgs is the maximum number of arguments, words that are neither
+	// options nor their values.
 	MaxArgs int
 	Help    string
 	Noun    string // as for Option
 	Rule    Rule
 }
 
-// Value is how an option is followed by a value.
+// Value says whether an option has a value.
 type Value uint8
 
 // The kinds of option by their value.
@@ -54,7 +56,7 @@ const (
 // Set is a set of options.
 type Set uint64
 
-// Of returns the set of some options.
+// Of returns the set of these options.
 func Of(ids ...OptionID) Set {
 	var s Set
 	for _, id := range ids {
@@ -69,11 +71,11 @@ func (s Set) Has(id OptionID) bool { return s>>id&1 != 0 }
 // HasAny reports whether the sets have an option in common.
 func (s Set) HasAny(other Set) bool { return s&other != 0 }
 
-// first is the member that 1.31 checks first; the set must have one.
+// first returns the option that 1.31 checks first; the set must not be empty.
 func (s Set) first() OptionID { return OptionID(bits.TrailingZeros64(uint64(s))) }
 
-// Alternatives are the options of which one may be given, this one among them,
-// and what messages call them.
+// Alternatives returns the options of which only one may be given, including
+// this one, and their name in messages.
 func (o *Option) Alternatives() (name string, all Set) {
 	switch {
 	case ServiceAddress.Has(o.ID):
@@ -84,21 +86,21 @@ func (o *Option) Alternatives() (name string, all Set) {
 	return o.Long, Of(o.ID)
 }
 
-// String is what messages call the option.
+// String returns the name of the option in messages.
 func (id OptionID) String() string {
 	name, _ := FindOption(id).Alternatives()
 	return name
 }
 
-// Rule says which options go with a command or a tunnel type. Those in none of
-// the sets do not. Of alternatives, one is as good as another.
+// Rule says which options a command or a tunnel type takes: those in any of
+// the sets. Any one of a required option's alternatives will do.
 type Rule struct {
 	Required Set
 	Allowed  Set
 	OneOf    []Set // at most one of each
 }
 
-// Takes returns the options that go with a command.
+// Takes returns all options that a command takes.
 func (r Rule) Takes() Set {
 	all := r.Required | r.Allowed | Global
 	for _, s := range r.OneOf {
@@ -107,7 +109,7 @@ func (r Rule) Takes() Set {
 	return all
 }
 
-// Excluded returns the set of OneOf that has an option, if any does.
+// Excluded returns the set of OneOf that has the option, or the empty set.
 func (r Rule) Excluded(id OptionID) Set {
 	for _, s := range r.OneOf {
 		if s.Has(id) {
@@ -121,7 +123,7 @@ func (r Rule) Excluded(id OptionID) Set {
 type Violation struct {
 	Kind   ViolationKind
 	Option OptionID
-	Other  OptionID // with Conflict: the one that comes first in 1.31's order
+	Other  OptionID // for Conflict: the one that is first in 1.31's order
 }
 
 // ViolationKind says how an option breaks a Rule.
@@ -159,8 +161,8 @@ func (r Rule) Check(given Set) (Violation, bool) {
 // constants.
 func FindOption(id OptionID) *Option { return &Options[optionRows[id]] }
 
-// optionRows are the places of the rows, which stand in another order than
-// their identities.
+// optionRows are the indexes of the rows, whose order is not that of the
+// constants.
 var optionRows = func() (rows [optionCount]uint8) {
 	for i := range Options {
 		rows[Options[i].ID] = uint8(i)

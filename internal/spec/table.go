@@ -5,8 +5,8 @@ package spec
 // OptionID identifies a row of Options.
 type OptionID uint8
 
-// The options: those of 1.31 in the order in which it checks whether they go
-// with the command, then our own.
+// The options: those of 1.31 in the order in which it checks whether the
+// command takes them, then our own.
 const (
 	OptNumeric OptionID = iota
 	OptConnection
@@ -64,22 +64,22 @@ const (
 // AllOptions has every option.
 const AllOptions Set = 1<<optionCount - 1
 
-// Of these one may be given. Messages have a name for them, see
-// Option.Alternatives.
+// Sets of which only one option may be given. Messages have a name for each,
+// see Option.Alternatives.
 const (
 	ServiceAddress   Set = 1<<OptTCPService | 1<<OptUDPService | 1<<OptSCTPService | 1<<OptFWMarkService | 1<<OptIPv6
 	ForwardingMethod Set = 1<<OptGatewaying | 1<<OptIPIP | 1<<OptMasquerading
 )
 
-// Uncounted are the options that 1.31 takes any number of times, and with any
-// command.
+// Uncounted are the options that 1.31 accepts any number of times, and with
+// any command.
 const Uncounted Set = 1<<OptIPv6 | 1<<OptSort
 
-// Global are the options that go with every command, before it or after it. A
+// Global are the options that every command takes, before it or after it. A
 // line of rule text may not have them.
 const Global Set = 1 << OptNetNS
 
-// TunnelOptions are those that only a tunnelled real server takes.
+// TunnelOptions are the options that only a tunneled real server takes.
 const TunnelOptions Set = 1<<OptTunnelType | 1<<OptTunnelPort | 1<<OptTunnelNoCsum | 1<<OptTunnelCsum | 1<<OptTunnelRemCsum
 
 const maxInt32 = 1<<31 - 1
@@ -189,7 +189,7 @@ var Options = [...]Option{
 		Help: "network namespace: a name of ip netns, a path or a process ID", Noun: "network namespace"},
 }
 
-// maxTimeout is the longest timeout in seconds that 1.31 takes: 31 days.
+// maxTimeout is the longest timeout in seconds that 1.31 accepts: 31 days.
 const maxTimeout = 31 * 24 * 3600
 
 // TimeoutMax bounds the arguments of the command set, in seconds.
@@ -270,6 +270,7 @@ var Schedulers = [...]string{"rr", "wrr", "lc", "wlc", "lblc", "lblcr", "dh", "s
 var PersistenceEngines = [...]string{"sip"}
 
 // Tunnel is a kind of tunnel with the options that go with it.
+// Tunnel is a tunnel type with the options that it takes.
 type Tunnel struct {
 	Name string
 	Rule Rule
@@ -277,7 +278,7 @@ type Tunnel struct {
 
 const tunnelCsums = 1<<OptTunnelNoCsum | 1<<OptTunnelCsum
 
-// Tunnels are the kinds of tunnel, in the order of the kernel's numbers
+// Tunnels are the tunnel types, in the order of the kernel's numbers
 // IP_VS_CONN_F_TUNNEL_TYPE_*.
 var Tunnels = [...]Tunnel{
 	{"ipip", Rule{Allowed: 1 << OptTunnelType}},
@@ -285,15 +286,16 @@ var Tunnels = [...]Tunnel{
 	{"gre", Rule{Allowed: 1 << OptTunnelType, OneOf: []Set{tunnelCsums}}},
 }
 
-// SchedFlag is a word of the option --sched-flags. Its value is a bit
+// SchedFlag is a name in the value of --sched-flags. It stands for the bit
 // IP_VS_SVC_F_SCHED1, 2 or 3.
 type SchedFlag struct {
 	Name      string
-	Scheduler string // the only one that knows it, or any if empty
+	Scheduler string // the only one that has it, or any if empty
 	Number    int    // 1, 2 or 3
 }
 
-// SchedulerFlags are the words of --sched-flags, those with a scheduler first.
+// SchedulerFlags are the names for --sched-flags, those of one scheduler
+// first.
 var SchedulerFlags = [...]SchedFlag{
 	{"sh-fallback", "sh", 1},
 	{"sh-port", "sh", 2},

@@ -18,10 +18,8 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"strconv"
-	"syscall"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/test/guest"
 )
@@ -34,28 +32,18 @@ func main() {
 	count := flag.Int("count", 5, "`number` of runs to take the median of")
 	only := flag.String("rows", "", "measure only the rows whose name matches this `regexp`")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-
-	var met bool
-	var err error
-	if guest.InGuest() {
-		met, err = measureAll(flag.Arg(0), flag.Arg(1), *count, *only)
-	} else {
-		met, err = boot(ctx, *bin, *version, *fetch, "-count="+strconv.Itoa(*count), "-rows="+*only)
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "bench:", err)
-	}
-	if !met || err != nil {
-		os.Exit(1)
-	}
+	guest.Exit("bench", func(ctx context.Context) (met bool, err error) {
+		if guest.InGuest() {
+			return measureAll(flag.Arg(0), flag.Arg(1), *count, *only)
+		}
+		return boot(ctx, *bin, *version, *fetch, "-count="+strconv.Itoa(*count), "-rows="+*only)
+	})
 }
 
 // boot builds the programs, runs this one in a guest, and reports whether all
 // goals were met.
 func boot(ctx context.Context, bin, version string, fetch bool, flags ...string) (met bool, err error) {
-	kernel, err := findKernel(ctx, version, fetch)
+	kernel, err := guest.Obtain(ctx, version, fetch, os.Stderr)
 	if err != nil {
 		return false, err
 	}
@@ -77,26 +65,5 @@ func boot(ctx context.Context, bin, version string, fetch bool, flags ...string)
 			return false, fmt.Errorf("build %s: %w", name, err)
 		}
 	}
-	exe, err := os.Executable()
-	if err != nil {
-		return false, err
-	}
-	status, err := guest.Run(ctx, guest.Job{
-		Kernel: kernel,
-		Args:   append(append([]string{exe}, flags...), bin, tmp),
-		Env:    []string{"PATH=" + guest.GuestPath()},
-		Dir:    "/",
-		Stdout: os.Stdout,
-		Stderr: os.Stderr,
-	})
-	return status == 0, err
-}
-
-func findKernel(ctx context.Context, version string, fetch bool) (guest.Kernel, error) {
-	if fetch {
-		if err := guest.FetchTools(ctx, os.Stderr); err != nil {
-			return guest.Kernel{}, err
-		}
-	}
-	return guest.Obtain(ctx, version, fetch, os.Stderr)
+	return guest.Again(ctx, kernel, []string{"PATH=" + guest.GuestPath()}, append(flags, bin, tmp))
 }

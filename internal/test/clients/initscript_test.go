@@ -3,7 +3,6 @@
 package clients
 
 import (
-	"os"
 	"testing"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/test/program"
@@ -33,12 +32,7 @@ func (p programs) testInitScript(t *testing.T) {
 		newWorld(t)
 		do := func(command string) {
 			t.Helper()
-			result += answer(t, initScript, command)
-			rules, err := os.ReadFile(initRules)
-			if err != nil {
-				t.Fatal(err)
-			}
-			result += p.judge(t, "-Sn") + p.judge(t, "-L", "--daemon") + string(rules)
+			result += answer(t, initScript, command) + p.judge(t, "-Sn") + p.judge(t, "-L", "--daemon") + program.Read(t, initRules)
 		}
 		check := func(table string) {
 			t.Helper()

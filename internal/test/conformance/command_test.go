@@ -20,6 +20,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ipvsadm-go/ipvsadm/internal/test/program"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/session"
 )
 
@@ -40,11 +41,7 @@ func (c command) program() string { return c.words[0][strings.LastIndexByte(c.wo
 
 // underTest reports whether the command runs one of the compared programs.
 func (c command) underTest() bool {
-	switch c.program() {
-	case "ipvsadm", "ipvsadm-save", "ipvsadm-restore":
-		return true
-	}
-	return false
+	return slices.Contains(program.Names[:], c.program())
 }
 
 // first returns the first word after the program's name.

@@ -44,7 +44,7 @@ func (p programs) compare(s script) (c comparison, err error) {
 	}
 	defer func() {
 		defer watch(s, time.Minute)()
-		if e := a.leave(); err == nil {
+		if e := a.close(); err == nil {
 			err = e
 		}
 	}()
@@ -120,8 +120,8 @@ func watch(what fmt.Stringer, limit time.Duration) (stop func() bool) {
 // same reports whether the answers are the same. Lists printed by a restore
 // come from two namespaces.
 func (s *step) same() bool {
-	return s.ours.status == s.original.status && s.ours.hung == s.original.hung && s.ours.stderr == s.original.stderr &&
-		(s.ours.stdout == s.original.stdout || s.restores() && sortedBlocks(s.ours.stdout) == sortedBlocks(s.original.stdout))
+	return s.ours.Status == s.original.Status && s.ours.hung == s.original.hung && s.ours.Stderr == s.original.Stderr &&
+		(s.ours.Stdout == s.original.Stdout || s.restores() && sortedBlocks(s.ours.Stdout) == sortedBlocks(s.original.Stdout))
 }
 
 // connectionTable matches its size in a list. Since Linux 7.0 each namespace
@@ -171,15 +171,15 @@ func (s *step) compare(c *comparison) string {
 }
 
 func (a answer) String() string {
-	s := fmt.Sprintf("status %d\n", a.status)
+	s := fmt.Sprintf("status %d\n", a.Status)
 	if a.hung {
 		s = "no end\n"
 	}
-	if a.stdout != "" {
-		s += "stdout " + lines(a.stdout)
+	if a.Stdout != "" {
+		s += "stdout " + lines(a.Stdout)
 	}
-	if a.stderr != "" {
-		s += "stderr " + lines(a.stderr)
+	if a.Stderr != "" {
+		s += "stderr " + lines(a.Stderr)
 	}
 	return s
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/ipvsadm-go/ipvsadm/internal/manual"
 	"github.com/ipvsadm-go/ipvsadm/internal/spec"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/program"
 )
 
 // rule is for one entry of manual.Differences.
@@ -77,32 +78,32 @@ func stripLineNumbers(s *step) {
 		return
 	}
 	count := strings.Count(s.stdin, "\n") + 1
-	for _, m := range lineNumber.FindAllStringSubmatch(s.ours.stderr, -1) {
+	for _, m := range lineNumber.FindAllStringSubmatch(s.ours.Stderr, -1) {
 		if n, err := strconv.Atoi(m[1]); err != nil || n < 1 || n > count {
 			return // no line of the input
 		}
 	}
-	s.ours.stderr = lineNumber.ReplaceAllString(s.ours.stderr, "")
+	s.ours.Stderr = lineNumber.ReplaceAllString(s.ours.Stderr, "")
 }
 
 // editSaved edits the rules that we print, in a save or in a line of a
 // restore.
 func (s *step) editSaved(pattern *regexp.Regexp, by string) {
 	if s.saves() || s.restores() {
-		s.ours.stdout = pattern.ReplaceAllString(s.ours.stdout, by)
+		s.ours.Stdout = pattern.ReplaceAllString(s.ours.Stdout, by)
 	}
 }
 
 // leadAway gives our saves the name in hosts that reads as another address.
 func leadAway(s *step) {
-	if strings.Contains(s.original.stdout, " 198.51.100.9:") {
+	if strings.Contains(s.original.Stdout, " 198.51.100.9:") {
 		s.editSaved(namedAway, "${1}198.51.100.9:")
 	}
 }
 
 // unsignMarks makes the original's negative marks unsigned.
 func unsignMarks(s *step) {
-	s.original.stdout = negativeMark.ReplaceAllStringFunc(s.original.stdout, func(text string) string {
+	s.original.Stdout = negativeMark.ReplaceAllStringFunc(s.original.Stdout, func(text string) string {
 		m := negativeMark.FindStringSubmatch(text)
 		n, err := strconv.ParseInt(m[2], 10, 32)
 		if err != nil {
@@ -125,8 +126,8 @@ func readIPv6Names(s *step) {
 		return
 	}
 	for _, noun := range []string{"virtual server", "real server"} {
-		if s.original.status == 2 && strings.HasSuffix(s.original.stderr, "illegal "+noun+" address[:port] specified\n") &&
-			s.original.stderr != s.ours.stderr {
+		if s.original.Status == 2 && strings.HasSuffix(s.original.Stderr, "illegal "+noun+" address[:port] specified\n") &&
+			s.original.Stderr != s.ours.Stderr {
 			s.diverged = true
 		}
 	}
@@ -136,7 +137,7 @@ func readIPv6Names(s *step) {
 // flags.
 func surviveEmptyFlags(s *step) {
 	const segmentationFault = 128 + 11
-	if s.original.status != segmentationFault {
+	if s.original.Status != segmentationFault {
 		return
 	}
 	s.diverged = slices.ContainsFunc(s.lines(), func(words []string) bool {
@@ -146,19 +147,19 @@ func surviveEmptyFlags(s *step) {
 
 // replaceHelp accepts our own help in place of the original's.
 func replaceHelp(s *step) {
-	s.original.stdout = originalVersion.ReplaceAllString(s.original.stdout, "${1}pflag$2")
-	s.ours.stdout = ourVersion.ReplaceAllString(s.ours.stdout, "${1}pflag$2")
+	s.original.Stdout = originalVersion.ReplaceAllString(s.original.Stdout, "${1}pflag$2")
+	s.ours.Stdout = ourVersion.ReplaceAllString(s.ours.Stdout, "${1}pflag$2")
 	const usage = "Usage: "
-	if s.program() == "ipvsadm-save" && s.original.status == 1 {
+	if s.program() == "ipvsadm-save" && s.original.Status == 1 {
 		switch w := s.first(); {
-		case strings.HasPrefix(s.ours.stderr, usage):
-			s.ours.stderr = s.original.stderr
-		case (w == "-h" || w == "--help") && s.ours.status == 0 && strings.HasPrefix(s.ours.stdout, usage):
+		case strings.HasPrefix(s.ours.Stderr, usage):
+			s.ours.Stderr = s.original.Stderr
+		case (w == "-h" || w == "--help") && s.ours.Status == 0 && strings.HasPrefix(s.ours.Stdout, usage):
 			s.ours = s.original
 		}
 	}
-	if at := strings.Index(s.original.stdout, "ipvsadm v1.31 "); at >= 0 && strings.HasPrefix(s.ours.stdout[min(at, len(s.ours.stdout)):], usage) {
-		s.ours.stdout = s.original.stdout
+	if at := strings.Index(s.original.Stdout, "ipvsadm v1.31 "); at >= 0 && strings.HasPrefix(s.ours.Stdout[min(at, len(s.ours.Stdout)):], usage) {
+		s.ours.Stdout = s.original.Stdout
 	}
 }
 
@@ -172,18 +173,18 @@ func checkFirst(s *step) {
 	// about one that a later line replaces or removes, and if it refuses
 	// the new version of a service, the old one stays.
 	const notFound = "Scheduler or persistence engine not found\n"
-	refused := strings.Count(s.original.stderr, notFound)
-	if refused > 0 && s.ours.status != 2 && (s.after != s.theirs || refused > strings.Count(s.ours.stderr, notFound)) {
+	refused := strings.Count(s.original.Stderr, notFound)
+	if refused > 0 && s.ours.Status != 2 && (s.after != s.theirs || refused > strings.Count(s.ours.Stderr, notFound)) {
 		s.diverged = true
 		return
 	}
-	if s.ours.status != 2 || s.before != s.after {
+	if s.ours.Status != 2 || s.before != s.after {
 		return
 	}
 	// We report all faulty lines, the original stops at the first; the shell
 	// that feeds it may notice.
-	complaints := lineNumber.Split(s.ours.stderr, -1)
-	said := feederStopped.ReplaceAllString(s.original.stderr, "")
+	complaints := lineNumber.Split(s.ours.Stderr, -1)
+	said := feederStopped.ReplaceAllString(s.original.Stderr, "")
 	s.diverged = complaints[0] == "" && slices.ContainsFunc(complaints[1:], func(c string) bool {
 		return strings.HasSuffix(said, c) || strings.HasSuffix(c, "' command does not change the table\n")
 	})
@@ -192,7 +193,7 @@ func checkFirst(s *step) {
 // indentComments accepts that ipvsadm-restore continues after an indented
 // comment, where the original stops.
 func indentComments(s *step) {
-	s.diverged = s.program() == "ipvsadm-restore" && s.original.status != 0 &&
+	s.diverged = s.program() == "ipvsadm-restore" && s.original.Status != 0 &&
 		(indentedComment.MatchString(s.stdin) || commentBehind.MatchString(s.stdin))
 }
 
@@ -201,11 +202,11 @@ func indentComments(s *step) {
 func takeNewOptions(s *step) {
 	switch s.program() {
 	case "ipvsadm-save":
-		s.diverged = s.original.status == 1 && s.ours.status == 0 && slices.Contains(s.words, "--numeric")
+		s.diverged = s.original.Status == 1 && s.ours.Status == 0 && slices.Contains(s.words, "--numeric")
 	case "ipvsadm-restore":
 		s.diverged = len(s.words) > 1
 	default:
-		s.diverged = s.original.status == 255 && slices.ContainsFunc(s.lines(), func(words []string) bool {
+		s.diverged = s.original.Status == 255 && slices.ContainsFunc(s.lines(), func(words []string) bool {
 			return slices.ContainsFunc(words, func(w string) bool {
 				name, isLong := strings.CutPrefix(w, "--")
 				name, _, _ = strings.Cut(name, "=")
@@ -266,8 +267,11 @@ func TestRulesTakeNoMoreThanTheirDifference(t *testing.T) {
 		}
 		return step{command: c, ours: ours, original: original, before: "table", after: "table", theirs: "table"}
 	}
-	out := func(text string) answer { return answer{stdout: text} }
-	fails := func(status int, text string) answer { return answer{status: status, stderr: text} }
+	out := func(text string) answer { return answer{Answer: program.Answer{Stdout: text}} }
+	hangs := answer{Answer: program.Answer{Status: 137}, hung: true}
+	fails := func(status int, text string) answer {
+		return answer{Answer: program.Answer{Status: status, Stderr: text}}
+	}
 	for name, c := range map[string]struct {
 		step step
 		same bool
@@ -287,17 +291,17 @@ func TestRulesTakeNoMoreThanTheirDifference(t *testing.T) {
 		"a line that is not there":       {answers("printf %s $'x\\n' | ipvsadm -R", fails(255, "line 9: m\n"), fails(255, "m\n")), false},
 		"a line number without lines":    {answers("ipvsadm -C", fails(255, "line 1: m\n"), fails(255, "m\n")), false},
 		"a line number, another status":  {answers("printf %s $'x\\n' | ipvsadm -R", fails(2, "line 1: m\n"), fails(255, "m\n")), false},
-		"a crash at other flags":         {answers("ipvsadm -A -f 1 -b flag-1,", out(""), answer{status: 139}), false},
-		"a crash without flags":          {answers("ipvsadm -A -f 1 ,", out(""), answer{status: 139}), false},
+		"a crash at other flags":         {answers("ipvsadm -A -f 1 -b flag-1,", out(""), fails(139, "")), false},
+		"a crash without flags":          {answers("ipvsadm -A -f 1 ,", out(""), fails(139, "")), false},
 		"a name in brackets":             {answers("ipvsadm -A -t [six]:80", out(""), fails(2, "illegal virtual server address[:port] specified\n")), true},
 		"an IPv4 address in brackets":    {answers("ipvsadm -A -t [1.2.3.4]:80", out(""), fails(2, "illegal virtual server address[:port] specified\n")), false},
 		"help for another command":       {answers("ipvsadm -L", out("Usage: ipvsadm\n"), out("IP Virtual Server\n")), false},
 		"the help of a save":             {answers("ipvsadm-save -h", out("Usage: ipvsadm-save\n"), fails(1, "ipvsadm-save: x\n")), true},
 		"help in the place of a save":    {answers("ipvsadm-save -n", out("Usage: ipvsadm-save\n"), fails(1, "ipvsadm-save: x\n")), false},
 		"another version":                {answers("ipvsadm -v", out("ipvsadm v1.32 2019/12/24 (compiled with pflag and IPVS v1.2.1)\nipvsadm-go x\n"), out("ipvsadm v1.31 2019/12/24 (compiled with popt and IPVS v1.2.1)\n")), false},
-		"a daemon stopped for ever":      {answers("ipvsadm --stop-daemon master", out(""), answer{status: 137, hung: true}), true},
-		"a list for ever":                {answers("ipvsadm -L", out(""), answer{status: 137, hung: true}), false},
-		"both for ever":                  {answers("ipvsadm --stop-daemon master", answer{hung: true}, answer{status: 137, hung: true}), false},
+		"a daemon stopped for ever":      {answers("ipvsadm --stop-daemon master", out(""), hangs), true},
+		"a list for ever":                {answers("ipvsadm -L", out(""), hangs), false},
+		"both for ever":                  {answers("ipvsadm --stop-daemon master", answer{hung: true}, hangs), false},
 		"an old option":                  {answers("ipvsadm -S --numeric", out(""), fails(255, "--numeric: unknown option\n")), false},
 		"a fault found first":            {answers("printf %s $'x\\n' | ipvsadm-restore", fails(2, "<stdin>: line 1: m\n"), fails(255, "m\n")), true},
 		"another fault":                  {answers("printf %s $'x\\n' | ipvsadm-restore", fails(2, "<stdin>: line 1: n\n"), fails(255, "m\n")), false},

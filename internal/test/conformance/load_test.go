@@ -39,10 +39,10 @@ func TestListingsUnderLoad(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer a.leave()
+		defer a.close()
 		n := loaded{t: t, arena: a}
 		n.build()
-		if got, err := a.runOriginal(a.ours, command{[]string{"ipvsadm", "-R"}, loadTable}); err != nil || got.status != 0 {
+		if got, err := a.runOriginal(a.ours, command{[]string{"ipvsadm", "-R"}, loadTable}); err != nil || got.Status != 0 {
 			t.Fatalf("%v %v", got, err)
 		}
 		n.traffic()
@@ -197,7 +197,7 @@ func (n loaded) compare(c command) string {
 		if mismatch := s.compare(&cmp); mismatch != "" || len(cmp.used) > 0 && !slices.Equal(cmp.used, []string{"unsigned-fwmark"}) {
 			n.t.Errorf("%s%v", mismatch, cmp.used)
 		}
-		return before.stdout
+		return before.Stdout
 	}
 	n.t.Errorf("%v changes all the time", c)
 	return ""

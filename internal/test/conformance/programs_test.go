@@ -5,24 +5,19 @@ package conformance
 // This file runs the programs and looks at the kernel's table afterwards.
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
-	"runtime/debug"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
 
-	"github.com/ipvsadm-go/ipvsadm/internal/cli"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/guest"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/program"
@@ -31,9 +26,8 @@ import (
 
 // answer is the result of a command.
 type answer struct {
-	status         int // 128 and the signal's number after a signal
-	stdout, stderr string
-	hung           bool // killed at the timeout
+	program.Answer
+	hung bool // killed at the timeout
 }
 
 // patience is the timeout of a command, since 1.31 waits forever if the kernel
@@ -53,39 +47,17 @@ func run(folder string, c command, limit time.Duration) (answer, error) {
 	if c.underTest() {
 		path = filepath.Join(folder, c.program())
 	}
-	var stdout, stderr bytes.Buffer
 	cmd := exec.CommandContext(ctx, path, c.words[1:]...)
 	cmd.Args[0] = c.words[0]
 	cmd.Env = []string{"PATH=" + folder + ":" + os.Getenv("PATH")}
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(c.stdin), &stdout, &stderr
+	cmd.Stdin = strings.NewReader(c.stdin)
 	cmd.WaitDelay = time.Second
-	err := cmd.Run()
-	var exit *exec.ExitError
-	if err != nil && !errors.As(err, &exit) && ctx.Err() == nil {
-		return answer{}, fmt.Errorf("%s: %w", path, err)
+	got, err := program.Collect(cmd)
+	hung := ctx.Err() != nil
+	if hung {
+		err = nil
 	}
-	status := cmd.ProcessState.ExitCode()
-	if ws := cmd.ProcessState.Sys().(syscall.WaitStatus); ws.Signaled() {
-		status = 128 + int(ws.Signal())
-	}
-	return answer{status, stdout.String(), stderr.String(), ctx.Err() != nil}, nil
-}
-
-// runHere runs our program in this process, since a process is slow to start
-// in a guest. It still talks to the kernel in the calling thread's namespace.
-func runHere(c command) (a answer) {
-	var stdout, stderr bytes.Buffer
-	defer func() {
-		a.stdout, a.stderr = stdout.String(), stderr.String()
-		if p := recover(); p != nil {
-			a.status = 128 + int(unix.SIGABRT)
-			a.stderr += fmt.Sprintf("panic: %v\n%s", p, debug.Stack())
-		}
-	}()
-	a.status = cli.Run(context.Background(), cli.Process{
-		Args: c.words, Stdin: strings.NewReader(c.stdin), Stdout: &stdout, Stderr: &stderr,
-	})
-	return a
+	return answer{got, hung}, err
 }
 
 // director is a network namespace whose table one of the programs
@@ -99,7 +71,7 @@ type director struct {
 // for the goroutine that entered it.
 type arena struct {
 	programs
-	home           *os.File
+	leave          []func() error // the namespaces, in the order of entering
 	ours, original director
 	rules          int // bytes of the largest input
 	// anyOrder means that the kernel's order of the servers may differ:
@@ -113,21 +85,15 @@ type programs struct {
 	ours     string // folder, "" to run ours in this process
 }
 
-// enter makes an arena and locks the goroutine to its thread until leave.
+// enter makes an arena and locks the goroutine to its thread until close.
 func (p programs) enter() (*arena, error) {
-	runtime.LockOSThread()
-	home, err := os.Open("/proc/thread-self/ns/net")
-	if err != nil {
-		return nil, err
-	}
-	a := &arena{programs: p, home: home}
+	a := &arena{programs: p}
 	for _, d := range []*director{&a.ours, &a.original} {
-		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+		leave, err := guest.EnterNamespace()
+		if err != nil {
 			return nil, err
 		}
-		if err := guest.LoopbackUp(); err != nil {
-			return nil, err
-		}
+		a.leave = append(a.leave, leave)
 		if d.netns, err = os.Open("/proc/thread-self/ns/net"); err != nil {
 			return nil, err
 		}
@@ -138,8 +104,8 @@ func (p programs) enter() (*arena, error) {
 	return a, nil
 }
 
-// leave stops the daemons that still run in the namespaces and releases them.
-func (a *arena) leave() error {
+// close stops the daemons that still run in the namespaces and releases them.
+func (a *arena) close() error {
 	var errs []error
 	for _, d := range []director{a.ours, a.original} {
 		for _, state := range []ipvs.DaemonState{ipvs.Master, ipvs.Backup} {
@@ -150,8 +116,9 @@ func (a *arena) leave() error {
 		}
 		errs = append(errs, d.client.Close(), d.netns.Close())
 	}
-	errs = append(errs, unix.Setns(int(a.home.Fd()), unix.CLONE_NEWNET), a.home.Close())
-	runtime.UnlockOSThread()
+	for _, leave := range slices.Backward(a.leave) {
+		errs = append(errs, leave())
+	}
 	return errors.Join(errs...)
 }
 
@@ -164,7 +131,7 @@ func (a *arena) runOurs(d director, c command) (answer, error) {
 		return answer{}, err
 	}
 	if a.programs.ours == "" {
-		return runHere(c), nil
+		return answer{Answer: program.Here(c.stdin, c.words...)}, nil
 	}
 	return run(a.programs.ours, c, a.limit(c))
 }
@@ -191,8 +158,8 @@ func (a *arena) prepare(c command) error {
 		if err != nil {
 			return err
 		}
-		if got.status != 0 {
-			return fmt.Errorf("%v: status %d\n%s%s", c, got.status, got.stdout, got.stderr)
+		if got.Status != 0 {
+			return fmt.Errorf("%v: status %d\n%s%s", c, got.Status, got.Stdout, got.Stderr)
 		}
 	}
 	return nil

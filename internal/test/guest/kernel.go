@@ -96,13 +96,26 @@ func Fetch(ctx context.Context, name string, log io.Writer) (Kernel, error) {
 	return Find(name)
 }
 
-// Obtain is [Find], and where that finds none [Fetch] if it may fetch.
-func Obtain(ctx context.Context, name string, fetch bool, log io.Writer) (Kernel, error) {
-	kernel, err := Find(name)
-	if err != nil && fetch {
-		kernel, err = Fetch(ctx, name, log)
+// Obtain finds a kernel and the programs of Debian packages for its guests, or
+// fetches them if it may. Without packages these are the usual tools, which
+// are fetched only if the machine lacks one.
+func Obtain(ctx context.Context, name string, fetch bool, log io.Writer, packages ...string) (k Kernel, err error) {
+	if fetch && len(packages) == 0 {
+		if err := FetchTools(ctx, log); err != nil {
+			return k, err
+		}
 	}
-	return kernel, err
+	if k, err = Find(name); err != nil && fetch {
+		k, err = Fetch(ctx, name, log)
+	}
+	switch {
+	case err != nil || len(packages) == 0:
+	case fetch:
+		k.Tools, err = FetchPackages(ctx, "", log, packages...)
+	default:
+		k.Tools, err = FindPackages("", packages...)
+	}
+	return k, err
 }
 
 // Where packages put the C library, below / or the cache.

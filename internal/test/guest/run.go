@@ -21,6 +21,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -128,6 +129,34 @@ func Run(ctx context.Context, job Job) (status int, err error) {
 		}
 	}
 	return readResult(ctx, dir)
+}
+
+// Again runs this same program in a guest of a kernel, with other arguments, and
+// reports whether it exited with status 0. The host's environment is not passed
+// on: it could send programs to a proxy.
+func Again(ctx context.Context, k Kernel, env, args []string) (ok bool, err error) {
+	exe, err := os.Executable()
+	if err != nil {
+		return false, err
+	}
+	status, err := Run(ctx, Job{
+		Kernel: k, Args: append([]string{exe}, args...), Env: env, Dir: "/", Stdout: os.Stdout, Stderr: os.Stderr,
+	})
+	return err == nil && status == 0, err
+}
+
+// Exit runs the rest of a main, whose context ends at a signal, and exits: with
+// status 0 if run reports true and no error, else with 1.
+func Exit(name string, run func(ctx context.Context) (ok bool, err error)) {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	ok, err := run(ctx)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, name+":", err)
+	}
+	if !ok || err != nil {
+		os.Exit(1)
+	}
 }
 
 // GuestPath is this process's PATH with the sbin folders at its end, where a

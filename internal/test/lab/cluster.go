@@ -80,7 +80,7 @@ func (l lab) clusters(ctx context.Context, list []cluster, names []string) (ok b
 			return false, fmt.Errorf("there is no cluster or scenario %q: there are %s", name, strings.Join(all, " "))
 		}
 	}
-	kernel, err := l.equip(ctx)
+	kernel, err := guest.Obtain(ctx, l.version, l.fetch, os.Stderr, packages...)
 	if err != nil {
 		return false, err
 	}

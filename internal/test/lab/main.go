@@ -21,9 +21,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
-	"syscall"
 	"time"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/test/guest"
@@ -65,28 +63,19 @@ func main() {
 		flag.PrintDefaults()
 	}
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-
-	var ok bool
-	var err error
-	switch names := flag.Args()[min(1, flag.NArg()):]; flag.Arg(0) {
-	case "demo":
-		ok, err = l.demo(ctx)
-	case "gap":
-		ok, err = l.clusters(ctx, gaps, names)
-	case "clusters":
-		ok, err = l.clusters(ctx, clusters, names)
-	default:
+	guest.Exit("lab", func(ctx context.Context) (ok bool, err error) {
+		switch names := flag.Args()[min(1, flag.NArg()):]; flag.Arg(0) {
+		case "demo":
+			return l.demo(ctx)
+		case "gap":
+			return l.clusters(ctx, gaps, names)
+		case "clusters":
+			return l.clusters(ctx, clusters, names)
+		}
 		flag.Usage()
 		os.Exit(2)
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "lab:", err)
-	}
-	if !ok || err != nil {
-		os.Exit(1)
-	}
+		return false, nil
+	})
 }
 
 // limit is the timeout of a guest, boot included.
@@ -105,7 +94,7 @@ func (l lab) demo(ctx context.Context) (ok bool, err error) {
 	if guest.InGuest() {
 		return playDemo(os.Stdout)
 	}
-	kernel, err := l.equip(ctx)
+	kernel, err := guest.Obtain(ctx, l.version, l.fetch, os.Stderr, packages...)
 	if err != nil {
 		return false, err
 	}
@@ -132,35 +121,7 @@ func (l lab) boot(ctx context.Context, kernel guest.Kernel, args ...string) (ok 
 			return false, fmt.Errorf("%w: make builds it", err)
 		}
 	}
-	exe, err := os.Executable()
-	if err != nil {
-		return false, err
-	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	status, err := guest.Run(ctx, guest.Job{
-		Kernel: kernel,
-		Args:   append([]string{exe}, args...),
-		// The rest of the host's environment could send curl to a
-		// proxy.
-		Env:    []string{"PATH=" + bin + ":" + guest.GuestPath(), unitsVariable + "=" + units},
-		Dir:    "/",
-		Stdout: os.Stdout,
-		Stderr: os.Stderr,
-	})
-	return status == 0, err
-}
-
-// equip finds the kernel and the programs that the guest needs, or fetches them.
-func (l lab) equip(ctx context.Context) (guest.Kernel, error) {
-	kernel, err := guest.Obtain(ctx, l.version, l.fetch, os.Stderr)
-	if err != nil {
-		return kernel, err
-	}
-	if l.fetch {
-		kernel.Tools, err = guest.FetchPackages(ctx, "", os.Stderr, packages...)
-	} else {
-		kernel.Tools, err = guest.FindPackages("", packages...)
-	}
-	return kernel, err
+	return guest.Again(ctx, kernel, []string{"PATH=" + bin + ":" + guest.GuestPath(), unitsVariable + "=" + units}, args)
 }

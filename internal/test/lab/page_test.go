@@ -4,10 +4,11 @@ package main
 
 import (
 	"cmp"
-	"os"
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/ipvsadm-go/ipvsadm/internal/test/program"
 )
 
 const page = "../../../packaging/doc/clusters.md"
@@ -17,15 +18,10 @@ const page = "../../../packaging/doc/clusters.md"
 var box = regexp.MustCompile("(?s)<!-- (typed|file): (\\S+) -->\n```text\n.*?```\n")
 
 // TestGeneratedFilesAreCurrent compares the boxes of the page of the clusters
-// with the sessions, and writes them if IPVSADM_TEST_UPDATE is set, which is
-// what make generate does.
+// with the sessions, and writes them for make generate.
 func TestGeneratedFilesAreCurrent(t *testing.T) {
-	text, err := os.ReadFile(page)
-	if err != nil {
-		t.Fatal(err)
-	}
 	shown := map[string]bool{}
-	want := box.ReplaceAllStringFunc(string(text), func(old string) string {
+	want := box.ReplaceAllStringFunc(program.Read(t, page), func(old string) string {
 		match := box.FindStringSubmatch(old)
 		kind, name := match[1], match[2]
 		lines := inBox(kind, name)
@@ -41,14 +37,7 @@ func TestGeneratedFilesAreCurrent(t *testing.T) {
 			t.Errorf("the page does not show the cluster %s", c.name)
 		}
 	}
-	if want == string(text) {
-		return
-	}
-	if os.Getenv("IPVSADM_TEST_UPDATE") == "" {
-		t.Errorf("%s is not what the clusters say: make generate", page)
-	} else if err := os.WriteFile(page, []byte(want), 0o644); err != nil {
-		t.Error(err)
-	}
+	program.Generated(t, page, want)
 }
 
 // inBox returns what a box has to show, or "" if the name is unknown.

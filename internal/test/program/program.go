@@ -8,15 +8,16 @@
 package program
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -56,19 +57,47 @@ func InPath(t testing.TB) { t.Setenv("PATH", Folder(t)+":"+os.Getenv("PATH")) }
 // Answer is the result of a program.
 type Answer struct {
 	Stdout, Stderr string
-	Status         int
+	Status         int // 128 and the signal's number after a signal
+}
+
+// Collect runs a command and accepts any result.
+func Collect(cmd *exec.Cmd) (a Answer, err error) {
+	var stdout, stderr strings.Builder
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	err = cmd.Run()
+	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
+		err = nil
+		if a.Status = exit.ExitCode(); a.Status < 0 {
+			a.Status = 128 + int(exit.Sys().(syscall.WaitStatus).Signal())
+		}
+	}
+	a.Stdout, a.Stderr = stdout.String(), stderr.String()
+	return a, err
+}
+
+// Here runs ipvsadm in this process, since a process is slow to start in a
+// guest. It uses the kernel's table of the calling thread's namespace.
+func Here(stdin string, words ...string) (a Answer) {
+	var stdout, stderr strings.Builder
+	defer func() {
+		a.Stdout, a.Stderr = stdout.String(), stderr.String()
+		if p := recover(); p != nil {
+			a.Status = 128 + int(syscall.SIGABRT)
+			a.Stderr += fmt.Sprintf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	a.Status = cli.Run(context.Background(), cli.Process{Args: words, Stdin: strings.NewReader(stdin), Stdout: &stdout, Stderr: &stderr})
+	return a
 }
 
 // Ask runs a program and accepts any result.
 func Ask(t testing.TB, words ...string) Answer {
 	t.Helper()
-	var stdout, stderr bytes.Buffer
-	cmd := exec.Command(words[0], words[1:]...)
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	if err := cmd.Run(); err != nil && cmd.ProcessState == nil {
+	a, err := Collect(exec.Command(words[0], words[1:]...))
+	if err != nil {
 		t.Fatal(err)
 	}
-	return Answer{stdout.String(), stderr.String(), cmd.ProcessState.ExitCode()}
+	return a
 }
 
 // Run runs a program that has to succeed and returns its standard output.
@@ -106,6 +135,30 @@ func Need(t testing.TB, name string) {
 	}
 }
 
+// Read reads a file.
+func Read(t testing.TB, name string) string {
+	t.Helper()
+	b, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// Generated compares a file that make generate writes with what it would write
+// now. With IPVSADM_TEST_UPDATE, as make generate sets it, it writes the file.
+func Generated(t testing.TB, name, want string) {
+	t.Helper()
+	have, err := os.ReadFile(name)
+	switch {
+	case err == nil && string(have) == want:
+	case os.Getenv("IPVSADM_TEST_UPDATE") != "":
+		Write(t, name, want)
+	default:
+		t.Errorf("%s is not current: make generate", name)
+	}
+}
+
 // Write writes a file.
 func Write(t testing.TB, name, text string) {
 	t.Helper()
@@ -114,11 +167,21 @@ func Write(t testing.TB, name, text string) {
 	}
 }
 
+// Replace writes a file in place of what is there, which may be a link to a
+// file that the guest does not have.
+func Replace(t testing.TB, name, text string) {
+	t.Helper()
+	if err := os.RemoveAll(name); err != nil {
+		t.Fatal(err)
+	}
+	Write(t, name, text)
+}
+
 // ResolveFrom makes the guest resolve names from files only, with these
 // hosts, so that no name server delays a program.
 func ResolveFrom(t testing.TB, hosts string) {
 	t.Helper()
-	Write(t, "/etc/hosts", hosts)
-	Write(t, "/etc/resolv.conf", "")
-	Write(t, "/etc/nsswitch.conf", "hosts: files\nservices: files\nprotocols: files\n")
+	Replace(t, "/etc/hosts", hosts)
+	Replace(t, "/etc/resolv.conf", "")
+	Replace(t, "/etc/nsswitch.conf", "hosts: files\nservices: files\nprotocols: files\n")
 }

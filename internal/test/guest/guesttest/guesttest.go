@@ -111,22 +111,20 @@ func InGuest(t *testing.T, body func(t *testing.T), packages ...string) {
 	whole.report(t)
 }
 
-// Kernel is the kernel that the environment's KERNEL asks for. Where there is
-// none the test is skipped, or with REQUIRE_KERNEL=1 fails. Its guests have the
-// files of the named Debian packages, and of all that these depend on, where the
-// machine has none of its own; nothing is installed. With REQUIRE_KERNEL=1 they are
-// fetched into the user's cache, else a test without them is skipped.
+// Kernel is the kernel that the environment's KERNEL asks for. If there is none
+// the test is skipped, or with REQUIRE_KERNEL=1 fails. Its guests have the files
+// of the named Debian packages, and of all that these depend on, unless the
+// machine has its own; nothing is installed. With REQUIRE_KERNEL=1 what packages
+// need is fetched into the user's cache, else a test without them is skipped.
 func Kernel(t testing.TB, packages ...string) guest.Kernel {
 	t.Helper()
-	kernel, err := guest.Find(os.Getenv("KERNEL"))
 	if raceEnabled {
-		err = errors.New("guest: a binary built with -race does not start in the guest: test without -race")
+		Lacks(t, "guest: a binary built with -race does not start in the guest: test without -race")
 	}
-	if err == nil && len(packages) > 0 {
-		kernel.Tools, err = tools(t, packages)
-	}
+	var log bytes.Buffer
+	kernel, err := guest.Obtain(t.Context(), os.Getenv("KERNEL"), required() && len(packages) > 0, &log, packages...)
 	if err != nil {
-		Lacks(t, err)
+		Lacks(t, strings.TrimSpace(fmt.Sprintf("%v\n%s", err, log.Bytes())))
 	}
 	return kernel
 }
@@ -142,19 +140,6 @@ func Lacks(t testing.TB, what any) {
 }
 
 func required() bool { return os.Getenv("REQUIRE_KERNEL") == "1" }
-
-// tools is the folder of the packages.
-func tools(t testing.TB, packages []string) (root string, err error) {
-	if !required() {
-		return guest.FindPackages("", packages...)
-	}
-	var log bytes.Buffer
-	root, err = guest.FetchPackages(t.Context(), "", &log, packages...)
-	if err != nil {
-		err = fmt.Errorf("%w\n%s", err, log.Bytes())
-	}
-	return root, err
-}
 
 // report makes t end as the guest's test did.
 func (r outcome) report(t *testing.T) {

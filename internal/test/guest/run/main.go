@@ -35,22 +35,14 @@ func main() {
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	status, err := run(ctx, *kernel, *fetch, job)
+	var status int
+	var err error
+	if job.Kernel, err = guest.Obtain(ctx, *kernel, *fetch, os.Stderr); err == nil {
+		status, err = guest.Run(ctx, job)
+	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		status = failed
 	}
 	os.Exit(status)
-}
-
-func run(ctx context.Context, kernel string, fetch bool, job guest.Job) (status int, err error) {
-	if fetch {
-		if err := guest.FetchTools(ctx, os.Stderr); err != nil {
-			return 0, err
-		}
-	}
-	if job.Kernel, err = guest.Obtain(ctx, kernel, fetch, os.Stderr); err != nil {
-		return 0, err
-	}
-	return guest.Run(ctx, job)
 }
