@@ -269,7 +269,6 @@ var Schedulers = [...]string{"rr", "wrr", "lc", "wlc", "lblc", "lblcr", "dh", "s
 // PersistenceEngines are those that kernels have.
 var PersistenceEngines = [...]string{"sip"}
 
-// Tunnel is a kind of tunnel with the options that go with it.
 // Tunnel is a tunnel type with the options that it takes.
 type Tunnel struct {
 	Name string
