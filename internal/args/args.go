@@ -9,6 +9,7 @@ package args
 
 import (
 	"context"
+	"net/netip"
 
 	"github.com/spf13/pflag"
 
@@ -71,18 +72,27 @@ func (c *Command) Change() (ipvs.Change, bool) {
 // Parser reads command lines, one after the other. It is not safe for
 // concurrent use.
 type Parser struct {
-	names  *names.Resolver
+	names  Names
 	reader reader
 	scan   scan
 }
 
-// New makes a parser that looks names up with the resolver.
-func New(r *names.Resolver) *Parser {
-	return &Parser{names: r, reader: reader{flags: pflag.NewFlagSet("", pflag.ContinueOnError)}}
+// Names looks names up, as a names.Resolver does. A host whose error is
+// names.ErrPending is being looked up.
+type Names interface {
+	Host4(ctx context.Context, name string) (netip.Addr, error)
+	Host6(ctx context.Context, name string) (netip.Addr, error)
+	Port(name, proto string) (uint16, bool)
+}
+
+// New makes a parser that looks names up with n.
+func New(n Names) *Parser {
+	return &Parser{names: n, reader: reader{flags: pflag.NewFlagSet("", pflag.ContinueOnError)}}
 }
 
 // Parse reads the words after the program's name. The error is a *Fault, or
-// the context's if it ended a look-up.
+// the context's if it ended a look-up, or names.ErrPending, whatever faults
+// there are, if some host is being looked up.
 func (p *Parser) Parse(ctx context.Context, argv []string) (Command, error) {
 	return p.parse(ctx, argv, false)
 }
@@ -95,6 +105,14 @@ func (p *Parser) ParseRule(ctx context.Context, words []string) (Command, error)
 
 func (p *Parser) parse(ctx context.Context, argv []string, isRule bool) (Command, error) {
 	p.scan = scan{ctx: ctx, names: p.names, cmd: newCommand()}
+	cmd, err := p.read(argv, isRule)
+	if p.scan.pending {
+		return Command{}, names.ErrPending
+	}
+	return cmd, err
+}
+
+func (p *Parser) read(argv []string, isRule bool) (Command, error) {
 	s, r := &p.scan, &p.reader
 	r.start(argv, isRule)
 	for r.next() {

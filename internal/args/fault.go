@@ -10,10 +10,28 @@ type Fault struct {
 	Kind FaultKind
 	// Words are what the message names, as told at each kind.
 	Words []string
+	// Cause is a *NameError if the value has a name that stands for nothing.
+	Cause error
 }
+
+// NameError is why a name in a value stands for nothing.
+type NameError struct {
+	Name  string
+	Proto string // of a service: "tcp", "udp" or "sctp"; empty for a host
+	Err   error  // of the look-up of a host
+}
+
+// Error is for developers.
+func (e *NameError) Error() string { return fmt.Sprintf("name %q %s: %v", e.Name, e.Proto, e.Err) }
+
+// Unwrap returns the error of the look-up.
+func (e *NameError) Unwrap() error { return e.Err }
 
 // Error is for developers; users get a message made of the kind.
 func (f *Fault) Error() string { return fmt.Sprintf("command line fault %d %q", f.Kind, f.Words) }
+
+// Unwrap returns the cause.
+func (f *Fault) Unwrap() error { return f.Cause }
 
 // Unreadable reports whether the fault lies in a single word, which is no option
 // or is not followed by a value as it should be. After such a fault, and no
@@ -57,4 +75,4 @@ const (
 	ListConflict                            //
 )
 
-func fault(k FaultKind, words ...string) *Fault { return &Fault{k, words} }
+func fault(k FaultKind, words ...string) *Fault { return &Fault{Kind: k, Words: words} }

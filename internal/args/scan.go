@@ -4,11 +4,11 @@ package args
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"strings"
 	"time"
 
-	"github.com/ipvsadm-go/ipvsadm/internal/names"
 	"github.com/ipvsadm-go/ipvsadm/internal/spec"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
@@ -16,9 +16,10 @@ import (
 // scan fills a Command while options come in.
 type scan struct {
 	ctx        context.Context
-	names      *names.Resolver
+	names      Names
 	cmd        Command
 	schedFlags string // judged at the end, since it depends on the scheduler
+	pending    bool   // a host is being looked up; its address is a placeholder
 }
 
 // take takes the options in their order, each as the reader has found it.
@@ -152,9 +153,9 @@ func (s *scan) option(o *spec.Option, value string) error {
 
 func (s *scan) service(o *spec.Option, p ipvs.Protocol, value string) error {
 	s.cmd.Service.Protocol = p
-	a, ok := s.address(value)
-	if !ok {
-		return s.illegal(o)
+	a, err := s.address(value)
+	if err != nil {
+		return s.illegal(o, err)
 	}
 	s.cmd.Service.ServiceID = ipvs.AddrID(p, a.addr, a.port)
 	if a.addr.Is6() {
@@ -164,9 +165,9 @@ func (s *scan) service(o *spec.Option, p ipvs.Protocol, value string) error {
 }
 
 func (s *scan) realServer(o *spec.Option, value string) error {
-	a, ok := s.address(value)
-	if !ok {
-		return s.illegal(o)
+	a, err := s.address(value)
+	if err != nil {
+		return s.illegal(o, err)
 	}
 	if !a.hasPort {
 		a.port = s.cmd.Service.Port
@@ -185,9 +186,9 @@ func (s *scan) netmask(o *spec.Option, value string) error {
 		s.cmd.Service.Netmask = ipvs.Netmask(n)
 		return nil
 	}
-	a, err := s.names.Host4(s.ctx, value)
+	a, err := s.host4(value)
 	if err != nil {
-		return s.illegal(o)
+		return s.illegal(o, err)
 	}
 	s.cmd.Service.Netmask = ipvs.NetmaskFrom4(a)
 	return nil
@@ -207,13 +208,17 @@ func (s *scan) mcastGroup(value string) error {
 	return nil
 }
 
-// illegal is the fault of an address that could not be read, unless a
-// look-up was interrupted.
-func (s *scan) illegal(o *spec.Option) error {
+// illegal is the fault of an address that could not be read for the reason
+// err, unless a look-up was interrupted.
+func (s *scan) illegal(o *spec.Option, err error) error {
 	if err := s.ctx.Err(); err != nil {
 		return err
 	}
-	return fault(IllegalValue, o.Noun)
+	f := fault(IllegalValue, o.Noun)
+	if name, ok := errors.AsType[*NameError](err); ok {
+		f.Cause = name
+	}
+	return f
 }
 
 // take reads a number into a field of the option's width.

@@ -3,6 +3,7 @@
 package args
 
 import (
+	"errors"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -60,18 +61,22 @@ type address struct {
 	hasPort bool
 }
 
+// errNoAddress is the error of a text that is no address and has no name.
+var errNoAddress = errors.New("not an address")
+
 // address reads host, host:port, [host]:port or bare IPv6 as 1.31 does. In
 // brackets IPv4 loses the port behind them; there 1.31 looks for one inside.
 // Unlike 1.31, a name in brackets may be that of an IPv6 host: saves have them.
-func (s *scan) address(text string) (a address, ok bool) {
+// The error is errNoAddress or a *NameError.
+func (s *scan) address(text string) (a address, err error) {
 	if isNumber(text) {
-		return a, false
+		return a, errNoAddress
 	}
 	var port string
 	bracketed := strings.HasPrefix(text, "[")
 	if host, rest, found := strings.Cut(text, "]"); bracketed {
 		if !found || !strings.HasPrefix(rest, ":") {
-			return a, false
+			return a, errNoAddress
 		}
 		text, port, a.hasPort = host[1:], rest[1:], true
 	}
@@ -84,16 +89,14 @@ func (s *scan) address(text string) (a address, ok bool) {
 		if i := strings.LastIndexByte(text, ':'); i >= 0 {
 			text, port, a.hasPort = text[:i], text[i+1:], true
 		}
-		var err error
-		if a.addr, err = s.names.Host4(s.ctx, text); err != nil {
-			return a, false
+		if a.addr, err = s.host4(text); err != nil {
+			return a, err
 		}
 	}
 	if a.hasPort {
-		a.port, ok = s.port(port)
-		return a, ok
+		a.port, err = s.port(port)
 	}
-	return a, true
+	return a, err
 }
 
 // parseIPv6 does not try what cannot be IPv6, since each error takes memory.
@@ -105,6 +108,8 @@ func parseIPv6(text string) (netip.Addr, bool) {
 	return a, err == nil && a.Zone() == ""
 }
 
+// bracketedName looks the name of an IPv6 host up. While that is pending, the
+// name is looked up as that of an IPv4 host too, which it may turn out to be.
 func (s *scan) bracketedName(text string, bracketed bool) (netip.Addr, bool) {
 	if !bracketed {
 		return netip.Addr{}, false
@@ -113,14 +118,32 @@ func (s *scan) bracketedName(text string, bracketed bool) (netip.Addr, bool) {
 		return netip.Addr{}, false
 	}
 	a, err := s.names.Host6(s.ctx, text)
+	if errors.Is(err, names.ErrPending) {
+		s.pending = true
+	}
 	return a, err == nil
+}
+
+// host4 reads an IPv4 address or looks the name of a host up.
+func (s *scan) host4(text string) (netip.Addr, error) {
+	a, err := s.names.Host4(s.ctx, text)
+	switch {
+	case err == nil:
+		return a, nil
+	case errors.Is(err, names.ErrPending):
+		s.pending = true
+		return netip.IPv4Unspecified(), nil
+	case isName(text):
+		return a, &NameError{Name: text, Err: err}
+	}
+	return a, errNoAddress
 }
 
 // port reads a number or the name of a service of the protocol that the
 // command line has named so far.
-func (s *scan) port(text string) (uint16, bool) {
+func (s *scan) port(text string) (uint16, error) {
 	if n, ok := number(text, 0, 65535); ok {
-		return uint16(n), true
+		return uint16(n), nil
 	}
 	p := s.cmd.Service.Protocol
 	switch {
@@ -128,7 +151,20 @@ func (s *scan) port(text string) (uint16, bool) {
 	case s.cmd.Service.FWMark != 0:
 		p = ipvs.TCP // 1.31's idea of a service that has none
 	default:
-		return 0, false // 1.31 knows no names before the service
+		return 0, errNoAddress // 1.31 knows no names before the service
 	}
-	return s.names.Port(text, p.Network())
+	if n, found := s.names.Port(text, p.Network()); found {
+		return n, nil
+	}
+	if !isName(text) {
+		return 0, errNoAddress
+	}
+	return 0, &NameError{Name: text, Proto: p.Network()}
+}
+
+// isName reports whether a text that stands for no address or port was meant as
+// a name: it has what names are made of, and not numbers and dots alone.
+func isName(text string) bool {
+	const digits, rest = "0123456789.", "-_+abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	return strings.Trim(text, digits) != "" && strings.Trim(text, digits+rest) == "" && text[0] != '-' && text[0] != '+'
 }

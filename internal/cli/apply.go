@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/args"
+	"github.com/ipvsadm-go/ipvsadm/internal/names"
 	"github.com/ipvsadm-go/ipvsadm/internal/restore"
 	"github.com/ipvsadm-go/ipvsadm/internal/rule"
 	"github.com/ipvsadm-go/ipvsadm/internal/spec"
@@ -152,11 +153,25 @@ func finishedStatus(f *restore.File, mode mode) int {
 	return statusOK
 }
 
-// parseChange reads a line of a rule file; its error is a *failure.
-func (s *session) parseChange(ctx context.Context, words []string) (ipvs.Change, error) {
-	cmd, err := s.parser.ParseRule(ctx, words)
-	if err != nil {
-		return ipvs.Change{}, parseFailure(err, s.program())
+// changeParser returns what reads the lines of a rule file. Its error is a
+// *failure, or restore.ErrPending.
+func (s *session) changeParser() restore.Parse {
+	ahead := args.New(s.names.Ahead())
+	return func(ctx context.Context, words []string, wait bool) (ipvs.Change, error) {
+		if wait {
+			return s.parseChange(ctx, s.parser, words)
+		}
+		return s.parseChange(ctx, ahead, words)
+	}
+}
+
+func (s *session) parseChange(ctx context.Context, p *args.Parser, words []string) (ipvs.Change, error) {
+	cmd, err := p.ParseRule(ctx, words)
+	switch {
+	case errors.Is(err, names.ErrPending):
+		return ipvs.Change{}, restore.ErrPending
+	case err != nil:
+		return ipvs.Change{}, ruleFailure(err, s.program())
 	}
 	c, ok := cmd.Change()
 	if !ok {
@@ -186,7 +201,7 @@ func (s *session) complain(name string, f *restore.File) {
 // readRules reads a rule file, or standard input if it has no name.
 func (s *session) readRules(ctx context.Context, file string) (name string, f *restore.File, err error) {
 	if file == "" {
-		if f, err = restore.Read(ctx, s.Stdin, maxText(), s.parseChange); err != nil {
+		if f, err = restore.Read(ctx, s.Stdin, maxText(), s.changeParser()); err != nil {
 			return "", nil, inputFailure(err)
 		}
 		return stdinName, f, nil
@@ -194,7 +209,7 @@ func (s *session) readRules(ctx context.Context, file string) (name string, f *r
 	in, err := openFile(file)
 	if err == nil {
 		defer in.Close()
-		f, err = restore.Read(ctx, in, maxText(), s.parseChange)
+		f, err = restore.Read(ctx, in, maxText(), s.changeParser())
 	}
 	if err != nil {
 		return "", nil, fileFailure("read", file, err)
