@@ -331,10 +331,11 @@ func spelling(b []byte, long string, short byte) []byte {
 }
 
 // text appends an option with its value. A word that is the program's name
-// would be dropped when the line is read, so that it may not stand alone.
+// would be dropped when the line is read, and one with # in front would begin a
+// comment, so that neither may stand alone.
 func text(b []byte, id spec.OptionID, v string) []byte {
 	separator := byte(' ')
-	if v == programName {
+	if v == programName || strings.HasPrefix(v, "#") {
 		separator = '='
 	}
 	return append(append(option(b, id), separator), v...)
