@@ -124,7 +124,7 @@ func (p *Parser) read(argv []string, isRule bool) (Command, error) {
 		}
 	}
 	switch {
-	case s.cmd.ID == 0 && s.cmd.Given != 0 && r.fault == nil && r.plain == nil:
+	case s.cmd.ID == 0 && s.cmd.Given != 0 && r.fault == nil && len(r.plain) == 0:
 		s.cmd.ID = spec.List // as without any words
 	case s.cmd.ID == 0:
 		return Command{}, fault(NotACommand)

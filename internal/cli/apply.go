@@ -153,8 +153,8 @@ func finishedStatus(f *restore.File, mode mode) int {
 	return statusOK
 }
 
-// changeParser returns what reads the lines of a rule file. Its error is a
-// *failure, or restore.ErrPending.
+// changeParser returns what reads the lines of a rule file. Of its errors few may
+// be shown: ruleFailure makes the message.
 func (s *session) changeParser() restore.Parse {
 	ahead := args.New(s.names.Ahead())
 	return func(ctx context.Context, words []string, wait bool) (ipvs.Change, error) {
@@ -171,11 +171,11 @@ func (s *session) parseChange(ctx context.Context, p *args.Parser, words []strin
 	case errors.Is(err, names.ErrPending):
 		return ipvs.Change{}, restore.ErrPending
 	case err != nil:
-		return ipvs.Change{}, ruleFailure(err, s.program())
+		return ipvs.Change{}, err
 	}
 	c, ok := cmd.Change()
 	if !ok {
-		return c, &failure{text: notAChangeText(cmd), status: statusUsage}
+		return c, notAChange(cmd.ID)
 	}
 	return c, nil
 }
@@ -188,8 +188,8 @@ func (s *session) complain(name string, f *restore.File) {
 		switch {
 		case c.Op != 0:
 			err = changeFailure(c.Op, err)
-		case errors.Is(err, restore.ErrLongLine):
-			err = longLineFailure()
+		default:
+			err = ruleFailure(err, s.program())
 		}
 		s.report(inFile(name, c.Line, err))
 	}

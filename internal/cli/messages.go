@@ -96,11 +96,22 @@ func faultFailure(f *args.Fault, program string) *failure {
 	return &failure{text: faultText(f), status: statusUsage, cause: f}
 }
 
-// ruleFailure is the message for a line of a rule file that was not understood:
-// that of parseFailure, but a name that stands for nothing is named.
+// notAChange is the error of a line of a rule file whose command does not change
+// the table.
+type notAChange spec.CommandID
+
+func (c notAChange) Error() string {
+	return fmt.Sprintf("the '%s' command does not change the table", spec.FindCommand(spec.CommandID(c)).Name)
+}
+
+// ruleFailure is the message for a line of a rule file that is no change: that of
+// parseFailure for a command line, but a name that stands for nothing is named.
 func ruleFailure(err error, program string) error {
 	if name, ok := errors.AsType[*args.NameError](err); ok {
 		return &failure{text: nameText(name), status: statusUsage, cause: err}
+	}
+	if errors.Is(err, restore.ErrLongLine) {
+		return longLineFailure()
 	}
 	return parseFailure(err, program)
 }
@@ -301,10 +312,6 @@ func fileFailure(what, name string, err error) *failure {
 		f.cause = err // hints about errors of the kernel are about IPVS
 	}
 	return f
-}
-
-func notAChangeText(cmd args.Command) string {
-	return fmt.Sprintf("the '%s' command does not change the table", spec.FindCommand(cmd.ID).Name)
 }
 
 // schedulerText says what became of the scheduler that the kernel took from a
