@@ -44,6 +44,18 @@ var users = map[string]string{
 	"github.com/mdlayher/netlink":   "pkg/ipvs",
 }
 
+// The runtime keeps files open to follow a limit of processors, unless it is
+// told not to.
+func TestRuntimeKeepsNoFilesOpen(t *testing.T) {
+	out, err := exec.Command("go", "list", "-f", "{{.DefaultGODEBUG}}", ".").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if settings := string(out); !strings.Contains(settings, "containermaxprocs=0") || !strings.Contains(settings, "updatemaxprocs=0") {
+		t.Errorf("GODEBUG is %q", settings)
+	}
+}
+
 func TestPackagesImportWhatTheTableSays(t *testing.T) {
 	gotImports, gotUsers := make(map[string]string), make(map[string]string)
 	list := exec.Command("go", "list", "-f", "{{.ImportPath}}|{{.Imports}}|{{.TestImports}} {{.XTestImports}}", "./...")
