@@ -27,7 +27,7 @@ var imports = map[string]string{
 	"internal/names":       "",
 	"internal/outfile":     "",
 	"internal/render":      "internal/names internal/rule pkg/ipvs",
-	"internal/restore":     "internal/rule pkg/ipvs | pkg/ipvs/ipvstest",
+	"internal/restore":     "internal/rule pkg/ipvs | internal/args internal/names pkg/ipvs/ipvstest",
 	"internal/rule":        "internal/names internal/spec pkg/ipvs",
 	"internal/spec":        "",
 	"packaging":            "| internal/spec",
@@ -42,6 +42,18 @@ var users = map[string]string{
 	"github.com/spf13/pflag":        "internal/args internal/test/bench/start",
 	"github.com/mdlayher/genetlink": "internal/test/bench/start pkg/ipvs",
 	"github.com/mdlayher/netlink":   "pkg/ipvs",
+}
+
+// The runtime keeps files open to follow a limit of processors, unless it is
+// told not to.
+func TestRuntimeKeepsNoFilesOpen(t *testing.T) {
+	out, err := exec.Command("go", "list", "-f", "{{.DefaultGODEBUG}}", ".").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if settings := string(out); !strings.Contains(settings, "containermaxprocs=0") || !strings.Contains(settings, "updatemaxprocs=0") {
+		t.Errorf("GODEBUG is %q", settings)
+	}
 }
 
 func TestPackagesImportWhatTheTableSays(t *testing.T) {

@@ -8,6 +8,7 @@ package args
 
 import (
 	"context"
+	"net/netip"
 
 	"github.com/spf13/pflag"
 
@@ -70,18 +71,27 @@ func (c *Command) Change() (ipvs.Change, bool) {
 // Parser reads command lines, one after the other. It is not safe for
 // concurrent use.
 type Parser struct {
-	names  *names.Resolver
+	names  Names
 	reader reader
 	scan   scan
 }
 
-// New returns a parser that looks up names with the resolver.
-func New(r *names.Resolver) *Parser {
-	return &Parser{names: r, reader: reader{flags: pflag.NewFlagSet("", pflag.ContinueOnError)}}
+// Names looks names up, as a names.Resolver does. A host whose error is
+// names.ErrPending is being looked up.
+type Names interface {
+	Host4(ctx context.Context, name string) (netip.Addr, error)
+	Host6(ctx context.Context, name string) (netip.Addr, error)
+	Port(name, proto string) (uint16, bool)
+}
+
+// New returns a parser that looks up names with n.
+func New(n Names) *Parser {
+	return &Parser{names: n, reader: reader{flags: pflag.NewFlagSet("", pflag.ContinueOnError)}}
 }
 
 // Parse reads the words after the program's name. The error is a *Fault, or
-// the context's if it ended a look-up.
+// the context's if it ended a look-up, or names.ErrPending, whatever faults
+// there are, if some host is being looked up.
 func (p *Parser) Parse(ctx context.Context, argv []string) (Command, error) {
 	return p.parse(ctx, argv, false)
 }
@@ -94,6 +104,14 @@ func (p *Parser) ParseRule(ctx context.Context, words []string) (Command, error)
 
 func (p *Parser) parse(ctx context.Context, argv []string, isRule bool) (Command, error) {
 	p.scan = scan{ctx: ctx, names: p.names, cmd: newCommand()}
+	cmd, err := p.read(argv, isRule)
+	if p.scan.pending {
+		return Command{}, names.ErrPending
+	}
+	return cmd, err
+}
+
+func (p *Parser) read(argv []string, isRule bool) (Command, error) {
 	s, r := &p.scan, &p.reader
 	r.start(argv, isRule)
 	for r.next() {
@@ -105,7 +123,7 @@ func (p *Parser) parse(ctx context.Context, argv []string, isRule bool) (Command
 		}
 	}
 	switch {
-	case s.cmd.ID == 0 && s.cmd.Given != 0 && r.fault == nil && r.plain == nil:
+	case s.cmd.ID == 0 && s.cmd.Given != 0 && r.fault == nil && len(r.plain) == 0:
 		s.cmd.ID = spec.List // as without any words
 	case s.cmd.ID == 0:
 		return Command{}, notACommand(r)
@@ -141,7 +159,7 @@ func blame(err error, r *reader) error {
 func notACommand(r *reader) *Fault {
 	f := fault(NotACommand)
 	switch {
-	case r.plain != nil:
+	case len(r.plain) > 0:
 		f.Word = r.plain[0]
 	case r.fault != nil:
 		f.Word = r.fault.Word

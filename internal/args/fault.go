@@ -18,10 +18,28 @@ type Fault struct {
 	// to be the value of. Empty and nil where the fault is not in one word.
 	Word   string
 	Option *spec.Option
+	// Cause is a *NameError if the value has a name that stands for nothing.
+	Cause error
 }
+
+// NameError is the reason why a name in a value stands for nothing.
+type NameError struct {
+	Name  string
+	Proto string // of a service: "tcp", "udp" or "sctp"; empty for a host
+	Err   error  // of the look-up of a host
+}
+
+// Error is for developers.
+func (e *NameError) Error() string { return fmt.Sprintf("name %q %s: %v", e.Name, e.Proto, e.Err) }
+
+// Unwrap returns the error of the look-up.
+func (e *NameError) Unwrap() error { return e.Err }
 
 // Error is for developers; users get a message for the kind.
 func (f *Fault) Error() string { return fmt.Sprintf("command line fault %d %q", f.Kind, f.Words) }
+
+// Unwrap returns the cause.
+func (f *Fault) Unwrap() error { return f.Cause }
 
 // Unreadable reports whether the fault is in a single word: an unknown
 // option, or one whose value is missing or unwanted. Only after such a fault

@@ -279,6 +279,101 @@ func TestFaultsNameTheWordTheyAreIn(t *testing.T) {
 	}
 }
 
+func TestFaultsNameWhatIsNotFound(t *testing.T) {
+	for line, want := range map[string]string{
+		"-A -t nohost:80":                    "nohost",
+		"-A -t nohost":                       "nohost",
+		"-A -t no-host.example.:80":          "no-host.example.",
+		"-A -t [nohost]:80":                  "nohost",
+		"-A -t vip6:80":                      "vip6", // it has no IPv4 address
+		"-A -t 12.0.0.1x:80":                 "12.0.0.1x",
+		"-A -t nohost:nosuch":                "nohost",
+		"-a -t vip:80 -r nohost:80":          "nohost",
+		"-A -t vip:80 -p -M nomask":          "nomask",
+		"-A -t vip:nosuch":                   "nosuch/tcp",
+		"-A -u vip:http":                     "http/udp",
+		"-A -t [2001:db8::1]:nosuch":         "nosuch/tcp",
+		"-a -f 5 -r web1:nosuch":             "nosuch/tcp",
+		"-a --sctp-service vip:sip5 -r 1:x2": "x2/sctp",
+		// What was not meant as a name.
+		"-A -t 12.0.0.300:80":        "",
+		"-A -t 12.0.0.1.:80":         "",
+		"-A -t 12.0.0.1:65536":       "",
+		"-A -t 12.0.0.1:-1":          "",
+		"-A -t 12.0.0.1:":            "",
+		"-A -t :80":                  "",
+		"-A -t -s rr":                "",
+		"-A -t vip:80,443":           "",
+		"-A -t a:b:80":               "",
+		"-a -r web1:http -t vip:80":  "", // the protocol is not known yet
+		"-A -t [2001:db8::1":         "",
+		"-A -t 2001:db8::g":          "",
+		"-A -t http://12.0.0.1:80":   "",
+		"-A -t vip:80 -p -M 1.2.3.*": "",
+	} {
+		_, err := newParser(t).Parse(t.Context(), argv(line))
+		f, ok := errors.AsType[*Fault](err)
+		if !ok || f.Kind != IllegalValue {
+			t.Errorf("%s: %v", line, err)
+			continue
+		}
+		got := ""
+		if e, ok := errors.AsType[*NameError](err); ok {
+			if got = e.Name; e.Proto != "" {
+				got += "/" + e.Proto
+			}
+			if (e.Proto == "") != (e.Err != nil) {
+				t.Errorf("%s: the error of the look-up is %v", line, e.Err)
+			}
+		}
+		if got != want {
+			t.Errorf("%s: %q is not found, want %q", line, got, want)
+		}
+	}
+}
+
+// asking is a resolver that has no answer yet.
+type asking struct {
+	Names
+	asked *[]string
+}
+
+func (a asking) Host4(ctx context.Context, name string) (netip.Addr, error) {
+	if addr, ok := names.ParseIPv4(name); ok {
+		return addr, nil
+	}
+	*a.asked = append(*a.asked, name)
+	return netip.Addr{}, names.ErrPending
+}
+
+func (a asking) Host6(ctx context.Context, name string) (netip.Addr, error) {
+	*a.asked = append(*a.asked, name+" of IPv6")
+	return netip.Addr{}, names.ErrPending
+}
+
+func TestAllNamesOfALineAreAskedAtOnce(t *testing.T) {
+	for line, want := range map[string][]string{
+		"-a -t one:80 -r two:80":               {"one", "two"},
+		"-a -t [one]:80 -r [two]:80 -i":        {"one of IPv6", "one", "two of IPv6", "two"},
+		"-A -t one:80 -p -M two":               {"one", "two"},
+		"-a -t 12.0.0.1:80 -r two:80":          {"two"},
+		"-a -t one:nosuch -r two:80":           {"one"}, // a fault for certain, if not for which name
+		"-a -t one:80 -r [2001:db8::1]:80":     {"one"}, // the families may be the same
+		"-A -t one:80 -q":                      {"one"},
+		"-A -t one:80 -t two:80":               {"one"},
+		"-a -t one:80 -r two:80 -w x -r three": {"one", "two"},
+	} {
+		var asked []string
+		p := New(asking{newParser(t).names, &asked})
+		if _, err := p.ParseRule(t.Context(), argv(line)); !errors.Is(err, names.ErrPending) || !slices.Equal(asked, want) {
+			t.Errorf("%s: %v, asked %q, want %q", line, err, asked, want)
+		}
+		if _, err := p.ParseRule(t.Context(), argv("-A -t 12.0.0.1:80")); err != nil {
+			t.Errorf("the line after %s: %v", line, err)
+		}
+	}
+}
+
 func TestGlobalOptionsStandBeforeTheCommandOrAfterIt(t *testing.T) {
 	for line, want := range map[string]Command{
 		"--netns blue -L -n":           {ID: spec.List, NetNS: "blue", Given: spec.Of(spec.OptNumeric, spec.OptNetNS)},

@@ -4,11 +4,11 @@ package args
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"strings"
 	"time"
 
-	"github.com/ipvsadm-go/ipvsadm/internal/names"
 	"github.com/ipvsadm-go/ipvsadm/internal/spec"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
@@ -16,9 +16,10 @@ import (
 // scan fills in a Command, option by option.
 type scan struct {
 	ctx        context.Context
-	names      *names.Resolver
+	names      Names
 	cmd        Command
 	schedFlags string // checked at the end, since they depend on the scheduler
+	pending    bool   // a host is being looked up; its address is a placeholder
 }
 
 // accept handles the option that the reader has found.
@@ -152,9 +153,9 @@ func (s *scan) option(o *spec.Option, value string) error {
 
 func (s *scan) service(o *spec.Option, p ipvs.Protocol, value string) error {
 	s.cmd.Service.Protocol = p
-	a, ok := s.address(value)
-	if !ok {
-		return s.illegal(o)
+	a, err := s.address(value)
+	if err != nil {
+		return s.illegal(o, err)
 	}
 	s.cmd.Service.ServiceID = ipvs.AddrID(p, a.addr, a.port)
 	if a.addr.Is6() {
@@ -164,9 +165,9 @@ func (s *scan) service(o *spec.Option, p ipvs.Protocol, value string) error {
 }
 
 func (s *scan) realServer(o *spec.Option, value string) error {
-	a, ok := s.address(value)
-	if !ok {
-		return s.illegal(o)
+	a, err := s.address(value)
+	if err != nil {
+		return s.illegal(o, err)
 	}
 	if !a.hasPort {
 		a.port = s.cmd.Service.Port
@@ -186,9 +187,9 @@ func (s *scan) netmask(o *spec.Option, value string) error {
 		s.cmd.Service.Netmask = ipvs.Netmask(n)
 		return nil
 	}
-	a, err := s.names.Host4(s.ctx, value)
+	a, err := s.host4(value)
 	if err != nil {
-		return s.illegal(o)
+		return s.illegal(o, err)
 	}
 	s.cmd.Service.Netmask = ipvs.NetmaskFrom4(a)
 	return nil
@@ -208,13 +209,17 @@ func (s *scan) mcastGroup(value string) error {
 	return nil
 }
 
-// illegal returns the fault of an unreadable address, or the context's error
-// if it ended the look-up.
-func (s *scan) illegal(o *spec.Option) error {
+// illegal returns the fault of an address that is unreadable for the reason
+// err, or the context's error if it ended the look-up.
+func (s *scan) illegal(o *spec.Option, err error) error {
 	if err := s.ctx.Err(); err != nil {
 		return err
 	}
-	return fault(IllegalValue, o.Noun)
+	f := fault(IllegalValue, o.Noun)
+	if name, ok := errors.AsType[*NameError](err); ok {
+		f.Cause = name
+	}
+	return f
 }
 
 // setNumber sets a field to a number within the option's bounds.

@@ -3,6 +3,7 @@
 package args
 
 import (
+	"errors"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -60,19 +61,23 @@ type address struct {
 	hasPort bool
 }
 
+// errNoAddress is the error of a text that is no address and has no name.
+var errNoAddress = errors.New("not an address")
+
 // address reads host, host:port, [host]:port or a bare IPv6 address as 1.31
 // does. A port behind an IPv4 address in brackets is ignored, as 1.31 looks
 // for one inside them. Unlike in 1.31, a name in brackets may be that of an
-// IPv6 host, since saves have such names.
-func (s *scan) address(text string) (a address, ok bool) {
+// IPv6 host, since saves have such names. The error is errNoAddress or a
+// *NameError.
+func (s *scan) address(text string) (a address, err error) {
 	if isNumber(text) {
-		return a, false
+		return a, errNoAddress
 	}
 	var port string
 	bracketed := strings.HasPrefix(text, "[")
 	if host, rest, found := strings.Cut(text, "]"); bracketed {
 		if !found || !strings.HasPrefix(rest, ":") {
-			return a, false
+			return a, errNoAddress
 		}
 		text, port, a.hasPort = host[1:], rest[1:], true
 	}
@@ -85,16 +90,14 @@ func (s *scan) address(text string) (a address, ok bool) {
 		if i := strings.LastIndexByte(text, ':'); i >= 0 {
 			text, port, a.hasPort = text[:i], text[i+1:], true
 		}
-		var err error
-		if a.addr, err = s.names.Host4(s.ctx, text); err != nil {
-			return a, false
+		if a.addr, err = s.host4(text); err != nil {
+			return a, err
 		}
 	}
 	if a.hasPort {
-		a.port, ok = s.port(port)
-		return a, ok
+		a.port, err = s.port(port)
 	}
-	return a, true
+	return a, err
 }
 
 // parseIPv6 skips text that cannot be IPv6, since an error of netip
@@ -107,6 +110,8 @@ func parseIPv6(text string) (netip.Addr, bool) {
 	return a, err == nil && a.Zone() == ""
 }
 
+// bracketedName looks the name of an IPv6 host up. While that is pending, the
+// name is looked up as that of an IPv4 host too, which it may turn out to be.
 func (s *scan) bracketedName(text string, bracketed bool) (netip.Addr, bool) {
 	if !bracketed {
 		return netip.Addr{}, false
@@ -115,14 +120,32 @@ func (s *scan) bracketedName(text string, bracketed bool) (netip.Addr, bool) {
 		return netip.Addr{}, false
 	}
 	a, err := s.names.Host6(s.ctx, text)
+	if errors.Is(err, names.ErrPending) {
+		s.pending = true
+	}
 	return a, err == nil
+}
+
+// host4 reads an IPv4 address or looks the name of a host up.
+func (s *scan) host4(text string) (netip.Addr, error) {
+	a, err := s.names.Host4(s.ctx, text)
+	switch {
+	case err == nil:
+		return a, nil
+	case errors.Is(err, names.ErrPending):
+		s.pending = true
+		return netip.IPv4Unspecified(), nil
+	case isName(text):
+		return a, &NameError{Name: text, Err: err}
+	}
+	return a, errNoAddress
 }
 
 // port reads a number or the name of a service of the protocol that the
 // command line has named so far.
-func (s *scan) port(text string) (uint16, bool) {
+func (s *scan) port(text string) (uint16, error) {
 	if n, ok := number(text, 0, 65535); ok {
-		return uint16(n), true
+		return uint16(n), nil
 	}
 	p := s.cmd.Service.Protocol
 	switch {
@@ -130,7 +153,20 @@ func (s *scan) port(text string) (uint16, bool) {
 	case s.cmd.Service.FWMark != 0:
 		p = ipvs.TCP // as 1.31 assumes for a service without one
 	default:
-		return 0, false // 1.31 accepts no name before the service
+		return 0, errNoAddress // 1.31 accepts no name before the service
 	}
-	return s.names.Port(text, p.Network())
+	if n, found := s.names.Port(text, p.Network()); found {
+		return n, nil
+	}
+	if !isName(text) {
+		return 0, errNoAddress
+	}
+	return 0, &NameError{Name: text, Proto: p.Network()}
+}
+
+// isName reports whether a text that stands for no address or port was meant as
+// a name: it has what names are made of, and not numbers and dots alone.
+func isName(text string) bool {
+	const digits, rest = "0123456789.", "-_+abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	return strings.Trim(text, digits) != "" && strings.Trim(text, digits+rest) == "" && text[0] != '-' && text[0] != '+'
 }

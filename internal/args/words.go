@@ -42,7 +42,7 @@ type reader struct {
 	flags   *pflag.FlagSet
 	words   []string // what is left of the command line
 	letters string   // what is left of a word of letters
-	plain   []string // arguments
+	plain   []string // arguments, valid until the next command line
 	isRule  bool     // a line of rule text, where global options are unknown
 	// fault is what stopped the reading, if anything did.
 	fault *Fault
@@ -55,7 +55,7 @@ type reader struct {
 
 // start prepares the reader for a command line.
 func (r *reader) start(argv []string, isRule bool) {
-	*r = reader{flags: r.flags, words: argv, isRule: isRule}
+	*r = reader{flags: r.flags, words: argv, plain: r.plain[:0], isRule: isRule}
 }
 
 // next finds the next option. It reports false at the end of the line and at

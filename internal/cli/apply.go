@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/args"
+	"github.com/ipvsadm-go/ipvsadm/internal/names"
 	"github.com/ipvsadm-go/ipvsadm/internal/render"
 	"github.com/ipvsadm-go/ipvsadm/internal/restore"
 	"github.com/ipvsadm-go/ipvsadm/internal/rule"
@@ -158,15 +159,29 @@ func finishedStatus(f *restore.File, mode mode) int {
 	return statusOK
 }
 
-// parseChange reads a line of a rule file; its error is a *failure.
-func (s *session) parseChange(ctx context.Context, words []string) (ipvs.Change, error) {
-	cmd, err := s.parser.ParseRule(ctx, words)
-	if err != nil {
-		return ipvs.Change{}, parseFailure(err, s.program())
+// changeParser returns what reads the lines of a rule file. Of its errors few may
+// be shown: ruleFailure makes the message.
+func (s *session) changeParser() restore.Parse {
+	ahead := args.New(s.names.Ahead())
+	return func(ctx context.Context, words []string, wait bool) (ipvs.Change, error) {
+		if wait {
+			return s.parseChange(ctx, s.parser, words)
+		}
+		return s.parseChange(ctx, ahead, words)
+	}
+}
+
+func (s *session) parseChange(ctx context.Context, p *args.Parser, words []string) (ipvs.Change, error) {
+	cmd, err := p.ParseRule(ctx, words)
+	switch {
+	case errors.Is(err, names.ErrPending):
+		return ipvs.Change{}, restore.ErrPending
+	case err != nil:
+		return ipvs.Change{}, err
 	}
 	c, ok := cmd.Change()
 	if !ok {
-		return c, &failure{text: notAChangeText(cmd), status: statusUsage}
+		return c, notAChange(cmd.ID)
 	}
 	return c, nil
 }
@@ -184,15 +199,13 @@ func (s *session) complain(name string, f *restore.File, warnings []warning) {
 	all := f.Complaints()
 	for _, c := range all.List {
 		err := c.Err
-		switch {
-		case c.Change.Op != 0:
-			var refused *ipvs.ChangeError
-			if !errors.As(err, &refused) {
+		if c.Change.Op == 0 {
+			err = ruleFailure(err, s.program())
+		} else {
+			if _, ok := errors.AsType[*ipvs.ChangeError](err); !ok {
 				err = &ipvs.ChangeError{Change: c.Change, Err: err}
 			}
 			err = changeFailure(c.Change.Op, err)
-		case errors.Is(err, restore.ErrLongLine):
-			err = longLineFailure()
 		}
 		warnUpTo(c.Line - 1)
 		s.reportAbout(subject{f.Wanted, true}, inFile(name, c.Line, err))
@@ -212,7 +225,7 @@ func (s *session) readRules(ctx context.Context, file string) (name string, f *r
 		if isTerminal(s.Stdin) {
 			s.say(applyHint)
 		}
-		if f, err = restore.Read(ctx, s.Stdin, maxText(), s.parseChange); err != nil {
+		if f, err = restore.Read(ctx, s.Stdin, maxText(), s.changeParser()); err != nil {
 			return "", nil, inputFailure(err)
 		}
 		return stdinName, f, nil
@@ -220,7 +233,7 @@ func (s *session) readRules(ctx context.Context, file string) (name string, f *r
 	in, err := openFile(file)
 	if err == nil {
 		defer in.Close()
-		f, err = restore.Read(ctx, in, maxText(), s.parseChange)
+		f, err = restore.Read(ctx, in, maxText(), s.changeParser())
 	}
 	if err != nil {
 		return "", nil, fileFailure("read", file, err)

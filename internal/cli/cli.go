@@ -285,6 +285,10 @@ func output(err error) error {
 // process has to run meanwhile.
 func dial(ctx context.Context, netns string) (kernel, error) {
 	cfg := ipvs.Config{NetNS: netns, NoHandoff: true}
+	roomForFiles()
+	if err := checkFiles(); err != nil {
+		return nil, err
+	}
 	c, err := ipvs.Dial(ctx, cfg)
 	if errors.Is(err, ipvs.ErrNoIPVS) {
 		modprobe := exec.CommandContext(ctx, "/sbin/modprobe", "--", "ip_vs")

@@ -92,7 +92,7 @@ func each(t testing.TB, rules string, do func(...ipvs.Change) error) {
 		if len(words) == 0 {
 			continue
 		}
-		c, err := s.parseChange(t.Context(), words)
+		c, err := s.parseChange(t.Context(), s.parser, words)
 		if err == nil {
 			err = do(c)
 		}

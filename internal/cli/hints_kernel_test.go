@@ -92,7 +92,7 @@ func TestHintsOnAKernel(t *testing.T) {
 			{"lo has never been up", "", "", "unshare -n sh -c '" + web + " && ipvsadm -a -t 12.0.0.1:80 -r 192.168.168.10:80 -g'", "Invalid operation.  Possibly wrong module version, address not unicast, ...\n",
 				"lo of this network namespace is down"},
 			{"a name that is not known", "", "", "ipvsadm -A -t nobody.example:80", "illegal virtual server address[:port] specified\n",
-				"write host:port or [IPv6]:port; a name has to be known"},
+				"nobody knows the host nobody.example: getent hosts"},
 		} {
 			if out, err := sh(t, c.once, nil); err != nil {
 				t.Fatalf("%s: %v %s", c.once, err, out)

@@ -6,6 +6,7 @@ package cli
 // meant, and what may stand in that place.
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -308,6 +309,9 @@ func valueHint(f *args.Fault) string {
 	case o.ID == spec.OptTunnelType:
 		return meant(f.Word, "", tunnelNames())
 	case o.Noun == spec.FindOption(spec.OptTCPService).Noun, o.ID == spec.OptRealServer:
+		if e, ok := errors.AsType[*args.NameError](f); ok {
+			return nameHint(e)
+		}
 		return addressHint(f.Word)
 	case o.ID == spec.OptNetmask:
 		return "IPv4 has a mask such as 255.255.255.0"
@@ -317,10 +321,18 @@ func valueHint(f *args.Fault) string {
 	return ""
 }
 
+// nameHint is about a name that stands for nothing.
+func nameHint(e *args.NameError) string {
+	if e.Proto != "" {
+		return fmt.Sprintf("/etc/services has no %s for %s: write the port as a number", shorten(e.Name), e.Proto)
+	}
+	return fmt.Sprintf("nobody knows the host %s: getent hosts %[1]s, or write its address", shorten(e.Name))
+}
+
 // addressHint is about an address, of a service or a server.
 func addressHint(word string) string {
 	const shape = "write host:port or [IPv6]:port; "
-	switch host, port, _ := strings.Cut(word, ":"); {
+	switch host, _, _ := strings.Cut(word, ":"); {
 	case strings.Contains(word, "://"):
 		return shape + "no URL"
 	case strings.Contains(word, "/"):
@@ -331,12 +343,10 @@ func addressHint(word string) string {
 		return shape + "this is a port alone"
 	case strings.HasPrefix(word, "[") && !strings.Contains(word, "]:"):
 		return shape + "brackets are followed by a port"
-	case isDigits(port) && len(port) > 0 && isAddress(host):
-		return shape + "ports are 0 to 65535"
 	case looksLikeAddress(host):
 		return shape + fmt.Sprintf("%s is no IPv4 address: four numbers from 0 to 255", shorten(host))
 	}
-	return shape + "a name has to be known (getent hosts name), and so has a port's (getent services port)"
+	return shape + "ports are 0 to 65535"
 }
 
 func isAddress(s string) bool {

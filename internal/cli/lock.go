@@ -54,12 +54,12 @@ func (s *session) lock(cmd args.Command) (unlock func(), err error) {
 		case err != unix.EWOULDBLOCK && err != unix.EINTR:
 			f.Close()
 			return nil, fileFailure("lock", path, err)
-		case waited > s.lockWait:
-			f.Close()
-			return nil, lockFailure(path)
 		case waited > s.lockSilence && !said:
 			said = true
 			fmt.Fprintln(s.Stderr, waitingText(path))
+		case waited > s.lockWait:
+			f.Close()
+			return nil, lockFailure(path)
 		}
 		time.Sleep(20 * time.Millisecond)
 	}

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"strings"
 	"syscall"
@@ -93,6 +94,41 @@ func faultFailure(f *args.Fault, program string) *failure {
 		return &failure{text: faultText(f), status: statusScanning, cause: f}
 	}
 	return &failure{text: faultText(f), status: statusUsage, cause: f}
+}
+
+// notAChange is the error of a line of a rule file whose command does not change
+// the table.
+type notAChange spec.CommandID
+
+func (c notAChange) Error() string {
+	return fmt.Sprintf("the '%s' command does not change the table", spec.FindCommand(spec.CommandID(c)).Name)
+}
+
+// ruleFailure is the message for a line of a rule file that is no change: that of
+// parseFailure for a command line, but a name that stands for nothing is named.
+func ruleFailure(err error, program string) error {
+	if name, ok := errors.AsType[*args.NameError](err); ok {
+		return &failure{text: nameText(name), status: statusUsage, cause: err}
+	}
+	if errors.Is(err, restore.ErrLongLine) {
+		return longLineFailure()
+	}
+	return parseFailure(err, program)
+}
+
+// nameText says why a name stands for nothing.
+func nameText(e *args.NameError) string {
+	dns, _ := errors.AsType[*net.DNSError](e.Err)
+	switch {
+	case e.Proto != "":
+		return fmt.Sprintf("service %s/%s not found", e.Name, e.Proto)
+	case dns == nil || dns.IsNotFound:
+		return fmt.Sprintf("host %s not found", e.Name)
+	case dns.IsTimeout:
+		return fmt.Sprintf("can't look up host %s: no answer from the name server", e.Name)
+	}
+	why := dns.Err[strings.LastIndex(dns.Err, ": ")+1:] // without the connection
+	return fmt.Sprintf("can't look up host %s: %s", e.Name, strings.TrimSpace(why))
 }
 
 func faultText(f *args.Fault) string {
@@ -294,10 +330,6 @@ func fileFailure(what, name string, err error) *failure {
 		f.cause = err // hints about errors of the kernel are about IPVS
 	}
 	return f
-}
-
-func notAChangeText(cmd args.Command) string {
-	return fmt.Sprintf("the '%s' command does not change the table", spec.FindCommand(cmd.ID).Name)
 }
 
 // schedulerText says what became of the scheduler that the kernel took from a

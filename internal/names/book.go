@@ -54,7 +54,7 @@ func (r *Resolver) forAll(addrs []netip.Addr, do func(netip.Addr)) {
 	distinct := slices.Compact(slices.SortedFunc(slices.Values(addrs), netip.Addr.Compare))
 	queue := make(chan netip.Addr)
 	var workers sync.WaitGroup
-	for range min(prefetchLimit, len(distinct)) {
+	for range min(lookUpLimit, len(distinct)) {
 		workers.Go(func() {
 			for addr := range queue {
 				do(addr)

@@ -44,6 +44,21 @@ func (c *cache[K, V]) get(ctx context.Context, key K, ask func(context.Context, 
 	}
 }
 
+// known returns the answer to key if there is one by now.
+func (c *cache[K, V]) known(key K) (a *answer[V], known bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if a = c.answers[key]; a == nil {
+		return nil, false
+	}
+	select {
+	case <-a.done:
+		return a, true
+	default:
+		return nil, false
+	}
+}
+
 // claim returns the place for key's answer, and reports whether the caller is
 // the first, which fills it in.
 func (c *cache[K, V]) claim(key K) (a *answer[V], first bool) {

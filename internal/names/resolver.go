@@ -25,9 +25,9 @@ const (
 	// reverseTimeout is the longest that one reverse look-up keeps a
 	// listing waiting.
 	reverseTimeout = 5 * time.Second
-	// prefetchLimit is how many reverse look-ups Prefetch has under way
-	// at once.
-	prefetchLimit = 64
+	// lookUpLimit is how many look-ups are under way at once where many are
+	// wanted.
+	lookUpLimit = 64
 )
 
 // DNS is what a Resolver asks for names that its files do not hold.
@@ -91,19 +91,20 @@ func (r *Resolver) Host4(ctx context.Context, s string) (netip.Addr, error) {
 	if addr, ok := ParseIPv4(s); ok {
 		return addr, nil
 	}
-	if !askable(s) {
-		return netip.Addr{}, noSuchHost(s)
-	}
-	return r.addresses.get(ctx, question{"ip4", s}, r.forward)
+	return r.ask(ctx, question{"ip4", s})
 }
 
 // Host6 returns the first IPv6 address of a host name, as Host4 does for
 // IPv4; s is not the text of an address.
 func (r *Resolver) Host6(ctx context.Context, s string) (netip.Addr, error) {
-	if !askable(s) {
-		return netip.Addr{}, noSuchHost(s)
+	return r.ask(ctx, question{"ip6", s})
+}
+
+func (r *Resolver) ask(ctx context.Context, q question) (netip.Addr, error) {
+	if !askable(q.name) {
+		return netip.Addr{}, noSuchHost(q.name)
 	}
-	return r.addresses.get(ctx, question{"ip6", s}, r.forward)
+	return r.addresses.get(ctx, q, r.forward)
 }
 
 // HostName returns the name of an IPv4 or IPv6 address (1.31: gethostbyaddr):
@@ -145,17 +146,24 @@ func (r *Resolver) ServiceName(port uint16, proto string) (string, bool) {
 	return "", false
 }
 
-// forward reads the hosts file itself, since net.Resolver would sort its
+// inHosts reads the hosts file itself, since net.Resolver would sort its
 // addresses by RFC 6724, and gethostbyname keeps the order of the lines.
-func (r *Resolver) forward(ctx context.Context, q question) (netip.Addr, error) {
+func (r *Resolver) inHosts(q question) (netip.Addr, bool) {
 	for _, h := range r.hosts() {
 		addr := h.addr
 		if q.network == "ip4" {
 			addr = h.ipv4()
 		}
 		if addr.Is4() == (q.network == "ip4") && h.hasName(q.name) {
-			return addr, nil
+			return addr, true
 		}
+	}
+	return netip.Addr{}, false
+}
+
+func (r *Resolver) forward(ctx context.Context, q question) (netip.Addr, error) {
+	if addr, found := r.inHosts(q); found {
+		return addr, nil
 	}
 	addrs, err := r.dns.LookupNetIP(ctx, q.network, q.name)
 	if err != nil {

@@ -415,7 +415,7 @@ func TestPrefetch(t *testing.T) {
 		start := time.Now()
 		r.Prefetch(t.Context(), addrs)
 		if got := time.Since(start); got != 4*time.Second {
-			t.Errorf("200 look-ups of 1 s took %v, want 4 s with %d at once", got, prefetchLimit)
+			t.Errorf("200 look-ups of 1 s took %v, want 4 s with %d at once", got, lookUpLimit)
 		}
 		for _, addr := range addrs {
 			name, _ := r.HostName(t.Context(), addr)
@@ -427,8 +427,8 @@ func TestPrefetch(t *testing.T) {
 			t.Errorf("after Prefetch, HostName waited: %v in all, want 4 s", got)
 		}
 	})
-	if dns.atMost != prefetchLimit {
-		t.Errorf("at most %d look-ups were under way at once, want %d", dns.atMost, prefetchLimit)
+	if dns.atMost != lookUpLimit {
+		t.Errorf("at most %d look-ups were under way at once, want %d", dns.atMost, lookUpLimit)
 	}
 	if len(dns.asked) != 200 {
 		t.Errorf("DNS was asked about %d addresses, want 200", len(dns.asked))
@@ -465,7 +465,7 @@ func TestAnEndedContextEndsTheWaitAndNotTheLookUp(t *testing.T) {
 			t.Errorf("the look-up under way answered after %v, want 2 s", got)
 		}
 	})
-	if len(dns.asked) != prefetchLimit {
-		t.Errorf("DNS was asked %d questions, want only the %d under way when the context ended", len(dns.asked), prefetchLimit)
+	if len(dns.asked) != lookUpLimit {
+		t.Errorf("DNS was asked %d questions, want only the %d under way when the context ended", len(dns.asked), lookUpLimit)
 	}
 }

@@ -11,6 +11,7 @@ package restore
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/netip"
 	"slices"
@@ -20,8 +21,13 @@ import (
 )
 
 // Parse parses the words of a line. It returns an error for a line that is no
-// change of the table.
-type Parse func(ctx context.Context, words []string) (ipvs.Change, error)
+// change of the table. With wait false it does not wait for host names:
+// ErrPending is the error of a line with a name that is being looked up from
+// then on.
+type Parse func(ctx context.Context, words []string, wait bool) (ipvs.Change, error)
+
+// ErrPending is the error of a line with a host name that is being looked up.
+var ErrPending = errors.New("a host name is being looked up")
 
 // Complaint is about a line of a file.
 type Complaint struct {
@@ -101,26 +107,52 @@ func serverOf(c ipvs.Change) serverID {
 	return serverID{c.Service.ServiceID, c.Destination.AddrPort()}
 }
 
-// Read reads a file of at most limit bytes, without a kernel. It returns an
-// error of r, or ErrLarge.
+// Read reads a file of at most limit bytes, without a kernel. All its host
+// names are looked up while it is read: from the first line that has to wait
+// for one, the lines become changes at the end, in their order. It returns an
+// error of r, ErrLarge, or that of ctx if it ended before all names were known.
 func Read(ctx context.Context, r io.Reader, limit int64, parse Parse) (*File, error) {
 	f := &File{parse: parse, objections: map[int]objection{}, unfit: map[serverID]error{}}
 	fold := f.fold()
+	pending := 0 // the first line that has to wait for a name
 	err := f.text.read(r, limit, func(number int, words []string, err error) (keep bool) {
 		var c ipvs.Change
 		if err == nil {
-			c, err = parse(ctx, words)
+			c, err = parse(ctx, words, false)
 		}
 		f.last = number
-		if err != nil {
+		switch {
+		case errors.Is(err, ErrPending):
+			if pending == 0 {
+				pending = number
+			}
+		case err != nil:
 			f.faults.add(Complaint{Line: number, Err: err})
 			return false
+		case pending == 0:
+			fold.add(number, c)
 		}
-		fold.add(number, c)
 		return true
 	})
+	if pending > 0 && err == nil {
+		err = fold.wait(ctx, pending)
+	}
 	fold.end()
 	return f, err
+}
+
+// wait adds the lines from first on, for which names had to be looked up.
+func (f *folding) wait(ctx context.Context, first int) error {
+	var faults Complaints
+	f.parseText(ctx, first, func(number int, _ []string, c ipvs.Change, err error) {
+		if err == nil {
+			f.add(number, c)
+		} else {
+			faults.add(Complaint{Line: number, Err: err})
+		}
+	})
+	f.faults = merge(f.faults, faults)
+	return ctx.Err()
 }
 
 // Faulty reports whether Parse has rejected any line.
@@ -136,27 +168,25 @@ func (f *File) Empty() bool { return f.last == 0 }
 func (f *File) LastRefused() bool { return f.bad[f.last] }
 
 // Complaints returns the complaints about all lines.
-func (f *File) Complaints() Complaints {
-	all := slices.Concat(f.faults.List, f.refused.List)
+func (f *File) Complaints() Complaints { return merge(f.faults, f.refused) }
+
+func merge(a, b Complaints) Complaints {
+	all := slices.Concat(a.List, b.List)
 	slices.SortStableFunc(all, func(a, b Complaint) int { return a.Line - b.Line })
 	n := min(len(all), MaxComplaints)
-	return Complaints{all[:n], f.faults.More + f.refused.More + len(all) - n}
+	return Complaints{all[:n], a.More + b.More + len(all) - n}
 }
 
 // Wanted returns the table that the file describes, as far as is known. It is
 // not to be changed.
 func (f *File) Wanted() *ipvs.Table { return f.want }
 
-// Each passes each change of the file, with its line and the words of it, to
-// do. The words are valid during the call. It is for a file that has not been
-// run yet.
+// Each calls do for each change of the file, with its line and the words of
+// it, which are valid during the call. It is for a file that has not been run
+// yet.
 func (f *File) Each(ctx context.Context, do func(number int, words []string, c ipvs.Change)) {
-	var words []string
-	f.text.each(func(number int, line []byte) {
-		if words = rule.AppendFileWords(words[:0], line); len(words) == 0 {
-			return
-		}
-		if c, err := f.parse(ctx, words); err == nil {
+	f.parseText(ctx, 1, func(number int, words []string, c ipvs.Change, err error) {
+		if err == nil {
 			do(number, words, c)
 		}
 	})
@@ -172,6 +202,20 @@ func (f *File) each(ctx context.Context, do func(number int, c ipvs.Change)) {
 		return
 	}
 	f.Each(ctx, func(number int, _ []string, c ipvs.Change) { do(number, c) })
+}
+
+// parseText reads the lines from first on again.
+func (f *File) parseText(ctx context.Context, first int, do func(number int, words []string, c ipvs.Change, err error)) {
+	var words []string
+	f.text.each(func(number int, line []byte) {
+		if number < first {
+			return
+		}
+		if words = rule.AppendFileWords(words[:0], line); len(words) > 0 {
+			c, err := f.parse(ctx, words, true)
+			do(number, words, c, err)
+		}
+	})
 }
 
 // keep keeps the parsed lines from now on. Few files meet a refusal, and the

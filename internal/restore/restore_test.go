@@ -34,7 +34,7 @@ func server(host int) ipvs.Destination {
 // 80", "server 80 7 WEIGHT", "remove 80 7". It counts the lines.
 type reader struct{ lines int }
 
-func (r *reader) parse(_ context.Context, words []string) (ipvs.Change, error) {
+func (r *reader) parse(_ context.Context, words []string, _ bool) (ipvs.Change, error) {
 	r.lines++
 	n := make([]int, 4)
 	for i := range words {
@@ -477,6 +477,87 @@ func TestLinesOfAFile(t *testing.T) {
 				t.Errorf("%d services, said %q, want %d and %q", got, said(f), c.services, c.said)
 			}
 		})
+	}
+}
+
+// A line that waits for a name is folded in its place among the others, and so
+// are the complaints about it.
+func TestLinesThatWaitForNamesKeepTheirOrder(t *testing.T) {
+	lines := []string{
+		"\ufeffadd 80 rr", "bogus", // before any name
+		"add vip rr", "server 80 1 1", "add 81 rr", // the second of port 81
+		"", "bogus", "# add vip rr", "nohost", "delete vip", "server 81 1 1", "add vip wlc", "nohost", "bogus",
+	}
+	var r reader
+	waited, asked := false, 0
+	parse := func(ctx context.Context, words []string, wait bool) (ipvs.Change, error) {
+		if words[0] != "nohost" && !slices.Contains(words, "vip") {
+			return r.parse(ctx, words, wait)
+		}
+		asked++
+		switch waited = waited || wait; {
+		case !wait && waited:
+			t.Error("a line was read ahead after one was waited for")
+		case !wait:
+			return ipvs.Change{}, restore.ErrPending
+		case ctx.Err() != nil:
+			return ipvs.Change{}, ctx.Err()
+		case words[0] == "nohost":
+			return ipvs.Change{}, errors.New("no such host")
+		}
+		words = slices.Clone(words)
+		words[1] = "81"
+		return r.parse(ctx, words, wait)
+	}
+	f, err := restore.Read(t.Context(), strings.NewReader(strings.Join(lines, "\n")), 1<<30, parse)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = "2:nonsense 5:service already exists 7:nonsense 9:no such host 11:no such service 13:no such host 14:nonsense"
+	if got := said(f); got != want || !f.Faulty() || !f.Refused() {
+		t.Errorf("%s, want %s", got, want)
+	}
+	if asked != 10 {
+		t.Errorf("lines with names were read %d times", asked)
+	}
+	k := kernel(t)
+	if end := f.Run(t.Context(), k, k.Now(), quietly); end.How != restore.Finished {
+		t.Errorf("%+v", end)
+	}
+	if d := ipvs.Diff(k.Now(), kernel(t, "add 80 rr", "server 80 1 1", "add 81 wlc").Now()); len(d) > 0 {
+		t.Errorf("the table lacks %v", d)
+	}
+	waited = false
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := restore.Read(ctx, strings.NewReader("add vip rr\n"), 1<<30, parse); !errors.Is(err, context.Canceled) {
+		t.Errorf("an interrupted wait ends with %v", err)
+	}
+}
+
+// The first complaints are kept, whether a line had to wait or not.
+func TestComplaintsAboutNamesAreCountedWithTheOthers(t *testing.T) {
+	var lines []string
+	for range 150 {
+		lines = append(lines, "bogus", "nohost")
+	}
+	f, err := restore.Read(t.Context(), strings.NewReader(strings.Join(lines, "\n")), 1<<30, func(_ context.Context, words []string, wait bool) (ipvs.Change, error) {
+		if words[0] == "nohost" && !wait {
+			return ipvs.Change{}, restore.ErrPending
+		}
+		return ipvs.Change{}, errors.New(words[0])
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := f.Complaints()
+	if len(all.List) != restore.MaxComplaints || all.More != len(lines)-restore.MaxComplaints {
+		t.Errorf("%d complaints and %d more", len(all.List), all.More)
+	}
+	for i, c := range all.List {
+		if c.Line != i+1 || c.Err.Error() != lines[i] {
+			t.Errorf("complaint %d is about line %d: %v", i, c.Line, c.Err)
+		}
 	}
 }
 

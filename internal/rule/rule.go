@@ -330,11 +330,12 @@ func spelling(b []byte, long string, short byte) []byte {
 	return append(append(b, "--"...), long...)
 }
 
-// text appends an option with its value. The program's name may not be a word
-// by itself, since reading drops that.
+// text appends an option with its value. A word that is the program's name
+// would be dropped when the line is read, and one that begins with # would
+// start a comment, so that neither may be a word by itself.
 func text(b []byte, id spec.OptionID, v string) []byte {
 	separator := byte(' ')
-	if v == programName {
+	if v == programName || strings.HasPrefix(v, "#") {
 		separator = '='
 	}
 	return append(append(option(b, id), separator), v...)

@@ -485,8 +485,8 @@ func testEndedContext(t *testing.T) {
 }
 
 // testCancels has many goroutines use one client with contexts that end at any
-// moment, while another client changes the table. IPVSADM_TEST_SOAK is how long, as in
-// "10m".
+// moment, while another client changes the table, and looks at what that leaves
+// behind. IPVSADM_TEST_SOAK is how long, as in "10m".
 func testCancels(t *testing.T) {
 	c := inNamespace(t)
 	writer := dial(t)
@@ -506,7 +506,16 @@ func testCancels(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	before, goroutines := openFiles(t), runtime.NumGoroutine()
+	lists := func() { // the same before and after, so that what they keep is in both counts
+		if list, err := c.Destinations(t.Context(), large); err != nil || len(list) != 2000 {
+			t.Errorf("%d destinations, %v", len(list), err)
+		}
+		if list, err := c.Services(t.Context()); err != nil || len(list) != 2001 {
+			t.Errorf("%d services, %v", len(list), err)
+		}
+	}
+	lists()
+	before := heldNow(t)
 	over, stop := context.WithTimeout(t.Context(), length)
 	defer stop()
 	var calls, ended, late atomic.Int64
@@ -572,21 +581,33 @@ func testCancels(t *testing.T) {
 		}
 	})
 	wg.Wait()
-	if list, err := c.Destinations(t.Context(), large); err != nil || len(list) != 2000 {
-		t.Errorf("afterwards %d destinations, %v", len(list), err)
-	}
-	if list, err := c.Services(t.Context()); err != nil || len(list) != 2001 {
-		t.Errorf("afterwards %d services, %v", len(list), err)
-	}
+	lists()
 	time.Sleep(10 * time.Millisecond)
-	if after, now := openFiles(t), runtime.NumGoroutine(); after != before || now > goroutines {
-		t.Errorf("%d files and %d goroutines before, %d and %d after", before, goroutines, after, now)
+	after := heldNow(t)
+	if after.files != before.files || after.goroutines > before.goroutines || after.heap > before.heap+1<<20 {
+		t.Errorf("before %+v, after %+v", before, after)
 	}
-	t.Logf("%d calls in %v; %d ended by their context, %d of them after their deadline, by %v at the most",
-		calls.Load(), length, ended.Load(), late.Load(), time.Duration(longest.Load()))
+	t.Logf("%d calls in %v; %d ended by their context, %d of them after their deadline, by %v at the most; before %+v, after %+v",
+		calls.Load(), length, ended.Load(), late.Load(), time.Duration(longest.Load()), before, after)
 	if ended.Load() == 0 || ended.Load() == calls.Load() {
 		t.Error("this shows nothing")
 	}
+}
+
+// held is what the process holds.
+type held struct {
+	files, goroutines int
+	heap              uint64 // bytes in use
+}
+
+func heldNow(t testing.TB) held {
+	t.Helper()
+	var m runtime.MemStats
+	for range 2 { // the second frees what the first finalized
+		runtime.GC()
+	}
+	runtime.ReadMemStats(&m)
+	return held{openFiles(t), runtime.NumGoroutine(), m.HeapAlloc}
 }
 
 func openFiles(t testing.TB) int {

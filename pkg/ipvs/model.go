@@ -161,6 +161,11 @@ func (m *Model) addService(s Service) error {
 		m.index = map[ServiceID]int{}
 	}
 	m.index[s.ServiceID] = len(m.services)
+	if n := len(m.services); n == cap(m.services) {
+		// append grows long lists by a quarter: of a million services it would
+		// leave four times their memory behind.
+		m.services = slices.Grow(m.services, max(n, 4))
+	}
 	m.services = append(m.services, ServiceEntry{Service: s})
 	return nil
 }

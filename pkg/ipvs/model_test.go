@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/netip"
 	"reflect"
+	"runtime"
 	"slices"
 	"syscall"
 	"testing"
@@ -192,4 +193,24 @@ func TestChangesCompare(t *testing.T) {
 	if NewService(web(80), "rr").Netmask != 0xffffffff || NewService(MarkID(1, IPv6), "rr").Netmask != 128 {
 		t.Error("a new service does not tell clients apart")
 	}
+}
+
+// A long list takes memory for its entries and an index, and as much again while
+// it grows.
+func TestModelOfManyServicesTakesLittleMemory(t *testing.T) {
+	const services = 100_000
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	var m Model
+	for i := range services {
+		id := AddrID(TCP, netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), 80)
+		if err := m.Apply(AddService(NewService(id, "rr"))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	runtime.ReadMemStats(&after)
+	if each := (after.TotalAlloc - before.TotalAlloc) / services; each > 750 {
+		t.Errorf("%d bytes a service", each)
+	}
+	runtime.KeepAlive(&m)
 }

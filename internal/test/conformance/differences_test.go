@@ -33,6 +33,7 @@ type rule struct {
 
 // The first rules need our messages unchanged.
 var rules = []rule{
+	{id: "names-not-found", apply: nameNoNames},
 	{id: "restore-checks-first", apply: checkFirst},
 	{id: "indented-comments", apply: indentComments},
 	{id: "line-numbers", apply: stripLineNumbers},
@@ -63,6 +64,8 @@ var (
 	savedLongName   = regexp.MustCompile(`( (?:-[tur]|--sctp-service) \S{59})\S+`)
 	negativeMark    = regexp.MustCompile(`(?m)^(-[Aa] -f |FWM  )(-\d+)( IPv6)?( *)`)
 	lineNumber      = regexp.MustCompile(`(?m)^(?:<stdin>: )?line (\d+): `)
+	nameNotFound    = regexp.MustCompile(`(?m)^(<stdin>: line \d+: )(?:(?:host|service) \S+ not found|can't look up host .*)$`)
+	illegalName     = regexp.MustCompile(`illegal (?:(?:virtual|real) server address\[:port\]|virtual server persistent mask) specified\n$`)
 	nameInBrackets  = regexp.MustCompile(`\[[^]:]*[^].0-9][^]:]*\]:`)
 	feederStopped   = regexp.MustCompile(`(?m)^\S*ipvsadm-restore: line \d+: echo: write error: Broken pipe\n`)
 	commentBehind   = regexp.MustCompile(`(?m)[^\s#]\s+#`)
@@ -71,6 +74,14 @@ var (
 	originalVersion = regexp.MustCompile(`(?m)^(ipvsadm v1\.31 2019/12/24 \(compiled with )popt( and IPVS v1\.2\.1\))$`)
 	ourVersion      = regexp.MustCompile(`(?m)^(ipvsadm v1\.31 2019/12/24 \(compiled with )pflag( and IPVS v1\.2\.1\))\nipvsadm-go .*$`)
 )
+
+// nameNoNames calls a name that we name what the original calls it.
+func nameNoNames(s *step) {
+	said := strings.TrimSuffix(illegalName.FindString(s.original.Stderr), "\n")
+	if s.program() == "ipvsadm-restore" && said != "" {
+		s.ours.Stderr = nameNotFound.ReplaceAllString(s.ours.Stderr, "${1}"+said)
+	}
+}
 
 // stripLineNumbers removes the line numbers from our messages about rules.
 func stripLineNumbers(s *step) {

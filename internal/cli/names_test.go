@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/ipvsadm-go/ipvsadm/internal/names"
+)
+
+// slowDNS answers after a time: it knows the hosts vip and web, and how the
+// look-ups of others end.
+type slowDNS struct {
+	noDNS
+	delay time.Duration
+	err   map[string]error // nil: the server does not answer
+}
+
+func (d slowDNS) LookupNetIP(ctx context.Context, _, host string) ([]netip.Addr, error) {
+	select {
+	case <-time.After(d.delay):
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	switch host {
+	case "vip":
+		return []netip.Addr{netip.MustParseAddr("12.0.0.1")}, nil
+	case "web":
+		return []netip.Addr{netip.MustParseAddr("10.0.0.1")}, nil
+	}
+	if err := d.err[host]; err != nil {
+		return nil, err
+	}
+	return nil, &net.DNSError{Err: "i/o timeout", Name: host, IsTimeout: true, IsTemporary: true}
+}
+
+// withDNS runs the program with a name server.
+func (k *fakeKernel) withDNS(t *testing.T, dns names.DNS, stdin string, argv ...string) (a answer) {
+	t.Helper()
+	p, done := k.process(&a, stdin, argv...)
+	p.names = names.With("/dev/null", "/etc/services", dns)
+	a.status = Run(t.Context(), p)
+	done()
+	return a
+}
+
+// A name server that is silent is waited for once, not for each of 12 names.
+func TestNamesOfAFileAreLookedUpSideBySide(t *testing.T) {
+	const timeout = 5 * time.Second
+	var rules, want strings.Builder
+	rules.WriteString("-A -t 12.0.0.1:80\n")
+	for i := range 4 {
+		fmt.Fprintf(&rules, "-A -t vip%d:80\n-a -t vip%[1]d:80 -r web%[1]d:80 -m\n-d -t [six%[1]d]:80 -r 10.0.0.1\n", i)
+		for j, name := range []string{"vip", "vip", "six"} {
+			fmt.Fprintf(&want, "FILE: line %d: can't look up host %s%d: no answer from the name server\n", 2+3*i+j, name, i)
+		}
+	}
+	file := filepath.Join(t.TempDir(), "rules")
+	if err := os.WriteFile(file, []byte(rules.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		for name, c := range map[string]struct {
+			stdin string
+			argv  []string
+		}{
+			file:      {"", restoreArgs(t, file)},
+			"<stdin>": {rules.String(), restoreArgs(t)},
+		} {
+			start := time.Now()
+			a := newFakeKernel(t, "").withDNS(t, slowDNS{delay: timeout}, c.stdin, c.argv...)
+			if took := time.Since(start); took >= 2*timeout {
+				t.Errorf("%s: it took %v", name, took)
+			}
+			if want := strings.ReplaceAll(want.String(), "FILE", name); a.status != statusUsage || a.errors != want {
+				t.Errorf("%s: status %d\n%s\nwant\n%s", name, a.status, a.errors, want)
+			}
+		}
+	})
+}
+
+// -R ends at a name that is not found. One that is found is not asked for twice.
+func TestLinesOfARestoreWaitForANameOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k, start := newFakeKernel(t, ""), time.Now()
+		a := k.withDNS(t, slowDNS{delay: time.Second}, "-A -t vip:80\n-a -t vip:80 -r web:80\n-a -t vip:80 -r web:81 -m\n-A -t nohost:80\n-A -t [nohost]:80\n", "ipvsadm", "-R")
+		if took := time.Since(start); took != 3*time.Second {
+			t.Errorf("it took %v", took)
+		}
+		if a.errors != "line 4: illegal virtual server address[:port] specified\n" || len(k.changes()) != 3 {
+			t.Errorf("%+v, %v", a, k.changes())
+		}
+	})
+}
+
+func TestAFileWithNamesIsRestored(t *testing.T) {
+	k := newFakeKernel(t, "")
+	const rules = "-A -t vip:http -s rr\n-A -t 12.0.0.2:80 -s rr\n-a -t vip:80 -r web:81 -m\n"
+	if a := k.withDNS(t, slowDNS{delay: time.Millisecond}, rules, restoreArgs(t)...); a != (answer{}) {
+		t.Errorf("%+v", a)
+	}
+	if got, want := k.rules(), "--set 900 120 300\n-A -t 12.0.0.1:80 -s rr\n-a -t 12.0.0.1:80 -r 10.0.0.1:81 -m -w 1\n-A -t 12.0.0.2:80 -s rr\n"; got != want {
+		t.Errorf("%s, want\n%s", got, want)
+	}
+}
+
+// What ipvsadm-restore reads has names that are not found called so; a command
+// line and -R have 1.31's words.
+// differs: names-not-found
+func TestNamesThatAreNotFoundAreNamed(t *testing.T) {
+	dns := slowDNS{err: map[string]error{
+		"gone":    &net.DNSError{Err: "no such host", Name: "gone", IsNotFound: true},
+		"other":   errors.New("unknown to another resolver"),
+		"refused": &net.DNSError{Err: "read udp 127.0.0.1:33333->127.0.0.1:53: read: connection refused", IsTemporary: true},
+		"failing": &net.DNSError{Err: "server misbehaving", IsTemporary: true},
+	}}
+	const virtual, server, mask = "illegal virtual server address[:port] specified", "illegal real server address[:port] specified", "illegal virtual server persistent mask specified"
+	for _, c := range []struct{ line, original, ours string }{
+		{"-A -t gone:80", virtual, "host gone not found"},
+		{"-A -t other:80", virtual, "host other not found"},
+		{"-a -t 12.0.0.1:80 -r gone", server, "host gone not found"},
+		{"-A -t 12.0.0.1:80 -p -M gone", mask, "host gone not found"},
+		{"-A -t silent:80", virtual, "can't look up host silent: no answer from the name server"},
+		{"-A -t refused:80", virtual, "can't look up host refused: connection refused"},
+		{"-A -t failing:80", virtual, "can't look up host failing: server misbehaving"},
+		{"-A -t vip:htpp", virtual, "service htpp/tcp not found"},
+		{"-a -u 12.0.0.1:53 -r web:htpp", server, "service htpp/udp not found"},
+		{"-A -t 12.0.0.300:80", virtual, virtual},
+		{"-A -t vip:70000", virtual, virtual},
+		{"-A -t \x1bvip:80", virtual, virtual},
+	} {
+		k := newFakeKernel(t, "")
+		for _, run := range []struct {
+			stdin, want string
+			argv        []string
+		}{
+			{c.line, "<stdin>: line 1: " + c.ours, restoreArgs(t)},
+			{c.line, "line 1: " + c.original, []string{"ipvsadm", "-R"}},
+			{"", c.original, append([]string{"ipvsadm"}, strings.Fields(c.line)...)},
+		} {
+			if a := k.withDNS(t, dns, run.stdin, run.argv...); a.status != statusUsage || a.errors != run.want+"\n" {
+				t.Errorf("%s, %v: %+v, want %q", c.line, run.argv, a, run.want)
+			}
+		}
+	}
+}

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package restore_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/ipvsadm-go/ipvsadm/internal/args"
+	"github.com/ipvsadm-go/ipvsadm/internal/names"
+	"github.com/ipvsadm-go/ipvsadm/internal/restore"
+	"github.com/ipvsadm-go/ipvsadm/internal/rule"
+	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
+)
+
+type noDNS struct{}
+
+func (noDNS) LookupNetIP(context.Context, string, string) ([]netip.Addr, error) {
+	return nil, errors.New("no such host")
+}
+func (noDNS) LookupAddr(context.Context, string) ([]string, error) {
+	return nil, errors.New("no such address")
+}
+
+// rules parses rule text as the program does.
+func rules() restore.Parse {
+	p := args.New(names.With("/dev/null", "/dev/null", noDNS{}))
+	return func(ctx context.Context, words []string, _ bool) (ipvs.Change, error) {
+		cmd, err := p.ParseRule(ctx, words)
+		if err != nil {
+			return ipvs.Change{}, err
+		}
+		c, ok := cmd.Change()
+		if !ok {
+			return c, errNonsense
+		}
+		return c, nil
+	}
+}
+
+// fileOf reads rule text, in which there may be lines of any kind.
+func fileOf(t *testing.T, text string) *restore.File {
+	t.Helper()
+	f, err := restore.Read(t.Context(), strings.NewReader(text), 1<<30, rules())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+// changed makes changes to a table, none of which may be refused.
+func changed(t *testing.T, what string, table *ipvs.Table, changes []ipvs.Change) *ipvs.Table {
+	t.Helper()
+	m := ipvs.NewModel(table)
+	for _, c := range changes {
+		if err := m.Apply(c); err != nil {
+			t.Fatalf("%s: %v: %v", what, c, err)
+		}
+	}
+	return m.Table()
+}
+
+// FuzzTextToTableAndBack goes from two texts to two tables, from the difference
+// of these to changes, from the changes to the other table, and from that to
+// text and back.
+func FuzzTextToTableAndBack(f *testing.F) {
+	seeds := seedTexts(f)
+	for i, text := range seeds {
+		f.Add(text, seeds[(i+1)%len(seeds)])
+	}
+	f.Add("-A -f 1 -s ipvsadm\n--start-daemon backup --mcast-interface=#1", "-A -f 1 -s=#x -p --pe=#\n--start-daemon master --mcast-interface=#1 # a comment")
+	none := &ipvs.Table{Services: []ipvs.ServiceEntry{}, Daemons: []ipvs.Daemon{}}
+	f.Fuzz(func(t *testing.T, haveText, wantText string) {
+		have := changed(t, "the first text", none, fileOf(t, haveText).Plan(none, false))
+		file := fileOf(t, wantText)
+		want := changed(t, "the second text", none, file.Plan(none, false))
+
+		differences := ipvs.Diff(have, want)
+		got := changed(t, "the differences", have, differences)
+		if left := ipvs.Diff(got, want); len(left) > 0 {
+			t.Fatalf("after %v these are left: %v", differences, left)
+		}
+		want.Timeouts = got.Timeouts // those that the text does not name stay
+		sameTable(t, "the differences", got, want)
+		for _, strict := range []bool{false, true} {
+			planned := changed(t, "the plan", have, file.Plan(have, strict))
+			planned.Daemons = want.Daemons // those that the text does not name stay
+			sameTable(t, fmt.Sprintf("the plan, strict %v,", strict), planned, want)
+		}
+
+		var text bytes.Buffer
+		if err := (rule.Writer{}).Write(&text, rule.Changes(got)); err != nil {
+			t.Fatal(err)
+		}
+		again := fileOf(t, text.String())
+		if again.Complaints().Any() {
+			t.Fatalf("%s\n%s", said(again), text.String())
+		}
+		sameTable(t, text.String(), changed(t, "the text", none, again.Plan(none, false)), got)
+	})
+}
+
+// sameTable compares tables in any order, without what has no effect.
+func sameTable(t *testing.T, what string, got, want *ipvs.Table) {
+	t.Helper()
+	if got.Timeouts != want.Timeouts {
+		t.Fatalf("%s gives the timeouts %v, want %v", what, got.Timeouts, want.Timeouts)
+	}
+	if g, w := lines(got), lines(want); !slices.Equal(g, w) {
+		t.Fatalf("%s gives\n%s\nwant\n%s", what, strings.Join(g, "\n"), strings.Join(w, "\n"))
+	}
+}
+
+// lines are all parts of a table that have an effect, sorted.
+func lines(table *ipvs.Table) (all []string) {
+	for _, s := range table.Services {
+		id := s.ServiceID
+		if s.Flags&ipvs.FlagPersistent == 0 {
+			s.Timeout, s.Netmask = 0, 0
+		}
+		all = append(all, fmt.Sprintf("%#v", s.Service))
+		for _, d := range s.Destinations {
+			if d.Forward != ipvs.Tunnel {
+				d.Tunnel = ipvs.TunnelInfo{}
+			}
+			all = append(all, fmt.Sprintf("%#v %#v", id, d.Destination))
+		}
+	}
+	for _, d := range table.Daemons {
+		all = append(all, fmt.Sprintf("%#v", d))
+	}
+	slices.Sort(all)
+	return all
+}
+
+// seedTexts are the command lines of the tests' scripts, some at a time.
+func seedTexts(f *testing.F) (texts []string) {
+	f.Helper()
+	for _, pattern := range []string{"../../testdata/script/*.txtar", "../../testdata/conformance/*.txt"} {
+		files, err := filepath.Glob(pattern)
+		if err != nil || len(files) == 0 {
+			f.Fatalf("%s: %d files, %v", pattern, len(files), err)
+		}
+		for _, file := range files {
+			b, err := os.ReadFile(file)
+			if err != nil {
+				f.Fatal(err)
+			}
+			var rules []string
+			for line := range strings.Lines(string(b)) {
+				if _, typed, found := strings.Cut(line, "$'"); found { // lines in the shell's quotes
+					typed, _, _ = strings.Cut(typed, "'")
+					line = strings.ReplaceAll(typed, `\n`, "\n") + "\n"
+				}
+				line = strings.TrimPrefix(strings.TrimPrefix(line, "$ "), "> ")
+				if line = strings.TrimPrefix(line, "ipvsadm "); strings.HasPrefix(line, "-") && !strings.HasPrefix(line, "-- ") {
+					rules = append(rules, line)
+				}
+			}
+			for some := range slices.Chunk(rules, 20) {
+				texts = append(texts, strings.Join(some, ""))
+			}
+		}
+	}
+	return texts
+}
