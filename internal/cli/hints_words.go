@@ -343,6 +343,8 @@ func addressHint(word string) string {
 		return shape + "this is a port alone"
 	case strings.HasPrefix(word, "[") && !strings.Contains(word, "]:"):
 		return shape + "brackets are followed by a port"
+	case strings.HasPrefix(word, "["):
+		return shape + fmt.Sprintf("%s is no IPv6 address", shorten(word[1:strings.IndexByte(word, ']')]))
 	case looksLikeAddress(host):
 		return shape + fmt.Sprintf("%s is no IPv4 address: four numbers from 0 to 255", shorten(host))
 	}
