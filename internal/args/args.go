@@ -9,6 +9,7 @@ package args
 import (
 	"context"
 	"net/netip"
+	"time"
 
 	"github.com/spf13/pflag"
 
@@ -31,11 +32,20 @@ type Command struct {
 	Output string // of save, the file of --output or --update
 	Lock   string // of apply, empty for the default
 	NetNS  string // of any command, empty for the program's own
+
+	Drain time.Duration // how long connections have to end
+
+	schedFlags string // the value of --sched-flags, for KeepService
+	kept       bool   // completed by KeepService or KeepServer
 }
 
 // Change returns the change that the command makes to the table. It reports
-// false for a command that makes none, or more than one.
+// false for a command that makes none, or more than one, and for one that is
+// not complete; see Keeps.
 func (c *Command) Change() (ipvs.Change, bool) {
+	if c.Keeps() && !c.kept {
+		return ipvs.Change{}, false
+	}
 	id := ipvs.Service{ServiceID: c.Service.ServiceID}
 	switch c.ID {
 	case spec.AddService:

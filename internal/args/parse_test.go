@@ -446,23 +446,24 @@ func TestWhichCommandsTakeWhichOptions(t *testing.T) {
 		"mcast-ttl": "--mcast-ttl 1", "sync-maxlen": "--sync-maxlen 1", "tun-info": "--tun-info", "tun-type": "--tun-type ipip",
 		"tun-port": "--tun-port 1", "tun-nocsum": "--tun-nocsum", "tun-csum": "--tun-csum", "tun-remcsum": "--tun-remcsum",
 		"all": "--all", "output": "--output x", "update": "--update x", "strict": "--strict", "keep-going": "--keep-going", "check": "--check", "dry-run": "--dry-run", "lock": "--lock x", "netns": "--netns x",
+		"keep": "--keep", "exist": "--exist", "drain": "--drain 5", "diff": "--diff", "merge": "--merge",
 	}
 	for _, c := range []struct{ name, line, allowed string }{
-		{"add-service", "-A -f 1", "scheduler persistent netmask ops pe sched-flags"},
-		{"edit-service", "-E -f 1", "scheduler persistent netmask ops pe sched-flags"},
-		{"delete-service", "-D -f 1", ""},
+		{"add-service", "-A -f 1", "scheduler persistent netmask ops pe sched-flags exist"},
+		{"edit-service", "-E -f 1", "scheduler persistent netmask ops pe sched-flags keep"},
+		{"delete-service", "-D -f 1", "exist drain"},
 		{"flush", "-C", ""},
 		{"set", "--set 1 2 3", ""},
 		{"restore", "-R", ""},
 		{"list", "-L", "numeric connection service-address timeout daemon stats rate thresholds persistent-conn nosort syncid exact tun-info"},
-		{"add-server", "-a -f 1 -r 10.0.0.1", "forwarding-method weight u-threshold l-threshold" + tunnel},
-		{"edit-server", "-e -f 1 -r 10.0.0.1", "forwarding-method weight u-threshold l-threshold" + tunnel},
-		{"delete-server", "-d -f 1 -r 10.0.0.1", ""},
+		{"add-server", "-a -f 1 -r 10.0.0.1", "exist forwarding-method weight u-threshold l-threshold" + tunnel},
+		{"edit-server", "-e -f 1 -r 10.0.0.1", "keep forwarding-method weight u-threshold l-threshold" + tunnel},
+		{"delete-server", "-d -f 1 -r 10.0.0.1", "exist drain"},
 		{"start-daemon", "--start-daemon master", "mcast-interface syncid mcast-group mcast-port mcast-ttl sync-maxlen"},
 		{"stop-daemon", "--stop-daemon master", "syncid"},
 		{"save", "-S", "numeric all output update"},
 		{"zero", "-Z", "service-address"},
-		{"apply", "--apply", "numeric strict keep-going check dry-run lock"},
+		{"apply", "--apply", "numeric strict keep-going check dry-run diff merge drain lock"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			allowed := append(strings.Fields(c.allowed), "netns")
@@ -485,6 +486,66 @@ func TestWhichCommandsTakeWhichOptions(t *testing.T) {
 	for i := range spec.Options {
 		if id := spec.Options[i].ID; !spec.Uncounted.Has(id) && options[id.String()] == "" {
 			t.Errorf("no line has the option %s", id)
+		}
+	}
+}
+
+// What an edit with --keep does not name is as the entry has it, and only then is
+// the whole of it checked.
+func TestEditsKeepWhatTheyDoNotName(t *testing.T) {
+	const (
+		service = "-A -t 12.0.0.1:80 -s sh -b sh-port -p 300 -M 255.255.255.0 --pe sip"
+		nat     = "-a -t 12.0.0.1:80 -r 10.0.0.1:8080 -m -w 3 -x 9 -y 4"
+		gue     = "-a -t 12.0.0.1:80 -r 10.0.0.1:80 -i --tun-type gue --tun-port 6080 --tun-csum -w 3"
+	)
+	for _, c := range []struct{ was, edit, want, fault string }{
+		{service, "-E -t 12.0.0.1:80 --keep", "-E -t 12.0.0.1:80 -s sh -b sh-port -p 300 -M 255.255.255.0 --pe sip", ""},
+		{service, "-E -t 12.0.0.1:80 --keep -p 60", "-E -t 12.0.0.1:80 -s sh -b sh-port -p 60 -M 255.255.255.0 --pe sip", ""},
+		{service, "-E -t 12.0.0.1:80 --keep -s wlc", "-E -t 12.0.0.1:80 -s wlc -p 300 -M 255.255.255.0 --pe sip", ""},
+		{service, "-E -t 12.0.0.1:80 --keep -b sh-fallback", "-E -t 12.0.0.1:80 -s sh -b sh-fallback -p 300 -M 255.255.255.0 --pe sip", ""},
+		{service, "-E -t 12.0.0.1:80 --keep -s mh -b mh-port -M 255.255.0.0", "-E -t 12.0.0.1:80 -s mh -b mh-port -p 300 -M 255.255.0.0 --pe sip", ""},
+		{service, "-E -t 12.0.0.1:80 --keep -b mh-port", "", "incompatible"},
+		{service, "-E -t 12.0.0.1:80 --keep -o", "", "udp"},
+		{"-A -t 12.0.0.1:0 -p 9", "-E -t 12.0.0.1 --keep -s rr", "-E -t 12.0.0.1:0 -s rr -p 9", ""},
+		{"-A -u 12.0.0.1:53 -o", "-E -u 12.0.0.1:53 --keep -s rr", "-E -u 12.0.0.1:53 -s rr -o", ""},
+		{nat, "-e -t 12.0.0.1:80 -r 10.0.0.1:8080 --keep -w 0", "-e -t 12.0.0.1:80 -r 10.0.0.1:8080 -m -w 0 -x 9 -y 4", ""},
+		{nat, "-e -t 12.0.0.1:80 -r 10.0.0.1:8080 --keep -x 20", "-e -t 12.0.0.1:80 -r 10.0.0.1:8080 -m -w 3 -x 20 -y 4", ""},
+		{nat, "-e -t 12.0.0.1:80 -r 10.0.0.1:8080 --keep --tun-csum", "", "tunnel options"},
+		{gue, "-e -t 12.0.0.1:80 -r 10.0.0.1 --keep -w 0", "-e -t 12.0.0.1:80 -r 10.0.0.1:80 -i --tun-type gue --tun-port 6080 --tun-csum -w 0", ""},
+		{gue, "-e -t 12.0.0.1:80 -r 10.0.0.1 --keep --tun-remcsum", "-e -t 12.0.0.1:80 -r 10.0.0.1:80 -i --tun-type gue --tun-port 6080 --tun-remcsum -w 3", ""},
+		{gue, "-e -t 12.0.0.1:80 -r 10.0.0.1 --keep --tun-type gre", "-e -t 12.0.0.1:80 -r 10.0.0.1:80 -i --tun-type gre -w 3", ""},
+		{gue, "-e -t 12.0.0.1:80 -r 10.0.0.1 --keep -m", "-e -t 12.0.0.1:80 -r 10.0.0.1:80 -m -w 3", ""},
+		{nat, "-e -t 12.0.0.1:80 -r 10.0.0.1 --keep -i --tun-type gue", "", "tunnel needs"},
+	} {
+		p := newParser(t)
+		was, err := p.Parse(t.Context(), argv(c.was))
+		if err != nil {
+			t.Fatal(c.was, err)
+		}
+		cmd, err := p.Parse(t.Context(), argv(c.edit))
+		if err != nil {
+			t.Errorf("%s: %v", c.edit, err)
+			continue
+		}
+		if _, ok := cmd.Change(); ok {
+			t.Errorf("%s is a change before it is known what was", c.edit)
+		}
+		if cmd.ID == spec.EditService {
+			err = cmd.KeepService(was.Service)
+		} else {
+			err = cmd.KeepServer(was.Destination)
+		}
+		kinds := map[string]FaultKind{"incompatible": IncompatibleFlag, "udp": OnePacketNotUDP, "tunnel options": TunnelOptions, "tunnel needs": TunnelNeedsOption}
+		if c.fault != "" {
+			if f, ok := err.(*Fault); !ok || f.Kind != kinds[c.fault] {
+				t.Errorf("%s: %v, want a fault of the kind %s", c.edit, err, c.fault)
+			}
+			continue
+		}
+		want, wantErr := p.Parse(t.Context(), argv(c.want))
+		got, ok := cmd.Change()
+		if wanted, _ := want.Change(); err != nil || wantErr != nil || !ok || got != wanted {
+			t.Errorf("%s:\n%v, %v, want\n%v, %v", c.edit, got, err, wanted, wantErr)
 		}
 	}
 }

@@ -142,6 +142,12 @@ func (s *scan) option(o *spec.Option, value string) error {
 		s.cmd.Output = value
 	case spec.OptLock:
 		s.cmd.Lock = value
+	case spec.OptDrain:
+		n, ok := number(value, o.Min, o.Max)
+		if !ok {
+			return fault(IllegalValue, o.Noun)
+		}
+		s.cmd.Drain = time.Duration(n) * time.Second
 	case spec.OptNetNS:
 		if value == "" {
 			return fault(IllegalValue, o.Noun)
@@ -246,11 +252,15 @@ func (s *scan) finish(plain []string) error {
 		f.Word = plain[c.MaxArgs]
 		return f
 	}
-	if err := s.schedulerFlags(); err != nil {
+	if err := s.schedulerFlags(); err != nil && !s.cmd.Keeps() {
 		return err
 	}
 	if v, bad := c.Rule.Check(s.cmd.Given); bad {
 		return violation(v, [...]FaultKind{NeedsOption, IllegalOption, OptionConflict}, c.Name)
+	}
+	if s.cmd.Keeps() {
+		s.cmd.schedFlags = s.schedFlags
+		return nil // the rest depends on the entry
 	}
 	switch s.cmd.ID {
 	case spec.AddService, spec.EditService:
@@ -341,6 +351,12 @@ func (s *scan) finishServer() error {
 	if svc.FWMark == 0 && dst.Forward != ipvs.Masquerade {
 		dst.Port = svc.Port // only masquerading can change it
 	}
+	return s.checkServer()
+}
+
+// checkServer checks what depends on the forwarding method.
+func (s *scan) checkServer() error {
+	svc, dst := &s.cmd.Service, &s.cmd.Destination
 	if dst.Forward != ipvs.Tunnel {
 		if ipvs.FamilyOf(dst.Addr) != svc.Family() {
 			return fault(MixedFamilies)

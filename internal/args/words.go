@@ -28,7 +28,7 @@ func (*row) String() string   { return "" }
 func (*row) Type() string     { return "" }
 func (*row) Set(string) error { return nil }
 
-func (r *row) isGlobal() bool { return r.option != nil && spec.Global.Has(r.option.ID) }
+func (r *row) isForCommandLine() bool { return r.option != nil && spec.CommandLine.Has(r.option.ID) }
 
 func (r *row) value() spec.Value {
 	if r.command != nil {
@@ -100,7 +100,7 @@ func (r *reader) short() bool {
 
 // found reads the value of the option in r.row, which may be attached to it.
 func (r *reader) found(value string, attached bool) bool {
-	if r.row == nil || r.isRule && r.row.isGlobal() {
+	if r.row == nil || r.isRule && r.row.isForCommandLine() {
 		return r.stop(UnknownOption)
 	}
 	r.value, r.last = value, r.word

@@ -58,6 +58,9 @@ func (s *session) apply(ctx context.Context, cmd args.Command) int {
 		return s.report(err)
 	}
 	mode := modeOf(cmd)
+	if cmd.Given.Has(spec.OptMerge) {
+		f.Merge(ctx)
+	}
 	var warnings []warning
 	if cmd.Given.HasAny(spec.Of(spec.OptCheck, spec.OptDryRun)) {
 		warnings = s.warnings(ctx, f)
@@ -69,7 +72,7 @@ func (s *session) apply(ctx context.Context, cmd args.Command) int {
 	if err := s.reach(ctx); err != nil {
 		return s.report(err)
 	}
-	if !cmd.Given.Has(spec.OptDryRun) {
+	if !cmd.Given.HasAny(spec.Of(spec.OptDryRun, spec.OptDiff)) {
 		unlock, err := s.lock(cmd)
 		if err != nil {
 			return s.report(err)
@@ -81,27 +84,42 @@ func (s *session) apply(ctx context.Context, cmd args.Command) int {
 		s.report(listFailure(err))
 		return statusUsage // nothing was changed
 	}
-	if mode != byLine && f.Empty() && len(have.Services) > 0 {
+	if mode != byLine && f.Empty() && len(have.Services) > 0 && !cmd.Given.Has(spec.OptMerge) {
 		return s.report(emptyFailure(name))
 	}
 	f.Meet(have)
+	if cmd.Given.Has(spec.OptDiff) {
+		return s.diff(name, f, have)
+	}
 	if mode == allOrNothing && f.Refused() {
 		s.complain(name, f, warnings)
 		return statusUsage
 	}
+	drain := restore.DrainTime
+	if cmd.Given.Has(spec.OptDrain) {
+		drain = cmd.Drain
+	}
 	if cmd.Given.Has(spec.OptDryRun) {
 		s.complain(name, f, warnings)
-		if err := s.printChanges(s.Stdout, f.Plan(have, mode == allOrNothing)); err != nil {
+		if err := s.printChanges(s.Stdout, f.Plan(have, mode == allOrNothing, drain > 0)); err != nil {
 			return s.report(err)
 		}
 		return checkStatus(f)
 	}
+	var planned []ipvs.Change
+	if isTerminal(s.Stderr) {
+		planned = f.Plan(have, false, false)
+	}
 	signals := catchSignals()
 	defer signals.release()
 	shown := newProgress(s.Stderr)
-	end := f.Run(ctx, s.client, have, restore.Options{Strict: mode == allOrNothing, Stopped: signals.caught, Progress: shown.show})
+	end := f.Run(ctx, s.client, have, restore.Options{Strict: mode == allOrNothing, Drain: drain, Stopped: signals.caught, Progress: shown.show})
 	shown.end()
-	return s.ended(name, f, mode, end, signals)
+	status := s.ended(name, f, mode, end, signals)
+	if end.How == restore.Finished && isTerminal(s.Stderr) {
+		fmt.Fprintln(s.Stderr, changedText(name, f.Target(have).Table, planned))
+	}
+	return status
 }
 
 // checkStatus is the status of a file that is not applied: any complaint is a
@@ -163,7 +181,7 @@ func finishedStatus(f *restore.File, mode mode) int {
 // be shown: ruleFailure makes the message.
 func (s *session) changeParser() restore.Parse {
 	ahead := args.New(s.names.Ahead())
-	return func(ctx context.Context, words []string, wait bool) (ipvs.Change, error) {
+	return func(ctx context.Context, words []string, wait bool) (restore.Rule, error) {
 		if wait {
 			return s.parseChange(ctx, s.parser, words)
 		}
@@ -171,19 +189,22 @@ func (s *session) changeParser() restore.Parse {
 	}
 }
 
-func (s *session) parseChange(ctx context.Context, p *args.Parser, words []string) (ipvs.Change, error) {
+func (s *session) parseChange(ctx context.Context, p *args.Parser, words []string) (restore.Rule, error) {
 	cmd, err := p.ParseRule(ctx, words)
 	switch {
 	case errors.Is(err, names.ErrPending):
-		return ipvs.Change{}, restore.ErrPending
+		return restore.Rule{}, restore.ErrPending
 	case err != nil:
-		return ipvs.Change{}, err
+		return restore.Rule{}, err
+	}
+	if cmd.Keeps() {
+		return restore.Rule{}, keepFailure()
 	}
 	c, ok := cmd.Change()
 	if !ok {
-		return c, notAChange(cmd.ID)
+		return restore.Rule{}, notAChange(cmd.ID)
 	}
-	return c, nil
+	return restore.Rule{Change: c, Exist: cmd.Given.Has(spec.OptExist)}, nil
 }
 
 // complain reports the complaints about a file, and the warnings, in the order

@@ -811,7 +811,8 @@ func TestLongWorkShowsProgressOnATerminalOnly(t *testing.T) {
 	run(slave, 200*time.Millisecond)
 	fmt.Fprint(slave, "end")
 	shown := readUntil(t, master, "end")
-	if want := "\r1024 of 1600 changes\r1536 of 1600 changes\r1600 of 1600 changes\r\x1b[Kend"; shown != want {
+	const did = "<stdin>: 800 services, 800 servers: 1600 added, 0 removed, 0 changed\r\n"
+	if want := did + "\r1024 of 1600 changes\r1536 of 1600 changes\r1600 of 1600 changes\r\x1b[K" + did + "end"; shown != want {
 		t.Errorf("a terminal shows %q, want %q", shown, want)
 	}
 	if b, err := os.ReadFile(toFile.Name()); err != nil || len(b) > 0 {

@@ -123,6 +123,8 @@ func (s *session) main(ctx context.Context) int {
 		return s.restore(ctx, s.Stdin)
 	case cmd.ID == spec.Apply:
 		return s.apply(ctx, cmd)
+	case cmd.Given.Has(spec.OptDrain):
+		return s.drain(ctx, cmd)
 	}
 	if err := s.run(ctx, cmd); err != nil {
 		return s.report(err)
@@ -156,7 +158,13 @@ func (s *session) run(ctx context.Context, cmd args.Command) error {
 	case spec.Save:
 		return s.save(ctx, cmd)
 	}
+	if cmd.Keeps() {
+		return s.keep(ctx, cmd)
+	}
 	change, ok := cmd.Change()
+	if ok && cmd.Given.Has(spec.OptExist) {
+		return s.changeExisting(ctx, change)
+	}
 	if !ok {
 		return fmt.Errorf("the command %v has no change", cmd.ID)
 	}

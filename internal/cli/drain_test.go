@@ -200,8 +200,8 @@ func testDrain(t *testing.T, ends bool) {
 	}
 	took := time.Since(start)
 	must(t, <-spoken)
-	if !ends && took < restore.DrainLimit {
-		t.Errorf("removed after %v, want %v", took, restore.DrainLimit)
+	if !ends && took < restore.DrainTime {
+		t.Errorf("removed after %v, want %v", took, restore.DrainTime)
 	}
 	if got := d.rules(); !strings.HasSuffix(got, "\n"+stays) {
 		t.Errorf("the table is\n%s", got)

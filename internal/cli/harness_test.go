@@ -94,7 +94,7 @@ func each(t testing.TB, rules string, do func(...ipvs.Change) error) {
 		}
 		c, err := s.parseChange(t.Context(), s.parser, words)
 		if err == nil {
-			err = do(c)
+			err = do(c.Change)
 		}
 		if err != nil {
 			t.Fatalf("line %d of the test's own rules: %v", line+1, err)

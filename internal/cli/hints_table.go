@@ -387,9 +387,5 @@ func (m machine) strandedHint(cmd args.Command) string {
 	if n == 0 {
 		return ""
 	}
-	of := "1 connection"
-	if n > 1 {
-		of = fmt.Sprintf("%d connections", n)
-	}
-	return fmt.Sprintf("packets of %s are dropped until the kernel forgets them; with sysctl -w net.ipv4.vs.expire_nodest_conn=1 clients could begin anew", of)
+	return fmt.Sprintf("packets of %s are dropped until the kernel forgets them; with sysctl -w net.ipv4.vs.expire_nodest_conn=1 clients could begin anew", connections(n))
 }

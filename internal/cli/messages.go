@@ -13,6 +13,7 @@ import (
 	"os"
 	"strings"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -110,8 +111,11 @@ func ruleFailure(err error, program string) error {
 	if name, ok := errors.AsType[*args.NameError](err); ok {
 		return &failure{text: nameText(name), status: statusUsage, cause: err}
 	}
-	if errors.Is(err, restore.ErrLongLine) {
+	switch {
+	case errors.Is(err, restore.ErrLongLine):
 		return longLineFailure()
+	case errors.Is(err, restore.ErrMergedFlush):
+		return &failure{text: "-C does not go with --merge, by which other services stay", status: statusUsage}
 	}
 	return parseFailure(err, program)
 }
@@ -391,4 +395,77 @@ func progressText(done, all int) string {
 // scripts that look for the version there.
 func versionText(own string) string {
 	return "ipvsadm v1.31 2019/12/24 (compiled with pflag and IPVS v1.2.1)\nipvsadm-go " + own + "\n"
+}
+
+const (
+	putBackText    = "nothing was deleted, and each weight that was made 0 is as it was"
+	notPutBackText = "nothing was deleted, but the weights could not be put back"
+)
+
+func drainingText(left uint64, rest time.Duration) string {
+	return fmt.Sprintf("%s left, for %d seconds at most", connections(left), (rest+time.Second-1)/time.Second)
+}
+
+func undrainedText(left uint64) string {
+	return fmt.Sprintf("the time was over with %s left", connections(left))
+}
+
+func connections(n uint64) string { return count(n, "connection") }
+
+func count[N int | uint64](n N, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+func drainingFailure(id ipvs.ServiceID, d ipvs.Destination) *failure {
+	return &failure{text: fmt.Sprintf("another ipvsadm drains %v of %v; nothing was changed", d.AddrPort(), id), status: statusUsage}
+}
+
+func reweighedFailure(id ipvs.ServiceID, d ipvs.Destination) *failure {
+	return &failure{text: fmt.Sprintf("another program has given %v of %v weight %d", d.AddrPort(), id, d.Weight), status: statusPartly}
+}
+
+func otherwiseText(scheduler string) string {
+	if scheduler == "dh" {
+		return ""
+	}
+	return fmt.Sprintf("; -b %s-fallback would send them elsewhere", scheduler)
+}
+
+// goneText is the message for an entry that went between reading and editing
+// it: to add it would undo what another program did.
+func goneText(c ipvs.Change, err error) string {
+	return fmt.Sprintf("%s: another program has deleted it meanwhile", refusalText(c.Op, err))
+}
+
+// keepFailure is the message for a line of a file that edits a part of what is
+// there.
+func keepFailure() *failure {
+	return &failure{text: "--keep does not go with a file, which says all that it wants", status: statusUsage}
+}
+
+// changedText is what a restore did, for a terminal.
+func changedText(name string, t *ipvs.Table, changes []ipvs.Change) string {
+	servers := 0
+	for i := range t.Services {
+		servers += len(t.Services[i].Destinations)
+	}
+	var added, removed, changed int
+	for _, c := range changes {
+		switch c.Op {
+		case ipvs.OpAddService, ipvs.OpAddDestination:
+			added++
+		case ipvs.OpDeleteService, ipvs.OpDeleteDestination:
+			removed++
+		default:
+			changed++
+		}
+	}
+	text := fmt.Sprintf("%s: %s, %s: ", name, count(len(t.Services), "service"), count(servers, "server"))
+	if len(changes) == 0 {
+		return text + "nothing to change"
+	}
+	return text + fmt.Sprintf("%d added, %d removed, %d changed", added, removed, changed)
 }

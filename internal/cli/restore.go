@@ -93,7 +93,7 @@ func (b *batch) line(ctx context.Context, n int, words []string) (end bool) {
 		var f *args.Fault
 		return !errors.As(err, &f) || !f.Unreadable()
 	}
-	if c, ok := cmd.Change(); ok {
+	if c, ok := cmd.Change(); ok && !cmd.Given.Has(spec.OptExist) {
 		b.changes = append(b.changes, c)
 		b.lines = append(b.lines, n)
 		if len(b.changes) == maxPending {

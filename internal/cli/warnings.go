@@ -31,8 +31,8 @@ func (s *session) warnings(ctx context.Context, f *restore.File) []warning {
 	}
 	var all []warning
 	services := map[ipvs.ServiceID]int{} // the line that adds it
-	f.Each(ctx, func(number int, words []string, c ipvs.Change) {
-		for _, text := range s.lineWarnings(ctx, words, c) {
+	f.Each(ctx, func(number int, words []string, c restore.Rule) {
+		for _, text := range s.lineWarnings(ctx, words, c.Change) {
 			all = append(all, warning{number, text})
 		}
 		switch c.Op {

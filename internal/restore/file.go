@@ -24,7 +24,15 @@ import (
 // change of the table. With wait false it does not wait for host names:
 // ErrPending is the error of a line with a name that is being looked up from
 // then on.
-type Parse func(ctx context.Context, words []string, wait bool) (ipvs.Change, error)
+type Parse func(ctx context.Context, words []string, wait bool) (Rule, error)
+
+// Rule is a line that is a change of the table.
+type Rule struct {
+	ipvs.Change
+	// Exist means that to add what is there is to edit it, and to delete
+	// what is not there is no mistake.
+	Exist bool
+}
 
 // ErrPending is the error of a line with a host name that is being looked up.
 var ErrPending = errors.New("a host name is being looked up")
@@ -80,12 +88,16 @@ type File struct {
 	unfit      map[serverID]error
 	stale      bool
 	places     *places // built on first use
+
+	// named has the services that a merged file mentions; nil if the file
+	// is the whole table.
+	named map[ipvs.ServiceID]bool
 }
 
 // line is a line with a change.
 type line struct {
 	number int
-	change ipvs.Change
+	rule   Rule
 }
 
 // objection is a refusal that only a running kernel can make.
@@ -116,7 +128,7 @@ func Read(ctx context.Context, r io.Reader, limit int64, parse Parse) (*File, er
 	fold := f.fold()
 	pending := 0 // the first line that has to wait for a name
 	err := f.text.read(r, limit, func(number int, words []string, err error) (keep bool) {
-		var c ipvs.Change
+		var c Rule
 		if err == nil {
 			c, err = parse(ctx, words, false)
 		}
@@ -144,7 +156,7 @@ func Read(ctx context.Context, r io.Reader, limit int64, parse Parse) (*File, er
 // wait adds the lines from first on, for which names had to be looked up.
 func (f *folding) wait(ctx context.Context, first int) error {
 	var faults Complaints
-	f.parseText(ctx, first, func(number int, _ []string, c ipvs.Change, err error) {
+	f.parseText(ctx, first, func(number int, _ []string, c Rule, err error) {
 		if err == nil {
 			f.add(number, c)
 		} else {
@@ -184,8 +196,8 @@ func (f *File) Wanted() *ipvs.Table { return f.want }
 // Each calls do for each change of the file, with its line and the words of
 // it, which are valid during the call. It is for a file that has not been run
 // yet.
-func (f *File) Each(ctx context.Context, do func(number int, words []string, c ipvs.Change)) {
-	f.parseText(ctx, 1, func(number int, words []string, c ipvs.Change, err error) {
+func (f *File) Each(ctx context.Context, do func(number int, words []string, c Rule)) {
+	f.parseText(ctx, 1, func(number int, words []string, c Rule, err error) {
 		if err == nil {
 			do(number, words, c)
 		}
@@ -194,18 +206,18 @@ func (f *File) Each(ctx context.Context, do func(number int, words []string, c i
 
 // each calls do for each change of the file, whose lines were accepted
 // before.
-func (f *File) each(ctx context.Context, do func(number int, c ipvs.Change)) {
+func (f *File) each(ctx context.Context, do func(number int, c Rule)) {
 	if f.lines != nil {
 		for i := range f.lines {
-			do(f.lines[i].number, f.lines[i].change)
+			do(f.lines[i].number, f.lines[i].rule)
 		}
 		return
 	}
-	f.Each(ctx, func(number int, _ []string, c ipvs.Change) { do(number, c) })
+	f.Each(ctx, func(number int, _ []string, c Rule) { do(number, c) })
 }
 
 // parseText reads the lines from first on again.
-func (f *File) parseText(ctx context.Context, first int, do func(number int, words []string, c ipvs.Change, err error)) {
+func (f *File) parseText(ctx context.Context, first int, do func(number int, words []string, c Rule, err error)) {
 	var words []string
 	f.text.each(func(number int, line []byte) {
 		if number < first {
@@ -225,7 +237,7 @@ func (f *File) keep(ctx context.Context) {
 		return
 	}
 	lines := []line{}
-	f.each(ctx, func(number int, c ipvs.Change) { lines = append(lines, line{number, c}) })
+	f.each(ctx, func(number int, c Rule) { lines = append(lines, line{number, c}) })
 	f.text, f.lines = text{}, lines
 }
 
@@ -252,7 +264,7 @@ func (f *File) fold() *folding {
 
 func (f *folding) end() { f.want = f.model.Take() }
 
-func (f *folding) add(number int, c ipvs.Change) {
+func (f *folding) add(number int, c Rule) {
 	o, objected := f.objections[number]
 	if objected {
 		reason := o.err
@@ -261,25 +273,42 @@ func (f *folding) add(number int, c ipvs.Change) {
 				reason = ipvs.ErrNoService // the kernel checks that first
 			}
 		}
-		f.refuse(number, c, reason)
+		f.refuse(number, c.Change, reason)
 		if !o.stays {
 			return
 		}
 		o.was.Op = c.Op
-		c = o.was
+		c = Rule{Change: o.was}
 	}
-	if f.meetDaemon(number, c) {
+	if f.meetDaemon(number, c.Change) {
 		return
 	}
-	err := f.model.Apply(c)
-	reason, unfit := f.unfit[serverOf(c)]
+	err := f.apply(c)
+	reason, unfit := f.unfit[serverOf(c.Change)]
 	switch {
 	case err != nil && !objected:
-		f.refuse(number, c, err)
+		f.refuse(number, c.Change, err)
 	case err == nil && unfit && c.Op == ipvs.OpAddDestination:
 		_ = f.model.Apply(ipvs.DeleteDestination(c.Service.ServiceID, c.Destination.AddrPort())) // it has just been added
-		f.refuse(number, c, reason)
+		f.refuse(number, c.Change, reason)
 	}
+}
+
+// apply makes a change of the wanted table.
+func (f *folding) apply(r Rule) error {
+	err := f.model.Apply(r.Change)
+	if err == nil || !r.Exist {
+		return err
+	}
+	switch {
+	case errors.Is(err, ipvs.ErrServiceExists):
+		r.Op = ipvs.OpEditService
+	case errors.Is(err, ipvs.ErrDestinationExists):
+		r.Op = ipvs.OpEditDestination
+	case r.Op == ipvs.OpDeleteService || r.Op == ipvs.OpDeleteDestination:
+		return nil
+	}
+	return f.model.Apply(r.Change)
 }
 
 func (f *File) refuse(number int, c ipvs.Change, err error) {
@@ -305,6 +334,25 @@ func (f *File) meetDaemon(number int, c ipvs.Change) (stops bool) {
 		f.daemons[state] = number
 	}
 	return stops
+}
+
+// ErrMergedFlush is the error of a line that deletes all services, in a file
+// that is merged.
+var ErrMergedFlush = errors.New("all services are deleted where others are to stay")
+
+// Merge makes the services stay that the file does not mention. It is for a
+// file that has not been run yet.
+func (f *File) Merge(ctx context.Context) {
+	f.named = map[ipvs.ServiceID]bool{}
+	var faults Complaints
+	f.Each(ctx, func(number int, _ []string, r Rule) {
+		if r.Op == ipvs.OpFlush {
+			faults.add(Complaint{Line: number, Err: ErrMergedFlush})
+		} else if r.Service.ServiceID != (ipvs.ServiceID{}) {
+			f.named[r.Service.ServiceID] = true
+		}
+	})
+	f.faults = merge(f.faults, faults)
 }
 
 // Meet checks the file against the running daemons; call it before a plan is
@@ -390,7 +438,7 @@ func (f *File) lineOf(ctx context.Context, c ipvs.Change) int {
 // refuses is its address.
 func (f *File) findPlaces(ctx context.Context) *places {
 	p := &places{services: map[ipvs.ServiceID]int{}, servers: map[serverID]int{}, daemons: map[ipvs.DaemonState]int{}}
-	f.each(ctx, func(number int, c ipvs.Change) {
+	f.each(ctx, func(number int, c Rule) {
 		if f.bad[number] && !f.objections[number].stays {
 			return
 		}
@@ -398,7 +446,7 @@ func (f *File) findPlaces(ctx context.Context) *places {
 		case ipvs.OpAddService, ipvs.OpEditService:
 			p.services[c.Service.ServiceID] = number
 		case ipvs.OpAddDestination:
-			p.servers[serverOf(c)] = number
+			p.servers[serverOf(c.Change)] = number
 		case ipvs.OpStartDaemon:
 			p.daemons[c.Daemon.State] = number
 		case ipvs.OpSetTimeouts:

@@ -18,6 +18,7 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/internal/names"
 	"github.com/ipvsadm-go/ipvsadm/internal/restore"
 	"github.com/ipvsadm-go/ipvsadm/internal/rule"
+	"github.com/ipvsadm-go/ipvsadm/internal/spec"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
@@ -33,16 +34,16 @@ func (noDNS) LookupAddr(context.Context, string) ([]string, error) {
 // rules parses rule text as the program does.
 func rules() restore.Parse {
 	p := args.New(names.With("/dev/null", "/dev/null", noDNS{}))
-	return func(ctx context.Context, words []string, _ bool) (ipvs.Change, error) {
+	return func(ctx context.Context, words []string, _ bool) (restore.Rule, error) {
 		cmd, err := p.ParseRule(ctx, words)
 		if err != nil {
-			return ipvs.Change{}, err
+			return restore.Rule{}, err
 		}
 		c, ok := cmd.Change()
 		if !ok {
-			return c, errNonsense
+			return restore.Rule{}, errNonsense
 		}
-		return c, nil
+		return restore.Rule{Change: c, Exist: cmd.Given.Has(spec.OptExist)}, nil
 	}
 }
 
@@ -79,9 +80,9 @@ func FuzzTextToTableAndBack(f *testing.F) {
 	f.Add("-A -f 1 -s ipvsadm\n--start-daemon backup --mcast-interface=#1", "-A -f 1 -s=#x -p --pe=#\n--start-daemon master --mcast-interface=#1 # a comment")
 	none := &ipvs.Table{Services: []ipvs.ServiceEntry{}, Daemons: []ipvs.Daemon{}}
 	f.Fuzz(func(t *testing.T, haveText, wantText string) {
-		have := changed(t, "the first text", none, fileOf(t, haveText).Plan(none, false))
+		have := changed(t, "the first text", none, fileOf(t, haveText).Plan(none, false, true))
 		file := fileOf(t, wantText)
-		want := changed(t, "the second text", none, file.Plan(none, false))
+		want := changed(t, "the second text", none, file.Plan(none, false, true))
 
 		differences := ipvs.Diff(have, want)
 		got := changed(t, "the differences", have, differences)
@@ -91,7 +92,7 @@ func FuzzTextToTableAndBack(f *testing.F) {
 		want.Timeouts = got.Timeouts // those that the text does not name stay
 		sameTable(t, "the differences", got, want)
 		for _, strict := range []bool{false, true} {
-			planned := changed(t, "the plan", have, file.Plan(have, strict))
+			planned := changed(t, "the plan", have, file.Plan(have, strict, true))
 			planned.Daemons = want.Daemons // those that the text does not name stay
 			sameTable(t, fmt.Sprintf("the plan, strict %v,", strict), planned, want)
 		}
@@ -104,7 +105,7 @@ func FuzzTextToTableAndBack(f *testing.F) {
 		if again.Complaints().Any() {
 			t.Fatalf("%s\n%s", said(again), text.String())
 		}
-		sameTable(t, text.String(), changed(t, "the text", none, again.Plan(none, false)), got)
+		sameTable(t, text.String(), changed(t, "the text", none, again.Plan(none, false, true)), got)
 	})
 }
 

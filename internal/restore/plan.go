@@ -19,9 +19,32 @@ type plan struct {
 }
 
 // Plan returns the changes that a run would make to the table have. With
-// strict, they are in the order of a run that is all or nothing.
-func (f *File) Plan(have *ipvs.Table, strict bool) []ipvs.Change {
-	return f.plan(have, strict).all()
+// strict, they are in the order of a run that is all or nothing; with drain,
+// removed servers in use get weight 0 first.
+func (f *File) Plan(have *ipvs.Table, strict, drain bool) []ipvs.Change {
+	return f.plan(have, strict, drain).all()
+}
+
+// Target is the table that a run makes.
+type Target struct {
+	*ipvs.Table
+	// HasTimeouts and HasDaemon say which of these the file mentions.
+	HasTimeouts bool
+	HasDaemon   map[ipvs.DaemonState]bool
+}
+
+// Target returns the table that a run would make of have.
+func (f *File) Target(have *ipvs.Table) Target {
+	f.adopt(have)
+	want := *f.want
+	t := Target{&want, want.Timeouts != ipvs.Timeouts{}, map[ipvs.DaemonState]bool{}}
+	for state := range f.daemons {
+		t.HasDaemon[state] = true
+	}
+	m := ipvs.NewModel(&ipvs.Table{Timeouts: have.Timeouts})
+	_ = m.Apply(ipvs.SetTimeouts(want.Timeouts)) // the file's were accepted
+	want.Timeouts = m.Take().Timeouts
+	return t
 }
 
 func (p plan) all() []ipvs.Change {
@@ -31,23 +54,36 @@ func (p plan) all() []ipvs.Change {
 	return slices.Concat(p.first, p.removals)
 }
 
-func (f *File) plan(have *ipvs.Table, strict bool) plan {
-	f.adoptDaemons(have)
+func (f *File) plan(have *ipvs.Table, strict, drain bool) plan {
+	f.adopt(have)
 	p := plan{changes: ipvs.Diff(have, f.want)}
 	if strict {
 		p.changes = riskyFirst(have, p.changes)
 	}
-	p.drain(have, f.want)
+	p.first = p.changes
+	if drain {
+		p.drain(have, f.want)
+	}
 	return p
 }
 
-// adoptDaemons leaves daemons that the file does not mention as they are.
-func (f *File) adoptDaemons(have *ipvs.Table) {
+// adopt has everything in have stay as it is that the file does not speak of:
+// daemons and, where it is merged, services.
+func (f *File) adopt(have *ipvs.Table) {
 	unspoken := func(d ipvs.Daemon) bool { _, spoken := f.daemons[d.State]; return !spoken }
 	f.want.Daemons = slices.DeleteFunc(f.want.Daemons, unspoken)
 	for _, d := range have.Daemons {
 		if unspoken(d) {
 			f.want.Daemons = append(f.want.Daemons, d)
+		}
+	}
+	if f.named == nil {
+		return
+	}
+	f.want.Services = slices.DeleteFunc(f.want.Services, func(s ipvs.ServiceEntry) bool { return !f.named[s.ServiceID] })
+	for _, s := range have.Services {
+		if !f.named[s.ServiceID] {
+			f.want.Services = append(f.want.Services, s)
 		}
 	}
 }
@@ -84,7 +120,6 @@ func isRisky(c ipvs.Change) bool {
 // progress would hang. A server is in use if it has a connection in any
 // state: one without an active connection now may have one a moment later.
 func (p *plan) drain(have, want *ipvs.Table) {
-	p.first = p.changes
 	removes := func(c ipvs.Change) bool { return c.Op == ipvs.OpDeleteDestination }
 	if !slices.ContainsFunc(p.changes, removes) {
 		return

@@ -31,16 +31,23 @@ func server(host int) ipvs.Destination {
 }
 
 // reader parses a language of its own: "add 80 rr", "edit 80 rr", "delete
-// 80", "server 80 7 WEIGHT", "remove 80 7". It counts the lines.
+// 80", "server 80 7 WEIGHT", "remove 80 7"; "add! 80 rr" whatever is there. It
+// counts the lines.
 type reader struct{ lines int }
 
-func (r *reader) parse(_ context.Context, words []string, _ bool) (ipvs.Change, error) {
+func (r *reader) parse(_ context.Context, words []string, _ bool) (restore.Rule, error) {
 	r.lines++
+	command, exist := strings.CutSuffix(words[0], "!")
+	c, err := changeOf(command, words)
+	return restore.Rule{Change: c, Exist: exist}, err
+}
+
+func changeOf(command string, words []string) (ipvs.Change, error) {
 	n := make([]int, 4)
 	for i := range words {
 		n[i], _ = strconv.Atoi(words[i])
 	}
-	switch words[0] {
+	switch command {
 	case "add":
 		return ipvs.AddService(ipvs.NewService(web(n[1]), words[2])), nil
 	case "edit":
@@ -53,6 +60,8 @@ func (r *reader) parse(_ context.Context, words []string, _ bool) (ipvs.Change, 
 		return ipvs.AddDestination(web(n[1]), d), nil
 	case "remove":
 		return ipvs.DeleteDestination(web(n[1]), server(n[2]).AddrPort()), nil
+	case "flush":
+		return ipvs.Flush(), nil
 	case "start":
 		return ipvs.StartDaemon(ipvs.Daemon{State: ipvs.Master, Interface: append(words, "lo")[1]}), nil
 	case "stop":
@@ -76,7 +85,7 @@ func kernel(t *testing.T, lines ...string) *ipvstest.Kernel {
 	t.Helper()
 	k := ipvstest.New(nil)
 	f, _ := read(t, lines...)
-	if err := k.Do(f.Plan(k.Now(), false)...); err != nil {
+	if err := k.Do(f.Plan(k.Now(), false, true)...); err != nil {
 		t.Fatal(err)
 	}
 	return k
@@ -95,7 +104,7 @@ func said(f *restore.File) string {
 	return strings.Join(list, " ")
 }
 
-var quietly = restore.Options{Stopped: func() bool { return false }, Progress: func(int, int) {}}
+var quietly = restore.Options{Drain: restore.DrainTime, Stopped: func() bool { return false }, Progress: func(int, int) {}}
 
 // refuseNosuch refuses a scheduler called nosuch, and the server 9.
 func refuseNosuch(c ipvs.Change) syscall.Errno {
@@ -304,7 +313,7 @@ func TestStrictIsUndone(t *testing.T) {
 				}
 			}
 			f, _ := read(t, file...)
-			end := f.Run(t.Context(), k, k.Now(), restore.Options{Strict: true, Progress: func(int, int) {},
+			end := f.Run(t.Context(), k, k.Now(), restore.Options{Strict: true, Drain: restore.DrainTime, Progress: func(int, int) {},
 				Stopped: func() bool { return c.stop && applied >= piece }})
 			if end.How == restore.Finished { // there are fewer pieces
 				continue
@@ -420,7 +429,7 @@ func TestPlanDrainsServersInUse(t *testing.T) {
 		ipvs.DeleteDestination(web(80), server(3).AddrPort()),
 		ipvs.DeleteDestination(web(80), server(1).AddrPort()),
 	}
-	if got := f.Plan(table, false); !slices.Equal(got, want) {
+	if got := f.Plan(table, false, true); !slices.Equal(got, want) {
 		t.Errorf("%v, want %v", got, want)
 	}
 }
@@ -440,7 +449,7 @@ func TestDaemonsThatTheFileDoesNotSpeakOfStay(t *testing.T) {
 	} {
 		f, _ := read(t, c.lines...)
 		f.Meet(c.have)
-		if got := f.Plan(c.have, false); !slices.Equal(got, c.plan) || said(f) != c.said {
+		if got := f.Plan(c.have, false, true); !slices.Equal(got, c.plan) || said(f) != c.said {
 			t.Errorf("%v: %v, %s, want %v, %s", c.lines, got, said(f), c.plan, c.said)
 		}
 	}
@@ -490,7 +499,7 @@ func TestLinesThatWaitForNamesKeepTheirOrder(t *testing.T) {
 	}
 	var r reader
 	waited, asked := false, 0
-	parse := func(ctx context.Context, words []string, wait bool) (ipvs.Change, error) {
+	parse := func(ctx context.Context, words []string, wait bool) (restore.Rule, error) {
 		if words[0] != "nohost" && !slices.Contains(words, "vip") {
 			return r.parse(ctx, words, wait)
 		}
@@ -499,11 +508,11 @@ func TestLinesThatWaitForNamesKeepTheirOrder(t *testing.T) {
 		case !wait && waited:
 			t.Error("a line was read ahead after one was waited for")
 		case !wait:
-			return ipvs.Change{}, restore.ErrPending
+			return restore.Rule{}, restore.ErrPending
 		case ctx.Err() != nil:
-			return ipvs.Change{}, ctx.Err()
+			return restore.Rule{}, ctx.Err()
 		case words[0] == "nohost":
-			return ipvs.Change{}, errors.New("no such host")
+			return restore.Rule{}, errors.New("no such host")
 		}
 		words = slices.Clone(words)
 		words[1] = "81"
@@ -541,11 +550,11 @@ func TestComplaintsAboutNamesAreCountedWithTheOthers(t *testing.T) {
 	for range 150 {
 		lines = append(lines, "bogus", "nohost")
 	}
-	f, err := restore.Read(t.Context(), strings.NewReader(strings.Join(lines, "\n")), 1<<30, func(_ context.Context, words []string, wait bool) (ipvs.Change, error) {
+	f, err := restore.Read(t.Context(), strings.NewReader(strings.Join(lines, "\n")), 1<<30, func(_ context.Context, words []string, wait bool) (restore.Rule, error) {
 		if words[0] == "nohost" && !wait {
-			return ipvs.Change{}, restore.ErrPending
+			return restore.Rule{}, restore.ErrPending
 		}
-		return ipvs.Change{}, errors.New(words[0])
+		return restore.Rule{}, errors.New(words[0])
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -609,5 +618,63 @@ func TestAnEndlessInputIsRefused(t *testing.T) {
 	var r reader
 	if _, err := restore.Read(t.Context(), io.MultiReader(strings.NewReader("add 80 rr\n"), iotest.ErrReader(broken)), 1<<30, r.parse); !errors.Is(err, broken) {
 		t.Errorf("%v", err)
+	}
+}
+
+// A rule that may meet what is there edits it, or finds nothing to delete; what
+// is missing otherwise is still refused.
+func TestRulesThatMayMeetWhatIsThere(t *testing.T) {
+	for _, c := range []struct {
+		lines      []string
+		said, like string
+	}{
+		{[]string{"add 80 rr", "add! 80 wlc"}, "", "add 80 wlc"},
+		{[]string{"add! 80 rr", "server! 80 1 1", "server! 80 1 5"}, "", "add 80 rr,server 80 1 5"},
+		{[]string{"add 80 rr", "delete! 81", "remove! 80 1", "remove! 82 1"}, "", "add 80 rr"},
+		{[]string{"add 80 rr", "server 80 1 1", "remove! 80 1", "delete! 80"}, "", ""},
+		{[]string{"add 80 rr", "add 80 wlc"}, "2:service already exists", "add 80 rr"},
+		{[]string{"server! 80 1 1", "edit! 81 rr"}, "1:no such service 2:no such service", ""},
+	} {
+		f, _ := read(t, c.lines...)
+		if got := said(f); got != c.said {
+			t.Errorf("%v: %s, want %s", c.lines, got, c.said)
+		}
+		var like []string
+		if c.like != "" {
+			like = strings.Split(c.like, ",")
+		}
+		if d := ipvs.Diff(f.Wanted(), kernel(t, like...).Now()); len(d) > 0 {
+			t.Errorf("%v: the table lacks %v", c.lines, d)
+		}
+	}
+}
+
+// A merged file changes what it mentions and nothing else, even what another
+// writer adds meanwhile.
+func TestMergedFileLeavesOtherServicesAlone(t *testing.T) {
+	for _, c := range []struct {
+		lines []string
+		like  string
+	}{
+		{[]string{"add 80 wlc", "server 80 3 1", "add 82 rr"}, "add 80 wlc,server 80 3 1,add 81 rr,server 81 2 1,add 82 rr,add 90 rr"},
+		{[]string{"delete! 81"}, "add 80 rr,server 80 1 1,add 90 rr"},
+		{nil, "add 80 rr,server 80 1 1,add 81 rr,server 81 2 1,add 90 rr"},
+	} {
+		f, _ := read(t, c.lines...)
+		f.Merge(t.Context())
+		k := kernel(t, "add 80 rr", "server 80 1 1", "add 81 rr", "server 81 2 1")
+		have := k.Now()
+		if err := k.Do(ipvs.AddService(ipvs.NewService(web(90), "rr"))); err != nil {
+			t.Fatal(err)
+		}
+		end := f.Run(t.Context(), k, have, quietly)
+		if d := ipvs.Diff(k.Now(), kernel(t, strings.Split(c.like, ",")...).Now()); end.How != restore.Finished || len(d) > 0 || said(f) != "" {
+			t.Errorf("%v: %+v, %s, the table lacks %v", c.lines, end, said(f), d)
+		}
+	}
+	f, _ := read(t, "add 80 rr", "flush", "add 81 rr")
+	f.Merge(t.Context())
+	if all := f.Complaints().List; !f.Faulty() || len(all) != 1 || all[0].Line != 2 || !errors.Is(all[0].Err, restore.ErrMergedFlush) {
+		t.Errorf("%+v", all)
 	}
 }

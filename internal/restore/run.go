@@ -19,9 +19,9 @@ const (
 	// chunk is roughly the number of changes between two calls of
 	// Stopped.
 	chunk = 512
-	// DrainLimit limits the time for which all removed servers drain.
-	DrainLimit = 2 * time.Second
-	drainPoll  = 10 * time.Millisecond
+	// DrainTime is the usual time for which removed servers drain.
+	DrainTime = 2 * time.Second
+	drainPoll = 10 * time.Millisecond
 )
 
 // Kernel has the methods of an *ipvs.Client that a run needs.
@@ -47,6 +47,9 @@ type Options struct {
 	// Strict means all or nothing: unless the table comes to match the
 	// file, all changes are undone.
 	Strict bool
+	// Drain limits the time for which all removed servers drain; with 0
+	// they are removed at once.
+	Drain time.Duration
 	// Stopped reports whether the run has to end before its next changes.
 	Stopped func() bool
 	// Progress is called with the number of changes made in a round.
@@ -118,7 +121,7 @@ func (f *File) Run(ctx context.Context, kernel Kernel, have *ipvs.Table, o Optio
 // or something ends the run.
 func (r *run) rounds(ctx context.Context, have *ipvs.Table) End {
 	for rounds := 0; ; {
-		p := r.plan(have, r.Strict)
+		p := r.plan(have, r.Strict, r.Drain > 0)
 		switch {
 		case len(p.changes) == 0:
 			return End{How: Finished}
@@ -253,9 +256,9 @@ func (r *run) undo(ctx context.Context) (Undo, error) {
 }
 
 // await waits until no server to be removed has an active connection, at most
-// for DrainLimit, or until the run has to end.
+// for Drain, or until the run has to end.
 func (r *run) await(ctx context.Context, removals []ipvs.Change) error {
-	for end := time.Now().Add(DrainLimit); len(removals) > 0 && time.Now().Before(end) && !r.Stopped(); {
+	for end := time.Now().Add(r.Drain); len(removals) > 0 && time.Now().Before(end) && !r.Stopped(); {
 		n := ipvs.Piece(removals)
 		active, err := r.active(ctx, removals[:n])
 		switch {

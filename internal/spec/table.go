@@ -58,6 +58,11 @@ const (
 	OptLock
 	OptNetNS
 	OptUpdate
+	OptKeep
+	OptExist
+	OptDrain
+	OptDiff
+	OptMerge
 	optionCount
 )
 
@@ -78,6 +83,10 @@ const Uncounted Set = 1<<OptIPv6 | 1<<OptSort
 // Global are the options that every command takes, before it or after it. A
 // line of rule text may not have them.
 const Global Set = 1 << OptNetNS
+
+// CommandLine are the options that a line of rule text may not have: the
+// global ones, and what takes time.
+const CommandLine Set = Global | 1<<OptDrain
 
 // TunnelOptions are the options that only a tunneled real server takes.
 const TunnelOptions Set = 1<<OptTunnelType | 1<<OptTunnelPort | 1<<OptTunnelNoCsum | 1<<OptTunnelCsum | 1<<OptTunnelRemCsum
@@ -133,6 +142,12 @@ var Options = [...]Option{
 		Help: "so many connections, and the server gets no new ones; 0 is no limit", Noun: "u_threshold", Max: maxInt32},
 	{ID: OptLThreshold, Long: "l-threshold", Short: 'y', Value: RequiredValue, Arg: "number",
 		Help: "fewer than so many again, and it gets new ones", Noun: "l_threshold", Max: maxInt32},
+	{ID: OptKeep, Long: "keep",
+		Help: "what is not named stays as it is"},
+	{ID: OptExist, Long: "exist",
+		Help: "add or edit, whatever is there; delete, whether it is there or not"},
+	{ID: OptDrain, Long: "drain", Value: RequiredValue, Arg: "seconds",
+		Help: "no new connections to what goes, and so long for those there are to end", Noun: "drain time", Max: maxTimeout},
 	{ID: OptConnection, Long: "connection", Short: 'c',
 		Help: "list the connections"},
 	{ID: OptTimeout, Long: "timeout",
@@ -183,6 +198,10 @@ var Options = [...]Option{
 		Help: "only look for mistakes in the file; needs neither root nor ip_vs"},
 	{ID: OptDryRun, Long: "dry-run",
 		Help: "print the changes as commands in place of making them"},
+	{ID: OptDiff, Long: "diff",
+		Help: "print the changes as a diff of two saves in place of making them; status 1 if there are any"},
+	{ID: OptMerge, Long: "merge",
+		Help: "virtual services that the file does not name stay"},
 	{ID: OptLock, Long: "lock", Value: RequiredValue, Arg: "file",
 		Help: "what keeps two of these apart (/run/ipvsadm.lock if not given)"},
 	{ID: OptNetNS, Long: "netns", Value: RequiredValue, Arg: "namespace",
@@ -232,23 +251,24 @@ const (
 // them.
 var Commands = [...]Command{
 	{ID: AddService, Name: "add-service", Long: "add-service", Short: 'A', Help: "add a virtual service",
-		Rule: Rule{Required: ServiceAddress, Allowed: serviceOptions}},
+		Rule: Rule{Required: ServiceAddress, Allowed: serviceOptions | 1<<OptExist}},
 	{ID: EditService, Name: "edit-service", Long: "edit-service", Short: 'E', Help: "give a virtual service other options",
-		Rule: Rule{Required: ServiceAddress, Allowed: serviceOptions}},
+		Rule: Rule{Required: ServiceAddress, Allowed: serviceOptions | 1<<OptKeep}},
 	{ID: DeleteService, Name: "delete-service", Long: "delete-service", Short: 'D', Help: "delete a virtual service and its servers",
-		Rule: Rule{Required: ServiceAddress}},
+		Rule: Rule{Required: ServiceAddress, Allowed: 1<<OptExist | 1<<OptDrain}},
 	{ID: Flush, Name: "flush", Long: "clear", Short: 'C', Help: "delete all virtual services"},
 	{ID: Restore, Name: "restore", Long: "restore", Short: 'R', Help: "run the commands on standard input, one a line"},
 	{ID: Apply, Name: "apply", Long: "apply", Arg: "[file]", MaxArgs: 1, Help: "make the table what a file says, by the fewest changes",
-		Rule: Rule{Allowed: 1<<OptNumeric | 1<<OptLock, OneOf: []Set{1<<OptStrict | 1<<OptKeepGoing, 1<<OptCheck | 1<<OptDryRun}}},
+		Rule: Rule{Allowed: 1<<OptNumeric | 1<<OptLock | 1<<OptMerge | 1<<OptDrain,
+			OneOf: []Set{1<<OptStrict | 1<<OptKeepGoing, 1<<OptCheck | 1<<OptDryRun | 1<<OptDiff}}},
 	{ID: Save, Name: "save", Long: "save", Short: 'S', Help: "print the table as commands for -R",
 		Rule: Rule{Allowed: 1<<OptNumeric | 1<<OptAll, OneOf: []Set{1<<OptOutput | 1<<OptUpdate}}},
 	{ID: AddServer, Name: "add-server", Long: "add-server", Short: 'a', Help: "add a real server to a virtual service",
-		Rule: Rule{Required: theServer, Allowed: serverOptions}},
+		Rule: Rule{Required: theServer, Allowed: serverOptions | 1<<OptExist}},
 	{ID: EditServer, Name: "edit-server", Long: "edit-server", Short: 'e', Help: "give a real server other options",
-		Rule: Rule{Required: theServer, Allowed: serverOptions}},
+		Rule: Rule{Required: theServer, Allowed: serverOptions | 1<<OptKeep}},
 	{ID: DeleteServer, Name: "delete-server", Long: "delete-server", Short: 'd', Help: "take a real server out of a virtual service",
-		Rule: Rule{Required: theServer}},
+		Rule: Rule{Required: theServer, Allowed: 1<<OptExist | 1<<OptDrain}},
 	{ID: List, Name: "list", Long: "list", Short: 'L', Alias: 'l', Help: "list the table, or one virtual service",
 		Rule: Rule{Allowed: listOptions, OneOf: []Set{listOneOf}}},
 	{ID: Zero, Name: "zero", Long: "zero", Short: 'Z', Help: "zero the counters, of all or of one virtual service",

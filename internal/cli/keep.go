@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+// This file has the changes that depend on what is there: --keep and --exist.
+
+import (
+	"context"
+	"errors"
+
+	"github.com/ipvsadm-go/ipvsadm/internal/args"
+	"github.com/ipvsadm-go/ipvsadm/internal/spec"
+	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
+)
+
+// keep runs an edit that leaves what it does not name as it is: one reading,
+// one change. Its error is a *failure.
+func (s *session) keep(ctx context.Context, cmd args.Command) error {
+	if err := s.open(ctx); err != nil {
+		return err
+	}
+	id := cmd.Service.ServiceID
+	e, err := s.client.Service(ctx, id)
+	if cmd.ID == spec.EditService {
+		if err != nil {
+			return changeFailure(ipvs.OpEditService, &ipvs.ChangeError{Change: ipvs.EditService(cmd.Service), Err: err})
+		}
+		err = cmd.KeepService(e.Service)
+	} else {
+		var d *ipvs.DestinationEntry
+		c := ipvs.EditDestination(id, cmd.Destination)
+		if err == nil {
+			if e.Destinations, err = s.client.Destinations(ctx, id); errors.Is(err, ipvs.ErrChanging) {
+				err = nil
+			}
+		}
+		if err == nil {
+			if d = e.Lookup(cmd.Destination.AddrPort()); d == nil {
+				err = ipvs.ErrNoDestination
+			}
+		}
+		if err != nil {
+			return changeFailure(c.Op, &ipvs.ChangeError{Change: c, Err: err})
+		}
+		err = cmd.KeepServer(d.Destination)
+	}
+	if err != nil {
+		return parseFailure(err, s.program())
+	}
+	c, _ := cmd.Change()
+	err = s.change(ctx, c)
+	if errors.Is(err, ipvs.ErrNoService) || errors.Is(err, ipvs.ErrNoDestination) {
+		return &failure{text: goneText(c, err), status: statusRefused, cause: err}
+	}
+	return err
+}
+
+// changeExisting makes a change that may meet what is there: an addition edits
+// it, and a deletion need not find it. Its error is a *failure.
+func (s *session) changeExisting(ctx context.Context, c ipvs.Change) error {
+	if err := s.open(ctx); err != nil {
+		return err
+	}
+	err := s.client.Apply(ctx, c)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, ipvs.ErrServiceExists):
+		return s.change(ctx, ipvs.EditService(c.Service))
+	case errors.Is(err, ipvs.ErrDestinationExists):
+		return s.change(ctx, ipvs.EditDestination(c.Service.ServiceID, c.Destination))
+	case deletes(c) && (errors.Is(err, ipvs.ErrNoService) || errors.Is(err, ipvs.ErrNoDestination)):
+		return nil
+	}
+	return changeFailure(c.Op, err)
+}
+
+func deletes(c ipvs.Change) bool {
+	return c.Op == ipvs.OpDeleteService || c.Op == ipvs.OpDeleteDestination
+}
