@@ -47,8 +47,12 @@ func (d slowDNS) LookupNetIP(ctx context.Context, _, host string) ([]netip.Addr,
 // withDNS runs the program with a name server.
 func (k *fakeKernel) withDNS(t *testing.T, dns names.DNS, stdin string, argv ...string) (a answer) {
 	t.Helper()
+	services := filepath.Join(t.TempDir(), "services")
+	if err := os.WriteFile(services, []byte("http 80/tcp\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	p, done := k.process(&a, stdin, argv...)
-	p.names = names.With("/dev/null", "/etc/services", dns)
+	p.names = names.With("/dev/null", services, dns)
 	a.status = Run(t.Context(), p)
 	done()
 	return a
