@@ -84,6 +84,9 @@ const Uncounted Set = 1<<OptIPv6 | 1<<OptSort
 // line of rule text may not have them.
 const Global Set = 1 << OptNetNS
 
+// Existing are the options about what the table has already.
+const Existing Set = 1<<OptKeep | 1<<OptExist | 1<<OptDrain
+
 // CommandLine are the options that a line of rule text may not have: the
 // global ones, and what takes time.
 const CommandLine Set = Global | 1<<OptDrain

@@ -4,16 +4,16 @@
 # _ipvsadm_options says what may follow a command, or a program that is one.
 _ipvsadm_options() {
     case $1 in
-    -A* | --add-service) echo '-t --tcp-service -u --udp-service --sctp-service -f --fwmark-service -6 --ipv6 -s --scheduler -b --sched-flags --pe -p --persistent -M --netmask -o --ops --netns' ;;
-    -E* | --edit-service) echo '-t --tcp-service -u --udp-service --sctp-service -f --fwmark-service -6 --ipv6 -s --scheduler -b --sched-flags --pe -p --persistent -M --netmask -o --ops --netns' ;;
-    -D* | --delete-service) echo '-t --tcp-service -u --udp-service --sctp-service -f --fwmark-service -6 --ipv6 --netns' ;;
+    -A* | --add-service) echo '-t --tcp-service -u --udp-service --sctp-service -f --fwmark-service -6 --ipv6 -s --scheduler -b --sched-flags --pe -p --persistent -M --netmask -o --ops --exist --netns' ;;
+    -E* | --edit-service) echo '-t --tcp-service -u --udp-service --sctp-service -f --fwmark-service -6 --ipv6 -s --scheduler -b --sched-flags --pe -p --persistent -M --netmask -o --ops --keep --netns' ;;
+    -D* | --delete-service) echo '-t --tcp-service -u --udp-service --sctp-service -f --fwmark-service -6 --ipv6 --exist --drain --netns' ;;
     -C* | --clear) echo '--netns' ;;
     -R* | --restore) echo '--netns' ;;
-    --apply) echo '-n --numeric --strict --keep-going --check --dry-run --lock --netns' ;;
+    --apply) echo '--drain -n --numeric --strict --keep-going --check --dry-run --diff --merge --lock --netns' ;;
     -S* | --save) echo '-n --numeric --all --output --update --netns' ;;
-    -a* | --add-server) echo '-t --tcp-service -u --udp-service --sctp-service -f --fwmark-service -6 --ipv6 -r --real-server -g --gatewaying -i --ipip -m --masquerading --tun-type --tun-port --tun-nocsum --tun-csum --tun-remcsum -w --weight -x --u-threshold -y --l-threshold --netns' ;;
-    -e* | --edit-server) echo '-t --tcp-service -u --udp-service --sctp-service -f --fwmark-service -6 --ipv6 -r --real-server -g --gatewaying -i --ipip -m --masquerading --tun-type --tun-port --tun-nocsum --tun-csum --tun-remcsum -w --weight -x --u-threshold -y --l-threshold --netns' ;;
-    -d* | --delete-server) echo '-t --tcp-service -u --udp-service --sctp-service -f --fwmark-service -6 --ipv6 -r --real-server --netns' ;;
+    -a* | --add-server) echo '-t --tcp-service -u --udp-service --sctp-service -f --fwmark-service -6 --ipv6 -r --real-server -g --gatewaying -i --ipip -m --masquerading --tun-type --tun-port --tun-nocsum --tun-csum --tun-remcsum -w --weight -x --u-threshold -y --l-threshold --exist --netns' ;;
+    -e* | --edit-server) echo '-t --tcp-service -u --udp-service --sctp-service -f --fwmark-service -6 --ipv6 -r --real-server -g --gatewaying -i --ipip -m --masquerading --tun-type --tun-port --tun-nocsum --tun-csum --tun-remcsum -w --weight -x --u-threshold -y --l-threshold --keep --netns' ;;
+    -d* | --delete-server) echo '-t --tcp-service -u --udp-service --sctp-service -f --fwmark-service -6 --ipv6 -r --real-server --exist --drain --netns' ;;
     -L* | -l* | --list) echo '-t --tcp-service -u --udp-service --sctp-service -f --fwmark-service -6 --ipv6 -c --connection --timeout --daemon --stats --rate -X --exact --thresholds --persistent-conn --tun-info --nosort --sort -n --numeric --syncid --netns' ;;
     -Z* | --zero) echo '-t --tcp-service -u --udp-service --sctp-service -f --fwmark-service -6 --ipv6 --netns' ;;
     --set) echo '--netns' ;;
@@ -22,7 +22,7 @@ _ipvsadm_options() {
     -h* | --help) echo '--netns' ;;
     -v* | --version) echo '--netns' ;;
     ipvsadm-save) echo '-n --numeric --all -o --output --update --netns' ;;
-    ipvsadm-restore) echo '-n --numeric --strict --keep-going --check --dry-run --lock --netns' ;;
+    ipvsadm-restore) echo '--drain -n --numeric --strict --keep-going --check --dry-run --diff --merge --lock --netns' ;;
     commands) echo '-A --add-service -E --edit-service -D --delete-service -C --clear -R --restore --apply -S --save -a --add-server -e --edit-server -d --delete-server -L -l --list -Z --zero --set --start-daemon --stop-daemon -h --help -v --version --netns' ;;
     esac
 }
@@ -45,6 +45,7 @@ _ipvsadm_kind() {
     -w | -[!-]*w | --weight) echo 'word' ;;
     -x | -[!-]*x | --u-threshold) echo 'word' ;;
     -y | -[!-]*y | --l-threshold) echo 'word' ;;
+    --drain) echo 'word' ;;
     --syncid) echo 'word' ;;
     --sync-maxlen) echo 'word' ;;
     --mcast-interface) echo 'interface' ;;
