@@ -296,18 +296,18 @@ func (s *scan) schedulerFlags() error {
 		case f.Scheduler != "" && f.Scheduler != s.cmd.Service.Scheduler:
 			return fault(IncompatibleFlag, word)
 		}
-		s.cmd.Service.Flags |= ipvs.FlagSched1 << (f.Number - 1)
+		s.cmd.Service.Flags |= f.Flag
 	}
 	return nil
 }
 
-func schedulerFlag(word string) (spec.SchedFlag, bool) {
-	for _, f := range spec.SchedulerFlags {
+func schedulerFlag(word string) (ipvs.SchedulerFlag, bool) {
+	for _, f := range ipvs.SchedulerFlags() {
 		if f.Name == word {
 			return f, true
 		}
 	}
-	return spec.SchedFlag{}, false
+	return ipvs.SchedulerFlag{}, false
 }
 
 func (s *scan) finishService() error {

@@ -128,7 +128,7 @@ func (p *text) service(ctx context.Context, s *ipvs.ServiceEntry, proto string) 
 func appendConfig(b []byte, s *ipvs.Service) []byte {
 	b = append(b, s.Scheduler...)
 	if s.Flags&(ipvs.FlagSched1|ipvs.FlagSched2|ipvs.FlagSched3) != 0 {
-		words := rule.SchedulerFlags(s.Scheduler, s.Flags)
+		words := rule.ListedFlags(s)
 		b = append(append(append(b, " ("...), strings.Join(words, ",")...), ')')
 	}
 	if s.Flags&ipvs.FlagPersistent != 0 {

@@ -277,22 +277,3 @@ var Tunnels = [...]Tunnel{
 	{"gue", Rule{Required: 1 << OptTunnelPort, Allowed: 1 << OptTunnelType, OneOf: []Set{tunnelCsums | 1<<OptTunnelRemCsum}}},
 	{"gre", Rule{Allowed: 1 << OptTunnelType, OneOf: []Set{tunnelCsums}}},
 }
-
-// SchedFlag is a word of the option --sched-flags. Its value is a bit
-// IP_VS_SVC_F_SCHED1, 2 or 3.
-type SchedFlag struct {
-	Name      string
-	Scheduler string // the only one that knows it, or any if empty
-	Number    int    // 1, 2 or 3
-}
-
-// SchedulerFlags are the words of --sched-flags, those with a scheduler first.
-var SchedulerFlags = [...]SchedFlag{
-	{"sh-fallback", "sh", 1},
-	{"sh-port", "sh", 2},
-	{"mh-fallback", "mh", 1},
-	{"mh-port", "mh", 2},
-	{"flag-1", "", 1},
-	{"flag-2", "", 2},
-	{"flag-3", "", 3},
-}

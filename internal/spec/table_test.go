@@ -99,20 +99,6 @@ func TestEachOptionHasARowAndACommand(t *testing.T) {
 	}
 }
 
-func TestSchedulerFlagsAreOneBitEach(t *testing.T) {
-	type bit struct {
-		scheduler string
-		number    int
-	}
-	names, bits := make(map[string]bool), make(map[bit]bool)
-	for _, f := range SchedulerFlags {
-		if f.Number < 1 || f.Number > 3 || names[f.Name] || bits[bit{f.Scheduler, f.Number}] {
-			t.Errorf("%+v", f)
-		}
-		names[f.Name], bits[bit{f.Scheduler, f.Number}] = true, true
-	}
-}
-
 func TestCheckFindsTheFirstViolation(t *testing.T) {
 	r := Rule{Required: Of(OptScheduler), Allowed: Of(OptWeight), OneOf: []Set{Of(OptConnection, OptTimeout, OptDaemon), Of(OptStrict, OptCheck)}}
 	service := Rule{Required: ServiceAddress, OneOf: []Set{Of(OptTimeout)}}

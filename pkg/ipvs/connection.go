@@ -34,6 +34,20 @@ type Connection struct {
 	PersistenceEngine, PersistenceData string
 }
 
+// FWMark returns the firewall mark of a template that belongs to one, else 0.
+func (c *Connection) FWMark() uint32 {
+	a := c.Virtual.Addr()
+	switch {
+	case c.Protocol != nl.ProtoIP || !a.IsValid():
+		return 0
+	case a.Is4():
+		raw := a.As4()
+		return binary.BigEndian.Uint32(raw[:])
+	}
+	raw := a.As16()
+	return binary.BigEndian.Uint32(raw[:])
+}
+
 // Connections returns the rows of the connection table of the client's network
 // namespace. They are not of one instant: the kernel hands them over by the
 // page. A row that cannot be read is an error that matches [ErrMalformed] and
