@@ -19,6 +19,8 @@ KERNELS = 6.1 6.12 7.2 debian-12 debian-13 debian-sid
 SCRIPTS = .ci/run .ci/deps .ci/release $(wildcard packaging/scripts/*) packaging/completion/ipvsadm.bash
 LINKS = ipvsadm-save ipvsadm-restore
 BIN = bin/ipvsadm
+# Modules of their own, for what only a benchmark or a test depends on.
+MODULES = internal/test/bench/moby internal/test/schema
 
 # Where a distribution's ipvsadm has its files: debian or redhat.
 FAMILY ?= $(if $(wildcard /etc/redhat-release),redhat,debian)
@@ -156,7 +158,8 @@ lint: deps
 	for os in darwin freebsd windows; do GOOS=$$os $(GO) vet ./pkg/ipvs/... || exit 1; done
 	$(GO) run $(STATICCHECK) -checks all ./...
 	$(GO) mod tidy -diff
-	cd internal/test/bench/moby && $(GO) vet . && $(GO) run $(STATICCHECK) -checks all . && $(GO) mod tidy -diff
+	for module in $(MODULES); do \
+		(cd $$module && $(GO) vet . && $(GO) run $(STATICCHECK) -checks all . && $(GO) mod tidy -diff) || exit 1; done
 	if command -v shellcheck >/dev/null; then shellcheck $(SCRIPTS); \
 	else $(GO) run ./internal/test/guest/run -fetch -- shellcheck $(SCRIPTS); fi
 
@@ -182,9 +185,10 @@ install uninstall: config = $(DESTDIR)$(CONFIG_$(FAMILY))
 .PHONY: install
 install: $(if $(wildcard $(BIN)),,$(BIN))
 	install -d $(DESTDIR)$(PREFIX)/sbin $(share)/man/man8 $(share)/bash-completion/completions \
-		$(share)/$(ZSH_$(FAMILY)) $(share)/fish/vendor_completions.d $(units) $(dir $(config))
+		$(share)/$(ZSH_$(FAMILY)) $(share)/fish/vendor_completions.d $(share)/doc/ipvsadm-go $(units) $(dir $(config))
 	install -m 755 $(BIN) $(DESTDIR)$(PREFIX)/sbin/ipvsadm
 	install -m 644 packaging/man/*.8 $(share)/man/man8
+	install -m 644 packaging/doc/ipvsadm.schema.json $(share)/doc/ipvsadm-go
 	install -m 644 packaging/completion/ipvsadm.bash $(share)/bash-completion/completions/ipvsadm
 	install -m 644 packaging/completion/_ipvsadm $(share)/$(ZSH_$(FAMILY))/_ipvsadm
 	install -m 644 packaging/completion/ipvsadm.fish $(share)/fish/vendor_completions.d/ipvsadm.fish
@@ -206,7 +210,7 @@ uninstall:
 		rm -f $(DESTDIR)$(PREFIX)/sbin/$$l $(share)/man/man8/$$l.8 \
 			$(share)/bash-completion/completions/$$l $(share)/fish/vendor_completions.d/$$l.fish && \
 		if [ -L $(DESTDIR)/sbin/$$l ] && [ ! -e $(DESTDIR)/sbin/$$l ]; then rm $(DESTDIR)/sbin/$$l; fi || exit 1; done
-	rm -f $(share)/$(ZSH_$(FAMILY))/_ipvsadm $(patsubst packaging/systemd/%,$(units)/%,$(wildcard packaging/systemd/*.service))
+	rm -f $(share)/$(ZSH_$(FAMILY))/_ipvsadm $(share)/doc/ipvsadm-go/ipvsadm.schema.json $(patsubst packaging/systemd/%,$(units)/%,$(wildcard packaging/systemd/*.service))
 	if cmp -s packaging/systemd/ipvsadm.conf $(config); then rm $(config); fi
 
 # Build the packages for Debian, Red Hat and derivatives in dist. The same commit

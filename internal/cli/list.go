@@ -27,6 +27,14 @@ var formats = []struct {
 	{spec.OptTunnelInfo, render.TunnelInfo},
 }
 
+// writer returns the writer for the form that was asked for.
+func (s *session) writer(given spec.Set) render.Writer {
+	if given.Has(spec.OptJSON) {
+		return render.JSON(s.Stdout, renderOptions(given))
+	}
+	return render.Text(s.Stdout, s.names, renderOptions(given))
+}
+
 func renderOptions(given spec.Set) render.Options {
 	o := render.Options{
 		Numeric: given.Has(spec.OptNumeric),
@@ -58,7 +66,7 @@ func (s *session) listTo(ctx context.Context, cmd args.Command) error {
 	if err := s.open(ctx); err != nil {
 		return err
 	}
-	p := render.Text(s.Stdout, s.names, renderOptions(cmd.Given))
+	p := s.writer(cmd.Given)
 	var err error
 	switch {
 	case cmd.Given.Has(spec.OptConnection):
@@ -102,6 +110,10 @@ func (s *session) listTable(ctx context.Context, p render.Writer) error {
 }
 
 func (s *session) listService(ctx context.Context, p render.Writer, id ipvs.ServiceID) error {
+	info, err := s.client.Info(ctx)
+	if err != nil {
+		return listFailure(err)
+	}
 	e, err := s.client.Service(ctx, id)
 	if err != nil {
 		return listFailure(err)
@@ -112,7 +124,7 @@ func (s *session) listService(ctx context.Context, p render.Writer, id ipvs.Serv
 	if err != nil {
 		s.hint(func(machine) string { return changingHint })
 	}
-	return output(p.Services(ctx, []ipvs.ServiceEntry{e}))
+	return output(p.Services(ctx, info, []ipvs.ServiceEntry{e}))
 }
 
 func (s *session) listConnections(ctx context.Context, p render.Writer) error {

@@ -269,7 +269,7 @@ func (e exchange) run(ts *testscript.TestScript) exchange {
 	if status != 0 {
 		answer += fmt.Sprintf("[%d]\n", status)
 	}
-	return exchange{e.command, tableSize.ReplaceAllString(answer, "(size=4096)")}
+	return exchange{e.command, tableSize.ReplaceAllString(answer, "${1}4096")}
 }
 
 // plainWords splits a command that starts the program and nothing else, in
@@ -291,7 +291,7 @@ var (
 	eof          = strings.NewReader("")
 )
 
-var tableSize = regexp.MustCompile(`\(size=\d+\)`)
+var tableSize = regexp.MustCompile(`(\(size=|"connection_table_size":|ipvs_connection_table_size )\d+`)
 
 // lines puts a mark in front of each line.
 func lines(mark, text string) string {

@@ -35,12 +35,12 @@ func (p *text) Table(ctx context.Context, i ipvs.Info, services []ipvs.ServiceEn
 	if err := p.header(i); err != nil {
 		return err
 	}
-	return p.Services(ctx, services)
+	return p.Services(ctx, i, services)
 }
 
 // Services writes titles and services without the header, as 1.31 lists a named
 // service.
-func (p *text) Services(ctx context.Context, services []ipvs.ServiceEntry) error {
+func (p *text) Services(ctx context.Context, _ ipvs.Info, services []ipvs.ServiceEntry) error {
 	if !p.o.NoSort {
 		Sort(services)
 	}

@@ -58,6 +58,7 @@ const (
 	OptLock
 	OptNetNS
 	OptUpdate
+	OptJSON
 	optionCount
 )
 
@@ -157,6 +158,8 @@ var Options = [...]Option{
 		Help: "does nothing: lists are sorted"},
 	{ID: OptNumeric, Long: "numeric", Short: 'n',
 		Help: "addresses and ports as numbers, nothing is looked up"},
+	{ID: OptJSON, Long: "json",
+		Help: "list everything as JSON, without names"},
 	{ID: OptSyncID, Long: "syncid", Value: RequiredValue, Arg: "number",
 		Help: "which daemons belong together, 0 to 255 (0 if not given)", Noun: "syncid", Max: 255},
 	{ID: OptSyncMaxLen, Long: "sync-maxlen", Value: RequiredValue, Arg: "bytes",
@@ -223,7 +226,7 @@ const (
 	serviceOptions = 1<<OptScheduler | 1<<OptPersistent | 1<<OptNetmask | 1<<OptOnePacket | 1<<OptPersistenceEngine | 1<<OptSchedFlags
 	serverOptions  = ForwardingMethod | 1<<OptWeight | 1<<OptUThreshold | 1<<OptLThreshold | TunnelOptions
 	theServer      = ServiceAddress | 1<<OptRealServer
-	listOptions    = 1<<OptNumeric | 1<<OptStats | 1<<OptRate | 1<<OptThresholds | 1<<OptPersistentConn | 1<<OptNoSort | 1<<OptSort | 1<<OptSyncID | 1<<OptExact | 1<<OptTunnelInfo
+	listOptions    = 1<<OptNumeric | 1<<OptStats | 1<<OptRate | 1<<OptThresholds | 1<<OptPersistentConn | 1<<OptNoSort | 1<<OptSort | 1<<OptSyncID | 1<<OptExact | 1<<OptTunnelInfo | 1<<OptJSON
 	listOneOf      = 1<<OptConnection | ServiceAddress | 1<<OptTimeout | 1<<OptDaemon
 	daemonOptions  = 1<<OptMcastInterface | 1<<OptSyncID | 1<<OptMcastGroup | 1<<OptMcastPort | 1<<OptMcastTTL | 1<<OptSyncMaxLen
 )

@@ -320,7 +320,11 @@ func appendProtocol(b []byte, p Protocol) []byte {
 }
 
 func appendNumber(b []byte, name string, n uint64) []byte {
-	return strconv.AppendUint(append(b, name...), n, 10)
+	b = append(b, name...)
+	if n < 10 { // most counters of most servers
+		return append(b, '0'+byte(n))
+	}
+	return strconv.AppendUint(b, n, 10)
 }
 
 func appendSeconds(b []byte, d time.Duration) []byte {
