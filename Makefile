@@ -17,6 +17,7 @@ COMMIT := $(shell git describe --always --abbrev=40 --dirty --exclude '*' 2>/dev
 # As the guest knows them: User Mode Linux, and Debian's stock kernels in QEMU.
 KERNELS = 6.1 6.12 7.2 debian-12 debian-13 debian-sid
 SCRIPTS = .ci/run .ci/deps .ci/release $(wildcard packaging/scripts/*) packaging/completion/ipvsadm.bash
+UNITS = $(wildcard packaging/systemd/*.service packaging/systemd/*.timer)
 LINKS = ipvsadm-save ipvsadm-restore
 BIN = bin/ipvsadm
 # Modules of their own, for what only a benchmark or a test depends on.
@@ -198,7 +199,7 @@ install: $(if $(wildcard $(BIN)),,$(BIN))
 		ln -sf ipvsadm.fish $(share)/fish/vendor_completions.d/$$l.fish || exit 1; done
 	if [ '$(PREFIX)' = /usr ] && [ -d $(DESTDIR)/sbin ]; then for l in ipvsadm $(LINKS); do \
 		[ -e $(DESTDIR)/sbin/$$l ] || ln -sf ../usr/sbin/$$l $(DESTDIR)/sbin/$$l || exit 1; done; fi
-	install -m 644 packaging/systemd/*.service $(units)
+	install -m 644 $(UNITS) $(units)
 	sed -i 's:$(RULES_debian):$(RULES_$(FAMILY)):g; s:$(CONFIG_debian):$(CONFIG_$(FAMILY)):g; s:/usr/sbin:$(PREFIX)/sbin:g; s:$(UNSAVED_debian):$(UNSAVED_$(FAMILY)):' $(units)/ipvsadm*.service
 	test -e $(config) || install -m 644 packaging/systemd/ipvsadm.conf $(config)
 
@@ -210,7 +211,7 @@ uninstall:
 		rm -f $(DESTDIR)$(PREFIX)/sbin/$$l $(share)/man/man8/$$l.8 \
 			$(share)/bash-completion/completions/$$l $(share)/fish/vendor_completions.d/$$l.fish && \
 		if [ -L $(DESTDIR)/sbin/$$l ] && [ ! -e $(DESTDIR)/sbin/$$l ]; then rm $(DESTDIR)/sbin/$$l; fi || exit 1; done
-	rm -f $(share)/$(ZSH_$(FAMILY))/_ipvsadm $(share)/doc/ipvsadm-go/ipvsadm.schema.json $(patsubst packaging/systemd/%,$(units)/%,$(wildcard packaging/systemd/*.service))
+	rm -f $(share)/$(ZSH_$(FAMILY))/_ipvsadm $(share)/doc/ipvsadm-go/ipvsadm.schema.json $(UNITS:packaging/systemd/%=$(units)/%)
 	if cmp -s packaging/systemd/ipvsadm.conf $(config); then rm $(config); fi
 
 # Build the packages for Debian, Red Hat and derivatives in dist. The same commit

@@ -85,6 +85,7 @@ func TestMakeInstall(t *testing.T) {
 				"share/bash-completion/completions/ipvsadm", "share/bash-completion/completions/ipvsadm-save",
 				"share/fish/vendor_completions.d/ipvsadm.fish", "share/fish/vendor_completions.d/ipvsadm-save.fish",
 				"share/doc/ipvsadm-go/ipvsadm.schema.json",
+				"lib/systemd/system/ipvsadm-metrics.service", "lib/systemd/system/ipvsadm-metrics.timer",
 			} {
 				c.has = append(c.has, filepath.Join(c.prefix, name))
 			}

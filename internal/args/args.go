@@ -28,7 +28,7 @@ type Command struct {
 	Daemon      ipvs.Daemon
 
 	File   string // the argument of apply, empty if there is none
-	Output string // of save, the file of --output or --update
+	Output string // of save and list, the file of --output or --update
 	Lock   string // of apply, empty for the usual one
 	NetNS  string // of any command, empty for that of the program
 }

@@ -52,6 +52,7 @@ type kernel interface {
 	Apply(context.Context, ...ipvs.Change) error
 	Info(context.Context) (ipvs.Info, error)
 	Table(context.Context) (*ipvs.Table, error)
+	Totals(context.Context) (ipvs.Stats, error)
 	Timeouts(context.Context) (ipvs.Timeouts, error)
 	Daemons(context.Context) ([]ipvs.Daemon, error)
 	Service(context.Context, ipvs.ServiceID) (ipvs.ServiceEntry, error)

@@ -5,6 +5,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"io"
 	"os/signal"
 
 	"golang.org/x/sys/unix"
@@ -66,6 +67,9 @@ func (s *session) listTo(ctx context.Context, cmd args.Command) error {
 	if err := s.open(ctx); err != nil {
 		return err
 	}
+	if cmd.Given.Has(spec.OptMetrics) {
+		return s.listMetrics(ctx, cmd)
+	}
 	p := s.writer(cmd.Given)
 	var err error
 	switch {
@@ -107,6 +111,26 @@ func (s *session) listTable(ctx context.Context, p render.Writer) error {
 		s.hint(func(machine) string { return changingHint })
 	}
 	return output(p.Table(ctx, info, services))
+}
+
+// listMetrics fails where the table keeps changing, since a service that is
+// missing would look deleted.
+func (s *session) listMetrics(ctx context.Context, cmd args.Command) error {
+	info, err := s.client.Info(ctx)
+	if err != nil {
+		return listFailure(err)
+	}
+	totals, err := s.client.Totals(ctx)
+	if err != nil {
+		return listFailure(err)
+	}
+	services, err := s.client.ServicesWithDestinations(ctx)
+	if err != nil {
+		return listFailure(err)
+	}
+	return s.deliver(cmd, func(out io.Writer) error {
+		return render.Metrics(out, renderOptions(cmd.Given), info, totals, services)
+	})
 }
 
 func (s *session) listService(ctx context.Context, p render.Writer, id ipvs.ServiceID) error {

@@ -59,6 +59,7 @@ const (
 	OptNetNS
 	OptUpdate
 	OptJSON
+	OptMetrics
 	optionCount
 )
 
@@ -160,6 +161,8 @@ var Options = [...]Option{
 		Help: "addresses and ports as numbers, nothing is looked up"},
 	{ID: OptJSON, Long: "json",
 		Help: "list everything as JSON, without names"},
+	{ID: OptMetrics, Long: "metrics",
+		Help: "list everything for Prometheus, without names"},
 	{ID: OptSyncID, Long: "syncid", Value: RequiredValue, Arg: "number",
 		Help: "which daemons belong together, 0 to 255 (0 if not given)", Noun: "syncid", Max: 255},
 	{ID: OptSyncMaxLen, Long: "sync-maxlen", Value: RequiredValue, Arg: "bytes",
@@ -175,7 +178,7 @@ var Options = [...]Option{
 	{ID: OptAll, Long: "all",
 		Help: "save timeouts and sync daemons as well"},
 	{ID: OptOutput, Long: "output", Value: RequiredValue, Arg: "file",
-		Help: "save to a file, replaced as a whole where possible (-: standard output)"},
+		Help: "write to a file, replaced as a whole where possible (-: standard output)"},
 	{ID: OptUpdate, Long: "update", Value: RequiredValue, Arg: "file",
 		Help: "like --output, with timeouts and sync daemons if the file has them; an empty table does not replace it"},
 	{ID: OptStrict, Long: "strict",
@@ -226,8 +229,8 @@ const (
 	serviceOptions = 1<<OptScheduler | 1<<OptPersistent | 1<<OptNetmask | 1<<OptOnePacket | 1<<OptPersistenceEngine | 1<<OptSchedFlags
 	serverOptions  = ForwardingMethod | 1<<OptWeight | 1<<OptUThreshold | 1<<OptLThreshold | TunnelOptions
 	theServer      = ServiceAddress | 1<<OptRealServer
-	listOptions    = 1<<OptNumeric | 1<<OptStats | 1<<OptRate | 1<<OptThresholds | 1<<OptPersistentConn | 1<<OptNoSort | 1<<OptSort | 1<<OptSyncID | 1<<OptExact | 1<<OptTunnelInfo | 1<<OptJSON
-	listOneOf      = 1<<OptConnection | ServiceAddress | 1<<OptTimeout | 1<<OptDaemon
+	listOptions    = 1<<OptNumeric | 1<<OptStats | 1<<OptRate | 1<<OptThresholds | 1<<OptPersistentConn | 1<<OptNoSort | 1<<OptSort | 1<<OptSyncID | 1<<OptExact | 1<<OptTunnelInfo
+	listOneOf      = 1<<OptConnection | ServiceAddress | 1<<OptTimeout | 1<<OptDaemon | 1<<OptMetrics
 	daemonOptions  = 1<<OptMcastInterface | 1<<OptSyncID | 1<<OptMcastGroup | 1<<OptMcastPort | 1<<OptMcastTTL | 1<<OptSyncMaxLen
 )
 
@@ -253,7 +256,8 @@ var Commands = [...]Command{
 	{ID: DeleteServer, Name: "delete-server", Long: "delete-server", Short: 'd', Help: "take a real server out of a virtual service",
 		Rule: Rule{Required: theServer}},
 	{ID: List, Name: "list", Long: "list", Short: 'L', Alias: 'l', Help: "list the table, or one virtual service",
-		Rule: Rule{Allowed: listOptions, OneOf: []Set{listOneOf}}},
+		Rule: Rule{Allowed: listOptions, OneOf: []Set{listOneOf, 1<<OptJSON | 1<<OptMetrics},
+			With: []With{{OptMetrics, 1 << OptOutput}}}},
 	{ID: Zero, Name: "zero", Long: "zero", Short: 'Z', Help: "zero the counters, of all or of one virtual service",
 		Rule: Rule{Allowed: ServiceAddress}},
 	{ID: SetTimeouts, Name: "set", Long: "set", Arg: "tcp tcpfin udp", MaxArgs: 3, Help: "set the timeouts of connections in seconds; 0 leaves one as it is"},

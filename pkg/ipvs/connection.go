@@ -12,7 +12,6 @@ import (
 	"io"
 	"iter"
 	"net/netip"
-	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -73,16 +72,6 @@ func (c *Client) Connections(ctx context.Context) iter.Seq2[Connection, error] {
 			}
 		}
 	}
-}
-
-// proc opens a file of /proc/net as it is in the client's network namespace.
-func (c *Client) proc(ctx context.Context, name string) (*os.File, error) {
-	ns, err := c.openNetNS(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer ns.Close()
-	return openProc(ns, name)
 }
 
 // ReadConnections returns the rows of a connection table in the form of

@@ -30,7 +30,7 @@ func (s Service) AppendJSON(b []byte) []byte {
 func (s Service) MarshalJSON() ([]byte, error) { return s.AppendJSON(nil), nil }
 
 func (s *Service) appendMembers(b []byte) []byte {
-	b = append(append(b, `"family":"`...), familyWord(s.Addr)...)
+	b = append(append(b, `"family":"`...), s.Family().Name()...)
 	if s.FWMark != 0 {
 		b = appendNumber(b, `","fwmark":`, uint64(s.FWMark))
 	} else {
@@ -109,7 +109,7 @@ func (d Destination) AppendJSON(b []byte) []byte {
 func (d Destination) MarshalJSON() ([]byte, error) { return d.AppendJSON(nil), nil }
 
 func (d *Destination) appendMembers(b []byte) []byte {
-	b = append(append(b, `"family":"`...), familyWord(d.Addr)...)
+	b = append(append(b, `"family":"`...), FamilyOf(d.Addr).Name()...)
 	b = appendQuotedAddr(append(b, `","address":`...), d.Addr)
 	b = appendNumber(b, `,"port":`, uint64(d.Port))
 	b = append(append(b, `,"forward":"`...), d.Forward.jsonWord()...)
@@ -278,14 +278,6 @@ func (i Info) AppendJSON(b []byte) []byte {
 
 // MarshalJSON returns the object of [Info.AppendJSON].
 func (i Info) MarshalJSON() ([]byte, error) { return i.AppendJSON(nil), nil }
-
-// familyWord returns the family of an address as iproute2 and nft write it.
-func familyWord(a netip.Addr) string {
-	if a.Is6() {
-		return "inet6"
-	}
-	return "inet"
-}
 
 func (f ForwardingMethod) jsonWord() string {
 	switch f {

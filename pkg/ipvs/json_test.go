@@ -52,7 +52,7 @@ func TestJSON(t *testing.T) {
 			`{"family":"inet","protocol":"tcp","address":"12.0.0.1","port":80,"scheduler":"rr",` + none + `,"destinations":[]}`},
 		"an entry with two": {ServiceEntry{Service: NewService(web, "rr"), Destinations: []DestinationEntry{{}, {}}},
 			`{"family":"inet","protocol":"tcp","address":"12.0.0.1","port":80,"scheduler":"rr",` + none + `,"destinations":[` +
-				strings.Repeat(`,{"family":"inet","address":"","port":0,"forward":"masquerade","weight":0,"upper_threshold":0,"lower_threshold":0,`+
+				strings.Repeat(`,{"family":"","address":"","port":0,"forward":"masquerade","weight":0,"upper_threshold":0,"lower_threshold":0,`+
 					`"active_connections":0,"inactive_connections":0,"persistent_connections":0,`+none+`}`, 2)[1:] + `]}`},
 		"a server": {server,
 			`{"family":"inet","address":"192.168.168.10","port":80,"forward":"masquerade","weight":1,"upper_threshold":0,"lower_threshold":0}`},
@@ -212,7 +212,7 @@ func FuzzServerObject(f *testing.F) {
 			Stats: Stats{Conns: much, InPkts: more, OutPkts: much ^ more, InBytes: more >> 32, OutBytes: much >> 32,
 				Rates: Rates{CPS: more}},
 		}.AppendJSON(nil)
-		want := encodingJSON(t, serverObject{familyWord(a), a, port, "route", weight, small, large, large, small, small ^ large,
+		want := encodingJSON(t, serverObject{FamilyOf(a).Name(), a, port, "route", weight, small, large, large, small, small ^ large,
 			counters, countersObject{Connections: more}})
 		if string(got) != want {
 			t.Errorf("got\n%s, with encoding/json\n%s", got, want)

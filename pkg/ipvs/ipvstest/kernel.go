@@ -31,6 +31,8 @@ type Kernel struct {
 	Before func(method string) error
 	// Rows are what Connections returns.
 	Rows []ipvs.Connection
+	// Counted is what Totals returns: a model counts no traffic.
+	Counted ipvs.Stats
 	// IPVS is what Info returns; New sets a version and a size.
 	IPVS ipvs.Info
 	// Inode is what NetNS returns.
@@ -160,6 +162,14 @@ func (k *Kernel) Info(ctx context.Context) (ipvs.Info, error) {
 		return ipvs.Info{}, queryError("Info", err)
 	}
 	return k.IPVS, nil
+}
+
+// Totals returns the field Counted.
+func (k *Kernel) Totals(ctx context.Context) (ipvs.Stats, error) {
+	if err := k.begin(ctx, "Totals"); err != nil {
+		return ipvs.Stats{}, queryError("Totals", err)
+	}
+	return k.Counted, nil
 }
 
 // Timeouts returns the timeouts of connections.
