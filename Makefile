@@ -139,6 +139,12 @@ test-package: deps kernel
 	mkdir dist/old && cd dist/old && apt-get download ipvsadm && mv *.deb ipvsadm.deb
 	REQUIRE_KERNEL=1 IPVSADM_TEST_PACKAGES=$(CURDIR)/dist $(GO) test -count 1 -run 'Package' -timeout 15m ./packaging
 
+# Check --metrics with Prometheus's promtool, and scrape it from node_exporter.
+# Their packages are fetched, not installed.
+.PHONY: test-metrics
+test-metrics: deps kernel
+	REQUIRE_KERNEL=1 IPVSADM_TEST_METRICS=1 $(GO) test -count 1 -timeout 15m -run TestMetrics ./internal/test/clients
+
 # Run the tests that need no kernel with the race detector. It needs a C
 # compiler.
 .PHONY: race
