@@ -9,6 +9,7 @@ package args
 
 import (
 	"context"
+	"net/netip"
 
 	"github.com/spf13/pflag"
 
@@ -26,6 +27,9 @@ type Command struct {
 	Destination ipvs.Destination
 	Timeouts    ipvs.Timeouts
 	Daemon      ipvs.Daemon
+
+	Client netip.Prefix // of a list of connections
+	State  string       // of a list of connections
 
 	File   string // the argument of apply, empty if there is none
 	Output string // of save and list, the file of --output or --update

@@ -137,6 +137,13 @@ func (s *scan) option(o *spec.Option, value string) error {
 		return take(o, value, &daemon.Port)
 	case spec.OptMcastTTL:
 		return take(o, value, &daemon.TTL)
+	case spec.OptClient:
+		return s.client(o, value)
+	case spec.OptState:
+		if value == "" {
+			return fault(IllegalValue, o.Noun)
+		}
+		s.cmd.State = value
 	case spec.OptOutput, spec.OptUpdate:
 		s.cmd.Output = value
 	case spec.OptLock:
@@ -168,10 +175,32 @@ func (s *scan) realServer(o *spec.Option, value string) error {
 	if !ok {
 		return s.illegal(o)
 	}
-	if !a.hasPort {
+	if !a.hasPort && s.cmd.ID != spec.List { // which means every port
 		a.port = s.cmd.Service.Port
 	}
 	s.cmd.Destination.Addr, s.cmd.Destination.Port = a.addr, a.port
+	return nil
+}
+
+// client reads an address or name and the length of a prefix.
+func (s *scan) client(o *spec.Option, value string) error {
+	text, length, hasLength := strings.Cut(value, "/")
+	a, isIPv6 := parseIPv6(text)
+	if !isIPv6 {
+		var err error
+		if a, err = s.names.Host4(s.ctx, text); err != nil || isNumber(text) {
+			return s.illegal(o)
+		}
+	}
+	bits := a.BitLen()
+	if hasLength {
+		n, ok := number(length, 0, int64(bits))
+		if !ok {
+			return s.illegal(o)
+		}
+		bits = int(n)
+	}
+	s.cmd.Client = netip.PrefixFrom(a, bits)
 	return nil
 }
 

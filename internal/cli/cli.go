@@ -58,7 +58,7 @@ type kernel interface {
 	Service(context.Context, ipvs.ServiceID) (ipvs.ServiceEntry, error)
 	Destinations(context.Context, ipvs.ServiceID) ([]ipvs.DestinationEntry, error)
 	ServicesWithDestinations(context.Context) ([]ipvs.ServiceEntry, error)
-	Connections(context.Context) iter.Seq2[ipvs.Connection, error]
+	Connections(context.Context, ipvs.ConnectionFilter) iter.Seq2[ipvs.Connection, error]
 	NetNS() (uint64, error)
 	Close() error
 }

@@ -74,7 +74,7 @@ func (s *session) listTo(ctx context.Context, cmd args.Command) error {
 	var err error
 	switch {
 	case cmd.Given.Has(spec.OptConnection):
-		err = s.listConnections(ctx, p)
+		err = s.listConnections(ctx, p, connectionFilter(cmd))
 	case cmd.Given.HasAny(spec.ServiceAddress):
 		err = s.listService(ctx, p, cmd.Service.ServiceID)
 	case cmd.Given.Has(spec.OptTimeout):
@@ -151,13 +151,24 @@ func (s *session) listService(ctx context.Context, p render.Writer, id ipvs.Serv
 	return output(p.Services(ctx, info, []ipvs.ServiceEntry{e}))
 }
 
-func (s *session) listConnections(ctx context.Context, p render.Writer) error {
+func connectionFilter(cmd args.Command) ipvs.ConnectionFilter {
+	f := ipvs.ConnectionFilter{Client: cmd.Client, State: cmd.State}
+	if cmd.Given.HasAny(spec.ServiceAddress) {
+		f.Service = cmd.Service.ServiceID
+	}
+	if cmd.Given.Has(spec.OptRealServer) {
+		f.Destination = cmd.Destination.AddrPort()
+	}
+	return f
+}
+
+func (s *session) listConnections(ctx context.Context, p render.Writer, filter ipvs.ConnectionFilter) error {
 	if err := s.reach(ctx); err != nil {
 		return err
 	}
 	var unread error
 	rows := func(yield func(ipvs.Connection, error) bool) {
-		for c, err := range s.client.Connections(ctx) {
+		for c, err := range s.client.Connections(ctx, filter) {
 			if unread == nil {
 				unread = err
 			}

@@ -60,6 +60,8 @@ const (
 	OptUpdate
 	OptJSON
 	OptMetrics
+	OptClient
+	OptState
 	optionCount
 )
 
@@ -136,7 +138,11 @@ var Options = [...]Option{
 	{ID: OptLThreshold, Long: "l-threshold", Short: 'y', Value: RequiredValue, Arg: "number",
 		Help: "fewer than so many again, and it gets new ones", Noun: "l_threshold", Max: maxInt32},
 	{ID: OptConnection, Long: "connection", Short: 'c',
-		Help: "list the connections"},
+		Help: "list the connections, all or those of a service, a server, a client, in a state"},
+	{ID: OptClient, Long: "client", Value: RequiredValue, Arg: "address[/length]",
+		Help: "connections of a client or of a network", Noun: "client address[/length]"},
+	{ID: OptState, Long: "state", Value: RequiredValue, Arg: "name",
+		Help: "connections in a state, such as ESTABLISHED, in any case", Noun: "connection state"},
 	{ID: OptTimeout, Long: "timeout",
 		Help: "list the timeouts of connections"},
 	{ID: OptDaemon, Long: "daemon",
@@ -230,7 +236,7 @@ const (
 	serverOptions  = ForwardingMethod | 1<<OptWeight | 1<<OptUThreshold | 1<<OptLThreshold | TunnelOptions
 	theServer      = ServiceAddress | 1<<OptRealServer
 	listOptions    = 1<<OptNumeric | 1<<OptStats | 1<<OptRate | 1<<OptThresholds | 1<<OptPersistentConn | 1<<OptNoSort | 1<<OptSort | 1<<OptSyncID | 1<<OptExact | 1<<OptTunnelInfo
-	listOneOf      = 1<<OptConnection | ServiceAddress | 1<<OptTimeout | 1<<OptDaemon | 1<<OptMetrics
+	listOther      = 1<<OptTimeout | 1<<OptDaemon | 1<<OptMetrics
 	daemonOptions  = 1<<OptMcastInterface | 1<<OptSyncID | 1<<OptMcastGroup | 1<<OptMcastPort | 1<<OptMcastTTL | 1<<OptSyncMaxLen
 )
 
@@ -256,8 +262,8 @@ var Commands = [...]Command{
 	{ID: DeleteServer, Name: "delete-server", Long: "delete-server", Short: 'd', Help: "take a real server out of a virtual service",
 		Rule: Rule{Required: theServer}},
 	{ID: List, Name: "list", Long: "list", Short: 'L', Alias: 'l', Help: "list the table, or one virtual service",
-		Rule: Rule{Allowed: listOptions, OneOf: []Set{listOneOf, 1<<OptJSON | 1<<OptMetrics},
-			With: []With{{OptMetrics, 1 << OptOutput}}}},
+		Rule: Rule{Allowed: listOptions, OneOf: []Set{1<<OptConnection | listOther, ServiceAddress | listOther, 1<<OptJSON | 1<<OptMetrics},
+			With: []With{{OptConnection, 1<<OptRealServer | 1<<OptClient | 1<<OptState}, {OptMetrics, 1 << OptOutput}}}},
 	{ID: Zero, Name: "zero", Long: "zero", Short: 'Z', Help: "zero the counters, of all or of one virtual service",
 		Rule: Rule{Allowed: ServiceAddress}},
 	{ID: SetTimeouts, Name: "set", Long: "set", Arg: "tcp tcpfin udp", MaxArgs: 3, Help: "set the timeouts of connections in seconds; 0 leaves one as it is"},

@@ -113,6 +113,8 @@ func kind(o *spec.Option) string {
 			words = append(words, f.Name)
 		}
 		return strings.Join(words, ",")
+	case spec.OptState:
+		return "ESTABLISHED|SYN_SENT|SYN_RECV|FIN_WAIT|TIME_WAIT|CLOSE|CLOSE_WAIT|LAST_ACK|UDP|ASSURED|NONE"
 	case spec.OptTunnelType:
 		var words []string
 		for _, t := range spec.Tunnels {

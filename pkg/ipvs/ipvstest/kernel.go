@@ -259,8 +259,8 @@ func (k *Kernel) Table(ctx context.Context) (*ipvs.Table, error) {
 	return t, nil
 }
 
-// Connections returns the field Rows.
-func (k *Kernel) Connections(ctx context.Context) iter.Seq2[ipvs.Connection, error] {
+// Connections returns those of the field Rows that fit a filter.
+func (k *Kernel) Connections(ctx context.Context, filter ipvs.ConnectionFilter) iter.Seq2[ipvs.Connection, error] {
 	return func(yield func(ipvs.Connection, error) bool) {
 		if err := k.begin(ctx, "Connections"); err != nil {
 			yield(ipvs.Connection{}, queryError("Connections", err))
@@ -271,7 +271,7 @@ func (k *Kernel) Connections(ctx context.Context) iter.Seq2[ipvs.Connection, err
 				yield(ipvs.Connection{}, queryError("Connections", err))
 				return
 			}
-			if !yield(c, nil) {
+			if filter.Match(&c) && !yield(c, nil) {
 				return
 			}
 		}
