@@ -17,8 +17,11 @@ COMMIT := $(shell git describe --always --abbrev=40 --dirty --exclude '*' 2>/dev
 # As the guest knows them: User Mode Linux, and Debian's stock kernels in QEMU.
 KERNELS = 6.1 6.12 7.2 debian-12 debian-13 debian-sid
 SCRIPTS = .ci/run .ci/deps .ci/release $(wildcard packaging/scripts/*) packaging/completion/ipvsadm.bash
+UNITS = $(wildcard packaging/systemd/*.service packaging/systemd/*.timer)
 LINKS = ipvsadm-save ipvsadm-restore
 BIN = bin/ipvsadm
+# Modules of their own, for what only a benchmark or a test depends on.
+MODULES = internal/test/bench/moby internal/test/schema
 
 # Where a distribution's ipvsadm has its files: debian or redhat.
 FAMILY ?= $(if $(wildcard /etc/redhat-release),redhat,debian)
@@ -136,6 +139,12 @@ test-package: deps kernel
 	mkdir dist/old && cd dist/old && apt-get download ipvsadm && mv *.deb ipvsadm.deb
 	REQUIRE_KERNEL=1 IPVSADM_TEST_PACKAGES=$(CURDIR)/dist $(GO) test -count 1 -run 'Package' -timeout 15m ./packaging
 
+# Check --metrics with Prometheus's promtool, and scrape it from node_exporter.
+# Their packages are fetched, not installed.
+.PHONY: test-metrics
+test-metrics: deps kernel
+	REQUIRE_KERNEL=1 IPVSADM_TEST_METRICS=1 $(GO) test -count 1 -timeout 15m -run TestMetrics ./internal/test/clients
+
 # Run the tests that need no kernel with the race detector. It needs a C
 # compiler.
 .PHONY: race
@@ -156,7 +165,8 @@ lint: deps
 	for os in darwin freebsd windows; do GOOS=$$os $(GO) vet ./pkg/ipvs/... || exit 1; done
 	$(GO) run $(STATICCHECK) -checks all ./...
 	$(GO) mod tidy -diff
-	cd internal/test/bench/moby && $(GO) vet . && $(GO) run $(STATICCHECK) -checks all . && $(GO) mod tidy -diff
+	for module in $(MODULES); do \
+		(cd $$module && $(GO) vet . && $(GO) run $(STATICCHECK) -checks all . && $(GO) mod tidy -diff) || exit 1; done
 	if command -v shellcheck >/dev/null; then shellcheck $(SCRIPTS); \
 	else $(GO) run ./internal/test/guest/run -fetch -- shellcheck $(SCRIPTS); fi
 
@@ -182,9 +192,10 @@ install uninstall: config = $(DESTDIR)$(CONFIG_$(FAMILY))
 .PHONY: install
 install: $(if $(wildcard $(BIN)),,$(BIN))
 	install -d $(DESTDIR)$(PREFIX)/sbin $(share)/man/man8 $(share)/bash-completion/completions \
-		$(share)/$(ZSH_$(FAMILY)) $(share)/fish/vendor_completions.d $(units) $(dir $(config))
+		$(share)/$(ZSH_$(FAMILY)) $(share)/fish/vendor_completions.d $(share)/doc/ipvsadm-go $(units) $(dir $(config))
 	install -m 755 $(BIN) $(DESTDIR)$(PREFIX)/sbin/ipvsadm
 	install -m 644 packaging/man/*.8 $(share)/man/man8
+	install -m 644 packaging/doc/ipvsadm.schema.json $(share)/doc/ipvsadm-go
 	install -m 644 packaging/completion/ipvsadm.bash $(share)/bash-completion/completions/ipvsadm
 	install -m 644 packaging/completion/_ipvsadm $(share)/$(ZSH_$(FAMILY))/_ipvsadm
 	install -m 644 packaging/completion/ipvsadm.fish $(share)/fish/vendor_completions.d/ipvsadm.fish
@@ -194,7 +205,7 @@ install: $(if $(wildcard $(BIN)),,$(BIN))
 		ln -sf ipvsadm.fish $(share)/fish/vendor_completions.d/$$l.fish || exit 1; done
 	if [ '$(PREFIX)' = /usr ] && [ -d $(DESTDIR)/sbin ]; then for l in ipvsadm $(LINKS); do \
 		[ -e $(DESTDIR)/sbin/$$l ] || ln -sf ../usr/sbin/$$l $(DESTDIR)/sbin/$$l || exit 1; done; fi
-	install -m 644 packaging/systemd/*.service $(units)
+	install -m 644 $(UNITS) $(units)
 	sed -i 's:$(RULES_debian):$(RULES_$(FAMILY)):g; s:$(CONFIG_debian):$(CONFIG_$(FAMILY)):g; s:/usr/sbin:$(PREFIX)/sbin:g; s:$(UNSAVED_debian):$(UNSAVED_$(FAMILY)):' $(units)/ipvsadm*.service
 	test -e $(config) || install -m 644 packaging/systemd/ipvsadm.conf $(config)
 
@@ -206,7 +217,7 @@ uninstall:
 		rm -f $(DESTDIR)$(PREFIX)/sbin/$$l $(share)/man/man8/$$l.8 \
 			$(share)/bash-completion/completions/$$l $(share)/fish/vendor_completions.d/$$l.fish && \
 		if [ -L $(DESTDIR)/sbin/$$l ] && [ ! -e $(DESTDIR)/sbin/$$l ]; then rm $(DESTDIR)/sbin/$$l; fi || exit 1; done
-	rm -f $(share)/$(ZSH_$(FAMILY))/_ipvsadm $(patsubst packaging/systemd/%,$(units)/%,$(wildcard packaging/systemd/*.service))
+	rm -f $(share)/$(ZSH_$(FAMILY))/_ipvsadm $(share)/doc/ipvsadm-go/ipvsadm.schema.json $(UNITS:packaging/systemd/%=$(units)/%)
 	if cmp -s packaging/systemd/ipvsadm.conf $(config); then rm $(config); fi
 
 # Build the packages for Debian, Red Hat and derivatives in dist. The same commit

@@ -31,12 +31,15 @@ func TestUnits(t *testing.T) {
 	guesttest.InGuest(t, func(t *testing.T) {
 		program.Need(t, "systemd-analyze")
 		m := boot(t, "debian")
-		for _, unit := range []string{"systemd/ipvsadm.service", "systemd/ipvsadm-sync@.service"} {
+		for _, unit := range []string{"systemd/ipvsadm.service", "systemd/ipvsadm-sync@.service", "systemd/ipvsadm-metrics.service"} {
 			if out := program.Run(t, "systemd-analyze", "security", "--offline=true", unit); !strings.Contains(out, " OK ") {
 				t.Errorf("security of %s:\n%s", unit, out)
 			}
 		}
 
+		const folder, metrics = "/var/lib/prometheus/node-exporter", "/var/lib/prometheus/node-exporter/ipvs.prom"
+		m.succeeds("mkdir", "-p", folder)
+		m.succeeds("systemctl", "start", "ipvsadm-metrics")
 		if _, err := os.Stat("/proc/net/ip_vs"); err == nil {
 			t.Error("ip_vs is loaded before a unit asks for it")
 		}
@@ -45,6 +48,16 @@ func TestUnits(t *testing.T) {
 		program.Write(t, rulesFile, webRules)
 		m.systemctl("start")
 		m.table(webRules)
+		m.succeeds("systemctl", "start", "ipvsadm-metrics.timer")
+		if !program.Await(10*time.Second, func() bool { _, err := os.Stat(metrics); return err == nil }) {
+			t.Errorf("the timer writes no metrics:\n%s", m.succeeds("journalctl", "-u", "ipvsadm-metrics", "--no-pager"))
+		}
+		m.succeeds("systemctl", "stop", "ipvsadm-metrics.timer")
+		m.succeeds("systemctl", "start", "ipvsadm-metrics")
+		m.file(metrics, program.Run(t, "ipvsadm", "-L", "--metrics"))
+		if mode := program.Run(t, "stat", "-c", "%a", metrics); mode != "644\n" {
+			t.Errorf("the metrics have the mode %s", mode)
+		}
 		program.Write(t, rulesFile, dnsRules)
 		m.systemctl("reload")
 		m.table(dnsRules)
@@ -278,7 +291,7 @@ func (m machine) daemons(want ...string) {
 func boot(t *testing.T, family string) machine {
 	t.Helper()
 	install(t, family)
-	for _, unit := range []string{"ipvsadm.service", "ipvsadm-sync@master.service"} {
+	for _, unit := range []string{"ipvsadm.service", "ipvsadm-sync@master.service", "ipvsadm-metrics.timer"} {
 		if out, err := program.Try("systemd-analyze", "verify", "--recursive-errors=no", unit); err != nil || out != "" {
 			t.Errorf("verify %s: %v\n%s", unit, err, out)
 		}

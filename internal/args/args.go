@@ -28,8 +28,11 @@ type Command struct {
 	Timeouts    ipvs.Timeouts
 	Daemon      ipvs.Daemon
 
+	Client netip.Prefix // of a list of connections
+	State  string       // of a list of connections
+
 	File   string // the argument of apply, empty if there is none
-	Output string // of save, the file of --output or --update
+	Output string // of save and list, the file of --output or --update
 	Lock   string // of apply, empty for the default
 	NetNS  string // of any command, empty for the program's own
 

@@ -141,6 +141,7 @@ func TestFaults(t *testing.T) {
 	const (
 		service = "virtual server address[:port]"
 		server  = "real server address[:port]"
+		client  = "client address[/length]"
 		mask    = "virtual server persistent mask"
 		s, a    = "-A -t 12.0.0.1:80 ", "-a -t 12.0.0.1:80 -r 10.0.0.1 "
 		d       = "--start-daemon master "
@@ -172,7 +173,10 @@ func TestFaults(t *testing.T) {
 		{"-A", fault(NeedsOption, "service-address", "add-service")}, {"-a -t 12.0.0.1:80", fault(NeedsOption, "real-server", "add-server")},
 		{s + "-w 1", fault(IllegalOption, "weight", "add-service")}, {"-C -n", fault(IllegalOption, "numeric", "flush")},
 		{"-R --stats", fault(IllegalOption, "stats", "restore")}, {"-S -X", fault(IllegalOption, "exact", "save")},
-		{"-L --daemon --timeout", fault(OptionConflict, "daemon", "timeout", "list")}, {"-L -f 1 -c", fault(OptionConflict, "service-address", "connection", "list")},
+		{"-L --daemon --timeout", fault(OptionConflict, "daemon", "timeout", "list")}, {"-L -f 1 --timeout", fault(OptionConflict, "timeout", "service-address", "list")},
+		{"-L -f 1 -c --timeout", fault(OptionConflict, "timeout", "connection", "list")}, {"-L -f 1 -r 10.0.0.1", fault(IllegalOption, "real-server", "list")},
+		{"-L --client 10.0.0.1", fault(IllegalOption, "client", "list")}, {"-L --timeout --state x", fault(IllegalOption, "state", "list")},
+		{"-L -r 10.0.0.1 -w 1", fault(IllegalOption, "real-server", "list")}, {"-L -c -r 10.0.0.1 -w 1", fault(IllegalOption, "weight", "list")},
 
 		{a + "-i --tun-type gue", fault(TunnelNeedsOption, "tun-port", "gue")},
 		{a + "-i --tun-csum", fault(TunnelIllegal, "tun-csum", "ipip")}, {a + "-i --tun-type gre --tun-port 1", fault(TunnelIllegal, "tun-port", "gre")},
@@ -193,6 +197,9 @@ func TestFaults(t *testing.T) {
 		{a + "--tun-type GUE", fault(IllegalValue, "tunnel type")}, {a + "--tun-port 0", fault(IllegalValue, "tunnel port")},
 		{d + "--syncid 256", fault(IllegalValue, "syncid")}, {d + "--mcast-port 0", fault(IllegalValue, "mcast-port")},
 		{d + "--mcast-ttl 256", fault(IllegalValue, "mcast-ttl")}, {d + "--sync-maxlen 65508", fault(IllegalValue, "sync-maxlen")},
+		{"-Lc --state=", fault(IllegalValue, "connection state")}, {"-Lc --client=", fault(IllegalValue, client)}, {"-Lc --client 10", fault(IllegalValue, client)},
+		{"-Lc --client 10.0.0.1/33", fault(IllegalValue, client)}, {"-Lc --client 10.0.0.1/", fault(IllegalValue, client)}, {"-Lc --client 10.0.0.1/x", fault(IllegalValue, client)},
+		{"-Lc --client ::1/129", fault(IllegalValue, client)}, {"-Lc --client [::1]", fault(IllegalValue, client)}, {"-Lc --client nohost/8", fault(IllegalValue, client)},
 		{"--start-daemon x", fault(IllegalValue, "start-daemon parameter")}, {"--start-daemon=", fault(IllegalValue, "start-daemon parameter")},
 		{"--stop-daemon x", fault(IllegalValue, "start_daemon")}, {"--start-daemon --syncid 1", fault(IllegalValue, "start-daemon parameter")},
 		{s + "-p 0", fault(InvalidTimeout, "0")}, {s + "-p 2678401", fault(InvalidTimeout, "2678401")}, {s + "-p=", fault(InvalidTimeout, "")},
@@ -423,6 +430,25 @@ func TestALineOfRuleTextHasNoGlobalOption(t *testing.T) {
 	}
 }
 
+func TestWhichConnectionsAreListed(t *testing.T) {
+	ap := netip.MustParseAddrPort
+	for line, want := range map[string]Command{
+		"-Lc --client 10.0.0.1":            {Client: netip.MustParsePrefix("10.0.0.1/32")},
+		"-Lc --client vip/8":               {Client: netip.MustParsePrefix("12.0.0.1/8")},
+		"-L --client=2001:db8::1/32 -c":    {Client: netip.MustParsePrefix("2001:db8::1/32")},
+		"-Lc --client 0.0.0.0/0":           {Client: netip.MustParsePrefix("0.0.0.0/0")},
+		"-Lc --state established":          {State: "established"},
+		"-Lc -r 10.0.0.1 -t 12.0.0.1:80":   {Destination: ipvs.Destination{Addr: ap("10.0.0.1:0").Addr()}},
+		"-Lc -t 12.0.0.1:80 -r 10.0.0.1":   {Destination: ipvs.Destination{Addr: ap("10.0.0.1:0").Addr()}},
+		"-Lc -t 12.0.0.1 -r 10.0.0.1:http": {Destination: ipvs.Destination{Addr: ap("10.0.0.1:0").Addr(), Port: 80}},
+	} {
+		got, err := newParser(t).Parse(t.Context(), argv(line))
+		if err != nil || got.Client != want.Client || got.State != want.State || got.Destination.AddrPort() != want.Destination.AddrPort() {
+			t.Errorf("%s: %+v, %v, want %+v", line, got, err, want)
+		}
+	}
+}
+
 func TestHelpAndVersionLookAtNothingElse(t *testing.T) {
 	for line, want := range map[string]spec.CommandID{
 		"-h": spec.Help, "--help foo": spec.Help, "-h -q": spec.Help, "-hq": spec.Help, "--help -A -t x": spec.Help,
@@ -445,7 +471,7 @@ func TestWhichCommandsTakeWhichOptions(t *testing.T) {
 		"ops": "-o", "pe": "--pe sip", "sched-flags": "-b flag-1", "mcast-group": "--mcast-group 224.0.0.1", "mcast-port": "--mcast-port 1",
 		"mcast-ttl": "--mcast-ttl 1", "sync-maxlen": "--sync-maxlen 1", "tun-info": "--tun-info", "tun-type": "--tun-type ipip",
 		"tun-port": "--tun-port 1", "tun-nocsum": "--tun-nocsum", "tun-csum": "--tun-csum", "tun-remcsum": "--tun-remcsum",
-		"all": "--all", "output": "--output x", "update": "--update x", "strict": "--strict", "keep-going": "--keep-going", "check": "--check", "dry-run": "--dry-run", "lock": "--lock x", "netns": "--netns x",
+		"all": "--all", "output": "--output x", "update": "--update x", "strict": "--strict", "keep-going": "--keep-going", "check": "--check", "dry-run": "--dry-run", "lock": "--lock x", "netns": "--netns x", "json": "--json", "metrics": "--metrics", "client": "--client 10.0.0.1", "state": "--state NONE",
 		"keep": "--keep", "exist": "--exist", "drain": "--drain 5", "diff": "--diff", "merge": "--merge",
 	}
 	for _, c := range []struct{ name, line, allowed string }{
@@ -455,7 +481,7 @@ func TestWhichCommandsTakeWhichOptions(t *testing.T) {
 		{"flush", "-C", ""},
 		{"set", "--set 1 2 3", ""},
 		{"restore", "-R", ""},
-		{"list", "-L", "numeric connection service-address timeout daemon stats rate thresholds persistent-conn nosort syncid exact tun-info"},
+		{"list", "-L", "numeric connection service-address timeout daemon stats rate thresholds persistent-conn nosort syncid exact tun-info json metrics"},
 		{"add-server", "-a -f 1 -r 10.0.0.1", "exist forwarding-method weight u-threshold l-threshold" + tunnel},
 		{"edit-server", "-e -f 1 -r 10.0.0.1", "keep forwarding-method weight u-threshold l-threshold" + tunnel},
 		{"delete-server", "-d -f 1 -r 10.0.0.1", "exist drain"},

@@ -138,6 +138,13 @@ func (s *scan) option(o *spec.Option, value string) error {
 		return setNumber(o, value, &daemon.Port)
 	case spec.OptMcastTTL:
 		return setNumber(o, value, &daemon.TTL)
+	case spec.OptClient:
+		return s.client(o, value)
+	case spec.OptState:
+		if value == "" {
+			return fault(IllegalValue, o.Noun)
+		}
+		s.cmd.State = value
 	case spec.OptOutput, spec.OptUpdate:
 		s.cmd.Output = value
 	case spec.OptLock:
@@ -175,10 +182,35 @@ func (s *scan) realServer(o *spec.Option, value string) error {
 	if err != nil {
 		return s.illegal(o, err)
 	}
-	if !a.hasPort {
+	if !a.hasPort && s.cmd.ID != spec.List { // which means every port
 		a.port = s.cmd.Service.Port
 	}
 	s.cmd.Destination.Addr, s.cmd.Destination.Port = a.addr, a.port
+	return nil
+}
+
+// client reads an address or name and the length of a prefix.
+func (s *scan) client(o *spec.Option, value string) error {
+	text, length, hasLength := strings.Cut(value, "/")
+	a, isIPv6 := parseIPv6(text)
+	if !isIPv6 {
+		if isNumber(text) {
+			return s.illegal(o, errNoAddress)
+		}
+		var err error
+		if a, err = s.host4(text); err != nil {
+			return s.illegal(o, err)
+		}
+	}
+	bits := a.BitLen()
+	if hasLength {
+		n, ok := number(length, 0, int64(bits))
+		if !ok {
+			return s.illegal(o, errNoAddress)
+		}
+		bits = int(n)
+	}
+	s.cmd.Client = netip.PrefixFrom(a, bits)
 	return nil
 }
 
@@ -314,18 +346,18 @@ func (s *scan) schedulerFlags() error {
 		case f.Scheduler != "" && f.Scheduler != s.cmd.Service.Scheduler:
 			return fault(IncompatibleFlag, word)
 		}
-		s.cmd.Service.Flags |= ipvs.FlagSched1 << (f.Number - 1)
+		s.cmd.Service.Flags |= f.Flag
 	}
 	return nil
 }
 
-func schedulerFlag(word string) (spec.SchedFlag, bool) {
-	for _, f := range spec.SchedulerFlags {
+func schedulerFlag(word string) (ipvs.SchedulerFlag, bool) {
+	for _, f := range ipvs.SchedulerFlags() {
 		if f.Name == word {
 			return f, true
 		}
 	}
-	return spec.SchedFlag{}, false
+	return ipvs.SchedulerFlag{}, false
 }
 
 func (s *scan) finishService() error {

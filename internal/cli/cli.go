@@ -52,12 +52,13 @@ type kernel interface {
 	Apply(context.Context, ...ipvs.Change) error
 	Info(context.Context) (ipvs.Info, error)
 	Table(context.Context) (*ipvs.Table, error)
+	Totals(context.Context) (ipvs.Stats, error)
 	Timeouts(context.Context) (ipvs.Timeouts, error)
 	Daemons(context.Context) ([]ipvs.Daemon, error)
 	Service(context.Context, ipvs.ServiceID) (ipvs.ServiceEntry, error)
 	Destinations(context.Context, ipvs.ServiceID) ([]ipvs.DestinationEntry, error)
 	ServicesWithDestinations(context.Context) ([]ipvs.ServiceEntry, error)
-	Connections(context.Context) iter.Seq2[ipvs.Connection, error]
+	Connections(context.Context, ipvs.ConnectionFilter) iter.Seq2[ipvs.Connection, error]
 	NetNS() (uint64, error)
 	Close() error
 }

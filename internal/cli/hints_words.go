@@ -15,6 +15,7 @@ import (
 
 	"github.com/ipvsadm-go/ipvsadm/internal/args"
 	"github.com/ipvsadm-go/ipvsadm/internal/spec"
+	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
 // faultHint is the hint about a line that was not understood.
@@ -397,7 +398,7 @@ func tunnelNames() (names []string) {
 }
 
 func flagNames() (names []string) {
-	for _, f := range spec.SchedulerFlags {
+	for _, f := range ipvs.SchedulerFlags() {
 		names = append(names, f.Name)
 	}
 	return names

@@ -5,6 +5,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"io"
 	"os/signal"
 
 	"golang.org/x/sys/unix"
@@ -25,6 +26,14 @@ var formats = []struct {
 	{spec.OptThresholds, render.Thresholds},
 	{spec.OptPersistentConn, render.PersistentConn},
 	{spec.OptTunnelInfo, render.TunnelInfo},
+}
+
+// writer returns the writer for the form that was asked for.
+func (s *session) writer(given spec.Set) render.Writer {
+	if given.Has(spec.OptJSON) {
+		return render.JSON(s.Stdout, renderOptions(given))
+	}
+	return render.Text(s.Stdout, s.names, renderOptions(given))
 }
 
 func renderOptions(given spec.Set) render.Options {
@@ -58,11 +67,14 @@ func (s *session) listTo(ctx context.Context, cmd args.Command) error {
 	if err := s.open(ctx); err != nil {
 		return err
 	}
-	p := render.Text(s.Stdout, s.names, renderOptions(cmd.Given))
+	if cmd.Given.Has(spec.OptMetrics) {
+		return s.listMetrics(ctx, cmd)
+	}
+	p := s.writer(cmd.Given)
 	var err error
 	switch {
 	case cmd.Given.Has(spec.OptConnection):
-		err = s.listConnections(ctx, p)
+		err = s.listConnections(ctx, p, connectionFilter(cmd))
 	case cmd.Given.HasAny(spec.ServiceAddress):
 		err = s.listService(ctx, p, cmd.Service.ServiceID)
 	case cmd.Given.Has(spec.OptTimeout):
@@ -101,7 +113,31 @@ func (s *session) listTable(ctx context.Context, p render.Writer) error {
 	return output(p.Table(ctx, info, services))
 }
 
+// listMetrics fails where the table keeps changing, since a service that is
+// missing would look deleted.
+func (s *session) listMetrics(ctx context.Context, cmd args.Command) error {
+	info, err := s.client.Info(ctx)
+	if err != nil {
+		return listFailure(err)
+	}
+	totals, err := s.client.Totals(ctx)
+	if err != nil {
+		return listFailure(err)
+	}
+	services, err := s.client.ServicesWithDestinations(ctx)
+	if err != nil {
+		return listFailure(err)
+	}
+	return s.deliver(cmd, func(out io.Writer) error {
+		return render.Metrics(out, renderOptions(cmd.Given), info, totals, services)
+	})
+}
+
 func (s *session) listService(ctx context.Context, p render.Writer, id ipvs.ServiceID) error {
+	info, err := s.client.Info(ctx)
+	if err != nil {
+		return listFailure(err)
+	}
 	e, err := s.client.Service(ctx, id)
 	if err != nil {
 		return listFailure(&ipvs.ChangeError{Change: ipvs.Change{Service: ipvs.Service{ServiceID: id}}, Err: err})
@@ -112,16 +148,27 @@ func (s *session) listService(ctx context.Context, p render.Writer, id ipvs.Serv
 	if err != nil {
 		s.say(changingHint)
 	}
-	return output(p.Services(ctx, []ipvs.ServiceEntry{e}))
+	return output(p.Services(ctx, info, []ipvs.ServiceEntry{e}))
 }
 
-func (s *session) listConnections(ctx context.Context, p render.Writer) error {
+func connectionFilter(cmd args.Command) ipvs.ConnectionFilter {
+	f := ipvs.ConnectionFilter{Client: cmd.Client, State: cmd.State}
+	if cmd.Given.HasAny(spec.ServiceAddress) {
+		f.Service = cmd.Service.ServiceID
+	}
+	if cmd.Given.Has(spec.OptRealServer) {
+		f.Destination = cmd.Destination.AddrPort()
+	}
+	return f
+}
+
+func (s *session) listConnections(ctx context.Context, p render.Writer, filter ipvs.ConnectionFilter) error {
 	if err := s.reach(ctx); err != nil {
 		return err
 	}
 	var unread error
 	rows := func(yield func(ipvs.Connection, error) bool) {
-		for c, err := range s.client.Connections(ctx) {
+		for c, err := range s.client.Connections(ctx, filter) {
 			if unread == nil {
 				unread = err
 			}

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os/signal"
 	"slices"
@@ -62,11 +63,17 @@ func (s *session) save(ctx context.Context, cmd args.Command) error {
 	if !cmd.Given.Has(spec.OptNumeric) {
 		w.Names = s.names.Book(ctx, render.Addresses(t.Services))
 	}
+	return s.deliver(cmd, func(out io.Writer) error { return w.Write(out, rule.Changes(&t)) })
+}
+
+// deliver writes a text to standard output, or as a whole to the file of --output
+// or --update; its error is a *failure.
+func (s *session) deliver(cmd args.Command, write func(io.Writer) error) error {
 	if !cmd.Given.HasAny(spec.Of(spec.OptOutput, spec.OptUpdate)) || cmd.Given.Has(spec.OptOutput) && cmd.Output == "-" {
-		return output(w.Write(s.Stdout, rule.Changes(&t)))
+		return output(write(s.Stdout))
 	}
 	var text bytes.Buffer
-	_ = w.Write(&text, rule.Changes(&t)) // a Buffer takes everything
+	_ = write(&text) // a Buffer takes everything
 	if err := outfile.Write(cmd.Output, text.Bytes()); err != nil {
 		return fileFailure("write", cmd.Output, err)
 	}

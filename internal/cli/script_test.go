@@ -184,7 +184,7 @@ func answer(ts *testscript.TestScript, command string) string {
 		ts.Check(err)
 	}
 	text := session.Answer(lines("", got.Stdout)+lines("! ", got.Stderr), got.Status)
-	return tableSize.ReplaceAllString(text, "(size=4096)")
+	return tableSize.ReplaceAllString(text, "${1}4096")
 }
 
 // plainWords splits a command that only runs the program into words, some of
@@ -202,7 +202,7 @@ func plainWords(command string) (words []string, ok bool) {
 var (
 	plainCommand = regexp.MustCompile(`^( *('[^']*'|[^'"\\|&;<>(){}$*?#~\n\t` + "`" + `])+)+$`)
 	word         = regexp.MustCompile(`('[^']*'|[^' ])+`)
-	tableSize    = regexp.MustCompile(`\(size=\d+\)`)
+	tableSize    = regexp.MustCompile(`(\(size=|"connection_table_size":|ipvs_connection_table_size )\d+`)
 )
 
 // lines marks each line, and a last line without a newline.

@@ -95,8 +95,8 @@ func Sections() []Section {
 		{"Options of a virtual service (-A, -E)", takes(spec.AddService)},
 		{"Options of a real server (-a, -e; -d takes -r)", takes(spec.AddServer)},
 		{"Options of a sync daemon (--start-daemon)", takes(spec.StartDaemon)},
-		{"Options of a list (-L; -S takes -n)", takes(spec.List)},
-		{"Options of a save (-S)", takes(spec.Save)},
+		{"Options of a list (-L; -S takes -n)", takes(spec.List) &^ spec.Of(spec.OptOutput)},
+		{"Options of a save (-S; -L --metrics takes --output)", takes(spec.Save)},
 		{"Options of --apply", takes(spec.Apply)},
 		{"Options of every command", spec.Global},
 	}

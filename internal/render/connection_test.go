@@ -107,7 +107,7 @@ func TestNamesInConnectionsAreCutAt59Bytes(t *testing.T) {
 
 func checkConnection(t *testing.T, kernel string, o Options, want string) {
 	t.Helper()
-	rows := ipvs.ReadConnections(strings.NewReader("Pro FromIP\n" + kernel + "\n"))
+	rows := ipvs.ReadConnections(strings.NewReader("Pro FromIP\n"+kernel+"\n"), ipvs.ConnectionFilter{})
 	compare(t, output(t, resolver(t, fakeDNS{}), o, func(p Writer) error {
 		return p.Connections(t.Context(), rows)
 	}), want)
@@ -118,7 +118,7 @@ func TestRowsThatCannotBeReadAreLeftOutAndReported(t *testing.T) {
 	for _, o := range []Options{{Numeric: true}, {}} {
 		var err error
 		got := output(t, resolver(t, fakeDNS{}), o, func(p Writer) error {
-			err = p.Connections(t.Context(), ipvs.ReadConnections(strings.NewReader(table)))
+			err = p.Connections(t.Context(), ipvs.ReadConnections(strings.NewReader(table), ipvs.ConnectionFilter{}))
 			return nil
 		})
 		want := connectionTitles + connections[0].numeric + "\n" + connections[2].numeric + "\n"
@@ -135,7 +135,7 @@ func TestRowsThatCannotBeReadAreLeftOutAndReported(t *testing.T) {
 func TestConnectionsToAFullDiskAreAnError(t *testing.T) {
 	table := "Pro FromIP\n" + strings.Repeat(connections[0].kernel+"\n", 2000)
 	p := Text(&full{bufferSize / 2}, nil, Options{Numeric: true})
-	if err := p.Connections(t.Context(), ipvs.ReadConnections(strings.NewReader(table))); !errors.Is(err, errFull) {
+	if err := p.Connections(t.Context(), ipvs.ReadConnections(strings.NewReader(table), ipvs.ConnectionFilter{})); !errors.Is(err, errFull) {
 		t.Errorf("Connections gives %v, want %v", err, errFull)
 	}
 }
@@ -150,7 +150,7 @@ func TestNamesOfConnectionsAreLookedUpTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
 		output(t, r, Options{}, func(p Writer) error {
-			return p.Connections(t.Context(), ipvs.ReadConnections(strings.NewReader(table.String())))
+			return p.Connections(t.Context(), ipvs.ReadConnections(strings.NewReader(table.String()), ipvs.ConnectionFilter{}))
 		})
 		if took := time.Since(start); took != time.Second {
 			t.Errorf("look-ups of 1 s took %v, want 1 s", took)

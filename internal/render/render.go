@@ -19,7 +19,7 @@ type Writer interface {
 	Table(ctx context.Context, info ipvs.Info, services []ipvs.ServiceEntry) error
 	// Services writes services without the rest of the table, as for a
 	// command that names one. It may sort them in place.
-	Services(ctx context.Context, services []ipvs.ServiceEntry) error
+	Services(ctx context.Context, info ipvs.Info, services []ipvs.ServiceEntry) error
 	// Connections writes connections. Rows that could not be read are
 	// skipped; the first error of the sequence is returned at the end,
 	// unless a write fails.

@@ -32,7 +32,7 @@ func TestSortGivesTheOrderOf131(t *testing.T) {
 			services := parseListing(t, kernel)
 			list := func(o Options) string {
 				o.Numeric = true
-				return output(t, nil, o, func(p Writer) error { return p.Services(t.Context(), services) })
+				return output(t, nil, o, func(p Writer) error { return p.Services(t.Context(), info, services) })
 			}
 			compare(t, list(Options{NoSort: true}), kernel)
 			compare(t, list(Options{}), want)

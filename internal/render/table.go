@@ -35,12 +35,12 @@ func (p *text) Table(ctx context.Context, i ipvs.Info, services []ipvs.ServiceEn
 	if err := p.header(i); err != nil {
 		return err
 	}
-	return p.Services(ctx, services)
+	return p.Services(ctx, i, services)
 }
 
 // Services writes titles and services without the header, as 1.31 does for a
 // named service.
-func (p *text) Services(ctx context.Context, services []ipvs.ServiceEntry) error {
+func (p *text) Services(ctx context.Context, _ ipvs.Info, services []ipvs.ServiceEntry) error {
 	if !p.o.NoSort {
 		Sort(services)
 	}
@@ -129,7 +129,7 @@ func (p *text) service(ctx context.Context, s *ipvs.ServiceEntry, proto string) 
 func appendConfig(b []byte, s *ipvs.Service) []byte {
 	b = append(b, s.Scheduler...)
 	if s.Flags&(ipvs.FlagSched1|ipvs.FlagSched2|ipvs.FlagSched3) != 0 {
-		words := rule.SchedulerFlags(s.Scheduler, s.Flags)
+		words := rule.ListedFlags(s)
 		b = append(append(append(b, " ("...), strings.Join(words, ",")...), ')')
 	}
 	if s.Flags&ipvs.FlagPersistent != 0 {

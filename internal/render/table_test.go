@@ -170,7 +170,7 @@ func TestTableIsListedAs131ListsIt(t *testing.T) {
 
 func TestANamedServiceHasNoHeader(t *testing.T) {
 	got := output(t, nil, Options{Numeric: true}, func(p Writer) error {
-		return p.Services(t.Context(), sample()[11:12])
+		return p.Services(t.Context(), info, sample()[11:12])
 	})
 	compare(t, got, titles[Plain]+"\nTCP  12.0.0.3:80 rr\n")
 }
@@ -221,7 +221,7 @@ func TestCounters(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			c.o.Numeric = true
-			got := output(t, nil, c.o, func(p Writer) error { return p.Services(t.Context(), services) })
+			got := output(t, nil, c.o, func(p Writer) error { return p.Services(t.Context(), info, services) })
 			compare(t, got, titles[c.o.Format]+"\n"+strings.Join(c.want, "\n")+"\n")
 		})
 	}
@@ -245,7 +245,7 @@ func TestConnectionCounts(t *testing.T) {
 		{TunnelInfo, "  -> 10.2.0.3:0                   Masq    n/a           3      4          4294967295\n"},
 	} {
 		got := output(t, nil, Options{Numeric: true, Format: c.format}, func(p Writer) error {
-			return p.Services(t.Context(), services)
+			return p.Services(t.Context(), info, services)
 		})
 		compare(t, got, titles[c.format]+"\nFWM  77 rr\n"+c.want)
 	}
@@ -277,7 +277,7 @@ func TestNamesOfAWholeTableAreLookedUpTogether(t *testing.T) {
 	services := []ipvs.ServiceEntry{large(1, 20)[0]}
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
-		output(t, r, Options{}, func(p Writer) error { return p.Services(t.Context(), services) })
+		output(t, r, Options{}, func(p Writer) error { return p.Services(t.Context(), info, services) })
 		if took := time.Since(start); took != time.Second {
 			t.Errorf("21 look-ups of 1 s took %v, want 1 s", took)
 		}

@@ -180,48 +180,31 @@ func (w Writer) service(b []byte, s *ipvs.Service) []byte {
 	if s.Flags&ipvs.FlagOnePacket != 0 {
 		b = option(b, spec.OptOnePacket)
 	}
-	if flags := savedFlags(s.Scheduler, s.Flags); len(flags) > 0 {
+	if flags := s.SchedulerFlagNames(); len(flags) > 0 {
 		b = text(b, spec.OptSchedFlags, strings.Join(flags, ","))
 	}
 	return b
 }
 
-// SchedulerFlags returns the names of a service's scheduler flags as 1.31
-// lists them: if the scheduler has names of its own, flags without such a
-// name are left out.
-func SchedulerFlags(scheduler string, flags ipvs.ServiceFlags) []string {
+// ListedFlags returns the names of a service's scheduler flags as 1.31 lists
+// them: if the scheduler has names of its own, flags without such a name are
+// left out.
+func ListedFlags(s *ipvs.Service) []string {
+	all := ipvs.SchedulerFlags()
 	own := ""
-	for _, f := range spec.SchedulerFlags {
-		if f.Scheduler == scheduler {
-			own = scheduler
+	for _, f := range all {
+		if f.Scheduler == s.Scheduler {
+			own = s.Scheduler
 		}
 	}
-	return flagWords(own, flags)
-}
-
-// savedFlags returns the names of all flags: those that SchedulerFlags leaves
-// out have the names for any scheduler.
-func savedFlags(scheduler string, flags ipvs.ServiceFlags) []string {
-	words := SchedulerFlags(scheduler, flags)
-	for _, f := range spec.SchedulerFlags {
-		if slices.Contains(words, f.Name) {
-			flags &^= flagBit(f)
-		}
-	}
-	return append(words, flagWords("", flags)...)
-}
-
-func flagWords(scheduler string, flags ipvs.ServiceFlags) []string {
 	var list []string
-	for _, f := range spec.SchedulerFlags {
-		if f.Scheduler == scheduler && flags&flagBit(f) != 0 {
+	for _, f := range all {
+		if f.Scheduler == own && s.Flags&f.Flag != 0 {
 			list = append(list, f.Name)
 		}
 	}
 	return list
 }
-
-func flagBit(f spec.SchedFlag) ipvs.ServiceFlags { return ipvs.FlagSched1 << (f.Number - 1) }
 
 func (w Writer) serviceID(b []byte, id ipvs.ServiceID) []byte {
 	switch {

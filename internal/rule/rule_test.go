@@ -210,8 +210,9 @@ func TestSchedulerFlagsInListings(t *testing.T) {
 		{"rr", all, []string{"flag-1", "flag-2", "flag-3"}},
 		{"rr", ipvs.FlagPersistent | ipvs.FlagOnePacket, nil},
 	} {
-		if got := SchedulerFlags(c.scheduler, c.flags); !slices.Equal(got, c.want) {
-			t.Errorf("SchedulerFlags(%s, %v) = %q, want %q", c.scheduler, c.flags, got, c.want)
+		s := ipvs.Service{Scheduler: c.scheduler, Flags: c.flags}
+		if got := ListedFlags(&s); !slices.Equal(got, c.want) {
+			t.Errorf("ListedFlags(%s, %v) = %q, want %q", c.scheduler, c.flags, got, c.want)
 		}
 	}
 }

@@ -97,26 +97,49 @@ func (id OptionID) String() string {
 type Rule struct {
 	Required Set
 	Allowed  Set
-	OneOf    []Set // at most one of each
+	OneOf    []Set // at most one of each; an option may be in several
+	With     []With
 }
 
-// Takes returns all options that a command takes.
+// With are the options that a command takes only beside another option.
+type With struct {
+	Option OptionID
+	Takes  Set
+}
+
+// Takes returns all options that a command takes, be it beside others only.
 func (r Rule) Takes() Set {
 	all := r.Required | r.Allowed | Global
 	for _, s := range r.OneOf {
 		all |= s
 	}
+	for _, w := range r.With {
+		all |= w.Takes
+	}
 	return all
 }
 
-// Excluded returns the set of OneOf that has the option, or the empty set.
-func (r Rule) Excluded(id OptionID) Set {
-	for _, s := range r.OneOf {
-		if s.Has(id) {
-			return s
+// takesBeside returns the options that go with a command beside those given.
+func (r Rule) takesBeside(given Set) Set {
+	all := r.Takes()
+	for _, w := range r.With {
+		if !given.Has(w.Option) {
+			all &^= w.Takes
 		}
 	}
-	return 0
+	return all
+}
+
+// Excluded returns the options of which one may be given, this one among them,
+// by the sets of OneOf that have it.
+func (r Rule) Excluded(id OptionID) Set {
+	var all Set
+	for _, s := range r.OneOf {
+		if s.Has(id) {
+			all |= s
+		}
+	}
+	return all
 }
 
 // Violation is what breaks a Rule.
@@ -138,7 +161,7 @@ const (
 
 // Check looks for the first violation in 1.31's order.
 func (r Rule) Check(given Set) (Violation, bool) {
-	takes := r.Takes()
+	takes := r.takesBeside(given)
 	for rest := given | r.Required; rest != 0; rest &= rest - 1 {
 		id := rest.first()
 		if !given.Has(id) {

@@ -63,6 +63,10 @@ const (
 	OptDrain
 	OptDiff
 	OptMerge
+	OptJSON
+	OptMetrics
+	OptClient
+	OptState
 	optionCount
 )
 
@@ -152,7 +156,11 @@ var Options = [...]Option{
 	{ID: OptDrain, Long: "drain", Value: RequiredValue, Arg: "seconds",
 		Help: "no new connections to what goes, and so long for those there are to end", Noun: "drain time", Max: maxTimeout},
 	{ID: OptConnection, Long: "connection", Short: 'c',
-		Help: "list the connections"},
+		Help: "list the connections, all or those of a service, a server, a client, in a state"},
+	{ID: OptClient, Long: "client", Value: RequiredValue, Arg: "address[/length]",
+		Help: "connections of a client or of a network", Noun: "client address[/length]"},
+	{ID: OptState, Long: "state", Value: RequiredValue, Arg: "name",
+		Help: "connections in a state, such as ESTABLISHED, in any case", Noun: "connection state"},
 	{ID: OptTimeout, Long: "timeout",
 		Help: "list the timeouts of connections"},
 	{ID: OptDaemon, Long: "daemon",
@@ -175,6 +183,10 @@ var Options = [...]Option{
 		Help: "does nothing: lists are sorted"},
 	{ID: OptNumeric, Long: "numeric", Short: 'n',
 		Help: "addresses and ports as numbers, nothing is looked up"},
+	{ID: OptJSON, Long: "json",
+		Help: "list everything as JSON, without names"},
+	{ID: OptMetrics, Long: "metrics",
+		Help: "list everything for Prometheus, without names"},
 	{ID: OptSyncID, Long: "syncid", Value: RequiredValue, Arg: "number",
 		Help: "which daemons belong together, 0 to 255 (0 if not given)", Noun: "syncid", Max: 255},
 	{ID: OptSyncMaxLen, Long: "sync-maxlen", Value: RequiredValue, Arg: "bytes",
@@ -190,7 +202,7 @@ var Options = [...]Option{
 	{ID: OptAll, Long: "all",
 		Help: "save timeouts and sync daemons as well"},
 	{ID: OptOutput, Long: "output", Value: RequiredValue, Arg: "file",
-		Help: "save to a file, replaced as a whole where possible (-: standard output)"},
+		Help: "write to a file, replaced as a whole where possible (-: standard output)"},
 	{ID: OptUpdate, Long: "update", Value: RequiredValue, Arg: "file",
 		Help: "like --output, with timeouts and sync daemons if the file has them; an empty table does not replace it"},
 	{ID: OptStrict, Long: "strict",
@@ -246,7 +258,7 @@ const (
 	serverOptions  = ForwardingMethod | 1<<OptWeight | 1<<OptUThreshold | 1<<OptLThreshold | TunnelOptions
 	theServer      = ServiceAddress | 1<<OptRealServer
 	listOptions    = 1<<OptNumeric | 1<<OptStats | 1<<OptRate | 1<<OptThresholds | 1<<OptPersistentConn | 1<<OptNoSort | 1<<OptSort | 1<<OptSyncID | 1<<OptExact | 1<<OptTunnelInfo
-	listOneOf      = 1<<OptConnection | ServiceAddress | 1<<OptTimeout | 1<<OptDaemon
+	listOther      = 1<<OptTimeout | 1<<OptDaemon | 1<<OptMetrics
 	daemonOptions  = 1<<OptMcastInterface | 1<<OptSyncID | 1<<OptMcastGroup | 1<<OptMcastPort | 1<<OptMcastTTL | 1<<OptSyncMaxLen
 )
 
@@ -273,7 +285,8 @@ var Commands = [...]Command{
 	{ID: DeleteServer, Name: "delete-server", Long: "delete-server", Short: 'd', Help: "take a real server out of a virtual service",
 		Rule: Rule{Required: theServer, Allowed: 1<<OptExist | 1<<OptDrain}},
 	{ID: List, Name: "list", Long: "list", Short: 'L', Alias: 'l', Help: "list the table, or one virtual service",
-		Rule: Rule{Allowed: listOptions, OneOf: []Set{listOneOf}}},
+		Rule: Rule{Allowed: listOptions, OneOf: []Set{1<<OptConnection | listOther, ServiceAddress | listOther, 1<<OptJSON | 1<<OptMetrics},
+			With: []With{{OptConnection, 1<<OptRealServer | 1<<OptClient | 1<<OptState}, {OptMetrics, 1 << OptOutput}}}},
 	{ID: Zero, Name: "zero", Long: "zero", Short: 'Z', Help: "zero the counters, of all or of one virtual service",
 		Rule: Rule{Allowed: ServiceAddress}},
 	{ID: SetTimeouts, Name: "set", Long: "set", Arg: "tcp tcpfin udp", MaxArgs: 3, Help: "set the timeouts of connections in seconds; 0 leaves one as it is"},
@@ -306,24 +319,4 @@ var Tunnels = [...]Tunnel{
 	{"ipip", Rule{Allowed: 1 << OptTunnelType}},
 	{"gue", Rule{Required: 1 << OptTunnelPort, Allowed: 1 << OptTunnelType, OneOf: []Set{tunnelCsums | 1<<OptTunnelRemCsum}}},
 	{"gre", Rule{Allowed: 1 << OptTunnelType, OneOf: []Set{tunnelCsums}}},
-}
-
-// SchedFlag is a name in the value of --sched-flags. It stands for the bit
-// IP_VS_SVC_F_SCHED1, 2 or 3.
-type SchedFlag struct {
-	Name      string
-	Scheduler string // the only one that has it, or any if empty
-	Number    int    // 1, 2 or 3
-}
-
-// SchedulerFlags are the names for --sched-flags, those of one scheduler
-// first.
-var SchedulerFlags = [...]SchedFlag{
-	{"sh-fallback", "sh", 1},
-	{"sh-port", "sh", 2},
-	{"mh-fallback", "mh", 1},
-	{"mh-port", "mh", 2},
-	{"flag-1", "", 1},
-	{"flag-2", "", 2},
-	{"flag-3", "", 3},
 }

@@ -85,7 +85,18 @@ func TestEachOptionHasARowAndACommand(t *testing.T) {
 		r := Commands[i].Rule
 		taken |= r.Takes()
 		var places Set
-		for _, s := range append([]Set{r.Required, r.Allowed}, r.OneOf...) {
+		var oneOf Set
+		for _, s := range r.OneOf {
+			oneOf |= s
+		}
+		sets := []Set{r.Required, r.Allowed, oneOf}
+		for _, w := range r.With {
+			if !r.takesBeside(0).Has(w.Option) {
+				t.Errorf("%s does not take %s by itself", Commands[i].Name, w.Option)
+			}
+			sets = append(sets, w.Takes)
+		}
+		for _, s := range sets {
 			if places.HasAny(s) {
 				t.Errorf("an option has two places in the rule of %s", Commands[i].Name)
 			}
@@ -99,23 +110,10 @@ func TestEachOptionHasARowAndACommand(t *testing.T) {
 	}
 }
 
-func TestSchedulerFlagsAreOneBitEach(t *testing.T) {
-	type bit struct {
-		scheduler string
-		number    int
-	}
-	names, bits := make(map[string]bool), make(map[bit]bool)
-	for _, f := range SchedulerFlags {
-		if f.Number < 1 || f.Number > 3 || names[f.Name] || bits[bit{f.Scheduler, f.Number}] {
-			t.Errorf("%+v", f)
-		}
-		names[f.Name], bits[bit{f.Scheduler, f.Number}] = true, true
-	}
-}
-
 func TestCheckFindsTheFirstViolation(t *testing.T) {
 	r := Rule{Required: Of(OptScheduler), Allowed: Of(OptWeight), OneOf: []Set{Of(OptConnection, OptTimeout, OptDaemon), Of(OptStrict, OptCheck)}}
 	service := Rule{Required: ServiceAddress, OneOf: []Set{Of(OptTimeout)}}
+	beside := Rule{OneOf: []Set{Of(OptConnection, OptTimeout), Of(OptFWMarkService, OptTimeout)}, With: []With{{OptConnection, Of(OptRealServer)}}}
 	for _, c := range []struct {
 		name  string
 		rule  Rule
@@ -128,6 +126,11 @@ func TestCheckFindsTheFirstViolation(t *testing.T) {
 		{"what is illegal comes earlier than what is missing", r, Of(OptNumeric), Violation{Kind: Illegal, Option: OptNumeric}},
 		{"two of which one may be given", r, Of(OptScheduler, OptDaemon, OptTimeout), Violation{Conflict, OptDaemon, OptTimeout}},
 		{"the first of three stays the one that is named", r, Of(OptScheduler, OptConnection, OptTimeout, OptDaemon), Violation{Conflict, OptTimeout, OptConnection}},
+		{"two of different sets", beside, Of(OptConnection, OptFWMarkService), Violation{}},
+		{"one that is in both sets", beside, Of(OptFWMarkService, OptTimeout), Violation{Conflict, OptTimeout, OptFWMarkService}},
+		{"one that is in both sets with all of them", beside, Of(OptConnection, OptFWMarkService, OptTimeout), Violation{Conflict, OptTimeout, OptConnection}},
+		{"what goes beside another", beside, Of(OptConnection, OptRealServer), Violation{}},
+		{"what does not go alone", beside, Of(OptFWMarkService, OptRealServer), Violation{Kind: Illegal, Option: OptRealServer}},
 		{"one of the alternatives is enough", service, Of(OptFWMarkService, OptTimeout), Violation{}},
 		{"none of the alternatives is there", service, Of(OptTimeout), Violation{Kind: Missing, Option: OptTCPService}},
 	} {

@@ -428,7 +428,7 @@ func TestConnectionsAreRead(t *testing.T) {
 		"UDP 2001:0db8:0000:0000:0000:0000:0000:0001 13C4 2001:0db8:0000:0000:0000:0000:0000:0002 13C4 2001:0db8:0000:0000:0000:0000:0000:0003 13C4 UDP             300 sip abc@host\n"
 	var got []Connection
 	var bad int
-	for c, err := range ReadConnections(strings.NewReader(table)) {
+	for c, err := range ReadConnections(strings.NewReader(table), ConnectionFilter{}) {
 		if err != nil {
 			bad++
 			if !errors.Is(err, ErrMalformed) || !strings.Contains(err.Error(), "line ") {
@@ -459,7 +459,8 @@ func FuzzConnection(f *testing.F) {
 	f.Add("TCP 0C00000A B9FC 0C000001 0050 C0A8A80A 0050 TIME_WAIT       119")
 	f.Add("IP_47 0C00000A B9FC 2001:0db8:0000:0000:0000:0000:0000:0001 0050 C0A8A80A 0050 NONE 1 sip a b")
 	f.Fuzz(func(t *testing.T, line string) {
-		c, err := connParser{}.parse([]byte(line))
+		p := connParser{words: make(map[string]string)}
+		c, _, err := p.parse([]byte(line))
 		if err != nil {
 			return
 		}

@@ -12,7 +12,6 @@ import (
 	"io"
 	"iter"
 	"net/netip"
-	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -34,14 +33,76 @@ type Connection struct {
 	PersistenceEngine, PersistenceData string
 }
 
+// FWMark returns the firewall mark of a template that belongs to one, else 0.
+func (c *Connection) FWMark() uint32 {
+	a := c.Virtual.Addr()
+	switch {
+	case c.Protocol != nl.ProtoIP || !a.IsValid():
+		return 0
+	case a.Is4():
+		raw := a.As4()
+		return binary.BigEndian.Uint32(raw[:])
+	}
+	raw := a.As16()
+	return binary.BigEndian.Uint32(raw[:])
+}
+
+// ConnectionFilter chooses rows of the connection table: those that fit each
+// field that is not zero. The zero value fits every row.
+type ConnectionFilter struct {
+	// Service is a virtual service, in which port 0 fits every port. Connections
+	// do not carry a firewall mark: of such a service there are templates only.
+	Service ServiceID
+	// Destination is a real server, in which port 0 fits every port.
+	Destination netip.AddrPort
+	// Client is a network of clients. Templates have the network of the
+	// persistence netmask as their client.
+	Client netip.Prefix
+	// State is the kernel's word, such as "ESTABLISHED", in any case.
+	State string
+}
+
+// Match reports whether a connection fits.
+func (f *ConnectionFilter) Match(c *Connection) bool {
+	return f.fitsState(c.State) && f.fitsClient(c.Client) && f.fitsDestination(c.Destination) && f.fitsService(c)
+}
+
+func (f *ConnectionFilter) fitsState(state string) bool {
+	return f.State == "" || strings.EqualFold(f.State, state)
+}
+
+func (f *ConnectionFilter) fitsClient(ap netip.AddrPort) bool {
+	return !f.Client.IsValid() || f.Client.Contains(ap.Addr())
+}
+
+func (f *ConnectionFilter) fitsDestination(ap netip.AddrPort) bool {
+	return !f.Destination.Addr().IsValid() || fits(f.Destination, ap)
+}
+
+func (f *ConnectionFilter) fitsService(c *Connection) bool {
+	switch id := f.Service; {
+	case !id.Addr.IsValid():
+		return true
+	case id.FWMark != 0:
+		return id.FWMark == c.FWMark() && id.Family() == FamilyOf(c.Virtual.Addr())
+	default:
+		return id.Protocol == c.Protocol && fits(netip.AddrPortFrom(id.Addr, id.Port), c.Virtual)
+	}
+}
+
+func fits(want, ap netip.AddrPort) bool {
+	return want.Addr() == ap.Addr() && (want.Port() == 0 || want.Port() == ap.Port())
+}
+
 // Connections returns the rows of the connection table of the client's network
-// namespace. They are not of one instant: the kernel hands them over by the
-// page. A row that cannot be read is an error that matches [ErrMalformed] and
-// does not end the rest; any other error is the last.
+// namespace that fit a filter, which is applied while they are read. They are
+// not of one instant: the kernel hands them over by the page. A row that cannot
+// be read is an error that matches [ErrMalformed] and does not end the rest; any
+// other error is the last. A row is read only as far as it fits.
 //
 // A caller without CAP_NET_ADMIN, whom a Client refuses this too, can pass
 // /proc/net/ip_vs_conn to [ReadConnections].
-func (c *Client) Connections(ctx context.Context) iter.Seq2[Connection, error] {
+func (c *Client) Connections(ctx context.Context, filter ConnectionFilter) iter.Seq2[Connection, error] {
 	return func(yield func(Connection, error) bool) {
 		f, err := c.proc(ctx, "ip_vs_conn")
 		if err != nil {
@@ -49,11 +110,7 @@ func (c *Client) Connections(ctx context.Context) iter.Seq2[Connection, error] {
 			return
 		}
 		defer f.Close()
-		for conn, err := range ReadConnections(f) {
-			if e := ctx.Err(); e != nil {
-				yield(Connection{}, &QueryError{Query: "list connections", Err: e})
-				return
-			}
+		for conn, err := range readConnections(ctx, f, filter) {
 			if !yield(conn, err) {
 				return
 			}
@@ -61,25 +118,24 @@ func (c *Client) Connections(ctx context.Context) iter.Seq2[Connection, error] {
 	}
 }
 
-// proc opens a file of /proc/net as it is in the client's network namespace.
-func (c *Client) proc(ctx context.Context, name string) (*os.File, error) {
-	ns, err := c.openNetNS(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer ns.Close()
-	return openProc(ns, name)
+// ReadConnections returns the rows of a connection table in the form of
+// /proc/net/ip_vs_conn, with its title line, that fit a filter. Its errors are
+// those of [Client.Connections].
+func ReadConnections(r io.Reader, filter ConnectionFilter) iter.Seq2[Connection, error] {
+	return readConnections(context.Background(), r, filter)
 }
 
-// ReadConnections returns the rows of a connection table in the form of
-// /proc/net/ip_vs_conn, with its title line. Its errors are those of
-// [Client.Connections].
-func ReadConnections(r io.Reader) iter.Seq2[Connection, error] {
+// readConnections looks at the context between rows, whether they fit or not.
+func readConnections(ctx context.Context, r io.Reader, filter ConnectionFilter) iter.Seq2[Connection, error] {
 	return func(yield func(Connection, error) bool) {
 		b := bufio.NewReaderSize(r, 64<<10)
-		p := connParser{}
+		p := connParser{filter: filter, words: make(map[string]string)}
 		for n := 1; ; n++ {
 			line, err := b.ReadSlice('\n')
+			if e := ctx.Err(); e != nil {
+				yield(Connection{}, &QueryError{Query: "list connections", Err: e})
+				return
+			}
 			switch {
 			case err == io.EOF && len(line) == 0:
 				return
@@ -89,9 +145,11 @@ func ReadConnections(r io.Reader) iter.Seq2[Connection, error] {
 			case n == 1:
 				continue // the title
 			}
-			conn, err := p.parse(bytes.TrimSuffix(line, []byte("\n")))
+			conn, fits, err := p.parse(bytes.TrimSuffix(line, []byte("\n")))
 			if err != nil {
 				err = fmt.Errorf("list connections: line %d: %w", n, err)
+			} else if !fits {
+				continue
 			}
 			if !yield(conn, err) {
 				return
@@ -102,47 +160,64 @@ func ReadConnections(r io.Reader) iter.Seq2[Connection, error] {
 
 // connParser reads rows without allocating for each: there may be millions. It
 // keeps the words that stand in many of them.
-type connParser map[string]string
+type connParser struct {
+	filter ConnectionFilter
+	words  map[string]string
+}
 
-func (p connParser) word(b []byte) string {
-	w, known := p[string(b)]
+func (p *connParser) word(b []byte) string {
+	w, known := p.words[string(b)]
 	if !known {
 		w = string(b)
-		p[w] = w
+		p.words[w] = w
 	}
 	return w
 }
 
-func (p connParser) parse(line []byte) (Connection, error) {
-	var c Connection
+// parse reports whether the row fits, and reads no more of one that does not.
+func (p *connParser) parse(line []byte) (c Connection, ok bool, err error) {
 	var f [9][]byte
 	rest := line
 	for i := range f {
 		if f[i], rest = cutField(rest); len(f[i]) == 0 {
-			return c, malformed("the connection %q has %d fields, want %d", line, i, len(f))
+			return c, false, malformed("the connection %q has %d fields, want %d", line, i, len(f))
 		}
 	}
-	proto, ok := parseProtocol(f[0])
-	if !ok {
-		return c, malformed("the connection %q has the unknown protocol %q", line, f[0])
+	if c.State = p.word(f[7]); !p.filter.fitsState(c.State) {
+		return c, false, nil
 	}
-	c.Protocol = proto
-	for i, ap := range []*netip.AddrPort{&c.Client, &c.Virtual, &c.Destination} {
-		if *ap, ok = parseHexAddrPort(f[1+2*i], f[2+2*i]); !ok {
-			return c, malformed("the connection %q has the odd address %s %s", line, f[1+2*i], f[2+2*i])
-		}
+	if c.Client, ok = parseHexAddrPort(f[1], f[2]); !ok {
+		return c, false, oddAddress(line, f[1], f[2])
+	} else if !p.filter.fitsClient(c.Client) {
+		return c, false, nil
 	}
-	c.State = p.word(f[7])
+	if c.Destination, ok = parseHexAddrPort(f[5], f[6]); !ok {
+		return c, false, oddAddress(line, f[5], f[6])
+	} else if !p.filter.fitsDestination(c.Destination) {
+		return c, false, nil
+	}
+	if c.Protocol, ok = parseProtocol(f[0]); !ok {
+		return c, false, malformed("the connection %q has the unknown protocol %q", line, f[0])
+	}
+	if c.Virtual, ok = parseHexAddrPort(f[3], f[4]); !ok {
+		return c, false, oddAddress(line, f[3], f[4])
+	} else if !p.filter.fitsService(&c) {
+		return c, false, nil
+	}
 	secs, err := strconv.ParseUint(string(f[8]), 10, 32)
 	if err != nil {
-		return c, malformed("the connection %q expires in %q", line, f[8])
+		return c, false, malformed("the connection %q expires in %q", line, f[8])
 	}
 	c.Expires = time.Duration(secs) * time.Second
 	if engine, data := cutField(rest); len(engine) > 0 {
 		c.PersistenceEngine = p.word(engine)
 		c.PersistenceData = strings.Join(strings.Fields(string(data)), " ")
 	}
-	return c, nil
+	return c, true, nil
+}
+
+func oddAddress(line, addr, port []byte) error {
+	return malformed("the connection %q has the odd address %s %s", line, addr, port)
 }
 
 // cutField splits the first field, which ends at a blank, off a line; it is

@@ -36,6 +36,12 @@
 //			Forward: ipvs.Masquerade, Weight: 1,
 //		}))
 //
+// # JSON
+//
+// The types marshal to JSON as "ipvsadm --json" prints them: names in
+// lower_snake_case, words for enumerations, whole seconds, and nothing that does
+// not apply. AppendJSON does so without a copy. Nothing unmarshals them.
+//
 // # What a list promises
 //
 // [Client.Services], [Client.Destinations], [Client.ServicesWithDestinations]

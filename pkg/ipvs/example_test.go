@@ -81,8 +81,11 @@ func ExampleModel() {
 func ExampleReadConnections() {
 	const list = "" +
 		"Pro FromIP   FPrt ToIP     TPrt DestIP   DPrt State       Expires PEName PEData\n" +
-		"TCP 0A010002 8416 0C000001 0050 0A020003 1F90 ESTABLISHED     893\n"
-	for c, err := range ipvs.ReadConnections(strings.NewReader(list)) {
+		"TCP 0A010002 8416 0C000001 0050 0A020003 1F90 ESTABLISHED     893\n" +
+		"TCP 0A010002 8417 0C000001 0050 0A020003 1F90 TIME_WAIT       113\n" +
+		"TCP 0A020002 8416 0C000001 0050 0A020003 1F90 ESTABLISHED     893\n"
+	filter := ipvs.ConnectionFilter{Client: netip.MustParsePrefix("10.1.0.0/16"), State: "established"}
+	for c, err := range ipvs.ReadConnections(strings.NewReader(list), filter) {
 		if err != nil {
 			fmt.Println(err)
 			continue

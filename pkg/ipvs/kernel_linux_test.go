@@ -333,7 +333,7 @@ func testAbsent(t *testing.T) {
 	if list, err := c.Daemons(t.Context()); err != nil || len(list) != 0 {
 		t.Errorf("Daemons of nothing: %v, %v", list, err)
 	}
-	for conn, err := range c.Connections(t.Context()) {
+	for conn, err := range c.Connections(t.Context(), ipvs.ConnectionFilter{}) {
 		t.Errorf("Connections of nothing: %+v, %v", conn, err)
 	}
 }
@@ -425,7 +425,7 @@ func testZero(t *testing.T) {
 			t.Fatalf("nothing was counted: %+v %+v", svc, dst)
 		}
 		conns := 0
-		for conn, err := range c.Connections(t.Context()) {
+		for conn, err := range c.Connections(t.Context(), ipvs.ConnectionFilter{}) {
 			if err != nil || conn.Protocol != ipvs.TCP || conn.Virtual.String() != "127.0.0.1:80" || conn.Destination.String() != "127.0.0.1:81" {
 				t.Errorf("connection %+v, %v", conn, err)
 			}
@@ -473,7 +473,7 @@ func testEndedContext(t *testing.T) {
 		t.Errorf("Services with an ended context: %v", err)
 	}
 	var connections error
-	for _, err := range c.Connections(ctx) {
+	for _, err := range c.Connections(ctx, ipvs.ConnectionFilter{}) {
 		connections = err
 	}
 	if !errors.Is(connections, ctx.Err()) {
@@ -654,7 +654,7 @@ func count(t *testing.T, c *ipvs.Client) (services, connections int) {
 	if err != nil {
 		t.Error(err)
 	}
-	for _, err := range c.Connections(t.Context()) {
+	for _, err := range c.Connections(t.Context(), ipvs.ConnectionFilter{}) {
 		if err != nil {
 			t.Error(err)
 		}
@@ -817,7 +817,7 @@ func testClosed(t *testing.T) {
 		_, service := c.Service(t.Context(), id)
 		_, destinations := c.Destinations(t.Context(), id)
 		var connections error
-		for _, err := range c.Connections(t.Context()) {
+		for _, err := range c.Connections(t.Context(), ipvs.ConnectionFilter{}) {
 			connections = err
 		}
 		_, namespace := c.NetNS()
@@ -839,7 +839,7 @@ func testNoLeak(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for range c.Connections(t.Context()) {
+		for range c.Connections(t.Context(), ipvs.ConnectionFilter{}) {
 		}
 		if err := c.Close(); err != nil {
 			t.Error(err)

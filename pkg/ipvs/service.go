@@ -162,6 +162,18 @@ func FamilyOf(a netip.Addr) Family {
 	return 0
 }
 
+// Name returns the family as iproute2 and nft write it: "inet" or "inet6"; empty
+// for any other.
+func (f Family) Name() string {
+	switch f {
+	case IPv4:
+		return "inet"
+	case IPv6:
+		return "inet6"
+	}
+	return ""
+}
+
 // String returns "IPv4" or "IPv6".
 func (f Family) String() string {
 	switch f {

@@ -19,10 +19,10 @@ import (
 type Table struct {
 	// Services are in no particular order, none of them twice. The kernel
 	// lists them in the order of its hash table.
-	Services []ServiceEntry
-	Timeouts Timeouts
+	Services []ServiceEntry `json:"services,omitzero"`
+	Timeouts Timeouts       `json:"timeouts,omitzero"`
 	// Daemons are the running sync daemons, at most one in each state.
-	Daemons []Daemon
+	Daemons []Daemon `json:"daemons,omitzero"`
 }
 
 // ServiceEntry is a virtual service with its destinations and what the kernel

@@ -5,7 +5,7 @@
 // and munin-plugins-core (its plugin cps_) and the init script of ipvsadm
 // itself, all unchanged. Each has to get the same result with both.
 // keepalived writes the kernel's table without ipvsadm; both have to list it
-// alike.
+// alike. Prometheus's programs have to take its metrics.
 //
 // The packages are fetched into the user's cache, not installed, since some
 // would start a daemon on the machine. Package guesttest describes what

@@ -9,6 +9,7 @@ import (
 
 	"github.com/ipvsadm-go/ipvsadm/internal/manual"
 	"github.com/ipvsadm-go/ipvsadm/internal/spec"
+	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
 // What the shells do with the table: all but the table itself. Lines that
@@ -108,10 +109,12 @@ func kind(o *spec.Option) string {
 		return fileValue
 	case spec.OptSchedFlags:
 		var words []string
-		for _, f := range spec.SchedulerFlags {
+		for _, f := range ipvs.SchedulerFlags() {
 			words = append(words, f.Name)
 		}
 		return strings.Join(words, ",")
+	case spec.OptState:
+		return "ESTABLISHED|SYN_SENT|SYN_RECV|FIN_WAIT|TIME_WAIT|CLOSE|CLOSE_WAIT|LAST_ACK|UDP|ASSURED|NONE"
 	case spec.OptTunnelType:
 		var words []string
 		for _, t := range spec.Tunnels {

@@ -74,6 +74,9 @@ func pageCommands(b *strings.Builder) {
 		for _, s := range c.Rule.OneOf {
 			pageSet(b, "Takes one of", s)
 		}
+		for _, w := range c.Rule.With {
+			pageSet(b, "With "+spellings(spec.Of(w.Option))[0]+" takes", w.Takes)
+		}
 	}
 	b.WriteString(".El\n")
 }

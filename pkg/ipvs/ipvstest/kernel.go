@@ -31,6 +31,8 @@ type Kernel struct {
 	Before func(method string) error
 	// Rows are what Connections returns.
 	Rows []ipvs.Connection
+	// Counted is what Totals returns: a model counts no traffic.
+	Counted ipvs.Stats
 	// IPVS is what Info returns; New sets a version and a size.
 	IPVS ipvs.Info
 	// Inode is what NetNS returns.
@@ -162,6 +164,14 @@ func (k *Kernel) Info(ctx context.Context) (ipvs.Info, error) {
 	return k.IPVS, nil
 }
 
+// Totals returns the field Counted.
+func (k *Kernel) Totals(ctx context.Context) (ipvs.Stats, error) {
+	if err := k.begin(ctx, "Totals"); err != nil {
+		return ipvs.Stats{}, queryError("Totals", err)
+	}
+	return k.Counted, nil
+}
+
 // Timeouts returns the timeouts of connections.
 func (k *Kernel) Timeouts(ctx context.Context) (ipvs.Timeouts, error) {
 	t, err := k.read(ctx, "Timeouts")
@@ -249,8 +259,8 @@ func (k *Kernel) Table(ctx context.Context) (*ipvs.Table, error) {
 	return t, nil
 }
 
-// Connections returns the field Rows.
-func (k *Kernel) Connections(ctx context.Context) iter.Seq2[ipvs.Connection, error] {
+// Connections returns those of the field Rows that fit a filter.
+func (k *Kernel) Connections(ctx context.Context, filter ipvs.ConnectionFilter) iter.Seq2[ipvs.Connection, error] {
 	return func(yield func(ipvs.Connection, error) bool) {
 		if err := k.begin(ctx, "Connections"); err != nil {
 			yield(ipvs.Connection{}, queryError("Connections", err))
@@ -261,7 +271,7 @@ func (k *Kernel) Connections(ctx context.Context) iter.Seq2[ipvs.Connection, err
 				yield(ipvs.Connection{}, queryError("Connections", err))
 				return
 			}
-			if !yield(c, nil) {
+			if filter.Match(&c) && !yield(c, nil) {
 				return
 			}
 		}

@@ -81,11 +81,14 @@ func TestKernelAnswers(t *testing.T) {
 	}
 	k.Rows = []ipvs.Connection{{Protocol: ipvs.TCP}, {Protocol: ipvs.UDP}}
 	n := 0
-	for c, err := range k.Connections(ctx) {
+	for c, err := range k.Connections(ctx, ipvs.ConnectionFilter{}) {
 		if err != nil || c.Protocol == 0 {
 			t.Errorf("%v, %v", c, err)
 		}
 		n++
+	}
+	for c := range k.Connections(ctx, ipvs.ConnectionFilter{State: "none"}) {
+		t.Errorf("%v fits", c)
 	}
 	if n != 2 {
 		t.Errorf("%d connections", n)
