@@ -36,7 +36,8 @@ type Command struct {
 	Lock   string // of apply, empty for the default
 	NetNS  string // of any command, empty for the program's own
 
-	Drain time.Duration // how long connections have to end
+	Drain    time.Duration // how long connections have to end
+	Interval time.Duration // of monitor
 
 	schedFlags string // the value of --sched-flags, for KeepService
 	kept       bool   // completed by KeepService or KeepServer

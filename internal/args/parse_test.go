@@ -472,7 +472,7 @@ func TestWhichCommandsTakeWhichOptions(t *testing.T) {
 		"mcast-ttl": "--mcast-ttl 1", "sync-maxlen": "--sync-maxlen 1", "tun-info": "--tun-info", "tun-type": "--tun-type ipip",
 		"tun-port": "--tun-port 1", "tun-nocsum": "--tun-nocsum", "tun-csum": "--tun-csum", "tun-remcsum": "--tun-remcsum",
 		"all": "--all", "output": "--output x", "update": "--update x", "strict": "--strict", "keep-going": "--keep-going", "check": "--check", "dry-run": "--dry-run", "lock": "--lock x", "netns": "--netns x", "json": "--json", "metrics": "--metrics", "client": "--client 10.0.0.1", "state": "--state NONE",
-		"keep": "--keep", "exist": "--exist", "drain": "--drain 5", "diff": "--diff", "merge": "--merge",
+		"keep": "--keep", "exist": "--exist", "drain": "--drain 5", "diff": "--diff", "merge": "--merge", "timestamp": "--timestamp",
 	}
 	for _, c := range []struct{ name, line, allowed string }{
 		{"add-service", "-A -f 1", "scheduler persistent netmask ops pe sched-flags exist"},
@@ -488,6 +488,7 @@ func TestWhichCommandsTakeWhichOptions(t *testing.T) {
 		{"start-daemon", "--start-daemon master", "mcast-interface syncid mcast-group mcast-port mcast-ttl sync-maxlen"},
 		{"stop-daemon", "--stop-daemon master", "syncid"},
 		{"save", "-S", "numeric all output update"},
+		{"monitor", "--monitor", "json timestamp"},
 		{"zero", "-Z", "service-address"},
 		{"apply", "--apply", "numeric strict keep-going check dry-run diff merge drain lock"},
 	} {

@@ -39,7 +39,14 @@ func (s *scan) accept(r *reader) error {
 // command handles the option that is the command.
 func (s *scan) command(c *spec.Command, value string) error {
 	s.cmd.ID = c.ID
-	if c.ID == spec.StartDaemon || c.ID == spec.StopDaemon {
+	switch c.ID {
+	case spec.Monitor:
+		n, ok := number(value, c.Min, c.Max)
+		if !ok {
+			return fault(IllegalValue, c.Noun)
+		}
+		s.cmd.Interval = time.Duration(n) * time.Second
+	case spec.StartDaemon, spec.StopDaemon:
 		switch value {
 		case ipvs.Master.String():
 			s.cmd.Daemon.State = ipvs.Master

@@ -37,6 +37,13 @@ func (r *row) value() spec.Value {
 	return r.option.Value
 }
 
+func (r *row) defaultValue() string {
+	if r.command != nil {
+		return r.command.Default
+	}
+	return r.option.Default
+}
+
 // reader finds the options of command lines, one line after the other.
 type reader struct {
 	flags   *pflag.FlagSet
@@ -114,7 +121,7 @@ func (r *reader) found(value string, attached bool) bool {
 	case kind == spec.RequiredValue:
 		return r.stop(MissingValue)
 	default:
-		r.value = r.row.option.Default
+		r.value = r.row.defaultValue()
 	}
 	return true
 }

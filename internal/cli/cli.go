@@ -40,6 +40,9 @@ type Process struct {
 	// dial reaches the kernel of a network namespace, or of the process's own
 	// if it has no name; nil for the real one.
 	dial func(ctx context.Context, netns string) (kernel, error)
+	// redial reaches a kernel that could not be used for a while, without
+	// loading the module; nil for the real one.
+	redial func(ctx context.Context, netns string) (kernel, error)
 	// names looks names up; nil for the machine's.
 	names *names.Resolver
 	// lockWait is how long to wait for a lock, lockSilence after how long to
@@ -68,6 +71,9 @@ func Run(ctx context.Context, p Process) int {
 	s := &session{Process: p}
 	if s.dial == nil {
 		s.dial = dial
+	}
+	if s.redial == nil {
+		s.redial = redial
 	}
 	if s.Version == nil {
 		s.Version = func() string { return "" }
@@ -156,6 +162,8 @@ func (s *session) run(ctx context.Context, cmd args.Command) error {
 		return output(err)
 	case spec.List:
 		return s.list(ctx, cmd)
+	case spec.Monitor:
+		return s.monitor(ctx, cmd)
 	case spec.Save:
 		return s.save(ctx, cmd)
 	}
@@ -293,19 +301,19 @@ func output(err error) error {
 // list takes a tenth less time without the handoffs, and nothing else in this
 // process has to run meanwhile.
 func dial(ctx context.Context, netns string) (kernel, error) {
-	cfg := ipvs.Config{NetNS: netns, NoHandoff: true}
-	roomForFiles()
-	if err := checkFiles(); err != nil {
-		return nil, err
-	}
-	c, err := ipvs.Dial(ctx, cfg)
+	k, err := redial(ctx, netns)
 	if errors.Is(err, ipvs.ErrNoIPVS) {
 		modprobe := exec.CommandContext(ctx, "/sbin/modprobe", "--", "ip_vs")
 		modprobe.Stderr = os.Stderr
 		if modprobe.Run() == nil {
-			c, err = ipvs.Dial(ctx, cfg)
+			return redial(ctx, netns)
 		}
 	}
+	return k, err
+}
+
+func redial(ctx context.Context, netns string) (kernel, error) {
+	c, err := ipvs.Dial(ctx, ipvs.Config{NetNS: netns, NoHandoff: true})
 	if err != nil {
 		return nil, err
 	}

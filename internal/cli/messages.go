@@ -391,6 +391,14 @@ func progressText(done, all int) string {
 	return fmt.Sprintf("%d of %d changes", done, all)
 }
 
+const readableText = "the table can be read again"
+
+// unreadableText is what a monitor says of a table that has gone, or a kernel
+// that does not answer.
+func unreadableText(err error) string {
+	return fmt.Sprintf("can't read the table: %s; waiting for it", refusalText(0, err))
+}
+
 // versionText is the answer to -v: its first line has 1.31's shape, for
 // scripts that look for the version there.
 func versionText(own string) string {

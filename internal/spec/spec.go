@@ -41,6 +41,9 @@ type Command struct {
 	Help    string
 	Noun    string // as for Option
 	Rule    Rule
+	// Default, Min and Max are as for Option.
+	Default  string
+	Min, Max int64
 }
 
 // Value says whether an option has a value.

@@ -67,6 +67,7 @@ const (
 	OptMetrics
 	OptClient
 	OptState
+	OptTimestamp
 	optionCount
 )
 
@@ -187,6 +188,8 @@ var Options = [...]Option{
 		Help: "list everything as JSON, without names"},
 	{ID: OptMetrics, Long: "metrics",
 		Help: "list everything for Prometheus, without names"},
+	{ID: OptTimestamp, Long: "timestamp",
+		Help: "put the time before each change"},
 	{ID: OptSyncID, Long: "syncid", Value: RequiredValue, Arg: "number",
 		Help: "which daemons belong together, 0 to 255 (0 if not given)", Noun: "syncid", Max: 255},
 	{ID: OptSyncMaxLen, Long: "sync-maxlen", Value: RequiredValue, Arg: "bytes",
@@ -245,6 +248,7 @@ const (
 	EditServer
 	DeleteServer
 	List
+	Monitor
 	Zero
 	SetTimeouts
 	StartDaemon
@@ -287,6 +291,9 @@ var Commands = [...]Command{
 	{ID: List, Name: "list", Long: "list", Short: 'L', Alias: 'l', Help: "list the table, or one virtual service",
 		Rule: Rule{Allowed: listOptions, OneOf: []Set{1<<OptConnection | listOther, ServiceAddress | listOther, 1<<OptJSON | 1<<OptMetrics},
 			With: []With{{OptConnection, 1<<OptRealServer | 1<<OptClient | 1<<OptState}, {OptMetrics, 1 << OptOutput}}}},
+	{ID: Monitor, Name: "monitor", Long: "monitor", Value: OptionalValue, Default: "1", Arg: "seconds", Noun: "interval",
+		Min: 1, Max: maxTimeout, Help: "print what changes in the table, as commands; look so often (1 if not given)",
+		Rule: Rule{Allowed: 1<<OptJSON | 1<<OptTimestamp}},
 	{ID: Zero, Name: "zero", Long: "zero", Short: 'Z', Help: "zero the counters, of all or of one virtual service",
 		Rule: Rule{Allowed: ServiceAddress}},
 	{ID: SetTimeouts, Name: "set", Long: "set", Arg: "tcp tcpfin udp", MaxArgs: 3, Help: "set the timeouts of connections in seconds; 0 leaves one as it is"},

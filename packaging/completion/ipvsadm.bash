@@ -15,6 +15,7 @@ _ipvsadm_options() {
     -e* | --edit-server) echo '-t --tcp-service -u --udp-service --sctp-service -f --fwmark-service -6 --ipv6 -r --real-server -g --gatewaying -i --ipip -m --masquerading --tun-type --tun-port --tun-nocsum --tun-csum --tun-remcsum -w --weight -x --u-threshold -y --l-threshold --keep --netns' ;;
     -d* | --delete-server) echo '-t --tcp-service -u --udp-service --sctp-service -f --fwmark-service -6 --ipv6 -r --real-server --exist --drain --netns' ;;
     -L* | -l* | --list) echo '-t --tcp-service -u --udp-service --sctp-service -f --fwmark-service -6 --ipv6 -r --real-server -c --connection --client --state --timeout --daemon --stats --rate -X --exact --thresholds --persistent-conn --tun-info --nosort --sort -n --numeric --json --metrics --syncid --output --netns' ;;
+    --monitor) echo '--json --timestamp --netns' ;;
     -Z* | --zero) echo '-t --tcp-service -u --udp-service --sctp-service -f --fwmark-service -6 --ipv6 --netns' ;;
     --set) echo '--netns' ;;
     --start-daemon) echo '--syncid --sync-maxlen --mcast-interface --mcast-group --mcast-port --mcast-ttl --netns' ;;
@@ -23,7 +24,7 @@ _ipvsadm_options() {
     -v* | --version) echo '--netns' ;;
     ipvsadm-save) echo '-n --numeric --all -o --output --update --netns' ;;
     ipvsadm-restore) echo '--drain -n --numeric --strict --keep-going --check --dry-run --diff --merge --lock --netns' ;;
-    commands) echo '-A --add-service -E --edit-service -D --delete-service -C --clear -R --restore --apply -S --save -a --add-server -e --edit-server -d --delete-server -L -l --list -Z --zero --set --start-daemon --stop-daemon -h --help -v --version --netns' ;;
+    commands) echo '-A --add-service -E --edit-service -D --delete-service -C --clear -R --restore --apply -S --save -a --add-server -e --edit-server -d --delete-server -L -l --list --monitor -Z --zero --set --start-daemon --stop-daemon -h --help -v --version --netns' ;;
     esac
 }
 

@@ -35,6 +35,8 @@ function __ipvsadm_is -d 'Is the command that has been typed one of these?'
             set command delete-server
         case '-L*' '-l*' --list
             set command list
+        case --monitor
+            set command monitor
         case '-Z*' --zero
             set command zero
         case --set
@@ -92,6 +94,7 @@ complete -c ipvsadm -n '__ipvsadm_is none' -s e -l edit-server -d 'give a real s
 complete -c ipvsadm -n '__ipvsadm_is none' -s d -l delete-server -d 'take a real server out of a virtual service'
 complete -c ipvsadm -n '__ipvsadm_is none' -s L -l list -d 'list the table, or one virtual service'
 complete -c ipvsadm -n '__ipvsadm_is none' -s l -l list -d 'list the table, or one virtual service'
+complete -c ipvsadm -n '__ipvsadm_is none' -l monitor -d 'print what changes in the table, as commands; look so often (1 if not given)'
 complete -c ipvsadm -n '__ipvsadm_is none' -s Z -l zero -d 'zero the counters, of all or of one virtual service'
 complete -c ipvsadm -n '__ipvsadm_is none' -l set -d 'set the timeouts of connections in seconds; 0 leaves one as it is'
 complete -c ipvsadm -n '__ipvsadm_is none start-daemon' -l start-daemon -x -a 'master backup' -d 'start a connection sync daemon'
@@ -138,8 +141,9 @@ complete -c ipvsadm -n '__ipvsadm_is list' -l tun-info -d 'list the tunnels of s
 complete -c ipvsadm -n '__ipvsadm_is list' -l nosort -d 'list in the kernel\'s order'
 complete -c ipvsadm -n '__ipvsadm_is list' -l sort -d 'does nothing: lists are sorted'
 complete -c ipvsadm -n '__ipvsadm_is apply save list' -s n -l numeric -d 'addresses and ports as numbers, nothing is looked up'
-complete -c ipvsadm -n '__ipvsadm_is list' -l json -d 'list everything as JSON, without names'
+complete -c ipvsadm -n '__ipvsadm_is list monitor' -l json -d 'list everything as JSON, without names'
 complete -c ipvsadm -n '__ipvsadm_is list' -l metrics -d 'list everything for Prometheus, without names'
+complete -c ipvsadm -n '__ipvsadm_is monitor' -l timestamp -d 'put the time before each change'
 complete -c ipvsadm -n '__ipvsadm_is list start-daemon stop-daemon' -l syncid -x -d 'which daemons belong together, 0 to 255 (0 if not given)'
 complete -c ipvsadm -n '__ipvsadm_is start-daemon' -l sync-maxlen -x -d 'longest sync message'
 complete -c ipvsadm -n '__ipvsadm_is start-daemon' -l mcast-interface -x -a '(ls /sys/class/net)' -d 'where sync messages go out and come in (eth0 if not given)'

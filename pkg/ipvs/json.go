@@ -29,15 +29,18 @@ func (s Service) AppendJSON(b []byte) []byte {
 // MarshalJSON returns the object of [Service.AppendJSON].
 func (s Service) MarshalJSON() ([]byte, error) { return s.AppendJSON(nil), nil }
 
-func (s *Service) appendMembers(b []byte) []byte {
-	b = append(append(b, `"family":"`...), s.Family().Name()...)
-	if s.FWMark != 0 {
-		b = appendNumber(b, `","fwmark":`, uint64(s.FWMark))
-	} else {
-		b = appendProtocol(append(b, `","protocol":"`...), s.Protocol)
-		b = appendQuotedAddr(append(b, `","address":`...), s.Addr)
-		b = appendNumber(b, `,"port":`, uint64(s.Port))
+func (id *ServiceID) appendMembers(b []byte) []byte {
+	b = append(append(b, `"family":"`...), id.Family().Name()...)
+	if id.FWMark != 0 {
+		return appendNumber(b, `","fwmark":`, uint64(id.FWMark))
 	}
+	b = appendProtocol(append(b, `","protocol":"`...), id.Protocol)
+	b = appendQuotedAddr(append(b, `","address":`...), id.Addr)
+	return appendNumber(b, `,"port":`, uint64(id.Port))
+}
+
+func (s *Service) appendMembers(b []byte) []byte {
+	b = s.ServiceID.appendMembers(b)
 	b = appendQuoted(append(b, `,"scheduler":`...), s.Scheduler)
 	if s.Flags == 0 {
 		return b
@@ -108,10 +111,14 @@ func (d Destination) AppendJSON(b []byte) []byte {
 // MarshalJSON returns the object of [Destination.AppendJSON].
 func (d Destination) MarshalJSON() ([]byte, error) { return d.AppendJSON(nil), nil }
 
-func (d *Destination) appendMembers(b []byte) []byte {
+func (d *Destination) appendIdentity(b []byte) []byte {
 	b = append(append(b, `"family":"`...), FamilyOf(d.Addr).Name()...)
 	b = appendQuotedAddr(append(b, `","address":`...), d.Addr)
-	b = appendNumber(b, `,"port":`, uint64(d.Port))
+	return appendNumber(b, `,"port":`, uint64(d.Port))
+}
+
+func (d *Destination) appendMembers(b []byte) []byte {
+	b = d.appendIdentity(b)
 	b = append(append(b, `,"forward":"`...), d.Forward.jsonWord()...)
 	b = strconv.AppendInt(append(b, `","weight":`...), int64(d.Weight), 10)
 	b = appendNumber(b, `,"upper_threshold":`, uint64(d.UpperThreshold))
@@ -268,6 +275,42 @@ func (d Daemon) AppendJSON(b []byte) []byte {
 
 // MarshalJSON returns the object of [Daemon.AppendJSON].
 func (d Daemon) MarshalJSON() ([]byte, error) { return d.AppendJSON(nil), nil }
+
+// AppendJSON appends the change as a JSON object, as in
+//
+//	{"op":"delete-destination","service":{"family":"inet","protocol":"tcp","address":"12.0.0.1","port":80},
+//	"destination":{"family":"inet","address":"192.168.168.10","port":80}}
+//
+// in one line. A service or destination that is added or edited is whole; any
+// other has the members that identify it. Instead of these, a change of timeouts
+// has "timeouts", and one of a daemon "daemon", of which a stop has the state
+// alone.
+func (c Change) AppendJSON(b []byte) []byte {
+	b = append(append(b, `{"op":"`...), strings.ReplaceAll(c.Op.String(), " ", "-")...)
+	b = append(b, '"')
+	switch {
+	case c.Op == OpAddService || c.Op == OpEditService:
+		b = c.Service.AppendJSON(append(b, `,"service":`...))
+	case c.Op.onService():
+		b = append(c.Service.ServiceID.appendMembers(append(b, `,"service":{`...)), '}')
+	case c.Op == OpSetTimeouts:
+		b = c.Timeouts.AppendJSON(append(b, `,"timeouts":`...))
+	case c.Op == OpStartDaemon:
+		b = c.Daemon.AppendJSON(append(b, `,"daemon":`...))
+	case c.Op == OpStopDaemon:
+		b = append(append(append(b, `,"daemon":{"state":"`...), c.Daemon.State.String()...), `"}`...)
+	}
+	switch c.Op {
+	case OpAddDestination, OpEditDestination:
+		b = c.Destination.AppendJSON(append(b, `,"destination":`...))
+	case OpDeleteDestination:
+		b = append(c.Destination.appendIdentity(append(b, `,"destination":{`...)), '}')
+	}
+	return append(b, '}')
+}
+
+// MarshalJSON returns the object of [Change.AppendJSON].
+func (c Change) MarshalJSON() ([]byte, error) { return c.AppendJSON(nil), nil }
 
 // AppendJSON appends the information as a JSON object, as in
 // {"ipvs_version":"1.2.1","connection_table_size":4096}.

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+// This file runs the command monitor: it reads the table again and again, since
+// the kernel sends no events, and prints what has changed in between.
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/ipvsadm-go/ipvsadm/internal/args"
+	"github.com/ipvsadm-go/ipvsadm/internal/rule"
+	"github.com/ipvsadm-go/ipvsadm/internal/spec"
+	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
+)
+
+// monitor prints changes of the table until its reader has gone, or ctx ends.
+// Its error is a *failure.
+func (s *session) monitor(ctx context.Context, cmd args.Command) error {
+	signal.Ignore(unix.SIGPIPE)
+	defer signal.Reset(unix.SIGPIPE)
+	if err := s.open(ctx); err != nil {
+		return err
+	}
+	return s.follow(ctx, cmd)
+}
+
+// follow is monitor without the signals.
+func (s *session) follow(ctx context.Context, cmd args.Command) error {
+	have, err := s.client.Table(ctx)
+	if err != nil && !errors.Is(err, ipvs.ErrChanging) {
+		return listFailure(err)
+	}
+	clock := time.NewTicker(cmd.Interval)
+	defer clock.Stop()
+	var silent error // why the table can't be read for now
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-clock.C:
+		}
+		if readerHasGone(s.Process.Stdout) {
+			return nil
+		}
+		now, err := s.readAgain(ctx, have)
+		switch {
+		case err != nil && silent == nil:
+			fmt.Fprintln(s.Stderr, unreadableText(err))
+		case err == nil && silent != nil:
+			fmt.Fprintln(s.Stderr, readableText)
+		}
+		if silent = err; err != nil {
+			continue
+		}
+		changes := ipvs.Diff(have, now)
+		have = now
+		if err := s.printEvents(changes, cmd.Given, time.Now()); err != nil {
+			if errors.Is(err, unix.EPIPE) {
+				return nil
+			}
+			return outputFailure(err)
+		}
+	}
+}
+
+// readAgain reads the table that was have. What another writer keeps from being
+// read stays in it until it is known to be gone.
+func (s *session) readAgain(ctx context.Context, have *ipvs.Table) (*ipvs.Table, error) {
+	if s.client == nil {
+		client, err := s.redial(ctx, s.netns)
+		if err != nil {
+			return nil, err
+		}
+		s.client = client
+	}
+	now, err := s.client.Table(ctx)
+	if errors.Is(err, ipvs.ErrChanging) && now != nil {
+		now, err = s.complete(ctx, have, now)
+	}
+	if err != nil { // a module that comes back has another family
+		s.client.Close()
+		s.client = nil
+	}
+	return now, err
+}
+
+// complete adds to a table that may lack entries those that were there before
+// and are not known to be gone.
+func (s *session) complete(ctx context.Context, have, now *ipvs.Table) (*ipvs.Table, error) {
+	for i := range have.Services {
+		was := &have.Services[i]
+		if is := now.Lookup(was.ServiceID); is != nil {
+			for _, d := range was.Destinations {
+				if is.Lookup(d.AddrPort()) == nil {
+					is.Destinations = append(is.Destinations, d)
+				}
+			}
+			continue
+		}
+		_, err := s.client.Service(ctx, was.ServiceID)
+		switch {
+		case err == nil:
+			now.Services = append(now.Services, *was)
+		case !errors.Is(err, ipvs.ErrNoService):
+			return nil, err
+		}
+	}
+	return now, nil
+}
+
+// readerHasGone reports whether nobody reads a pipe any more.
+func readerHasGone(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	fds := []unix.PollFd{{Fd: int32(f.Fd())}}
+	n, err := unix.Poll(fds, 0)
+	return err == nil && n > 0 && fds[0].Revents&unix.POLLERR != 0
+}
+
+// printEvents prints changes in an order in which they can be made.
+func (s *session) printEvents(changes []ipvs.Change, given spec.Set, at time.Time) error {
+	if len(changes) == 0 {
+		return nil
+	}
+	var b []byte
+	for _, c := range changes {
+		switch {
+		case given.Has(spec.OptJSON):
+			b = appendEvent(b, c, at)
+		default:
+			if given.Has(spec.OptTimestamp) {
+				b = at.AppendFormat(b, "[2006-01-02T15:04:05.000000] ")
+			}
+			b = rule.Writer{}.Append(b, c)
+		}
+		b = append(b, '\n')
+	}
+	_, err := s.Stdout.Write(b)
+	return err
+}
+
+// appendEvent appends a change as a JSON object, with its time.
+func appendEvent(b []byte, c ipvs.Change, at time.Time) []byte {
+	b = at.UTC().AppendFormat(append(b, `{"time":"`...), "2006-01-02T15:04:05.000Z")
+	b = append(b, `",`...)
+	brace := len(b)
+	b = c.AppendJSON(b)
+	return slices.Delete(b, brace, brace+1)
+}

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/ipvsadm-go/ipvsadm/internal/args"
+	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
+)
+
+// monitored runs the command monitor for some seconds, in which another program
+// acts ahead of each reading of the table but the first.
+func monitored(t *testing.T, k *fakeKernel, seconds int, act func(n int), options ...string) (out, errs string) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		k.beforeTable = func(n int) {
+			if n > 1 {
+				act(n - 1)
+			}
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Duration(seconds)*time.Second+time.Second/2)
+		defer cancel()
+		var stdout, stderr bytes.Buffer
+		s := &session{client: k, Process: Process{
+			Stdout: &stdout, Stderr: &stderr, redial: func(context.Context, string) (kernel, error) { return k, nil },
+		}}
+		cmd, err := args.New(noNames()).Parse(ctx, append([]string{"--monitor"}, options...))
+		if err == nil {
+			err = s.follow(ctx, cmd)
+		}
+		if err != nil {
+			t.Error(err)
+		}
+		out, errs = stdout.String(), stderr.String()
+	})
+	return out, errs
+}
+
+func TestMonitorPrintsWhatChanges(t *testing.T) {
+	k := newFakeKernel(t, web+web10+dns)
+	out, errs := monitored(t, k, 5, func(n int) {
+		switch n {
+		case 1:
+			k.run(t, web20+"-e -t 12.0.0.1:80 -r 192.168.168.10:80 -m -w 9\n")
+		case 2: // counters are no change
+			k.edit(func(t *ipvs.Table) { t.Services[0].Stats.Conns = 77 })
+		case 3: // several changes of one thing are one
+			k.run(t, "-D -u 12.0.0.1:53\n-A -u 12.0.0.1:53 -s rr\n"+dns10+"--set 1 2 3\n")
+		case 4:
+			k.run(t, "-C\n"+masterEth)
+		}
+	})
+	const want = web20 + "-e -t 12.0.0.1:80 -r 192.168.168.10:80 -m -w 9\n" +
+		"--set 1 2 3\n" + "-E -u 12.0.0.1:53 -s rr\n" + dns10 +
+		"-D -t 12.0.0.1:80\n-D -u 12.0.0.1:53\n" + masterEth
+	if sorted(out) != sorted(want) || errs != "" {
+		t.Errorf("%s%s, want\n%s", out, errs, want)
+	}
+	// Run again, they lead to the same.
+	again := newFakeKernel(t, web+web10+dns)
+	if a := again.do(t, out, "ipvsadm", "-R"); a != (answer{}) || again.rules() != k.rules() {
+		t.Errorf("%+v, table\n%swant\n%s", a, again.rules(), k.rules())
+	}
+}
+
+func sorted(text string) string {
+	lines := strings.SplitAfter(text, "\n")
+	// Services of different kinds come in the order of the table.
+	for i := range lines {
+		for j := i + 1; j < len(lines); j++ {
+			if lines[j] < lines[i] {
+				lines[i], lines[j] = lines[j], lines[i]
+			}
+		}
+	}
+	return strings.Join(lines, "")
+}
+
+func TestMonitorLooksAsOftenAsItIsTold(t *testing.T) {
+	for option, want := range map[string]int{"1": 6, "3": 2, "7": 0} {
+		looks := 0
+		monitored(t, newFakeKernel(t, ""), 6, func(int) { looks++ }, option)
+		if looks != want {
+			t.Errorf("every %s seconds: %d looks in 6, want %d", option, looks, want)
+		}
+	}
+}
+
+func TestMonitorTellsTheTime(t *testing.T) {
+	k := newFakeKernel(t, "")
+	add := func(n int) {
+		if n == 2 {
+			k.run(t, web+web10)
+		}
+	}
+	out, _ := monitored(t, k, 3, add, "--timestamp")
+	if !regexp.MustCompile(`^\[\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}\] -A -t 12\.0\.0\.1:80 -s \w+\n\[[^]]*\] -a -t `).MatchString(out) {
+		t.Errorf("%q", out)
+	}
+	k = newFakeKernel(t, "")
+	out, _ = monitored(t, k, 3, add, "--json")
+	var event struct {
+		Time time.Time
+		Op   string
+	}
+	var lines []map[string]any
+	for line := range strings.Lines(out) {
+		var m map[string]any
+		if err := json.Unmarshal([]byte(line), &m); err != nil {
+			t.Fatalf("%s: %v", line, err)
+		}
+		lines = append(lines, m)
+	}
+	if err := json.Unmarshal([]byte(strings.SplitAfter(out, "\n")[0]), &event); err != nil || event.Time.Year() < 2000 || event.Op != "add-service" {
+		t.Errorf("%+v, %v", event, err)
+	}
+	if len(lines) != 2 || lines[1]["op"] != "add-destination" || lines[1]["service"].(map[string]any)["port"] != 80.0 ||
+		lines[1]["destination"].(map[string]any)["address"] != "192.168.168.10" {
+		t.Errorf("%s", out)
+	}
+}
+
+// A table that cannot be read is said once and waited for, and what changed
+// meanwhile is told then.
+func TestMonitorWaitsForATableThatHasGone(t *testing.T) {
+	k := newFakeKernel(t, web+web10)
+	out, errs := monitored(t, k, 6, func(n int) {
+		k.tableErr = nil
+		if n == 2 || n == 3 {
+			k.tableErr = unix.ENOENT
+		}
+		if n == 3 {
+			k.run(t, "-d -t 12.0.0.1:80 -r 192.168.168.10:80\n")
+		}
+	})
+	if out != "-d -t 12.0.0.1:80 -r 192.168.168.10:80\n" ||
+		errs != "can't read the table: No such file or directory; waiting for it\nthe table can be read again\n" {
+		t.Errorf("%s%s", out, errs)
+	}
+}
+
+// What a reading under another writer missed is not taken for deleted.
+func TestMonitorDoesNotTakeWhatWasMissedForDeleted(t *testing.T) {
+	have := newFakeKernel(t, web+web10+web20+dns+dns10).Now()
+	is := newFakeKernel(t, web+web10+web20+"-A -f 1 -s rr\n") // the DNS service has gone
+	s := &session{client: is}
+	missed := newFakeKernel(t, "-A -f 1 -s rr\n").Now()
+	got, err := s.complete(t.Context(), have, missed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := ipvs.Diff(got, is.Now()); len(d) > 0 {
+		t.Errorf("it differs by %v", d)
+	}
+	half := newFakeKernel(t, web+web20).Now()
+	if got, err = s.complete(t.Context(), have, half); err != nil || len(ipvs.Diff(have, got)) != 1 {
+		t.Errorf("%v, %v", ipvs.Diff(have, got), err)
+	}
+}
+
+func TestMonitorEndsWithItsReader(t *testing.T) {
+	read, write, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	read.Close()
+	defer write.Close()
+	if !readerHasGone(write) {
+		t.Error("nobody reads, and it is not seen")
+	}
+	p := Process{Args: []string{"ipvsadm", "--monitor"}, Stdout: write, Stderr: new(bytes.Buffer),
+		dial: func(context.Context, string) (kernel, error) { return newFakeKernel(t, web), nil }}
+	if status := Run(t.Context(), p); status != 0 {
+		t.Errorf("status %d", status)
+	}
+}
