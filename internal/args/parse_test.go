@@ -472,7 +472,7 @@ func TestWhichCommandsTakeWhichOptions(t *testing.T) {
 		"mcast-ttl": "--mcast-ttl 1", "sync-maxlen": "--sync-maxlen 1", "tun-info": "--tun-info", "tun-type": "--tun-type ipip",
 		"tun-port": "--tun-port 1", "tun-nocsum": "--tun-nocsum", "tun-csum": "--tun-csum", "tun-remcsum": "--tun-remcsum",
 		"all": "--all", "output": "--output x", "update": "--update x", "strict": "--strict", "keep-going": "--keep-going", "check": "--check", "dry-run": "--dry-run", "lock": "--lock x", "netns": "--netns x", "json": "--json", "metrics": "--metrics", "client": "--client 10.0.0.1", "state": "--state NONE",
-		"keep": "--keep", "exist": "--exist", "drain": "--drain 5", "diff": "--diff", "merge": "--merge", "timestamp": "--timestamp",
+		"keep": "--keep", "exist": "--exist", "drain": "--drain 5", "diff": "--diff", "merge": "--merge", "timestamp": "--timestamp", "wide": "--wide",
 	}
 	for _, c := range []struct{ name, line, allowed string }{
 		{"add-service", "-A -f 1", "scheduler persistent netmask ops pe sched-flags exist"},
@@ -481,7 +481,7 @@ func TestWhichCommandsTakeWhichOptions(t *testing.T) {
 		{"flush", "-C", ""},
 		{"set", "--set 1 2 3", ""},
 		{"restore", "-R", ""},
-		{"list", "-L", "numeric connection service-address timeout daemon stats rate thresholds persistent-conn nosort syncid exact tun-info json metrics"},
+		{"list", "-L", "numeric connection service-address timeout daemon stats rate thresholds persistent-conn nosort syncid exact tun-info json metrics wide"},
 		{"add-server", "-a -f 1 -r 10.0.0.1", "exist forwarding-method weight u-threshold l-threshold" + tunnel},
 		{"edit-server", "-e -f 1 -r 10.0.0.1", "keep forwarding-method weight u-threshold l-threshold" + tunnel},
 		{"delete-server", "-d -f 1 -r 10.0.0.1", "exist drain"},

@@ -41,6 +41,7 @@ func renderOptions(given spec.Set) render.Options {
 		Numeric: given.Has(spec.OptNumeric),
 		Exact:   given.Has(spec.OptExact),
 		NoSort:  given.Has(spec.OptNoSort),
+		Wide:    given.Has(spec.OptWide),
 	}
 	for _, f := range formats {
 		if given.Has(f.option) {

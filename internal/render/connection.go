@@ -8,6 +8,7 @@ import (
 	"context"
 	"iter"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
@@ -20,11 +21,7 @@ const prefetchRows = 1024
 // Connections writes the titles and all rows. The format PersistentConn adds
 // the persistence engine of connections that have one.
 func (p *text) Connections(ctx context.Context, rows iter.Seq2[ipvs.Connection, error]) error {
-	title := "pro expire state       source             virtual            destination"
-	if p.o.Format == PersistentConn {
-		title += "        pe name          pe_data"
-	}
-	if err := p.line(append(p.w.AvailableBuffer(), "IPVS connection entries\n"+title...)); err != nil {
+	if err := p.connectionTitles(); err != nil {
 		return err
 	}
 	var first error
@@ -50,6 +47,24 @@ func (p *text) Connections(ctx context.Context, rows iter.Seq2[ipvs.Connection, 
 	return first
 }
 
+func (p *text) connectionTitles() error {
+	const caption = "IPVS connection entries"
+	title, engine := "pro expire state       source             virtual            destination", ""
+	if p.o.Format == PersistentConn {
+		engine = "        pe name          pe_data"
+	}
+	if p.sheet != nil {
+		p.sheet.add([]byte(caption))
+		columns := strings.Fields(title)
+		if engine != "" {
+			columns = append(columns, "pe name", "pe_data")
+		}
+		p.sheet.addRow(columns...)
+		return nil
+	}
+	return p.line(append(p.w.AvailableBuffer(), caption+"\n"+title+engine...))
+}
+
 func (p *text) connections(ctx context.Context, rows []ipvs.Connection) error {
 	if !p.o.Numeric {
 		addrs := make([]netip.Addr, 0, 3*len(rows))
@@ -69,21 +84,23 @@ func (p *text) connections(ctx context.Context, rows []ipvs.Connection) error {
 func (p *text) connection(ctx context.Context, c *ipvs.Connection) error {
 	proto := c.Protocol.Network()
 	column := func(b []byte, ap netip.AddrPort, width int) []byte {
-		return padTo(p.appendAddr(ctx, b, ap, proto), len(b), width)
+		b = p.gap(b)
+		start := len(b)
+		return p.end(p.appendAddr(ctx, b, ap, proto), start, width)
 	}
-	b := appendLeft(p.w.AvailableBuffer(), c.Protocol.String(), 3)
-	b = append(b, ' ')
-	b = padTo(appendExpiry(b, c.Expires), len(b), 6)
-	b = appendLeft(append(b, ' '), c.State, 11)
-	b = column(append(b, ' '), c.Client, 18)
-	b = column(append(b, ' '), c.Virtual, 18)
-	b = append(b, ' ')
+	b := p.end(append(p.w.AvailableBuffer(), c.Protocol.String()...), 0, 3)
+	b = p.gap(b)
+	start := len(b)
+	b = p.end(appendExpiry(b, c.Expires), start, 6)
+	b = p.left(b, c.State, 11)
+	b = column(b, c.Client, 18)
+	b = column(b, c.Virtual, 18)
 	if p.o.Format != PersistentConn || c.PersistenceEngine == "" {
 		return p.line(column(b, c.Destination, 0))
 	}
 	b = column(b, c.Destination, 16)
-	b = appendLeft(append(b, ' '), c.PersistenceEngine, 18)
-	return p.line(append(append(b, ' '), c.PersistenceData...))
+	b = p.left(b, c.PersistenceEngine, 18)
+	return p.line(append(p.gap(b), c.PersistenceData...))
 }
 
 // appendExpiry appends minutes and seconds, each with two digits at least.

@@ -42,7 +42,7 @@ func Metrics(w io.Writer, o Options, i ipvs.Info, totals ipvs.Stats, services []
 	}
 	m := metrics{w: bufio.NewWriterSize(w, bufferSize)}
 	m.family("ipvs_info", "gauge", "Version of IPVS")
-	m.sample([]byte(`version="`+i.Version.String()+`"`), 1)
+	m.sample([]byte(`{version="`+i.Version.String()+`"}`), 1)
 	m.family("ipvs_connection_table_size", "gauge", "Buckets of the connection table")
 	m.sample(nil, uint64(i.ConnTableSize))
 	for _, c := range counters {
@@ -91,17 +91,14 @@ func (m *metrics) family(name, kind, help string) {
 }
 
 func (m *metrics) sample(labels []byte, n uint64) {
-	b := append(m.w.AvailableBuffer(), m.name...)
-	if labels != nil {
-		b = append(append(append(b, '{'), labels...), '}')
-	}
-	m.line(b, n)
+	m.line(append(append(m.w.AvailableBuffer(), m.name...), labels...), n)
 }
 
 // stated writes a sample that has a state besides its labels.
 func (m *metrics) stated(labels []byte, state string, n int) {
-	b := append(append(m.w.AvailableBuffer(), m.name...), '{')
-	b = append(append(append(b, labels...), `,state="`...), state...)
+	b := append(m.w.AvailableBuffer(), m.name...)
+	b = append(b, labels[:len(labels)-len("}")]...)
+	b = append(append(b, `,state="`...), state...)
 	m.line(append(b, `"}`...), uint64(n))
 }
 
@@ -120,8 +117,8 @@ func (m *metrics) backends(services []ipvs.ServiceEntry, labels *labelTable, val
 	}
 }
 
-// labelTable has the labels of all services and of all their servers, which are
-// needed for each family.
+// labelTable has the labels of all services and of all their servers in braces,
+// which are needed for each family.
 type labelTable struct {
 	text               []byte
 	services, backends []labelSpan
@@ -133,19 +130,28 @@ func (t *labelTable) service(n int) []byte { return t.text[t.services[n].start:t
 func (t *labelTable) backend(n int) []byte { return t.text[t.backends[n].start:t.backends[n].end] }
 
 func labelsOf(services []ipvs.ServiceEntry) (t labelTable) {
+	const usual = 160 // bytes of a server's labels
+	backends := 0
+	for i := range services {
+		backends += len(services[i].Destinations)
+	}
+	t.text = make([]byte, 0, (len(services)+backends)*usual)
+	t.services = make([]labelSpan, 0, len(services))
+	t.backends = make([]labelSpan, 0, backends)
 	for i := range services {
 		s := &services[i]
 		start := len(t.text)
-		t.text = appendLabels(t.text, s.ServiceID)
+		t.text = appendLabels(append(t.text, '{'), s.ServiceID)
 		end := len(t.text)
-		t.services = append(t.services, labelSpan{start, end})
+		t.text = append(t.text, '}')
+		t.services = append(t.services, labelSpan{start, len(t.text)})
 		for j := range s.Destinations {
 			d := &s.Destinations[j]
 			start := len(t.text)
 			t.text = append(t.text, t.text[t.services[i].start:end]...)
 			t.text = d.Addr.AppendTo(append(t.text, `,remote_address="`...))
 			t.text = appendField(t.text, `",remote_port="`, uint64(d.Port))
-			t.text = append(t.text, '"')
+			t.text = append(t.text, `"}`...)
 			t.backends = append(t.backends, labelSpan{start, len(t.text)})
 		}
 	}

@@ -35,6 +35,7 @@ type Options struct {
 	Numeric bool // -n: no names of hosts and ports
 	Exact   bool // --exact: every digit of a counter
 	NoSort  bool // --nosort: the order of the kernel
+	Wide    bool // --wide: columns as wide as what stands in them
 }
 
 // Format is what a listing shows of services and destinations.

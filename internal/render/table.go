@@ -47,7 +47,7 @@ func (p *text) Services(ctx context.Context, _ ipvs.Info, services []ipvs.Servic
 	if !p.o.Numeric {
 		p.names.Prefetch(ctx, Addresses(services))
 	}
-	if err := p.line(append(p.w.AvailableBuffer(), titles[p.o.Format]...)); err != nil {
+	if err := p.titles(); err != nil {
 		return err
 	}
 	for i := range services {
@@ -63,6 +63,15 @@ func (p *text) Services(ctx context.Context, _ ipvs.Info, services []ipvs.Servic
 		}
 	}
 	return nil
+}
+
+func (p *text) titles() error {
+	if p.sheet != nil {
+		p.sheet.right = p.o.Format == Stats || p.o.Format == Rate
+		p.sheet.titles(titles[p.o.Format])
+		return nil
+	}
+	return p.line(append(p.w.AvailableBuffer(), titles[p.o.Format]...))
 }
 
 // header writes the first line of the listing of a table.
@@ -107,14 +116,14 @@ func (p *text) service(ctx context.Context, s *ipvs.ServiceEntry, proto string) 
 		b = append(appendLeft(b, s.Protocol.String(), 4), ' ')
 		b = p.appendAddr(ctx, b, netip.AddrPortFrom(s.Addr, s.Port), proto)
 		if s.Family() == ipvs.IPv4 {
-			b = cut(b, 0, serviceWidth)
+			b = p.cut(b, 0, serviceWidth)
 		}
 	}
 	switch p.o.Format {
 	case Stats:
-		b = p.appendStats(padTo(b, 0, serviceWidth), &s.Stats)
+		b = p.appendStats(p.end(b, 0, serviceWidth), &s.Stats)
 	case Rate:
-		b = padTo(b, 0, serviceWidth)
+		b = p.end(b, 0, serviceWidth)
 		for _, n := range [...]uint64{s.Stats.Rates.CPS, s.Stats.Rates.InPPS, s.Stats.Rates.OutPPS} {
 			b = p.appendCounter(b, n)
 		}
@@ -156,41 +165,42 @@ func (p *text) destination(ctx context.Context, d *ipvs.DestinationEntry, proto 
 	start := len(b)
 	b = p.appendAddr(ctx, b, d.AddrPort(), proto)
 	if d.Addr.Is4() {
-		b = cut(b, start, destinationWidth)
+		b = p.cut(b, start, destinationWidth)
 	}
-	b = padTo(b, start, destinationWidth)
+	b = p.end(b, start, destinationWidth)
 	switch p.o.Format {
 	case Stats:
 		b = p.appendStats(b, &d.Stats)
 	case Rate:
 		// Unlike a service's, these are never shortened.
 		for _, n := range [...]uint64{d.Stats.Rates.CPS, d.Stats.Rates.InPPS, d.Stats.Rates.OutPPS} {
-			b = appendRight(append(b, ' '), n, 8)
+			b = p.right(p.gap(b), n, "", 8)
 		}
 		b = p.appendBPS(b, &d.Stats.Rates)
 	case Thresholds:
-		b = appendLeftInt(append(b, ' '), int64(d.UpperThreshold), 10)
-		b = appendLeftInt(append(b, ' '), int64(d.LowerThreshold), 10)
-		b = appendConns(b, d)
+		b = p.leftInt(b, int64(d.UpperThreshold), 10)
+		b = p.leftInt(b, int64(d.LowerThreshold), 10)
+		b = p.appendConns(b, d)
 	case PersistentConn:
-		b = appendLeftInt(append(b, ' '), int64(d.Weight), 9)
-		b = appendLeftInt(append(b, ' '), int64(d.Conns.Persistent), 11)
-		b = appendConns(b, d)
+		b = p.leftInt(b, int64(d.Weight), 9)
+		b = p.leftInt(b, int64(d.Conns.Persistent), 11)
+		b = p.appendConns(b, d)
 	default:
-		b = appendLeft(append(b, ' '), d.Forward.String(), 7)
+		b = p.left(b, d.Forward.String(), 7)
 		if p.o.Format == TunnelInfo {
-			b = append(b, ' ')
-			b = padTo(appendTunnel(b, &d.Destination), len(b), 13)
+			b = p.gap(b)
+			start := len(b)
+			b = p.end(appendTunnel(b, &d.Destination), start, 13)
 		}
-		b = appendLeftInt(append(b, ' '), int64(d.Weight), 6)
-		b = appendConns(b, d)
+		b = p.leftInt(b, int64(d.Weight), 6)
+		b = p.appendConns(b, d)
 	}
 	return p.line(b)
 }
 
-func appendConns(b []byte, d *ipvs.DestinationEntry) []byte {
-	b = appendLeftInt(append(b, ' '), int64(d.Conns.Active), 10)
-	return appendLeftInt(append(b, ' '), int64(d.Conns.Inactive), 10)
+func (p *text) appendConns(b []byte, d *ipvs.DestinationEntry) []byte {
+	b = p.leftInt(b, int64(d.Conns.Active), 10)
+	return p.leftInt(b, int64(d.Conns.Inactive), 10)
 }
 
 // appendTunnel appends "gue:6080:+c", "gre:-c", "ipip" or, where there is no
@@ -232,17 +242,17 @@ func (p *text) appendBPS(b []byte, r *ipvs.Rates) []byte {
 // digits.
 func (p *text) appendCounter(b []byte, n uint64) []byte {
 	if p.o.Exact {
-		return appendRight(append(b, ' '), n, 8)
+		return p.right(p.gap(b), n, "", 8)
 	}
 	switch {
 	case n < 1e8:
-		return appendRight(b, n, 9)
+		return p.right(b, n, "", 9)
 	case n < 1e9:
-		return append(appendRight(b, n/1e3, 8), 'K')
+		return p.right(b, n/1e3, "K", 9)
 	case n < 1e11:
-		return append(appendRight(b, n/1e6, 8), 'M')
+		return p.right(b, n/1e6, "M", 9)
 	case n < 1e14:
-		return append(appendRight(b, n/1e9, 8), 'G')
+		return p.right(b, n/1e9, "G", 9)
 	}
-	return append(appendRight(b, n/1e12, 8), 'T')
+	return p.right(b, n/1e12, "T", 9)
 }

@@ -22,17 +22,32 @@ const bufferSize = 64 << 10
 // places. Two things differ on purpose: a firewall mark from 2147483648 is
 // not negative, and the counters of a destination are not cut to 32 bits.
 // With Numeric the resolver may be nil.
+//
+// With Wide no column is cut or pushed to the right. All lines are then kept in
+// memory until the last is known.
 func Text(w io.Writer, r *names.Resolver, o Options) Writer {
-	return &text{w: bufio.NewWriterSize(w, bufferSize), names: r, o: o}
+	p := &text{w: bufio.NewWriterSize(w, bufferSize), names: r, o: o}
+	if o.Wide {
+		p.sheet = new(sheet)
+	}
+	return p
 }
 
 type text struct {
 	w     *bufio.Writer
 	names *names.Resolver
 	o     Options
+	sheet *sheet // nil unless Wide
 }
 
-func (p *text) Flush() error { return p.w.Flush() }
+func (p *text) Flush() error {
+	if p.sheet != nil {
+		if err := p.sheet.write(p.w); err != nil {
+			return err
+		}
+	}
+	return p.w.Flush()
+}
 
 func (p *text) Timeouts(t ipvs.Timeouts) error {
 	b := append(p.w.AvailableBuffer(), "Timeout (tcp tcpfin udp):"...)
@@ -69,6 +84,10 @@ func (p *text) Daemons(daemons []ipvs.Daemon) error {
 }
 
 func (p *text) line(b []byte) error {
+	if p.sheet != nil {
+		p.sheet.add(b)
+		return nil
+	}
 	_, err := p.w.Write(append(b, '\n'))
 	return err
 }
@@ -79,11 +98,56 @@ const maxAddr = 59
 func (p *text) appendAddr(ctx context.Context, b []byte, ap netip.AddrPort, proto string) []byte {
 	start := len(b)
 	b = p.names.AppendAddrPort(ctx, b, ap, proto, p.o.Numeric)
-	return cut(b, start, maxAddr)
+	return p.cut(b, start, maxAddr)
 }
 
 // cut drops what exceeds width bytes from start on.
-func cut(b []byte, start, width int) []byte { return b[:min(len(b), start+width)] }
+func (p *text) cut(b []byte, start, width int) []byte {
+	if p.sheet != nil {
+		return b
+	}
+	return b[:min(len(b), start+width)]
+}
+
+// end ends a column of so many bytes that begins at start.
+func (p *text) end(b []byte, start, width int) []byte {
+	if p.sheet != nil {
+		p.sheet.end(b)
+		return b
+	}
+	return padTo(b, start, width)
+}
+
+// gap separates a column from the one before.
+func (p *text) gap(b []byte) []byte {
+	if p.sheet != nil {
+		return b
+	}
+	return append(b, ' ')
+}
+
+// left appends a column behind a gap.
+func (p *text) left(b []byte, s string, width int) []byte {
+	b = p.gap(b)
+	start := len(b)
+	return p.end(append(b, s...), start, width)
+}
+
+func (p *text) leftInt(b []byte, n int64, width int) []byte {
+	b = p.gap(b)
+	start := len(b)
+	return p.end(strconv.AppendInt(b, n, 10), start, width)
+}
+
+// right appends a column that is a number at its right end and a unit.
+func (p *text) right(b []byte, n uint64, unit string, width int) []byte {
+	if p.sheet != nil {
+		b = append(strconv.AppendUint(b, n, 10), unit...)
+		p.sheet.end(b)
+		return b
+	}
+	return append(appendRight(b, n, width-len(unit)), unit...)
+}
 
 // padTo appends blanks up to width bytes from start on.
 func padTo(b []byte, start, width int) []byte {
@@ -95,10 +159,6 @@ func padTo(b []byte, start, width int) []byte {
 
 // appendLeft appends a left-aligned word or number.
 func appendLeft(b []byte, s string, width int) []byte { return padTo(append(b, s...), len(b), width) }
-
-func appendLeftInt(b []byte, n int64, width int) []byte {
-	return padTo(strconv.AppendInt(b, n, 10), len(b), width)
-}
 
 // appendRight appends a right-aligned number.
 func appendRight(b []byte, n uint64, width int) []byte {

@@ -68,6 +68,7 @@ const (
 	OptClient
 	OptState
 	OptTimestamp
+	OptWide
 	optionCount
 )
 
@@ -184,6 +185,8 @@ var Options = [...]Option{
 		Help: "does nothing: lists are sorted"},
 	{ID: OptNumeric, Long: "numeric", Short: 'n',
 		Help: "addresses and ports as numbers, nothing is looked up"},
+	{ID: OptWide, Long: "wide",
+		Help: "columns as wide as what stands in them"},
 	{ID: OptJSON, Long: "json",
 		Help: "list everything as JSON, without names"},
 	{ID: OptMetrics, Long: "metrics",
@@ -261,7 +264,7 @@ const (
 	serviceOptions = 1<<OptScheduler | 1<<OptPersistent | 1<<OptNetmask | 1<<OptOnePacket | 1<<OptPersistenceEngine | 1<<OptSchedFlags
 	serverOptions  = ForwardingMethod | 1<<OptWeight | 1<<OptUThreshold | 1<<OptLThreshold | TunnelOptions
 	theServer      = ServiceAddress | 1<<OptRealServer
-	listOptions    = 1<<OptNumeric | 1<<OptStats | 1<<OptRate | 1<<OptThresholds | 1<<OptPersistentConn | 1<<OptNoSort | 1<<OptSort | 1<<OptSyncID | 1<<OptExact | 1<<OptTunnelInfo
+	listOptions    = 1<<OptNumeric | 1<<OptStats | 1<<OptRate | 1<<OptThresholds | 1<<OptPersistentConn | 1<<OptNoSort | 1<<OptSort | 1<<OptSyncID | 1<<OptExact | 1<<OptTunnelInfo | 1<<OptWide
 	listOther      = 1<<OptTimeout | 1<<OptDaemon | 1<<OptMetrics
 	daemonOptions  = 1<<OptMcastInterface | 1<<OptSyncID | 1<<OptMcastGroup | 1<<OptMcastPort | 1<<OptMcastTTL | 1<<OptSyncMaxLen
 )

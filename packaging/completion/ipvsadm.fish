@@ -141,6 +141,7 @@ complete -c ipvsadm -n '__ipvsadm_is list' -l tun-info -d 'list the tunnels of s
 complete -c ipvsadm -n '__ipvsadm_is list' -l nosort -d 'list in the kernel\'s order'
 complete -c ipvsadm -n '__ipvsadm_is list' -l sort -d 'does nothing: lists are sorted'
 complete -c ipvsadm -n '__ipvsadm_is apply save list' -s n -l numeric -d 'addresses and ports as numbers, nothing is looked up'
+complete -c ipvsadm -n '__ipvsadm_is list' -l wide -d 'columns as wide as what stands in them'
 complete -c ipvsadm -n '__ipvsadm_is list monitor' -l json -d 'list everything as JSON, without names'
 complete -c ipvsadm -n '__ipvsadm_is list' -l metrics -d 'list everything for Prometheus, without names'
 complete -c ipvsadm -n '__ipvsadm_is monitor' -l timestamp -d 'put the time before each change'

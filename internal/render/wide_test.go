@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package render
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
+)
+
+func TestWideTable(t *testing.T) {
+	few := func() []ipvs.ServiceEntry {
+		all := sample()
+		all[3].Destinations[0].Stats = ipvs.Stats{Conns: 123456789, OutBytes: 1<<64 - 1}
+		return []ipvs.ServiceEntry{all[12], all[3]}
+	}
+	for _, c := range []struct {
+		name string
+		o    Options
+		want string
+	}{
+		{"plain", Options{}, `
+Prot LocalAddress:Port Scheduler Flags
+  -> RemoteAddress:Port  Forward Weight ActiveConn InActConn
+TCP  12.0.0.1:80 rr
+  -> 192.168.168.10:80   Masq    1      0          0
+  -> 192.168.168.20:8080 Masq    2      0          0
+TCP  [2001:db8:1111:2222:3333:4444:5555:6666]:80 lblc
+  -> [2001:db8::10]:8080 Masq    1      0          0
+  -> [2001:db8::20]:80   Masq    100    0          0
+`},
+		{"stats", Options{Format: Stats}, `
+Prot LocalAddress:Port                             Conns InPkts OutPkts InBytes  OutBytes
+  -> RemoteAddress:Port
+TCP  12.0.0.1:80                                       0      0       0       0         0
+  -> 192.168.168.10:80                                 0      0       0       0         0
+  -> 192.168.168.20:8080                               0      0       0       0         0
+TCP  [2001:db8:1111:2222:3333:4444:5555:6666]:80       0      0       0       0         0
+  -> [2001:db8::10]:8080                               0      0       0       0         0
+  -> [2001:db8::20]:80                           123456K      0       0       0 18446744T
+`},
+		{"thresholds", Options{Format: Thresholds}, `
+Prot LocalAddress:Port   Uthreshold Lthreshold ActiveConn InActConn
+  -> RemoteAddress:Port
+TCP  12.0.0.1:80 rr
+  -> 192.168.168.10:80   0          0          0          0
+  -> 192.168.168.20:8080 20         10         0          0
+TCP  [2001:db8:1111:2222:3333:4444:5555:6666]:80 lblc
+  -> [2001:db8::10]:8080 0          0          0          0
+  -> [2001:db8::20]:80   2147483647 2147483646 0          0
+`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			c.o.Numeric, c.o.Wide = true, true
+			compare(t, output(t, nil, c.o, func(p Writer) error { return p.Services(t.Context(), info, few()) }), c.want[1:])
+		})
+	}
+}
+
+// TestAWideListHasTheSameWords lists everything with and without Wide, and looks
+// where the columns of servers and connections are.
+func TestAWideListHasTheSameWords(t *testing.T) {
+	rows := "Pro FromIP\n"
+	for _, c := range slices.Concat(connections, engineConnections) {
+		rows += c.kernel + "\n"
+	}
+	for _, l := range listings {
+		for what, print := range map[string]func(Writer) error{
+			"table": func(p Writer) error { return p.Table(t.Context(), info, sample()) },
+			"connections": func(p Writer) error {
+				return p.Connections(t.Context(), ipvs.ReadConnections(strings.NewReader(rows), ipvs.ConnectionFilter{}))
+			},
+		} {
+			t.Run(l.file+" "+what, func(t *testing.T) {
+				o := l.o
+				o.Numeric = true
+				narrow := strings.Split(output(t, nil, o, print), "\n")
+				o.Wide = true
+				wide := strings.Split(output(t, nil, o, print), "\n")
+				if len(wide) != len(narrow) {
+					t.Fatalf("%d lines, without Wide %d", len(wide), len(narrow))
+				}
+				places := ""
+				for i := range wide {
+					words := strings.Fields(wide[i])
+					if !slices.Equal(words, strings.Fields(narrow[i])) {
+						t.Errorf("%q, without Wide %q", wide[i], narrow[i])
+					}
+					if wide[i] != strings.TrimRight(wide[i], " ") {
+						t.Errorf("blanks at the end of %q", wide[i])
+					}
+					inColumns := strings.HasPrefix(wide[i], "  -> ") && o.Format != Stats && o.Format != Rate
+					if what == "connections" {
+						inColumns = i > 1
+					}
+					if !inColumns || len(words) < 6 {
+						continue
+					}
+					got := fmt.Sprint(columnStarts(wide[i])[:6])
+					if places = cmp.Or(places, got); got != places {
+						t.Errorf("the columns of %q are at %s, elsewhere at %s", wide[i], got, places)
+					}
+				}
+			})
+		}
+	}
+}
+
+// columnStarts are the places where words begin.
+func columnStarts(line string) (list []int) {
+	for i := range line {
+		if line[i] != ' ' && (i == 0 || line[i-1] == ' ') {
+			list = append(list, i)
+		}
+	}
+	return list
+}
+
+func TestWideNamesAreWhole(t *testing.T) {
+	got := output(t, resolver(t, fakeDNS{}), Options{Wide: true}, func(p Writer) error {
+		return p.Table(t.Context(), info, sample())
+	})
+	for _, name := range []string{
+		"this-name-is-of-more-than-59-bytes-altogether.in-the-very-long-domain.example.com",
+		"this-real-server-has-more-than-59-bytes.in-the-very-long-domain.example.com",
+	} {
+		if !strings.Contains(got, name+":http ") {
+			t.Errorf("%s is not in\n%s", name, got)
+		}
+	}
+}
+
+func TestOtherListsDoNotBecomeWider(t *testing.T) {
+	print := func(p Writer) error {
+		return errors.Join(p.Timeouts(ipvs.Timeouts{TCP: time.Second}), p.Daemons(daemons))
+	}
+	compare(t, output(t, nil, Options{Wide: true}, print), output(t, nil, Options{}, print))
+}
