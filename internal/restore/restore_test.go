@@ -388,6 +388,97 @@ func TestUndoLeavesWhatOthersDid(t *testing.T) {
 	}
 }
 
+// What another writer changes again and again is not restored again and again.
+func TestUndoAmongManyChanges(t *testing.T) {
+	deleteService, deleteServer := ipvs.DeleteService(web(80)), ipvs.DeleteDestination(web(81), server(1).AddrPort())
+	addService, addServer := ipvs.AddService(ipvs.NewService(web(80), "rr")), ipvs.AddDestination(web(81), server(1))
+	for _, c := range []struct {
+		name string
+		// What they do before the table is read for the first and the
+		// second time, and before something is undone.
+		first, second, beforeChange []ipvs.Change
+		want                        []string
+	}{
+		{"they delete a service that is back", nil, []ipvs.Change{deleteService}, nil, []string{"add 81 rr", "server 81 1 1"}},
+		{"they delete a server that is back", nil, []ipvs.Change{deleteServer}, nil, []string{"add 80 rr", "add 81 rr"}},
+		{"a service is theirs whenever it could come back", nil, []ipvs.Change{deleteService}, []ipvs.Change{addService}, []string{"add 81 rr", "server 81 1 1"}},
+		{"a server is theirs whenever it could come back", nil, []ipvs.Change{deleteServer}, []ipvs.Change{addServer}, []string{"add 80 rr", "add 81 rr"}},
+		{"they add a service for a while", []ipvs.Change{addService}, []ipvs.Change{deleteService}, nil, []string{"add 81 rr", "server 81 1 1"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			k := kernel(t, "add 80 rr", "add 81 rr", "server 81 1 1")
+			f, _ := read(t, "add 81 rr", "add 555 nosuch")
+			k.Refuse = refuseNosuch
+			batches, tables := 0, 0
+			k.Before = func(method string) error {
+				switch method {
+				case "Apply":
+					if batches++; batches > 1 {
+						_ = k.Do(c.beforeChange...)
+					}
+				case "Table":
+					switch tables++; tables {
+					case 1:
+						_ = k.Do(c.first...)
+					case 2:
+						_ = k.Do(c.second...)
+					}
+				}
+				return nil
+			}
+			o := quietly
+			o.Strict = true
+			if end := f.Run(t.Context(), k, k.Now(), o); end.How != restore.Refused || end.Undo != restore.Undone {
+				t.Errorf("%+v", end)
+			}
+			if d := ipvs.Diff(k.Now(), kernel(t, c.want...).Now()); len(d) > 0 {
+				t.Errorf("the table lacks %v", d)
+			}
+		})
+	}
+}
+
+// unsure is a kernel that lists only the first services of its table, and says
+// so, as often as unsure is positive.
+type unsure struct {
+	*ipvstest.Kernel
+	times int
+}
+
+func (k *unsure) Table(ctx context.Context) (*ipvs.Table, error) {
+	t, err := k.Kernel.Table(ctx)
+	if k.times--; k.times < 0 || err != nil {
+		return t, err
+	}
+	t.Services = t.Services[:1]
+	return t, &ipvs.QueryError{Query: "list services", Err: ipvs.ErrChanging}
+}
+
+// What may not have been read is not called undone.
+func TestUndoOfATableThatKeepsChanging(t *testing.T) {
+	for times, c := range map[int]struct {
+		undo restore.Undo
+		err  error
+	}{
+		2:   {restore.Undone, nil},
+		100: {restore.NotUndone, ipvs.ErrChanging},
+	} {
+		k := &unsure{kernel(t, "add 80 rr"), times}
+		before := k.Now()
+		f, _ := read(t, "add 80 rr", "add 81 rr", "server 81 1 1", "add 555 nosuch")
+		k.Refuse = refuseNosuch
+		o := quietly
+		o.Strict = true
+		end := f.Run(t.Context(), k, before, o)
+		if end.How != restore.Refused || end.Undo != c.undo || !errors.Is(end.UndoErr, c.err) {
+			t.Errorf("unsure %d times: %+v", times, end)
+		}
+		if d := ipvs.Diff(k.Now(), before); (len(d) == 0) != (c.undo == restore.Undone) {
+			t.Errorf("unsure %d times: %v, and the table lacks %v", times, end.Undo, d)
+		}
+	}
+}
+
 // An edit that is refused may have taken the scheduler away: it comes back,
 // whether the rest is kept or undone.
 func TestSchedulerThatARefusalTookAwayComesBack(t *testing.T) {

@@ -66,7 +66,8 @@ type End struct {
 	// Err is the reason why the kernel could not be used, if Failed.
 	Err error
 	// Undo is what became of the changes that were made. UndoErr is the
-	// reason if they could not be undone, nil if the kernel refused.
+	// reason if they could not be undone, or perhaps not all of them, nil if
+	// the kernel refused.
 	Undo    Undo
 	UndoErr error
 }
@@ -202,14 +203,19 @@ func chunkLen(changes []ipvs.Change) int {
 // are left to the next round.
 func (r *run) settle(ctx context.Context, have *ipvs.Table, refused ipvs.ChangeErrors) {
 	for _, e := range refused {
-		switch {
-		case errors.Is(e, ipvs.ErrServiceExists), errors.Is(e, ipvs.ErrNoService):
-		case errors.Is(e, ipvs.ErrDestinationExists), errors.Is(e, ipvs.ErrNoDestination):
-		case errors.Is(e, ipvs.ErrDaemonRunning), errors.Is(e, ipvs.ErrNoDaemon):
-		default:
+		if !byAnother(e) {
 			r.object(ctx, e, have)
 		}
 	}
+}
+
+// byAnother reports whether a change was refused because another writer has
+// changed the table since it was read.
+func byAnother(err error) bool {
+	return slices.ContainsFunc([]error{
+		ipvs.ErrServiceExists, ipvs.ErrNoService, ipvs.ErrDestinationExists, ipvs.ErrNoDestination,
+		ipvs.ErrDaemonRunning, ipvs.ErrNoDaemon,
+	}, func(reason error) bool { return errors.Is(err, reason) })
 }
 
 // outcome returns the changes that a call of Apply made, or may have made,
@@ -237,22 +243,37 @@ func outcome(changes []ipvs.Change, err error) (made []ipvs.Change, refused ipvs
 
 // undo undoes the changes of the run.
 func (r *run) undo(ctx context.Context) (Undo, error) {
+	var unsure error // the table may have more than was read
 	for range MaxRounds {
-		now, err := ReadTable(ctx, r.kernel)
-		if err != nil {
-			return NotUndone, err
+		var now *ipvs.Table
+		now, unsure = r.kernel.Table(ctx)
+		if unsure != nil && (now == nil || !errors.Is(unsure, ipvs.ErrChanging)) {
+			return NotUndone, unsure
+		}
+		if unsure == nil {
+			r.journal.forgetChanged(now)
 		}
 		back := ipvs.Diff(now, r.journal.undone(now))
 		if len(back) == 0 {
-			return Undone, nil
+			if unsure == nil {
+				return Undone, nil
+			}
+			continue
 		}
 		// The next round shows what was refused.
-		err = r.kernel.Apply(ctx, back...)
-		if _, _, failed := outcome(back, err); failed {
+		err := r.kernel.Apply(ctx, back...)
+		made, refused, failed := outcome(back, err)
+		if failed {
 			return NotUndone, err
 		}
+		r.journal.record(byID(now), now, made)
+		for _, e := range refused {
+			if byAnother(e) {
+				r.journal.forget(e.Change)
+			}
+		}
 	}
-	return NotUndone, nil
+	return NotUndone, unsure
 }
 
 // await waits until no server to be removed has an active connection, at most

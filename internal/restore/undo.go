@@ -3,6 +3,7 @@
 package restore
 
 import (
+	"net/netip"
 	"slices"
 	"time"
 
@@ -59,9 +60,9 @@ func (j *journal) record(have map[ipvs.ServiceID]*ipvs.ServiceEntry, t *ipvs.Tab
 				note(j.servers, serverID{id, d.AddrPort()}, &d, nil)
 			}
 		case ipvs.OpAddDestination, ipvs.OpEditDestination:
-			note(j.servers, serverOf(c), serverIn(s, c), &c.Destination)
+			note(j.servers, serverOf(c), serverIn(s, c.Destination.AddrPort()), &c.Destination)
 		case ipvs.OpDeleteDestination:
-			note(j.servers, serverOf(c), serverIn(s, c), nil)
+			note(j.servers, serverOf(c), serverIn(s, c.Destination.AddrPort()), nil)
 		case ipvs.OpStartDaemon:
 			note(j.daemons, c.Daemon.State, daemonIn(t.Daemons, c.Daemon.State), &c.Daemon)
 		case ipvs.OpStopDaemon:
@@ -98,11 +99,11 @@ func configOf(s *ipvs.ServiceEntry) *ipvs.Service {
 	return &config
 }
 
-func serverIn(s *ipvs.ServiceEntry, c ipvs.Change) *ipvs.Destination {
+func serverIn(s *ipvs.ServiceEntry, server netip.AddrPort) *ipvs.Destination {
 	if s == nil {
 		return nil
 	}
-	d := s.Lookup(c.Destination.AddrPort())
+	d := s.Lookup(server)
 	if d == nil {
 		return nil
 	}
@@ -117,6 +118,47 @@ func daemonIn(list []ipvs.Daemon, state ipvs.DaemonState) *ipvs.Daemon {
 		}
 	}
 	return nil
+}
+
+// forgetChanged drops services and servers that are no longer as the run left
+// them: they are another writer's, whatever becomes of them. Otherwise what is
+// added and deleted all the time would be restored again and again.
+func (j *journal) forgetChanged(now *ipvs.Table) {
+	have := byID(now)
+	for key, e := range j.servers {
+		s, deleted := have[key.service], j.services[key.service]
+		again := s != nil && deleted != nil && deleted.is == nil // added again, with its servers
+		is := serverIn(s, key.server)
+		if again || (is == nil) != (e.is == nil) || is != nil && !sameServer(*is, *e.is) {
+			delete(j.servers, key)
+		}
+	}
+	for id, e := range j.services {
+		is := configOf(have[id])
+		if (is == nil) != (e.is == nil) || is != nil && !sameService(*is, *e.is) {
+			delete(j.services, id)
+		}
+	}
+}
+
+// forget drops the part of the table that a change is about.
+func (j *journal) forget(c ipvs.Change) {
+	id := c.Service.ServiceID
+	switch c.Op {
+	case ipvs.OpAddService:
+		delete(j.services, id)
+		for key := range j.servers {
+			if key.service == id {
+				delete(j.servers, key)
+			}
+		}
+	case ipvs.OpEditService, ipvs.OpDeleteService:
+		delete(j.services, id)
+	case ipvs.OpAddDestination, ipvs.OpEditDestination, ipvs.OpDeleteDestination:
+		delete(j.servers, serverOf(c))
+	case ipvs.OpStartDaemon, ipvs.OpStopDaemon:
+		delete(j.daemons, c.Daemon.State)
+	}
 }
 
 // undone returns the table now without the changes of the run. A part that is

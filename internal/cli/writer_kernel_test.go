@@ -1,0 +1,378 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+// This file saves and restores tables while a process of its own adds, changes
+// and deletes entries without pause.
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
+)
+
+func TestAnotherWriterOnAKernel(t *testing.T) {
+	guesttest.InGuest(t, func(t *testing.T) {
+		guesttest.Modprobe(t, "ip_vs")
+		t.Run("saves", testSavesMissNothing)
+		t.Run("restores", testRestoresSayWhatDiffers)
+	})
+}
+
+// howOften is how often to do something: the variable says, else there is a default.
+func howOften(t *testing.T, variable string, usual int) int {
+	t.Helper()
+	text := os.Getenv(variable)
+	if text == "" {
+		return usual
+	}
+	n, err := strconv.Atoi(text)
+	must(t, err)
+	return n
+}
+
+// writer is another process that runs lines of rule text, again and again.
+type writer struct {
+	*exec.Cmd
+	t    *testing.T
+	over chan struct{} // closed to end it
+	fed  chan struct{} // closed when it has all its lines
+}
+
+// write starts a process that runs the lines without pause until its end is
+// asked for. What it is refused does not matter.
+func (d director) write(lines []string) *writer {
+	d.Helper()
+	w := &writer{Cmd: d.command("ipvsadm", "-R"), t: d.T, over: make(chan struct{}), fed: make(chan struct{})}
+	in, err := w.StdinPipe()
+	must(d.T, err)
+	must(d.T, w.Start())
+	go func() {
+		defer close(w.fed)
+		defer in.Close()
+		for {
+			for some := range slices.Chunk(lines, 10) {
+				select {
+				case <-w.over:
+					return
+				default:
+				}
+				if _, err := io.WriteString(in, strings.Join(some, "")); err != nil {
+					d.Errorf("the other program has gone: %v", err)
+					return
+				}
+			}
+		}
+	}()
+	return w
+}
+
+// end returns when the other process has ended.
+func (w *writer) end() {
+	w.t.Helper()
+	close(w.over)
+	<-w.fed
+	if err := w.Wait(); err != nil && w.ProcessState.ExitCode() != statusRefused {
+		w.t.Errorf("the other program: %v", err)
+	}
+}
+
+// opposites are the commands that undo others: those that add entries, as a
+// save has them, with the options after the entry's name cut off.
+func opposites(lines []string) []string {
+	var back []string
+	for _, line := range lines {
+		line, _, _ = strings.Cut(line, " -s ")
+		line, _, _ = strings.Cut(line, " -g")
+		back = append(back, strings.NewReplacer("-A ", "-D ", "-a ", "-d ").Replace(strings.TrimSuffix(line, "\n"))+"\n")
+	}
+	return back
+}
+
+// linesOf are lines of rule text, of numbers from first on.
+func linesOf(first, n int, line func(i int) string) []string {
+	var lines []string
+	for i := range n {
+		lines = append(lines, line(first+i)+"\n")
+	}
+	return lines
+}
+
+const coming, firstComing = 200, 1 << 13
+
+// crowds are tables of which most entries stay and some come and go. Each line
+// is as a save writes it.
+var crowds = []struct {
+	name, before string
+	staying      int
+	line         func(i int) string
+}{
+	{"services", "", 2000, func(i int) string { return fmt.Sprintf("-A -t 12.0.0.1:%d -s rr", i+1) }},
+	{"services of IPv6", "", 2000, func(i int) string { return fmt.Sprintf("-A -t [2001:db8::1]:%d -s rr", i+1) }},
+	{"firewall marks", "", 2000, func(i int) string { return fmt.Sprintf("-A -f %d%s -s rr", i+1, []string{"", " -6"}[i%2]) }},
+	{"servers of one service", "-A -t 12.0.0.1:80 -s rr\n", 3000, func(i int) string {
+		return fmt.Sprintf("-a -t 12.0.0.1:80 -r 10.1.%d.%d:80 -g -w 1", i>>8, i&255)
+	}},
+}
+
+// testSavesMissNothing saves large tables while another program adds and
+// deletes some entries. What nobody touches is in each save, once, or the save
+// has failed with a message and has written nothing. IPVSADM_TEST_SAVES is how
+// many saves of each kind, half of them with --output.
+func testSavesMissNothing(t *testing.T) {
+	saves := howOften(t, "IPVSADM_TEST_SAVES", 4)
+	for _, crowd := range crowds {
+		t.Run(crowd.name, func(t *testing.T) {
+			d := newDirector(t)
+			staying := linesOf(0, crowd.staying, crowd.line)
+			if a := d.do(crowd.before+strings.Join(staying, ""), "ipvsadm", "-R"); a != (answer{}) {
+				t.Fatal(a)
+			}
+			alone := d.do("", "ipvsadm-save", "-n")
+			if n := strings.Count(alone.out, "\n"); n != crowd.staying+strings.Count(crowd.before, "\n") || alone.status != 0 {
+				t.Fatalf("at rest %d lines, status %d, %s", n, alone.status, alone.errors)
+			}
+			come := linesOf(firstComing, coming, crowd.line)
+			w := d.write(slices.Concat(come, opposites(come)))
+			defer w.end()
+			d.awaitMore(alone.out)
+			var c savesCount
+			begin := time.Now()
+			n := 0
+			for ; n < saves || c.moved == 0 && n < 10*saves; n++ { // more where the machine is busy and many fail
+				c.add(d.saveOnce(n%2 == 1), alone.out, come)
+			}
+			t.Logf("%d saves in %v: %d with others than those that stay, %d failed honestly, %d short, by up to %d lines",
+				n, time.Since(begin).Round(time.Millisecond), c.moved, c.honest, c.short, c.worst)
+			for _, fault := range c.faults {
+				t.Error(fault)
+			}
+			if c.moved == 0 {
+				t.Error("this shows nothing: the other program was never seen")
+			}
+		})
+	}
+}
+
+// awaitMore returns when there is more in the table than a save had.
+func (d director) awaitMore(save string) {
+	d.Helper()
+	for end := time.Now().Add(3 * time.Minute); len(d.do("", "ipvsadm-save", "-n").out) <= len(save); {
+		if time.Now().After(end) {
+			d.Fatal("the other program adds nothing")
+		}
+	}
+}
+
+// saved is how a save ended.
+type saved struct {
+	status     int
+	file, says string
+	old        string // what the file had before
+}
+
+const tableChanges = "The table keeps changing while it is read"
+
+const oldSave = "# the old file\n"
+
+// saveOnce saves to standard output, or over a file.
+func (d director) saveOnce(over bool) saved {
+	d.Helper()
+	path := filepath.Join(d.dir, "saved")
+	cmd := d.command("ipvsadm-save", "-n")
+	var says bytes.Buffer
+	cmd.Stderr = &says
+	if over {
+		must(d.T, os.WriteFile(path, []byte(oldSave), 0o600))
+		cmd.Args = append(cmd.Args, "--output", path)
+	} else {
+		f, err := os.Create(path)
+		must(d.T, err)
+		defer f.Close()
+		cmd.Stdout = f
+	}
+	_ = cmd.Run()
+	text, err := os.ReadFile(path)
+	must(d.T, err)
+	s := saved{status: cmd.ProcessState.ExitCode(), file: string(text), says: says.String()}
+	if over {
+		s.old = oldSave
+	}
+	return s
+}
+
+// savesCount counts how saves ended.
+type savesCount struct {
+	moved, honest, short, worst int
+	faults                      []string
+}
+
+// add judges a save of a table in which the lines of stay stand throughout and
+// those of come do not.
+func (c *savesCount) add(s saved, stay string, come []string) {
+	fault := func(format string, args ...any) { c.faults = append(c.faults, fmt.Sprintf(format, args...)) }
+	if s.status != 0 {
+		c.honest++
+		if s.status != statusList || s.says != tableChanges+"\n" || s.file != s.old {
+			fault("a save failed with status %d, said %q and left %d bytes where %d were before", s.status, s.says, len(s.file), len(s.old))
+		}
+		return
+	}
+	if s.says != "" {
+		fault("a save said %q", s.says)
+	}
+	seen, lines := map[string]int{}, 0
+	for line := range strings.Lines(s.file) {
+		seen[line]++
+		lines++
+	}
+	if lines > len(seen) {
+		fault("a save has %d lines more than once", lines-len(seen))
+	}
+	missing, others := 0, len(seen)
+	for line := range strings.Lines(stay) {
+		if seen[line] == 0 {
+			missing++
+		} else {
+			others--
+		}
+	}
+	if missing > 0 {
+		c.short++
+		c.worst = max(c.worst, missing)
+		fault("a save lacks %d lines that nobody touched", missing)
+	}
+	if others > 0 {
+		c.moved++
+	}
+	for _, line := range come {
+		others -= min(seen[line], 1)
+	}
+	if others != 0 {
+		fault("a save has %d lines that nobody wrote", others)
+	}
+}
+
+// testRestoresSayWhatDiffers restores two files by turns, in each way that
+// there is, while another program writes entries of its own, or the file's.
+// What nobody else touches ends as in the file, or as it was where the restore
+// says so. IPVSADM_TEST_RESTORES is how many restores of each kind.
+func testRestoresSayWhatDiffers(t *testing.T) {
+	restores := howOften(t, "IPVSADM_TEST_RESTORES", 2)
+	const common, each = 200, 200
+	service := func(i int) string { return fmt.Sprintf("-t 12.0.%d.%d:80", i>>8, i&255) }
+	part := func(first, n int, weight int) *strings.Builder {
+		var b strings.Builder
+		for i := range n {
+			fmt.Fprintf(&b, "-A %s -s wrr\n", service(first+i))
+			for j := range 3 {
+				fmt.Fprintf(&b, "-a %s -r 10.0.0.%d:80 -m -w %d\n", service(first+i), j+1, weight+j)
+			}
+		}
+		return &b
+	}
+	// Both have the first services, with other weights. Each has some that the
+	// other lacks.
+	files := [2]string{
+		part(0, common, 1).String() + part(common, each, 1).String(),
+		part(0, common, 5).String() + part(common+each, each, 1).String(),
+	}
+	others := linesOf(firstComing, coming, func(i int) string { return "-A " + service(i) + " -s rr" })
+	var own []string
+	for i := range 20 {
+		s := service(i * 7)
+		own = append(own, "-D "+s+"\n", "-A "+s+" -s rr\n", "-a "+s+" -r 10.0.0.1:80 -g -w 3\n", "-a "+s+" -r 10.9.9.9:80 -m\n", "-E "+s+" -s wlc\n")
+	}
+	for _, other := range []struct {
+		name  string
+		lines []string
+	}{{"that writes others", slices.Concat(others, opposites(others))}, {"that writes the file's own", own}} {
+		touched := map[string]bool{} // services
+		for _, line := range other.lines {
+			touched[strings.Fields(line)[2]] = true
+		}
+		// untouched is what rules have besides.
+		untouched := func(rules string) string {
+			var b strings.Builder
+			for line := range strings.Lines(rules) {
+				if words := strings.Fields(line); words[0] != "--set" && !touched[words[2]] {
+					b.WriteString(line)
+				}
+			}
+			return b.String()
+		}
+		for _, way := range []struct {
+			name   string
+			words  []string
+			strict bool
+		}{
+			{name: "standard input"},
+			{name: "keep going", words: []string{"--keep-going"}},
+			{name: "all or nothing", words: []string{"--strict"}, strict: true},
+		} {
+			t.Run("a program "+other.name+"/"+way.name, func(t *testing.T) {
+				d := newDirector(t)
+				if a := d.restore(files[1]); a != (answer{}) {
+					t.Fatal(a)
+				}
+				var whole, differing, undone int
+				for n := range restores {
+					before := d.rules()
+					w := d.write(other.lines)
+					time.Sleep(time.Duration(n%5) * 10 * time.Millisecond)
+					cmd := d.command(append([]string{"ipvsadm-restore", "--lock", "lock"}, way.words...)...)
+					var says bytes.Buffer
+					cmd.Stdin, cmd.Stderr = strings.NewReader(files[n%2]), &says
+					_ = cmd.Run()
+					w.end()
+					a := answer{status: cmd.ProcessState.ExitCode(), errors: says.String()}
+					first, list, _ := strings.Cut(a.errors, "\n")
+					want := files[n%2]
+					switch differs := strings.Contains(first, "the table still differs"); {
+					case a == answer{}:
+						whole++
+					case a.status == statusPartly && differs && list != "" && !way.strict:
+						differing++
+					case a.status == statusUsage && differs && strings.HasSuffix(list, ": the table is as it was\n") && way.strict:
+						undone++
+						list, want = list[:strings.LastIndex(list[:len(list)-1], "\n")+1], before
+					default:
+						t.Fatalf("status %d, and it says %q", a.status, a.errors[max(0, len(a.errors)-300):])
+					}
+					if left := untouched(list); left != "" {
+						t.Errorf("restore %d says that there is left what nobody touched:\n%s", n, left)
+					}
+					if got, want := sortedLines(untouched(d.rules())), sortedLines(untouched(want)); !slices.Equal(got, want) {
+						t.Errorf("restore %d, status %d: the table differs from what it should be in %d lines, such as %q",
+							n, a.status, len(differences(got, want)), differences(got, want)[0])
+					}
+				}
+				t.Logf("%d restores: %d ended in the file's table, %d said what differs, %d were undone and said what differs",
+					restores, whole, differing, undone)
+			})
+		}
+	}
+}
+
+func sortedLines(text string) []string { return slices.Sorted(strings.Lines(text)) }
+
+// differences are the lines that only one of two lists has.
+func differences(a, b []string) []string {
+	var only []string
+	for _, line := range slices.Concat(a, b) {
+		if slices.Contains(a, line) != slices.Contains(b, line) {
+			only = append(only, line)
+		}
+	}
+	return only
+}
