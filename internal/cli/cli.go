@@ -48,6 +48,8 @@ type Process struct {
 	// lockWait is how long to wait for a lock, lockSilence after how long to
 	// say so; zero for the usual.
 	lockWait, lockSilence time.Duration
+	// drainLock keeps drains of one server apart; empty for the usual file.
+	drainLock string
 }
 
 // kernel is what the program needs of ipvs.Client.
@@ -83,6 +85,7 @@ func Run(ctx context.Context, p Process) int {
 	}
 	s.lockWait = cmp.Or(s.lockWait, lockWait)
 	s.lockSilence = cmp.Or(s.lockSilence, lockSilence)
+	s.drainLock = cmp.Or(s.drainLock, drainLockFile)
 	s.parser = args.New(s.names)
 	if isTerminal(s.Stdout) {
 		s.Stdout = screen{s.Stdout}

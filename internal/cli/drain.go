@@ -71,7 +71,9 @@ func (s *session) drain(ctx context.Context, cmd args.Command) int {
 	switch err := s.client.Apply(ctx, c); {
 	case err == nil, errors.Is(err, ipvs.ErrNoService), errors.Is(err, ipvs.ErrNoDestination):
 	default:
-		return s.report(changeFailure(c.Op, err))
+		status := s.report(changeFailure(c.Op, err))
+		d.putBack(ctx, "")
+		return status
 	}
 	if left > 0 {
 		fmt.Fprintln(s.Stderr, undrainedText(left))
@@ -116,12 +118,12 @@ const drainLockFile = "/run/ipvsadm-drain.lock"
 // lock refuses a second drain of a server until unlock is called. Where no such
 // file can be made nothing is kept apart.
 func (d *drain) lock() (unlock func(), err error) {
-	f, err := os.OpenFile(drainLockFile, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
+	f, err := os.OpenFile(d.drainLock, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
 	if errors.Is(err, fs.ErrPermission) || errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.EROFS) {
 		return func() {}, nil
 	}
 	if err != nil {
-		return nil, fileFailure("lock", drainLockFile, err)
+		return nil, fileFailure("lock", d.drainLock, err)
 	}
 	netns, err := d.client.NetNS()
 	if err != nil {
@@ -136,7 +138,7 @@ func (d *drain) lock() (unlock func(), err error) {
 			if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EACCES) {
 				return nil, drainingFailure(d.service.ServiceID, d.servers[i].Destination)
 			}
-			return nil, fileFailure("lock", drainLockFile, err)
+			return nil, fileFailure("lock", d.drainLock, err)
 		}
 	}
 	return func() { f.Close() }, nil
@@ -167,7 +169,8 @@ func (d *drain) doubts(m machine) {
 }
 
 // weigh gives the servers weight 0, or with back the weight that they had,
-// unless they have another one by now.
+// unless they have another one by now. What else has been changed meanwhile
+// stays.
 func (d *drain) weigh(ctx context.Context, back bool) error {
 	id := d.service.ServiceID
 	var now []ipvs.DestinationEntry
@@ -183,10 +186,16 @@ func (d *drain) weigh(ctx context.Context, back bool) error {
 		if e.Weight == 0 {
 			continue
 		}
-		if !back {
+		if back {
+			j := slices.IndexFunc(now, func(n ipvs.DestinationEntry) bool { return n.AddrPort() == e.AddrPort() })
+			if j < 0 || now[j].Weight != 0 {
+				continue
+			}
+			weight := e.Weight
+			e = now[j].Destination
+			e.Weight = weight
+		} else {
 			e.Weight = 0
-		} else if j := slices.IndexFunc(now, func(n ipvs.DestinationEntry) bool { return n.AddrPort() == e.AddrPort() }); j < 0 || now[j].Weight != 0 {
-			continue
 		}
 		changes = append(changes, ipvs.EditDestination(id, e))
 	}

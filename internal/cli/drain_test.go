@@ -8,8 +8,10 @@ import (
 	"net"
 	"net/netip"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -129,6 +131,203 @@ func TestSignalEndsTheWaitForConnections(t *testing.T) {
 	want := answer{status: 143, errors: "<stdin>: terminated after 2 of 4 changes; restore again to finish\n"}
 	if a != want || k.rules() != timeouts+undrained+strings.ReplaceAll(drained, "-w 5", "-w 0") || k.asked != enough {
 		t.Errorf("%+v, want %+v, asked %d times, the table is\n%s", a, want, k.asked, k.rules())
+	}
+}
+
+// The command and the table of a drain, and what is left of the table when it
+// has been carried through.
+const (
+	oneGoes = "ipvsadm -d -t 10.0.0.1:80 -r 10.0.0.3:80 --drain "
+	allGo   = "ipvsadm -D -t 10.0.0.1:80 --drain "
+	stays   = "-A -t 10.0.0.1:80 -s rr\n-a -t 10.0.0.1:80 -r 10.0.0.2:80 -m -w 0\n"
+	goes    = "-a -t 10.0.0.1:80 -r 10.0.0.3:80 -m -w 5 -x 9 -y 2\n"
+	atZero  = "-a -t 10.0.0.1:80 -r 10.0.0.3:80 -m -w 0 -x 9 -y 2\n"
+	asItWas = "nothing was deleted, and each weight that was made 0 is as it was\n"
+)
+
+// drain runs the command of a drain.
+func (k *fakeKernel) drain(t *testing.T, lock, command string) (a answer) {
+	t.Helper()
+	p, done := k.process(&a, "", strings.Fields(command)...)
+	p.drainLock = lock
+	a.status = Run(t.Context(), p)
+	done()
+	return a
+}
+
+func TestDrain(t *testing.T) {
+	type step = func(*testing.T, *fakeKernel)
+	conns := func(c ipvs.ConnCounts) step {
+		return func(_ *testing.T, k *fakeKernel) { k.edit(func(t *ipvs.Table) { inUse(t, c) }) }
+	}
+	another := func(rules string) step { return func(t *testing.T, k *fakeKernel) { k.run(t, rules) } }
+	signal := func(s syscall.Signal) step { return func(t *testing.T, _ *fakeKernel) { sendSignal(t, s) } }
+	const ready = 1 // how often the servers have been asked for when the drain begins
+	for name, c := range map[string]struct {
+		command string
+		conns   uint32
+		at      int // how often the servers are asked for before something happens
+		then    step
+		want    answer
+		rules   string
+		asked   int // 0 where it does not matter
+	}{
+		"a server without connections goes at once":  {command: oneGoes + "60", rules: stays, asked: ready + 1},
+		"a service without connections goes at once": {command: allGo + "60", asked: ready + 1},
+		"a server goes after its last active connection": {
+			command: oneGoes + "60", conns: 1, at: ready + 3, then: conns(ipvs.ConnCounts{Inactive: 7}), rules: stays, asked: ready + 3,
+		},
+		"a service goes after the last of any server": {
+			command: allGo + "60", conns: 1, at: ready + 2, then: conns(ipvs.ConnCounts{Inactive: 7}), asked: ready + 2,
+		},
+		"when the time is over a server goes with its connections": {
+			command: oneGoes + "0", conns: 3, want: answer{status: 1, errors: "the time was over with 3 connections left\n"}, rules: stays, asked: ready + 1,
+		},
+		"and so does a service with those of all servers": {
+			command: allGo + "0", conns: 3, want: answer{status: 1, errors: "the time was over with 6 connections left\n"},
+		},
+		"the time is as long as was said": {
+			command: oneGoes + "1", conns: 1, at: ready + 2, then: conns(ipvs.ConnCounts{Active: 2}),
+			want: answer{status: 1, errors: "the time was over with 2 connections left\n"}, rules: stays,
+		},
+		"SIGINT puts the weight back": {
+			command: oneGoes + "60", conns: 1, at: ready + 2, then: signal(unix.SIGINT),
+			want: answer{status: 130, errors: "interrupt: " + asItWas}, rules: stays + goes,
+		},
+		"so does SIGTERM": {
+			command: oneGoes + "60", conns: 1, at: ready + 2, then: signal(unix.SIGTERM),
+			want: answer{status: 143, errors: "terminated: " + asItWas}, rules: stays + goes,
+		},
+		"and SIGHUP": {
+			command: oneGoes + "60", conns: 1, at: ready + 2, then: signal(unix.SIGHUP),
+			want: answer{status: 129, errors: "hangup: " + asItWas}, rules: stays + goes,
+		},
+		"of a service, a weight that was 0 before stays 0": {
+			command: allGo + "60", conns: 1, at: ready + 2, then: signal(unix.SIGTERM),
+			want: answer{status: 143, errors: "terminated: " + asItWas}, rules: stays + goes,
+		},
+		"what else another program has changed is not put back": {
+			command: oneGoes + "60", conns: 1, at: ready + 2, then: func(t *testing.T, k *fakeKernel) {
+				k.run(t, "-e -t 10.0.0.1:80 -r 10.0.0.3:80 -g -w 0 -x 20\n")
+				sendSignal(t, unix.SIGTERM)
+			},
+			want:  answer{status: 143, errors: "terminated: " + asItWas},
+			rules: stays + "-a -t 10.0.0.1:80 -r 10.0.0.3:80 -g -w 5 -x 20\n",
+		},
+		"a weight that another program gives is left to it": {
+			command: oneGoes + "60", conns: 1, at: ready + 2, then: another("-e -t 10.0.0.1:80 -r 10.0.0.3:80 -m -w 7\n"),
+			want:  answer{status: 1, errors: "another program has given 10.0.0.3:80 of TCP 10.0.0.1:80 weight 7\n" + asItWas},
+			rules: stays + "-a -t 10.0.0.1:80 -r 10.0.0.3:80 -m -w 7\n",
+		},
+		"so is that of one server of a service, and the others have theirs back": {
+			command: allGo + "60", conns: 1, at: ready + 2, then: another("-e -t 10.0.0.1:80 -r 10.0.0.2:80 -m -w 7\n"),
+			want:  answer{status: 1, errors: "another program has given 10.0.0.2:80 of TCP 10.0.0.1:80 weight 7\n" + asItWas},
+			rules: strings.Replace(stays, "-w 0", "-w 7", 1) + goes,
+		},
+		"another server's weight does not matter": {
+			command: oneGoes + "0", conns: 1, at: ready, then: another("-e -t 10.0.0.1:80 -r 10.0.0.2:80 -m -w 7\n"),
+			want: answer{status: 1, errors: "the time was over with 1 connection left\n"}, rules: strings.Replace(stays, "-w 0", "-w 7", 1),
+		},
+		"a server that another program deletes is gone": {
+			command: oneGoes + "60", conns: 1, at: ready + 2, then: another("-d -t 10.0.0.1:80 -r 10.0.0.3:80\n"), rules: stays,
+		},
+		"and so is its service": {
+			command: oneGoes + "60", conns: 1, at: ready + 2, then: another("-D -t 10.0.0.1:80\n"),
+		},
+		"a service that another program deletes is gone": {
+			command: allGo + "60", conns: 1, at: ready + 2, then: another("-D -t 10.0.0.1:80\n"),
+		},
+		"a kernel that does not delete": {
+			command: oneGoes + "60", at: ready + 1, then: func(_ *testing.T, k *fakeKernel) {
+				k.Refuse = func(c ipvs.Change) syscall.Errno {
+					if c.Op == ipvs.OpDeleteDestination {
+						return unix.ENOMEM
+					}
+					return 0
+				}
+			},
+			want: answer{status: 255, errors: "Memory allocation problem\n" + asItWas}, rules: stays + goes,
+		},
+		"a server that is not there": {
+			command: "ipvsadm -d -t 10.0.0.1:80 -r 10.0.0.9:80 --drain 60", want: answer{status: 255, errors: "No such destination\n"}, rules: stays + goes,
+		},
+		"a service that is not there": {
+			command: "ipvsadm -D -t 10.0.0.9:80 --drain 60", want: answer{status: 255, errors: "No such service\n"}, rules: stays + goes,
+		},
+		"neither has to be with --exist":  {command: "ipvsadm -d -t 10.0.0.1:80 -r 10.0.0.9:80 --exist --drain 60", rules: stays + goes},
+		"nor the service":                 {command: "ipvsadm -D -t 10.0.0.9:80 --exist --drain 60", rules: stays + goes},
+		"what is there goes with --exist": {command: oneGoes + "60 --exist", rules: stays},
+	} {
+		t.Run(name, func(t *testing.T) {
+			k := newFakeKernel(t, stays+goes)
+			k.edit(func(t *ipvs.Table) { inUse(t, ipvs.ConnCounts{Active: c.conns}) })
+			k.beforeDestinations = func(n int) {
+				if n == c.at {
+					c.then(t, k)
+				}
+			}
+			start := time.Now()
+			a := k.drain(t, filepath.Join(t.TempDir(), "lock"), c.command)
+			if a != c.want || k.rules() != timeouts+c.rules || c.asked > 0 && k.asked != c.asked {
+				t.Errorf("%+v, want %+v, asked %d times, the table is\n%s", a, c.want, k.asked, k.rules())
+			}
+			if took := time.Since(start); strings.Contains(c.command, "--drain 1") && took < time.Second {
+				t.Errorf("it was over after %v", took)
+			}
+		})
+	}
+}
+
+func TestDrainKeepsTheRestOfTheServer(t *testing.T) {
+	k := newFakeKernel(t, stays+goes)
+	k.beforeDestinations = func(n int) {
+		if n == 2 && k.rules() != timeouts+stays+atZero {
+			t.Errorf("while it is drained the table is\n%s", k.rules())
+		}
+	}
+	if a := k.drain(t, filepath.Join(t.TempDir(), "lock"), oneGoes+"60"); a != (answer{}) {
+		t.Error(a)
+	}
+	for _, c := range k.changes() {
+		if c.Destination.AddrPort() != netip.MustParseAddrPort("10.0.0.3:80") {
+			t.Errorf("%v was sent", c)
+		}
+	}
+}
+
+// TestServerIsDrainedOnce starts a second drain while the first waits.
+func TestServerIsDrainedOnce(t *testing.T) {
+	const other = "ipvsadm -d -t 10.0.0.1:80 -r 10.0.0.2:80 --drain 60"
+	refused := answer{status: 2, errors: "another ipvsadm drains 10.0.0.3:80 of TCP 10.0.0.1:80; nothing was changed\n"}
+	k := newFakeKernel(t, stays+goes)
+	k.edit(func(t *ipvs.Table) { inUse(t, ipvs.ConnCounts{Active: 1}) })
+	lock := filepath.Join(t.TempDir(), "lock")
+	k.beforeDestinations = func(n int) {
+		if n != 3 {
+			return
+		}
+		k.beforeDestinations = nil
+		for _, command := range []string{oneGoes + "0", allGo + "0"} {
+			if a := k.drain(t, lock, command); a != refused || k.rules() != timeouts+stays+atZero {
+				t.Errorf("%s: %+v, the table is\n%s", command, a, k.rules())
+			}
+		}
+		elsewhere := newFakeKernel(t, stays+goes)
+		elsewhere.Inode = k.Inode + 1
+		if a := elsewhere.drain(t, lock, oneGoes+"0"); a != (answer{}) {
+			t.Errorf("in another network namespace: %+v", a)
+		}
+		k.edit(func(t *ipvs.Table) { inUse(t, ipvs.ConnCounts{}) })
+		if a := k.drain(t, lock, other); a != (answer{}) {
+			t.Errorf("another server: %+v", a)
+		}
+	}
+	if a := k.drain(t, lock, oneGoes+"60"); a != (answer{}) || k.rules() != timeouts+"-A -t 10.0.0.1:80 -s rr\n" {
+		t.Errorf("%+v, the table is\n%s", a, k.rules())
+	}
+	k.run(t, goes)
+	if a := k.drain(t, lock, oneGoes+"60"); a != (answer{}) {
+		t.Errorf("after the first: %+v", a)
 	}
 }
 

@@ -48,7 +48,7 @@ type scenario struct {
 }
 
 // clusters are the clusters of make lab.
-var clusters = []cluster{nat, dr, tun, mark, limits, pair, upkeep}
+var clusters = []cluster{nat, dr, tun, mark, limits, pair, upkeep, drain}
 
 // fullName is the name that selects a scenario.
 func (c cluster) fullName(s scenario) string { return c.name + "/" + s.name }

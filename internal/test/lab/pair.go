@@ -149,10 +149,12 @@ func (d *downloads) start() {
 	})
 }
 
-// wait returns how many downloads were complete.
+// wait returns how many downloads were complete since it was last called.
 func (d *downloads) wait() (string, error) {
 	d.group.Wait()
-	return fmt.Sprint(d.whole, " whole"), d.err
+	whole, err := d.whole, d.err
+	d.whole, d.err = 0, nil
+	return fmt.Sprint(whole, " whole"), err
 }
 
 // probe measures the longest time between two answers.

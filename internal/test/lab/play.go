@@ -6,6 +6,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -46,7 +47,11 @@ func run(host string, cmd *exec.Cmd) (output []byte, err error) {
 // shell runs a command line on a host. A status other than 0 is part of the
 // answer, not an error.
 func shell(host, command string) (answer string, err error) {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	return shellWithin(patience, host, command)
+}
+
+func shellWithin(limit time.Duration, host, command string) (answer string, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "sh", "-c", command)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -55,7 +60,7 @@ func shell(host, command string) (answer string, err error) {
 	exit := (*exec.ExitError)(nil)
 	switch {
 	case ctx.Err() != nil:
-		return string(b), fmt.Errorf("%s# %s: no end within %v", host, command, patience)
+		return string(b), fmt.Errorf("%s# %s: no end within %v", host, command, limit)
 	case err != nil && !errors.As(err, &exit):
 		return string(b), err
 	}
@@ -69,6 +74,23 @@ type player struct {
 	requests  *requests
 	downloads downloads
 	probe     *probe
+	started   <-chan answered
+}
+
+// answered is how a command went.
+type answered struct {
+	answer string
+	err    error
+}
+
+// start runs a command while the player goes on.
+func start(host, command string) <-chan answered {
+	end := make(chan answered, 1)
+	go func() {
+		answer, err := shellWithin(time.Minute, host, command)
+		end <- answered{answer, err}
+	}()
+	return end
 }
 
 // counts is the host whose commands count.
@@ -189,6 +211,17 @@ func init() {
 			host, command, _ := strings.Cut(args, " ")
 			answer, err := shell(host, command)
 			return strings.TrimSpace(answer), err
+		},
+		// start HOST COMMAND: starts it; ended: waits for its end; what
+		// it printed, and its exit status in brackets.
+		"start": func(p *player, args string) (string, error) {
+			host, command, _ := strings.Cut(args, " ")
+			p.started = start(host, command)
+			return "", nil
+		},
+		"ended": func(p *player, _ string) (string, error) {
+			a := <-p.started
+			return cmp.Or(strings.Join(strings.Fields(a.answer), " "), "[0]"), a.err
 		},
 		// until HOST COMMAND: waits until the command succeeds.
 		"until": func(_ *player, args string) (string, error) {

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"strconv"
+	"strings"
+)
+
+// drain takes real servers out of the NAT cluster while they are in use.
+var drain = cluster{
+	name:  "drain",
+	hosts: natHosts,
+	typed: natTyped,
+	scenarios: []scenario{
+		{name: "download", page: drainServer, typed: natServers("-s rr", 1, 0, 0) + `
+lab# download
+lab# until director ipvsadm -Lnc | grep -q 'ESTABLISHED .* 192.168.168.10:80 *$'
+` + natWeights(1, 1, 1) + meanwhile(drainServer) + share(20, "0 10 10") + `
+lab# downloads
+1 whole
+lab# ended
+[0]
+` + share(20, "0 10 10") + servers(2)},
+		// Twenty edits, each of which 1.31 would make a change of the
+		// forwarding method as well.
+		{name: "keep", page: keepWeight, typed: natServers("-s wrr", 1, 1, 1) + `
+director# ipvsadm -e -t 12.0.0.1:80 -r 192.168.168.10:80 -m -w 1 -x 500 -y 9
+lab# requests
+` + strings.Repeat(keepWeight, 10) + `
+lab# lost
+0 of <\d{3,}> requests lost<.*>
+lab# ask director ipvsadm -Sn | grep 168.10
+-a -t 12.0.0.1:80 -r 192.168.168.10:80 -m -w 3 -x 500 -y 9
+`},
+		{name: "interrupted", typed: natServers("-s rr", 1, 1, 1) + hold(3, "1 1 1") + meanwhile(drainServer) + share(20, "0 10 10") + `
+director# pkill -x ipvsadm
+lab# ended
+terminated: nothing was deleted, and each weight that was made 0 is as it was [143]
+lab# answering
+3
+` + share(30, "10 10 10") + servers(3)},
+		{name: "twice", typed: natServers("-s rr", 1, 1, 1) + hold(3, "1 1 1") + meanwhile(drainServer) + drainServer + `another ipvsadm drains 192.168.168.10:80 of TCP 12.0.0.1:80; nothing was changed
+[2]
+lab# answering
+3
+lab# close nginx1
+lab# ended
+[0]
+` + servers(2)},
+		{name: "restore", page: drainRestore, typed: natServers("-s rr", 1, 1, 1) + hold(3, "1 1 1") + meanwhile(drainRestore) + share(20, "0 10 10") + `
+lab# answering
+3
+lab# close nginx1
+lab# ended
+[0]
+` + servers(2)},
+		{name: "service", page: drainService, typed: natServers("-s rr", 1, 1, 1) + hold(102, "34 34 34") + meanwhile(drainService) + `
+lab# answering
+102
+lab# close nginx1
+lab# close nginx2
+lab# close nginx3
+lab# ended
+[0]
+lab# ask director ipvsadm -Sn | wc -l
+0
+`},
+		// This one runs last, since its connections never end for the
+		// director.
+		{name: "time-over", typed: natServers("-s rr", 1, 1, 1) + hold(102, "34 34 34") + `
+director# ipvsadm -D -t 12.0.0.1:80 --drain 2
+the time was over with 102 connections left
+[1]
+lab# ask director ipvsadm -Sn | wc -l
+0
+`},
+	},
+}
+
+const (
+	drainServer = `
+director# ipvsadm -d -t 12.0.0.1:80 -r 192.168.168.10:80 --drain 30
+`
+	drainService = `
+director# ipvsadm -D -t 12.0.0.1:80 --drain 30
+`
+	drainRestore = `
+director# ipvsadm-save -n > /etc/ipvsadm.rules
+director# sed -i '/192.168.168.10/d' /etc/ipvsadm.rules
+director# ipvsadm-restore --drain 10 /etc/ipvsadm.rules
+`
+	keepWeight = `
+director# ipvsadm -e -t 12.0.0.1:80 -r 192.168.168.10:80 --keep -w 0
+director# ipvsadm -e -t 12.0.0.1:80 -r 192.168.168.10:80 --keep -w 3
+`
+)
+
+// meanwhile types what drains the first server, without waiting for its last
+// command, and returns when the server has weight 0.
+func meanwhile(typed string) string {
+	last := strings.LastIndex(typed, "director# ")
+	return typed[:last] + "lab# start director " + strings.TrimPrefix(typed[last:], "director# ") +
+		"lab# until director ipvsadm -Sn | grep -e '-r 192.168.168.10:80 -m -w 0$'\n"
+}
+
+// servers counts the servers of the table.
+func servers(n int) string {
+	return "lab# ask director ipvsadm -Sn | grep -c ^-a\n" + strconv.Itoa(n) + "\n"
+}
