@@ -13,7 +13,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -279,14 +278,19 @@ type reset struct {
 	list  []string
 }
 
-// look compares a value of before and now; option is how it is kept.
-func (r *reset) look(what string, before, now any, ids spec.Set, option string) {
+// look compares a value of before and now, of which ids are the options.
+func (r *reset) look(what string, before, now any, ids spec.Set) {
 	if before != now && !r.given.HasAny(ids) {
-		r.list = append(r.list, fmt.Sprintf("%s was %v and is now %v: name %s to keep it", what, before, now, option))
+		r.list = append(r.list, fmt.Sprintf("%s was %v and is now %v", what, before, now))
 	}
 }
 
-func (r *reset) String() string { return strings.Join(r.list, "; ") }
+func (r *reset) String() string {
+	if len(r.list) == 0 {
+		return ""
+	}
+	return strings.Join(r.list, ", ") + ": with --keep what is not named stays as it is"
+}
 
 // editServerHint is about what 1.31's -e sets to its default.
 func (m machine) editServerHint(cmd args.Command) string {
@@ -303,25 +307,15 @@ func (m machine) editServerHint(cmd args.Command) string {
 	}
 	now, r := &cmd.Destination, &reset{given: cmd.Given}
 	if was.Forward != ipvs.LocalNode { // the kernel says so of any server here
-		r.look("the forwarding method", was.Forward, now.Forward, spec.ForwardingMethod, letterOf(was.Forward))
+		r.look("the forwarding method", was.Forward, now.Forward, spec.ForwardingMethod)
 	}
 	if was.Forward == ipvs.Tunnel && now.Forward == ipvs.Tunnel {
-		r.look("the tunnel", was.Tunnel, now.Tunnel, spec.TunnelOptions, "--tun-type and what goes with it")
+		r.look("the tunnel", was.Tunnel, now.Tunnel, spec.TunnelOptions)
 	}
-	r.look("the weight", was.Weight, now.Weight, spec.Of(spec.OptWeight), fmt.Sprintf("-w %d", was.Weight))
-	r.look("the upper threshold", was.UpperThreshold, now.UpperThreshold, spec.Of(spec.OptUThreshold), fmt.Sprintf("-x %d", was.UpperThreshold))
-	r.look("the lower threshold", was.LowerThreshold, now.LowerThreshold, spec.Of(spec.OptLThreshold), fmt.Sprintf("-y %d", was.LowerThreshold))
+	r.look("the weight", was.Weight, now.Weight, spec.Of(spec.OptWeight))
+	r.look("the upper threshold", was.UpperThreshold, now.UpperThreshold, spec.Of(spec.OptUThreshold))
+	r.look("the lower threshold", was.LowerThreshold, now.LowerThreshold, spec.Of(spec.OptLThreshold))
 	return r.String()
-}
-
-func letterOf(f ipvs.ForwardingMethod) string {
-	switch f {
-	case ipvs.Masquerade:
-		return "-m"
-	case ipvs.Tunnel:
-		return "-i"
-	}
-	return "-g"
 }
 
 // editServiceHint is about what 1.31's -E sets to its default.
@@ -334,23 +328,23 @@ func (m machine) editServiceHint(cmd args.Command) string {
 		return ""
 	}
 	now, r := &cmd.Service, &reset{given: cmd.Given}
-	r.look("the scheduler", was.Scheduler, now.Scheduler, spec.Of(spec.OptScheduler), "-s "+was.Scheduler)
+	r.look("the scheduler", was.Scheduler, now.Scheduler, spec.Of(spec.OptScheduler))
 	const schedFlags = ipvs.FlagSched1 | ipvs.FlagSched2 | ipvs.FlagSched3
 	if was.Scheduler == now.Scheduler && was.Flags&schedFlags != 0 && now.Flags&schedFlags == 0 {
-		r.look("the scheduler's flags", was.Flags&schedFlags, "none", spec.Of(spec.OptSchedFlags), "-b")
+		r.look("the scheduler's flags", was.Flags&schedFlags, "none", spec.Of(spec.OptSchedFlags))
 	}
 	if was.Flags&ipvs.FlagPersistent != 0 {
 		if now.Flags&ipvs.FlagPersistent == 0 {
-			r.look("the service", "persistent", "not", spec.Of(spec.OptPersistent), fmt.Sprintf("-p %d", was.Timeout/time.Second))
+			r.look("the service", "persistent", "not", spec.Of(spec.OptPersistent))
 		} else {
-			r.look("the netmask", netmaskText(was.Service), netmaskText(*now), spec.Of(spec.OptNetmask), "-M "+netmaskText(was.Service))
+			r.look("the netmask", netmaskText(was.Service), netmaskText(*now), spec.Of(spec.OptNetmask))
 		}
 	}
 	if was.PersistenceEngine != "" && now.PersistenceEngine == "" {
-		r.look("the persistence engine", was.PersistenceEngine, "none", spec.Of(spec.OptPersistenceEngine), "--pe "+was.PersistenceEngine)
+		r.look("the persistence engine", was.PersistenceEngine, "none", spec.Of(spec.OptPersistenceEngine))
 	}
 	if was.Flags&ipvs.FlagOnePacket != 0 {
-		r.look("scheduling", "of each packet", scheduled(now.Flags), spec.Of(spec.OptOnePacket), "-o")
+		r.look("scheduling", "of each packet", scheduled(now.Flags), spec.Of(spec.OptOnePacket))
 	}
 	return r.String()
 }
