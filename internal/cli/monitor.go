@@ -34,9 +34,16 @@ func (s *session) monitor(ctx context.Context, cmd args.Command) error {
 	return s.follow(ctx, cmd)
 }
 
+// firstReadings is how often a table is read that keeps changing, before what was
+// missed is taken for what is new.
+const firstReadings = 5
+
 // follow is monitor without the signals.
 func (s *session) follow(ctx context.Context, cmd args.Command) error {
 	have, err := s.client.Table(ctx)
+	for tries := 1; errors.Is(err, ipvs.ErrChanging) && tries < firstReadings; tries++ {
+		have, err = s.client.Table(ctx)
+	}
 	if err != nil && !errors.Is(err, ipvs.ErrChanging) {
 		return listFailure(err)
 	}

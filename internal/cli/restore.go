@@ -104,6 +104,9 @@ func (b *batch) line(ctx context.Context, n int, words []string) (end bool) {
 	b.send(ctx)
 	err = b.run(ctx, cmd)
 	b.status = b.report(inLine(n, err))
+	if b.status == statusRefused && cmd.Given.HasAny(spec.Existing) {
+		return false // as any other change that is refused
+	}
 	return err != nil || cmd.ID == spec.Help || cmd.ID == spec.Version // 1.31 exits with these
 }
 
