@@ -29,6 +29,7 @@ type wire struct {
 	passed  bool          // the deadline is in the past
 	writes  int
 	broken  error // of each write from now on
+	onLast  func() // called when the last answer is read
 }
 
 func (w *wire) Write(b []byte, _ bool) error {
@@ -66,6 +67,9 @@ func (w *wire) Read() ([][]byte, error) {
 	}
 	b := w.answers[:1]
 	w.answers = w.answers[1:]
+	if len(w.answers) == 0 && w.onLast != nil {
+		w.onLast()
+	}
 	return b, nil
 }
 
@@ -346,7 +350,7 @@ func TestAnInterruptedApplySaysHowFarItGot(t *testing.T) {
 		tried, sent *int
 		want        error
 	}{
-		{"cancelled before the second write", func(_ *wire, cancel func()) { cancel() }, &first, &first, context.Canceled},
+		{"cancelled before the second write", func(w *wire, cancel func()) { w.onLast = cancel }, &first, &first, context.Canceled},
 		{"the second write fails", func(w *wire, _ func()) { w.broken = broken }, &first, &first, broken},
 		{"no answer to the second write", func(w *wire, _ func()) { w.kernel = func(message) [][]byte { return nil } }, &first, &later, io.ErrUnexpectedEOF},
 	} {
