@@ -28,7 +28,7 @@ type wire struct {
 	late    chan struct{} // closed when the deadline is in the past
 	passed  bool          // the deadline is in the past
 	writes  int
-	broken  error // of each write from now on
+	broken  error  // of each write from now on
 	onLast  func() // called when the last answer is read
 }
 
