@@ -198,7 +198,7 @@ func testDryRunThroughOriginal(t *testing.T) {
 			have.Daemons, want.Daemons = nil, nil // 1.31 can hang when it stops one
 			d.become(have)
 			dry := d.restore(rulesOf(want), "--dry-run")
-			if dry.status != 0 || dry.errors != "" || !sameTable(d.table(), have) {
+			if dry.status != 0 || !onlyWarns(dry) || !sameTable(d.table(), have) {
 				t.Fatalf("dry run: %+v", dry)
 			}
 			if a := d.runOriginal(dry.out, "ipvsadm", "-R"); a != (answer{}) {
@@ -207,11 +207,22 @@ func testDryRunThroughOriginal(t *testing.T) {
 			if got := d.table(); !sameTable(got, want) {
 				t.Errorf("the table is\n%swant\n%s", rulesOf(got), rulesOf(want))
 			}
-			if a := d.restore(rulesOf(want), "--dry-run"); a != (answer{}) {
+			if a := d.restore(rulesOf(want), "--dry-run"); a.status != 0 || a.out != "" || !onlyWarns(a) {
 				t.Errorf("dry run when all is done: %+v", a)
 			}
 		})
 	}
+}
+
+// onlyWarns reports whether each line to standard error is a warning, or the
+// number of those that are not shown.
+func onlyWarns(a answer) bool {
+	for line := range strings.Lines(a.errors) {
+		if !strings.Contains(line, ": warning: ") && !strings.Contains(line, "more warnings") {
+			return false
+		}
+	}
+	return true
 }
 
 func testSaveThroughOriginal(t *testing.T) {

@@ -525,6 +525,28 @@ func TestPlanDrainsServersInUse(t *testing.T) {
 	}
 }
 
+// The kernel searches what was removed for each server that is added.
+func TestPlanRemovesLastWhereMuchIsReplaced(t *testing.T) {
+	for services, want := range map[int]bool{100: false, 2100: true} {
+		var old, file []string
+		for port := 1; port <= services; port++ {
+			old = append(old, fmt.Sprintf("add %d rr", port), fmt.Sprintf("server %d 1 5", port))
+			file = append(file, fmt.Sprintf("add %d rr", port), fmt.Sprintf("server %d 2 5", port))
+		}
+		f, _ := read(t, file...)
+		plan := f.Plan(kernel(t, old...).Now(), false, true)
+		removes := func(c ipvs.Change) bool { return c.Op == ipvs.OpDeleteDestination }
+		last := slices.IndexFunc(plan, removes) >= len(plan)-services
+		if last != want {
+			t.Errorf("%d services: the first removal is change %d of %d", services, slices.IndexFunc(plan, removes), len(plan))
+		}
+		after := kernel(t, old...)
+		if end := f.Run(t.Context(), after, after.Now(), quietly); end.How != restore.Finished || len(ipvs.Diff(after.Now(), kernel(t, file...).Now())) > 0 {
+			t.Errorf("%d services: %+v", services, end)
+		}
+	}
+}
+
 func TestDaemonsThatTheFileDoesNotSpeakOfStay(t *testing.T) {
 	running := &ipvs.Table{Services: []ipvs.ServiceEntry{}, Daemons: []ipvs.Daemon{{State: ipvs.Master, Interface: "lo"}}}
 	for _, c := range []struct {
