@@ -161,6 +161,7 @@ func TestDrain(t *testing.T) {
 		return func(_ *testing.T, k *fakeKernel) { k.edit(func(t *ipvs.Table) { inUse(t, c) }) }
 	}
 	another := func(rules string) step { return func(t *testing.T, k *fakeKernel) { k.run(t, rules) } }
+	mindSignals(unix.SIGINT, unix.SIGHUP)
 	signal := func(s syscall.Signal) step { return func(t *testing.T, _ *fakeKernel) { sendSignal(t, s) } }
 	const ready = 1 // how often the servers have been asked for when the drain begins
 	for name, c := range map[string]struct {
