@@ -4,6 +4,7 @@ package ipvs_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -75,6 +76,15 @@ func ExampleModel() {
 	// Output:
 	// add destination 192.168.168.10:80 of TCP 12.0.0.1:80: destination already exists
 	// TCP 12.0.0.1:80 rr 1
+}
+
+// The JSON of a service is that of "ipvsadm --json".
+func ExampleService_MarshalJSON() {
+	web := ipvs.AddrID(ipvs.TCP, netip.MustParseAddr("12.0.0.1"), 80)
+	text, err := json.Marshal(ipvs.NewService(web, "rr"))
+	fmt.Println(string(text), err)
+	// Output:
+	// {"family":"inet","protocol":"tcp","address":"12.0.0.1","port":80,"scheduler":"rr"} <nil>
 }
 
 // The kernel's list of connections, from a file or as here from a string.

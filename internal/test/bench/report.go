@@ -121,6 +121,16 @@ func (r *report) judge() bool {
 	if r.has(rowFirst, rowConns) {
 		atMost(rowFirst+": takes the time of 1.31's whole list", r.ratio(rowFirst, ours, rowConns, original), 0.1, "x")
 	}
+	for _, c := range []struct {
+		name, text string
+		goal       float64
+	}{{rowJSON, rowList, 1.5}, {rowMetrics, rowList, 1.2}, {rowConnsJSON, rowConns, 1.5}, {rowFind, rowConns, 1}} {
+		if r.has(c.name, c.text) {
+			atMost(c.name+": takes the time of the text", r.ratio(c.name, ours, c.text, ours), c.goal, "x")
+		}
+		memory(c.name, 24)
+	}
+	faster(rowFind, original, ours, 3)
 	faster(rowRestore, moby, library, 10)
 	faster(rowList, moby, library, 2)
 	if r.has(rowList) {

@@ -21,6 +21,8 @@ const (
 	rowRestore      = "-R"
 	rowList         = "-Ln"
 	rowStats        = "-Ln --stats"
+	rowJSON         = "-L --json"
+	rowMetrics      = "-L --metrics"
 	rowSave         = "-Sn"
 	rowApply        = "ipvsadm-restore, no change"
 	rowEdit         = "-E, one command"
@@ -28,6 +30,8 @@ const (
 	rowLargeList    = "-Ln, 10000 services"
 	rowNames        = "-L, 60 names"
 	rowConns        = "-Lnc, 500000 connections"
+	rowConnsJSON    = "-Lc --json, 500000 connections"
+	rowFind         = "-Lnc --client; 1.31 and grep"
 	rowFirst        = "-Lnc, to the first output"
 )
 
@@ -62,6 +66,13 @@ func (s suite) both(stdin, name string, args ...string) map[column]program {
 		emptyC:   {args: []string{"/bin/true"}},
 		emptyGo:  s.tool("empty"),
 	}
+}
+
+// alone returns ours and the empty programs.
+func (s suite) alone(stdin, name string, args ...string) map[column]program {
+	programs := s.both(stdin, name, args...)
+	delete(programs, original)
+	return programs
 }
 
 func with(programs map[column]program, more map[column]program) map[column]program {
@@ -118,11 +129,7 @@ func (s suite) tableRows() ([]row, error) {
 	}
 	list := map[column]program{floor: t.floor(s), library: s.tool("library", "list"), moby: s.tool("moby", "list")}
 	edit := []string{"-E", "-t", "10.0.1.0:80", "-s", "rr"}
-	largeOurs := func(args ...string) map[column]program {
-		all := s.both(large.rules, "ipvsadm", args...)
-		delete(all, original)
-		return all
-	}
+	largeOurs := func(args ...string) map[column]program { return s.alone(large.rules, "ipvsadm", args...) }
 	return []row{
 		{name: rowRestore, fresh: true, quick: 5, programs: with(s.both(t.rules, "ipvsadm", "-R"), map[column]program{
 			floor:   t.fill,
@@ -131,6 +138,8 @@ func (s suite) tableRows() ([]row, error) {
 		})},
 		{name: rowList, table: t.fill, alike: true, programs: with(s.both("", "ipvsadm", "-Ln"), list), counting: true},
 		{name: rowStats, table: t.fill, alike: true, programs: with(s.both("", "ipvsadm", "-Ln", "--stats"), map[column]program{floor: t.floor(s)})},
+		{name: rowJSON, table: t.fill, programs: with(s.alone("", "ipvsadm", "-L", "--json"), map[column]program{floor: t.floor(s)})},
+		{name: rowMetrics, table: t.fill, programs: with(s.alone("", "ipvsadm", "-L", "--metrics"), map[column]program{floor: t.floor(s)})},
 		{name: rowSave, table: t.fill, alike: true, programs: with(s.both("", "ipvsadm", "-Sn"), map[column]program{floor: t.floor(s)})},
 		{name: rowApply, fresh: true, table: t.fill, programs: s.both(t.rules, "ipvsadm-restore")},
 		{name: rowEdit, table: t.fill, quick: 5, programs: with(s.both("", "ipvsadm", edit...), map[column]program{floor: s.tool("start", edit...)})},
@@ -181,9 +190,13 @@ func (s suite) connRows() ([]row, error) {
 		}
 	})
 	programs := s.both("", "ipvsadm", "-Lnc")
+	find := s.alone("", "ipvsadm", "-Lnc", "--client", "11.0.0.5")
+	find[original] = program{args: []string{"/bin/sh", "-c", "/usr/sbin/ipvsadm -Lnc | grep -F ' 11.0.0.5:'"}}
 	cover := func() (func() error, error) { return nil, coverProc(file) }
 	return []row{
 		{name: rowConns, programs: programs, serve: cover, alike: true},
+		{name: rowConnsJSON, programs: s.alone("", "ipvsadm", "-Lc", "--json"), serve: cover},
+		{name: rowFind, programs: find, serve: cover},
 		{name: rowFirst, programs: programs, serve: cover, first: true},
 	}, err
 }
@@ -197,14 +210,24 @@ func coverProc(file string) error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return err
 	}
+	// The program asks which network namespace it is in.
+	netns := file + ".netns"
+	if err := os.WriteFile(netns, nil, 0o600); err != nil {
+		return err
+	}
+	if err := unix.Mount("/proc/thread-self/ns/net", netns, "", unix.MS_BIND, ""); err != nil {
+		return err
+	}
 	if err := unix.Mount("none", "/proc", "tmpfs", 0, ""); err != nil {
 		return err
 	}
-	for _, dir := range []string{"/proc/net", "/proc/thread-self/net"} {
-		if err := os.MkdirAll(dir, 0o755); err != nil {
+	for link, target := range map[string]string{
+		"/proc/net/ip_vs_conn": file, "/proc/thread-self/net/ip_vs_conn": file, "/proc/thread-self/ns/net": netns,
+	} {
+		if err := os.MkdirAll(filepath.Dir(link), 0o755); err != nil {
 			return err
 		}
-		if err := os.Symlink(file, filepath.Join(dir, "ip_vs_conn")); err != nil {
+		if err := os.Symlink(target, link); err != nil {
 			return err
 		}
 	}
