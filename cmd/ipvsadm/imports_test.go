@@ -27,7 +27,7 @@ var imports = map[string]string{
 	"internal/names":       "",
 	"internal/outfile":     "",
 	"internal/render":      "internal/names internal/rule pkg/ipvs",
-	"internal/restore":     "internal/rule pkg/ipvs | internal/args internal/names pkg/ipvs/ipvstest",
+	"internal/restore":     "internal/rule pkg/ipvs | internal/args internal/names internal/spec pkg/ipvs/ipvstest",
 	"internal/rule":        "internal/names internal/spec pkg/ipvs",
 	"internal/spec":        "",
 	"packaging":            "| internal/spec",

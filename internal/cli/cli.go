@@ -304,6 +304,10 @@ func output(err error) error {
 // list takes a tenth less time without the handoffs, and nothing else in this
 // process has to run meanwhile.
 func dial(ctx context.Context, netns string) (kernel, error) {
+	roomForFiles()
+	if err := checkFiles(); err != nil {
+		return nil, err
+	}
 	k, err := redial(ctx, netns)
 	if errors.Is(err, ipvs.ErrNoIPVS) {
 		modprobe := exec.CommandContext(ctx, "/sbin/modprobe", "--", "ip_vs")
