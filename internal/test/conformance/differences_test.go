@@ -231,8 +231,15 @@ func takeNewOptions(s *step) {
 	}
 }
 
+func isNewCommand(c *spec.Command) bool { return c.ID == spec.Apply || c.ID == spec.Monitor }
+
 var newOptions = func() map[string]bool {
-	all := map[string]bool{spec.FindCommand(spec.Apply).Long: true}
+	all := map[string]bool{}
+	for i := range spec.Commands {
+		if c := &spec.Commands[i]; isNewCommand(c) {
+			all[c.Long] = true
+		}
+	}
 	for i := range spec.Options {
 		if o := &spec.Options[i]; isNew(o) {
 			all[o.Long] = true

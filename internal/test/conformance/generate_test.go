@@ -523,7 +523,7 @@ func (t *table) junk() {
 var (
 	commands = func() (all []spec.CommandID) {
 		for i := range spec.Commands {
-			if c := &spec.Commands[i]; c.ID != spec.Apply {
+			if c := &spec.Commands[i]; !isNewCommand(c) {
 				all = append(all, c.ID)
 			}
 		}
