@@ -8,6 +8,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"slices"
 	"strings"
@@ -327,6 +328,9 @@ func nameHint(e *args.NameError) string {
 	if e.Proto != "" {
 		return fmt.Sprintf("/etc/services has no %s for %s: write the port as a number", shorten(e.Name), e.Proto)
 	}
+	if dns, ok := errors.AsType[*net.DNSError](e.Err); ok && !dns.IsNotFound {
+		return fmt.Sprintf("write the address of %s, or its name into /etc/hosts, where no name server has to answer", shorten(e.Name))
+	}
 	return fmt.Sprintf("nobody knows the host %s: getent hosts %[1]s, or write its address", shorten(e.Name))
 }
 
@@ -411,11 +415,11 @@ const longestMeant = 40
 // few it names them all.
 func meant(word, reason string, known []string) string {
 	text := reason
-	if near := nearest(word, known); near != "" {
+	if near := nearest(word, known); len(near) > 0 && len(near) <= 3 {
 		if text != "" {
 			text += ": "
 		}
-		return text + "did you mean " + near + "?"
+		return text + "did you mean " + strings.Join(near, " or ") + "?"
 	}
 	if len(known) <= len(spec.Schedulers) {
 		if text != "" {
@@ -426,22 +430,23 @@ func meant(word, reason string, known []string) string {
 	return text
 }
 
-// nearest returns the known word with the fewest mistakes to word, if that are
-// few enough for its length, whatever the letters' case; else "".
-func nearest(word string, known []string) string {
+// nearest returns the known words with the fewest mistakes to word, if that are
+// few enough for its length, whatever the letters' case.
+func nearest(word string, known []string) (near []string) {
 	if len(word) > longestMeant {
-		return ""
+		return nil
 	}
 	typed := strings.ToLower(strings.TrimLeft(word, "-"))
-	best, least := "", 1+len(typed)/3
+	least := 1 + len(typed)/3
 	for _, k := range known {
-		name := strings.TrimLeft(k, "-")
-		switch n := mistakes(typed, name); {
-		case n < least || n == least && best == "":
-			best, least = k, n
+		switch n := mistakes(typed, strings.TrimLeft(k, "-")); {
+		case n < least:
+			near, least = []string{k}, n
+		case n == least:
+			near = append(near, k)
 		}
 	}
-	return best
+	return near
 }
 
 // mistakes counts the letters to insert, delete, replace or swap with the next

@@ -68,7 +68,7 @@ func TestMistakesOnAKernel(t *testing.T) {
 	guesttest.InGuest(t, func(t *testing.T) {
 		guesttest.Modprobe(t, "ip_vs", "dummy")
 		guesttest.Namespace(t)
-		for name, text := range map[string]string{"/etc/resolv.conf": "nameserver 127.0.0.1\n", "/etc/nsswitch.conf": "hosts: files dns\n"} {
+		for name, text := range map[string]string{"/etc/resolv.conf": "nameserver 127.0.0.1\n", "/etc/nsswitch.conf": "hosts: files\n"} {
 			if err := os.Remove(name); err != nil && !errors.Is(err, os.ErrNotExist) {
 				t.Fatal(err)
 			}
