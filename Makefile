@@ -136,6 +136,12 @@ test-package: deps kernel
 	mkdir dist/old && cd dist/old && apt-get download ipvsadm && mv *.deb ipvsadm.deb
 	REQUIRE_KERNEL=1 IPVSADM_TEST_PACKAGES=$(CURDIR)/dist $(GO) test -count 1 -run 'Package' -timeout 15m ./packaging
 
+# Run the playbook of packaging/doc/fleet.md with Debian's Ansible against two
+# network namespaces. It takes minutes.
+.PHONY: test-fleet
+test-fleet: deps kernel
+	REQUIRE_KERNEL=1 IPVSADM_TEST_FLEET=1 $(GO) test -count 1 -run TestFleet -timeout 30m ./packaging
+
 # Run the tests that need no kernel with the race detector. It needs a C
 # compiler.
 .PHONY: race
@@ -233,7 +239,7 @@ dist:
 	$(MAKE) --no-print-directory install BIN=dist/root/bin/ipvsadm DESTDIR=dist/root PREFIX=/usr FAMILY=$(FAMILY) ARCH=$(ARCH)
 	rm -rf dist/root/bin
 	gzip -9n dist/root/usr/share/man/man8/*.8
-	install -m 644 packaging/copyright README.md $(doc)
+	install -m 644 packaging/copyright README.md packaging/doc/* $(doc)
 	install -m 644 packaging/lintian-overrides dist/root/usr/share/lintian/overrides/ipvsadm-go
 	umask 022 && { echo "ipvsadm-go ($$PACKAGE_VERSION) unstable; urgency=medium"; echo; \
 		echo "  * See $(PROJECT)/blob/main/CHANGELOG.md."; echo; \
