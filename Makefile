@@ -145,6 +145,12 @@ test-package: deps kernel
 test-metrics: deps kernel
 	REQUIRE_KERNEL=1 IPVSADM_TEST_METRICS=1 $(GO) test -count 1 -timeout 15m -run TestMetrics ./internal/test/clients
 
+# Run the playbook of packaging/doc/fleet.md with Debian's Ansible against two
+# network namespaces. It takes minutes.
+.PHONY: test-fleet
+test-fleet: deps kernel
+	REQUIRE_KERNEL=1 IPVSADM_TEST_FLEET=1 $(GO) test -count 1 -run TestFleet -timeout 30m ./packaging
+
 # Run the tests that need no kernel with the race detector. It needs a C
 # compiler.
 .PHONY: race
@@ -244,7 +250,7 @@ dist:
 	$(MAKE) --no-print-directory install BIN=dist/root/bin/ipvsadm DESTDIR=dist/root PREFIX=/usr FAMILY=$(FAMILY) ARCH=$(ARCH)
 	rm -rf dist/root/bin
 	gzip -9n dist/root/usr/share/man/man8/*.8
-	install -m 644 packaging/copyright README.md $(doc)
+	install -m 644 packaging/copyright README.md packaging/doc/* $(doc)
 	install -m 644 packaging/lintian-overrides dist/root/usr/share/lintian/overrides/ipvsadm-go
 	umask 022 && { echo "ipvsadm-go ($$PACKAGE_VERSION) unstable; urgency=medium"; echo; \
 		echo "  * See $(PROJECT)/blob/main/CHANGELOG.md."; echo; \

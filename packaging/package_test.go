@@ -69,6 +69,12 @@ func TestDebianPackage(t *testing.T) {
 				program.Run(t, "sh", "-c", "rm /sbin && cp -a /usr/sbin /sbin")
 			}
 			t.Run(name+"alone", func(t *testing.T) {
+				list := program.Run(t, "dpkg-deb", "--contents", ours)
+				for _, page := range []string{"README.md", "clusters.md", "fleet.md", "nat.svg"} {
+					if !strings.Contains(list, "/usr/share/doc/ipvsadm-go/"+page+"\n") {
+						t.Errorf("the package has no %s:\n%s", page, list)
+					}
+				}
 				dpkg(t, ours)
 				holds(t, "pflag", "", shipped)
 				if on := switchedOn(); on != "" {

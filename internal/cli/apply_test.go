@@ -695,7 +695,11 @@ func TestSignalEndsTheRestoreAfterTheChangeUnderWay(t *testing.T) {
 
 func TestIgnoredSignalStaysIgnored(t *testing.T) {
 	signal.Ignore(unix.SIGINT)
-	defer signal.Reset(unix.SIGINT)
+	defer func() { // signal.Reset alone would leave it as ignored
+		heard := make(chan os.Signal, 1)
+		signal.Notify(heard, unix.SIGINT)
+		signal.Stop(heard)
+	}()
 	k := newFakeKernel(t, "")
 	k.beforeApply = func(int) {
 		if err := unix.Kill(os.Getpid(), unix.SIGINT); err != nil {
