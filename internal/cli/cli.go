@@ -109,6 +109,8 @@ type session struct {
 	client kernel
 	hinted map[string]bool // the hints that were given
 	before *ipvs.Table     // what a change is about to alter, for hints
+	// tableReads is how often hints have read the table.
+	tableReads int
 }
 
 // program is how the program was called, for messages that tell how to call
