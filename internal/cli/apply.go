@@ -79,7 +79,12 @@ func (s *session) apply(ctx context.Context, cmd args.Command) int {
 		}
 		defer unlock()
 	}
-	have, err := restore.ReadTable(ctx, s.client)
+	var have *ipvs.Table
+	if cmd.Given.Has(spec.OptDiff) { // what it misses, no later round finds
+		have, err = s.wholeTable(ctx)
+	} else {
+		have, err = restore.ReadTable(ctx, s.client)
+	}
 	if err != nil {
 		s.report(listFailure(err))
 		return statusUsage // nothing was changed

@@ -109,6 +109,8 @@ type session struct {
 	client kernel
 	hinted map[string]bool // the hints that were given
 	before *ipvs.Table     // what a change is about to alter, for hints
+	// tableReads is how often hints have read the table.
+	tableReads int
 }
 
 // program is how the program was called, for messages that tell how to call
@@ -136,7 +138,7 @@ func (s *session) main(ctx context.Context) int {
 	case cmd.Given.Has(spec.OptDrain):
 		return s.drain(ctx, cmd)
 	}
-	if err := s.run(ctx, cmd); err != nil {
+	if err := s.run(ctx, &cmd); err != nil {
 		return s.report(err)
 	}
 	s.hint(subject{}, func(m machine) string { return m.successHint(cmd, s.Args) })
@@ -154,9 +156,9 @@ func (s *session) parse(ctx context.Context, argv []string) (args.Command, error
 	return cmd, nil
 }
 
-// run runs a command that is neither restore nor apply; its error is a
-// *failure.
-func (s *session) run(ctx context.Context, cmd args.Command) error {
+// run runs a command that is neither restore nor apply, and completes one that
+// keeps what it does not name; its error is a *failure.
+func (s *session) run(ctx context.Context, cmd *args.Command) error {
 	switch cmd.ID {
 	case spec.Help:
 		return output(manual.Help(s.Stdout, s.program()))
@@ -164,11 +166,11 @@ func (s *session) run(ctx context.Context, cmd args.Command) error {
 		_, err := io.WriteString(s.Stdout, versionText(s.Version()))
 		return output(err)
 	case spec.List:
-		return s.list(ctx, cmd)
+		return s.list(ctx, *cmd)
 	case spec.Monitor:
-		return s.monitor(ctx, cmd)
+		return s.monitor(ctx, *cmd)
 	case spec.Save:
-		return s.save(ctx, cmd)
+		return s.save(ctx, *cmd)
 	}
 	if cmd.Keeps() {
 		return s.keep(ctx, cmd)

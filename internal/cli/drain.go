@@ -91,16 +91,11 @@ func (d *drain) find(ctx context.Context, cmd args.Command) (bool, error) {
 	if d.service, err = d.client.Service(ctx, id); err == nil {
 		d.servers, err = d.client.Destinations(ctx, id)
 	}
-	if errors.Is(err, ipvs.ErrChanging) {
-		err = nil
-	}
 	d.service.Destinations = d.servers
-	if err == nil && !d.whole {
-		d.servers = nil
-		if e := d.service.Lookup(cmd.Destination.AddrPort()); e != nil {
+	if !d.whole && (err == nil || errors.Is(err, ipvs.ErrChanging)) {
+		var e *ipvs.DestinationEntry
+		if e, err = found(&d.service, cmd.Destination.AddrPort(), err); err == nil {
 			d.servers = []ipvs.DestinationEntry{*e}
-		} else {
-			err = ipvs.ErrNoDestination
 		}
 	}
 	if cmd.Given.Has(spec.OptExist) && (errors.Is(err, ipvs.ErrNoService) || errors.Is(err, ipvs.ErrNoDestination)) {
@@ -174,10 +169,10 @@ func (d *drain) doubts(m machine) {
 func (d *drain) weigh(ctx context.Context, back bool) error {
 	id := d.service.ServiceID
 	var now []ipvs.DestinationEntry
+	var unsure, missed error // servers may be missing; one is
 	if back {
-		var err error
-		if now, err = d.client.Destinations(ctx, id); err != nil && !errors.Is(err, ipvs.ErrChanging) {
-			return changeFailure(ipvs.OpEditDestination, err)
+		if now, unsure = d.client.Destinations(ctx, id); unsure != nil && !errors.Is(unsure, ipvs.ErrChanging) {
+			return changeFailure(ipvs.OpEditDestination, unsure)
 		}
 	}
 	var changes []ipvs.Change
@@ -188,7 +183,11 @@ func (d *drain) weigh(ctx context.Context, back bool) error {
 		}
 		if back {
 			j := slices.IndexFunc(now, func(n ipvs.DestinationEntry) bool { return n.AddrPort() == e.AddrPort() })
-			if j < 0 || now[j].Weight != 0 {
+			if j < 0 {
+				missed = unsure
+				continue
+			}
+			if now[j].Weight != 0 {
 				continue
 			}
 			weight := e.Weight
@@ -201,6 +200,9 @@ func (d *drain) weigh(ctx context.Context, back bool) error {
 	}
 	if err := d.client.Apply(ctx, changes...); err != nil {
 		return changeFailure(ipvs.OpEditDestination, err)
+	}
+	if missed != nil {
+		return changeFailure(ipvs.OpEditDestination, missed)
 	}
 	return nil
 }
@@ -242,7 +244,8 @@ func (d *drain) wait(ctx context.Context, most time.Duration, stopped func() boo
 			left += uint64(e.Conns.Active)
 		}
 		rest := time.Until(end)
-		if left == 0 || rest <= 0 || stopped() {
+		sure := err == nil // no server is missing in the list
+		if left == 0 && sure || rest <= 0 || stopped() {
 			return left, nil
 		}
 		if terminal {

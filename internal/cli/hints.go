@@ -60,15 +60,19 @@ func (s *session) machine(about subject) machine {
 // hintTime is how long a hint may read the table.
 const hintTime = 2 * time.Second
 
-// kernelTable reads the kernel's table for a hint, as well as it can.
+// kernelTable reads the kernel's table for a hint, as well as it can: a few
+// times in one run, and no more once it has failed, since a script may have any
+// number of lines that are refused.
 func (s *session) kernelTable() *ipvs.Table {
-	if s.client == nil {
+	if s.client == nil || s.tableReads == maxHints {
 		return nil
 	}
+	s.tableReads++
 	ctx, cancel := context.WithTimeout(context.Background(), hintTime)
 	defer cancel()
 	t, err := s.client.Table(ctx)
 	if err != nil {
+		s.tableReads = maxHints
 		return nil
 	}
 	return t
@@ -90,7 +94,12 @@ func (s *session) hint(about subject, find func(machine) string) {
 		s.hinted = map[string]bool{}
 	}
 	s.hinted[text] = true
-	fmt.Fprintln(s.Stderr, "hint: "+plain(text))
+	fmt.Fprintln(s.Stderr, hintText(text))
+}
+
+// hintText is a hint as it is shown, in one line whatever is in its words.
+func hintText(text string) string {
+	return "hint: " + plain(strings.ReplaceAll(text, "\n", `\n`))
 }
 
 // say writes a hint that depends on nothing.
@@ -105,7 +114,11 @@ const (
 )
 
 func ignoredHint(words []string) string {
-	return fmt.Sprintf("ipvsadm-save takes no notice of %s; --output FILE names a file", some(words))
+	short := make([]string, len(words))
+	for i, word := range words {
+		short[i] = shorten(word)
+	}
+	return fmt.Sprintf("ipvsadm-save takes no notice of %s; --output FILE names a file", some(short))
 }
 
 // errorHint is the hint after an error, empty if there is none.

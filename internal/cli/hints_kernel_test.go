@@ -83,6 +83,7 @@ func TestHintsOnAKernel(t *testing.T) {
 			{"an edit of its persistence", "", "ipvsadm -A -t 12.0.0.1:80 -s rr -p 300", "ipvsadm -E -t 12.0.0.1:80", "",
 				"the scheduler was rr and is now wlc, the service was persistent and is now not: with --keep "},
 			{"a server taken from its connections", "", stranded, "ipvsadm -d -u 12.0.0.1:53 -r 192.168.168.10", "", "packets of 1 connection are dropped"},
+			{"a server taken whether it is there or not", "", stranded, "ipvsadm -d -u 12.0.0.1:53 -r 192.168.168.10 --exist", "", "packets of 1 connection are dropped"},
 			{"a service taken from its connections", "", stranded, "ipvsadm -D -u 12.0.0.1:53", "", "packets of 1 connection are dropped"},
 			{"all taken from their connections", "", stranded, "ipvsadm -C", "", "packets of 1 connection are dropped"},
 			{"no connection is lost", "", stranded + " && sysctl -qw net.ipv4.vs.expire_nodest_conn=1", "ipvsadm -C", "", ""},

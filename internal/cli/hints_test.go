@@ -168,6 +168,62 @@ func TestInputFromATerminalIsAnnounced(t *testing.T) {
 	}
 }
 
+// onTerminal runs the program with a terminal for its messages, and returns
+// what that shows.
+func (k *fakeKernel) onTerminal(t *testing.T, stdin string, argv ...string) string {
+	t.Helper()
+	master, slave := openTerminal(t)
+	shown := make(chan string)
+	go func() { shown <- readUntil(t, master, "end") }()
+	p, _ := k.process(new(answer), stdin, argv...)
+	p.Stderr = slave
+	Run(t.Context(), p)
+	fmt.Fprint(slave, "end")
+	return strings.TrimSuffix(strings.ReplaceAll(<-shown, "\r", ""), "end")
+}
+
+// An edit with --keep resets nothing, and what it keeps counts.
+func TestHintsAboutEditsThatKeep(t *testing.T) {
+	const rules = "-A -t 12.0.0.1:80 -s sh -b sh-port -p 300\n-a -t 12.0.0.1:80 -r 10.0.0.1 -i -w 3 -x 9\n"
+	for line, want := range map[string]string{
+		"-e -t 12.0.0.1:80 -r 10.0.0.1 --keep -w 5": "",
+		"-E -t 12.0.0.1:80 --keep -p 60":            "",
+		"-E -t 12.0.0.1:80 --keep -s wlc":           "",
+		"-e -t 12.0.0.1:80 -r 10.0.0.1 -i -x 9":     "hint: the weight was 3 and is now 1: with --keep what is not named stays as it is\n",
+	} {
+		if got := newFakeKernel(t, rules).onTerminal(t, "", append([]string{"ipvsadm"}, strings.Fields(line)...)...); got != want {
+			t.Errorf("%s: %q, want %q", line, got, want)
+		}
+	}
+}
+
+// A script may have any number of refused lines: hints do not read the table
+// for each.
+func TestHintsReadTheTableAFewTimes(t *testing.T) {
+	lines := strings.Repeat("-d -t 12.0.0.1:80 -r 10.0.0.9:80\n", 500)
+	k := newFakeKernel(t, "-A -t 12.0.0.1:80 -s rr\n")
+	if got := k.onTerminal(t, lines, "ipvsadm", "-R"); k.reads > maxHints || strings.Count(got, "hint: ") != 1 || strings.Count(got, "No such destination") != 500 {
+		t.Errorf("%d readings, %d bytes are shown", k.reads, len(got))
+	}
+	k = newFakeKernel(t, "-A -t 12.0.0.1:80 -s rr\n")
+	k.tableErr = context.DeadlineExceeded
+	if k.onTerminal(t, lines, "ipvsadm", "-R"); k.reads != 1 {
+		t.Errorf("a table that can't be read is read %d times", k.reads)
+	}
+}
+
+func TestHintIsOneLine(t *testing.T) {
+	for word, want := range map[string]string{
+		"a\nhint:\x1b[2J":              `a\nhint:\x1b[2J`,
+		strings.Repeat("a b ", 50_000): strings.Repeat("a b ", 10) + "...",
+	} {
+		want = "hint: ipvsadm-save takes no notice of " + want + "; --output FILE names a file\n"
+		if got := newFakeKernel(t, "").onTerminal(t, "", "ipvsadm-save", word); got != want {
+			t.Errorf("%.1000q, want %q", got, want)
+		}
+	}
+}
+
 // readUntil reads what a terminal shows.
 func readUntil(t *testing.T, master *os.File, end string) string {
 	t.Helper()

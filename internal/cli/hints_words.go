@@ -96,7 +96,7 @@ func strangeHint(word string) string {
 	case strings.HasPrefix(word, "\ufeff"):
 		return "the first three bytes are a byte order mark, which some editors put there: save the text as UTF-8 without it"
 	case isRedirection(word):
-		return fmt.Sprintf("%q is for a shell, and none has read this line", word)
+		return fmt.Sprintf("%q is for a shell, and none has read this line", shorten(word))
 	}
 	for i, r := range word {
 		switch r {

@@ -7,6 +7,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"net/netip"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/args"
 	"github.com/ipvsadm-go/ipvsadm/internal/spec"
@@ -14,8 +15,8 @@ import (
 )
 
 // keep runs an edit that leaves what it does not name as it is: one reading,
-// one change. Its error is a *failure.
-func (s *session) keep(ctx context.Context, cmd args.Command) error {
+// which completes cmd, and one change. Its error is a *failure.
+func (s *session) keep(ctx context.Context, cmd *args.Command) error {
 	if err := s.open(ctx); err != nil {
 		return err
 	}
@@ -30,14 +31,10 @@ func (s *session) keep(ctx context.Context, cmd args.Command) error {
 		var d *ipvs.DestinationEntry
 		c := ipvs.EditDestination(id, cmd.Destination)
 		if err == nil {
-			if e.Destinations, err = s.client.Destinations(ctx, id); errors.Is(err, ipvs.ErrChanging) {
-				err = nil
-			}
+			e.Destinations, err = s.client.Destinations(ctx, id)
 		}
-		if err == nil {
-			if d = e.Lookup(cmd.Destination.AddrPort()); d == nil {
-				err = ipvs.ErrNoDestination
-			}
+		if err == nil || errors.Is(err, ipvs.ErrChanging) {
+			d, err = found(&e, cmd.Destination.AddrPort(), err)
 		}
 		if err != nil {
 			return changeFailure(c.Op, &ipvs.ChangeError{Change: c, Err: err})
@@ -55,16 +52,24 @@ func (s *session) keep(ctx context.Context, cmd args.Command) error {
 	return err
 }
 
+// found returns a server of a service whose servers were read with an error:
+// one that is missing in a list that kept changing may be there.
+func found(e *ipvs.ServiceEntry, server netip.AddrPort, err error) (*ipvs.DestinationEntry, error) {
+	d := e.Lookup(server)
+	switch {
+	case d != nil:
+		return d, nil
+	case err != nil:
+		return nil, err
+	}
+	return nil, ipvs.ErrNoDestination
+}
+
 // changeExisting makes a change that may meet what is there: an addition edits
 // it, and a deletion need not find it. Its error is a *failure.
 func (s *session) changeExisting(ctx context.Context, c ipvs.Change) error {
-	if err := s.open(ctx); err != nil {
-		return err
-	}
-	err := s.client.Apply(ctx, c)
+	err := s.change(ctx, c)
 	switch {
-	case err == nil:
-		return nil
 	case errors.Is(err, ipvs.ErrServiceExists):
 		return s.change(ctx, ipvs.EditService(c.Service))
 	case errors.Is(err, ipvs.ErrDestinationExists):
@@ -72,7 +77,7 @@ func (s *session) changeExisting(ctx context.Context, c ipvs.Change) error {
 	case deletes(c) && (errors.Is(err, ipvs.ErrNoService) || errors.Is(err, ipvs.ErrNoDestination)):
 		return nil
 	}
-	return changeFailure(c.Op, err)
+	return err
 }
 
 func deletes(c ipvs.Change) bool {

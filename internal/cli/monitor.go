@@ -34,30 +34,45 @@ func (s *session) monitor(ctx context.Context, cmd args.Command) error {
 	return s.follow(ctx, cmd)
 }
 
-// firstReadings is how often a table is read that keeps changing, before what was
-// missed is taken for what is new.
-const firstReadings = 5
+const (
+	// maxReadings is how often a table is read that keeps changing.
+	maxReadings = 5
+	// readerPoll is how long a reader that has gone may go unnoticed.
+	readerPoll = time.Second
+)
+
+// wholeTable reads the table, again if it keeps changing. After maxReadings the
+// last is returned beside an error that matches ipvs.ErrChanging.
+func (s *session) wholeTable(ctx context.Context) (t *ipvs.Table, err error) {
+	for range maxReadings {
+		if t, err = s.client.Table(ctx); !errors.Is(err, ipvs.ErrChanging) {
+			break
+		}
+	}
+	return t, err
+}
 
 // follow is monitor without the signals.
 func (s *session) follow(ctx context.Context, cmd args.Command) error {
-	have, err := s.client.Table(ctx)
-	for tries := 1; errors.Is(err, ipvs.ErrChanging) && tries < firstReadings; tries++ {
-		have, err = s.client.Table(ctx)
-	}
+	have, err := s.wholeTable(ctx)
 	if err != nil && !errors.Is(err, ipvs.ErrChanging) {
 		return listFailure(err)
 	}
 	clock := time.NewTicker(cmd.Interval)
 	defer clock.Stop()
+	reader := time.NewTicker(readerPoll)
+	defer reader.Stop()
 	var silent error // why the table can't be read for now
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-reader.C:
+			if readerHasGone(s.Process.Stdout) {
+				return nil
+			}
+			continue
 		case <-clock.C:
-		}
-		if readerHasGone(s.Process.Stdout) {
-			return nil
 		}
 		now, err := s.readAgain(ctx, have)
 		switch {

@@ -185,3 +185,26 @@ func TestMonitorEndsWithItsReader(t *testing.T) {
 		t.Errorf("status %d", status)
 	}
 }
+
+// A reader that has gone ends a monitor before its interval is over.
+func TestMonitorWithALongIntervalEndsWithItsReader(t *testing.T) {
+	read, write, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer write.Close()
+	synctest.Test(t, func(t *testing.T) {
+		go func() {
+			time.Sleep(10 * time.Minute)
+			read.Close()
+		}()
+		begin := time.Now()
+		s := &session{client: newFakeKernel(t, web), Process: Process{Stdout: write, Stderr: new(bytes.Buffer)}}
+		if err := s.follow(t.Context(), args.Command{Interval: 24 * time.Hour}); err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(begin); took > 10*time.Minute+2*time.Second {
+			t.Errorf("it ended after %v", took)
+		}
+	})
+}

@@ -102,7 +102,7 @@ func (b *batch) line(ctx context.Context, n int, words []string) (end bool) {
 		return false
 	}
 	b.send(ctx)
-	err = b.run(ctx, cmd)
+	err = b.run(ctx, &cmd)
 	b.status = b.report(inLine(n, err))
 	if b.status == statusRefused && cmd.Given.HasAny(spec.Existing) {
 		return false // as any other change that is refused

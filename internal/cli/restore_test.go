@@ -237,6 +237,10 @@ func TestTableThatKeepsChanging(t *testing.T) {
 	if a := run("", "ipvsadm", "-Ln"); a.status != 0 || a.errors != "" || !strings.Contains(a.out, "TCP  12.0.0.1:80 rr\n") {
 		t.Errorf("a list: %+v", a)
 	}
+	k.reads = 0
+	if a := run(web, restoreArgs(t, "--diff")...); a != (answer{status: 2, errors: "The table keeps changing while it is read\n"}) || k.reads != maxReadings {
+		t.Errorf("a diff: %+v, %d readings", a, k.reads)
+	}
 	if a := run("", "ipvsadm-save", "-n"); a != (answer{status: 1, errors: "The table keeps changing while it is read\n"}) {
 		t.Errorf("a save: %+v", a)
 	}

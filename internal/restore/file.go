@@ -89,9 +89,11 @@ type File struct {
 	stale      bool
 	places     *places // built on first use
 
-	// named has the services that a merged file mentions; nil if the file
-	// is the whole table.
-	named map[ipvs.ServiceID]bool
+	// merged means that services stay which are not named: those that no
+	// line is about, apart from refused ones. To replace a service by what
+	// is left of its lines would delete it.
+	merged bool
+	named  map[ipvs.ServiceID]bool
 }
 
 // line is a line with a change.
@@ -259,12 +261,18 @@ type folding struct {
 func (f *File) fold() *folding {
 	f.daemons, f.bad = map[ipvs.DaemonState]int{}, map[int]bool{}
 	f.refused, f.stale, f.places = Complaints{}, false, nil
+	if f.merged {
+		f.named = map[ipvs.ServiceID]bool{}
+	}
 	return &folding{File: f}
 }
 
 func (f *folding) end() { f.want = f.model.Take() }
 
 func (f *folding) add(number int, c Rule) {
+	if f.merged && c.Op == ipvs.OpFlush {
+		return // a fault, see Merge
+	}
 	o, objected := f.objections[number]
 	if objected {
 		reason := o.err
@@ -284,6 +292,9 @@ func (f *folding) add(number int, c Rule) {
 		return
 	}
 	err := f.apply(c)
+	if f.merged && err == nil && f.names(c.Change) {
+		f.named[c.Service.ServiceID] = true
+	}
 	reason, unfit := f.unfit[serverOf(c.Change)]
 	switch {
 	case err != nil && !objected:
@@ -292,6 +303,14 @@ func (f *folding) add(number int, c Rule) {
 		_ = f.model.Apply(ipvs.DeleteDestination(c.Service.ServiceID, c.Destination.AddrPort())) // it has just been added
 		f.refuse(number, c.Change, reason)
 	}
+}
+
+// names reports whether an accepted line says what becomes of its service.
+// That a server need not be there says nothing about a service that no line
+// adds.
+func (f *folding) names(c ipvs.Change) bool {
+	_, found := f.model.Service(c.Service.ServiceID)
+	return found || c.Op == ipvs.OpDeleteService
 }
 
 // apply makes a change of the wanted table.
@@ -340,18 +359,19 @@ func (f *File) meetDaemon(number int, c ipvs.Change) (stops bool) {
 // that is merged.
 var ErrMergedFlush = errors.New("all services are deleted where others are to stay")
 
-// Merge makes the services stay that the file does not mention. It is for a
-// file that has not been run yet.
+// Merge makes the services stay that the file does not mention, or only in
+// lines that are refused. It is for a file that has not been run yet.
 func (f *File) Merge(ctx context.Context) {
-	f.named = map[ipvs.ServiceID]bool{}
+	f.merged = true
+	fold := f.fold()
 	var faults Complaints
 	f.Each(ctx, func(number int, _ []string, r Rule) {
 		if r.Op == ipvs.OpFlush {
 			faults.add(Complaint{Line: number, Err: ErrMergedFlush})
-		} else if r.Service.ServiceID != (ipvs.ServiceID{}) {
-			f.named[r.Service.ServiceID] = true
 		}
+		fold.add(number, r)
 	})
+	fold.end()
 	f.faults = merge(f.faults, faults)
 }
 

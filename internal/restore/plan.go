@@ -77,7 +77,7 @@ func (f *File) adopt(have *ipvs.Table) {
 			f.want.Daemons = append(f.want.Daemons, d)
 		}
 	}
-	if f.named == nil {
+	if !f.merged {
 		return
 	}
 	f.want.Services = slices.DeleteFunc(f.want.Services, func(s ipvs.ServiceEntry) bool { return !f.named[s.ServiceID] })

@@ -791,3 +791,34 @@ func TestMergedFileLeavesOtherServicesAlone(t *testing.T) {
 		t.Errorf("%+v", all)
 	}
 }
+
+// A line of a merged file that is refused or left out does not delete what it
+// is about.
+func TestMergedFileLeavesServicesOfRefusedLinesAlone(t *testing.T) {
+	for _, c := range []struct {
+		lines      []string
+		said, like string
+	}{
+		{[]string{"edit 80 wrr"}, "1:no such service", "add 80 rr,server 80 1 1"},
+		{[]string{"delete 80", "add 82 rr"}, "1:no such service", "add 80 rr,server 80 1 1,add 82 rr"},
+		{[]string{"server 80 1 5"}, "1:no such service", "add 80 rr,server 80 1 1"},
+		{[]string{"remove! 80 1"}, "", "add 80 rr,server 80 1 1"},
+		{[]string{"add 80 nosuch", "server 80 2 1"}, "1:scheduler or persistence engine not found", "add 80 rr,server 80 2 1"},
+		{[]string{"add 80 wrr", "server 80 9 1"}, "2:invalid argument", "add 80 wrr"},
+		{[]string{"add 80 wrr", "delete 80"}, "", ""},
+		{[]string{"add 80 wrr", "flush", "server 80 1 3"}, "2:" + restore.ErrMergedFlush.Error(), "add 80 wrr,server 80 1 3"},
+	} {
+		f, _ := read(t, c.lines...)
+		f.Merge(t.Context())
+		k := kernel(t, "add 80 rr", "server 80 1 1")
+		k.Refuse = refuseNosuch
+		end := f.Run(t.Context(), k, k.Now(), quietly)
+		var like []string
+		if c.like != "" {
+			like = strings.Split(c.like, ",")
+		}
+		if d := ipvs.Diff(k.Now(), kernel(t, like...).Now()); end.How != restore.Finished || len(d) > 0 || said(f) != c.said {
+			t.Errorf("%v: %+v, %s, the table lacks %v", c.lines, end, said(f), d)
+		}
+	}
+}

@@ -295,9 +295,13 @@ func (r *run) await(ctx context.Context, removals []ipvs.Change) error {
 }
 
 // active reports whether any of the servers, all of one service, has a
-// connection that has not begun to end.
+// connection that has not begun to end, or may have one: a list that kept
+// changing may lack it.
 func (r *run) active(ctx context.Context, removals []ipvs.Change) (bool, error) {
 	list, err := r.kernel.Destinations(ctx, removals[0].Service.ServiceID)
+	if errors.Is(err, ipvs.ErrChanging) {
+		return true, nil
+	}
 	return slices.ContainsFunc(list, func(d ipvs.DestinationEntry) bool {
 		return d.Conns.Active > 0 && slices.ContainsFunc(removals, func(c ipvs.Change) bool {
 			return c.Destination.AddrPort() == d.AddrPort()
