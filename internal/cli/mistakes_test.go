@@ -1,20 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package cli
+package cli_test
 
 import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/ipvsadm-go/ipvsadm/internal/cli"
 	"github.com/ipvsadm-go/ipvsadm/internal/render"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
-	steps "github.com/ipvsadm-go/ipvsadm/internal/test/session"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/program"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/session"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
@@ -57,7 +60,7 @@ func TestMistakesOnAKernel(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	all, err := steps.Parse(steps.Shell, string(text))
+	all, err := session.Parse(session.Shell, string(text))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,7 +80,7 @@ func TestMistakesOnAKernel(t *testing.T) {
 			}
 		}
 		bin := t.TempDir()
-		for _, name := range []string{"ipvsadm", saveName, restoreName} {
+		for _, name := range program.Names {
 			exe, err := os.Executable()
 			if err == nil {
 				err = os.Symlink(exe, filepath.Join(bin, name))
@@ -89,7 +92,7 @@ func TestMistakesOnAKernel(t *testing.T) {
 		ways := []way{
 			{name: "into a pipe", bin: bin},
 			{name: "on a terminal", bin: bin, terminal: true},
-			{name: "into a pipe, by 1.31", bin: "/usr/sbin", original: true},
+			{name: "into a pipe, by 1.31", bin: originals, original: true},
 		}
 		if got := ways[0].typed(t, t.TempDir(), mistakesTable); got != "" {
 			t.Fatal(got)
@@ -151,29 +154,41 @@ type way struct {
 	original bool
 }
 
-// typed makes a mistake and returns the answer in a session's form.
+// typed makes a mistake and returns the answer in a session's form. This program
+// runs in the test's own process if the mistake needs no shell.
 func (w way) typed(t *testing.T, folder, command string) string {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "sh", "-c", command)
-	cmd.Dir = folder
-	cmd.Env = append(os.Environ(), "PATH="+w.bin+":"+os.Getenv("PATH"))
+	words, plain := plainWords(command)
 	var out, errs bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &errs
+	var stderr io.Writer = &errs
 	said := errs.String
 	if w.terminal {
-		master, slave := openTerminal(t)
+		master, slave := cli.OpenTerminal(t)
 		defer master.Close()
 		defer slave.Close()
-		cmd.Stderr = slave
+		stderr = slave
 		said = func() string {
 			const end = "the end"
 			fmt.Fprint(slave, end)
-			return strings.TrimSuffix(strings.ReplaceAll(readUntil(t, master, end), "\r", ""), end)
+			return strings.TrimSuffix(strings.ReplaceAll(cli.ReadUntil(t, master, end), "\r", ""), end)
 		}
 	}
-	var exit *exec.ExitError
-	if err := cmd.Run(); err != nil && !errors.As(err, &exit) {
-		t.Fatalf("%s: %v", command, err)
+	var status int
+	if plain && !w.original {
+		status = cli.Run(t.Context(), cli.Process{Args: words, Stdin: strings.NewReader(""), Stdout: &out, Stderr: stderr})
+	} else {
+		cmd := exec.CommandContext(t.Context(), "sh", "-c", command)
+		if plain {
+			cmd.Path, cmd.Args = filepath.Join(w.bin, words[0]), words
+		}
+		cmd.Dir = folder
+		cmd.Env = append(os.Environ(), "PATH="+w.bin+":"+os.Getenv("PATH"))
+		cmd.Stdout, cmd.Stderr = &out, stderr
+		var exit *exec.ExitError
+		if err := cmd.Run(); err != nil && !errors.As(err, &exit) {
+			t.Fatalf("%s: %v", command, err)
+		}
+		status = cmd.ProcessState.ExitCode()
 	}
 	answer := out.String()
 	for line := range strings.Lines(said()) {
@@ -183,5 +198,5 @@ func (w way) typed(t *testing.T, folder, command string) string {
 			answer += "! " + line
 		}
 	}
-	return steps.Answer(answer, cmd.ProcessState.ExitCode())
+	return session.Answer(answer, status)
 }
