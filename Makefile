@@ -94,7 +94,7 @@ lab: deps bin/ipvsadm
 # processor, so with it comes a short run on a stock kernel, which has two.
 .PHONY: test
 test: deps kernel
-	REQUIRE_KERNEL=1 $(GO) test -p 1 -timeout 15m ./...
+	REQUIRE_KERNEL=1 $(GO) test -p 1 -timeout 20m ./...
 	REQUIRE_KERNEL=1 IPVSADM_TEST_ORIGINAL=1 $(GO) test -timeout 15m -run 'TestScripts$$' ./internal/cli
 	$(if $(KERNEL),,$(MAKE) --no-print-directory test-short KERNEL=debian-12)
 
