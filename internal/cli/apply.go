@@ -61,12 +61,12 @@ func (s *session) apply(ctx context.Context, cmd args.Command) int {
 	if cmd.Given.Has(spec.OptMerge) {
 		f.Merge(ctx)
 	}
-	var warnings []warning
+	var warned warnings
 	if cmd.Given.HasAny(spec.Of(spec.OptCheck, spec.OptDryRun)) {
-		warnings = s.warnings(ctx, f)
+		warned = warningsOf(ctx, f)
 	}
 	if cmd.Given.Has(spec.OptCheck) || f.Faulty() && mode != keepGoing {
-		s.complain(name, f, warnings)
+		s.complain(name, f, warned)
 		return checkStatus(f)
 	}
 	if err := s.reach(ctx); err != nil {
@@ -97,7 +97,7 @@ func (s *session) apply(ctx context.Context, cmd args.Command) int {
 		return s.diff(name, f, have)
 	}
 	if mode == allOrNothing && f.Refused() {
-		s.complain(name, f, warnings)
+		s.complain(name, f, warned)
 		return statusUsage
 	}
 	drain := restore.DrainTime
@@ -105,7 +105,7 @@ func (s *session) apply(ctx context.Context, cmd args.Command) int {
 		drain = cmd.Drain
 	}
 	if cmd.Given.Has(spec.OptDryRun) {
-		s.complain(name, f, warnings)
+		s.complain(name, f, warned)
 		if err := s.printChanges(s.Stdout, f.Plan(have, mode == allOrNothing, drain > 0)); err != nil {
 			return s.report(err)
 		}
@@ -139,7 +139,7 @@ func checkStatus(f *restore.File) int {
 // ended says how a run of a file ended, all complaints first, and returns the
 // exit status: 1 where the table is neither as it was nor wholly as wanted.
 func (s *session) ended(name string, f *restore.File, mode mode, end restore.End, signals *signals) int {
-	s.complain(name, f, nil)
+	s.complain(name, f, warnings{})
 	status := statusUsage
 	switch end.How {
 	case restore.Finished:
@@ -214,12 +214,10 @@ func (s *session) parseChange(ctx context.Context, p *args.Parser, words []strin
 
 // complain reports the complaints about a file, and the warnings, in the order
 // of the lines.
-func (s *session) complain(name string, f *restore.File, warnings []warning) {
-	more := max(0, len(warnings)-restore.MaxComplaints)
-	warnings = warnings[:len(warnings)-more]
+func (s *session) complain(name string, f *restore.File, warned warnings) {
 	warnUpTo := func(line int) {
-		for ; len(warnings) > 0 && warnings[0].line <= line; warnings = warnings[1:] {
-			fmt.Fprintln(s.Stderr, plain(warnings[0].message(name)))
+		for ; len(warned.list) > 0 && warned.list[0].line <= line; warned.list = warned.list[1:] {
+			fmt.Fprintln(s.Stderr, plain(warned.list[0].message(name)))
 		}
 	}
 	all := f.Complaints()
@@ -240,8 +238,8 @@ func (s *session) complain(name string, f *restore.File, warnings []warning) {
 	if all.More > 0 {
 		fmt.Fprintln(s.Stderr, moreText(name, all.More))
 	}
-	if more > 0 {
-		fmt.Fprintln(s.Stderr, moreWarningsText(name, more))
+	if warned.more > 0 {
+		fmt.Fprintln(s.Stderr, moreWarningsText(name, warned.more))
 	}
 }
 

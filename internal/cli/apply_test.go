@@ -729,7 +729,7 @@ func TestSecondRestoreWaitsForTheFirst(t *testing.T) {
 	p.lockSilence, p.lockWait = time.Millisecond, 50*time.Millisecond
 	a.status = Run(t.Context(), p)
 	done()
-	waiting := "waiting for another ipvsadm to let go of " + path + "\n"
+	waiting := "waiting for lock " + path + ", held by another ipvsadm\n"
 	want := answer{status: 2, errors: waiting + "another ipvsadm holds " + path + "; nothing was changed\n"}
 	if a != want || k.reads > 0 || k.rules() != timeouts+dns {
 		t.Errorf("when it is held for too long: %+v, want %+v, table\n%s", a, want, k.rules())

@@ -24,7 +24,7 @@ const statusDiffers = 1
 // diff prints how the table would differ. It returns the exit status.
 func (s *session) diff(name string, f *restore.File, have *ipvs.Table) int {
 	if f.Complaints().Any() {
-		s.complain(name, f, nil)
+		s.complain(name, f, warnings{})
 		return statusUsage
 	}
 	lines := diffLines(have, f.Target(have))
@@ -106,7 +106,7 @@ func startOf(t *ipvs.Table, state ipvs.DaemonState) *ipvs.Change {
 // for one that a table has not.
 func servicePairs(have, want *ipvs.Table) iter.Seq2[*ipvs.Change, *ipvs.Change] {
 	x, y := have.Clone(), want.Clone()
-	hadServices, wantedServices := byService(x), byService(y)
+	hadServices, wantedServices := restore.ByID(x), restore.ByID(y)
 	var all []ipvs.ServiceEntry
 	for i := range x.Services {
 		e := ipvs.ServiceEntry{Service: x.Services[i].Service, Destinations: append([]ipvs.DestinationEntry(nil), x.Services[i].Destinations...)}
@@ -146,14 +146,6 @@ func servicePairs(have, want *ipvs.Table) iter.Seq2[*ipvs.Change, *ipvs.Change] 
 			}
 		}
 	}
-}
-
-func byService(t *ipvs.Table) map[ipvs.ServiceID]*ipvs.ServiceEntry {
-	m := make(map[ipvs.ServiceID]*ipvs.ServiceEntry, len(t.Services))
-	for i := range t.Services {
-		m[t.Services[i].ServiceID] = &t.Services[i]
-	}
-	return m
 }
 
 func byServer(s *ipvs.ServiceEntry) map[netip.AddrPort]*ipvs.DestinationEntry {

@@ -3,24 +3,21 @@
 package cli
 
 import (
-	"bytes"
+	"errors"
+	"fmt"
 	"math/rand/v2"
-	"os"
-	"os/exec"
-	"path/filepath"
+	"regexp"
 	"slices"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// patch(1) makes of the save of one table that of the other, with the output
-// of --diff for a file that has it.
+// The output of --diff makes of the save of one table that of the file.
 func TestDiffIsAPatch(t *testing.T) {
-	if _, err := exec.LookPath("patch"); err != nil {
-		t.Skip("no patch(1)")
-	}
 	r := rand.New(rand.NewPCG(4, 2))
 	differ := 0
 	for range 150 {
@@ -52,20 +49,61 @@ func TestDiffIsAPatch(t *testing.T) {
 			continue
 		}
 		differ++
-		save := filepath.Join(t.TempDir(), "save")
-		if err := os.WriteFile(save, []byte(rulesOf(have)), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		cmd := exec.Command("patch", "-s", "--fuzz=0", "-r", "-", save)
-		cmd.Stdin = bytes.NewReader([]byte(a.out))
-		if out, err := cmd.CombinedOutput(); err != nil || len(out) > 0 {
-			t.Fatalf("patch: %v %s\n%s", err, out, a.out)
-		}
-		if b, err := os.ReadFile(save); err != nil || string(b) != rulesOf(want) {
-			t.Fatalf("patched:\n%swant\n%s%v\n%s", b, rulesOf(want), err, a.out)
+		if got, err := patched(rulesOf(have), a.out); err != nil || got != rulesOf(want) {
+			t.Fatalf("%v, patched:\n%swant\n%sby\n%s", err, got, rulesOf(want), a.out)
 		}
 	}
 	if differ < 100 {
 		t.Errorf("%d tables differ: this test shows little", differ)
 	}
 }
+
+// patched applies a unified diff to a text as patch(1) does, but without any
+// tolerance: each hunk has to stand where it says, with its counts and context.
+func patched(text, diff string) (string, error) {
+	old := strings.SplitAfter(text, "\n")
+	lines := strings.SplitAfter(diff, "\n")
+	if len(lines) < 3 || !strings.HasPrefix(lines[0], "--- ") || !strings.HasPrefix(lines[1], "+++ ") {
+		return "", errors.New("no header")
+	}
+	var b strings.Builder
+	at, written := 0, 0 // lines of the old text that were read, and of the new one
+	for lines = lines[2:]; len(lines) > 0 && lines[0] != ""; {
+		m := hunkHeader.FindStringSubmatch(lines[0])
+		if m == nil {
+			return "", fmt.Errorf("no hunk: %q", lines[0])
+		}
+		n := [...]int{0, 1, 0, 1}
+		for i := range n {
+			if m[i+1] != "" {
+				n[i], _ = strconv.Atoi(m[i+1])
+			}
+		}
+		start := n[0]
+		if n[1] > 0 {
+			start-- // the first line has number 1; no line stands behind the one before
+		}
+		for ; at < start; at, written = at+1, written+1 {
+			b.WriteString(old[at])
+		}
+		if first := written + min(1, n[3]); first != n[2] {
+			return "", fmt.Errorf("%q begins at line %d of the new text", lines[0], first)
+		}
+		for lines = lines[1:]; n[1]+n[3] > 0; lines = lines[1:] {
+			sign, line := lines[0][0], lines[0][1:]
+			if sign != '+' {
+				if at == len(old) || old[at] != line {
+					return "", fmt.Errorf("line %d is not %q", at+1, line)
+				}
+				at, n[1] = at+1, n[1]-1
+			}
+			if sign != '-' {
+				b.WriteString(line)
+				written, n[3] = written+1, n[3]-1
+			}
+		}
+	}
+	return b.String() + strings.Join(old[at:], ""), nil
+}
+
+var hunkHeader = regexp.MustCompile(`^@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@\n$`)

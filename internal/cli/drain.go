@@ -146,17 +146,17 @@ func (d *drain) doubts(m machine) {
 	var texts []string
 	switch {
 	case svc.Flags&ipvs.FlagOnePacket != 0:
-		texts = append(texts, "each packet is a connection of its own: there is nothing to wait for")
+		texts = append(texts, drainOnePacketText)
 	case svc.Protocol == ipvs.UDP:
-		texts = append(texts, "connections of UDP have no end: there is nothing to wait for, and their packets go nowhere when the server has gone")
+		texts = append(texts, drainUDPText)
 	case svc.Scheduler == "dh", (svc.Scheduler == "sh" || svc.Scheduler == "mh") && svc.Flags&fallback == 0:
-		texts = append(texts, fmt.Sprintf("scheduler %s turns away the clients of a server of weight 0%s", svc.Scheduler, otherwiseText(svc.Scheduler)))
+		texts = append(texts, drainHashText(svc.Scheduler))
 	}
 	if svc.Flags&ipvs.FlagPersistent != 0 && m.setting("net.ipv4.vs.expire_quiescent_template") == "0" {
-		texts = append(texts, "clients that have been here come back to their server even with weight 0: sysctl -w net.ipv4.vs.expire_quiescent_template=1")
+		texts = append(texts, drainTemplateText)
 	}
 	if m.setting("net.ipv4.vs.expire_nodest_conn") == "1" {
-		texts = append(texts, "connections that are left when the time is over end at once")
+		texts = append(texts, drainExpiresText)
 	}
 	for _, text := range texts {
 		fmt.Fprintf(d.Stderr, "%v: %s\n", svc.ServiceID, text)

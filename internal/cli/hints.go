@@ -150,7 +150,7 @@ func (m machine) permissionHint() string {
 	case m.inUserNamespace():
 		return "this is root of a user namespace, as in a rootless container: IPVS answers to that of the machine alone, so run it there"
 	}
-	return "this root lacks CAP_NET_ADMIN; a container is given it when it is started, with --cap-add NET_ADMIN for example"
+	return "CAP_NET_ADMIN is missing: start the container with --cap-add NET_ADMIN"
 }
 
 // inUserNamespace reports whether root is another user outside, or sees only

@@ -241,11 +241,12 @@ func (m machine) serverHint(cmd args.Command, words []string) string {
 			setting = "net.ipv6.conf.all.forwarding"
 		}
 		if m.setting(setting) == "0" {
-			return fmt.Sprintf("with -m this machine has to forward, but does not: sysctl -w %s=1", setting)
+			return fmt.Sprintf("NAT (-m) needs IP forwarding, which is off: sysctl -w %s=1", setting)
 		}
 		return ""
 	}
-	if port, ok := unusedPort(cmd, words); ok {
+	c, _ := cmd.Change()
+	if port, ok := unusedPort(c, words); ok {
 		return unusedPortText(port, d.Port)
 	}
 	return ""
@@ -257,9 +258,9 @@ func unusedPortText(typed, kept uint16) string {
 
 // unusedPort finds a server's port that was typed and is not used, since
 // masquerading alone can change a port.
-func unusedPort(cmd args.Command, words []string) (port uint16, ok bool) {
-	d := &cmd.Destination
-	if d.Forward == ipvs.Masquerade || cmd.Service.FWMark != 0 {
+func unusedPort(c ipvs.Change, words []string) (port uint16, ok bool) {
+	d := &c.Destination
+	if d.Forward == ipvs.Masquerade || c.Service.FWMark != 0 {
 		return 0, false
 	}
 	for _, word := range words {

@@ -350,7 +350,7 @@ func keptText(file string) string {
 }
 
 func waitingText(lock string) string {
-	return "waiting for another ipvsadm to let go of " + lock
+	return "waiting for lock " + lock + ", held by another ipvsadm"
 }
 
 func lockFailure(lock string) *failure {
@@ -405,6 +405,22 @@ func versionText(own string) string {
 	return "ipvsadm v1.31 2019/12/24 (compiled with pflag and IPVS v1.2.1)\nipvsadm-go " + own + "\n"
 }
 
+// What a drain says at once where it may not do what it is for.
+const (
+	drainOnePacketText = "one-packet scheduling has no connections to wait for"
+	drainUDPText       = "UDP connections do not end: there is nothing to wait for, and their packets are dropped once the server is deleted"
+	drainTemplateText  = "persistent clients return to their server even at weight 0: sysctl -w net.ipv4.vs.expire_quiescent_template=1"
+	drainExpiresText   = "connections that are left when the time is over end at once"
+)
+
+func drainHashText(scheduler string) string {
+	text := fmt.Sprintf("scheduler %s refuses the clients of a server of weight 0", scheduler)
+	if scheduler != "dh" {
+		text += fmt.Sprintf("; -b %s-fallback sends them elsewhere", scheduler)
+	}
+	return text
+}
+
 const (
 	putBackText    = "nothing was deleted, and each weight that was made 0 is as it was"
 	notPutBackText = "nothing was deleted, but the weights could not be put back"
@@ -433,13 +449,6 @@ func drainingFailure(id ipvs.ServiceID, d ipvs.Destination) *failure {
 
 func reweighedFailure(id ipvs.ServiceID, d ipvs.Destination) *failure {
 	return &failure{text: fmt.Sprintf("another program has given %v of %v weight %d", d.AddrPort(), id, d.Weight), status: statusPartly}
-}
-
-func otherwiseText(scheduler string) string {
-	if scheduler == "dh" {
-		return ""
-	}
-	return fmt.Sprintf("; -b %s-fallback would send them elsewhere", scheduler)
 }
 
 // goneText is the message for an entry that went between reading and editing

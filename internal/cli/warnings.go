@@ -24,34 +24,59 @@ type warning struct {
 	text string
 }
 
-// warnings returns those about a file, in the order of its lines.
-func (s *session) warnings(ctx context.Context, f *restore.File) []warning {
-	if f.Empty() {
-		return []warning{{0, "no command in it"}}
+// warnings are the first of a file, in the order of its lines, and the number
+// of further ones.
+type warnings struct {
+	list []warning
+	more int
+}
+
+func (w *warnings) add(line int, text string) {
+	if len(w.list) < restore.MaxComplaints {
+		w.list = append(w.list, warning{line, text})
+	} else {
+		w.more++
 	}
-	var all []warning
-	services := map[ipvs.ServiceID]int{} // the line that adds it
-	f.Each(ctx, func(number int, words []string, c restore.Rule) {
-		for _, text := range s.lineWarnings(ctx, words, c.Change) {
-			all = append(all, warning{number, text})
+}
+
+// warningsOf returns the warnings of a file.
+func warningsOf(ctx context.Context, f *restore.File) warnings {
+	var ofLines, ofServices warnings
+	if f.Empty() {
+		ofLines.add(0, "no command in it")
+		return ofLines
+	}
+	lines := map[ipvs.ServiceID]int{} // that add the services with a warning
+	if !f.Complaints().Any() {        // else what is missing may be in a bad line
+		for i := range f.Wanted().Services {
+			s := &f.Wanted().Services[i]
+			if text := serviceWarning(s); text != "" {
+				if ofServices.add(0, text); ofServices.more == 0 {
+					lines[s.ServiceID] = 0
+				}
+			}
 		}
-		switch c.Op {
-		case ipvs.OpAddService:
-			services[c.Service.ServiceID] = number
-		case ipvs.OpDeleteService:
-			delete(services, c.Service.ServiceID)
+	}
+	f.Each(ctx, func(number int, words []string, r restore.Rule) {
+		for _, text := range lineWarnings(words, r.Change) {
+			ofLines.add(number, text)
+		}
+		if _, named := lines[r.Service.ServiceID]; named && r.Op == ipvs.OpAddService {
+			lines[r.Service.ServiceID] = number
 		}
 	})
-	want := f.Wanted()
-	if f.Complaints().Any() {
-		want = &ipvs.Table{} // what is missing in it may be in a bad line
-	}
-	for i := range want.Services {
-		if text := serviceWarning(&want.Services[i]); text != "" {
-			all = append(all, warning{services[want.Services[i].ServiceID], text})
+	for i, n := 0, 0; n < len(ofServices.list); i++ {
+		s := &f.Wanted().Services[i]
+		if line, named := lines[s.ServiceID]; named {
+			ofServices.list[n].line = line
+			n++
 		}
 	}
-	slices.SortStableFunc(all, func(a, b warning) int { return a.line - b.line })
+	all := warnings{append(ofLines.list, ofServices.list...), ofLines.more + ofServices.more}
+	slices.SortStableFunc(all.list, func(a, b warning) int { return a.line - b.line })
+	if n := len(all.list) - restore.MaxComplaints; n > 0 {
+		all.list, all.more = all.list[:restore.MaxComplaints], all.more+n
+	}
 	return all
 }
 
@@ -68,7 +93,7 @@ func serviceWarning(s *ipvs.ServiceEntry) string {
 }
 
 // lineWarnings returns those about a line that was read as c.
-func (s *session) lineWarnings(ctx context.Context, words []string, c ipvs.Change) (texts []string) {
+func lineWarnings(words []string, c ipvs.Change) (texts []string) {
 	warn := func(format string, a ...any) { texts = append(texts, fmt.Sprintf(format, a...)) }
 	switch c.Op {
 	case ipvs.OpAddService, ipvs.OpEditService:
@@ -82,11 +107,7 @@ func (s *session) lineWarnings(ctx context.Context, words []string, c ipvs.Chang
 			warn("%s", text)
 		}
 	case ipvs.OpAddDestination, ipvs.OpEditDestination:
-		cmd, err := s.parser.ParseRule(ctx, words)
-		if err != nil {
-			return nil
-		}
-		if port, ok := unusedPort(cmd, words); ok {
+		if port, ok := unusedPort(c, words); ok {
 			warn("%s", unusedPortText(port, c.Destination.Port))
 		}
 	default:

@@ -91,7 +91,7 @@ func Sections() []Section {
 	takes := func(id spec.CommandID) spec.Set { return spec.FindCommand(id).Rule.Takes() &^ spec.Global }
 	list := []Section{
 		{"Which virtual service", spec.ServiceAddress},
-		{"What is there already (-A, -E, -D, -a, -e, -d)", spec.Existing},
+		{"Options of a change (-A, -E, -D, -a, -e, -d)", spec.Existing},
 		{"Options of a virtual service (-A, -E)", takes(spec.AddService)},
 		{"Options of a real server (-a, -e; -d takes -r)", takes(spec.AddServer)},
 		{"Options of a sync daemon (--start-daemon)", takes(spec.StartDaemon)},

@@ -142,7 +142,7 @@ func (p *plan) drain(have, want *ipvs.Table) {
 	}
 	all := int64(removed)*int64(added) > maxSearch
 	p.first = slices.Clone(p.changes)
-	had, wanted := byID(have), byID(want)
+	had, wanted := ByID(have), ByID(want)
 	for i, c := range p.first {
 		if !removes(c) {
 			continue
@@ -158,7 +158,8 @@ func (p *plan) drain(have, want *ipvs.Table) {
 	}
 }
 
-func byID(t *ipvs.Table) map[ipvs.ServiceID]*ipvs.ServiceEntry {
+// ByID returns the services of a table by their identities.
+func ByID(t *ipvs.Table) map[ipvs.ServiceID]*ipvs.ServiceEntry {
 	m := make(map[ipvs.ServiceID]*ipvs.ServiceEntry, len(t.Services))
 	for i := range t.Services {
 		m[t.Services[i].ServiceID] = &t.Services[i]

@@ -155,7 +155,7 @@ func (r *run) round(ctx context.Context, have *ipvs.Table, p plan) *End {
 	all := p.all()
 	var had map[ipvs.ServiceID]*ipvs.ServiceEntry
 	if r.journal != nil {
-		had = byID(have)
+		had = ByID(have)
 	}
 	for done := 0; done < len(all); {
 		rest := all[done:]
@@ -266,7 +266,7 @@ func (r *run) undo(ctx context.Context) (Undo, error) {
 		if failed {
 			return NotUndone, err
 		}
-		r.journal.record(byID(now), now, made)
+		r.journal.record(ByID(now), now, made)
 		for _, e := range refused {
 			if byAnother(e) {
 				r.journal.forget(e.Change)

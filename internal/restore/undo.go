@@ -124,7 +124,7 @@ func daemonIn(list []ipvs.Daemon, state ipvs.DaemonState) *ipvs.Daemon {
 // them: they are another writer's, whatever becomes of them. Otherwise what is
 // added and deleted all the time would be restored again and again.
 func (j *journal) forgetChanged(now *ipvs.Table) {
-	have := byID(now)
+	have := ByID(now)
 	for key, e := range j.servers {
 		s, deleted := have[key.service], j.services[key.service]
 		again := s != nil && deleted != nil && deleted.is == nil // added again, with its servers
@@ -167,7 +167,7 @@ func (j *journal) undone(now *ipvs.Table) *ipvs.Table {
 	t := now.Clone()
 	j.undoDaemons(t)
 	j.undoTimeouts(t)
-	have := byID(now)
+	have := ByID(now)
 	// Servers first, since a service that the run added is only removed
 	// if it has no server of another writer.
 	servers := map[ipvs.ServiceID][]ipvs.DestinationEntry{}
