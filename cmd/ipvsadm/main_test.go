@@ -34,15 +34,20 @@ func TestOwnVersion(t *testing.T) {
 	}
 }
 
-// TestVersionOfWhatMakeBuilds reads the first line as scripts do: the second
-// word is the version of the original that this program is like.
-func TestVersionOfWhatMakeBuilds(t *testing.T) {
+// build returns the program that make builds, with the names it has beside it.
+func build(t *testing.T) string {
 	bin := filepath.Join(t.TempDir(), "ipvsadm")
 	build := exec.Command("make", "-C", "../..", bin, "BIN="+bin, "VERSION=v1.2.3", "COMMIT=89abcdef")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("make: %v\n%s", err, out)
 	}
-	out, err := exec.Command(bin, "-v").Output()
+	return bin
+}
+
+// TestVersionOfWhatMakeBuilds reads the first line as scripts do: the second
+// word is the version of the original that this program is like.
+func TestVersionOfWhatMakeBuilds(t *testing.T) {
+	out, err := exec.Command(build(t), "-v").Output()
 	if err != nil {
 		t.Fatal(err)
 	}

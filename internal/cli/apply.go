@@ -13,6 +13,7 @@ import (
 	"math"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"slices"
 	"syscall"
 
@@ -249,7 +250,7 @@ func (s *session) readRules(ctx context.Context, file string) (name string, f *r
 		if isTerminal(s.Stdin) {
 			s.say(applyHint)
 		}
-		if f, err = restore.Read(ctx, s.Stdin, maxText(), s.changeParser()); err != nil {
+		if f, err = s.readFrom(ctx, s.Stdin); err != nil {
 			return "", nil, inputFailure(err)
 		}
 		return stdinName, f, nil
@@ -257,12 +258,34 @@ func (s *session) readRules(ctx context.Context, file string) (name string, f *r
 	in, err := openFile(file)
 	if err == nil {
 		defer in.Close()
-		f, err = restore.Read(ctx, in, maxText(), s.changeParser())
+		f, err = s.readFrom(ctx, in)
 	}
 	if err != nil {
 		return "", nil, fileFailure("read", file, err)
 	}
 	return file, f, nil
+}
+
+func (s *session) readFrom(ctx context.Context, in io.Reader) (*restore.File, error) {
+	return restore.Read(ctx, &frugal{Reader: in}, maxText(), s.changeParser())
+}
+
+// frugal is an input that makes the program save memory once it turns out to be
+// large: the collector then runs when there is a quarter of garbage, where it
+// would wait for as much of it as there is memory in use.
+type frugal struct {
+	io.Reader
+	read int
+}
+
+func (f *frugal) Read(p []byte) (int, error) {
+	const large = 8 << 20
+	n, err := f.Reader.Read(p)
+	if f.read < large && f.read+n >= large {
+		debug.SetGCPercent(25)
+	}
+	f.read += n
+	return n, err
 }
 
 // openFile opens a file to be read. It takes one descriptor, where os.Open takes
