@@ -81,7 +81,7 @@ gap: deps bin/ipvsadm
 ROWS ?=
 .PHONY: bench
 bench: deps bin/ipvsadm
-	$(GO) run ./internal/test/bench -fetch -kernel '$(KERNEL)' -rows '$(ROWS)'
+	$(GO) run ./internal/test/bench -fetch -kernel '$(KERNEL)' -rows '$(value ROWS)'
 
 # Build the clusters and count where their packets go. SCENARIO names one, or
 # some.

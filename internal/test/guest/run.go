@@ -238,6 +238,9 @@ func boot(dir string, k Kernel, memory int) (m machine, err error) {
 	go func() {
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
+		if k.Image == "" {
+			defer claimProcessor()()
+		}
 		err := m.Start()
 		started <- err
 		if err == nil {

@@ -10,10 +10,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -96,6 +98,35 @@ func (k Kernel) uml(dir string, memory int) *exec.Cmd {
 		cmd.Env = append(cmd.Env, "TMPDIR="+dir)
 	}
 	return cmd
+}
+
+// claimProcessor confines the calling thread, and what it starts, to a processor
+// that no other guest has, until release is called. A guest is several
+// processes that hand over to each other all the time: on a processor of their
+// own they take half as long as on two.
+func claimProcessor() (release func()) {
+	var all unix.CPUSet
+	if unix.SchedGetaffinity(0, &all) != nil || all.Count() < 2 {
+		return func() {}
+	}
+	for n := range 8 * int(unsafe.Sizeof(all)) {
+		if !all.IsSet(n) {
+			continue
+		}
+		// The name is free again when its holder has ended.
+		claim, err := net.Listen("unix", fmt.Sprintf("@ipvsadm-guest-on-%d", n))
+		if err != nil {
+			continue
+		}
+		var one unix.CPUSet
+		one.Set(n)
+		_ = unix.SchedSetaffinity(0, &one) // without it the guest is but slower
+		return func() {
+			_ = unix.SchedSetaffinity(0, &all)
+			claim.Close()
+		}
+	}
+	return func() {}
 }
 
 // roomInShm reports whether /dev/shm, where linux.uml keeps the guest's memory
