@@ -42,18 +42,18 @@ func Metrics(w io.Writer, o Options, i ipvs.Info, totals ipvs.Stats, services []
 	}
 	m := metrics{w: bufio.NewWriterSize(w, bufferSize)}
 	m.family("ipvs_info", "gauge", "Version of IPVS")
-	m.sample([]byte(`{version="`+i.Version.String()+`"}`), 1)
+	m.sample(nil, `{version="`+i.Version.String()+`"}`, 1)
 	m.family("ipvs_connection_table_size", "gauge", "Buckets of the connection table")
-	m.sample(nil, uint64(i.ConnTableSize))
+	m.sample(nil, "", uint64(i.ConnTableSize))
 	for _, c := range counters {
 		m.family("ipvs_"+c.name+"_total", "counter", "All "+c.help)
-		m.sample(nil, c.value(&totals))
+		m.sample(nil, "", c.value(&totals))
 	}
 	labels := labelsOf(services)
 	for _, c := range counters {
 		m.family("ipvs_service_"+c.name+"_total", "counter", "The virtual service's "+c.help)
 		for n := range services {
-			m.sample(labels.service(n), c.value(&services[n].Stats))
+			m.sample(labels.services.part(n), "}", c.value(&services[n].Stats))
 		}
 	}
 	m.family("ipvs_service_backends", "gauge", "Real servers of the virtual service, those that are live having a weight over 0")
@@ -64,8 +64,8 @@ func Metrics(w io.Writer, o Options, i ipvs.Info, totals ipvs.Stats, services []
 				live++
 			}
 		}
-		m.stated(labels.service(n), "live", live)
-		m.stated(labels.service(n), "total", len(services[n].Destinations))
+		m.sample(labels.services.part(n), `,state="live"}`, uint64(live))
+		m.sample(labels.services.part(n), `,state="total"}`, uint64(len(services[n].Destinations)))
 	}
 	for _, c := range counters {
 		m.family("ipvs_backend_"+c.name+"_total", "counter", "The real server's "+c.help)
@@ -82,6 +82,7 @@ func Metrics(w io.Writer, o Options, i ipvs.Info, totals ipvs.Stats, services []
 type metrics struct {
 	w    *bufio.Writer
 	name string
+	head []byte // for the servers of a service
 }
 
 // family begins the samples of one name.
@@ -90,69 +91,64 @@ func (m *metrics) family(name, kind, help string) {
 	fmt.Fprintf(m.w, "# HELP %s %s.\n# TYPE %s %s\n", name, help, name, kind)
 }
 
-func (m *metrics) sample(labels []byte, n uint64) {
-	m.line(append(append(m.w.AvailableBuffer(), m.name...), labels...), n)
-}
-
-// stated writes a sample that has a state besides its labels.
-func (m *metrics) stated(labels []byte, state string, n int) {
-	b := append(m.w.AvailableBuffer(), m.name...)
-	b = append(b, labels[:len(labels)-len("}")]...)
-	b = append(append(b, `,state="`...), state...)
-	m.line(append(b, `"}`...), uint64(n))
-}
-
-func (m *metrics) line(b []byte, n uint64) {
-	b = strconv.AppendUint(append(b, ' '), n, 10)
+// sample writes a sample with its labels, which are in two parts.
+func (m *metrics) sample(labels []byte, more string, n uint64) {
+	b := append(append(m.w.AvailableBuffer(), m.name...), labels...)
+	b = strconv.AppendUint(append(append(b, more...), ' '), n, 10)
 	_, _ = m.w.Write(append(b, '\n'))
 }
 
 func (m *metrics) backends(services []ipvs.ServiceEntry, labels *labelTable, value func(*ipvs.DestinationEntry) uint64) {
 	n := 0
 	for i := range services {
+		head := append(append(m.head[:0], m.name...), labels.services.part(i)...)
 		for j := range services[i].Destinations {
-			m.sample(labels.backend(n), value(&services[i].Destinations[j]))
+			b := append(append(m.w.AvailableBuffer(), head...), labels.backends.part(n)...)
+			b = strconv.AppendUint(append(b, ' '), value(&services[i].Destinations[j]), 10)
+			_, _ = m.w.Write(append(b, '\n'))
 			n++
 		}
+		m.head = head
 	}
 }
 
-// labelTable has the labels of all services and of all their servers in braces,
-// which are needed for each family.
-type labelTable struct {
-	text               []byte
-	services, backends []labelSpan
+// labelTable has the labels that are needed for each family: those of services
+// without the last brace, and what their servers have besides. To keep the
+// servers' labels whole takes three times the memory.
+type labelTable struct{ services, backends parts }
+
+// parts are texts, one behind the other.
+type parts struct {
+	text []byte
+	ends []int
 }
 
-type labelSpan struct{ start, end int }
+func makeParts(n, usual int) parts { return parts{make([]byte, 0, n*usual), make([]int, 0, n)} }
 
-func (t *labelTable) service(n int) []byte { return t.text[t.services[n].start:t.services[n].end] }
-func (t *labelTable) backend(n int) []byte { return t.text[t.backends[n].start:t.backends[n].end] }
+func (p *parts) add(text []byte) { p.text, p.ends = text, append(p.ends, len(text)) }
 
-func labelsOf(services []ipvs.ServiceEntry) (t labelTable) {
-	const usual = 160 // bytes of a server's labels
+func (p *parts) part(n int) []byte {
+	start := 0
+	if n > 0 {
+		start = p.ends[n-1]
+	}
+	return p.text[start:p.ends[n]]
+}
+
+func labelsOf(services []ipvs.ServiceEntry) labelTable {
 	backends := 0
 	for i := range services {
 		backends += len(services[i].Destinations)
 	}
-	t.text = make([]byte, 0, (len(services)+backends)*usual)
-	t.services = make([]labelSpan, 0, len(services))
-	t.backends = make([]labelSpan, 0, backends)
+	t := labelTable{makeParts(len(services), 112), makeParts(backends, 48)}
 	for i := range services {
 		s := &services[i]
-		start := len(t.text)
-		t.text = appendLabels(append(t.text, '{'), s.ServiceID)
-		end := len(t.text)
-		t.text = append(t.text, '}')
-		t.services = append(t.services, labelSpan{start, len(t.text)})
+		t.services.add(appendLabels(append(t.services.text, '{'), s.ServiceID))
 		for j := range s.Destinations {
 			d := &s.Destinations[j]
-			start := len(t.text)
-			t.text = append(t.text, t.text[t.services[i].start:end]...)
-			t.text = d.Addr.AppendTo(append(t.text, `,remote_address="`...))
-			t.text = appendField(t.text, `",remote_port="`, uint64(d.Port))
-			t.text = append(t.text, `"}`...)
-			t.backends = append(t.backends, labelSpan{start, len(t.text)})
+			b := d.Addr.AppendTo(append(t.backends.text, `,remote_address="`...))
+			b = appendField(b, `",remote_port="`, uint64(d.Port))
+			t.backends.add(append(b, `"}`...))
 		}
 	}
 	return t
