@@ -3,7 +3,6 @@
 package render
 
 import (
-	"bufio"
 	"fmt"
 	"io"
 	"strconv"
@@ -40,7 +39,7 @@ func Metrics(w io.Writer, o Options, i ipvs.Info, totals ipvs.Stats, services []
 	if !o.NoSort {
 		Sort(services)
 	}
-	m := metrics{w: bufio.NewWriterSize(w, bufferSize)}
+	m := metrics{w: w, buf: make([]byte, 0, bufferSize+bufferSize/16)}
 	m.family("ipvs_info", "gauge", "Version of IPVS")
 	m.sample(nil, `{version="`+i.Version.String()+`"}`, 1)
 	m.family("ipvs_connection_table_size", "gauge", "Buckets of the connection table")
@@ -75,40 +74,56 @@ func Metrics(w io.Writer, o Options, i ipvs.Info, totals ipvs.Stats, services []
 		m.family("ipvs_backend_"+g.name, "gauge", g.help)
 		m.backends(services, &labels, g.value)
 	}
-	return m.w.Flush()
+	m.write()
+	return m.err
 }
 
-// metrics writes samples; the first error of writing is that of Flush.
+// metrics writes samples. They are too many to go through a bufio.Writer, which
+// would copy each once more.
 type metrics struct {
-	w    *bufio.Writer
-	name string
-	head []byte // for the servers of a service
+	w    io.Writer
+	buf  []byte
+	err  error  // of the first write that failed
+	name string // of the family
+	head []byte // of the samples of a service's servers
+}
+
+func (m *metrics) write() {
+	if m.err == nil {
+		_, m.err = m.w.Write(m.buf)
+	}
+	m.buf = m.buf[:0]
+}
+
+// end ends a line with its value.
+func (m *metrics) end(b []byte, n uint64) {
+	b = strconv.AppendUint(append(b, ' '), n, 10)
+	if m.buf = append(b, '\n'); len(m.buf) >= bufferSize {
+		m.write()
+	}
 }
 
 // family begins the samples of one name.
 func (m *metrics) family(name, kind, help string) {
 	m.name = name
-	fmt.Fprintf(m.w, "# HELP %s %s.\n# TYPE %s %s\n", name, help, name, kind)
+	m.buf = fmt.Appendf(m.buf, "# HELP %s %s.\n# TYPE %s %s\n", name, help, name, kind)
 }
 
 // sample writes a sample with its labels, which are in two parts.
 func (m *metrics) sample(labels []byte, more string, n uint64) {
-	b := append(append(m.w.AvailableBuffer(), m.name...), labels...)
-	b = strconv.AppendUint(append(append(b, more...), ' '), n, 10)
-	_, _ = m.w.Write(append(b, '\n'))
+	b := append(append(m.buf, m.name...), labels...)
+	m.end(append(b, more...), n)
 }
 
 func (m *metrics) backends(services []ipvs.ServiceEntry, labels *labelTable, value func(*ipvs.DestinationEntry) uint64) {
 	n := 0
 	for i := range services {
-		head := append(append(m.head[:0], m.name...), labels.services.part(i)...)
+		m.head = append(append(m.head[:0], m.name...), labels.services.part(i)...)
 		for j := range services[i].Destinations {
-			b := append(append(m.w.AvailableBuffer(), head...), labels.backends.part(n)...)
-			b = strconv.AppendUint(append(b, ' '), value(&services[i].Destinations[j]), 10)
-			_, _ = m.w.Write(append(b, '\n'))
+			b := append(append(m.buf, m.head...), labels.backends.part(n)...)
+			m.end(b, value(&services[i].Destinations[j]))
 			n++
 		}
-		m.head = head
 	}
 }
 
