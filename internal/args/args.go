@@ -100,7 +100,7 @@ type Names interface {
 
 // New returns a parser that looks up names with n.
 func New(n Names) *Parser {
-	return &Parser{names: n, reader: reader{flags: pflag.NewFlagSet("", pflag.ContinueOnError)}}
+	return &Parser{names: n, reader: reader{flags: pflag.NewFlagSet("", pflag.ContinueOnError), letter: new(letters)}}
 }
 
 // Parse reads the words after the program's name. The error is a *Fault, or

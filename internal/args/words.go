@@ -47,6 +47,7 @@ func (r *row) defaultValue() string {
 // reader finds the options of command lines, one line after the other.
 type reader struct {
 	flags   *pflag.FlagSet
+	letter  *letters
 	words   []string // what is left of the command line
 	letters string   // what is left of a word of letters
 	plain   []string // arguments, valid until the next command line
@@ -62,7 +63,7 @@ type reader struct {
 
 // start prepares the reader for a command line.
 func (r *reader) start(argv []string, isRule bool) {
-	*r = reader{flags: r.flags, words: argv, plain: r.plain[:0], isRule: isRule}
+	*r = reader{flags: r.flags, letter: r.letter, words: argv, plain: r.plain[:0], isRule: isRule}
 }
 
 // next finds the next option. It reports false at the end of the line and at
@@ -94,9 +95,12 @@ func (r *reader) next() bool {
 // short finds the next option in a word of letters. The last one may have its
 // value in the same word.
 func (r *reader) short() bool {
-	letter, rest := r.letters[:1], r.letters[1:]
+	letter, rest := r.letters[0], r.letters[1:]
 	r.letters = ""
-	r.row = r.letter(letter)
+	if r.row = r.letter[letter]; r.row == nil {
+		r.row = r.lettered(letter)
+		r.letter[letter] = r.row
+	}
 	value, equals := strings.CutPrefix(rest, "=")
 	if equals || rest != "" && r.row != nil && r.row.value() != spec.NoValue {
 		return r.found(value, true)
@@ -160,19 +164,22 @@ func (r *reader) register(row *row, long string, short byte) *row {
 	return row
 }
 
-// letter finds the row of a letter, which is one byte.
-func (r *reader) letter(letter string) *row {
-	if f := r.flags.ShorthandLookup(letter); f != nil {
-		return f.Value.(*row)
+// letters has the rows of the letters that have been found: the lines of a file
+// use a few of them over and over.
+type letters [256]*row
+
+// lettered finds the row of a letter, which is one byte.
+func (r *reader) lettered(b byte) *row {
+	if b == 0 {
+		return nil
 	}
-	b := letter[0]
 	for i := range spec.Commands {
-		if c := &spec.Commands[i]; b != 0 && (c.Short == b || c.Alias == b) {
+		if c := &spec.Commands[i]; c.Short == b || c.Alias == b {
 			return r.named(c.Long)
 		}
 	}
 	for i := range spec.Options {
-		if o := &spec.Options[i]; b != 0 && o.Short == b {
+		if o := &spec.Options[i]; o.Short == b {
 			return r.named(o.Long)
 		}
 	}

@@ -30,14 +30,16 @@ import (
 // there.
 func AppendWords(words []string, line []byte) []string {
 	for start, i := 0, 0; i <= len(line); i++ {
-		if i < len(line) && line[i] != ' ' && line[i] != '\t' && line[i] != '\r' && line[i] != '\n' {
+		if i < len(line) && !isBlank(line[i]) {
 			continue
 		}
 		for rest := line[start:i]; len(rest) > 0; {
 			word := rest[:min(maxWord, len(rest))]
 			rest = rest[len(word):]
-			if word, _, _ = bytes.Cut(word, []byte{0}); string(word) != programName {
-				words = appendWord(words, word)
+			if n := len(words); n < cap(words) && words[:n+1][n] == string(word) {
+				words = words[:n+1]
+			} else if word, _, _ = bytes.Cut(word, []byte{0}); string(word) != programName {
+				words = append(words, string(word))
 			}
 		}
 		start = i + 1
@@ -45,15 +47,7 @@ func AppendWords(words []string, line []byte) []string {
 	return words
 }
 
-func appendWord(words []string, word []byte) []string {
-	if n := len(words); n < cap(words) {
-		if words = words[:n+1]; words[n] != string(word) {
-			words[n] = string(word)
-		}
-		return words
-	}
-	return append(words, string(word))
-}
+func isBlank(c byte) bool { return c <= ' ' && (c == ' ' || c == '\t' || c == '\r' || c == '\n') }
 
 const (
 	maxWord     = 4096
