@@ -7,6 +7,9 @@ import (
 	"context"
 	"errors"
 	"io"
+	"os"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/args"
 	"github.com/ipvsadm-go/ipvsadm/internal/rule"
@@ -17,7 +20,8 @@ import (
 // restore runs each line of r as a command line of its own, as -R does: one
 // that the kernel refuses, or with a word that cannot be read, is reported and
 // the rest goes on; any other fault ends the run. Changes are sent many at a
-// time, but none is kept back while the program waits for more input.
+// time, but none is kept back, nor what became of it, while the program waits
+// for more input.
 func (s *session) restore(ctx context.Context, r io.Reader) int {
 	if err := s.reach(ctx); err != nil {
 		return s.report(err)
@@ -25,15 +29,19 @@ func (s *session) restore(ctx context.Context, r io.Reader) int {
 	if isTerminal(r) {
 		s.say(restoreHint)
 	}
-	b := batch{session: s, changes: make([]ipvs.Change, 0, maxPending), lines: make([]int, 0, maxPending)}
-	in := bufio.NewReaderSize(&flusher{r, func() { b.send(ctx) }}, 32<<10)
+	b := newBatch(s)
+	in := bufio.NewReaderSize(&flusher{r, func() {
+		if b.send(ctx); !isReady(r) {
+			b.wait()
+		}
+	}}, 32<<10)
 	var words []string
 	var line []byte
 	for n := 1; ; n++ {
 		var err error
 		line, err = readLine(in, line[:0])
 		if err != nil && err != io.EOF {
-			b.send(ctx)
+			b.finish(ctx)
 			return s.report(inputFailure(err))
 		}
 		if words = rule.AppendWords(words[:0], line); len(words) > 0 {
@@ -42,7 +50,7 @@ func (s *session) restore(ctx context.Context, r io.Reader) int {
 			}
 		}
 		if err == io.EOF {
-			b.send(ctx)
+			b.finish(ctx)
 			return b.status
 		}
 	}
@@ -70,15 +78,38 @@ func (f *flusher) Read(p []byte) (int, error) {
 	return f.r.Read(p)
 }
 
+// isReady reports whether a read of r is known not to wait.
+func isReady(r io.Reader) bool {
+	f, ok := r.(*os.File)
+	if !ok {
+		return false
+	}
+	n, err := unix.Poll([]unix.PollFd{{Fd: int32(f.Fd()), Events: unix.POLLIN}}, 0)
+	return err == nil && n > 0
+}
+
 // maxPending is how many changes wait to be sent together at the most.
-const maxPending = 512
+const maxPending = 256
 
 // batch runs lines of rule text and keeps changes back to send them together.
+// While the kernel makes those that were sent, the next lines are read.
 type batch struct {
 	*session
+	kept, sent piece
+	answer     chan error // of what was sent
+	waiting    bool       // for it
+	status     int        // of the last line
+}
+
+// piece is changes that are sent together.
+type piece struct {
 	changes []ipvs.Change
 	lines   []int // where each change stands
-	status  int   // of the last line
+}
+
+func newBatch(s *session) *batch {
+	room := func() piece { return piece{make([]ipvs.Change, 0, maxPending), make([]int, 0, maxPending)} }
+	return &batch{session: s, kept: room(), sent: room(), answer: make(chan error)}
 }
 
 // line runs one line and reports whether it was the last to run.
@@ -88,20 +119,20 @@ func (b *batch) line(ctx context.Context, n int, words []string) (end bool) {
 		err = &args.Fault{Kind: args.NotACommand}
 	}
 	if err != nil {
-		b.send(ctx)
+		b.finish(ctx)
 		b.status = b.report(inLine(n, parseFailure(err, b.program())))
 		var f *args.Fault
 		return !errors.As(err, &f) || !f.Unreadable()
 	}
 	if c, ok := cmd.Change(); ok && !cmd.Given.Has(spec.OptExist) {
-		b.changes = append(b.changes, c)
-		b.lines = append(b.lines, n)
-		if len(b.changes) == maxPending {
+		b.kept.changes = append(b.kept.changes, c)
+		b.kept.lines = append(b.kept.lines, n)
+		if len(b.kept.changes) == maxPending {
 			b.send(ctx)
 		}
 		return false
 	}
-	b.send(ctx)
+	b.finish(ctx)
 	err = b.run(ctx, &cmd)
 	b.status = b.report(inLine(n, err))
 	if b.status == statusRefused && cmd.Given.HasAny(spec.Existing) {
@@ -110,20 +141,38 @@ func (b *batch) line(ctx context.Context, n int, words []string) (end bool) {
 	return err != nil || cmd.ID == spec.Help || cmd.ID == spec.Version // 1.31 exits with these
 }
 
-// send makes the changes that were kept back and reports those refused.
+// finish makes all changes so far.
+func (b *batch) finish(ctx context.Context) {
+	b.send(ctx)
+	b.wait()
+}
+
+// send begins to make the changes that were kept back.
 func (b *batch) send(ctx context.Context) {
-	if len(b.changes) == 0 {
+	if len(b.kept.changes) == 0 {
 		return
 	}
-	changes, lines := b.changes, b.lines
-	b.changes, b.lines = b.changes[:0], b.lines[:0]
-	last := len(changes) - 1
+	b.wait()
+	b.kept, b.sent = b.sent, b.kept
+	b.kept.changes, b.kept.lines = b.kept.changes[:0], b.kept.lines[:0]
 	if err := b.open(ctx); err != nil {
-		b.status = b.report(inLine(lines[0], err))
+		b.status = b.report(inLine(b.sent.lines[0], err))
 		return
 	}
+	b.waiting = true
+	go func() { b.answer <- b.client.Apply(ctx, b.sent.changes...) }()
+}
+
+// wait waits for the changes that were sent and reports those refused.
+func (b *batch) wait() {
+	if !b.waiting {
+		return
+	}
+	err := <-b.answer
+	b.waiting = false
 	b.status = statusOK
-	err := b.client.Apply(ctx, changes...)
+	lines := b.sent.lines
+	last := len(lines) - 1
 	var refused ipvs.ChangeErrors
 	if !errors.As(err, &refused) && err != nil {
 		b.status = b.report(inLine(lines[last], changeFailure(0, err)))

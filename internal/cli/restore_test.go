@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"syscall"
 	"testing"
@@ -47,6 +48,53 @@ func TestRestoreSendsWhatItHasBeforeItWaitsForMore(t *testing.T) {
 		t.Errorf("the table is\n%swant\n%s", got, want)
 	}
 }
+
+// What became of a line is said before the program waits for the next one,
+// whether the input can tell that it has more or not.
+func TestRestoreReportsBeforeItWaitsForMore(t *testing.T) {
+	for name, pipe := range map[string]func() (io.Reader, io.WriteCloser, error){
+		"a pipe": func() (io.Reader, io.WriteCloser, error) {
+			r, w, err := os.Pipe()
+			return r, w, err
+		},
+		"some other reader": func() (io.Reader, io.WriteCloser, error) {
+			r, w := io.Pipe()
+			return r, w, nil
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var a answer
+			p, _ := newFakeKernel(t, "").process(&a, "", "ipvsadm", "-R")
+			stdin, typed, err := pipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			said := make(chan string, 10)
+			p.Stdin, p.Stderr = stdin, writerFunc(func(b []byte) (int, error) { said <- string(b); return len(b), nil })
+			ended := make(chan int)
+			go func() { ended <- Run(t.Context(), p) }()
+			for n := 1; n <= 3; n++ {
+				fmt.Fprintf(typed, "-D -f %d\n", n)
+				select {
+				case got := <-said:
+					if want := fmt.Sprintf("line %d: No such service\n", n); got != want {
+						t.Errorf("%q, want %q", got, want)
+					}
+				case <-time.After(10 * time.Second):
+					t.Fatalf("nothing is said of line %d while the program waits for the next", n)
+				}
+			}
+			typed.Close()
+			if status := <-ended; status != statusRefused {
+				t.Errorf("status %d, want %d", status, statusRefused)
+			}
+		})
+	}
+}
+
+type writerFunc func([]byte) (int, error)
+
+func (f writerFunc) Write(b []byte) (int, error) { return f(b) }
 
 func TestRestoreSendsManyLinesTogether(t *testing.T) {
 	k := newFakeKernel(t, "")
