@@ -94,8 +94,8 @@ lab: deps bin/ipvsadm
 # processor, so with it comes a short run on a stock kernel, which has two.
 .PHONY: test
 test: deps kernel
-	REQUIRE_KERNEL=1 $(GO) test -p 1 -timeout 20m ./...
-	REQUIRE_KERNEL=1 IPVSADM_TEST_ORIGINAL=1 $(GO) test -timeout 15m -run 'TestScripts$$' ./internal/cli
+	REQUIRE_KERNEL=1 $(GO) test -p 1 -timeout 1h ./...
+	REQUIRE_KERNEL=1 IPVSADM_TEST_ORIGINAL=1 $(GO) test -timeout 1h -run 'TestScripts$$' ./internal/cli
 	$(if $(KERNEL),,$(MAKE) --no-print-directory test-short KERNEL=debian-12)
 
 # The library's contract with the kernel, the scripts, and two restores at once.
