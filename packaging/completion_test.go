@@ -85,6 +85,7 @@ func TestCompletion(t *testing.T) {
 			{"ipvsadm -a --", []string{"--real-server", "--tun-type", "--weight"}, []string{"--scheduler", "--stats"}},
 			{"ipvsadm --list --", []string{"--stats", "--fwmark-service", "--daemon"}, []string{"--weight"}},
 			{"ipvsadm --apply --", []string{"--dry-run", "--strict"}, []string{"--stats", "--all"}},
+			{"ipvsadm --doctor ", []string{"here"}, nil},
 			{"ipvsadm-save --", []string{"--all", "--output", "--numeric"}, []string{"--strict"}},
 			{"ipvsadm-restore --", []string{"--check", "--strict"}, []string{"--all"}},
 			{"ipvsadm --start-daemon ", []string{"master", "backup"}, []string{"--syncid"}},
