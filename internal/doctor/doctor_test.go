@@ -176,6 +176,10 @@ error: TCP 192.0.2.1:80: server 10.9.9.9:80 is behind gateway 10.0.0.254, which 
 error: TCP 192.0.2.1:80: server 10.0.0.10:80 is behind gateway 10.0.0.254, which returns packets of direct routing (-g): they keep the virtual address; eth1 is on the server's network [on-link]
   fix: ip route replace 10.0.0.10/32 dev eth1
 `},
+		{name: "a server that is its own gateway", table: of(web(nil, ipvs.Route, anyone)), host: func(h *Host) {
+			a := netip.MustParseAddr("10.0.0.10")
+			h.Routes[a] = Route{Way: Away, Link: 3, Gateway: a}
+		}},
 		{name: "no forwarding", table: of(nat, web(onPort(443), ipvs.Masquerade, anyone)),
 			host: func(h *Host) { set(h, "net.ipv4.ip_forward", "0", "net.ipv4.conf.eth1.forwarding", "0") }, want: `
 error: TCP 192.0.2.1:80, TCP 192.0.2.1:443: IPv4 forwarding is off, so replies of servers with NAT (-m) stop here [ip-forward]
@@ -186,6 +190,10 @@ error: TCP 192.0.2.1:80, TCP 192.0.2.1:443: IPv4 forwarding is off, so replies o
 error: TCP [2001:db8::1]:80: IPv6 forwarding is off, so replies of servers with NAT (-m) stop here [ip-forward]
   fix: ip netns exec blue sysctl -w net.ipv6.conf.all.forwarding=1
 `},
+		{name: "forced forwarding of IPv6", table: of(web(at("2001:db8::1"), ipvs.Masquerade, "[2001:db8:1::2]:80")),
+			host: func(h *Host) {
+				set(h, "net.ipv6.conf.all.forwarding", "0", "net.ipv6.conf.eth1.force_forwarding", "1")
+			}},
 		{name: "no forwarding on an interface, in a process's namespace", table: of(nat), edit: func(c *Case) { c.NetNS = "42" },
 			host: func(h *Host) { set(h, "net.ipv4.conf.eth1.forwarding", "0") }, want: `
 error: TCP 192.0.2.1:80: forwarding is off on eth1, so replies of servers with NAT (-m) stop there [ip-forward]
@@ -268,6 +276,8 @@ warning: 32768 connections share 4096 buckets of the connection table, so each p
   fix: echo options ip_vs conn_tab_bits=16 >/etc/modprobe.d/ip_vs.conf
 `},
 		{name: "connections that the table has room for", table: of(with(web(nil, ipvs.Masquerade, anyone), busy(32767, 0))), edit: func(c *Case) { c.ConnTableSize = 4096 }},
+		{name: "connections in a table that grows", table: of(with(web(nil, ipvs.Masquerade, anyone), busy(1<<20, 0))), edit: func(c *Case) { c.ConnTableSize = 4096 },
+			host: func(h *Host) { set(h, "net.ipv4.vs.conn_lfactor", "-4") }},
 		{name: "the limit of connections", table: of(with(web(nil, ipvs.Masquerade, anyone), busy(90, 0))), host: func(h *Host) { set(h, "net.ipv4.vs.conn_max", "100") }, want: `
 warning: there are 90 connections, and more than 100 are refused [conn-table]
   fix: sysctl -w net.ipv4.vs.conn_max=200

@@ -69,6 +69,7 @@ func (sys System) settings(h *Host) {
 		for _, s := range [...]string{"forwarding", "rp_filter", "send_redirects"} {
 			names = append(names, linkSetting(ipvs.IPv4, name, s))
 		}
+		names = append(names, linkSetting(ipvs.IPv6, name, "force_forwarding"))
 	}
 	link("all")
 	for i := range h.Links {

@@ -35,13 +35,14 @@ func (c *Case) connections() (n uint64) {
 	return n
 }
 
-// connTable is about a table of fixed size, up to Linux 7.0, and the limit that
-// later kernels have instead.
+// connTable is about a table of fixed size, up to Linux 7.0, and about the limit
+// of kernels whose table grows.
 func connTable(c *Case) (all []Finding) {
 	const perBucket, maxBits = 8, 20
 	n := c.connections()
 	limit, limited := c.Host.number(vsSetting("conn_max"))
-	if buckets := uint64(c.ConnTableSize); !limited && buckets > 0 && n >= perBucket*buckets {
+	_, grows := c.Host.number(vsSetting("conn_lfactor"))
+	if buckets := uint64(c.ConnTableSize); !grows && buckets > 0 && n >= perBucket*buckets {
 		all = append(all, Finding{
 			Text: fmt.Sprintf("%d connections share %d buckets of the connection table, so each packet is searched for long; the size counts from the next load of ip_vs on", n, buckets),
 			Fix:  fmt.Sprintf("echo options ip_vs conn_tab_bits=%d >/etc/modprobe.d/ip_vs.conf", min(bits.Len64(n), maxBits)),

@@ -85,7 +85,7 @@ func route(c *Case, s *ipvs.ServiceEntry) (all []Finding) {
 // leads a router back to the director.
 func onLink(c *Case, s *ipvs.ServiceEntry) (all []Finding) {
 	for h := range c.remote(s, ipvs.Route) {
-		if !h.Gateway.IsValid() {
+		if !h.Gateway.IsValid() || h.Gateway == h.Addr {
 			continue
 		}
 		f := Finding{Text: fmt.Sprintf("server %v is behind gateway %v, which returns packets of direct routing (-g): they keep the virtual address", h.AddrPort(), h.Gateway)}
@@ -103,21 +103,26 @@ func onLink(c *Case, s *ipvs.ServiceEntry) (all []Finding) {
 	return all
 }
 
-// ipForward looks at the interface that the server is behind, since that is
-// where the setting counts.
+// ipForward looks at the interface that the server is behind, since replies come
+// in by it, and there the setting counts. With IPv6 it is that of all, unless
+// the interface is forced to.
 func ipForward(c *Case, s *ipvs.ServiceEntry) []Finding {
 	for h := range c.remote(s, ipvs.Masquerade) {
-		name := "net.ipv4.ip_forward"
+		all, own := "net.ipv4.ip_forward", linkSetting(ipvs.IPv4, h.out.Name, "forwarding")
+		decides := own
 		if h.Addr.Is6() {
-			name = linkSetting(ipvs.IPv6, "all", "forwarding")
+			all, own = linkSetting(ipvs.IPv6, "all", "forwarding"), linkSetting(ipvs.IPv6, h.out.Name, "force_forwarding")
+			decides = all
+			if n, _ := c.Host.number(own); n != 0 {
+				continue
+			}
 		}
-		own := linkSetting(ipvs.IPv4, h.out.Name, "forwarding")
 		switch {
-		case h.Addr.Is6() && !c.Host.isZero(name), h.Addr.Is4() && !c.Host.isZero(own):
-		case c.Host.isZero(name):
+		case !c.Host.isZero(decides):
+		case c.Host.isZero(all):
 			return []Finding{{
 				Text: fmt.Sprintf("%v forwarding is off, so replies of servers with NAT (-m) stop here", ipvs.FamilyOf(h.Addr)),
-				Fix:  c.sysctl(name + "=1"),
+				Fix:  c.sysctl(all + "=1"),
 			}}
 		default:
 			return []Finding{{
