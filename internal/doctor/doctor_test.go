@@ -392,6 +392,17 @@ func TestHostAlone(t *testing.T) {
 	}
 }
 
+// What was not looked at is not called sound.
+func TestUnaskedIsNotSound(t *testing.T) {
+	h := director()
+	h.Unasked = 1
+	for _, f := range Examine(Case{Host: h, Table: of(web(nil, ipvs.Masquerade, "10.0.0.10:80"))}) {
+		if i := slices.IndexFunc(Checks[:], func(c Check) bool { return c.Name == f.Check }); Checks[i].service != nil {
+			t.Errorf("%s says %v: %s", f.Check, f.Level, f.Text)
+		}
+	}
+}
+
 func TestEveryCheckIsWhole(t *testing.T) {
 	names := map[string]bool{}
 	for _, c := range Checks {
