@@ -77,11 +77,15 @@ func Examine(c Case) []Finding {
 }
 
 // run returns what the check finds, with the members that are the same for all
-// its findings.
+// its findings. What holds for a machine is said once, however many servers of
+// a service it has.
 func (k *Check) run(c *Case) []Finding {
 	var all []Finding
 	add := func(service string, found []Finding) {
-		for _, f := range found {
+		for i, f := range found {
+			if slices.Contains(found[:i], f) {
+				continue
+			}
 			if f.Level == OK {
 				f.Level = k.Level
 			}

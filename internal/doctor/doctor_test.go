@@ -154,7 +154,7 @@ note: TCP 192.0.2.9:80: 192.0.2.9 is on no interface, as it should be while anot
 			table: &ipvs.Table{Services: []ipvs.ServiceEntry{web(at("192.0.2.9"), ipvs.Masquerade, anyone)}, Daemons: []ipvs.Daemon{{State: ipvs.Backup, Interface: "eth1"}}}, want: `
 note: TCP 192.0.2.9:80: 192.0.2.9 is on no interface, as it should be while another director is active [vip-local]
 `},
-		{name: "no route", table: of(web(nil, ipvs.Masquerade, "10.8.8.8:80")), want: `
+		{name: "no route", table: of(web(nil, ipvs.Masquerade, "10.8.8.8:80", "10.8.8.8:81")), want: `
 error: TCP 192.0.2.1:80: no route leads to server 10.8.8.8 [route]
   fix: ip route add 10.8.8.8/32 via GATEWAY
 `},
