@@ -279,7 +279,7 @@ warning: 32768 connections share 4096 buckets of the connection table, so each p
 		{name: "connections in a table that grows", table: of(with(web(nil, ipvs.Masquerade, anyone), busy(1<<20, 0))), edit: func(c *Case) { c.ConnTableSize = 4096 },
 			host: func(h *Host) { set(h, "net.ipv4.vs.conn_lfactor", "-4") }},
 		{name: "the limit of connections", table: of(with(web(nil, ipvs.Masquerade, anyone), busy(90, 0))), host: func(h *Host) { set(h, "net.ipv4.vs.conn_max", "100") }, want: `
-warning: there are 90 connections, and more than 100 are refused [conn-table]
+warning: there are 90 of at most 100 connections, and those beyond are refused [conn-table]
   fix: sysctl -w net.ipv4.vs.conn_max=200
 note: net.ipv4.vs.conn_max is 100, by default 1073741824: the most connections there can be in this network namespace [vs-sysctl]
 `},

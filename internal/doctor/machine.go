@@ -50,7 +50,7 @@ func connTable(c *Case) (all []Finding) {
 	}
 	if limited && nearlyFull(n, uint64(limit)) {
 		all = append(all, Finding{
-			Text: fmt.Sprintf("there are %d connections, and more than %d are refused", n, limit),
+			Text: fmt.Sprintf("there are %d of at most %d connections, and those beyond are refused", n, limit),
 			Fix:  c.sysctl(fmt.Sprintf("%s=%d", vsSetting("conn_max"), 2*limit)),
 		})
 	}

@@ -72,6 +72,8 @@ type scenario struct {
 	// traffic is the service that the client asks, "" for none. With a fault
 	// it does not answer before the remedy, and does after it.
 	traffic string
+	// setting is one of IPVS that the scenario needs, "" for none.
+	setting string
 	// settle is a session that is run with the remedy, for what machines
 	// remember of before.
 	settle string
@@ -212,6 +214,14 @@ note: UDP 12.0.0.1:53: once a server is deleted, packets of its UDP clients are 
 note: net.ipv4.vs.run_estimation is 0, so all rates are 0 [estimator]
   fix: sysctl -w net.ipv4.vs.run_estimation=1
 note: net.ipv4.vs.conntrack is 1, by default 0: 1 keeps connection tracking for balanced connections, which stateful firewall rules and SNAT of them need, and which costs time with every packet [vs-sysctl]
+`},
+	{name: "there are as many connections as may be", setting: "conn_max", hosts: natHosts, setup: nat + `
+director# sysctl -qw net.ipv4.vs.conn_max=1
+lab# ask 12.0.0.1:80
+`, traffic: "12.0.0.1:80", found: `
+warning: there are 1 of at most 1 connections, and those beyond are refused [conn-table]
+  fix: sysctl -w net.ipv4.vs.conn_max=2
+note: net.ipv4.vs.conn_max is 1, by default 1073741824: the most connections there can be in this network namespace [vs-sysctl]
 `},
 	{name: "a server is at its threshold", hosts: natHosts, setup: nat + `
 director# ipvsadm -e -t 12.0.0.1:80 -r 192.168.168.10:8080 -m -x 1
