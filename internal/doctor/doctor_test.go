@@ -214,6 +214,11 @@ warning: TCP 192.0.2.1:80: eth1.7 is on the network of server 10.0.0.10 too, and
 				h.Links = append(h.Links, Link{Index: 4, Name: "eth2", Up: true, ARP: true, Prefixes: prefixes("10.0.0.2/24")})
 				set(h, "net.ipv4.conf.eth2.rp_filter", "2", "net.ipv4.conf.all.rp_filter", "1")
 			}},
+		{name: "second interfaces that no reply comes in by", table: of(nat),
+			host: func(h *Host) {
+				h.Links = append(h.Links, Link{Index: 4, Name: "dummy0", Up: true, Prefixes: prefixes("10.0.0.2/24")}, Link{Index: 5, Name: "eth2", ARP: true, Prefixes: prefixes("10.0.0.3/24")})
+				set(h, "net.ipv4.conf.dummy0.rp_filter", "1", "net.ipv4.conf.eth2.rp_filter", "1")
+			}},
 		{name: "one interface", table: of(web(at("192.0.2.1"), ipvs.Masquerade, "192.0.2.9:80")), want: `
 warning: TCP 192.0.2.1:80: clients and servers are behind eth0, and ICMP redirects make servers answer clients past this director [send-redirects]
   fix: sysctl -w net.ipv4.conf.all.send_redirects=0 net.ipv4.conf.eth0.send_redirects=0
@@ -223,6 +228,13 @@ warning: TCP 192.0.2.1:80: clients and servers are behind eth0, and ICMP redirec
 				set(h, "net.ipv4.conf.all.send_redirects", "0", "net.ipv4.conf.eth0.send_redirects", "0")
 			}},
 		{name: "a narrow tunnel", table: of(tunnel(ipvs.TunnelInfo{})), host: func(h *Host) { h.Links[2].MTU = 1400 }, want: `
+warning: TCP 192.0.2.1:80: packets of more than 1380 bytes do not fit in the tunnel to 10.0.0.10: clients that get no ICMP from this director hang when they send much [mtu]
+  fix: ip link set eth1 mtu 1520
+`},
+		{name: "a narrow tunnel whose route says otherwise", table: of(tunnel(ipvs.TunnelInfo{})), host: func(h *Host) {
+			h.Links[2].MTU = 1400
+			h.Routes[netip.MustParseAddr("10.0.0.10")] = Route{Way: Away, Link: 3, MTU: 9000}
+		}, want: `
 warning: TCP 192.0.2.1:80: packets of more than 1380 bytes do not fit in the tunnel to 10.0.0.10: clients that get no ICMP from this director hang when they send much [mtu]
   fix: ip link set eth1 mtu 1520
 `},

@@ -39,14 +39,14 @@ func Gather(ctx context.Context, sys System, t *ipvs.Table) (*Host, error) {
 		Routes:   map[netip.Addr]Route{},
 		Modules:  map[string]ModuleState{},
 	}
-	h.Kernel = sys.word("proc/sys/kernel/osrelease")
-	h.VRRP = sys.speaks(vrrp)
-	sys.settings(h)
 	if t == nil {
 		t = &ipvs.Table{}
 	}
+	sys.routes(ctx, h, t) // first, since it is the part that may not be done in time
+	h.Kernel = sys.word("proc/sys/kernel/osrelease")
+	h.VRRP = sys.speaks(vrrp)
+	sys.settings(h)
 	sys.modules(h, t)
-	sys.routes(ctx, h, t)
 	return h, nil
 }
 

@@ -120,11 +120,10 @@ func (h *Host) owner(a netip.Addr) *Link {
 	return nil
 }
 
-// covers reports whether an address is on a network of the interface, apart
-// from that of the address itself.
+// covers reports whether an address is on a network of the interface.
 func (l *Link) covers(a netip.Addr) bool {
 	for _, p := range l.Prefixes {
-		if !p.IsSingleIP() && p.Contains(a) {
+		if p.Contains(a) {
 			return true
 		}
 	}
@@ -135,7 +134,7 @@ func (l *Link) covers(a netip.Addr) bool {
 // fits holds, nil if there is none.
 func (h *Host) neighbor(a netip.Addr, fits func(*Link) bool) *Link {
 	for i := range h.Links {
-		if l := &h.Links[i]; !l.Loopback && l.covers(a) && fits(l) {
+		if l := &h.Links[i]; l.covers(a) && fits(l) {
 			return l
 		}
 	}

@@ -23,7 +23,7 @@ func module(c *Case) []Finding {
 
 // connections returns how many connections the servers of the table have.
 func (c *Case) connections() (n uint64) {
-	if c.Table == nil || c.File != "" {
+	if c.Table == nil {
 		return 0
 	}
 	for i := range c.Table.Services {

@@ -37,10 +37,10 @@ type hop struct {
 	out *Link
 }
 
-// vipLocal is not for marks, whose packets may have any address.
+// vipLocal is not for marks, which have no address that a way leads to.
 func vipLocal(c *Case, s *ipvs.ServiceEntry) []Finding {
 	r := c.Host.Routes[s.Addr]
-	if s.FWMark != 0 || r.Way == 0 || r.Way == Here {
+	if r.Way == 0 || r.Way == Here {
 		return nil
 	}
 	if c.standsBy() {
@@ -163,7 +163,7 @@ func rpFilter(c *Case, s *ipvs.ServiceEntry) []Finding {
 // With IPv4 redirects are sent if all or the interface says so.
 func sendRedirects(c *Case, s *ipvs.ServiceEntry) []Finding {
 	in := c.Host.owner(s.Addr)
-	if s.FWMark != 0 || in == nil || in.Loopback {
+	if in == nil || in.Loopback {
 		return nil
 	}
 	all, own := linkSetting(ipvs.IPv4, "all", "send_redirects"), linkSetting(ipvs.IPv4, in.Name, "send_redirects")
@@ -186,7 +186,7 @@ func sendRedirects(c *Case, s *ipvs.ServiceEntry) []Finding {
 // send less. Where only the header is too much, which is usual, this is a note.
 func mtu(c *Case, s *ipvs.ServiceEntry) []Finding {
 	in := c.Host.owner(s.Addr)
-	if s.FWMark != 0 || in == nil || in.Loopback {
+	if in == nil || in.Loopback {
 		return nil
 	}
 	for h := range c.remote(s, ipvs.Tunnel) {
