@@ -116,6 +116,8 @@ func TestCompletion(t *testing.T) {
 			{"ipvsadm -d -t 12.0.0.9:80 --netns blue -r ", []string{"192.168.168.90:80"}, []string{"192.168.168.10:80"}},
 			{"ipvsadm -D --netns blue -t 12", []string{"12.0.0.9:80"}, []string{"12.0.0.1:80"}},
 			{"ipvsadm-restore " + dir + "/", []string{dir + "/here"}, nil},
+			{"ipvsadm --doctor " + dir + "/", []string{dir + "/here"}, nil},
+			{"ipvsadm --doctor --", []string{"--json"}, []string{"--stats"}},
 			{"ipvsadm-save -o " + dir + "/", []string{dir + "/here"}, nil},
 			{"ipvsadm-restore --lock " + dir + "/", []string{dir + "/here"}, nil},
 		}

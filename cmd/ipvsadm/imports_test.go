@@ -22,7 +22,8 @@ const workshop = "internal/test/"
 var imports = map[string]string{
 	"cmd/ipvsadm":          "internal/cli",
 	"internal/args":        "internal/names internal/spec pkg/ipvs | internal/rule",
-	"internal/cli":         "internal/args internal/manual internal/names internal/outfile internal/render internal/restore internal/rule internal/spec pkg/ipvs | pkg/ipvs/ipvstest",
+	"internal/cli":         "internal/args internal/doctor internal/manual internal/names internal/outfile internal/render internal/restore internal/rule internal/spec pkg/ipvs | pkg/ipvs/ipvstest",
+	"internal/doctor":      "internal/rule pkg/ipvs",
 	"internal/manual":      "internal/spec",
 	"internal/names":       "",
 	"internal/outfile":     "",
@@ -41,7 +42,7 @@ var imports = map[string]string{
 var users = map[string]string{
 	"github.com/spf13/pflag":        "internal/args internal/test/bench/start",
 	"github.com/mdlayher/genetlink": "internal/test/bench/start pkg/ipvs",
-	"github.com/mdlayher/netlink":   "pkg/ipvs",
+	"github.com/mdlayher/netlink":   "internal/doctor pkg/ipvs",
 }
 
 // The runtime keeps files open to follow a limit of processors, unless it is

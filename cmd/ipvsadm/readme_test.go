@@ -31,12 +31,18 @@ func blocks(text, kind string) []string {
 	}
 }
 
-// TestReadme runs the commands that the README shows and compares the
-// answers.
+// TestReadme runs the commands that the README shows, on a director with its
+// addresses, and compares the answers.
 func TestReadme(t *testing.T) {
 	guesttest.InGuest(t, func(t *testing.T) {
 		guesttest.Namespace(t)
 		program.InPath(t)
+		guesttest.Modprobe(t, "dummy")
+		for name, address := range map[string]string{"ens33": "192.168.168.50/24", "ens36": "12.0.0.1/24"} {
+			program.Run(t, "ip", "link", "add", name, "type", "dummy")
+			program.Run(t, "ip", "addr", "add", address, "dev", name)
+			program.Run(t, "ip", "link", "set", name, "up")
+		}
 		shown := blocks(program.Read(t, readme), "console")
 		if len(shown) == 0 {
 			t.Error("nothing is typed")

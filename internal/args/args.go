@@ -31,7 +31,7 @@ type Command struct {
 	Client netip.Prefix // of a list of connections
 	State  string       // of a list of connections
 
-	File   string // the argument of apply, empty if there is none
+	File   string // the argument of apply or doctor, empty if there is none
 	Output string // of save and list, the file of --output or --update
 	Lock   string // of apply, empty for the default
 	NetNS  string // of any command, empty for the program's own

@@ -319,7 +319,7 @@ func (s *scan) finish(plain []string) error {
 // arguments reads the command's arguments, of which there may be n.
 func (s *scan) arguments(plain []string, n int) error {
 	switch s.cmd.ID {
-	case spec.Apply:
+	case spec.Apply, spec.Doctor:
 		if len(plain) > 0 {
 			s.cmd.File = plain[0]
 		}

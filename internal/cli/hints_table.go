@@ -241,7 +241,7 @@ func (m machine) serverHint(cmd args.Command, words []string) string {
 			setting = "net.ipv6.conf.all.forwarding"
 		}
 		if m.setting(setting) == "0" {
-			return fmt.Sprintf("NAT (-m) needs IP forwarding, which is off: sysctl -w %s=1", setting)
+			return fmt.Sprintf("NAT (-m) needs IP forwarding, which is off: sysctl -w %s=1; ipvsadm --doctor looks for more", setting)
 		}
 		return ""
 	}

@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/args"
+	"github.com/ipvsadm-go/ipvsadm/internal/doctor"
 	"github.com/ipvsadm-go/ipvsadm/internal/outfile"
 	"github.com/ipvsadm-go/ipvsadm/internal/restore"
 	"github.com/ipvsadm-go/ipvsadm/internal/spec"
@@ -33,6 +34,32 @@ const (
 	statusRefused  = 255 // the kernel refused a change
 	statusScanning = 255 // a word that cannot be read
 )
+
+// doctorStatus is the status of a doctor whose worst finding has a level.
+func doctorStatus(worst doctor.Level) int {
+	switch worst {
+	case doctor.Error:
+		return 2
+	case doctor.Warning:
+		return 1
+	}
+	return statusOK
+}
+
+// unseenText is what a doctor says to whom the kernel does not show the table.
+const unseenText = "without root only the host is examined, not the virtual services"
+
+func unaskedText(n int) string {
+	return fmt.Sprintf("time was over: the routes to %d addresses were not looked up", n)
+}
+
+// hostFailure is the message where the machine's interfaces cannot be read.
+func hostFailure(err error) error {
+	if unknown, ok := errors.AsType[*ipvs.NetNSError](err); ok {
+		return netnsFailure(unknown)
+	}
+	return &failure{text: "can't examine the host: " + reason(err), status: statusUsage, cause: err}
+}
 
 // failure is an error that knows what is said and how the program ends.
 type failure struct {

@@ -97,7 +97,7 @@ func Sections() []Section {
 		{"Options of a sync daemon (--start-daemon)", takes(spec.StartDaemon)},
 		{"Options of a list (-L; -S takes -n)", takes(spec.List) &^ spec.Of(spec.OptOutput)},
 		{"Options of a save (-S; -L --metrics takes --output)", takes(spec.Save)},
-		{"Options of --monitor", takes(spec.Monitor)},
+		{"Options of --monitor (--doctor takes --json)", takes(spec.Monitor)},
 		{"Options of --apply", takes(spec.Apply)},
 		{"Options of every command", spec.Global},
 	}

@@ -37,6 +37,8 @@ function __ipvsadm_is -d 'Is the command that has been typed one of these?'
             set command list
         case --monitor
             set command monitor
+        case --doctor
+            set command doctor
         case '-Z*' --zero
             set command zero
         case --set
@@ -95,6 +97,7 @@ complete -c ipvsadm -n '__ipvsadm_is none' -s d -l delete-server -d 'take a real
 complete -c ipvsadm -n '__ipvsadm_is none' -s L -l list -d 'list the table, or one virtual service'
 complete -c ipvsadm -n '__ipvsadm_is none' -s l -l list -d 'list the table, or one virtual service'
 complete -c ipvsadm -n '__ipvsadm_is none' -l monitor -d 'print changes of the table as commands; interval in seconds (default 1)'
+complete -c ipvsadm -n '__ipvsadm_is none' -l doctor -d 'look for what keeps this director from balancing, or would with the table that a file describes'
 complete -c ipvsadm -n '__ipvsadm_is none' -s Z -l zero -d 'zero the counters, of all or of one virtual service'
 complete -c ipvsadm -n '__ipvsadm_is none' -l set -d 'set the timeouts of connections in seconds; 0 leaves one as it is'
 complete -c ipvsadm -n '__ipvsadm_is none start-daemon' -l start-daemon -x -a 'master backup' -d 'start a connection sync daemon'
@@ -142,7 +145,7 @@ complete -c ipvsadm -n '__ipvsadm_is list' -l nosort -d 'list in the kernel\'s o
 complete -c ipvsadm -n '__ipvsadm_is list' -l sort -d 'does nothing: lists are sorted'
 complete -c ipvsadm -n '__ipvsadm_is apply save list' -s n -l numeric -d 'addresses and ports as numbers, nothing is looked up'
 complete -c ipvsadm -n '__ipvsadm_is list' -l wide -d 'columns as wide as what stands in them'
-complete -c ipvsadm -n '__ipvsadm_is list monitor' -l json -d 'list everything as JSON, without names'
+complete -c ipvsadm -n '__ipvsadm_is list monitor doctor' -l json -d 'list everything as JSON, without names'
 complete -c ipvsadm -n '__ipvsadm_is list' -l metrics -d 'list everything for Prometheus, without names'
 complete -c ipvsadm -n '__ipvsadm_is monitor' -l timestamp -d 'prefix each change with its time'
 complete -c ipvsadm -n '__ipvsadm_is list start-daemon stop-daemon' -l syncid -x -d 'which daemons belong together, 0 to 255 (0 if not given)'
@@ -178,4 +181,5 @@ complete -c ipvsadm-restore -l merge -d 'leave virtual services alone that the f
 complete -c ipvsadm-restore -l lock -r -F -d 'what keeps two of these apart (/run/ipvsadm.lock if not given)'
 complete -c ipvsadm-restore -l netns -x -a '(ls /run/netns 2>/dev/null)' -d 'network namespace: a name of ip netns, a path or a process ID'
 complete -c ipvsadm -n '__ipvsadm_is apply' -F
+complete -c ipvsadm -n '__ipvsadm_is doctor' -F
 complete -c ipvsadm-restore -F

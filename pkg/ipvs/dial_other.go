@@ -20,3 +20,6 @@ func dial(Config) (*Client, error) {
 func openProc(*os.File, string) (*os.File, error) { return nil, errors.ErrUnsupported }
 
 func inode(*os.File) (uint64, error) { return 0, errors.ErrUnsupported }
+
+// InNetNS fails: network namespaces are part of Linux.
+func InNetNS(string, func() error) error { return errors.ErrUnsupported }

@@ -110,3 +110,27 @@ func inode(f *os.File) (uint64, error) {
 	}
 	return st.Ino, nil
 }
+
+// InNetNS calls f on a thread in the network namespace that is named as in
+// [Config].NetNS. The files below /proc/thread-self/net and /proc/sys/net are
+// that namespace's there, and so are sockets that f opens; goroutines that it
+// starts may be elsewhere. Without a name it is the namespace of the calling
+// thread. The error is a *[NetNSError] where the namespace cannot be entered,
+// else that of f.
+func InNetNS(netNS string, f func() error) error {
+	if netNS == "" {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		return f()
+	}
+	ns, err := openNetNS(netNS)
+	if err != nil {
+		return &NetNSError{netNS, err}
+	}
+	defer ns.Close()
+	var failed error
+	if err := within(ns, func() error { failed = f(); return nil }); err != nil {
+		return &NetNSError{netNS, err}
+	}
+	return failed
+}

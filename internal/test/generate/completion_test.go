@@ -140,6 +140,9 @@ var wrappers = [...]wrapper{
 	{"ipvsadm-restore", spec.FindCommand(spec.Apply), 0},
 }
 
+// takesFile reports whether the argument of a command is a rule file.
+func takesFile(c *spec.Command) bool { return c.Arg == "[file]" }
+
 func commandWords(c *spec.Command) []string {
 	var words []string
 	for _, letter := range []byte{c.Short, c.Alias} {
@@ -195,7 +198,12 @@ func bashKinds(b *strings.Builder) {
 			bashCase(b, "--"+c.Long, c.Arg)
 		}
 	}
-	bashCase(b, "--"+spec.FindCommand(spec.Apply).Long+" | ipvsadm-restore", "argument")
+	for i := range spec.Commands {
+		if c := &spec.Commands[i]; takesFile(c) {
+			bashCase(b, "--"+c.Long, "argument")
+		}
+	}
+	bashCase(b, "ipvsadm-restore", "argument")
 	fmt.Fprintf(b, "    -%c) [[ $command == ipvsadm-save ]] && echo '%s' ;;\n", manual.SaveOutputLetter, fileValue)
 }
 
@@ -238,7 +246,7 @@ func zshArguments(b *strings.Builder, c *spec.Command, output byte) {
 	switch {
 	case c.Value == spec.RequiredValue:
 		line(":" + c.Long + zshAction(c.Arg))
-	case c.ID == spec.Apply:
+	case takesFile(c):
 		line(":rules" + zshAction(fileValue))
 	}
 	for o, short := range manual.Options(c.Rule.Takes(), output) {
@@ -341,8 +349,12 @@ func fishOptions(b *strings.Builder) {
 			complete(w.program, nil, short, o.Long, kind(o), o.Help)
 		}
 	}
-	apply := spec.FindCommand(spec.Apply)
-	fmt.Fprintf(b, "complete -c ipvsadm -n '__ipvsadm_is %s' -F\ncomplete -c ipvsadm-restore -F\n", apply.Long)
+	for i := range spec.Commands {
+		if c := &spec.Commands[i]; takesFile(c) {
+			fmt.Fprintf(b, "complete -c ipvsadm -n '__ipvsadm_is %s' -F\n", c.Long)
+		}
+	}
+	b.WriteString("complete -c ipvsadm-restore -F\n")
 }
 
 func fishValue(kind string) string {

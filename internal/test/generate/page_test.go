@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/ipvsadm-go/ipvsadm/internal/doctor"
 	"github.com/ipvsadm-go/ipvsadm/internal/manual"
 	"github.com/ipvsadm-go/ipvsadm/internal/spec"
 )
@@ -54,6 +55,10 @@ func fill(page, name string) string {
 			pageOptions(&b, spec.FindCommand(spec.Save).Rule.Takes(), manual.SaveOutputLetter)
 		case "options apply":
 			pageOptions(&b, spec.FindCommand(spec.Apply).Rule.Takes(), 0)
+		case "checks":
+			pageChecks(&b)
+		case "settings":
+			pageSettings(&b)
 		case "differences":
 			pageDifferences(&b)
 		default:
@@ -154,6 +159,31 @@ func pageDifferences(b *strings.Builder) {
 		pageText(b, "1.31: "+d.Original)
 		pageText(b, "Here: "+d.Ours)
 		pageText(b, d.Why)
+	}
+	b.WriteString(".El\n")
+}
+
+func pageChecks(b *strings.Builder) {
+	b.WriteString(".Bl -tag -width Ds\n")
+	for i := range doctor.Checks {
+		c := &doctor.Checks[i]
+		fmt.Fprintf(b, ".It %s Pq %v\n", roff(c.Name), c.Level)
+		pageText(b, sentence(c.Question))
+	}
+	b.WriteString(".El\n")
+}
+
+func pageSettings(b *strings.Builder) {
+	b.WriteString(".Bl -tag -width Ds\n")
+	for i := range doctor.Settings {
+		s := &doctor.Settings[i]
+		fmt.Fprintf(b, ".It Va %s\n", s.Name)
+		pageText(b, sentence(s.Meaning))
+		text := "Default: " + s.Default + "."
+		if s.Since != "" {
+			text += " From Linux " + s.Since + " on."
+		}
+		pageText(b, text)
 	}
 	b.WriteString(".El\n")
 }

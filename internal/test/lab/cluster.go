@@ -7,7 +7,9 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -32,6 +34,9 @@ type cluster struct {
 	typed     string // a session, on the page
 	prepared  string // another, not on the page
 	scenarios []scenario
+	// warned says that the doctor warns of what the scenarios need. The other
+	// clusters are sound to it.
+	warned bool
 }
 
 // file is a file that is written before the session starts.
@@ -181,7 +186,30 @@ func (m *made) judge(s scenario) (counted, verdict string) {
 			return strings.Join(append(answers, err.Error()), ", "), "NO"
 		}
 	}
+	if advice, err := m.examine(); !m.warned && (err != nil || advice != "") {
+		return fmt.Sprintf("doctor: %q (%v)", advice, err), "NO"
+	}
 	return strings.Join(answers, ", "), "yes"
+}
+
+// examine returns the findings of the doctor on all directors that are above a
+// note.
+func (m *made) examine() (advice string, err error) {
+	for _, h := range m.player.hosts {
+		if !strings.HasPrefix(h.Name, "director") {
+			continue
+		}
+		answer, err := shell(h.Name, "ipvsadm --doctor")
+		if err != nil || !strings.Contains(answer, "\nok: ") {
+			return answer, cmp.Or(err, errors.New("it did not work"))
+		}
+		for line := range strings.Lines(answer) {
+			if strings.HasPrefix(line, "error: ") || strings.HasPrefix(line, "warning: ") {
+				advice += line
+			}
+		}
+	}
+	return advice, nil
 }
 
 // steps returns the steps of the session. It panics on a bad session; a test

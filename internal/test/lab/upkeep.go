@@ -6,9 +6,10 @@ import "strings"
 
 // upkeep is routine maintenance of the NAT cluster.
 var upkeep = cluster{
-	name:  "upkeep",
-	hosts: natHosts,
-	typed: natTyped,
+	name:   "upkeep",
+	warned: true, // of a threshold, and of persistent clients at weight 0
+	hosts:  natHosts,
+	typed:  natTyped,
 	scenarios: []scenario{
 		// Only a server in use is drained.
 		{name: "edit", page: edits, typed: `

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+// This file runs the command doctor: it hands the table and the machine to
+// package doctor, and prints what that finds.
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+
+	"github.com/ipvsadm-go/ipvsadm/internal/args"
+	"github.com/ipvsadm-go/ipvsadm/internal/doctor"
+	"github.com/ipvsadm-go/ipvsadm/internal/render"
+	"github.com/ipvsadm-go/ipvsadm/internal/spec"
+	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
+)
+
+// examination is how long the machine is looked at, besides its table.
+const examination = 2 * time.Second
+
+// doctor examines the director, or what it would be with the table of a file,
+// and returns the exit status.
+func (s *session) doctor(ctx context.Context, cmd args.Command) int {
+	c := doctor.Case{File: cmd.File, NetNS: s.netns}
+	if cmd.File != "" {
+		name, f, err := s.readRules(ctx, cmd.File)
+		switch {
+		case err != nil:
+			return s.report(err)
+		case f.Complaints().Any():
+			s.complain(name, f, warnings{})
+			return statusUsage
+		}
+		c.Table = f.Wanted()
+	}
+	if err := s.lookAtTable(ctx, &c); err != nil {
+		s.report(err)
+		return statusUsage
+	}
+	ctx, cancel := context.WithTimeout(ctx, examination)
+	defer cancel()
+	var err error
+	if c.Host, err = doctor.Read(ctx, s.netns, c.Table); err != nil {
+		s.report(hostFailure(err))
+		return statusUsage
+	}
+	if c.Host.Unasked > 0 {
+		fmt.Fprintln(s.Stderr, unaskedText(c.Host.Unasked))
+	}
+	findings := doctor.Examine(c)
+	write := doctor.WriteText
+	if cmd.Given.Has(spec.OptJSON) {
+		write = doctor.WriteJSON
+	}
+	if err := write(s.Stdout, findings); err != nil {
+		s.report(outputFailure(err))
+		return statusUsage
+	}
+	return doctorStatus(doctor.Worst(findings))
+}
+
+// lookAtTable asks the kernel for its table, unless a file stands in its place,
+// and for the size of its connection table. Who may not see the table is told.
+// Its error is a *failure.
+func (s *session) lookAtTable(ctx context.Context, c *doctor.Case) (err error) {
+	// Where ip_vs is not loaded, to ask for it would make the kernel load it.
+	if _, err := os.Stat("/proc/net/ip_vs"); err != nil {
+		return nil
+	}
+	s.client, err = s.redial(ctx, s.netns)
+	var info ipvs.Info
+	if err == nil {
+		info, err = s.client.Info(ctx)
+	}
+	unknown, isUnknown := errors.AsType[*ipvs.NetNSError](err)
+	switch {
+	case isUnknown:
+		return netnsFailure(unknown)
+	case errors.Is(err, ipvs.ErrNoIPVS):
+		return nil
+	case errors.Is(err, fs.ErrPermission):
+		if c.Table == nil {
+			fmt.Fprintln(s.Stderr, unseenText)
+		}
+		return nil
+	case err != nil:
+		return initFailure(err)
+	}
+	c.ConnTableSize = info.ConnTableSize
+	if c.Table != nil {
+		return nil
+	}
+	t, err := s.wholeTable(ctx)
+	if err != nil && !errors.Is(err, ipvs.ErrChanging) {
+		return listFailure(err)
+	}
+	if err != nil {
+		s.say(changingHint)
+	}
+	render.Sort(t.Services)
+	c.Table = t
+	return nil
+}

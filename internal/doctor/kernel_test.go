@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package doctor_test
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/ipvsadm-go/ipvsadm/internal/doctor"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/network"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/program"
+)
+
+func TestMain(m *testing.M) { program.Main(m) }
+
+func TestOnAKernel(t *testing.T) {
+	guesttest.InGuest(t, func(t *testing.T) {
+		program.InPath(t)
+		a := program.Ask(t, "ipvsadm", "--doctor")
+		const notLoaded = "note: ip_vs is not loaded, which the first command that needs it does [module]\n  fix: modprobe ip_vs\n"
+		if !strings.HasPrefix(a.Stdout, notLoaded+"ok: ") || a.Status != 0 || a.Stderr != "" {
+			t.Errorf("%+v", a)
+		}
+		if _, err := os.Stat("/sys/module/ip_vs"); err == nil {
+			t.Error("the module was loaded")
+		}
+		guesttest.Modprobe(t, "ip_vs", "dummy")
+		for _, s := range scenarios {
+			t.Run(s.name, func(t *testing.T) { s.play(t) })
+		}
+		t.Run("settings", testSettings)
+		t.Run("without the table", testWithoutTable)
+		t.Run("another namespace", testNamespace)
+		t.Run("a file", testFile)
+	})
+}
+
+// testSettings wants a row for each setting that the kernel has, with the
+// default that it has in the first namespace, and in another one.
+func testSettings(t *testing.T) {
+	guesttest.Modprobe(t, "ip_vs_lblc", "ip_vs_lblcr")
+	w := build(t, natHosts)
+	for _, host := range []string{"", "director"} {
+		defaults := func() error {
+			const folder = "/proc/sys/net/ipv4/vs"
+			files, err := os.ReadDir(folder)
+			if err != nil || len(files) < 25 {
+				return fmt.Errorf("%d settings, %v", len(files), err)
+			}
+			for _, f := range files {
+				i := slices.IndexFunc(doctor.Settings[:], func(s doctor.Setting) bool { return s.Name == f.Name() })
+				if i < 0 {
+					t.Errorf("%q: no row has the setting %s", host, f.Name())
+					continue
+				}
+				value := strings.Join(strings.Fields(program.Read(t, filepath.Join(folder, f.Name()))), " ")
+				if row := doctor.Settings[i]; !row.Varies && value != row.Default && !(host != "" && slices.Contains(row.Others, value)) {
+					t.Errorf("%q: %s is %q, and by the row %q", host, row.Name, value, row.Default)
+				}
+			}
+			return nil
+		}
+		err := defaults()
+		if host != "" {
+			err = network.Host{Name: host}.Do(defaults)
+		}
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	if found, _ := w.doctor(); found != "" {
+		t.Errorf("defaults are no finding:\n%s", found)
+	}
+}
+
+// testWithoutTable examines a host whose table cannot be seen.
+func testWithoutTable(t *testing.T) {
+	w := build(t, natHosts)
+	w.run(nat + "director# sysctl -qw net.ipv4.ip_forward=0 net.ipv4.vs.run_estimation=0\n")
+	// Another user cannot look into the folder that this binary is in.
+	out, _ := exec.Command("sh", "-c", "cp "+os.Args[0]+" /usr/local/bin/ipvsadm && exec ip netns exec director setpriv --reuid 1000 --clear-groups /usr/local/bin/ipvsadm --doctor").CombinedOutput()
+	got := string(out)
+	if !strings.HasPrefix(got, "without root only the host is examined, not the virtual services\nnote: net.ipv4.vs.run_estimation is 0, so all rates are 0 [estimator]\n") ||
+		strings.Contains(got, "error") || !strings.Contains(got, "\nok: the kernel has IPVS [module]\n") {
+		t.Error(got)
+	}
+}
+
+// testNamespace examines another namespace than the program's own: its fixes
+// are for there.
+func testNamespace(t *testing.T) {
+	w := build(t, natHosts)
+	w.run(nat + "director# sysctl -qw net.ipv4.ip_forward=0\ndirector# ipvsadm -e -t [fd00:12::1]:80 -r [fd00:168::10]:8080 -m -w 0\n")
+	a := program.Ask(t, "ipvsadm", "--netns", "director", "--doctor")
+	const want = `error: TCP 12.0.0.1:80: IPv4 forwarding is off, so replies of servers with NAT (-m) stop here [ip-forward]
+  fix: ip netns exec director sysctl -w net.ipv4.ip_forward=1
+warning: TCP [fd00:12::1]:80: all its servers have weight 0, so no new connection is accepted [all-weights-zero]
+  fix: ipvsadm --netns director -e -t [fd00:12::1]:80 -r [fd00:168::10]:8080 -m -w 1
+`
+	if a.Status != 2 || !strings.HasPrefix(a.Stdout, want+"ok: ") {
+		t.Fatalf("%d %s%s", a.Status, a.Stdout, a.Stderr)
+	}
+	for line := range strings.Lines(want) {
+		if fix, ok := strings.CutPrefix(line, "  fix: "); ok {
+			program.Run(t, "sh", "-c", fix)
+		}
+	}
+	if found, status := w.doctor(); status != 0 {
+		t.Error(found)
+	}
+	w.passes("12.0.0.1:80")
+	w.passes("[fd00:12::1]:80")
+	if a := program.Ask(t, "ipvsadm", "--netns", "nowhere", "--doctor"); a.Status != 2 || a.Stdout != "" || !strings.HasPrefix(a.Stderr, "can't use network namespace nowhere: ") {
+		t.Errorf("%+v", a)
+	}
+}
+
+// testFile examines a table that is not there yet.
+func testFile(t *testing.T) {
+	w := build(t, natHosts)
+	rules := filepath.Join(t.TempDir(), "rules")
+	program.Write(t, rules, `-A -t 12.0.0.1:80 -s rr
+-a -t 12.0.0.1:80 -r 192.168.168.10:8080 -m -w 0
+-A -t 12.0.0.1:81 -s foo
+-a -t 12.0.0.1:81 -r 192.168.168.10:8080 -m
+`)
+	found, status := w.doctor(rules)
+	release := strings.TrimSpace(program.Read(t, "/proc/sys/kernel/osrelease"))
+	want := `error: TCP 12.0.0.1:80, TCP 12.0.0.1:81: IPv4 forwarding is off, so replies of servers with NAT (-m) stop here [ip-forward]
+  fix: sysctl -w net.ipv4.ip_forward=1
+error: TCP 12.0.0.1:81: Linux ` + release + ` has no module ip_vs_foo, so the service cannot be added [scheduler-module]
+warning: TCP 12.0.0.1:80: all its servers have weight 0, so no new connection is accepted [all-weights-zero]
+  fix: edit ` + rules + `: -a -t 12.0.0.1:80 -r 192.168.168.10:8080 -m -w 1
+`
+	if found != want || status != 2 {
+		t.Errorf("%d\n%s\nwant\n%s", status, found, want)
+	}
+	program.Write(t, rules, "-A -t 12.0.0.1:80 -s rr\n-a -t 12.0.0.1:81 -r 192.168.168.10 -m\n")
+	a := program.Ask(t, "ipvsadm", "--doctor", rules)
+	if want := rules + ": line 2: Service not defined\n"; a.Status != 2 || a.Stdout != "" || a.Stderr != want {
+		t.Errorf("%+v, want %q", a, want)
+	}
+}
+
+// play builds the scenario's network, examines its director, and follows the
+// advice.
+func (s *scenario) play(t *testing.T) {
+	if _, err := os.Stat("/proc/sys/net/ipv4/vs/" + s.setting); err != nil {
+		t.Logf("this kernel has no setting %s", s.setting)
+		return
+	}
+	w := build(t, s.hosts)
+	w.run(s.setup)
+	found, status := w.doctor()
+	if found != strings.TrimPrefix(s.found, "\n") {
+		t.Fatalf("%s\nwant%s", found, s.found)
+	}
+	want := 0
+	switch {
+	case strings.HasPrefix(found, "error"):
+		want = 2
+	case strings.HasPrefix(found, "warning"):
+		want = 1
+	}
+	if status != want {
+		t.Errorf("status %d, want %d", status, want)
+	}
+	switch {
+	case s.traffic != "" && want == 0:
+		w.passes(s.traffic)
+	case s.traffic != "":
+		w.fails(s.traffic)
+	}
+	w.run(s.settle)
+	for line := range strings.Lines(found) {
+		// A word in capital letters is the operator's.
+		if fix, ok := strings.CutPrefix(line, "  fix: "); ok && !blank.MatchString(fix) {
+			w.run("director# " + fix)
+		}
+	}
+	if left, status := w.doctor(); status != 0 && strings.Contains(found, "  fix: ") && !blank.MatchString(found) {
+		t.Errorf("after the remedy:\n%s", left)
+	}
+	if s.traffic != "" && want > 0 {
+		w.passes(s.traffic)
+	}
+}
+
+// blank is what only an operator can fill in.
+var blank = regexp.MustCompile(`\b(GATEWAY|SERVER|INTERFACE)\b`)

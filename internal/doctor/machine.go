@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package doctor
+
+// The checks of the host.
+
+import (
+	"fmt"
+	"math/bits"
+	"slices"
+	"strconv"
+)
+
+func module(c *Case) []Finding {
+	switch c.Host.Modules["ip_vs"] {
+	case Missing:
+		return []Finding{{Text: fmt.Sprintf("Linux %s has no module ip_vs: install its modules, or a kernel with CONFIG_IP_VS; in a container, load it on the host", c.Host.Kernel)}}
+	case Available:
+		return []Finding{{Level: Note, Text: "ip_vs is not loaded, which the first command that needs it does", Fix: "modprobe ip_vs"}}
+	}
+	return nil
+}
+
+// connections returns how many connections the servers of the table have.
+func (c *Case) connections() (n uint64) {
+	if c.Table == nil {
+		return 0
+	}
+	for i := range c.Table.Services {
+		for j := range c.Table.Services[i].Destinations {
+			d := &c.Table.Services[i].Destinations[j].Conns
+			n += uint64(d.Active) + uint64(d.Inactive)
+		}
+	}
+	return n
+}
+
+// connTable is about a table of fixed size, up to Linux 7.0, and about the limit
+// of kernels whose table grows.
+func connTable(c *Case) (all []Finding) {
+	const perBucket, maxBits = 8, 20
+	n := c.connections()
+	limit, limited := c.Host.number(vsSetting("conn_max"))
+	_, grows := c.Host.number(vsSetting("conn_lfactor"))
+	if buckets := uint64(c.ConnTableSize); !grows && buckets > 0 && n >= perBucket*buckets {
+		all = append(all, Finding{
+			Text: fmt.Sprintf("%d connections share %d buckets of the connection table, so each packet is searched for long; the size counts from the next load of ip_vs on", n, buckets),
+			Fix:  fmt.Sprintf("echo options ip_vs conn_tab_bits=%d >/etc/modprobe.d/ip_vs.conf", min(bits.Len64(n), maxBits)),
+		})
+	}
+	if limited && nearlyFull(n, uint64(limit)) {
+		all = append(all, Finding{
+			Text: fmt.Sprintf("there are %d of at most %d connections, and those beyond are refused", n, limit),
+			Fix:  c.sysctl(fmt.Sprintf("%s=%d", vsSetting("conn_max"), 2*limit)),
+		})
+	}
+	return all
+}
+
+// nearlyFull reports whether nine tenths of what is possible are there.
+func nearlyFull(n, most uint64) bool { return n > 0 && n >= most-most/10 }
+
+func syncInterface(c *Case) (all []Finding) {
+	if c.Table == nil || c.Host.Links == nil {
+		return nil
+	}
+	for _, d := range c.Table.Daemons {
+		i := slices.IndexFunc(c.Host.Links, func(l Link) bool { return l.Name == d.Interface })
+		switch {
+		case i < 0:
+			all = append(all, Finding{
+				Text: fmt.Sprintf("%s, which the %v sync daemon uses, is gone, so connections are not synchronized", d.Interface, d.State),
+				Fix:  c.restart(d, "INTERFACE"),
+			})
+		case !c.Host.Links[i].Up:
+			all = append(all, Finding{
+				Text: fmt.Sprintf("%s, which the %v sync daemon uses, is down, so connections are not synchronized", d.Interface, d.State),
+				Fix:  c.linkUp(d.Interface),
+			})
+		}
+	}
+	return all
+}
+
+func conntrack(c *Case) []Finding {
+	const most = "net.netfilter.nf_conntrack_max"
+	n, known := c.Host.number("net.netfilter.nf_conntrack_count")
+	limit, known2 := c.Host.number(most)
+	if !known || !known2 || limit == 0 || !nearlyFull(uint64(n), uint64(limit)) {
+		return nil
+	}
+	// The limit is that of the whole machine, wherever it was read.
+	return []Finding{{
+		Text: fmt.Sprintf("connection tracking has %d of at most %d entries; beyond that, packets are dropped before IPVS sees them", n, limit),
+		Fix:  fmt.Sprintf("sysctl -w %s=%d", most, 2*limit),
+	}}
+}
+
+// defenses are the settings with which something is dropped.
+var defenses = [...]struct{ name, drops string }{
+	{"drop_entry", "connections that are not established are dropped at random"},
+	{"drop_packet", "packets of new connections are dropped at random"},
+}
+
+// What sets a defense to work: 1 waits for memory to become short.
+const (
+	onShortage = 2
+	always     = 3
+)
+
+// defends reports whether a setting is a defense that is at work.
+func (c *Case) defends(name string) bool {
+	n, _ := c.Host.number(vsSetting(name))
+	return n >= onShortage && slices.ContainsFunc(defenses[:], func(d struct{ name, drops string }) bool { return d.name == name })
+}
+
+func dropEntry(c *Case) (all []Finding) {
+	for _, d := range defenses {
+		if !c.defends(d.name) {
+			continue
+		}
+		name := vsSetting(d.name)
+		value := c.Host.setting(name)
+		when := "always"
+		if value != strconv.Itoa(always) {
+			when = "while memory is short"
+		}
+		all = append(all, Finding{
+			Text: fmt.Sprintf("%s is %s: %s, %s", name, value, d.drops, when),
+			Fix:  c.sysctl(name + "=0"),
+		})
+	}
+	return all
+}
+
+func estimator(c *Case) []Finding {
+	name := vsSetting("run_estimation")
+	if !c.Host.isZero(name) {
+		return nil
+	}
+	return []Finding{{Text: name + " is 0, so all rates are 0", Fix: c.sysctl(name + "=1")}}
+}
+
+// vsSysctl leaves out what another check speaks of.
+func vsSysctl(c *Case) (all []Finding) {
+	for i := range Settings {
+		row := &Settings[i]
+		name := vsSetting(row.Name)
+		value, known := c.Host.Settings[name]
+		if !known || row.isDefault(value) || row.Name == "run_estimation" && c.Host.isZero(name) || c.defends(row.Name) {
+			continue
+		}
+		all = append(all, Finding{Text: fmt.Sprintf("%s is %s, by default %s: %s", name, value, row.Default, row.Meaning)})
+	}
+	return all
+}
