@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
 )
 
 const module = "github.com/ipvsadm-go/ipvsadm/"
@@ -48,9 +50,7 @@ var users = map[string]string{
 // told not to.
 func TestRuntimeKeepsNoFilesOpen(t *testing.T) {
 	out, err := exec.Command("go", "list", "-f", "{{.DefaultGODEBUG}}", ".").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
+	must.OK(t, err)
 	if settings := string(out); !strings.Contains(settings, "containermaxprocs=0") || !strings.Contains(settings, "updatemaxprocs=0") {
 		t.Errorf("GODEBUG is %q", settings)
 	}
@@ -61,9 +61,7 @@ func TestPackagesImportWhatTheTableSays(t *testing.T) {
 	list := exec.Command("go", "list", "-f", "{{.ImportPath}}|{{.Imports}}|{{.TestImports}} {{.XTestImports}}", "./...")
 	list.Dir = "../.."
 	out, err := list.Output()
-	if err != nil {
-		t.Fatal(err)
-	}
+	must.OK(t, err)
 	for line := range strings.Lines(string(out)) {
 		fields := strings.Split(strings.TrimSpace(line), "|")
 		pkg := strings.TrimPrefix(fields[0], module)

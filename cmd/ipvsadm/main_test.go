@@ -8,6 +8,8 @@ import (
 	"runtime/debug"
 	"strings"
 	"testing"
+
+	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
 )
 
 func TestOwnVersion(t *testing.T) {
@@ -43,9 +45,7 @@ func TestVersionOfWhatMakeBuilds(t *testing.T) {
 		t.Fatalf("make: %v\n%s", err, out)
 	}
 	out, err := exec.Command(bin, "-v").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
+	must.OK(t, err)
 	first, second, _ := strings.Cut(string(out), "\n")
 	if words := strings.Fields(first); len(words) < 2 || words[0] != "ipvsadm" || words[1] != "v1.31" {
 		t.Errorf("the first line is %q", first)

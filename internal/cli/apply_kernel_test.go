@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
@@ -51,7 +52,7 @@ type director struct {
 func newDirector(t *testing.T) director {
 	guesttest.Namespace(t)
 	client, err := ipvs.Dial(t.Context(), ipvs.Config{})
-	must(t, err)
+	must.OK(t, err)
 	d := director{t, client, t.TempDir()}
 	t.Cleanup(func() {
 		// Nothing may be left running in a namespace that goes away.
@@ -66,7 +67,7 @@ func newDirector(t *testing.T) director {
 func (d director) table() *ipvs.Table {
 	d.Helper()
 	table, err := d.client.Table(d.Context())
-	must(d.T, err)
+	must.OK(d.T, err)
 	return table
 }
 
@@ -80,7 +81,7 @@ func nothing() *ipvs.Table {
 // become makes the table another.
 func (d director) become(want *ipvs.Table) {
 	d.Helper()
-	must(d.T, d.client.Apply(d.Context(), ipvs.Diff(d.table(), want)...))
+	must.OK(d.T, d.client.Apply(d.Context(), ipvs.Diff(d.table(), want)...))
 }
 
 // do runs this program, in this process.
@@ -98,7 +99,7 @@ func (d director) restore(rules string, options ...string) answer {
 // command is this program as a process of its own.
 func (d director) command(argv ...string) *exec.Cmd {
 	exe, err := os.Executable()
-	must(d.T, err)
+	must.OK(d.T, err)
 	return &exec.Cmd{Path: exe, Args: argv, Dir: d.dir}
 }
 
@@ -118,7 +119,7 @@ func (d director) runOriginal(stdin, name string, words ...string) (a answer) {
 func (d director) file(name string, table *ipvs.Table) string {
 	d.Helper()
 	path := filepath.Join(d.dir, name)
-	must(d.T, os.WriteFile(path, []byte(rulesOf(table)), 0o600))
+	must.OK(d.T, os.WriteFile(path, []byte(rulesOf(table)), 0o600))
 	return path
 }
 
@@ -262,7 +263,7 @@ func testTwoAtOnce(t *testing.T) {
 		var running []*exec.Cmd
 		for _, f := range files {
 			cmd := d.command("ipvsadm-restore", "--lock", "lock", f)
-			must(t, cmd.Start())
+			must.OK(t, cmd.Start())
 			running = append(running, cmd)
 		}
 		for _, cmd := range running {
@@ -305,7 +306,7 @@ func testConnectionsStay(t *testing.T) {
 		}
 	}
 	l, err := net.Listen("tcp", "10.6.6.6:8080")
-	must(t, err)
+	must.OK(t, err)
 	defer l.Close()
 	go echo(l)
 	const (
@@ -317,15 +318,15 @@ func testConnectionsStay(t *testing.T) {
 		t.Fatal(a)
 	}
 	c, err := net.Dial("tcp", "10.5.5.5:80")
-	must(t, err)
+	must.OK(t, err)
 	defer c.Close()
-	must(t, c.SetDeadline(time.Now().Add(10*time.Second)))
+	must.OK(t, c.SetDeadline(time.Now().Add(10*time.Second)))
 	speak := func() {
 		t.Helper()
 		_, err := c.Write([]byte("hello"))
-		must(t, err)
+		must.OK(t, err)
 		_, err = io.ReadFull(c, make([]byte, 5))
-		must(t, err)
+		must.OK(t, err)
 	}
 	type counters struct {
 		service, server ipvs.Stats

@@ -23,6 +23,7 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/internal/render"
 	"github.com/ipvsadm-go/ipvsadm/internal/restore"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
@@ -101,9 +102,7 @@ func TestRestoreMakesTheTableWhatTheFileSays(t *testing.T) {
 
 func TestFileIsReadByName(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "rules")
-	if err := os.WriteFile(file, []byte(web+web10), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	must.OK(t, os.WriteFile(file, []byte(web+web10), 0o600))
 	for _, program := range [][]string{restoreArgs(t, file), {"ipvsadm", "--apply", "--lock", file + ".lock", file}} {
 		k := newFakeKernel(t, "")
 		if a := k.do(t, "not read", program...); a != (answer{}) || k.rules() != timeouts+web+web10 {
@@ -157,9 +156,7 @@ line 18: Illegal 'scheduler' option with the 'delete-service' command
 
 func TestEveryBadLineIsReportedAndNothingDone(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "rules")
-	if err := os.WriteFile(file, []byte(faulty), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	must.OK(t, os.WriteFile(file, []byte(faulty), 0o600))
 	for _, name := range []string{"<stdin>", file} {
 		for _, options := range [][]string{nil, {"--strict"}, {"--check"}, {"--check", "--strict"}, {"--dry-run"}} {
 			k := newFakeKernel(t, dns)
@@ -613,7 +610,7 @@ func TestWhatBecomesOfAFileWithMistakes(t *testing.T) {
 		{"-C alone", "-C\n", outcome{0, "", ""}, outcome{0, "", ""}, outcome{0, "", ""}},
 	} {
 		file := filepath.Join(t.TempDir(), "rules")
-		must(t, os.WriteFile(file, []byte(c.file), 0o600))
+		must.OK(t, os.WriteFile(file, []byte(c.file), 0o600))
 		for _, way := range []struct {
 			name, stdin string
 			options     []string
@@ -637,7 +634,7 @@ func TestWhatBecomesOfAFileWithMistakes(t *testing.T) {
 	}
 	// An empty file does no harm to an empty table, as at boot.
 	file := filepath.Join(t.TempDir(), "rules")
-	must(t, os.WriteFile(file, nil, 0o600))
+	must.OK(t, os.WriteFile(file, nil, 0o600))
 	for _, options := range [][]string{{file}, {file, "--keep-going"}} {
 		if a := newFakeKernel(t, "").restore(t, "", options...); a != (answer{}) {
 			t.Errorf("an empty table and file: %+v", a)
@@ -714,14 +711,10 @@ func TestIgnoredSignalStaysIgnored(t *testing.T) {
 func TestSecondRestoreWaitsForTheFirst(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "lock")
 	held, err := os.Create(path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must.OK(t, err)
 	defer held.Close()
 	// A shared lock keeps away who wants one of its own, and nobody else.
-	if err := unix.Flock(int(held.Fd()), unix.LOCK_SH); err != nil {
-		t.Fatal(err)
-	}
+	must.OK(t, unix.Flock(int(held.Fd()), unix.LOCK_SH))
 
 	k := newFakeKernel(t, dns)
 	var a answer
@@ -762,13 +755,10 @@ func TestSecondRestoreWaitsForTheFirst(t *testing.T) {
 	k.beforeTable = nil
 
 	// What changes nothing waits for nobody.
-	if held, err = os.Open(path); err != nil {
-		t.Fatal(err)
-	}
+	held, err = os.Open(path)
+	must.OK(t, err)
 	defer held.Close()
-	if err := unix.Flock(int(held.Fd()), unix.LOCK_EX); err != nil {
-		t.Fatal(err)
-	}
+	must.OK(t, unix.Flock(int(held.Fd()), unix.LOCK_EX))
 	if a := k.do(t, dns, "ipvsadm-restore", "--lock", path, "--dry-run"); a.status != 0 {
 		t.Errorf("a dry run: %+v", a)
 	}
@@ -787,13 +777,9 @@ func openTerminal(t *testing.T) (master, slave *os.File) {
 		guesttest.Lacks(t, err)
 	}
 	t.Cleanup(func() { master.Close() })
-	if err := unix.IoctlSetPointerInt(int(master.Fd()), unix.TIOCSPTLCK, 0); err != nil {
-		t.Fatal(err)
-	}
+	must.OK(t, unix.IoctlSetPointerInt(int(master.Fd()), unix.TIOCSPTLCK, 0))
 	n, err := unix.IoctlGetUint32(int(master.Fd()), unix.TIOCGPTN)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must.OK(t, err)
 	slave, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
 	if err != nil {
 		guesttest.Lacks(t, err)
@@ -805,9 +791,7 @@ func openTerminal(t *testing.T) (master, slave *os.File) {
 func TestLongWorkShowsProgressOnATerminalOnly(t *testing.T) {
 	master, slave := openTerminal(t)
 	toFile, err := os.Create(filepath.Join(t.TempDir(), "stderr"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	must.OK(t, err)
 	defer toFile.Close()
 	run := func(stderr *os.File, delay time.Duration) {
 		k := newFakeKernel(t, "")

@@ -19,6 +19,7 @@ import (
 
 	"github.com/ipvsadm-go/ipvsadm/internal/restore"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
@@ -348,7 +349,7 @@ func testDrain(t *testing.T, ends bool) {
 		t.Fatalf("ip: %v %s", err, out)
 	}
 	l, err := net.Listen("tcp", "127.0.0.2:80")
-	must(t, err)
+	must.OK(t, err)
 	defer l.Close()
 	go echo(l)
 	const (
@@ -359,9 +360,9 @@ func testDrain(t *testing.T, ends bool) {
 		t.Fatal(a)
 	}
 	c, err := net.Dial("tcp", "10.5.5.5:80")
-	must(t, err)
+	must.OK(t, err)
 	defer c.Close()
-	must(t, c.SetDeadline(time.Now().Add(30*time.Second)))
+	must.OK(t, c.SetDeadline(time.Now().Add(30*time.Second)))
 	speak := func() error {
 		if _, err := c.Write([]byte("hello")); err != nil {
 			return err
@@ -369,7 +370,7 @@ func testDrain(t *testing.T, ends bool) {
 		_, err := io.ReadFull(c, make([]byte, 5))
 		return err
 	}
-	must(t, speak())
+	must.OK(t, speak())
 
 	spoken := make(chan error, 1)
 	go func() {
@@ -399,7 +400,7 @@ func testDrain(t *testing.T, ends bool) {
 		t.Error(a)
 	}
 	took := time.Since(start)
-	must(t, <-spoken)
+	must.OK(t, <-spoken)
 	if !ends && took < restore.DrainTime {
 		t.Errorf("removed after %v, want %v", took, restore.DrainTime)
 	}

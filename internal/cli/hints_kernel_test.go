@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
 )
 
 // TestHintsOnAKernel makes the mistakes that people make, on a terminal and on
@@ -17,9 +18,7 @@ import (
 func TestHintsOnAKernel(t *testing.T) {
 	guesttest.InGuest(t, func(t *testing.T) {
 		exe, err := os.Executable()
-		if err != nil {
-			t.Fatal(err)
-		}
+		must.OK(t, err)
 		sh := func(t *testing.T, script string, stderr *os.File) (string, error) {
 			t.Helper()
 			cmd := exec.Command("sh", "-c", script)

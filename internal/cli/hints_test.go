@@ -17,6 +17,7 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/internal/args"
 	"github.com/ipvsadm-go/ipvsadm/internal/names"
 	"github.com/ipvsadm-go/ipvsadm/internal/outfile"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
@@ -104,9 +105,7 @@ func TestChangesThatMayNotDoWhatWasMeantHaveHints(t *testing.T) {
 		t.Run(line, func(t *testing.T) {
 			words := strings.Fields(line)
 			cmd, err := args.New(names.New()).Parse(t.Context(), words)
-			if err != nil {
-				t.Fatal(err)
-			}
+			must.OK(t, err)
 			if got := c.m.successHint(cmd, words); !strings.Contains(got, c.want) || (got == "") != (c.want == "") {
 				t.Errorf("hint %q, want %q in it", got, c.want)
 			}
@@ -117,9 +116,7 @@ func TestChangesThatMayNotDoWhatWasMeantHaveHints(t *testing.T) {
 func TestHintsAreForTerminalsOnly(t *testing.T) {
 	master, slave := openTerminal(t)
 	file, err := os.Create(filepath.Join(t.TempDir(), "stderr"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	must.OK(t, err)
 	defer file.Close()
 	for _, stderr := range []*os.File{slave, file} {
 		p := Process{
@@ -230,9 +227,7 @@ func readUntil(t *testing.T, master *os.File, end string) string {
 	var shown []byte
 	for b := make([]byte, 1000); !bytes.HasSuffix(shown, []byte(end)); {
 		n, err := master.Read(b)
-		if err != nil {
-			t.Fatal(err)
-		}
+		must.OK(t, err)
 		shown = append(shown, b[:n]...)
 	}
 	return string(shown)

@@ -22,6 +22,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
@@ -92,7 +93,7 @@ func largeTable(r *rand.Rand, large int) *ipvs.Table {
 func (a *alternation) begun(i int) bool {
 	a.Helper()
 	now, err := a.client.Timeouts(a.Context())
-	must(a.T, err)
+	must.OK(a.T, err)
 	return now == a.tables[i].Timeouts
 }
 
@@ -104,7 +105,7 @@ func (a *alternation) sent(i, service int) bool {
 	now := want
 	var err error
 	now.Destinations, err = a.client.Destinations(a.Context(), want.ServiceID)
-	must(a.T, err)
+	must.OK(a.T, err)
 	return len(ipvs.Diff(&ipvs.Table{Services: []ipvs.ServiceEntry{now}}, &ipvs.Table{Services: []ipvs.ServiceEntry{want}})) == 0
 }
 
@@ -124,9 +125,9 @@ func (a *alternation) awaitChanges(i, first int) {
 // the test is to have it whenever it wakes up.
 func startBehind(t *testing.T, cmd *exec.Cmd) {
 	t.Helper()
-	must(t, unix.Setpriority(unix.PRIO_PROCESS, 0, 19)) // of this thread, for the child
-	must(t, cmd.Start())
-	must(t, unix.Setpriority(unix.PRIO_PROCESS, 0, 0))
+	must.OK(t, unix.Setpriority(unix.PRIO_PROCESS, 0, 19)) // of this thread, for the child
+	must.OK(t, cmd.Start())
+	must.OK(t, unix.Setpriority(unix.PRIO_PROCESS, 0, 0))
 }
 
 // start begins to restore a file.
@@ -184,7 +185,7 @@ func testKilled(t *testing.T) {
 		} else {
 			a.awaitChanges(i, a.large)
 		}
-		must(t, cmd.Process.Kill())
+		must.OK(t, cmd.Process.Kill())
 		_ = cmd.Wait()
 		switch left := a.left(i); {
 		case len(left) == 0:
@@ -296,15 +297,15 @@ func testStrictSignalled(t *testing.T) {
 func testStrictWithoutReader(t *testing.T) {
 	a := newAlternation(t, 30)
 	text, err := os.ReadFile(a.files[0])
-	must(t, err)
-	must(t, os.WriteFile(a.files[0], append(text, "-A -t 10.9.9.9:1 -s nosuch\n"...), 0o600))
+	must.OK(t, err)
+	must.OK(t, os.WriteFile(a.files[0], append(text, "-A -t 10.9.9.9:1 -s nosuch\n"...), 0o600))
 	before := a.rules()
 	for range 5 {
 		read, write, err := os.Pipe()
-		must(t, err)
+		must.OK(t, err)
 		cmd := a.command("ipvsadm-restore", "--lock", "lock", a.files[0], "--strict")
 		cmd.Stdout, cmd.Stderr = write, write
-		must(t, cmd.Start())
+		must.OK(t, cmd.Start())
 		write.Close()
 		read.Close()
 		_ = cmd.Wait()

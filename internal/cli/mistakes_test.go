@@ -16,6 +16,7 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/internal/cli"
 	"github.com/ipvsadm-go/ipvsadm/internal/render"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/program"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/session"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
@@ -57,13 +58,9 @@ END
 // this program and with 1.31.
 func TestMistakesOnAKernel(t *testing.T) {
 	text, err := os.ReadFile(mistakesFile)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must.OK(t, err)
 	all, err := session.Parse(session.Shell, string(text))
-	if err != nil {
-		t.Fatal(err)
-	}
+	must.OK(t, err)
 	const least = 150
 	if len(all) < least {
 		t.Fatalf("%d mistakes, at least %d are wanted", len(all), least)
@@ -75,9 +72,7 @@ func TestMistakesOnAKernel(t *testing.T) {
 			if err := os.Remove(name); err != nil && !errors.Is(err, os.ErrNotExist) {
 				t.Fatal(err)
 			}
-			if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
-				t.Fatal(err)
-			}
+			must.OK(t, os.WriteFile(name, []byte(text), 0o644))
 		}
 		bin := t.TempDir()
 		for _, name := range program.Names {
@@ -85,9 +80,7 @@ func TestMistakesOnAKernel(t *testing.T) {
 			if err == nil {
 				err = os.Symlink(exe, filepath.Join(bin, name))
 			}
-			if err != nil {
-				t.Fatal(err)
-			}
+			must.OK(t, err)
 		}
 		ways := []way{
 			{name: "into a pipe", bin: bin},
@@ -98,15 +91,11 @@ func TestMistakesOnAKernel(t *testing.T) {
 			t.Fatal(got)
 		}
 		client, err := ipvs.Dial(t.Context(), ipvs.Config{})
-		if err != nil {
-			t.Fatal(err)
-		}
+		must.OK(t, err)
 		defer client.Close()
 		table := func() string {
 			have, err := client.Table(t.Context())
-			if err != nil {
-				t.Fatal(err)
-			}
+			must.OK(t, err)
 			render.Sort(have.Services) // what was undone stands in another place of the kernel's lists
 			return fmt.Sprint(*have)
 		}

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/args"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
@@ -157,9 +158,7 @@ func TestMonitorDoesNotTakeWhatWasMissedForDeleted(t *testing.T) {
 	s := &session{client: is}
 	missed := newFakeKernel(t, "-A -f 1 -s rr\n").Now()
 	got, err := s.complete(t.Context(), have, missed)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must.OK(t, err)
 	if d := ipvs.Diff(got, is.Now()); len(d) > 0 {
 		t.Errorf("it differs by %v", d)
 	}
@@ -171,9 +170,7 @@ func TestMonitorDoesNotTakeWhatWasMissedForDeleted(t *testing.T) {
 
 func TestMonitorEndsWithItsReader(t *testing.T) {
 	read, write, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
+	must.OK(t, err)
 	read.Close()
 	defer write.Close()
 	if !readerHasGone(write) {
@@ -189,9 +186,7 @@ func TestMonitorEndsWithItsReader(t *testing.T) {
 // A reader that has gone ends a monitor before its interval is over.
 func TestMonitorWithALongIntervalEndsWithItsReader(t *testing.T) {
 	read, write, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
+	must.OK(t, err)
 	defer write.Close()
 	synctest.Test(t, func(t *testing.T) {
 		go func() {

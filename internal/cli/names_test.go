@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/names"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
 )
 
 // slowDNS answers after a time: it knows the hosts vip and web, and how the
@@ -48,9 +49,7 @@ func (d slowDNS) LookupNetIP(ctx context.Context, _, host string) ([]netip.Addr,
 func (k *fakeKernel) withDNS(t *testing.T, dns names.DNS, stdin string, argv ...string) (a answer) {
 	t.Helper()
 	services := filepath.Join(t.TempDir(), "services")
-	if err := os.WriteFile(services, []byte("http 80/tcp\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	must.OK(t, os.WriteFile(services, []byte("http 80/tcp\n"), 0o600))
 	p, done := k.process(&a, stdin, argv...)
 	p.names = names.With("/dev/null", services, dns)
 	a.status = Run(t.Context(), p)
@@ -70,9 +69,7 @@ func TestNamesOfAFileAreLookedUpSideBySide(t *testing.T) {
 		}
 	}
 	file := filepath.Join(t.TempDir(), "rules")
-	if err := os.WriteFile(file, []byte(rules.String()), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	must.OK(t, os.WriteFile(file, []byte(rules.String()), 0o600))
 	synctest.Test(t, func(t *testing.T) {
 		for name, c := range map[string]struct {
 			stdin string

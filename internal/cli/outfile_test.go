@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
@@ -19,17 +20,13 @@ import (
 func tree(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	entries, err := os.ReadDir(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must.OK(t, err)
 	m := map[string]string{}
 	for _, e := range entries {
 		m[e.Name()] = e.Type().String()
 		if e.Type().IsRegular() {
 			b, err := os.ReadFile(filepath.Join(dir, e.Name()))
-			if err != nil {
-				t.Fatal(err)
-			}
+			must.OK(t, err)
 			m[e.Name()] = string(b)
 		}
 	}
@@ -38,20 +35,16 @@ func tree(t *testing.T, dir string) map[string]string {
 
 func write(t *testing.T, path, text string, mode fs.FileMode) {
 	t.Helper()
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Chmod(path, mode); err != nil {
-		t.Fatal(err)
-	}
+	must.OK(t, os.WriteFile(path, []byte(text), 0o600))
+	must.OK(t, os.Chmod(path, mode))
 }
 
 // Which way a file is written is tested where that is done, with package
 // outfile; here are what reaches the file and what is said if nothing does.
 func TestSaveIntoAFile(t *testing.T) {
 	const rules = web + web10
-	hasLinks := func(t *testing.T) { must(t, os.Link("rules", "other")) }
-	chmod := func(mode uint32) func(*testing.T) { return func(t *testing.T) { must(t, unix.Chmod(".", mode)) } }
+	hasLinks := func(t *testing.T) { must.OK(t, os.Link("rules", "other")) }
+	chmod := func(mode uint32) func(*testing.T) { return func(t *testing.T) { must.OK(t, unix.Chmod(".", mode)) } }
 	for _, c := range []struct {
 		name, path string
 		prepare    func(t *testing.T) // the folder, in which rules has "old"
@@ -61,9 +54,9 @@ func TestSaveIntoAFile(t *testing.T) {
 		{"a new file", "new", nil, map[string]string{"rules": "old", "new": rules}, ""},
 		{"a file", "rules", nil, map[string]string{"rules": rules}, ""},
 		{"a file with other names", "rules", hasLinks, map[string]string{"rules": rules, "other": rules}, ""},
-		{"a link", "link", func(t *testing.T) { must(t, os.Symlink("rules", "link")) },
+		{"a link", "link", func(t *testing.T) { must.OK(t, os.Symlink("rules", "link")) },
 			map[string]string{"rules": rules, "link": "L---------"}, ""},
-		{"a link to itself", "link", func(t *testing.T) { must(t, os.Symlink("link", "link")) }, nil, "Too many levels of symbolic links"},
+		{"a link to itself", "link", func(t *testing.T) { must.OK(t, os.Symlink("link", "link")) }, nil, "Too many levels of symbolic links"},
 		{"a folder", ".", nil, nil, "Is a directory"},
 		{"a folder that is not there", "sub/rules", nil, nil, "No such file or directory"},
 		{"a folder that is a file", "rules/rules", nil, nil, "Not a directory"},
@@ -76,7 +69,7 @@ func TestSaveIntoAFile(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := t.TempDir()
-			must(t, os.Chmod(dir, 0o755)) // whatever the umask is
+			must.OK(t, os.Chmod(dir, 0o755)) // whatever the umask is
 			t.Chdir(dir)
 			write(t, "rules", "old", 0o600)
 			if c.prepare != nil {
@@ -115,16 +108,9 @@ func TestSaveIntoADashIsStandardOutput(t *testing.T) {
 	}
 }
 
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
 func TestNothingIsWrittenWhenTheTableCannotBeRead(t *testing.T) {
 	dir := t.TempDir()
-	must(t, os.Chmod(dir, 0o755))
+	must.OK(t, os.Chmod(dir, 0o755))
 	write(t, filepath.Join(dir, "rules"), "old", 0o600)
 	before := tree(t, dir)
 	k := newFakeKernel(t, web)
@@ -166,7 +152,7 @@ func TestUpdateOfAFile(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Chdir(t.TempDir())
-			must(t, os.Chmod(".", 0o755))
+			must.OK(t, os.Chmod(".", 0o755))
 			write(t, "rules", c.old, 0o600)
 			k := newFakeKernel(t, c.rules)
 			want := answer{}
@@ -187,7 +173,7 @@ func TestUpdateOfAFile(t *testing.T) {
 
 func TestUpdateOfWhatIsNoFileYet(t *testing.T) {
 	t.Chdir(t.TempDir())
-	must(t, os.Chmod(".", 0o755))
+	must.OK(t, os.Chmod(".", 0o755))
 	want := answer{errors: "rules: not saved, there are no virtual services\n"}
 	if a := newFakeKernel(t, "").do(t, "", "ipvsadm", "-S", "-n", "--update=rules"); a != want {
 		t.Errorf("answer %+v, want %+v", a, want)

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
 )
 
 func TestAnotherWriterOnAKernel(t *testing.T) {
@@ -37,7 +38,7 @@ func howOften(t *testing.T, variable string, usual int) int {
 		return usual
 	}
 	n, err := strconv.Atoi(text)
-	must(t, err)
+	must.OK(t, err)
 	return n
 }
 
@@ -55,8 +56,8 @@ func (d director) write(lines []string) *writer {
 	d.Helper()
 	w := &writer{Cmd: d.command("ipvsadm", "-R"), t: d.T, over: make(chan struct{}), fed: make(chan struct{})}
 	in, err := w.StdinPipe()
-	must(d.T, err)
-	must(d.T, w.Start())
+	must.OK(d.T, err)
+	must.OK(d.T, w.Start())
 	go func() {
 		defer close(w.fed)
 		defer in.Close()
@@ -193,17 +194,17 @@ func (d director) saveOnce(over bool) saved {
 	var says bytes.Buffer
 	cmd.Stderr = &says
 	if over {
-		must(d.T, os.WriteFile(path, []byte(oldSave), 0o600))
+		must.OK(d.T, os.WriteFile(path, []byte(oldSave), 0o600))
 		cmd.Args = append(cmd.Args, "--output", path)
 	} else {
 		f, err := os.Create(path)
-		must(d.T, err)
+		must.OK(d.T, err)
 		defer f.Close()
 		cmd.Stdout = f
 	}
 	_ = cmd.Run()
 	text, err := os.ReadFile(path)
-	must(d.T, err)
+	must.OK(d.T, err)
 	s := saved{status: cmd.ProcessState.ExitCode(), file: string(text), says: says.String()}
 	if over {
 		s.old = oldSave

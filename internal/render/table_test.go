@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/names"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
@@ -130,9 +131,7 @@ func resolver(t *testing.T, dns names.DNS) *names.Resolver {
 	dir := t.TempDir()
 	hosts, services := filepath.Join(dir, "hosts"), filepath.Join(dir, "services")
 	for path, text := range map[string]string{hosts: hostsText, services: servicesText} {
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
+		must.OK(t, os.WriteFile(path, []byte(text), 0o600))
 	}
 	return names.With(hosts, services, dns)
 }
@@ -326,9 +325,7 @@ func BenchmarkTable(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				p := Text(io.Discard, nil, Options{Numeric: true, Format: f.format})
-				if err := errors.Join(p.Table(b.Context(), info, services), p.Flush()); err != nil {
-					b.Fatal(err)
-				}
+				must.OK(b, errors.Join(p.Table(b.Context(), info, services), p.Flush()))
 			}
 		})
 	}
@@ -356,18 +353,14 @@ func output(t *testing.T, r *names.Resolver, o Options, print func(Writer) error
 	t.Helper()
 	var out bytes.Buffer
 	p := Text(&out, r, o)
-	if err := errors.Join(print(p), p.Flush()); err != nil {
-		t.Fatal(err)
-	}
+	must.OK(t, errors.Join(print(p), p.Flush()))
 	return out.String()
 }
 
 func readFile(t *testing.T, name string) string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join("testdata", name))
-	if err != nil {
-		t.Fatal(err)
-	}
+	must.OK(t, err)
 	return string(text)
 }
 

@@ -16,6 +16,7 @@ import (
 	"testing/iotest"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/restore"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs/ipvstest"
 )
@@ -74,9 +75,7 @@ func read(t *testing.T, lines ...string) (*restore.File, *reader) {
 	t.Helper()
 	var r reader
 	f, err := restore.Read(t.Context(), strings.NewReader(strings.Join(lines, "\n")), 1<<30, r.parse)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must.OK(t, err)
 	return f, &r
 }
 
@@ -85,9 +84,7 @@ func kernel(t *testing.T, lines ...string) *ipvstest.Kernel {
 	t.Helper()
 	k := ipvstest.New(nil)
 	f, _ := read(t, lines...)
-	if err := k.Do(f.Plan(k.Now(), false, true)...); err != nil {
-		t.Fatal(err)
-	}
+	must.OK(t, k.Do(f.Plan(k.Now(), false, true)...))
 	return k
 }
 
@@ -588,9 +585,7 @@ func TestLinesOfAFile(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var r reader
 			f, err := restore.Read(t.Context(), strings.NewReader(c.text), 1<<30, r.parse)
-			if err != nil {
-				t.Fatal(err)
-			}
+			must.OK(t, err)
 			k := kernel(t)
 			if end := f.Run(t.Context(), k, k.Now(), quietly); end.How != restore.Finished {
 				t.Errorf("%+v", end)
@@ -632,9 +627,7 @@ func TestLinesThatWaitForNamesKeepTheirOrder(t *testing.T) {
 		return r.parse(ctx, words, wait)
 	}
 	f, err := restore.Read(t.Context(), strings.NewReader(strings.Join(lines, "\n")), 1<<30, parse)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must.OK(t, err)
 	const want = "2:nonsense 5:service already exists 7:nonsense 9:no such host 11:no such service 13:no such host 14:nonsense"
 	if got := said(f); got != want || !f.Faulty() || !f.Refused() {
 		t.Errorf("%s, want %s", got, want)
@@ -669,9 +662,7 @@ func TestComplaintsAboutNamesAreCountedWithTheOthers(t *testing.T) {
 		}
 		return restore.Rule{}, errors.New(words[0])
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	must.OK(t, err)
 	all := f.Complaints()
 	if len(all.List) != restore.MaxComplaints || all.More != len(lines)-restore.MaxComplaints {
 		t.Errorf("%d complaints and %d more", len(all.List), all.More)
@@ -777,9 +768,7 @@ func TestMergedFileLeavesOtherServicesAlone(t *testing.T) {
 		f.Merge(t.Context())
 		k := kernel(t, "add 80 rr", "server 80 1 1", "add 81 rr", "server 81 2 1")
 		have := k.Now()
-		if err := k.Do(ipvs.AddService(ipvs.NewService(web(90), "rr"))); err != nil {
-			t.Fatal(err)
-		}
+		must.OK(t, k.Do(ipvs.AddService(ipvs.NewService(web(90), "rr"))))
 		end := f.Run(t.Context(), k, have, quietly)
 		if d := ipvs.Diff(k.Now(), kernel(t, strings.Split(c.like, ",")...).Now()); end.How != restore.Finished || len(d) > 0 || said(f) != "" {
 			t.Errorf("%v: %+v, %s, the table lacks %v", c.lines, end, said(f), d)

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs/internal/nl"
 )
 
@@ -140,9 +141,7 @@ func BenchmarkConnections(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		for _, err := range ReadConnections(strings.NewReader(table), ConnectionFilter{}) {
-			if err != nil {
-				b.Fatal(err)
-			}
+			must.OK(b, err)
 		}
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/rows, "ns/row")

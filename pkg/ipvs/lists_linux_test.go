@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
@@ -83,9 +84,7 @@ func TestWriter(t *testing.T) {
 					}
 					changes = append(changes, ch)
 				}
-				if err := c.Apply(t.Context(), changes...); err != nil {
-					t.Fatal(err)
-				}
+				must.OK(t, c.Apply(t.Context(), changes...))
 			}
 		}
 		select {
@@ -103,9 +102,8 @@ func testListsMissNothing(t *testing.T) {
 	lists := 20
 	if s := os.Getenv("IPVSADM_TEST_LISTS"); s != "" {
 		var err error
-		if lists, err = strconv.Atoi(s); err != nil {
-			t.Fatal(err)
-		}
+		lists, err = strconv.Atoi(s)
+		must.OK(t, err)
 	}
 	for n, crowd := range crowds {
 		t.Run(crowd.name, func(t *testing.T) {
@@ -116,9 +114,7 @@ func testListsMissNothing(t *testing.T) {
 				changes = append(changes, crowd.stay(i))
 				staying[nameOf(crowd.stay(i))] = true
 			}
-			if err := c.Apply(t.Context(), changes...); err != nil {
-				t.Fatal(err)
-			}
+			must.OK(t, c.Apply(t.Context(), changes...))
 			names := func() ([]string, error) {
 				var names []string
 				if crowd.before != nil {
@@ -141,12 +137,8 @@ func testListsMissNothing(t *testing.T) {
 			writer.Env = append(os.Environ(), fmt.Sprint("IPVSADM_TEST_WRITER=", n))
 			writer.Stdout, writer.Stderr = os.Stderr, os.Stderr
 			stop, err := writer.StdinPipe()
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := writer.Start(); err != nil {
-				t.Fatal(err)
-			}
+			must.OK(t, err)
+			must.OK(t, writer.Start())
 			defer func() {
 				stop.Close()
 				if err := writer.Wait(); err != nil {

@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/program"
 )
 
@@ -71,9 +72,7 @@ func TestScripts(t *testing.T) {
 			}
 			return err
 		})
-		if err != nil {
-			t.Fatal(err)
-		}
+		must.OK(t, err)
 		for _, r := range rules {
 			if r.apply != nil && !r.chance && !used[r.id] {
 				t.Errorf("no script shows %s", r.id)
@@ -101,9 +100,7 @@ func walk(path string, read func(path string, text []byte) error) error {
 func check(t *testing.T, p programs, s script) comparison {
 	t.Helper()
 	c, err := p.compare(s)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must.OK(t, err)
 	if c.mismatch != "" {
 		short, c := p.shrink(s, c)
 		t.Errorf("the programs differ after\n%v%s", short, c.mismatch)
@@ -194,9 +191,7 @@ func TestReplay(t *testing.T) {
 			scripts = append(scripts, more...)
 			return err
 		})
-		if err != nil {
-			t.Fatal(err)
-		}
+		must.OK(t, err)
 	}
 	if scripts == nil {
 		t.Skip("IPVSADM_TEST_COMMANDS and IPVSADM_TEST_RULES name nothing to replay")

@@ -23,6 +23,7 @@ import (
 
 	"github.com/ipvsadm-go/ipvsadm/internal/cli"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
 )
 
 // Names are the names of ipvsadm.
@@ -45,9 +46,7 @@ func Folder(t testing.TB) string {
 	for _, name := range Names {
 		err = errors.Join(err, os.Symlink(exe, filepath.Join(dir, name)))
 	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	must.OK(t, err)
 	return dir
 }
 
@@ -94,9 +93,7 @@ func Here(stdin string, words ...string) (a Answer) {
 func Ask(t testing.TB, words ...string) Answer {
 	t.Helper()
 	a, err := Collect(exec.Command(words[0], words[1:]...))
-	if err != nil {
-		t.Fatal(err)
-	}
+	must.OK(t, err)
 	return a
 }
 
@@ -139,9 +136,7 @@ func Need(t testing.TB, name string) {
 func Read(t testing.TB, name string) string {
 	t.Helper()
 	b, err := os.ReadFile(name)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must.OK(t, err)
 	return string(b)
 }
 
@@ -162,18 +157,14 @@ func Generated(t testing.TB, name, want string) {
 // Write writes a file.
 func Write(t testing.TB, name, text string) {
 	t.Helper()
-	if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	must.OK(t, os.WriteFile(name, []byte(text), 0o644))
 }
 
 // Replace writes a file in place of what is there, which may be a link to a
 // file that the guest does not have.
 func Replace(t testing.TB, name, text string) {
 	t.Helper()
-	if err := os.RemoveAll(name); err != nil {
-		t.Fatal(err)
-	}
+	must.OK(t, os.RemoveAll(name))
 	Write(t, name, text)
 }
 
