@@ -155,7 +155,11 @@ func play(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	failed := false
 	for _, s := range steps {
-		if got := answer(ts, s.Command); got != s.Answer {
+		bin, _, _ := strings.Cut(ts.Getenv("PATH"), ":")
+		a, err := typed(bin, ts.Getenv("WORK"), s.Command, nil)
+		ts.Check(err)
+		got := session.Answer(lines("", a.Stdout)+lines("! ", a.Stderr), a.Status)
+		if got = tableSize.ReplaceAllString(got, "${1}4096"); got != s.Answer {
 			failed = true
 			ts.Logf("%s: %s\nanswers\n%swant\n%s", args[0], s.Command, got, s.Answer)
 		}
@@ -165,26 +169,24 @@ func play(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// answer runs a command. This program runs in the test's own process if the
-// command needs no shell.
-func answer(ts *testscript.TestScript, command string) string {
-	var got program.Answer
+// typed runs a command in a folder, with the programs of another first in the
+// PATH. Standard error goes to a terminal if there is one. This program runs in
+// the test's own process if the command needs no shell.
+func typed(bin, folder, command string, terminal *os.File) (program.Answer, error) {
 	words, plain := plainWords(command)
-	if plain && !testsOriginal() {
-		got = program.Here("", words...)
-	} else {
-		cmd := exec.Command("sh", "-c", command)
-		if plain {
-			cmd.Path, cmd.Args = filepath.Join(originals, words[0]), words
-		}
-		cmd.Dir = ts.Getenv("WORK")
-		cmd.Env = append(os.Environ(), "PATH="+ts.Getenv("PATH"))
-		var err error
-		got, err = program.Collect(cmd)
-		ts.Check(err)
+	if plain && bin != originals {
+		return program.HereOn(terminal, "", words...), nil
 	}
-	text := session.Answer(lines("", got.Stdout)+lines("! ", got.Stderr), got.Status)
-	return tableSize.ReplaceAllString(text, "${1}4096")
+	cmd := exec.Command("sh", "-c", command)
+	if plain {
+		cmd.Path, cmd.Args = filepath.Join(bin, words[0]), words
+	}
+	cmd.Dir = folder
+	cmd.Env = append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"))
+	if terminal != nil {
+		cmd.Stderr = terminal
+	}
+	return program.Collect(cmd)
 }
 
 // plainWords splits a command that only runs the program into words, some of

@@ -59,10 +59,13 @@ type Answer struct {
 	Status         int // 128 and the signal's number after a signal
 }
 
-// Collect runs a command and accepts any result.
+// Collect runs a command and accepts any result. What the command prints to a
+// standard error of its own is not collected.
 func Collect(cmd *exec.Cmd) (a Answer, err error) {
 	var stdout, stderr strings.Builder
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if cmd.Stdout = &stdout; cmd.Stderr == nil {
+		cmd.Stderr = &stderr
+	}
 	err = cmd.Run()
 	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
 		err = nil
@@ -76,8 +79,15 @@ func Collect(cmd *exec.Cmd) (a Answer, err error) {
 
 // Here runs ipvsadm in this process, since a process is slow to start in a
 // guest. It uses the kernel's table of the calling thread's namespace.
-func Here(stdin string, words ...string) (a Answer) {
+func Here(stdin string, words ...string) Answer { return HereOn(nil, stdin, words...) }
+
+// HereOn is Here with a terminal for standard error, if it is not nil.
+func HereOn(terminal *os.File, stdin string, words ...string) (a Answer) {
 	var stdout, stderr strings.Builder
+	p := cli.Process{Args: words, Stdin: strings.NewReader(stdin), Stdout: &stdout, Stderr: &stderr}
+	if terminal != nil {
+		p.Stderr = terminal
+	}
 	defer func() {
 		a.Stdout, a.Stderr = stdout.String(), stderr.String()
 		if p := recover(); p != nil {
@@ -85,7 +95,7 @@ func Here(stdin string, words ...string) (a Answer) {
 			a.Stderr += fmt.Sprintf("panic: %v\n%s", p, debug.Stack())
 		}
 	}()
-	a.Status = cli.Run(context.Background(), cli.Process{Args: words, Stdin: strings.NewReader(stdin), Stdout: &stdout, Stderr: &stderr})
+	a.Status = cli.Run(context.Background(), p)
 	return a
 }
 
