@@ -171,10 +171,7 @@ func (a *alternation) again(i int) {
 // since what comes before takes many times as long. IPVSADM_TEST_KILLS says how
 // many.
 func testKilled(t *testing.T) {
-	kills := 100
-	if n, err := strconv.Atoi(os.Getenv("IPVSADM_TEST_KILLS")); err == nil {
-		kills = n
-	}
+	kills := must.Number(t, "IPVSADM_TEST_KILLS", 100)
 	a := newAlternation(t, 30)
 	before, midway, after := 0, 0, 0
 	for n := 0; n < kills || midway < kills/3 && n < 6*kills; n++ { // more where the machine is busy
@@ -247,10 +244,7 @@ func testSignalled(t *testing.T) {
 // testStrictSignalled has each signal come at random instants of a restore that
 // is all or nothing. IPVSADM_TEST_SIGNALS says how often each.
 func testStrictSignalled(t *testing.T) {
-	each := 3
-	if n, err := strconv.Atoi(os.Getenv("IPVSADM_TEST_SIGNALS")); err == nil {
-		each = n
-	}
+	each := must.Number(t, "IPVSADM_TEST_SIGNALS", 3)
 	a := newAlternation(t, 60)
 	undone, finished := 0, 0
 	now := 1 // which file the table is

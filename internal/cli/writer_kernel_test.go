@@ -13,7 +13,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -28,18 +27,6 @@ func TestAnotherWriterOnAKernel(t *testing.T) {
 		t.Run("saves", testSavesMissNothing)
 		t.Run("restores", testRestoresSayWhatDiffers)
 	})
-}
-
-// howOften is how often to do something: the variable says, else there is a default.
-func howOften(t *testing.T, variable string, usual int) int {
-	t.Helper()
-	text := os.Getenv(variable)
-	if text == "" {
-		return usual
-	}
-	n, err := strconv.Atoi(text)
-	must.OK(t, err)
-	return n
 }
 
 // writer is another process that runs lines of rule text, again and again.
@@ -131,7 +118,7 @@ var crowds = []struct {
 // has failed with a message and has written nothing. IPVSADM_TEST_SAVES is how
 // many saves of each kind, half of them with --output.
 func testSavesMissNothing(t *testing.T) {
-	saves := howOften(t, "IPVSADM_TEST_SAVES", 4)
+	saves := must.Number(t, "IPVSADM_TEST_SAVES", 4)
 	for _, crowd := range crowds {
 		t.Run(crowd.name, func(t *testing.T) {
 			d := newDirector(t)
@@ -269,7 +256,7 @@ func (c *savesCount) add(s saved, stay string, come []string) {
 // What nobody else touches ends as in the file, or as it was where the restore
 // says so. IPVSADM_TEST_RESTORES is how many restores of each kind.
 func testRestoresSayWhatDiffers(t *testing.T) {
-	restores := howOften(t, "IPVSADM_TEST_RESTORES", 2)
+	restores := must.Number(t, "IPVSADM_TEST_RESTORES", 2)
 	const common, each = 200, 200
 	service := func(i int) string { return fmt.Sprintf("-t 12.0.%d.%d:80", i>>8, i&255) }
 	part := func(first, n int, weight int) *strings.Builder {
