@@ -47,7 +47,6 @@ func TestKernel(t *testing.T) {
 		t.Run("concurrent use", testConcurrentUse)
 		t.Run("ended context", testEndedContext)
 		t.Run("the programs of the examples", testExamples)
-		t.Run("lists miss nothing", testListsMissNothing)
 		t.Run("cancels and deadlines", testCancels)
 		t.Run("another namespace", testOtherNamespace)
 		t.Run("namespaces by name, path and process", testNamespaces)
