@@ -38,12 +38,12 @@ var imports = map[string]string{
 	"pkg/ipvs/ipvstest":    "pkg/ipvs",
 }
 
-// users says which packages alone import a dependency; one of the benchmark's
-// programs measures what they take.
+// users says which packages alone import a dependency. One of the benchmark's
+// programs measures what they take, and the benchmark encodes with them.
 var users = map[string]string{
 	"github.com/spf13/pflag":        "internal/args internal/test/bench/start",
-	"github.com/mdlayher/genetlink": "internal/test/bench/start pkg/ipvs",
-	"github.com/mdlayher/netlink":   "pkg/ipvs",
+	"github.com/mdlayher/genetlink": "internal/test/bench internal/test/bench/start pkg/ipvs",
+	"github.com/mdlayher/netlink":   "internal/test/bench pkg/ipvs",
 }
 
 // The runtime keeps files open to follow a limit of processors, unless it is
