@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -167,13 +166,6 @@ func TestTableIsListedAs131ListsIt(t *testing.T) {
 	}
 }
 
-func TestANamedServiceHasNoHeader(t *testing.T) {
-	got := output(t, nil, Options{Numeric: true}, func(p Writer) error {
-		return p.Services(t.Context(), info, sample()[11:12])
-	})
-	compare(t, got, titles[Plain]+"\nTCP  12.0.0.3:80 rr\n")
-}
-
 // The rows are those of 1.31, to which the same numbers were fed in place of
 // the kernel's; but 1.31 reads a destination's connections, packets and rates
 // as 32 bits.
@@ -250,13 +242,6 @@ func TestConnectionCounts(t *testing.T) {
 	}
 }
 
-func TestTimeouts(t *testing.T) {
-	got := output(t, nil, Options{}, func(p Writer) error {
-		return p.Timeouts(ipvs.Timeouts{TCP: time.Second, TCPFin: 120 * time.Second, UDP: 2678400 * time.Second})
-	})
-	compare(t, got, "Timeout (tcp tcpfin udp): 1 120 2678400\n")
-}
-
 func TestDaemons(t *testing.T) {
 	got := output(t, nil, Options{}, func(p Writer) error {
 		return p.Daemons([]ipvs.Daemon{
@@ -311,23 +296,6 @@ func TestAFullDiskIsAnError(t *testing.T) {
 	}
 	if err := p.Flush(); !errors.Is(err, errFull) {
 		t.Errorf("Flush gives %v, want %v", err, errFull)
-	}
-}
-
-// BenchmarkTable writes 110,000 rules.
-func BenchmarkTable(b *testing.B) {
-	for _, f := range []struct {
-		name   string
-		format Format
-	}{{"plain", Plain}, {"stats", Stats}} {
-		b.Run(f.name, func(b *testing.B) {
-			services := large(10_000, 10)
-			b.ReportAllocs()
-			for b.Loop() {
-				p := Text(io.Discard, nil, Options{Numeric: true, Format: f.format})
-				must.OK(b, errors.Join(p.Table(b.Context(), info, services), p.Flush()))
-			}
-		})
 	}
 }
 
