@@ -44,7 +44,6 @@ func TestKernel(t *testing.T) {
 		t.Run("errors", testErrors)
 		t.Run("a large batch of refusals", testLargeBatch)
 		t.Run("zero", testZero)
-		t.Run("concurrent use", testConcurrentUse)
 		t.Run("ended context", testEndedContext)
 		t.Run("the programs of the examples", testExamples)
 		t.Run("cancels and deadlines", testCancels)
@@ -418,28 +417,6 @@ func testZero(t *testing.T) {
 		if svc, dst := counted(); svc.Conns != 0 || svc.InPkts != 0 || dst.Conns != 0 {
 			t.Errorf("after %v: %+v %+v", zero, svc, dst)
 		}
-	}
-}
-
-func testConcurrentUse(t *testing.T) {
-	c := inNamespace(t)
-	var wg sync.WaitGroup
-	for w := range 8 {
-		wg.Go(func() {
-			for i := range 50 {
-				id := ipvs.AddrID(ipvs.TCP, addr("12.0.0.1"), uint16(1000*w+i+1))
-				if err := c.Apply(t.Context(), ipvs.AddService(ipvs.NewService(id, "rr"))); err != nil {
-					t.Error(err)
-				}
-				if got, err := c.Service(t.Context(), id); err != nil || got.ServiceID != id {
-					t.Errorf("%+v, %v", got, err)
-				}
-			}
-		})
-	}
-	wg.Wait()
-	if list, err := c.Services(t.Context()); err != nil || len(list) != 400 {
-		t.Errorf("%d services, %v", len(list), err)
 	}
 }
 
