@@ -338,24 +338,6 @@ func TestStrictTriesFirstWhatOnlyTheKernelCanJudge(t *testing.T) {
 	}
 }
 
-func TestStrictUndoesWhatTheKernelRefusesMidway(t *testing.T) {
-	k := newFakeKernel(t, manyServices(600, "-m -w 1")+dns+dns10+masterLo)
-	before := k.rules()
-	k.Refuse = refuseLikeAKernel
-	file := strings.ReplaceAll(manyServices(500, "-m -w 2"), "-s rr", "-s wrr") + "--set 5 6 7\n" + masterEth + "-A -t 12.0.0.9:80 -s nosuch\n"
-	a := k.restore(t, file, "--strict")
-	want := answer{status: 2, errors: "<stdin>: line 1003: Scheduler or persistence engine not found\n<stdin>: the table is as it was\n"}
-	if a != want {
-		t.Errorf("answer %+v, want %+v", a, want)
-	}
-	if k.rules() != before {
-		t.Errorf("the table is not as it was:\n%s", k.rules())
-	}
-	if len(k.Batches()) != 3 {
-		t.Errorf("%d batches, want two until it is refused and one back", len(k.Batches()))
-	}
-}
-
 func TestStrictSaysWhenItCannotUndo(t *testing.T) {
 	for _, c := range []struct {
 		name   string
@@ -434,32 +416,6 @@ func TestDryRunPrintsWhatWouldBeSentInTheOrderOfAList(t *testing.T) {
 	}
 	if a := k.restore(t, web, "--check", "--dry-run"); a.status != 2 {
 		t.Errorf("--check and --dry-run: %+v", a)
-	}
-}
-
-func TestServicesAreSentInOnePiece(t *testing.T) {
-	k := newFakeKernel(t, "")
-	var file strings.Builder
-	for i := range 40 {
-		fmt.Fprintf(&file, "-A -t 10.1.0.%d:80 -s rr\n", i)
-		for j := range 1 + i*3 {
-			fmt.Fprintf(&file, "-a -t 10.1.0.%d:80 -r 192.168.%d.1:80 -m\n", i, j)
-		}
-	}
-	if a := k.restore(t, file.String()); a != (answer{}) {
-		t.Fatal(a)
-	}
-	if len(k.Batches()) < 3 {
-		t.Errorf("%d batches are too few for the test", len(k.Batches()))
-	}
-	seen := map[ipvs.ServiceID]int{}
-	for i, b := range k.Batches() {
-		for _, c := range b {
-			if n, found := seen[c.Service.ServiceID]; found && n != i {
-				t.Fatalf("%v is in batches %d and %d", c.Service.ServiceID, n, i)
-			}
-			seen[c.Service.ServiceID] = i
-		}
 	}
 }
 

@@ -256,7 +256,7 @@ func TestStopEndsBetweenPieces(t *testing.T) {
 	}
 	made := 0
 	for _, s := range k.Now().Services {
-		if made += 1 + len(s.Destinations); len(s.Destinations) != 1 {
+		if made += 1 + len(s.Destinations); len(s.Destinations) != 2 {
 			t.Errorf("half a service: %v", s)
 		}
 	}
@@ -265,11 +265,11 @@ func TestStopEndsBetweenPieces(t *testing.T) {
 	}
 }
 
-// manyPieces is a file of services, each with a server, that takes several
-// calls of Apply.
+// manyPieces returns a file of services, each with two servers, that takes
+// several calls of Apply.
 func manyPieces() (lines []string) {
 	for port := 1; port < 1500; port++ {
-		lines = append(lines, "add "+strconv.Itoa(port)+" rr", "server "+strconv.Itoa(port)+" 1 1")
+		lines = append(lines, fmt.Sprintf("add %d rr", port), fmt.Sprintf("server %d 1 1", port), fmt.Sprintf("server %d 2 1", port))
 	}
 	return lines
 }
