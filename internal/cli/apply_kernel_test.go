@@ -24,6 +24,7 @@ import (
 
 	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/network"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
@@ -113,6 +114,35 @@ func (d director) runOriginal(stdin, name string, words ...string) (a answer) {
 		d.Fatal(err)
 	}
 	return answer{cmd.ProcessState.ExitCode(), out.String(), errs.String()}
+}
+
+// ip runs ip(8).
+func (d director) ip(words string) {
+	d.Helper()
+	if out, err := exec.Command("ip", strings.Fields(words)...).CombinedOutput(); err != nil {
+		d.Fatalf("ip %s: %v %s", words, err, out)
+	}
+}
+
+// talk is a connection to a server that echoes.
+type talk struct{ net.Conn }
+
+func (d director) talk(service string) talk {
+	d.Helper()
+	c, err := net.Dial("tcp", service)
+	must.OK(d.T, err)
+	d.Cleanup(func() { c.Close() })
+	must.OK(d.T, c.SetDeadline(time.Now().Add(30*time.Second)))
+	return talk{c}
+}
+
+// speak has something echoed.
+func (c talk) speak() error {
+	if _, err := c.Write([]byte("hello")); err != nil {
+		return err
+	}
+	_, err := io.ReadFull(c, make([]byte, 5))
+	return err
 }
 
 // file writes a file of rules.
@@ -284,31 +314,11 @@ func testTwoAtOnce(t *testing.T) {
 	t.Log("ended as", ends)
 }
 
-// echo answers whatever comes in on a connection.
-func echo(l net.Listener) {
-	for {
-		c, err := l.Accept()
-		if err != nil {
-			return
-		}
-		go func() {
-			_, _ = io.Copy(c, c)
-			c.Close()
-		}()
-	}
-}
-
 func testConnectionsStay(t *testing.T) {
 	d := newDirector(t)
-	for _, a := range []string{"10.5.5.5/32", "10.6.6.6/32"} {
-		if out, err := exec.Command("ip", "addr", "add", a, "dev", "lo").CombinedOutput(); err != nil {
-			t.Fatalf("ip: %v %s", err, out)
-		}
-	}
-	l, err := net.Listen("tcp", "10.6.6.6:8080")
-	must.OK(t, err)
-	defer l.Close()
-	go echo(l)
+	d.ip("addr add 10.5.5.5/32 dev lo")
+	d.ip("addr add 10.6.6.6/32 dev lo")
+	must.OK(t, network.Echo(t, "tcp", "10.6.6.6:8080"))
 	const (
 		service = "-A -t 10.5.5.5:80 -s rr\n"
 		server  = "-a -t 10.5.5.5:80 -r 10.6.6.6:8080 -m -w 1\n"
@@ -317,17 +327,7 @@ func testConnectionsStay(t *testing.T) {
 	if a := d.restore(service + server + other); a != (answer{}) {
 		t.Fatal(a)
 	}
-	c, err := net.Dial("tcp", "10.5.5.5:80")
-	must.OK(t, err)
-	defer c.Close()
-	must.OK(t, c.SetDeadline(time.Now().Add(10*time.Second)))
-	speak := func() {
-		t.Helper()
-		_, err := c.Write([]byte("hello"))
-		must.OK(t, err)
-		_, err = io.ReadFull(c, make([]byte, 5))
-		must.OK(t, err)
-	}
+	c := d.talk("10.5.5.5:80")
 	type counters struct {
 		service, server ipvs.Stats
 		conns           ipvs.ConnCounts
@@ -344,7 +344,7 @@ func testConnectionsStay(t *testing.T) {
 		}
 		return counters{s.Stats, e.Stats, e.Conns}
 	}
-	speak()
+	must.OK(t, c.speak())
 	last := count()
 	for range 100 { // the kernel brings its counters up to date every two seconds
 		if last = count(); last.server.InPkts > 0 && last.service.InPkts > 0 {
@@ -372,7 +372,7 @@ func testConnectionsStay(t *testing.T) {
 		if now := count(); !kept(now) {
 			t.Errorf("after the restore of\n%scounted %+v, before %+v", file, now, last)
 		}
-		speak()
+		must.OK(t, c.speak())
 	}
 	d.runOriginal(service+server, "ipvsadm-restore")
 	if kept(count()) {
@@ -382,9 +382,7 @@ func testConnectionsStay(t *testing.T) {
 
 func testBoundedDaemon(t *testing.T) {
 	d := newDirector(t)
-	if out, err := exec.Command("ip", "-6", "route", "add", "ff00::/8", "dev", "lo", "table", "local").CombinedOutput(); err != nil {
-		t.Fatalf("ip: %v %s", err, out)
-	}
+	d.ip("-6 route add ff00::/8 dev lo table local")
 	const file = "--start-daemon backup --mcast-interface lo --sync-maxlen 100\n" +
 		"--start-daemon master --mcast-interface lo --sync-maxlen 65507 --mcast-group ff02::1\n"
 	if a := d.restore(file); a != (answer{}) {

@@ -4,10 +4,7 @@ package cli
 
 import (
 	"context"
-	"io"
-	"net"
 	"net/netip"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -20,6 +17,7 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/internal/restore"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/network"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
@@ -345,13 +343,8 @@ func TestDrainOnAKernel(t *testing.T) {
 // while the server has weight 0; or stays.
 func testDrain(t *testing.T, ends bool) {
 	d := newDirector(t)
-	if out, err := exec.Command("ip", "addr", "add", "10.5.5.5/32", "dev", "lo").CombinedOutput(); err != nil {
-		t.Fatalf("ip: %v %s", err, out)
-	}
-	l, err := net.Listen("tcp", "127.0.0.2:80")
-	must.OK(t, err)
-	defer l.Close()
-	go echo(l)
+	d.ip("addr add 10.5.5.5/32 dev lo")
+	must.OK(t, network.Echo(t, "tcp", "127.0.0.2:80"))
 	const (
 		stays = "-A -t 10.5.5.5:80 -s rr\n-a -t 10.5.5.5:80 -r 127.0.0.3:80 -m -w 0\n"
 		goes  = "-a -t 10.5.5.5:80 -r 127.0.0.2:80 -m -w 1\n"
@@ -359,18 +352,8 @@ func testDrain(t *testing.T, ends bool) {
 	if a := d.restore(stays + goes); a != (answer{}) {
 		t.Fatal(a)
 	}
-	c, err := net.Dial("tcp", "10.5.5.5:80")
-	must.OK(t, err)
-	defer c.Close()
-	must.OK(t, c.SetDeadline(time.Now().Add(30*time.Second)))
-	speak := func() error {
-		if _, err := c.Write([]byte("hello")); err != nil {
-			return err
-		}
-		_, err := io.ReadFull(c, make([]byte, 5))
-		return err
-	}
-	must.OK(t, speak())
+	c := d.talk("10.5.5.5:80")
+	must.OK(t, c.speak())
 
 	spoken := make(chan error, 1)
 	go func() {
@@ -392,7 +375,7 @@ func testDrain(t *testing.T, ends bool) {
 			}
 			weight = list[i].Weight
 		}
-		spoken <- speak()
+		spoken <- c.speak()
 		c.Close()
 	}()
 	start := time.Now()

@@ -3,6 +3,7 @@
 package conformance
 
 import (
+	"errors"
 	"io"
 	"net"
 	"slices"
@@ -101,35 +102,9 @@ func (n loaded) build() {
 	n.t.Cleanup(func() { must.OK(n.t, network.Remove(loadHosts)) })
 	must.OK(n.t, loadHosts[1].Do(func() error {
 		for _, address := range []string{"10.77.0.2", "10.77.0.3"} {
-			l, err := net.Listen("tcp", address+":8080")
-			if err != nil {
+			if err := errors.Join(network.Echo(n.t, "tcp", address+":8080"), network.Echo(n.t, "udp", address+":5060")); err != nil {
 				return err
 			}
-			n.t.Cleanup(func() { l.Close() })
-			go func() {
-				for {
-					c, err := l.Accept()
-					if err != nil {
-						return
-					}
-					go io.Copy(c, c)
-				}
-			}()
-			c, err := net.ListenPacket("udp", address+":5060")
-			if err != nil {
-				return err
-			}
-			n.t.Cleanup(func() { c.Close() })
-			go func() {
-				b := make([]byte, 2048)
-				for {
-					k, from, err := c.ReadFrom(b)
-					if err != nil {
-						return
-					}
-					c.WriteTo(b[:k], from)
-				}
-			}()
 		}
 		return nil
 	}))
