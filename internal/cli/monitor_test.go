@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -65,7 +66,8 @@ func TestMonitorPrintsWhatChanges(t *testing.T) {
 	const want = web20 + "-e -t 12.0.0.1:80 -r 192.168.168.10:80 -m -w 9\n" +
 		"--set 1 2 3\n" + "-E -u 12.0.0.1:53 -s rr\n" + dns10 +
 		"-D -t 12.0.0.1:80\n-D -u 12.0.0.1:53\n" + masterEth
-	if sorted(out) != sorted(want) || errs != "" {
+	// Services of different kinds come in the order of the table.
+	if !slices.Equal(sortedLines(out), sortedLines(want)) || errs != "" {
 		t.Errorf("%s%s, want\n%s", out, errs, want)
 	}
 	// Run again, they lead to the same.
@@ -73,19 +75,6 @@ func TestMonitorPrintsWhatChanges(t *testing.T) {
 	if a := again.do(t, out, "ipvsadm", "-R"); a != (answer{}) || again.rules() != k.rules() {
 		t.Errorf("%+v, table\n%swant\n%s", a, again.rules(), k.rules())
 	}
-}
-
-func sorted(text string) string {
-	lines := strings.SplitAfter(text, "\n")
-	// Services of different kinds come in the order of the table.
-	for i := range lines {
-		for j := i + 1; j < len(lines); j++ {
-			if lines[j] < lines[i] {
-				lines[i], lines[j] = lines[j], lines[i]
-			}
-		}
-	}
-	return strings.Join(lines, "")
 }
 
 func TestMonitorLooksAsOftenAsItIsTold(t *testing.T) {

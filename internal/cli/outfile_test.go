@@ -3,7 +3,6 @@
 package cli
 
 import (
-	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -16,80 +15,18 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// tree is what is in a folder: the text of files, the mode of the rest.
+// tree returns the text of the files in a folder.
 func tree(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	entries, err := os.ReadDir(dir)
 	must.OK(t, err)
 	m := map[string]string{}
 	for _, e := range entries {
-		m[e.Name()] = e.Type().String()
-		if e.Type().IsRegular() {
-			b, err := os.ReadFile(filepath.Join(dir, e.Name()))
-			must.OK(t, err)
-			m[e.Name()] = string(b)
-		}
+		b, err := os.ReadFile(filepath.Join(dir, e.Name()))
+		must.OK(t, err)
+		m[e.Name()] = string(b)
 	}
 	return m
-}
-
-func write(t *testing.T, path, text string, mode fs.FileMode) {
-	t.Helper()
-	must.OK(t, os.WriteFile(path, []byte(text), 0o600))
-	must.OK(t, os.Chmod(path, mode))
-}
-
-// Which way a file is written is tested where that is done, with package
-// outfile; here are what reaches the file and what is said if nothing does.
-func TestSaveIntoAFile(t *testing.T) {
-	const rules = web + web10
-	hasLinks := func(t *testing.T) { must.OK(t, os.Link("rules", "other")) }
-	chmod := func(mode uint32) func(*testing.T) { return func(t *testing.T) { must.OK(t, unix.Chmod(".", mode)) } }
-	for _, c := range []struct {
-		name, path string
-		prepare    func(t *testing.T) // the folder, in which rules has "old"
-		want       map[string]string  // of the folder afterwards; nil for as before
-		reason     string
-	}{
-		{"a new file", "new", nil, map[string]string{"rules": "old", "new": rules}, ""},
-		{"a file", "rules", nil, map[string]string{"rules": rules}, ""},
-		{"a file with other names", "rules", hasLinks, map[string]string{"rules": rules, "other": rules}, ""},
-		{"a link", "link", func(t *testing.T) { must.OK(t, os.Symlink("rules", "link")) },
-			map[string]string{"rules": rules, "link": "L---------"}, ""},
-		{"a link to itself", "link", func(t *testing.T) { must.OK(t, os.Symlink("link", "link")) }, nil, "Too many levels of symbolic links"},
-		{"a folder", ".", nil, nil, "Is a directory"},
-		{"a folder that is not there", "sub/rules", nil, nil, "No such file or directory"},
-		{"a folder that is a file", "rules/rules", nil, nil, "Not a directory"},
-		{"no name", "", nil, nil, "No such file or directory"},
-		{"a device that is full", "/dev/full", nil, nil, "No space left on device"},
-		{"a device", "/dev/null", nil, nil, ""},
-		{"a folder that others can write to", "new", chmod(0o777), nil, "other users can write to its folder"},
-		{"other names in a sticky folder", "rules", func(t *testing.T) { hasLinks(t); chmod(0o1777)(t) }, nil,
-			"it has other hard links, and its folder is sticky"},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			dir := t.TempDir()
-			must.OK(t, os.Chmod(dir, 0o755)) // whatever the umask is
-			t.Chdir(dir)
-			write(t, "rules", "old", 0o600)
-			if c.prepare != nil {
-				c.prepare(t)
-			}
-			if c.want == nil {
-				c.want = tree(t, dir)
-			}
-			var want answer
-			if c.reason != "" {
-				want = answer{status: 2, errors: "can't write " + c.path + ": " + c.reason + "\n"}
-			}
-			if a := newFakeKernel(t, rules).do(t, "", "ipvsadm-save", "-n", "-o", c.path); a != want {
-				t.Errorf("answer %+v, want %+v", a, want)
-			}
-			if got := tree(t, dir); !maps.Equal(got, c.want) {
-				t.Errorf("the folder has %q, want %q", got, c.want)
-			}
-		})
-	}
 }
 
 func TestSaveIntoADashIsStandardOutput(t *testing.T) {
@@ -111,7 +48,7 @@ func TestSaveIntoADashIsStandardOutput(t *testing.T) {
 func TestNothingIsWrittenWhenTheTableCannotBeRead(t *testing.T) {
 	dir := t.TempDir()
 	must.OK(t, os.Chmod(dir, 0o755))
-	write(t, filepath.Join(dir, "rules"), "old", 0o600)
+	must.OK(t, os.WriteFile(filepath.Join(dir, "rules"), []byte("old"), 0o600))
 	before := tree(t, dir)
 	k := newFakeKernel(t, web)
 	k.tableErr = &ipvs.QueryError{Err: unix.ENOMEM}
@@ -153,7 +90,7 @@ func TestUpdateOfAFile(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Chdir(t.TempDir())
 			must.OK(t, os.Chmod(".", 0o755))
-			write(t, "rules", c.old, 0o600)
+			must.OK(t, os.WriteFile("rules", []byte(c.old), 0o600))
 			k := newFakeKernel(t, c.rules)
 			want := answer{}
 			if len(k.Now().Services) == 0 {
