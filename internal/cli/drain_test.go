@@ -278,23 +278,6 @@ func TestDrain(t *testing.T) {
 	}
 }
 
-func TestDrainKeepsTheRestOfTheServer(t *testing.T) {
-	k := newFakeKernel(t, stays+goes)
-	k.beforeDestinations = func(n int) {
-		if n == 2 && k.rules() != timeouts+stays+atZero {
-			t.Errorf("while it is drained the table is\n%s", k.rules())
-		}
-	}
-	if a := k.drain(t, filepath.Join(t.TempDir(), "lock"), oneGoes+"60"); a != (answer{}) {
-		t.Error(a)
-	}
-	for _, c := range k.changes() {
-		if c.Destination.AddrPort() != netip.MustParseAddrPort("10.0.0.3:80") {
-			t.Errorf("%v was sent", c)
-		}
-	}
-}
-
 // TestServerIsDrainedOnce starts a second drain while the first waits.
 func TestServerIsDrainedOnce(t *testing.T) {
 	const other = "ipvsadm -d -t 10.0.0.1:80 -r 10.0.0.2:80 --drain 60"

@@ -7,7 +7,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -87,31 +86,6 @@ func TestChangesThatMayNotDoWhatWasMeantHaveHints(t *testing.T) {
 				t.Errorf("hint %q, want %q in it", got, c.want)
 			}
 		})
-	}
-}
-
-func TestHintsAreForTerminalsOnly(t *testing.T) {
-	master, slave := openTerminal(t)
-	file, err := os.Create(filepath.Join(t.TempDir(), "stderr"))
-	must.OK(t, err)
-	defer file.Close()
-	for _, stderr := range []*os.File{slave, file} {
-		p := Process{
-			Args: []string{"ipvsadm", "-a", "-f", "1", "-r", "192.0.2.1", "-s", "rr"}, Stdout: new(bytes.Buffer), Stderr: stderr,
-			dial: func(context.Context, string) (kernel, error) { return nil, ipvs.ErrNoIPVS },
-		}
-		if status := Run(t.Context(), p); status != statusUsage {
-			t.Errorf("status %d", status)
-		}
-	}
-	fmt.Fprint(slave, "end")
-	got := readUntil(t, master, "end")
-	const message = "Illegal 'scheduler' option with the 'add-server' command"
-	if !strings.HasPrefix(got, message+"\r\nhint: ") || strings.Count(got, "\n") != 2 {
-		t.Errorf("a terminal shows %q", got)
-	}
-	if b, err := os.ReadFile(file.Name()); err != nil || string(b) != message+"\n" {
-		t.Errorf("a file gets %q, %v", b, err)
 	}
 }
 
