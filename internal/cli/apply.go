@@ -69,7 +69,7 @@ func (s *session) apply(ctx context.Context, cmd args.Command) int {
 		s.complain(name, f, warned)
 		return checkStatus(f)
 	}
-	if err := s.reach(ctx); err != nil {
+	if err := s.probe(ctx); err != nil {
 		return s.report(err)
 	}
 	if !cmd.Given.HasAny(spec.Of(spec.OptDryRun, spec.OptDiff)) {
@@ -92,7 +92,7 @@ func (s *session) apply(ctx context.Context, cmd args.Command) int {
 	if mode != byLine && f.Empty() && len(have.Services) > 0 && !cmd.Given.Has(spec.OptMerge) {
 		return s.report(emptyFailure(name))
 	}
-	f.Meet(have)
+	f.CheckStops(have)
 	if cmd.Given.Has(spec.OptDiff) {
 		return s.diff(name, f, have)
 	}

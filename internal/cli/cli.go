@@ -259,7 +259,7 @@ func (s *session) open(ctx context.Context) error {
 // reach opens the kernel's IPVS and asks for its information, as 1.31 does at
 // first whatever it is to do, to find out whether it may; its error is a
 // *failure.
-func (s *session) reach(ctx context.Context) error {
+func (s *session) probe(ctx context.Context) error {
 	if err := s.open(ctx); err != nil {
 		return err
 	}

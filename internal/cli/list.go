@@ -164,7 +164,7 @@ func connectionFilter(cmd args.Command) ipvs.ConnectionFilter {
 }
 
 func (s *session) listConnections(ctx context.Context, p render.Writer, filter ipvs.ConnectionFilter) error {
-	if err := s.reach(ctx); err != nil {
+	if err := s.probe(ctx); err != nil {
 		return err
 	}
 	var unread error

@@ -19,7 +19,7 @@ import (
 // the rest goes on; any other fault ends the run. Changes are sent many at a
 // time, but none is kept back while the program waits for more input.
 func (s *session) restore(ctx context.Context, r io.Reader) int {
-	if err := s.reach(ctx); err != nil {
+	if err := s.probe(ctx); err != nil {
 		return s.report(err)
 	}
 	if isTerminal(r) {

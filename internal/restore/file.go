@@ -288,7 +288,7 @@ func (f *folding) add(number int, c Rule) {
 		o.was.Op = c.Op
 		c = Rule{Change: o.was}
 	}
-	if f.meetDaemon(number, c.Change) {
+	if f.assumeDaemon(number, c.Change) {
 		return
 	}
 	err := f.apply(c)
@@ -335,11 +335,11 @@ func (f *File) refuse(number int, c ipvs.Change, err error) {
 	f.refused.add(Complaint{number, c, err})
 }
 
-// meetDaemon assumes a state of each daemon before the first change of it. A
+// assumeDaemon assumes a state of each daemon before the first change of it. A
 // start finds it stopped, since it is no mistake if it runs already. A stop
-// finds it running, which Meet checks. meetDaemon reports whether the change
+// finds it running, which CheckStops checks. assumeDaemon reports whether the change
 // is such a stop, after which there is nothing to do.
-func (f *File) meetDaemon(number int, c ipvs.Change) (stops bool) {
+func (f *File) assumeDaemon(number int, c ipvs.Change) (stops bool) {
 	if c.Op != ipvs.OpStartDaemon && c.Op != ipvs.OpStopDaemon {
 		return false
 	}
@@ -375,9 +375,9 @@ func (f *File) Merge(ctx context.Context) {
 	f.faults = merge(f.faults, faults)
 }
 
-// Meet checks the file against the running daemons; call it before a plan is
+// CheckStops checks the file against the running daemons; call it before a plan is
 // made. A line that stops a daemon that does not run is refused.
-func (f *File) Meet(have *ipvs.Table) {
+func (f *File) CheckStops(have *ipvs.Table) {
 	for state, number := range f.daemons {
 		if number > 0 && !slices.ContainsFunc(have.Daemons, func(d ipvs.Daemon) bool { return d.State == state }) {
 			f.objections[number] = objection{err: ipvs.ErrNoDaemon}

@@ -361,7 +361,7 @@ func TestUndoLeavesWhatOthersDid(t *testing.T) {
 			k := kernel(t, c.old...)
 			have := k.Now()
 			f, _ := read(t, append(c.file, "add 555 nosuch")...)
-			f.Meet(have)
+			f.CheckStops(have)
 			k.Refuse = refuseNosuch
 			k.Before = func(method string) error {
 				if method == "Table" && c.other != nil { // the changes have been made and will be undone
@@ -558,7 +558,7 @@ func TestDaemonsThatTheFileDoesNotSpeakOfStay(t *testing.T) {
 		{[]string{"stop", "stop"}, running, []ipvs.Change{ipvs.StopDaemon(ipvs.Master)}, "2:no such sync daemon runs"},
 	} {
 		f, _ := read(t, c.lines...)
-		f.Meet(c.have)
+		f.CheckStops(c.have)
 		if got := f.Plan(c.have, false, true); !slices.Equal(got, c.plan) || said(f) != c.said {
 			t.Errorf("%v: %v, %s, want %v, %s", c.lines, got, said(f), c.plan, c.said)
 		}
