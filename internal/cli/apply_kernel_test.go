@@ -2,8 +2,8 @@
 
 package cli
 
-// This file has what only a real kernel can show of save and restore, and how
-// ipvsadm 1.31 takes what they write.
+// This file tests what only a real kernel can show of save and restore, and
+// how ipvsadm 1.31 takes what they write.
 
 import (
 	"bytes"
@@ -28,7 +28,7 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// original is where ipvsadm 1.31 is.
+// original is the folder of ipvsadm 1.31.
 const original = "/usr/sbin/"
 
 func TestApplyOnAKernel(t *testing.T) {
@@ -74,18 +74,18 @@ func (d director) table() *ipvs.Table {
 
 func (d director) rules() string { return rulesOf(d.table()) }
 
-// nothing is a table without services and daemons.
+// nothing returns a table without services and daemons.
 func nothing() *ipvs.Table {
 	return &ipvs.Table{Services: []ipvs.ServiceEntry{}, Daemons: []ipvs.Daemon{}}
 }
 
-// become makes the table another.
+// become changes the table to match another.
 func (d director) become(want *ipvs.Table) {
 	d.Helper()
 	must.OK(d.T, d.client.Apply(d.Context(), ipvs.Diff(d.table(), want)...))
 }
 
-// do runs this program, in this process.
+// do runs this program in this process.
 func (d director) do(stdin string, argv ...string) answer {
 	var out, errs bytes.Buffer
 	status := Run(d.Context(), Process{Args: argv, Stdin: strings.NewReader(stdin), Stdout: &out, Stderr: &errs, names: noNames()})
@@ -97,7 +97,7 @@ func (d director) restore(rules string, options ...string) answer {
 	return d.do(rules, append([]string{"ipvsadm-restore", "--lock", filepath.Join(d.dir, "lock")}, options...)...)
 }
 
-// command is this program as a process of its own.
+// command returns a command that runs this program as a process of its own.
 func (d director) command(argv ...string) *exec.Cmd {
 	exe, err := os.Executable()
 	must.OK(d.T, err)
@@ -136,7 +136,7 @@ func (d director) talk(service string) talk {
 	return talk{c}
 }
 
-// speak has something echoed.
+// speak sends something and reads the echo.
 func (c talk) speak() error {
 	if _, err := c.Write([]byte("hello")); err != nil {
 		return err
@@ -209,7 +209,7 @@ func testRefusals(t *testing.T) {
 	}
 }
 
-// withoutLines takes what says where off complaints.
+// withoutLines returns complaints without the places that they name.
 func withoutLines(errs string) string {
 	var b strings.Builder
 	for line := range strings.Lines(errs) {

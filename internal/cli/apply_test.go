@@ -116,7 +116,7 @@ func TestFileIsReadByName(t *testing.T) {
 	}
 }
 
-// A file with faults in it, and the messages about it without its name.
+// A file with faults, and the messages about it without its name.
 const faulty = `# line 1
 -A -t 12.0.0.1:80 -s rr
 -A -t 12.0.0.1:80
@@ -294,7 +294,7 @@ func times(n int, f func(int) string) []string {
 	return list
 }
 
-// manyServices is a table of n services with a server each.
+// manyServices returns the rules of n services with a server each.
 func manyServices(n int, rest string) string {
 	var b strings.Builder
 	for i := range n {
@@ -328,7 +328,8 @@ func TestStrictTriesFirstWhatOnlyTheKernelCanJudge(t *testing.T) {
 		}
 	}
 
-	// A daemon can only be started once the servers of another family are gone.
+	// A daemon can only be started once the servers of another family are
+	// gone.
 	k := newFakeKernel(t, web+"-a -t 12.0.0.1:80 -r [2001:db8::1]:80 -i\n")
 	if a := k.restore(t, web+web10+masterLo, "--strict"); a != (answer{}) || k.rules() != timeouts+web+web10+masterLo {
 		t.Errorf("mixed families: %+v, table\n%s", a, k.rules())
@@ -389,7 +390,7 @@ func TestDryRunPrintsWhatWouldBeSentInTheOrderOfAList(t *testing.T) {
 			t.Errorf("printed\n%swant\n%s", dry.out, changes)
 		}
 
-		// Line by line it leads to the same.
+		// Run line by line, the changes lead to the same table.
 		if a := k.do(t, dry.out, "ipvsadm", "-R"); a != (answer{}) {
 			t.Errorf("%v: -R of it: %+v", options, a)
 		}
@@ -510,7 +511,8 @@ func TestKernelThatCannotBeUsed(t *testing.T) {
 	}
 }
 
-// TestWhatBecomesOfAFileWithMistakes has each kind of mistake read in each way.
+// TestWhatBecomesOfAFileWithMistakes has each kind of mistake read in each
+// way.
 func TestWhatBecomesOfAFileWithMistakes(t *testing.T) {
 	const (
 		old     = web + web10
@@ -602,7 +604,8 @@ func TestWhatBecomesOfAFileWithMistakes(t *testing.T) {
 	}
 }
 
-// sendSignal sends the test a signal and waits until everybody has heard of it.
+// sendSignal sends this process a signal and returns when all who listen for
+// it have received it.
 func sendSignal(t *testing.T, sig syscall.Signal) {
 	heard := make(chan os.Signal, 1)
 	signal.Notify(heard, sig)
@@ -613,8 +616,8 @@ func sendSignal(t *testing.T, sig syscall.Signal) {
 	signal.Stop(heard) // waits for the signal's other listeners to be told
 }
 
-// mindSignals has signals heard that whoever started the tests may have had
-// ignored, as a shell's & does.
+// mindSignals handles signals again that the parent process may have ignored,
+// as a shell's & does.
 func mindSignals(sigs ...os.Signal) {
 	c := make(chan os.Signal, 1)
 	signal.Notify(c, sigs...)
@@ -669,7 +672,7 @@ func TestSecondRestoreWaitsForTheFirst(t *testing.T) {
 	held, err := os.Create(path)
 	must.OK(t, err)
 	defer held.Close()
-	// A shared lock keeps away who wants one of its own, and nobody else.
+	// A shared lock blocks an exclusive one and nothing else.
 	must.OK(t, unix.Flock(int(held.Fd()), unix.LOCK_SH))
 
 	k := newFakeKernel(t, dns)
@@ -710,7 +713,7 @@ func TestSecondRestoreWaitsForTheFirst(t *testing.T) {
 	}
 	k.beforeTable = nil
 
-	// What changes nothing waits for nobody.
+	// A run that changes nothing does not wait.
 	held, err = os.Open(path)
 	must.OK(t, err)
 	defer held.Close()
@@ -725,7 +728,7 @@ func TestSecondRestoreWaitsForTheFirst(t *testing.T) {
 	}
 }
 
-// openTerminal gives both ends of a pseudo-terminal.
+// openTerminal returns both ends of a pseudo-terminal.
 func openTerminal(t *testing.T) (master, slave *os.File) {
 	t.Helper()
 	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)

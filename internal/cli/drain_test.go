@@ -95,10 +95,11 @@ const (
 	drained   = "-a -t 10.0.0.1:80 -r 10.0.0.3:80 -m -w 5\n-a -t 10.0.0.1:80 -r 10.0.0.4:80 -m -w 5\n"
 )
 
-// enough is how often drainTwo has servers asked for before it does something.
+// enough is the number of times that drainTwo lets servers be listed before
+// it acts.
 const enough = 3
 
-// drainTwo restores undrained on a kernel that has drained as well.
+// drainTwo restores undrained on a kernel that also has drained.
 func drainTwo(t *testing.T, then func(*fakeKernel)) (*fakeKernel, answer) {
 	k := newFakeKernel(t, undrained+drained)
 	k.edit(func(t *ipvs.Table) { inUse(t, ipvs.ConnCounts{Active: 1}) })
@@ -322,8 +323,8 @@ func TestDrainOnAKernel(t *testing.T) {
 	})
 }
 
-// testDrain removes a server that has a connection, which goes on, and ends,
-// while the server has weight 0; or stays.
+// testDrain removes a server with a connection, which ends once the server
+// has weight 0, or stays.
 func testDrain(t *testing.T, ends bool) {
 	d := newDirector(t)
 	d.ip("addr add 10.5.5.5/32 dev lo")

@@ -13,8 +13,8 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
 )
 
-// TestHintsOnAKernel makes the mistakes that people make, on a terminal and on
-// a pipe.
+// TestHintsOnAKernel makes mistakes that people make, on a terminal and on a
+// pipe.
 func TestHintsOnAKernel(t *testing.T) {
 	guesttest.InGuest(t, func(t *testing.T) {
 		exe, err := os.Executable()
@@ -30,7 +30,8 @@ func TestHintsOnAKernel(t *testing.T) {
 			return "", cmd.Run()
 		}
 		t.Setenv("PATH", "/usr/local/bin:"+os.Getenv("PATH")) // before the original
-		// Other users cannot look into the folder that the test binary is in.
+		// Other users cannot look into the folder that the test
+		// binary is in.
 		prepare := "cp " + exe + " /usr/local/bin/ipvsadm && ln -s ipvsadm /usr/local/bin/ipvsadm-save && echo 'hosts: files' >/etc/nsswitch.conf && echo /bin/false >/proc/sys/kernel/modprobe && mv /sbin/modprobe /sbin/modprobe.away"
 		if out, err := sh(t, prepare, nil); err != nil {
 			t.Fatalf("%s: %v %s", prepare, err, out)

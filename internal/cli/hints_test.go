@@ -20,8 +20,9 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// Most hints after errors are in TestMistakesOnAKernel and TestHintsOnAKernel:
-// here are those of kernels and files that a test cannot have.
+// Most hints after errors are in TestMistakesOnAKernel and
+// TestHintsOnAKernel: here are those of kernels and files that a test cannot
+// have.
 func TestErrorsThatPeopleMeetHaveHints(t *testing.T) {
 	user := machine{euid: 1000}
 	withFile := func(name string) machine {
@@ -89,7 +90,7 @@ func TestChangesThatMayNotDoWhatWasMeantHaveHints(t *testing.T) {
 	}
 }
 
-// Whoever starts a restore without a file sees what it waits for.
+// A restore without a file says that it reads the terminal.
 func TestInputFromATerminalIsAnnounced(t *testing.T) {
 	for _, c := range []struct {
 		args []string
@@ -116,8 +117,8 @@ func TestInputFromATerminalIsAnnounced(t *testing.T) {
 	}
 }
 
-// onTerminal runs the program with a terminal for its messages, and returns
-// what that shows.
+// onTerminal runs the program with a terminal for its messages and returns
+// what it shows.
 func (k *fakeKernel) onTerminal(t *testing.T, stdin string, argv ...string) string {
 	t.Helper()
 	master, slave := openTerminal(t)
@@ -172,7 +173,7 @@ func TestHintIsOneLine(t *testing.T) {
 	}
 }
 
-// readUntil reads what a terminal shows.
+// readUntil reads what a terminal shows, up to an end.
 func readUntil(t *testing.T, master *os.File, end string) string {
 	t.Helper()
 	var shown []byte

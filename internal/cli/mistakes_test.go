@@ -18,13 +18,13 @@ import (
 )
 
 // The mistakes are a session: what somebody types, and what comes back on
-// standard output, behind "! " on standard error, behind "? " the hints that a
-// terminal gets, and in brackets the status. Those below a note that ends with
-// "ours" use what 1.31 does not know, or are a wanted difference; for the others
-// 1.31 has to answer the same.
+// standard output, behind "! " on standard error, behind "? " the hints that
+// a terminal gets, and in brackets the status. Those below a note that ends
+// with "ours" use what 1.31 does not know, or are a wanted difference; for
+// the others 1.31 has to answer the same.
 const mistakesFile = "../../testdata/mistakes.txt"
 
-// mistakesTable is what the mistakes meet, and what they may not change.
+// mistakesTable is the table that the mistakes meet and must not change.
 const mistakesTable = `
 ip link set lo up
 ip link add dummy0 type dummy
@@ -49,8 +49,8 @@ ipvsadm -R <<'END'
 END
 `
 
-// TestMistakesOnAKernel makes each mistake into a pipe and on a terminal, with
-// this program and with 1.31.
+// TestMistakesOnAKernel makes each mistake into a pipe and on a terminal,
+// with this program and with 1.31.
 func TestMistakesOnAKernel(t *testing.T) {
 	all, err := session.Parse(session.Shell, program.Read(t, mistakesFile))
 	must.OK(t, err)

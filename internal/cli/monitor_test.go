@@ -21,8 +21,8 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// monitored runs the command monitor for some seconds, in which another program
-// acts ahead of each reading of the table but the first.
+// monitored runs the command monitor for some seconds, in which act is called
+// before each reading of the table except the first.
 func monitored(t *testing.T, k *fakeKernel, seconds int, act func(n int), options ...string) (out, errs string) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -70,7 +70,7 @@ func TestMonitorPrintsWhatChanges(t *testing.T) {
 	if !slices.Equal(sortedLines(out), sortedLines(want)) || errs != "" {
 		t.Errorf("%s%s, want\n%s", out, errs, want)
 	}
-	// Run again, they lead to the same.
+	// Run again, the changes lead to the same table.
 	again := newFakeKernel(t, web+web10+dns)
 	if a := again.do(t, out, "ipvsadm", "-R"); a != (answer{}) || again.rules() != k.rules() {
 		t.Errorf("%+v, table\n%swant\n%s", a, again.rules(), k.rules())
@@ -121,8 +121,8 @@ func TestMonitorTellsTheTime(t *testing.T) {
 	}
 }
 
-// A table that cannot be read is said once and waited for, and what changed
-// meanwhile is told then.
+// A table that cannot be read is reported once. When it can be read again,
+// the changes since then are printed.
 func TestMonitorWaitsForATableThatHasGone(t *testing.T) {
 	k := newFakeKernel(t, web+web10)
 	out, errs := monitored(t, k, 6, func(n int) {
@@ -140,7 +140,8 @@ func TestMonitorWaitsForATableThatHasGone(t *testing.T) {
 	}
 }
 
-// What a reading under another writer missed is not taken for deleted.
+// An entry that a reading under another writer missed is not taken for
+// deleted.
 func TestMonitorDoesNotTakeWhatWasMissedForDeleted(t *testing.T) {
 	have := newFakeKernel(t, web+web10+web20+dns+dns10).Now()
 	is := newFakeKernel(t, web+web10+web20+"-A -f 1 -s rr\n") // the DNS service has gone
@@ -172,7 +173,7 @@ func TestMonitorEndsWithItsReader(t *testing.T) {
 	}
 }
 
-// A reader that has gone ends a monitor before its interval is over.
+// A closed pipe ends a monitor before its interval is over.
 func TestMonitorWithALongIntervalEndsWithItsReader(t *testing.T) {
 	read, write, err := os.Pipe()
 	must.OK(t, err)

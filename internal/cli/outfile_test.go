@@ -61,7 +61,7 @@ func TestNothingIsWrittenWhenTheTableCannotBeRead(t *testing.T) {
 	}
 }
 
-// An update has of timeouts and sync daemons what the file has.
+// An update has timeouts and sync daemons if the file has them.
 func TestUpdateOfAFile(t *testing.T) {
 	const (
 		timeouts = "--set 900 120 300\n"

@@ -14,10 +14,10 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// restore runs each line of r as a command line of its own, as -R does: one
-// that the kernel refuses, or with a word that cannot be read, is reported and
-// the rest goes on; any other fault ends the run. Changes are sent many at a
-// time, but none is kept back while the program waits for more input.
+// restore runs each line of r as a command line, as -R does. A line that the
+// kernel refuses, or that has a word that cannot be read, is reported and the
+// rest goes on; any other fault ends the run. Changes are sent many at a
+// time, but not kept back while the program waits for more input.
 func (s *session) restore(ctx context.Context, r io.Reader) int {
 	if err := s.probe(ctx); err != nil {
 		return s.report(err)
@@ -48,7 +48,8 @@ func (s *session) restore(ctx context.Context, r io.Reader) int {
 	}
 }
 
-// readLine appends a line with its end to line, or what stands before an error.
+// readLine appends a line with its end to line, or what stands before an
+// error.
 func readLine(in *bufio.Reader, line []byte) ([]byte, error) {
 	for {
 		part, err := in.ReadSlice('\n')
@@ -70,10 +71,10 @@ func (f *flusher) Read(p []byte) (int, error) {
 	return f.r.Read(p)
 }
 
-// maxPending is how many changes wait to be sent together at the most.
+// maxPending is the maximum number of changes that wait to be sent together.
 const maxPending = 512
 
-// batch runs lines of rule text and keeps changes back to send them together.
+// batch runs lines of rule text and collects changes to send them together.
 type batch struct {
 	*session
 	changes []ipvs.Change
@@ -110,7 +111,7 @@ func (b *batch) line(ctx context.Context, n int, words []string) (end bool) {
 	return err != nil || cmd.ID == spec.Help || cmd.ID == spec.Version // 1.31 exits with these
 }
 
-// send makes the changes that were kept back and reports those refused.
+// send makes the collected changes and reports the refused ones.
 func (b *batch) send(ctx context.Context) {
 	if len(b.changes) == 0 {
 		return

@@ -70,7 +70,7 @@ func TestRestoreSendsManyLinesTogether(t *testing.T) {
 	}
 }
 
-// What must not run ahead of the changes before it, nor they of it.
+// Output and messages keep the order of the changes around them.
 func TestRestoreKeepsTheOrderOfLines(t *testing.T) {
 	for name, c := range map[string]struct {
 		rules  string
@@ -166,7 +166,7 @@ func TestSchedulerThatARefusedEditTookAwayComesBack(t *testing.T) {
 			t.Errorf("%s: %+v, want %+v, table\n%s", c.name, a, want, k.rules())
 		}
 	}
-	// Nothing is said where nothing was taken.
+	// There is no message if no scheduler was removed.
 	k := newFakeKernel(t, rules)
 	k.Refuse = func(ipvs.Change) syscall.Errno { return unix.ENOENT }
 	if a := k.do(t, "", "ipvsadm", "-E", "-t", "12.0.0.1:80", "-s", "nosuch"); a.errors != "Scheduler or persistence engine not found\n" {
@@ -174,7 +174,7 @@ func TestSchedulerThatARefusedEditTookAwayComesBack(t *testing.T) {
 	}
 }
 
-// changingKernel lists its table, but cannot be sure that it is whole.
+// changingKernel lists its table, but cannot tell whether it is complete.
 type changingKernel struct{ *fakeKernel }
 
 func (k changingKernel) ServicesWithDestinations(ctx context.Context) ([]ipvs.ServiceEntry, error) {

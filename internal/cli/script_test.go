@@ -3,9 +3,9 @@
 // The scripts in testdata/script run the program as users do, on a real
 // kernel. With IPVSADM_TEST_ORIGINAL=1 they run ipvsadm 1.31 instead, which
 // shows that what they expect is what 1.31 does. If this program differs on
-// purpose, a script says so with the conditions [ours] and [original], below a
-// comment "# differs: ID" that names a row of manual.Differences. Differences
-// that no script can show have a test in Go with such a comment.
+// purpose, a script says so with the conditions [ours] and [original], below
+// a comment "# differs: ID" that names a row of manual.Differences.
+// Differences that no script can show have a test in Go with such a comment.
 
 package cli_test
 
@@ -63,7 +63,7 @@ func TestScripts(t *testing.T) {
 			e.Setenv("PATH", bin+":"+os.Getenv("PATH"))
 			return nil
 		}
-		// Names that are in no file are unknown at once.
+		// Names that are in no file are not found at once.
 		program.Replace(t, "/etc/resolv.conf", "nameserver 127.0.0.1\n")
 		program.Replace(t, "/etc/nsswitch.conf", "hosts: files dns\n")
 		// One script is about a kernel without IPVS.
@@ -170,8 +170,8 @@ func play(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // typed runs a command in a folder, with the programs of another first in the
-// PATH. Standard error goes to a terminal if there is one. This program runs in
-// the test's own process if the command needs no shell.
+// PATH. Standard error goes to a terminal if there is one. This program runs
+// in the test's own process if the command needs no shell.
 func typed(bin, folder, command string, terminal *os.File) (program.Answer, error) {
 	words, plain := plainWords(command)
 	if plain && bin != originals {

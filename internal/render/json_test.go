@@ -190,8 +190,8 @@ func TestDocumentsFitTheSchema(t *testing.T) {
 	}
 }
 
-// sequence yields so many connections, then an error, and passes the number of
-// each to before.
+// sequence yields so many connections, then an error, and passes the number
+// of each to before.
 func sequence(n int, end error, before func(i int)) iter.Seq2[ipvs.Connection, error] {
 	addr := netip.MustParseAddrPort("12.0.0.1:80")
 	return func(yield func(ipvs.Connection, error) bool) {

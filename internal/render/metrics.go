@@ -11,7 +11,8 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// counters are the counters of services, servers and all together, as metrics.
+// counters are the counters of services, servers and all together, as
+// metrics.
 var counters = [...]struct {
 	name, help string
 	value      func(*ipvs.Stats) uint64
@@ -33,9 +34,9 @@ var gauges = [...]struct {
 	{"weight", "Weight of the real server", func(d *ipvs.DestinationEntry) uint64 { return uint64(d.Weight) }},
 }
 
-// Metrics writes a table in Prometheus's text format, with the names and labels
-// that node_exporter has for IPVS. Of the options only NoSort matters. It may
-// sort the services in place.
+// Metrics writes a table in Prometheus's text format, with the names and
+// labels that node_exporter has for IPVS. Of the options only NoSort matters.
+// It may sort the services in place.
 func Metrics(w io.Writer, o Options, i ipvs.Info, totals ipvs.Stats, services []ipvs.ServiceEntry) error {
 	if !o.NoSort {
 		Sort(services)
@@ -117,8 +118,8 @@ func (m *metrics) backends(services []ipvs.ServiceEntry, labels *labelTable, val
 	}
 }
 
-// labelTable has the labels of all services and of all their servers in braces,
-// which are needed for each family.
+// labelTable has the labels of all services and of all their servers in
+// braces, which are needed for each family.
 type labelTable struct {
 	text               []byte
 	services, backends []labelSpan
@@ -158,8 +159,8 @@ func labelsOf(services []ipvs.ServiceEntry) (t labelTable) {
 	return t
 }
 
-// appendLabels appends the labels of a service. A mark is in hexadecimal, as in
-// /proc/net/ip_vs.
+// appendLabels appends the labels of a service. A mark is in hexadecimal, as
+// in /proc/net/ip_vs.
 func appendLabels(b []byte, id ipvs.ServiceID) []byte {
 	b = append(b, `local_address="`...)
 	proto := "FWM"

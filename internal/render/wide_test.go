@@ -14,8 +14,8 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// The script wide.txtar has the other formats; here are numbers that it cannot
-// have.
+// The script wide.txtar has the other formats; here are numbers that it
+// cannot have.
 func TestWideColumnsFitTheirNumbers(t *testing.T) {
 	all := sample()
 	all[3].Destinations[0].Stats = ipvs.Stats{Conns: 123456789, OutBytes: 1<<64 - 1}
@@ -33,8 +33,8 @@ TCP  [2001:db8:1111:2222:3333:4444:5555:6666]:80       0      0       0       0 
 `)
 }
 
-// TestAWideListHasTheSameWords lists everything with and without Wide, and looks
-// where the columns of servers and connections are.
+// TestAWideListHasTheSameWords lists everything with and without Wide, and
+// looks where the columns of servers and connections are.
 func TestAWideListHasTheSameWords(t *testing.T) {
 	rows := "Pro FromIP\n"
 	for _, c := range slices.Concat(connections, engineConnections) {

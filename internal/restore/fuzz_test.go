@@ -68,9 +68,9 @@ func changed(t *testing.T, what string, table *ipvs.Table, changes []ipvs.Change
 	return m.Table()
 }
 
-// FuzzTextToTableAndBack goes from two texts to two tables, from the difference
-// of these to changes, from the changes to the other table, and from that to
-// text and back.
+// FuzzTextToTableAndBack goes from two texts to two tables, from the
+// difference of these to changes, from the changes to the other table, and
+// from that to text and back.
 func FuzzTextToTableAndBack(f *testing.F) {
 	seeds := seedTexts(f)
 	for i, text := range seeds {

@@ -32,8 +32,8 @@ func server(host int) ipvs.Destination {
 }
 
 // reader parses a language of its own: "add 80 rr", "edit 80 rr", "delete
-// 80", "server 80 7 WEIGHT", "remove 80 7"; "add! 80 rr" whatever is there. It
-// counts the lines.
+// 80", "server 80 7 WEIGHT", "remove 80 7"; "add! 80 rr" whatever is there.
+// It counts the lines.
 type reader struct{ lines int }
 
 func (r *reader) parse(_ context.Context, words []string, _ bool) (restore.Rule, error) {
@@ -385,7 +385,8 @@ func TestUndoLeavesWhatOthersDid(t *testing.T) {
 	}
 }
 
-// What another writer changes again and again is not restored again and again.
+// What another writer changes again and again is not restored again and
+// again.
 func TestUndoAmongManyChanges(t *testing.T) {
 	deleteService, deleteServer := ipvs.DeleteService(web(80)), ipvs.DeleteDestination(web(81), server(1).AddrPort())
 	addService, addServer := ipvs.AddService(ipvs.NewService(web(80), "rr")), ipvs.AddDestination(web(81), server(1))
@@ -435,8 +436,8 @@ func TestUndoAmongManyChanges(t *testing.T) {
 	}
 }
 
-// unsure is a kernel that lists only the first services of its table, and says
-// so, as often as unsure is positive.
+// unsure is a kernel that lists only the first services of its table, and
+// says so, as often as unsure is positive.
 type unsure struct {
 	*ipvstest.Kernel
 	times int
@@ -597,8 +598,8 @@ func TestLinesOfAFile(t *testing.T) {
 	}
 }
 
-// A line that waits for a name is folded in its place among the others, and so
-// are the complaints about it.
+// A line that waits for a name is folded in its place among the others, and
+// so are the complaints about it.
 func TestLinesThatWaitForNamesKeepTheirOrder(t *testing.T) {
 	lines := []string{
 		"\ufeffadd 80 rr", "bogus", // before any name
@@ -725,8 +726,8 @@ func TestAnEndlessInputIsRefused(t *testing.T) {
 	}
 }
 
-// A rule that may meet what is there edits it, or finds nothing to delete; what
-// is missing otherwise is still refused.
+// A rule that may meet what is there edits it, or finds nothing to delete;
+// what is missing otherwise is still refused.
 func TestRulesThatMayMeetWhatIsThere(t *testing.T) {
 	for _, c := range []struct {
 		lines      []string
