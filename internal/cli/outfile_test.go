@@ -133,26 +133,3 @@ func TestUpdateOfWhatIsNoFileYet(t *testing.T) {
 		t.Errorf("answer %+v, want %+v", a, want)
 	}
 }
-
-func TestSaveAllHasTimeoutsAndDaemons(t *testing.T) {
-	k := newFakeKernel(t, web+web10+masterLo+backupLo+"-A -t 12.0.0.9:80 -s rr\n-a -t 12.0.0.9:80 -r 192.168.168.10:80 -m -w 3 -x 9 -y 4\n")
-	const plain = web + web10 + "-A -t 12.0.0.9:80 -s rr\n-a -t 12.0.0.9:80 -r 192.168.168.10:80 -m -w 3 -x 9 -y 4\n"
-	for _, c := range []struct {
-		argv []string
-		want string
-	}{
-		{[]string{"ipvsadm", "-S", "-n"}, plain},
-		{[]string{"ipvsadm-save", "-n"}, plain},
-		{[]string{"ipvsadm-save", "-n", "--all"}, timeouts + plain + masterLo + backupLo},
-		{[]string{"ipvsadm", "--save", "--all", "-n"}, timeouts + plain + masterLo + backupLo},
-	} {
-		if a := k.do(t, "", c.argv...); a != (answer{out: c.want}) {
-			t.Errorf("%v: %+v, want\n%s", c.argv, a, c.want)
-		}
-	}
-	all := k.do(t, "", "ipvsadm-save", "-n", "--all").out
-	other := newFakeKernel(t, dns+"--set 1 2 3\n")
-	if a := other.restore(t, all); a != (answer{}) || other.rules() != k.rules() {
-		t.Errorf("restored elsewhere: %+v, table\n%s", a, other.rules())
-	}
-}
