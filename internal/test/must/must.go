@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package must ends a test at what cannot go on. It imports nothing of this
-// module, so that the tests of every package can use it.
+// Package must has checks that end a test when they fail. It imports nothing
+// of this module, so that the tests of every package can use it.
 package must
 
 import (
