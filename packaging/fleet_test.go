@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/network"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/program"
 )
@@ -42,9 +43,7 @@ func TestFleet(t *testing.T) {
 		program.Need(t, "ansible-playbook")
 		program.InPath(t)
 		guesttest.Modprobe(t, "ip_vs")
-		if err := network.Build(fleetHosts); err != nil {
-			t.Fatal(err)
-		}
+		must.OK(t, network.Build(fleetHosts))
 		f := fleet{t, t.TempDir()}
 		page := program.Read(t, fleetPage)
 		program.Write(t, f.folder+"/hosts", block(t, page, "ini"))
@@ -118,14 +117,10 @@ func (f fleet) play(vars map[string]string, first, second string, options ...str
 		all[name] = value
 	}
 	for _, host := range fleetHosts {
-		if err := os.MkdirAll(f.home(host.Name), 0o755); err != nil {
-			f.Fatal(err)
-		}
+		must.OK(f, os.MkdirAll(f.home(host.Name), 0o755))
 	}
 	extra, err := json.Marshal(all)
-	if err != nil {
-		f.Fatal(err)
-	}
+	must.OK(f, err)
 	out, _ := program.Try(append([]string{"ansible-playbook", "-i", f.folder + "/hosts", f.folder + "/directors.yml",
 		"--skip-tags", "system", "-e", string(extra)}, options...)...)
 	_, recap, _ := strings.Cut(out, "PLAY RECAP")

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/program"
 )
 
@@ -68,9 +69,7 @@ func TestMakeInstall(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			root := t.TempDir()
 			if c.prepare != nil {
-				if err := c.prepare(root); err != nil {
-					t.Fatal(err)
-				}
+				must.OK(t, c.prepare(root))
 			}
 			before := files(t, root)
 			args := append([]string{"FAMILY=debian", "DESTDIR=" + root}, c.args...)
@@ -130,8 +129,6 @@ func files(t *testing.T, root string) (list []string) {
 		}
 		return err
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	must.OK(t, err)
 	return list
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"testing"
 
+	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/program"
 )
 
@@ -18,9 +19,7 @@ func TestMain(m *testing.M) { program.Main(m) }
 func runMake(t *testing.T, target string, args ...string) {
 	t.Helper()
 	bin, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
+	must.OK(t, err)
 	program.Run(t, append([]string{"make", "-C", "..", target, "BIN=" + bin}, args...)...)
 }
 

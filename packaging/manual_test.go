@@ -10,15 +10,14 @@ import (
 
 	"github.com/ipvsadm-go/ipvsadm/internal/spec"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/program"
 )
 
 // TestJqLinesOfTheManual runs the examples that follow a comment with "jq".
 func TestJqLinesOfTheManual(t *testing.T) {
 	page, err := os.ReadFile("man/ipvsadm.8")
-	if err != nil {
-		t.Fatal(err)
-	}
+	must.OK(t, err)
 	// The kernel sums up every two seconds.
 	wait := map[string]string{"difference": "command sleep 3\n"}
 	examples := make(map[string]string)

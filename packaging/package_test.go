@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/program"
 )
 
@@ -24,9 +25,7 @@ func TestDebianPackage(t *testing.T) {
 		const rules, settings = "-A -t 12.0.0.1:80 -s rr\n", "AUTO=\"true\"\nDAEMON=\"backup\"\n"
 		switchedOn := func() string {
 			links, err := filepath.Glob("/etc/systemd/system/multi-user.target.wants/ipvsadm*")
-			if err != nil {
-				t.Fatal(err)
-			}
+			must.OK(t, err)
 			for i := range links {
 				links[i] = filepath.Base(links[i])
 			}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/program"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/session"
 )
@@ -303,16 +304,12 @@ for unit in $(ls /lib/systemd/system/sysinit.target.wants | grep -v journald); d
 printf '[Unit]\nDefaultDependencies=no\n' > nothing.target
 `)
 	log, err := os.Create(t.TempDir() + "/systemd.log")
-	if err != nil {
-		t.Fatal(err)
-	}
+	must.OK(t, err)
 	defer log.Close()
 	systemd := exec.Command("unshare", "--pid", "--fork", "--mount-proc", "env", "-i", "container=uml", "PATH="+os.Getenv("PATH"),
 		"/lib/systemd/systemd", "--system", "--unit=nothing.target", "--log-target=console")
 	systemd.Stdout, systemd.Stderr = log, log
-	if err := systemd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	must.OK(t, systemd.Start())
 	m := machine{t, systemd}
 	if !program.Await(time.Minute, func() bool { _, err := m.do("systemctl", "start", "systemd-journald"); return err == nil }) {
 		said, _ := os.ReadFile(log.Name())

@@ -8,6 +8,8 @@ import (
 	"runtime/debug"
 	"strings"
 	"testing"
+
+	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
 )
 
 func TestOwnVersion(t *testing.T) {
@@ -48,9 +50,7 @@ func build(t *testing.T) string {
 // word is the version of the original that this program is like.
 func TestVersionOfWhatMakeBuilds(t *testing.T) {
 	out, err := exec.Command(build(t), "-v").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
+	must.OK(t, err)
 	first, second, _ := strings.Cut(string(out), "\n")
 	if words := strings.Fields(first); len(words) < 2 || words[0] != "ipvsadm" || words[1] != "v1.31" {
 		t.Errorf("the first line is %q", first)

@@ -2,8 +2,8 @@
 
 package cli
 
-// This file runs the command apply, which ipvsadm-restore is: package restore
-// does the work, and what it finds is said here.
+// This file runs the command apply, which is ipvsadm-restore. Package restore
+// does the work; messages and exit statuses are here.
 
 import (
 	"context"
@@ -28,16 +28,17 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// mode is what becomes of a rule file that has mistakes.
+// mode is the treatment of a rule file that has mistakes.
 type mode uint8
 
 const (
-	// byLine is 1.31's way, for standard input: what is refused is reported,
-	// the rest goes on, and the status is that of the last line.
+	// byLine is 1.31's way, for standard input: refused lines are
+	// reported, the others take effect, and the exit status is that of
+	// the last line.
 	byLine mode = iota
-	// allOrNothing changes nothing, or undoes what was done.
+	// allOrNothing changes nothing, or undoes its changes.
 	allOrNothing
-	// keepGoing leaves out whatever line is bad.
+	// keepGoing skips lines with mistakes.
 	keepGoing
 )
 
@@ -51,8 +52,8 @@ func modeOf(cmd args.Command) mode {
 	return byLine
 }
 
-// apply runs the command apply. The parser that read it goes on to the file, so
-// that the command has to be its own.
+// apply runs the command apply. The command is a copy, since its parser also
+// parses the lines of the file.
 func (s *session) apply(ctx context.Context, cmd args.Command) int {
 	name, f, err := s.readRules(ctx, cmd.File)
 	if err != nil {
@@ -70,7 +71,7 @@ func (s *session) apply(ctx context.Context, cmd args.Command) int {
 		s.complain(name, f, warned)
 		return checkStatus(f)
 	}
-	if err := s.reach(ctx); err != nil {
+	if err := s.probe(ctx); err != nil {
 		return s.report(err)
 	}
 	if !cmd.Given.HasAny(spec.Of(spec.OptDryRun, spec.OptDiff)) {
@@ -93,7 +94,7 @@ func (s *session) apply(ctx context.Context, cmd args.Command) int {
 	if mode != byLine && f.Empty() && len(have.Services) > 0 && !cmd.Given.Has(spec.OptMerge) {
 		return s.report(emptyFailure(name))
 	}
-	f.Meet(have)
+	f.CheckStops(have)
 	if cmd.Given.Has(spec.OptDiff) {
 		return s.diff(name, f, have)
 	}
@@ -128,8 +129,8 @@ func (s *session) apply(ctx context.Context, cmd args.Command) int {
 	return status
 }
 
-// checkStatus is the status of a file that is not applied: any complaint is a
-// mistake.
+// checkStatus returns the exit status for a file that is not applied: any
+// complaint is a mistake.
 func checkStatus(f *restore.File) int {
 	if f.Complaints().Any() {
 		return statusUsage
@@ -137,8 +138,8 @@ func checkStatus(f *restore.File) int {
 	return statusOK
 }
 
-// ended says how a run of a file ended, all complaints first, and returns the
-// exit status: 1 where the table is neither as it was nor wholly as wanted.
+// ended reports how a run of a file ended, after all complaints, and returns
+// the exit status: 1 if the table is neither as it was nor wholly as wanted.
 func (s *session) ended(name string, f *restore.File, mode mode, end restore.End, signals *signals) int {
 	s.complain(name, f, warnings{})
 	status := statusUsage
@@ -183,8 +184,8 @@ func finishedStatus(f *restore.File, mode mode) int {
 	return statusOK
 }
 
-// changeParser returns what reads the lines of a rule file. Of its errors few may
-// be shown: ruleFailure makes the message.
+// changeParser returns the parser of the lines of a rule file. Few of its
+// errors are shown, so ruleFailure makes the message only then.
 func (s *session) changeParser() restore.Parse {
 	ahead := args.New(s.names.Ahead())
 	return func(ctx context.Context, words []string, wait bool) (restore.Rule, error) {
@@ -213,8 +214,8 @@ func (s *session) parseChange(ctx context.Context, p *args.Parser, words []strin
 	return restore.Rule{Change: c, Exist: cmd.Given.Has(spec.OptExist)}, nil
 }
 
-// complain reports the complaints about a file, and the warnings, in the order
-// of the lines.
+// complain reports the complaints about a file, and the warnings, in the
+// order of the lines.
 func (s *session) complain(name string, f *restore.File, warned warnings) {
 	warnUpTo := func(line int) {
 		for ; len(warned.list) > 0 && warned.list[0].line <= line; warned.list = warned.list[1:] {
@@ -288,8 +289,8 @@ func (f *frugal) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// openFile opens a file to be read. It takes one descriptor, where os.Open takes
-// two more for the first file, to wait for it.
+// openFile opens a file for reading. It needs one descriptor; os.Open needs
+// two more for the first file, for the runtime's poller.
 func openFile(name string) (*os.File, error) {
 	for {
 		fd, err := unix.Open(name, unix.O_RDONLY|unix.O_CLOEXEC, 0)
@@ -302,10 +303,10 @@ func openFile(name string) (*os.File, error) {
 	}
 }
 
-// maxText is how many bytes of rules are read: a million rules fit. A process
-// whose address space is limited has room for fewer, since Go cannot report
-// that it has no memory left: it reserves some of it at its start, and a rule may
-// take many times its text.
+// maxText limits how many bytes of rules are read: a million rules fit. A
+// process whose address space is limited has room for fewer. Go cannot report
+// that memory is exhausted, it reserves some at the start, and a rule may
+// take many times the size of its text.
 func maxText() int64 {
 	const most, least, reserved, times = 256 << 20, 1 << 20, 1250 << 20, 200
 	var limit unix.Rlimit
@@ -315,21 +316,22 @@ func maxText() int64 {
 	return int64(max(least, (max(limit.Cur, reserved)-reserved)/times))
 }
 
-// printChanges prints changes in the order of a list.
+// printChanges prints changes in the order of a listing.
 func (s *session) printChanges(to io.Writer, changes []ipvs.Change) error {
 	return output(rule.Writer{}.Write(to, slices.Values(render.SortChanges(changes))))
 }
 
-// signals catches what would end the program while it changes the table.
+// signals catches the signals that would end the program while it changes the
+// table.
 type signals struct {
 	ending chan os.Signal
 	pipe   chan os.Signal
 	got    os.Signal
 }
 
-// catchSignals waits for the signals that end a program, unless they are
-// ignored, as nohup and a shell's & have it. A reader that has gone is no reason
-// to end: what cannot be said is lost, and the work goes on.
+// catchSignals catches the signals that end a program, unless they are
+// ignored, as by nohup or a shell's &. A closed pipe does not end it: output
+// without a reader is lost, and the work goes on.
 func catchSignals() *signals {
 	s := &signals{ending: make(chan os.Signal, 1), pipe: make(chan os.Signal, 1)}
 	for _, sig := range []os.Signal{unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT, unix.SIGABRT} {

@@ -2,8 +2,8 @@
 
 package cli
 
-// This file has what only a real kernel can show of save and restore, and how
-// ipvsadm 1.31 takes what they write.
+// This file tests what only a real kernel can show of save and restore, and
+// how ipvsadm 1.31 takes what they write.
 
 import (
 	"bytes"
@@ -23,10 +23,12 @@ import (
 	"time"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/network"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// original is where ipvsadm 1.31 is.
+// original is the folder of ipvsadm 1.31.
 const original = "/usr/sbin/"
 
 func TestApplyOnAKernel(t *testing.T) {
@@ -51,7 +53,7 @@ type director struct {
 func newDirector(t *testing.T) director {
 	guesttest.Namespace(t)
 	client, err := ipvs.Dial(t.Context(), ipvs.Config{})
-	must(t, err)
+	must.OK(t, err)
 	d := director{t, client, t.TempDir()}
 	t.Cleanup(func() {
 		// Nothing may be left running in a namespace that goes away.
@@ -66,24 +68,24 @@ func newDirector(t *testing.T) director {
 func (d director) table() *ipvs.Table {
 	d.Helper()
 	table, err := d.client.Table(d.Context())
-	must(d.T, err)
+	must.OK(d.T, err)
 	return table
 }
 
 func (d director) rules() string { return rulesOf(d.table()) }
 
-// nothing is a table without services and daemons.
+// nothing returns a table without services and daemons.
 func nothing() *ipvs.Table {
 	return &ipvs.Table{Services: []ipvs.ServiceEntry{}, Daemons: []ipvs.Daemon{}}
 }
 
-// become makes the table another.
+// become changes the table to match another.
 func (d director) become(want *ipvs.Table) {
 	d.Helper()
-	must(d.T, d.client.Apply(d.Context(), ipvs.Diff(d.table(), want)...))
+	must.OK(d.T, d.client.Apply(d.Context(), ipvs.Diff(d.table(), want)...))
 }
 
-// do runs this program, in this process.
+// do runs this program in this process.
 func (d director) do(stdin string, argv ...string) answer {
 	var out, errs bytes.Buffer
 	status := Run(d.Context(), Process{Args: argv, Stdin: strings.NewReader(stdin), Stdout: &out, Stderr: &errs, names: noNames()})
@@ -95,10 +97,10 @@ func (d director) restore(rules string, options ...string) answer {
 	return d.do(rules, append([]string{"ipvsadm-restore", "--lock", filepath.Join(d.dir, "lock")}, options...)...)
 }
 
-// command is this program as a process of its own.
+// command returns a command that runs this program as a process of its own.
 func (d director) command(argv ...string) *exec.Cmd {
 	exe, err := os.Executable()
-	must(d.T, err)
+	must.OK(d.T, err)
 	return &exec.Cmd{Path: exe, Args: argv, Dir: d.dir}
 }
 
@@ -114,11 +116,40 @@ func (d director) runOriginal(stdin, name string, words ...string) (a answer) {
 	return answer{cmd.ProcessState.ExitCode(), out.String(), errs.String()}
 }
 
+// ip runs ip(8).
+func (d director) ip(words string) {
+	d.Helper()
+	if out, err := exec.Command("ip", strings.Fields(words)...).CombinedOutput(); err != nil {
+		d.Fatalf("ip %s: %v %s", words, err, out)
+	}
+}
+
+// talk is a connection to a server that echoes.
+type talk struct{ net.Conn }
+
+func (d director) talk(service string) talk {
+	d.Helper()
+	c, err := net.Dial("tcp", service)
+	must.OK(d.T, err)
+	d.Cleanup(func() { c.Close() })
+	must.OK(d.T, c.SetDeadline(time.Now().Add(30*time.Second)))
+	return talk{c}
+}
+
+// speak sends something and reads the echo.
+func (c talk) speak() error {
+	if _, err := c.Write([]byte("hello")); err != nil {
+		return err
+	}
+	_, err := io.ReadFull(c, make([]byte, 5))
+	return err
+}
+
 // file writes a file of rules.
 func (d director) file(name string, table *ipvs.Table) string {
 	d.Helper()
 	path := filepath.Join(d.dir, name)
-	must(d.T, os.WriteFile(path, []byte(rulesOf(table)), 0o600))
+	must.OK(d.T, os.WriteFile(path, []byte(rulesOf(table)), 0o600))
 	return path
 }
 
@@ -178,7 +209,7 @@ func testRefusals(t *testing.T) {
 	}
 }
 
-// withoutLines takes what says where off complaints.
+// withoutLines returns complaints without the places that they name.
 func withoutLines(errs string) string {
 	var b strings.Builder
 	for line := range strings.Lines(errs) {
@@ -262,7 +293,7 @@ func testTwoAtOnce(t *testing.T) {
 		var running []*exec.Cmd
 		for _, f := range files {
 			cmd := d.command("ipvsadm-restore", "--lock", "lock", f)
-			must(t, cmd.Start())
+			must.OK(t, cmd.Start())
 			running = append(running, cmd)
 		}
 		for _, cmd := range running {
@@ -283,31 +314,11 @@ func testTwoAtOnce(t *testing.T) {
 	t.Log("ended as", ends)
 }
 
-// echo answers whatever comes in on a connection.
-func echo(l net.Listener) {
-	for {
-		c, err := l.Accept()
-		if err != nil {
-			return
-		}
-		go func() {
-			_, _ = io.Copy(c, c)
-			c.Close()
-		}()
-	}
-}
-
 func testConnectionsStay(t *testing.T) {
 	d := newDirector(t)
-	for _, a := range []string{"10.5.5.5/32", "10.6.6.6/32"} {
-		if out, err := exec.Command("ip", "addr", "add", a, "dev", "lo").CombinedOutput(); err != nil {
-			t.Fatalf("ip: %v %s", err, out)
-		}
-	}
-	l, err := net.Listen("tcp", "10.6.6.6:8080")
-	must(t, err)
-	defer l.Close()
-	go echo(l)
+	d.ip("addr add 10.5.5.5/32 dev lo")
+	d.ip("addr add 10.6.6.6/32 dev lo")
+	must.OK(t, network.Echo(t, "tcp", "10.6.6.6:8080"))
 	const (
 		service = "-A -t 10.5.5.5:80 -s rr\n"
 		server  = "-a -t 10.5.5.5:80 -r 10.6.6.6:8080 -m -w 1\n"
@@ -316,17 +327,7 @@ func testConnectionsStay(t *testing.T) {
 	if a := d.restore(service + server + other); a != (answer{}) {
 		t.Fatal(a)
 	}
-	c, err := net.Dial("tcp", "10.5.5.5:80")
-	must(t, err)
-	defer c.Close()
-	must(t, c.SetDeadline(time.Now().Add(10*time.Second)))
-	speak := func() {
-		t.Helper()
-		_, err := c.Write([]byte("hello"))
-		must(t, err)
-		_, err = io.ReadFull(c, make([]byte, 5))
-		must(t, err)
-	}
+	c := d.talk("10.5.5.5:80")
 	type counters struct {
 		service, server ipvs.Stats
 		conns           ipvs.ConnCounts
@@ -343,7 +344,7 @@ func testConnectionsStay(t *testing.T) {
 		}
 		return counters{s.Stats, e.Stats, e.Conns}
 	}
-	speak()
+	must.OK(t, c.speak())
 	last := count()
 	for range 100 { // the kernel brings its counters up to date every two seconds
 		if last = count(); last.server.InPkts > 0 && last.service.InPkts > 0 {
@@ -371,7 +372,7 @@ func testConnectionsStay(t *testing.T) {
 		if now := count(); !kept(now) {
 			t.Errorf("after the restore of\n%scounted %+v, before %+v", file, now, last)
 		}
-		speak()
+		must.OK(t, c.speak())
 	}
 	d.runOriginal(service+server, "ipvsadm-restore")
 	if kept(count()) {
@@ -381,9 +382,7 @@ func testConnectionsStay(t *testing.T) {
 
 func testBoundedDaemon(t *testing.T) {
 	d := newDirector(t)
-	if out, err := exec.Command("ip", "-6", "route", "add", "ff00::/8", "dev", "lo", "table", "local").CombinedOutput(); err != nil {
-		t.Fatalf("ip: %v %s", err, out)
-	}
+	d.ip("-6 route add ff00::/8 dev lo table local")
 	const file = "--start-daemon backup --mcast-interface lo --sync-maxlen 100\n" +
 		"--start-daemon master --mcast-interface lo --sync-maxlen 65507 --mcast-group ff02::1\n"
 	if a := d.restore(file); a != (answer{}) {

@@ -23,6 +23,7 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/internal/render"
 	"github.com/ipvsadm-go/ipvsadm/internal/restore"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
@@ -101,9 +102,7 @@ func TestRestoreMakesTheTableWhatTheFileSays(t *testing.T) {
 
 func TestFileIsReadByName(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "rules")
-	if err := os.WriteFile(file, []byte(web+web10), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	must.OK(t, os.WriteFile(file, []byte(web+web10), 0o600))
 	for _, program := range [][]string{restoreArgs(t, file), {"ipvsadm", "--apply", "--lock", file + ".lock", file}} {
 		k := newFakeKernel(t, "")
 		if a := k.do(t, "not read", program...); a != (answer{}) || k.rules() != timeouts+web+web10 {
@@ -117,7 +116,7 @@ func TestFileIsReadByName(t *testing.T) {
 	}
 }
 
-// A file with faults in it, and the messages about it without its name.
+// A file with faults, and the messages about it without its name.
 const faulty = `# line 1
 -A -t 12.0.0.1:80 -s rr
 -A -t 12.0.0.1:80
@@ -157,9 +156,7 @@ line 18: Illegal 'scheduler' option with the 'delete-service' command
 
 func TestEveryBadLineIsReportedAndNothingDone(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "rules")
-	if err := os.WriteFile(file, []byte(faulty), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	must.OK(t, os.WriteFile(file, []byte(faulty), 0o600))
 	for _, name := range []string{"<stdin>", file} {
 		for _, options := range [][]string{nil, {"--strict"}, {"--check"}, {"--check", "--strict"}, {"--dry-run"}} {
 			k := newFakeKernel(t, dns)
@@ -297,7 +294,7 @@ func times(n int, f func(int) string) []string {
 	return list
 }
 
-// manyServices is a table of n services with a server each.
+// manyServices returns the rules of n services with a server each.
 func manyServices(n int, rest string) string {
 	var b strings.Builder
 	for i := range n {
@@ -331,31 +328,14 @@ func TestStrictTriesFirstWhatOnlyTheKernelCanJudge(t *testing.T) {
 		}
 	}
 
-	// A daemon can only be started once the servers of another family are gone.
+	// A daemon can only be started once the servers of another family are
+	// gone.
 	k := newFakeKernel(t, web+"-a -t 12.0.0.1:80 -r [2001:db8::1]:80 -i\n")
 	if a := k.restore(t, web+web10+masterLo, "--strict"); a != (answer{}) || k.rules() != timeouts+web+web10+masterLo {
 		t.Errorf("mixed families: %+v, table\n%s", a, k.rules())
 	}
 	if len(k.Batches()) != 1 {
 		t.Errorf("it took %d batches", len(k.Batches()))
-	}
-}
-
-func TestStrictUndoesWhatTheKernelRefusesMidway(t *testing.T) {
-	k := newFakeKernel(t, manyServices(600, "-m -w 1")+dns+dns10+masterLo)
-	before := k.rules()
-	k.Refuse = refuseLikeAKernel
-	file := strings.ReplaceAll(manyServices(500, "-m -w 2"), "-s rr", "-s wrr") + "--set 5 6 7\n" + masterEth + "-A -t 12.0.0.9:80 -s nosuch\n"
-	a := k.restore(t, file, "--strict")
-	want := answer{status: 2, errors: "<stdin>: line 1003: Scheduler or persistence engine not found\n<stdin>: the table is as it was\n"}
-	if a != want {
-		t.Errorf("answer %+v, want %+v", a, want)
-	}
-	if k.rules() != before {
-		t.Errorf("the table is not as it was:\n%s", k.rules())
-	}
-	if len(k.Batches()) != 3 {
-		t.Errorf("%d batches, want two until it is refused and one back", len(k.Batches()))
 	}
 }
 
@@ -410,7 +390,7 @@ func TestDryRunPrintsWhatWouldBeSentInTheOrderOfAList(t *testing.T) {
 			t.Errorf("printed\n%swant\n%s", dry.out, changes)
 		}
 
-		// Line by line it leads to the same.
+		// Run line by line, the changes lead to the same table.
 		if a := k.do(t, dry.out, "ipvsadm", "-R"); a != (answer{}) {
 			t.Errorf("%v: -R of it: %+v", options, a)
 		}
@@ -437,32 +417,6 @@ func TestDryRunPrintsWhatWouldBeSentInTheOrderOfAList(t *testing.T) {
 	}
 	if a := k.restore(t, web, "--check", "--dry-run"); a.status != 2 {
 		t.Errorf("--check and --dry-run: %+v", a)
-	}
-}
-
-func TestServicesAreSentInOnePiece(t *testing.T) {
-	k := newFakeKernel(t, "")
-	var file strings.Builder
-	for i := range 40 {
-		fmt.Fprintf(&file, "-A -t 10.1.0.%d:80 -s rr\n", i)
-		for j := range 1 + i*3 {
-			fmt.Fprintf(&file, "-a -t 10.1.0.%d:80 -r 192.168.%d.1:80 -m\n", i, j)
-		}
-	}
-	if a := k.restore(t, file.String()); a != (answer{}) {
-		t.Fatal(a)
-	}
-	if len(k.Batches()) < 3 {
-		t.Errorf("%d batches are too few for the test", len(k.Batches()))
-	}
-	seen := map[ipvs.ServiceID]int{}
-	for i, b := range k.Batches() {
-		for _, c := range b {
-			if n, found := seen[c.Service.ServiceID]; found && n != i {
-				t.Fatalf("%v is in batches %d and %d", c.Service.ServiceID, n, i)
-			}
-			seen[c.Service.ServiceID] = i
-		}
 	}
 }
 
@@ -557,7 +511,8 @@ func TestKernelThatCannotBeUsed(t *testing.T) {
 	}
 }
 
-// TestWhatBecomesOfAFileWithMistakes has each kind of mistake read in each way.
+// TestWhatBecomesOfAFileWithMistakes has each kind of mistake read in each
+// way.
 func TestWhatBecomesOfAFileWithMistakes(t *testing.T) {
 	const (
 		old     = web + web10
@@ -613,7 +568,7 @@ func TestWhatBecomesOfAFileWithMistakes(t *testing.T) {
 		{"-C alone", "-C\n", outcome{0, "", ""}, outcome{0, "", ""}, outcome{0, "", ""}},
 	} {
 		file := filepath.Join(t.TempDir(), "rules")
-		must(t, os.WriteFile(file, []byte(c.file), 0o600))
+		must.OK(t, os.WriteFile(file, []byte(c.file), 0o600))
 		for _, way := range []struct {
 			name, stdin string
 			options     []string
@@ -637,7 +592,7 @@ func TestWhatBecomesOfAFileWithMistakes(t *testing.T) {
 	}
 	// An empty file does no harm to an empty table, as at boot.
 	file := filepath.Join(t.TempDir(), "rules")
-	must(t, os.WriteFile(file, nil, 0o600))
+	must.OK(t, os.WriteFile(file, nil, 0o600))
 	for _, options := range [][]string{{file}, {file, "--keep-going"}} {
 		if a := newFakeKernel(t, "").restore(t, "", options...); a != (answer{}) {
 			t.Errorf("an empty table and file: %+v", a)
@@ -649,7 +604,8 @@ func TestWhatBecomesOfAFileWithMistakes(t *testing.T) {
 	}
 }
 
-// sendSignal sends the test a signal and waits until everybody has heard of it.
+// sendSignal sends this process a signal and returns when all who listen for
+// it have received it.
 func sendSignal(t *testing.T, sig syscall.Signal) {
 	heard := make(chan os.Signal, 1)
 	signal.Notify(heard, sig)
@@ -660,8 +616,8 @@ func sendSignal(t *testing.T, sig syscall.Signal) {
 	signal.Stop(heard) // waits for the signal's other listeners to be told
 }
 
-// mindSignals has signals heard that whoever started the tests may have had
-// ignored, as a shell's & does.
+// mindSignals handles signals again that the parent process may have ignored,
+// as a shell's & does.
 func mindSignals(sigs ...os.Signal) {
 	c := make(chan os.Signal, 1)
 	signal.Notify(c, sigs...)
@@ -714,14 +670,10 @@ func TestIgnoredSignalStaysIgnored(t *testing.T) {
 func TestSecondRestoreWaitsForTheFirst(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "lock")
 	held, err := os.Create(path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must.OK(t, err)
 	defer held.Close()
-	// A shared lock keeps away who wants one of its own, and nobody else.
-	if err := unix.Flock(int(held.Fd()), unix.LOCK_SH); err != nil {
-		t.Fatal(err)
-	}
+	// A shared lock blocks an exclusive one and nothing else.
+	must.OK(t, unix.Flock(int(held.Fd()), unix.LOCK_SH))
 
 	k := newFakeKernel(t, dns)
 	var a answer
@@ -761,14 +713,11 @@ func TestSecondRestoreWaitsForTheFirst(t *testing.T) {
 	}
 	k.beforeTable = nil
 
-	// What changes nothing waits for nobody.
-	if held, err = os.Open(path); err != nil {
-		t.Fatal(err)
-	}
+	// A run that changes nothing does not wait.
+	held, err = os.Open(path)
+	must.OK(t, err)
 	defer held.Close()
-	if err := unix.Flock(int(held.Fd()), unix.LOCK_EX); err != nil {
-		t.Fatal(err)
-	}
+	must.OK(t, unix.Flock(int(held.Fd()), unix.LOCK_EX))
 	if a := k.do(t, dns, "ipvsadm-restore", "--lock", path, "--dry-run"); a.status != 0 {
 		t.Errorf("a dry run: %+v", a)
 	}
@@ -779,7 +728,7 @@ func TestSecondRestoreWaitsForTheFirst(t *testing.T) {
 	}
 }
 
-// openTerminal gives both ends of a pseudo-terminal.
+// openTerminal returns both ends of a pseudo-terminal.
 func openTerminal(t *testing.T) (master, slave *os.File) {
 	t.Helper()
 	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
@@ -787,13 +736,9 @@ func openTerminal(t *testing.T) (master, slave *os.File) {
 		guesttest.Lacks(t, err)
 	}
 	t.Cleanup(func() { master.Close() })
-	if err := unix.IoctlSetPointerInt(int(master.Fd()), unix.TIOCSPTLCK, 0); err != nil {
-		t.Fatal(err)
-	}
+	must.OK(t, unix.IoctlSetPointerInt(int(master.Fd()), unix.TIOCSPTLCK, 0))
 	n, err := unix.IoctlGetUint32(int(master.Fd()), unix.TIOCGPTN)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must.OK(t, err)
 	slave, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
 	if err != nil {
 		guesttest.Lacks(t, err)
@@ -805,9 +750,7 @@ func openTerminal(t *testing.T) (master, slave *os.File) {
 func TestLongWorkShowsProgressOnATerminalOnly(t *testing.T) {
 	master, slave := openTerminal(t)
 	toFile, err := os.Create(filepath.Join(t.TempDir(), "stderr"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	must.OK(t, err)
 	defer toFile.Close()
 	run := func(stderr *os.File, delay time.Duration) {
 		k := newFakeKernel(t, "")

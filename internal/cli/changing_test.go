@@ -10,9 +10,9 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// serversChanging has lists of servers that another writer keeps from being
-// read in full: each but those that full returns true for lacks the first
-// server.
+// serversChanging is a kernel whose lists of servers another writer keeps
+// changing: each lacks the first server, unless full returns true for its
+// number.
 type serversChanging struct {
 	*fakeKernel
 	full func(n int) bool
@@ -26,7 +26,7 @@ func (k *serversChanging) Destinations(ctx context.Context, id ipvs.ServiceID) (
 	return list, err
 }
 
-// What may be missing from a list is not taken for gone.
+// An entry that a changing list lacks is not taken for deleted.
 func TestListsThatKeepChanging(t *testing.T) {
 	const (
 		rules    = "-A -t 10.0.0.1:80 -s rr\n-a -t 10.0.0.1:80 -r 10.0.0.3:80 -m -w 5\n-a -t 10.0.0.1:80 -r 10.0.0.4:80 -m -w 5\n"
@@ -46,10 +46,12 @@ func TestListsThatKeepChanging(t *testing.T) {
 		{"-d -t 10.0.0.1:80 -r 10.0.0.3:80 --drain 1", never, answer{255, "", changes}, rules},
 		{"-d -t 10.0.0.1:80 -r 10.0.0.3:80 --drain 1 --exist", never, answer{255, "", changes}, rules},
 		{"-D -t 10.0.0.1:80 --drain 1", never, answer{255, "", changes}, rules},
-		// The connections are there, although a list lacks their server.
+		// The connections are there, although a list lacks their
+		// server.
 		{"-d -t 10.0.0.1:80 -r 10.0.0.3:80 --drain 1", func(n int) bool { return n != 2 }, answer{1, "", "the time was over with 1 connection left\n"},
 			"-A -t 10.0.0.1:80 -s rr\n-a -t 10.0.0.1:80 -r 10.0.0.4:80 -m -w 5\n"},
-		// Another writer ends the drain, and the weight can't be put back.
+		// Another writer ends the drain, and the weight can't be put
+		// back.
 		{"-D -t 10.0.0.1:80 --drain 1", first, answer{1, "", "another program has given 10.0.0.4:80 of TCP 10.0.0.1:80 weight 7\n" + changes + notPutBackText + "\n"},
 			"-A -t 10.0.0.1:80 -s rr\n-a -t 10.0.0.1:80 -r 10.0.0.3:80 -m -w 0\n-a -t 10.0.0.1:80 -r 10.0.0.4:80 -m -w 7\n"},
 	} {
@@ -74,7 +76,7 @@ func TestListsThatKeepChanging(t *testing.T) {
 	}
 }
 
-// A restore goes on where the lists of servers that drain keep changing.
+// A restore goes on although the lists of draining servers keep changing.
 func TestRestoreDrainsThoughListsKeepChanging(t *testing.T) {
 	k := newFakeKernel(t, "-A -t 10.0.0.1:80 -s rr\n-a -t 10.0.0.1:80 -r 10.0.0.3:80 -m -w 5\n")
 	k.edit(func(t *ipvs.Table) { inUse(t, ipvs.ConnCounts{Active: 1}) })

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package cli is the program: it runs one command line, under the name
-// ipvsadm, ipvsadm-save or ipvsadm-restore, and says how to exit. It is the
-// only place that knows messages and exit statuses.
+// Package cli runs one command line, under the name ipvsadm, ipvsadm-save or
+// ipvsadm-restore, and returns the exit status. It is the only place that
+// knows messages and exit statuses.
 package cli
 
 import (
@@ -30,25 +30,25 @@ const (
 	restoreName = "ipvsadm-restore"
 )
 
-// Process is what the program runs with.
+// Process is what a run of the program gets from its environment.
 type Process struct {
 	Args           []string      // with the program's name first
 	Version        func() string // of this program; nil if there is none
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
 
-	// dial reaches the kernel of a network namespace, or of the process's own
-	// if it has no name; nil for the real one.
+	// dial reaches the kernel of a network namespace, or of the process's
+	// own if it has no name; nil for the real one.
 	dial func(ctx context.Context, netns string) (kernel, error)
-	// redial reaches a kernel that could not be used for a while, without
-	// loading the module; nil for the real one.
+	// redial reaches a kernel again that could not be used for a while,
+	// without loading the module; nil for the real one.
 	redial func(ctx context.Context, netns string) (kernel, error)
 	// names looks names up; nil for the machine's.
 	names *names.Resolver
-	// lockWait is how long to wait for a lock, lockSilence after how long to
-	// say so; zero for the usual.
+	// lockWait limits the wait for a lock, and after lockSilence a
+	// message reports the wait; zero for the defaults.
 	lockWait, lockSilence time.Duration
-	// drainLock keeps drains of one server apart; empty for the usual file.
+	// drainLock is the lock file of drains, "" for the default.
 	drainLock string
 }
 
@@ -100,8 +100,8 @@ func Run(ctx context.Context, p Process) int {
 	return s.main(ctx)
 }
 
-// session is one run of the program. It reaches the kernel when that is first
-// needed, so that what needs none works without.
+// session is one run of the program. It reaches the kernel when a command
+// first needs it, so that the others work without IPVS.
 type session struct {
 	Process
 	parser *args.Parser
@@ -109,12 +109,12 @@ type session struct {
 	client kernel
 	hinted map[string]bool // the hints that were given
 	before *ipvs.Table     // what a change is about to alter, for hints
-	// tableReads is how often hints have read the table.
+	// tableReads counts how often hints have read the table.
 	tableReads int
 }
 
-// program is how the program was called, for messages that tell how to call
-// it; what the wrappers read is command lines of ipvsadm.
+// program returns the name under which ipvsadm is called, for messages about
+// its usage. The wrappers read command lines of ipvsadm too.
 func (s *session) program() string {
 	switch filepath.Base(s.Args[0]) {
 	case saveName, restoreName:
@@ -147,8 +147,8 @@ func (s *session) main(ctx context.Context) int {
 	return statusOK
 }
 
-// parse reads the command line of the program; its error is a *failure. What
-// it says about the whole program holds from then on.
+// parse parses the program's command line and notes its global options; its
+// error is a *failure.
 func (s *session) parse(ctx context.Context, argv []string) (args.Command, error) {
 	cmd, err := s.parser.Parse(ctx, argv)
 	if err != nil {
@@ -158,8 +158,8 @@ func (s *session) parse(ctx context.Context, argv []string) (args.Command, error
 	return cmd, nil
 }
 
-// run runs a command that is neither restore nor apply, and completes one that
-// keeps what it does not name; its error is a *failure.
+// run runs a command that is neither restore nor apply, after it has
+// completed one with --keep; its error is a *failure.
 func (s *session) run(ctx context.Context, cmd *args.Command) error {
 	switch cmd.ID {
 	case spec.Help:
@@ -203,8 +203,8 @@ func (s *session) change(ctx context.Context, c ipvs.Change) error {
 }
 
 // readBefore reads what a change is about to alter: a service that it edits,
-// which may have to be put back, and on a terminal what a hint may be about. It
-// is nil where that is not known.
+// whose scheduler may have to be restored, and on a terminal what a hint may
+// need. It returns nil if that is not known.
 func (s *session) readBefore(ctx context.Context, c ipvs.Change) *ipvs.Table {
 	id := c.Service.ServiceID
 	hints := isTerminal(s.Stderr)
@@ -226,9 +226,9 @@ func (s *session) readBefore(ctx context.Context, c ipvs.Change) *ipvs.Table {
 	return &ipvs.Table{Services: []ipvs.ServiceEntry{e}}
 }
 
-// keepScheduler gives a service its scheduler back after an edit that was
-// refused: kernels before mid-2026 take the old one away before they find that
-// the new one does not start.
+// keepScheduler restores a service's scheduler after a refused edit: kernels
+// before mid-2026 remove the old one before they find that the new one does
+// not start.
 func (s *session) keepScheduler(ctx context.Context, before ipvs.Service) {
 	now, err := s.client.Service(ctx, before.ServiceID)
 	if err != nil || now.Scheduler != noScheduler || before.Scheduler == noScheduler {
@@ -238,10 +238,10 @@ func (s *session) keepScheduler(ctx context.Context, before ipvs.Service) {
 	fmt.Fprintln(s.Stderr, schedulerText(before, err))
 }
 
-// noScheduler is the kernel's word for a service without one.
+// noScheduler is the kernel's name for no scheduler.
 const noScheduler = "none"
 
-// open reaches the kernel; its error is a *failure.
+// open connects to the kernel; its error is a *failure.
 func (s *session) open(ctx context.Context) error {
 	if s.client != nil {
 		return nil
@@ -258,10 +258,10 @@ func (s *session) open(ctx context.Context) error {
 	return nil
 }
 
-// reach opens the kernel's IPVS and asks for its information, as 1.31 does at
-// first whatever it is to do, to find out whether it may; its error is a
+// probe connects to the kernel's IPVS and asks for its information, to find
+// out whether the user may. 1.31 does so before any command. The error is a
 // *failure.
-func (s *session) reach(ctx context.Context) error {
+func (s *session) probe(ctx context.Context) error {
 	if err := s.open(ctx); err != nil {
 		return err
 	}
@@ -304,9 +304,9 @@ func output(err error) error {
 	return nil
 }
 
-// dial opens the kernel's IPVS and loads the module once if it is not there. A
-// list takes a tenth less time without the handoffs, and nothing else in this
-// process has to run meanwhile.
+// dial opens the kernel's IPVS, and loads the module once if it is missing.
+// Without handoffs a list takes a tenth less time, and no other goroutine has
+// to run meanwhile.
 func dial(ctx context.Context, netns string) (kernel, error) {
 	roomForFiles()
 	if err := checkFiles(); err != nil {

@@ -21,7 +21,7 @@ import (
 // statusDiffers is the status of a diff that has lines, as of diff(1).
 const statusDiffers = 1
 
-// diff prints how the table would differ. It returns the exit status.
+// diff prints how the table would differ, and returns the exit status.
 func (s *session) diff(name string, f *restore.File, have *ipvs.Table) int {
 	if f.Complaints().Any() {
 		s.complain(name, f, warnings{})
@@ -48,8 +48,8 @@ type diffLine struct {
 
 const same, gone, added = ' ', '-', '+'
 
-// diffLines pairs the lines of two saves by what they are about. Both have one
-// order: that of a save with all the services and servers there are in either.
+// diffLines pairs the lines of two saves by what they are about. Both are in
+// the order of a save that has the services and servers of either.
 func diffLines(have *ipvs.Table, want restore.Target) (lines []diffLine) {
 	pair := func(a, b *ipvs.Change) {
 		var x, y []byte
@@ -103,7 +103,7 @@ func startOf(t *ipvs.Table, state ipvs.DaemonState) *ipvs.Change {
 }
 
 // servicePairs iterates over the rules of two tables side by side; nil stands
-// for one that a table has not.
+// for a rule that one table lacks.
 func servicePairs(have, want *ipvs.Table) iter.Seq2[*ipvs.Change, *ipvs.Change] {
 	x, y := have.Clone(), want.Clone()
 	hadServices, wantedServices := restore.ByID(x), restore.ByID(y)
@@ -172,11 +172,11 @@ func serverAddition(id ipvs.ServiceID, d *ipvs.DestinationEntry) *ipvs.Change {
 	return &c
 }
 
-// diffContext is how many lines stand around those that differ.
+// diffContext is the number of equal lines around those that differ.
 const diffContext = 3
 
-// writeUnified writes lines as a unified diff of two texts; nothing if they are
-// the same.
+// writeUnified writes lines as a unified diff of two texts; nothing if they
+// are the same.
 func writeUnified(to io.Writer, from, name string, lines []diffLine) error {
 	var b bytes.Buffer
 	a, c := 1, 1 // the numbers of the next lines
@@ -218,8 +218,8 @@ func writeUnified(to io.Writer, from, name string, lines []diffLine) error {
 	return err
 }
 
-// extent is where a hunk stands in a text: one of no line stands behind the
-// line before.
+// extent is the position of a hunk in a text. An empty one has the number of
+// the line before it.
 func extent(first, n int) string {
 	switch n {
 	case 0:

@@ -16,7 +16,8 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// The output of --diff makes of the save of one table that of the file.
+// Applied to the save of the table, the output of --diff gives that of the
+// file.
 func TestDiffIsAPatch(t *testing.T) {
 	r := rand.New(rand.NewPCG(4, 2))
 	differ := 0
@@ -38,7 +39,8 @@ func TestDiffIsAPatch(t *testing.T) {
 			}
 		}
 		a := fakeOf(have).restore(t, rulesOf(want), "--diff")
-		// Daemons that the file does not mention stay, and are not shown.
+		// Daemons that the file does not mention stay, and are not
+		// shown.
 		have.Daemons = slices.DeleteFunc(have.Daemons, func(d ipvs.Daemon) bool {
 			return !slices.ContainsFunc(want.Daemons, func(w ipvs.Daemon) bool { return w.State == d.State })
 		})
@@ -59,7 +61,8 @@ func TestDiffIsAPatch(t *testing.T) {
 }
 
 // patched applies a unified diff to a text as patch(1) does, but without any
-// tolerance: each hunk has to stand where it says, with its counts and context.
+// tolerance: each hunk has to stand where it says, with its counts and
+// context.
 func patched(text, diff string) (string, error) {
 	old := strings.SplitAfter(text, "\n")
 	lines := strings.SplitAfter(diff, "\n")

@@ -2,7 +2,7 @@
 
 package cli
 
-// This file takes servers out gently: --drain of -d and -D.
+// This file drains servers before it removes them: --drain of -d and -D.
 
 import (
 	"context"
@@ -23,20 +23,22 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// drainPoll is how long a drain waits between two looks at the connections.
+// drainPoll is the interval between two looks at the connections.
 const drainPoll = 200 * time.Millisecond
 
 // drain is a deletion that waits for connections to end.
 type drain struct {
 	*session
 	service ipvs.ServiceEntry
-	// servers are those that go, as they were; with whole the service goes.
+	// servers are the ones to remove, as they were; with whole the
+	// service is removed too.
 	servers []ipvs.DestinationEntry
 	whole   bool
 }
 
-// drain gives what goes weight 0, waits until no server of it has an active
-// connection or the time is over, and deletes it. It returns the exit status.
+// drain sets the weight of the servers to 0, waits until none has an active
+// connection or the time is over, and deletes them. It returns the exit
+// status.
 func (s *session) drain(ctx context.Context, cmd args.Command) int {
 	if err := s.open(ctx); err != nil {
 		return s.report(err)
@@ -82,8 +84,8 @@ func (s *session) drain(ctx context.Context, cmd args.Command) int {
 	return statusOK
 }
 
-// find reads what is to go. It reports false where --exist says that it need
-// not be there.
+// find reads what is to be removed. It reports false if that is missing and
+// --exist allows it.
 func (d *drain) find(ctx context.Context, cmd args.Command) (bool, error) {
 	id := cmd.Service.ServiceID
 	c, _ := cmd.Change()
@@ -110,8 +112,8 @@ func (d *drain) find(ctx context.Context, cmd args.Command) (bool, error) {
 // drainLockFile has a locked byte for each server that is being drained.
 const drainLockFile = "/run/ipvsadm-drain.lock"
 
-// lock refuses a second drain of a server until unlock is called. Where no such
-// file can be made nothing is kept apart.
+// lock refuses a second drain of a server until unlock is called. If the lock
+// file cannot be made, drains are not serialized.
 func (d *drain) lock() (unlock func(), err error) {
 	f, err := os.OpenFile(d.drainLock, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
 	if errors.Is(err, fs.ErrPermission) || errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.EROFS) {
@@ -139,7 +141,7 @@ func (d *drain) lock() (unlock func(), err error) {
 	return func() { f.Close() }, nil
 }
 
-// doubts says why a drain may not do what it is for.
+// doubts returns why a drain may not have its effect.
 func (d *drain) doubts(m machine) {
 	svc := &d.service
 	const fallback = ipvs.FlagSched1 // sh-fallback, mh-fallback
@@ -163,9 +165,9 @@ func (d *drain) doubts(m machine) {
 	}
 }
 
-// weigh gives the servers weight 0, or with back the weight that they had,
-// unless they have another one by now. What else has been changed meanwhile
-// stays.
+// weigh sets the weight of the servers to 0, or with back to what it was,
+// unless another program has changed it. Their other settings stay as they
+// are now.
 func (d *drain) weigh(ctx context.Context, back bool) error {
 	id := d.service.ServiceID
 	var now []ipvs.DestinationEntry
@@ -207,7 +209,7 @@ func (d *drain) weigh(ctx context.Context, back bool) error {
 	return nil
 }
 
-// putBack undoes a drain that was not carried through.
+// putBack undoes a drain that did not finish.
 func (d *drain) putBack(ctx context.Context, why string) {
 	if err := d.weigh(ctx, true); err != nil {
 		d.report(err)
@@ -217,7 +219,7 @@ func (d *drain) putBack(ctx context.Context, why string) {
 	fmt.Fprintln(d.Stderr, why+putBackText)
 }
 
-// wait waits for the connections to end, at most for some time or until it is
+// wait waits until the connections have ended, the time is over or it is
 // stopped, and returns how many are left.
 func (d *drain) wait(ctx context.Context, most time.Duration, stopped func() bool) (left uint64, err error) {
 	terminal := isTerminal(d.Stderr)

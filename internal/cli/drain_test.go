@@ -4,10 +4,7 @@ package cli
 
 import (
 	"context"
-	"io"
-	"net"
 	"net/netip"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -19,6 +16,8 @@ import (
 
 	"github.com/ipvsadm-go/ipvsadm/internal/restore"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/network"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
@@ -96,10 +95,11 @@ const (
 	drained   = "-a -t 10.0.0.1:80 -r 10.0.0.3:80 -m -w 5\n-a -t 10.0.0.1:80 -r 10.0.0.4:80 -m -w 5\n"
 )
 
-// enough is how often drainTwo has servers asked for before it does something.
+// enough is the number of times that drainTwo lets servers be listed before
+// it acts.
 const enough = 3
 
-// drainTwo restores undrained on a kernel that has drained as well.
+// drainTwo restores undrained on a kernel that also has drained.
 func drainTwo(t *testing.T, then func(*fakeKernel)) (*fakeKernel, answer) {
 	k := newFakeKernel(t, undrained+drained)
 	k.edit(func(t *ipvs.Table) { inUse(t, ipvs.ConnCounts{Active: 1}) })
@@ -279,23 +279,6 @@ func TestDrain(t *testing.T) {
 	}
 }
 
-func TestDrainKeepsTheRestOfTheServer(t *testing.T) {
-	k := newFakeKernel(t, stays+goes)
-	k.beforeDestinations = func(n int) {
-		if n == 2 && k.rules() != timeouts+stays+atZero {
-			t.Errorf("while it is drained the table is\n%s", k.rules())
-		}
-	}
-	if a := k.drain(t, filepath.Join(t.TempDir(), "lock"), oneGoes+"60"); a != (answer{}) {
-		t.Error(a)
-	}
-	for _, c := range k.changes() {
-		if c.Destination.AddrPort() != netip.MustParseAddrPort("10.0.0.3:80") {
-			t.Errorf("%v was sent", c)
-		}
-	}
-}
-
 // TestServerIsDrainedOnce starts a second drain while the first waits.
 func TestServerIsDrainedOnce(t *testing.T) {
 	const other = "ipvsadm -d -t 10.0.0.1:80 -r 10.0.0.2:80 --drain 60"
@@ -340,17 +323,12 @@ func TestDrainOnAKernel(t *testing.T) {
 	})
 }
 
-// testDrain removes a server that has a connection, which goes on, and ends,
-// while the server has weight 0; or stays.
+// testDrain removes a server with a connection, which ends once the server
+// has weight 0, or stays.
 func testDrain(t *testing.T, ends bool) {
 	d := newDirector(t)
-	if out, err := exec.Command("ip", "addr", "add", "10.5.5.5/32", "dev", "lo").CombinedOutput(); err != nil {
-		t.Fatalf("ip: %v %s", err, out)
-	}
-	l, err := net.Listen("tcp", "127.0.0.2:80")
-	must(t, err)
-	defer l.Close()
-	go echo(l)
+	d.ip("addr add 10.5.5.5/32 dev lo")
+	must.OK(t, network.Echo(t, "tcp", "127.0.0.2:80"))
 	const (
 		stays = "-A -t 10.5.5.5:80 -s rr\n-a -t 10.5.5.5:80 -r 127.0.0.3:80 -m -w 0\n"
 		goes  = "-a -t 10.5.5.5:80 -r 127.0.0.2:80 -m -w 1\n"
@@ -358,18 +336,8 @@ func testDrain(t *testing.T, ends bool) {
 	if a := d.restore(stays + goes); a != (answer{}) {
 		t.Fatal(a)
 	}
-	c, err := net.Dial("tcp", "10.5.5.5:80")
-	must(t, err)
-	defer c.Close()
-	must(t, c.SetDeadline(time.Now().Add(30*time.Second)))
-	speak := func() error {
-		if _, err := c.Write([]byte("hello")); err != nil {
-			return err
-		}
-		_, err := io.ReadFull(c, make([]byte, 5))
-		return err
-	}
-	must(t, speak())
+	c := d.talk("10.5.5.5:80")
+	must.OK(t, c.speak())
 
 	spoken := make(chan error, 1)
 	go func() {
@@ -391,7 +359,7 @@ func testDrain(t *testing.T, ends bool) {
 			}
 			weight = list[i].Weight
 		}
-		spoken <- speak()
+		spoken <- c.speak()
 		c.Close()
 	}()
 	start := time.Now()
@@ -399,7 +367,7 @@ func testDrain(t *testing.T, ends bool) {
 		t.Error(a)
 	}
 	took := time.Since(start)
-	must(t, <-spoken)
+	must.OK(t, <-spoken)
 	if !ends && took < restore.DrainTime {
 		t.Errorf("removed after %v, want %v", took, restore.DrainTime)
 	}

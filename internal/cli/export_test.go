@@ -2,7 +2,7 @@
 
 package cli
 
-// What the tests outside the package share with those inside.
+// These are for the tests outside the package.
 var (
 	OpenTerminal = openTerminal
 	ReadUntil    = readUntil

@@ -4,11 +4,11 @@ package cli
 
 import "golang.org/x/sys/unix"
 
-// mostFiles is how many files the program has open at once at the most: three
-// that it is given, two of Go's runtime, a socket, a lock, and another.
+// mostFiles is the maximum number of files that the program has open: three
+// standard files, two of Go's runtime, a socket, a lock, and another.
 const mostFiles = 8
 
-// roomForFiles raises a limit of open files that is too low, as far as the
+// roomForFiles raises the limit of open files if it is too low, as far as the
 // process may.
 func roomForFiles() {
 	var limit unix.Rlimit
@@ -17,8 +17,9 @@ func roomForFiles() {
 	}
 }
 
-// checkFiles returns the error of opening as many files as a socket takes. Go's
-// runtime opens two with the first socket, and ends the program if it cannot.
+// checkFiles returns the error of opening as many files as a socket takes.
+// Go's runtime opens two with the first socket, and ends the program if it
+// cannot.
 func checkFiles() error {
 	for range 3 {
 		fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)

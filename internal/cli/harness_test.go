@@ -27,12 +27,12 @@ import (
 // fakeKernel is a kernel in memory whose calls are counted, with hooks.
 type fakeKernel struct {
 	*ipvstest.Kernel
-	// beforeTable and beforeApply are called ahead of each reading of the table
-	// and each batch, with the number of those that there were, to act as
-	// another writer or to send a signal.
+	// beforeTable and beforeApply are called before each reading of the
+	// table and each batch, with its number, to act as another writer or
+	// to send a signal.
 	beforeTable, beforeApply func(n int)
 	beforeDestinations       func(n int)
-	// infoErr, tableErr and down are what such calls end with.
+	// infoErr, tableErr and down are the errors of such calls.
 	infoErr, tableErr, down error
 
 	dials, reads, asked int
@@ -69,7 +69,8 @@ func (k *fakeKernel) before(method string) error {
 	return nil
 }
 
-// newFakeKernel has the table of some rules, and timeouts of its own.
+// newFakeKernel returns a kernel with the table of some rules and with
+// timeouts of its own.
 func newFakeKernel(t testing.TB, rules string) *fakeKernel {
 	t.Helper()
 	k := fakeOf(&ipvs.Table{Timeouts: ipvs.Timeouts{TCP: 900 * time.Second, TCPFin: 120 * time.Second, UDP: 300 * time.Second}})
@@ -77,13 +78,13 @@ func newFakeKernel(t testing.TB, rules string) *fakeKernel {
 	return k
 }
 
-// run makes the changes of rules, as another program.
+// run makes the changes of rules as another program.
 func (k *fakeKernel) run(t testing.TB, rules string) {
 	t.Helper()
 	each(t, rules, k.Do)
 }
 
-// each passes the changes of rules to do, which may not refuse any.
+// each passes the changes of rules to do, which must not refuse any.
 func each(t testing.TB, rules string, do func(...ipvs.Change) error) {
 	t.Helper()
 	s := &session{Process: Process{Args: []string{"ipvsadm"}}, parser: args.New(noNames())}
@@ -109,7 +110,7 @@ func (k *fakeKernel) edit(f func(*ipvs.Table)) {
 	k.Set(t)
 }
 
-// rules are the table as rule text.
+// rules returns the table as rule text.
 func (k *fakeKernel) rules() string { return rulesOf(k.Now()) }
 
 func rulesOf(table *ipvs.Table) string {
@@ -121,16 +122,16 @@ func rulesOf(table *ipvs.Table) string {
 	return b.String()
 }
 
-// changes are all that were sent.
+// changes returns all changes that were sent.
 func (k *fakeKernel) changes() []ipvs.Change { return slices.Concat(k.Batches()...) }
 
-// answer is what a run of the program gives.
+// answer is the result of a run of the program.
 type answer struct {
 	status      int
 	out, errors string
 }
 
-// process is the program on the fake kernel.
+// process returns a run of the program on the fake kernel.
 func (k *fakeKernel) process(a *answer, stdin string, argv ...string) (p Process, done func()) {
 	var out, errs bytes.Buffer
 	return Process{
@@ -170,7 +171,7 @@ func (noDNS) LookupAddr(context.Context, string) ([]string, error) { return nil,
 
 func noNames() *names.Resolver { return names.With("/dev/null", "/dev/null", noDNS{}) }
 
-// refuseLikeAKernel refuses what no table in memory can know: a scheduler
+// refuseLikeAKernel refuses what a table in memory cannot judge: a scheduler
 // called nosuch, the server 10.9.9.9 and the interface nosuch.
 func refuseLikeAKernel(c ipvs.Change) syscall.Errno {
 	switch c.Op {

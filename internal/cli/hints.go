@@ -2,10 +2,10 @@
 
 package cli
 
-// This file has the hints about the machine, and how a hint comes to be shown:
-// a line below a message, that says what to do. Only a terminal gets hints,
-// since 1.31 has none and scripts see its bytes. Hints about words stand in
-// hints_words.go, those about the table in hints_table.go.
+// This file has the hints about the machine, and shows hints: a line below a
+// message, with what to do. Only a terminal gets them, since 1.31 has none
+// and scripts read its bytes. hints_words.go has the hints about words,
+// hints_table.go those about the table.
 
 import (
 	"context"
@@ -24,27 +24,27 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// machine is what hints look at besides the error.
+// machine is what hints consult besides the error.
 type machine struct {
 	files   fs.FS // the root of the file tree
 	release string
 	euid    int
 	program string // as it was called
-	// elsewhere says that the command works in another network namespace than
-	// this process, whose settings and links say nothing about it.
+	// elsewhere means that the command works in another network namespace
+	// than this process, whose settings and links do not matter to it.
 	elsewhere bool
 	links     func() ([]net.Interface, error)
 	subject
-	// before is the part of the table that the command was about to change,
-	// nil if it was not read.
+	// before is the part of the table that the command was about to
+	// change, nil if it was not read.
 	before *ipvs.Table
 }
 
 // subject is what an error is about.
 type subject struct {
-	// table reads the table; nil if that fails.
+	// table reads the table; it returns nil if that fails.
 	table func() *ipvs.Table
-	// inFile says that it is what a rule file describes, not the kernel's.
+	// inFile means that the table is the one that a rule file describes.
 	inFile bool
 }
 
@@ -57,12 +57,12 @@ func (s *session) machine(about subject) machine {
 	}
 }
 
-// hintTime is how long a hint may read the table.
+// hintTime limits the time for which a hint may read the table.
 const hintTime = 2 * time.Second
 
-// kernelTable reads the kernel's table for a hint, as well as it can: a few
-// times in one run, and no more once it has failed, since a script may have any
-// number of lines that are refused.
+// kernelTable reads the kernel's table for a hint, or returns nil. It reads a
+// few times in one run, and no more once it has failed, since any number of a
+// script's lines may be refused.
 func (s *session) kernelTable() *ipvs.Table {
 	if s.client == nil || s.tableReads == maxHints {
 		return nil
@@ -78,10 +78,10 @@ func (s *session) kernelTable() *ipvs.Table {
 	return t
 }
 
-// maxHints is how many hints one run gives: after so many, more do not help.
+// maxHints is the maximum number of hints in one run.
 const maxHints = 20
 
-// hint writes a hint where there is somebody to read it, each once.
+// hint writes a hint to a terminal, each one once.
 func (s *session) hint(about subject, find func(machine) string) {
 	if !isTerminal(s.Stderr) || len(s.hinted) == maxHints {
 		return
@@ -97,7 +97,8 @@ func (s *session) hint(about subject, find func(machine) string) {
 	fmt.Fprintln(s.Stderr, hintText(text))
 }
 
-// hintText is a hint as it is shown, in one line whatever is in its words.
+// hintText returns a hint as it is shown, in one line whatever its words
+// contain.
 func hintText(text string) string {
 	return "hint: " + plain(strings.ReplaceAll(text, "\n", `\n`))
 }
@@ -121,7 +122,7 @@ func ignoredHint(words []string) string {
 	return fmt.Sprintf("ipvsadm-save takes no notice of %s; --output FILE names a file", some(short))
 }
 
-// errorHint is the hint after an error, empty if there is none.
+// errorHint returns the hint after an error, or "".
 func errorHint(err error, m machine) string {
 	var fault *args.Fault
 	var change *ipvs.ChangeError
@@ -141,8 +142,8 @@ func errorHint(err error, m machine) string {
 	return ""
 }
 
-// permissionHint says what is missing; the second line of 1.31's message blames
-// the module.
+// permissionHint names the missing privilege; the second line of 1.31's
+// message blames the module.
 func (m machine) permissionHint() string {
 	switch {
 	case m.euid != 0:
@@ -154,7 +155,7 @@ func (m machine) permissionHint() string {
 }
 
 // inUserNamespace reports whether root is another user outside, or sees only
-// some of the users there are.
+// some of the users.
 func (m machine) inUserNamespace() bool {
 	users, err := m.read("proc/self/uid_map")
 	fields := strings.Fields(users)
@@ -166,8 +167,7 @@ func (m machine) read(name string) (string, error) {
 	return strings.TrimSpace(string(b)), err
 }
 
-// setting reads a setting of the network, by its name for sysctl; empty if it
-// is not known.
+// setting reads a network setting by its sysctl name, or returns "".
 func (m machine) setting(name string) string {
 	if m.elsewhere {
 		return ""
@@ -179,7 +179,7 @@ func (m machine) setting(name string) string {
 	return value
 }
 
-// refusalHint says how to save all the same.
+// refusalHint is about a file that is not written.
 func refusalHint(r outfile.Refusal) string {
 	switch r {
 	case outfile.FolderOwner, outfile.FolderShared, outfile.FileOwner, outfile.FileLinked:
@@ -192,7 +192,7 @@ func refusalHint(r outfile.Refusal) string {
 	return ""
 }
 
-// missingHint says how to come by ip_vs.
+// missingHint is about a kernel without ip_vs.
 func (m machine) missingHint() string {
 	if found, err := fs.Glob(m.files, "lib/modules/"+m.release+"/kernel/net/netfilter/ipvs/ip_vs.ko*"); err == nil && len(found) > 0 {
 		return "the module is on this machine: modprobe ip_vs, as root, says why it is not loaded"

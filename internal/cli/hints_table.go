@@ -2,8 +2,8 @@
 
 package cli
 
-// This file has the hints about the table: what was refused and what is there
-// that comes near it, and what a change did besides what was meant.
+// This file has the hints about the table: why a change was refused and what
+// similar entries there are, and what a change did besides what was meant.
 
 import (
 	"errors"
@@ -65,8 +65,8 @@ func (m machine) refusalHint(e *ipvs.ChangeError) string {
 	return ""
 }
 
-// moduleHint is about a scheduler or a persistence engine that the kernel does
-// not find.
+// moduleHint is about a scheduler or a persistence engine that the kernel
+// does not find.
 func moduleHint(s ipvs.Service) string {
 	if !slices.Contains(spec.Schedulers[:], s.Scheduler) {
 		return strangeOr(s.Scheduler, spec.Schedulers[:])
@@ -81,7 +81,8 @@ func moduleHint(s ipvs.Service) string {
 	return fmt.Sprintf("this needs the kernel's %s: modprobe %[1]s says why it is not there", strings.Join(modules, " and "))
 }
 
-// strangeOr says what is the matter with a word, or what else there is.
+// strangeOr returns the hint about a strange word, or else the known words
+// that it may stand for.
 func strangeOr(word string, known []string) string {
 	if text := strangeHint(word); text != "" {
 		return text
@@ -131,7 +132,7 @@ func (m machine) unicastHint(a netip.Addr) string {
 	return fmt.Sprintf("a broadcast address or one of no network is refused: ip route get %v", a)
 }
 
-// noServiceHint says what is there that comes near a service.
+// noServiceHint names services that resemble one that is missing.
 func noServiceHint(id ipvs.ServiceID, t *ipvs.Table) string {
 	text := fmt.Sprintf("there is no %v", id)
 	if len(t.Services) == 0 {
@@ -164,7 +165,7 @@ func noServiceHint(id ipvs.ServiceID, t *ipvs.Table) string {
 	return text + ": ipvsadm -Ln lists what there is"
 }
 
-// noServerHint says what is there that comes near a server.
+// noServerHint names servers that resemble one that is missing.
 func noServerHint(s *ipvs.ServiceEntry, server netip.AddrPort) string {
 	if len(s.Destinations) == 0 {
 		return fmt.Sprintf("%v has no servers", s.ServiceID)
@@ -197,8 +198,8 @@ func some(words []string) string {
 	return strings.Join(words, "")
 }
 
-// successHint is the hint after a command that was run and yet may not do what
-// was meant; words are the command line.
+// successHint returns the hint after a command that succeeded and yet may not
+// do what was meant; words are the command line.
 func (m machine) successHint(cmd args.Command, words []string) string {
 	switch cmd.ID {
 	case spec.List:
@@ -218,7 +219,7 @@ func (m machine) successHint(cmd args.Command, words []string) string {
 	return ""
 }
 
-// listHint says which of several formats counts.
+// listHint names the one of several formats that counts.
 func listHint(given spec.Set) string {
 	var named []string
 	for _, f := range formats {
@@ -256,8 +257,8 @@ func unusedPortText(typed, kept uint16) string {
 	return fmt.Sprintf("port %d is not used: with -g and -i packets keep the service's port, %d; -m would change it", typed, kept)
 }
 
-// unusedPort finds a server's port that was typed and is not used, since
-// masquerading alone can change a port.
+// unusedPort returns a server's port that was typed and is not used: only
+// masquerading can change the port.
 func unusedPort(c ipvs.Change, words []string) (port uint16, ok bool) {
 	d := &c.Destination
 	if d.Forward == ipvs.Masquerade || c.Service.FWMark != 0 {
@@ -273,13 +274,14 @@ func unusedPort(c ipvs.Change, words []string) (port uint16, ok bool) {
 	return 0, false
 }
 
-// reset collects what an edit altered without having been told to.
+// reset collects the settings that an edit changed without being asked.
 type reset struct {
 	given spec.Set
 	list  []string
 }
 
-// look compares a value of before and now, of which ids are the options.
+// look compares a value before the edit with the one after it; ids are its
+// options.
 func (r *reset) look(what string, before, now any, ids spec.Set) {
 	if before != now && !r.given.HasAny(ids) {
 		r.list = append(r.list, fmt.Sprintf("%s was %v and is now %v", what, before, now))
@@ -293,7 +295,7 @@ func (r *reset) String() string {
 	return strings.Join(r.list, ", ") + ": with --keep what is not named stays as it is"
 }
 
-// editServerHint is about what 1.31's -e sets to its default.
+// editServerHint is about settings that 1.31's -e resets to their defaults.
 func (m machine) editServerHint(cmd args.Command) string {
 	if m.before == nil {
 		return ""
@@ -319,7 +321,7 @@ func (m machine) editServerHint(cmd args.Command) string {
 	return r.String()
 }
 
-// editServiceHint is about what 1.31's -E sets to its default.
+// editServiceHint is about settings that 1.31's -E resets to their defaults.
 func (m machine) editServiceHint(cmd args.Command) string {
 	if m.before == nil {
 		return ""
@@ -357,7 +359,7 @@ func scheduled(f ipvs.ServiceFlags) string {
 	return "of connections"
 }
 
-// netmaskText is a netmask as -M takes it.
+// netmaskText returns a netmask as -M takes it.
 func netmaskText(s ipvs.Service) string {
 	if s.Family() == ipvs.IPv6 {
 		return strconv.Itoa(int(s.Netmask))
@@ -366,7 +368,7 @@ func netmaskText(s ipvs.Service) string {
 }
 
 // strandedHint is about connections of what was deleted: their packets are
-// dropped, and nobody is told.
+// dropped without a reply.
 func (m machine) strandedHint(cmd args.Command) string {
 	if m.before == nil || m.setting("net.ipv4.vs.expire_nodest_conn") != "0" {
 		return ""

@@ -7,7 +7,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -17,9 +16,13 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/internal/args"
 	"github.com/ipvsadm-go/ipvsadm/internal/names"
 	"github.com/ipvsadm-go/ipvsadm/internal/outfile"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
+// Most hints after errors are in TestMistakesOnAKernel and
+// TestHintsOnAKernel: here are those of kernels and files that a test cannot
+// have.
 func TestErrorsThatPeopleMeetHaveHints(t *testing.T) {
 	user := machine{euid: 1000}
 	withFile := func(name string) machine {
@@ -34,48 +37,23 @@ func TestErrorsThatPeopleMeetHaveHints(t *testing.T) {
 		m    machine
 		want string // what the hint has; empty for no hint
 	}{
-		"a user who is not root":         {listFailure(unix.EPERM), user, "sudo"},
-		"root of a container":            {changeFailure(ipvs.OpFlush, unix.EPERM), machine{}, "CAP_NET_ADMIN"},
-		"ip_vs is there but not loaded":  {initFailure(ipvs.ErrNoIPVS), withFile("lib/modules/6.1.0/kernel/net/netfilter/ipvs/ip_vs.ko.xz"), "modprobe ip_vs, as root,"},
-		"ip_vs of another kernel":        {initFailure(ipvs.ErrNoIPVS), withFile("lib/modules/6.2.0/kernel/net/netfilter/ipvs/ip_vs.ko"), "no ip_vs for this kernel, 6.1.0"},
-		"no ip_vs in a container":        {initFailure(ipvs.ErrNoIPVS), withFile(".dockerenv"), "on its host"},
-		"a scheduler that is not there":  {noScheduler(ipvs.Service{Scheduler: "foo"}), machine{}, "did you mean fo?"},
-		"or a persistence engine":        {noScheduler(ipvs.Service{Scheduler: "rr", PersistenceEngine: "bar"}), machine{}, "no kernel has \"bar\": there are sip"},
-		"a module that is not there":     {noScheduler(ipvs.Service{Scheduler: "rr", PersistenceEngine: "sip"}), machine{}, "ip_vs_rr and ip_vs_pe_sip"},
-		"root of a user namespace":       {changeFailure(ipvs.OpFlush, unix.EPERM), machine{files: fstest.MapFS{"proc/self/uid_map": {Data: []byte("0 1000 1\n")}}}, "user namespace"},
-		"a service that is there":        {changeFailure(ipvs.OpAddService, unix.EEXIST), machine{}, ""},
-		"no such service":                {listFailure(unix.ESRCH), machine{}, ""},
-		"a scheduler for a real server":  {parse("-a -t 192.0.2.1:80 -r 192.0.2.2 -s rr"), machine{}, "ipvsadm -E"},
-		"a weight for a virtual service": {parse("-A -t 192.0.2.1:80 -w 1"), machine{}, "for real servers"},
-		"a scheduler for a list":         {parse("-L -s rr"), machine{}, "for virtual services"},
-		"a name that is not known":       {parse("-A -t nobody..invalid:80"), machine{}, "getent hosts nobody..invalid"},
-		"a server's that is not known":   {parse("-a -f 1 -r nobody..invalid:80"), machine{}, "getent hosts nobody..invalid"},
-		"a save into another's folder":   {fileFailure("write", "x", outfile.FolderOwner), machine{}, "ipvsadm-save -n > file"},
-		"a save into an immutable file":  {fileFailure("write", "x", outfile.Immutable), machine{}, "chattr -i"},
-		"a save that may not be":         {fileFailure("write", "x", unix.EACCES), user, ""},
-		"a bad weight":                   {parse("-a -f 1 -r 192.0.2.1 -w x"), machine{}, "from 0 to 2147483647"},
+		"ip_vs of another kernel":       {initFailure(ipvs.ErrNoIPVS), withFile("lib/modules/6.2.0/kernel/net/netfilter/ipvs/ip_vs.ko"), "no ip_vs for this kernel, 6.1.0"},
+		"a module that is not there":    {noScheduler(ipvs.Service{Scheduler: "rr", PersistenceEngine: "sip"}), machine{}, "ip_vs_rr and ip_vs_pe_sip"},
+		"a service that is there":       {changeFailure(ipvs.OpAddService, unix.EEXIST), machine{}, ""},
+		"no such service":               {listFailure(unix.ESRCH), machine{}, ""},
+		"a save into another's folder":  {fileFailure("write", "x", outfile.FolderOwner), machine{}, "ipvsadm-save -n > file"},
+		"a save into an immutable file": {fileFailure("write", "x", outfile.Immutable), machine{}, "chattr -i"},
+		"a save that may not be":        {fileFailure("write", "x", unix.EACCES), user, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if c.err == nil {
-				t.Fatal("no error")
-			}
 			if c.m.files == nil {
-				c.m.files = fstest.MapFS{"proc/self/uid_map": {Data: []byte("         0          0 4294967295\n")}}
+				c.m.files = fstest.MapFS{}
 			}
 			if got := errorHint(c.err, c.m); !strings.Contains(got, c.want) || (got == "") != (c.want == "") {
 				t.Errorf("hint %q, want %q in it", got, c.want)
 			}
 		})
 	}
-}
-
-// parse gives the failure of a command line.
-func parse(line string) error {
-	_, err := args.New(names.New()).Parse(context.Background(), strings.Fields(line))
-	if err == nil {
-		return nil
-	}
-	return parseFailure(err, "ipvsadm")
 }
 
 func TestChangesThatMayNotDoWhatWasMeantHaveHints(t *testing.T) {
@@ -104,9 +82,7 @@ func TestChangesThatMayNotDoWhatWasMeantHaveHints(t *testing.T) {
 		t.Run(line, func(t *testing.T) {
 			words := strings.Fields(line)
 			cmd, err := args.New(names.New()).Parse(t.Context(), words)
-			if err != nil {
-				t.Fatal(err)
-			}
+			must.OK(t, err)
 			if got := c.m.successHint(cmd, words); !strings.Contains(got, c.want) || (got == "") != (c.want == "") {
 				t.Errorf("hint %q, want %q in it", got, c.want)
 			}
@@ -114,34 +90,7 @@ func TestChangesThatMayNotDoWhatWasMeantHaveHints(t *testing.T) {
 	}
 }
 
-func TestHintsAreForTerminalsOnly(t *testing.T) {
-	master, slave := openTerminal(t)
-	file, err := os.Create(filepath.Join(t.TempDir(), "stderr"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer file.Close()
-	for _, stderr := range []*os.File{slave, file} {
-		p := Process{
-			Args: []string{"ipvsadm", "-a", "-f", "1", "-r", "192.0.2.1", "-s", "rr"}, Stdout: new(bytes.Buffer), Stderr: stderr,
-			dial: func(context.Context, string) (kernel, error) { return nil, ipvs.ErrNoIPVS },
-		}
-		if status := Run(t.Context(), p); status != statusUsage {
-			t.Errorf("status %d", status)
-		}
-	}
-	fmt.Fprint(slave, "end")
-	got := readUntil(t, master, "end")
-	const message = "Illegal 'scheduler' option with the 'add-server' command"
-	if !strings.HasPrefix(got, message+"\r\nhint: ") || strings.Count(got, "\n") != 2 {
-		t.Errorf("a terminal shows %q", got)
-	}
-	if b, err := os.ReadFile(file.Name()); err != nil || string(b) != message+"\n" {
-		t.Errorf("a file gets %q, %v", b, err)
-	}
-}
-
-// Whoever starts a restore without a file sees what it waits for.
+// A restore without a file says that it reads the terminal.
 func TestInputFromATerminalIsAnnounced(t *testing.T) {
 	for _, c := range []struct {
 		args []string
@@ -168,8 +117,8 @@ func TestInputFromATerminalIsAnnounced(t *testing.T) {
 	}
 }
 
-// onTerminal runs the program with a terminal for its messages, and returns
-// what that shows.
+// onTerminal runs the program with a terminal for its messages and returns
+// what it shows.
 func (k *fakeKernel) onTerminal(t *testing.T, stdin string, argv ...string) string {
 	t.Helper()
 	master, slave := openTerminal(t)
@@ -224,15 +173,13 @@ func TestHintIsOneLine(t *testing.T) {
 	}
 }
 
-// readUntil reads what a terminal shows.
+// readUntil reads what a terminal shows, up to an end.
 func readUntil(t *testing.T, master *os.File, end string) string {
 	t.Helper()
 	var shown []byte
 	for b := make([]byte, 1000); !bytes.HasSuffix(shown, []byte(end)); {
 		n, err := master.Read(b)
-		if err != nil {
-			t.Fatal(err)
-		}
+		must.OK(t, err)
 		shown = append(shown, b[:n]...)
 	}
 	return string(shown)

@@ -2,8 +2,8 @@
 
 package cli
 
-// This file has the hints about the words of a command line: what was probably
-// meant, and what may stand in that place.
+// This file has the hints about the words of a command line: what was
+// probably meant, and what is allowed there.
 
 import (
 	"errors"
@@ -19,7 +19,7 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// faultHint is the hint about a line that was not understood.
+// faultHint returns the hint about a line that was not understood.
 func (m machine) faultHint(f *args.Fault) string {
 	if text := strangeHint(f.Word); text != "" {
 		return text
@@ -88,9 +88,9 @@ func (m machine) faultHint(f *args.Fault) string {
 	return ""
 }
 
-// strangeHint is about signs that are not what they look like, or that mean
-// something to a shell only. It stands before all others: such a word is often
-// followed by a fault that is none.
+// strangeHint is about characters that are not what they look like, or that
+// only a shell understands. It precedes all other hints, since such a word
+// often causes a fault that is none.
 func strangeHint(word string) string {
 	switch {
 	case strings.HasPrefix(word, "\ufeff"):
@@ -123,7 +123,7 @@ func shorten(word string) string {
 	return strings.ToValidUTF8(word[:40], "") + "..."
 }
 
-// isRedirection reports whether a word is what a shell acts on.
+// isRedirection reports whether a word is an operator of a shell.
 func isRedirection(word string) bool {
 	switch word {
 	case "|", "||", "&", "&&", ";":
@@ -173,7 +173,7 @@ func optionNamed(word string) bool {
 	return false
 }
 
-// unknownHint is about an option that there is not.
+// unknownHint is about an unknown option.
 func unknownHint(word string) string {
 	name, _, _ := strings.Cut(word, "=")
 	if strings.HasPrefix(name, "--") {
@@ -201,7 +201,7 @@ func unknownHint(word string) string {
 
 func isLetter(b byte) bool { return letterName(b) != "" }
 
-// letterName is the long name of a letter's command or option.
+// letterName returns the long name of a letter's command or option.
 func letterName(b byte) string {
 	if b == 0 {
 		return ""
@@ -219,8 +219,8 @@ func letterName(b byte) string {
 	return ""
 }
 
-// valueOf is what the help calls the value of an option, or of the last letter
-// of a word.
+// valueOf returns what the help calls the value of an option, or of the last
+// letter of a word.
 func valueOf(word string) string {
 	name := word
 	if !strings.HasPrefix(word, "--") && word != "" {
@@ -239,7 +239,7 @@ func valueOf(word string) string {
 	return ""
 }
 
-// argumentHint is about a word that nothing asks for.
+// argumentHint is about a word that belongs to no option.
 func (m machine) argumentHint(word string) string {
 	switch {
 	case word == "-":
@@ -266,7 +266,7 @@ func needsHint(option string) string {
 	return ""
 }
 
-// illegalHint says where an option belongs.
+// illegalHint names the commands that take an option.
 func illegalHint(option string) string {
 	var takes []string
 	for i := range spec.Commands {
@@ -291,7 +291,7 @@ func illegalHint(option string) string {
 	return ""
 }
 
-// alternativesHint names those of which one may be given.
+// alternativesHint names the options of which one may be given.
 func alternativesHint(option string) string {
 	switch option {
 	case spec.OptTCPService.String():
@@ -323,7 +323,7 @@ func valueHint(f *args.Fault) string {
 	return ""
 }
 
-// nameHint is about a name that stands for nothing.
+// nameHint is about a name that was not found.
 func nameHint(e *args.NameError) string {
 	if e.Proto != "" {
 		return fmt.Sprintf("/etc/services has no %s for %s: write the port as a number", shorten(e.Name), e.Proto)
@@ -363,8 +363,8 @@ func isAddress(s string) bool {
 
 func isDigits(s string) bool { return strings.Trim(s, "0123456789") == "" }
 
-// looksLikeAddress reports whether a host is numbers with dots, which is no name
-// of a host.
+// looksLikeAddress reports whether a host is numbers with dots, which is no
+// host name.
 func looksLikeAddress(host string) bool {
 	return strings.Contains(host, ".") && isDigits(strings.ReplaceAll(host, ".", "")) && !isAddress(host)
 }
@@ -408,11 +408,12 @@ func flagNames() (names []string) {
 	return names
 }
 
-// longestMeant is the longest word that is compared with what there is.
+// longestMeant is the maximum length of a word that is compared with the
+// known ones.
 const longestMeant = 40
 
-// meant says which of some words a word is likely to stand for. Where there are
-// few it names them all.
+// meant names the known words that a word is likely to stand for, or all of
+// them if they are few.
 func meant(word, reason string, known []string) string {
 	text := reason
 	if near := nearest(word, known); len(near) > 0 && len(near) <= 3 {
@@ -430,8 +431,8 @@ func meant(word, reason string, known []string) string {
 	return text
 }
 
-// nearest returns the known words with the fewest mistakes to word, if that are
-// few enough for its length, whatever the letters' case.
+// nearest returns the known words with the fewest mistakes to word, if these
+// are few enough for its length. Case is ignored.
 func nearest(word string, known []string) (near []string) {
 	if len(word) > longestMeant {
 		return nil
@@ -449,8 +450,8 @@ func nearest(word string, known []string) (near []string) {
 	return near
 }
 
-// mistakes counts the letters to insert, delete, replace or swap with the next
-// between two words.
+// mistakes counts the letters to insert, delete, replace or swap with the
+// next to turn one word into another.
 func mistakes(a, b string) int {
 	rows := make([][]int, len(a)+1)
 	for i := range rows {

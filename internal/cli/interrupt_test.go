@@ -2,7 +2,7 @@
 
 package cli
 
-// This file kills restores, and lets signals end them, while they change the
+// This file kills restores, and ends them by signals, while they change the
 // table of a real kernel.
 
 import (
@@ -22,6 +22,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
@@ -35,8 +36,8 @@ func TestInterruptedRestoreOnAKernel(t *testing.T) {
 	})
 }
 
-// alternation restores two files by turns. Each restore that is interrupted is
-// run again, to its end.
+// alternation restores two files in turn. Each interrupted restore is
+// repeated and finishes.
 type alternation struct {
 	director
 	tables [2]*ipvs.Table
@@ -63,10 +64,10 @@ func newAlternation(t *testing.T, large int) *alternation {
 	return a
 }
 
-// largeTable is a table that takes long to change and not so long to read:
-// it has many servers, few services. Two have most servers in common, with
-// other weights: the kernel keeps those that go for minutes, and goes through
-// them whenever one comes.
+// largeTable returns a table that takes long to change and not so long to
+// read: it has few services with many servers. Two of them share most
+// servers, with other weights, since the kernel keeps removed ones for
+// minutes and searches them for each new one.
 func largeTable(r *rand.Rand, large int) *ipvs.Table {
 	t := randomTable(r, 20)
 	t.Daemons = nil
@@ -87,29 +88,29 @@ func largeTable(r *rand.Rand, large int) *ipvs.Table {
 	return t
 }
 
-// begun reports whether a restore of the file has sent something: timeouts come
-// first.
+// begun reports whether a restore of the file has sent something: timeouts
+// come first.
 func (a *alternation) begun(i int) bool {
 	a.Helper()
 	now, err := a.client.Timeouts(a.Context())
-	must(a.T, err)
+	must.OK(a.T, err)
 	return now == a.tables[i].Timeouts
 }
 
-// sent reports whether a service of the file, which is large and so not the same
-// in both, is as it is wanted.
+// sent reports whether a large service, which differs between the files, is
+// as the file wants it.
 func (a *alternation) sent(i, service int) bool {
 	a.Helper()
 	want := a.tables[i].Services[service]
 	now := want
 	var err error
 	now.Destinations, err = a.client.Destinations(a.Context(), want.ServiceID)
-	must(a.T, err)
+	must.OK(a.T, err)
 	return len(ipvs.Diff(&ipvs.Table{Services: []ipvs.ServiceEntry{now}}, &ipvs.Table{Services: []ipvs.ServiceEntry{want}})) == 0
 }
 
-// awaitChanges returns when a restore of the file has changed one of the first
-// so many large services, whichever.
+// awaitChanges returns when a restore of the file has changed a random one of
+// the first large services.
 func (a *alternation) awaitChanges(i, first int) {
 	a.Helper()
 	service := len(a.tables[i].Services) - a.large + rand.IntN(first)
@@ -120,16 +121,16 @@ func (a *alternation) awaitChanges(i, first int) {
 	}
 }
 
-// startBehind starts a command with a low priority: the guest has one CPU, and
-// the test is to have it whenever it wakes up.
+// startBehind starts a command with a low priority: the guest has one CPU,
+// and the test has to get it whenever it wakes up.
 func startBehind(t *testing.T, cmd *exec.Cmd) {
 	t.Helper()
-	must(t, unix.Setpriority(unix.PRIO_PROCESS, 0, 19)) // of this thread, for the child
-	must(t, cmd.Start())
-	must(t, unix.Setpriority(unix.PRIO_PROCESS, 0, 0))
+	must.OK(t, unix.Setpriority(unix.PRIO_PROCESS, 0, 19)) // of this thread, for the child
+	must.OK(t, cmd.Start())
+	must.OK(t, unix.Setpriority(unix.PRIO_PROCESS, 0, 0))
 }
 
-// start begins to restore a file.
+// start starts to restore a file.
 func (a *alternation) start(i int, options ...string) (cmd *exec.Cmd, errs *bytes.Buffer) {
 	a.Helper()
 	cmd, errs = a.command(append([]string{"ipvsadm-restore", "--lock", "lock", a.files[i]}, options...)...), new(bytes.Buffer)
@@ -138,8 +139,8 @@ func (a *alternation) start(i int, options ...string) (cmd *exec.Cmd, errs *byte
 	return cmd, errs
 }
 
-// left is what a restore of the file that was interrupted has still to do.
-// Each service has to be as in one of the files.
+// left returns what an interrupted restore of the file has left to do. Each
+// service has to be as in one of the files.
 func (a *alternation) left(i int) []ipvs.Change {
 	a.Helper()
 	now := a.table()
@@ -155,7 +156,7 @@ func (a *alternation) left(i int) []ipvs.Change {
 	return left
 }
 
-// again runs the restore of a file that was interrupted once more.
+// again repeats an interrupted restore.
 func (a *alternation) again(i int) {
 	a.Helper()
 	if out := a.do("", "ipvsadm-restore", "--lock", filepath.Join(a.dir, "lock"), a.files[i]); out != (answer{}) {
@@ -166,14 +167,11 @@ func (a *alternation) again(i int) {
 	}
 }
 
-// testKilled kills some restores at any instant, most after the first changes,
-// since what comes before takes many times as long. IPVSADM_TEST_KILLS says how
-// many.
+// testKilled kills some restores at random instants, most after the first
+// changes, since what comes before takes many times as long.
+// IPVSADM_TEST_KILLS is their number.
 func testKilled(t *testing.T) {
-	kills := 100
-	if n, err := strconv.Atoi(os.Getenv("IPVSADM_TEST_KILLS")); err == nil {
-		kills = n
-	}
+	kills := must.Number(t, "IPVSADM_TEST_KILLS", 100)
 	a := newAlternation(t, 30)
 	before, midway, after := 0, 0, 0
 	for n := 0; n < kills || midway < kills/3 && n < 6*kills; n++ { // more where the machine is busy
@@ -184,7 +182,7 @@ func testKilled(t *testing.T) {
 		} else {
 			a.awaitChanges(i, a.large)
 		}
-		must(t, cmd.Process.Kill())
+		must.OK(t, cmd.Process.Kill())
 		_ = cmd.Wait()
 		switch left := a.left(i); {
 		case len(left) == 0:
@@ -208,8 +206,8 @@ var enders = []syscall.Signal{unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQU
 
 var interrupted = regexp.MustCompile(`^\S+: (interrupt|terminated|hangup|quit|aborted) after (\d+) of (\d+) changes; restore again to finish\n$`)
 
-// testSignalled sends signals early, since a Go program hears of one some
-// milliseconds later where it has one CPU.
+// testSignalled sends signals early: with one CPU a Go program receives one
+// some milliseconds later.
 func testSignalled(t *testing.T) {
 	const signals = 12
 	a := newAlternation(t, 150)
@@ -243,13 +241,10 @@ func testSignalled(t *testing.T) {
 	}
 }
 
-// testStrictSignalled has each signal come at random instants of a restore that
-// is all or nothing. IPVSADM_TEST_SIGNALS says how often each.
+// testStrictSignalled sends each signal at random instants of a restore that
+// is all or nothing. IPVSADM_TEST_SIGNALS is how often.
 func testStrictSignalled(t *testing.T) {
-	each := 3
-	if n, err := strconv.Atoi(os.Getenv("IPVSADM_TEST_SIGNALS")); err == nil {
-		each = n
-	}
+	each := must.Number(t, "IPVSADM_TEST_SIGNALS", 3)
 	a := newAlternation(t, 60)
 	undone, finished := 0, 0
 	now := 1 // which file the table is
@@ -263,26 +258,20 @@ func testStrictSignalled(t *testing.T) {
 		}
 		_ = cmd.Process.Signal(sig) // if it has not ended
 		_ = cmd.Wait()
-		status, have := cmd.ProcessState.ExitCode(), a.table()
+		status := cmd.ProcessState.ExitCode()
 		switch {
 		case status == 0 && errs.Len() == 0:
-			if left := ipvs.Diff(have, a.tables[next]); len(left) > 0 {
-				t.Fatalf("%v: finished, but %v is left", sig, left)
-			}
 			now = next
 			finished++
 		case status == -1 && cmd.ProcessState.Sys().(syscall.WaitStatus).Signal() == sig,
 			status == 2 && bytes.HasPrefix(errs.Bytes(), []byte("SIG")): // before the program waits for signals
-			if left := ipvs.Diff(have, a.tables[now]); len(left) > 0 {
-				t.Fatalf("%v: ended before the first change, but the table lacks %v", sig, left)
-			}
 		case status == 128+int(sig) && bytes.HasSuffix(errs.Bytes(), []byte(": the table is as it was\n")):
-			if left := ipvs.Diff(have, a.tables[now]); len(left) > 0 {
-				t.Fatalf("%v: %s but the table lacks %v", sig, errs, left)
-			}
 			undone++
 		default:
 			t.Fatalf("%v: %v, %s", sig, cmd.ProcessState, errs)
+		}
+		if left := ipvs.Diff(a.table(), a.tables[now]); len(left) > 0 {
+			t.Fatalf("%v: %v, %s, but the table lacks %v", sig, cmd.ProcessState, errs, left)
 		}
 	}
 	t.Logf("of %d signals %d were undone, and %d came after the end", each*len(enders), undone, finished)
@@ -292,19 +281,19 @@ func testStrictSignalled(t *testing.T) {
 }
 
 // testStrictWithoutReader restores files whose last line the kernel refuses,
-// while nobody reads what is said.
+// while nobody reads the messages.
 func testStrictWithoutReader(t *testing.T) {
 	a := newAlternation(t, 30)
 	text, err := os.ReadFile(a.files[0])
-	must(t, err)
-	must(t, os.WriteFile(a.files[0], append(text, "-A -t 10.9.9.9:1 -s nosuch\n"...), 0o600))
+	must.OK(t, err)
+	must.OK(t, os.WriteFile(a.files[0], append(text, "-A -t 10.9.9.9:1 -s nosuch\n"...), 0o600))
 	before := a.rules()
 	for range 5 {
 		read, write, err := os.Pipe()
-		must(t, err)
+		must.OK(t, err)
 		cmd := a.command("ipvsadm-restore", "--lock", "lock", a.files[0], "--strict")
 		cmd.Stdout, cmd.Stderr = write, write
-		must(t, cmd.Start())
+		must.OK(t, cmd.Start())
 		write.Close()
 		read.Close()
 		_ = cmd.Wait()

@@ -14,8 +14,8 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// keep runs an edit that leaves what it does not name as it is: one reading,
-// which completes cmd, and one change. Its error is a *failure.
+// keep runs an edit that leaves what it does not name as it is: it reads the
+// entry, completes cmd and makes the change. Its error is a *failure.
 func (s *session) keep(ctx context.Context, cmd *args.Command) error {
 	if err := s.open(ctx); err != nil {
 		return err
@@ -53,7 +53,7 @@ func (s *session) keep(ctx context.Context, cmd *args.Command) error {
 }
 
 // found returns a server of a service whose servers were read with an error:
-// one that is missing in a list that kept changing may be there.
+// a list that kept changing may lack one that exists.
 func found(e *ipvs.ServiceEntry, server netip.AddrPort, err error) (*ipvs.DestinationEntry, error) {
 	d := e.Lookup(server)
 	switch {
@@ -65,8 +65,8 @@ func found(e *ipvs.ServiceEntry, server netip.AddrPort, err error) (*ipvs.Destin
 	return nil, ipvs.ErrNoDestination
 }
 
-// changeExisting makes a change that may meet what is there: an addition edits
-// it, and a deletion need not find it. Its error is a *failure.
+// changeExisting makes a change that may meet an existing entry: an addition
+// edits it, and a deletion does not need one. Its error is a *failure.
 func (s *session) changeExisting(ctx context.Context, c ipvs.Change) error {
 	err := s.change(ctx, c)
 	switch {

@@ -28,7 +28,7 @@ var formats = []struct {
 	{spec.OptTunnelInfo, render.TunnelInfo},
 }
 
-// writer returns the writer for the form that was asked for.
+// writer returns the writer of the requested form.
 func (s *session) writer(given spec.Set) render.Writer {
 	if given.Has(spec.OptJSON) {
 		return render.JSON(s.Stdout, renderOptions(given))
@@ -52,8 +52,8 @@ func renderOptions(given spec.Set) render.Options {
 	return o
 }
 
-// list runs the list command; its error is a *failure. A reader that has gone
-// has read what it wanted.
+// list runs the list command; its error is a *failure. A reader that closes a
+// pipe has read what it wanted.
 func (s *session) list(ctx context.Context, cmd args.Command) error {
 	signal.Ignore(unix.SIGPIPE)
 	defer signal.Reset(unix.SIGPIPE)
@@ -114,8 +114,8 @@ func (s *session) listTable(ctx context.Context, p render.Writer) error {
 	return output(p.Table(ctx, info, services))
 }
 
-// listMetrics fails where the table keeps changing, since a service that is
-// missing would look deleted.
+// listMetrics fails if the table keeps changing, since a missing service
+// would look deleted.
 func (s *session) listMetrics(ctx context.Context, cmd args.Command) error {
 	info, err := s.client.Info(ctx)
 	if err != nil {
@@ -164,7 +164,7 @@ func connectionFilter(cmd args.Command) ipvs.ConnectionFilter {
 }
 
 func (s *session) listConnections(ctx context.Context, p render.Writer, filter ipvs.ConnectionFilter) error {
-	if err := s.reach(ctx); err != nil {
+	if err := s.probe(ctx); err != nil {
 		return err
 	}
 	var unread error

@@ -18,14 +18,14 @@ const (
 	lockFile      = "/run/ipvsadm.lock"
 	otherLockFile = "/run/ipvsadm-%d.lock"
 	// lockWait is how long another restore may take; after lockSilence a
-	// message says what is waited for.
+	// message reports the wait.
 	lockWait    = 60 * time.Second
 	lockSilence = time.Second
 )
 
-// lockPath returns the file that keeps restores of the client's network
-// namespace apart. That of the first process has the plain name; the others are
-// told apart by their inode numbers.
+// lockPath returns the lock file that serializes restores in the client's
+// network namespace. The namespace of process 1 has the plain name, others
+// have their inode number in it.
 func (s *session) lockPath(cmd args.Command) string {
 	if cmd.Given.Has(spec.OptLock) {
 		return cmd.Lock
@@ -38,7 +38,7 @@ func (s *session) lockPath(cmd args.Command) string {
 	return fmt.Sprintf(otherLockFile, inode)
 }
 
-// lock keeps other restores away until unlock is called, or waits for them.
+// lock waits for the lock and holds it until unlock is called.
 func (s *session) lock(cmd args.Command) (unlock func(), err error) {
 	path := s.lockPath(cmd)
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)

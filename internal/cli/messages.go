@@ -124,16 +124,17 @@ func faultFailure(f *args.Fault, program string) *failure {
 	return &failure{text: faultText(f), status: statusUsage, cause: f}
 }
 
-// notAChange is the error of a line of a rule file whose command does not change
-// the table.
+// notAChange is the error of a line of a rule file whose command does not
+// change the table.
 type notAChange spec.CommandID
 
 func (c notAChange) Error() string {
 	return fmt.Sprintf("the '%s' command does not change the table", spec.FindCommand(spec.CommandID(c)).Name)
 }
 
-// ruleFailure is the message for a line of a rule file that is no change: that of
-// parseFailure for a command line, but a name that stands for nothing is named.
+// ruleFailure is the message for a line of a rule file that is no change:
+// that of parseFailure for a command line, but a name that stands for nothing
+// is named.
 func ruleFailure(err error, program string) error {
 	if name, ok := errors.AsType[*args.NameError](err); ok {
 		return &failure{text: nameText(name), status: statusUsage, cause: err}
@@ -302,8 +303,8 @@ func reason(err error) string {
 	return err.Error()
 }
 
-// redirectionFailure is the message for a word that is for a shell where there
-// is none, as in a unit of systemd, whose journal gets no hint.
+// redirectionFailure is the message for a word that is for a shell where
+// there is none, as in a unit of systemd, whose journal gets no hint.
 func redirectionFailure(word string) *failure {
 	return &failure{text: fmt.Sprintf("unexpected argument %s: no shell has read this line; name the file alone", word), status: statusUsage}
 }
@@ -484,8 +485,8 @@ func goneText(c ipvs.Change, err error) string {
 	return fmt.Sprintf("%s: another program has deleted it meanwhile", refusalText(c.Op, err))
 }
 
-// keepFailure is the message for a line of a file that edits a part of what is
-// there.
+// keepFailure is the message for a line of a file that edits a part of what
+// is there.
 func keepFailure() *failure {
 	return &failure{text: "--keep does not go with a file, which says all that it wants", status: statusUsage}
 }

@@ -3,32 +3,28 @@
 package cli_test
 
 import (
-	"bytes"
-	"errors"
 	"fmt"
-	"io"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/cli"
 	"github.com/ipvsadm-go/ipvsadm/internal/render"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/program"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/session"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
 // The mistakes are a session: what somebody types, and what comes back on
-// standard output, behind "! " on standard error, behind "? " the hints that a
-// terminal gets, and in brackets the status. Those below a note that ends with
-// "ours" use what 1.31 does not know, or are a wanted difference; for the others
-// 1.31 has to answer the same.
+// standard output, behind "! " on standard error, behind "? " the hints that
+// a terminal gets, and in brackets the status. Those below a note that ends
+// with "ours" use what 1.31 does not know, or are a wanted difference; for
+// the others 1.31 has to answer the same.
 const mistakesFile = "../../testdata/mistakes.txt"
 
-// mistakesTable is what the mistakes meet, and what they may not change.
+// mistakesTable is the table that the mistakes meet and must not change.
 const mistakesTable = `
 ip link set lo up
 ip link add dummy0 type dummy
@@ -53,17 +49,11 @@ ipvsadm -R <<'END'
 END
 `
 
-// TestMistakesOnAKernel makes each mistake into a pipe and on a terminal, with
-// this program and with 1.31.
+// TestMistakesOnAKernel makes each mistake into a pipe and on a terminal,
+// with this program and with 1.31.
 func TestMistakesOnAKernel(t *testing.T) {
-	text, err := os.ReadFile(mistakesFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	all, err := session.Parse(session.Shell, string(text))
-	if err != nil {
-		t.Fatal(err)
-	}
+	all, err := session.Parse(session.Shell, program.Read(t, mistakesFile))
+	must.OK(t, err)
 	const least = 150
 	if len(all) < least {
 		t.Fatalf("%d mistakes, at least %d are wanted", len(all), least)
@@ -71,42 +61,23 @@ func TestMistakesOnAKernel(t *testing.T) {
 	guesttest.InGuest(t, func(t *testing.T) {
 		guesttest.Modprobe(t, "ip_vs", "dummy")
 		guesttest.Namespace(t)
-		for name, text := range map[string]string{"/etc/resolv.conf": "nameserver 127.0.0.1\n", "/etc/nsswitch.conf": "hosts: files\n"} {
-			if err := os.Remove(name); err != nil && !errors.Is(err, os.ErrNotExist) {
-				t.Fatal(err)
-			}
-			if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
-		bin := t.TempDir()
-		for _, name := range program.Names {
-			exe, err := os.Executable()
-			if err == nil {
-				err = os.Symlink(exe, filepath.Join(bin, name))
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-		}
+		program.Replace(t, "/etc/resolv.conf", "nameserver 127.0.0.1\n")
+		program.Replace(t, "/etc/nsswitch.conf", "hosts: files\n")
+		bin := program.Folder(t)
 		ways := []way{
 			{name: "into a pipe", bin: bin},
 			{name: "on a terminal", bin: bin, terminal: true},
-			{name: "into a pipe, by 1.31", bin: originals, original: true},
+			{name: "into a pipe, by 1.31", bin: originals},
 		}
 		if got := ways[0].typed(t, t.TempDir(), mistakesTable); got != "" {
 			t.Fatal(got)
 		}
 		client, err := ipvs.Dial(t.Context(), ipvs.Config{})
-		if err != nil {
-			t.Fatal(err)
-		}
+		must.OK(t, err)
 		defer client.Close()
 		table := func() string {
 			have, err := client.Table(t.Context())
-			if err != nil {
-				t.Fatal(err)
-			}
+			must.OK(t, err)
 			render.Sort(have.Services) // what was undone stands in another place of the kernel's lists
 			return fmt.Sprint(*have)
 		}
@@ -118,7 +89,7 @@ func TestMistakesOnAKernel(t *testing.T) {
 				ours = strings.HasSuffix(step.Note, "ours")
 			}
 			for _, w := range ways {
-				if w.original && ours {
+				if w.bin == originals && ours {
 					continue
 				}
 				want := step.Answer
@@ -151,52 +122,31 @@ type way struct {
 	name     string
 	bin      string // the folder of the programs
 	terminal bool   // on standard error
-	original bool
 }
 
-// typed makes a mistake and returns the answer in a session's form. This program
-// runs in the test's own process if the mistake needs no shell.
+// typed makes a mistake and returns the answer in a session's form.
 func (w way) typed(t *testing.T, folder, command string) string {
 	t.Helper()
-	words, plain := plainWords(command)
-	var out, errs bytes.Buffer
-	var stderr io.Writer = &errs
-	said := errs.String
+	var master, slave *os.File
 	if w.terminal {
-		master, slave := cli.OpenTerminal(t)
+		master, slave = cli.OpenTerminal(t)
 		defer master.Close()
 		defer slave.Close()
-		stderr = slave
-		said = func() string {
-			const end = "the end"
-			fmt.Fprint(slave, end)
-			return strings.TrimSuffix(strings.ReplaceAll(cli.ReadUntil(t, master, end), "\r", ""), end)
-		}
 	}
-	var status int
-	if plain && !w.original {
-		status = cli.Run(t.Context(), cli.Process{Args: words, Stdin: strings.NewReader(""), Stdout: &out, Stderr: stderr})
-	} else {
-		cmd := exec.CommandContext(t.Context(), "sh", "-c", command)
-		if plain {
-			cmd.Path, cmd.Args = filepath.Join(w.bin, words[0]), words
-		}
-		cmd.Dir = folder
-		cmd.Env = append(os.Environ(), "PATH="+w.bin+":"+os.Getenv("PATH"))
-		cmd.Stdout, cmd.Stderr = &out, stderr
-		var exit *exec.ExitError
-		if err := cmd.Run(); err != nil && !errors.As(err, &exit) {
-			t.Fatalf("%s: %v", command, err)
-		}
-		status = cmd.ProcessState.ExitCode()
+	a, err := typed(w.bin, folder, command, slave)
+	must.OK(t, err)
+	if w.terminal {
+		const end = "the end"
+		fmt.Fprint(slave, end)
+		a.Stderr = strings.TrimSuffix(strings.ReplaceAll(cli.ReadUntil(t, master, end), "\r", ""), end)
 	}
-	answer := out.String()
-	for line := range strings.Lines(said()) {
+	answer := a.Stdout
+	for line := range strings.Lines(a.Stderr) {
 		if hint, ok := strings.CutPrefix(line, "hint: "); ok {
 			answer += "? " + hint
 		} else {
 			answer += "! " + line
 		}
 	}
-	return session.Answer(answer, status)
+	return session.Answer(answer, a.Status)
 }

@@ -2,8 +2,8 @@
 
 package cli
 
-// This file runs the command monitor: it reads the table again and again, since
-// the kernel sends no events, and prints what has changed in between.
+// This file runs the command monitor, which polls the table, since the kernel
+// sends no events, and prints the changes.
 
 import (
 	"context"
@@ -23,8 +23,8 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// monitor prints changes of the table until its reader has gone, or ctx ends.
-// Its error is a *failure.
+// monitor prints changes of the table until its reader closes the pipe or ctx
+// ends. Its error is a *failure.
 func (s *session) monitor(ctx context.Context, cmd args.Command) error {
 	signal.Ignore(unix.SIGPIPE)
 	defer signal.Reset(unix.SIGPIPE)
@@ -35,14 +35,15 @@ func (s *session) monitor(ctx context.Context, cmd args.Command) error {
 }
 
 const (
-	// maxReadings is how often a table is read that keeps changing.
+	// maxReadings limits how often a table is read that keeps changing.
 	maxReadings = 5
-	// readerPoll is how long a reader that has gone may go unnoticed.
+	// readerPoll is the interval of checks whether the reader has closed
+	// the pipe.
 	readerPoll = time.Second
 )
 
-// wholeTable reads the table, again if it keeps changing. After maxReadings the
-// last is returned beside an error that matches ipvs.ErrChanging.
+// wholeTable reads the table, again if it keeps changing. After maxReadings
+// it returns the last with an error that matches ipvs.ErrChanging.
 func (s *session) wholeTable(ctx context.Context) (t *ipvs.Table, err error) {
 	for range maxReadings {
 		if t, err = s.client.Table(ctx); !errors.Is(err, ipvs.ErrChanging) {
@@ -95,8 +96,8 @@ func (s *session) follow(ctx context.Context, cmd args.Command) error {
 	}
 }
 
-// readAgain reads the table that was have. What another writer keeps from being
-// read stays in it until it is known to be gone.
+// readAgain reads the table after have. Entries that another writer hides
+// from a reading stay until they are known to be gone.
 func (s *session) readAgain(ctx context.Context, have *ipvs.Table) (*ipvs.Table, error) {
 	if s.client == nil {
 		client, err := s.redial(ctx, s.netns)
@@ -116,8 +117,8 @@ func (s *session) readAgain(ctx context.Context, have *ipvs.Table) (*ipvs.Table,
 	return now, err
 }
 
-// complete adds to a table that may lack entries those that were there before
-// and are not known to be gone.
+// complete adds to a table that may lack entries the previous ones that are
+// not known to be gone.
 func (s *session) complete(ctx context.Context, have, now *ipvs.Table) (*ipvs.Table, error) {
 	for i := range have.Services {
 		was := &have.Services[i]

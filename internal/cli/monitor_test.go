@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -16,11 +17,12 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/args"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// monitored runs the command monitor for some seconds, in which another program
-// acts ahead of each reading of the table but the first.
+// monitored runs the command monitor for some seconds, in which act is called
+// before each reading of the table except the first.
 func monitored(t *testing.T, k *fakeKernel, seconds int, act func(n int), options ...string) (out, errs string) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -64,27 +66,15 @@ func TestMonitorPrintsWhatChanges(t *testing.T) {
 	const want = web20 + "-e -t 12.0.0.1:80 -r 192.168.168.10:80 -m -w 9\n" +
 		"--set 1 2 3\n" + "-E -u 12.0.0.1:53 -s rr\n" + dns10 +
 		"-D -t 12.0.0.1:80\n-D -u 12.0.0.1:53\n" + masterEth
-	if sorted(out) != sorted(want) || errs != "" {
+	// Services of different kinds come in the order of the table.
+	if !slices.Equal(sortedLines(out), sortedLines(want)) || errs != "" {
 		t.Errorf("%s%s, want\n%s", out, errs, want)
 	}
-	// Run again, they lead to the same.
+	// Run again, the changes lead to the same table.
 	again := newFakeKernel(t, web+web10+dns)
 	if a := again.do(t, out, "ipvsadm", "-R"); a != (answer{}) || again.rules() != k.rules() {
 		t.Errorf("%+v, table\n%swant\n%s", a, again.rules(), k.rules())
 	}
-}
-
-func sorted(text string) string {
-	lines := strings.SplitAfter(text, "\n")
-	// Services of different kinds come in the order of the table.
-	for i := range lines {
-		for j := i + 1; j < len(lines); j++ {
-			if lines[j] < lines[i] {
-				lines[i], lines[j] = lines[j], lines[i]
-			}
-		}
-	}
-	return strings.Join(lines, "")
 }
 
 func TestMonitorLooksAsOftenAsItIsTold(t *testing.T) {
@@ -131,8 +121,8 @@ func TestMonitorTellsTheTime(t *testing.T) {
 	}
 }
 
-// A table that cannot be read is said once and waited for, and what changed
-// meanwhile is told then.
+// A table that cannot be read is reported once. When it can be read again,
+// the changes since then are printed.
 func TestMonitorWaitsForATableThatHasGone(t *testing.T) {
 	k := newFakeKernel(t, web+web10)
 	out, errs := monitored(t, k, 6, func(n int) {
@@ -150,16 +140,15 @@ func TestMonitorWaitsForATableThatHasGone(t *testing.T) {
 	}
 }
 
-// What a reading under another writer missed is not taken for deleted.
+// An entry that a reading under another writer missed is not taken for
+// deleted.
 func TestMonitorDoesNotTakeWhatWasMissedForDeleted(t *testing.T) {
 	have := newFakeKernel(t, web+web10+web20+dns+dns10).Now()
 	is := newFakeKernel(t, web+web10+web20+"-A -f 1 -s rr\n") // the DNS service has gone
 	s := &session{client: is}
 	missed := newFakeKernel(t, "-A -f 1 -s rr\n").Now()
 	got, err := s.complete(t.Context(), have, missed)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must.OK(t, err)
 	if d := ipvs.Diff(got, is.Now()); len(d) > 0 {
 		t.Errorf("it differs by %v", d)
 	}
@@ -171,9 +160,7 @@ func TestMonitorDoesNotTakeWhatWasMissedForDeleted(t *testing.T) {
 
 func TestMonitorEndsWithItsReader(t *testing.T) {
 	read, write, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
+	must.OK(t, err)
 	read.Close()
 	defer write.Close()
 	if !readerHasGone(write) {
@@ -186,12 +173,10 @@ func TestMonitorEndsWithItsReader(t *testing.T) {
 	}
 }
 
-// A reader that has gone ends a monitor before its interval is over.
+// A closed pipe ends a monitor before its interval is over.
 func TestMonitorWithALongIntervalEndsWithItsReader(t *testing.T) {
 	read, write, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
+	must.OK(t, err)
 	defer write.Close()
 	synctest.Test(t, func(t *testing.T) {
 		go func() {

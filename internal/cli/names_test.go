@@ -16,9 +16,10 @@ import (
 	"time"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/names"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
 )
 
-// slowDNS answers after a time: it knows the hosts vip and web, and how the
+// slowDNS answers after a delay: it knows the hosts vip and web, and how the
 // look-ups of others end.
 type slowDNS struct {
 	noDNS
@@ -48,9 +49,7 @@ func (d slowDNS) LookupNetIP(ctx context.Context, _, host string) ([]netip.Addr,
 func (k *fakeKernel) withDNS(t *testing.T, dns names.DNS, stdin string, argv ...string) (a answer) {
 	t.Helper()
 	services := filepath.Join(t.TempDir(), "services")
-	if err := os.WriteFile(services, []byte("http 80/tcp\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	must.OK(t, os.WriteFile(services, []byte("http 80/tcp\n"), 0o600))
 	p, done := k.process(&a, stdin, argv...)
 	p.names = names.With("/dev/null", services, dns)
 	a.status = Run(t.Context(), p)
@@ -58,7 +57,7 @@ func (k *fakeKernel) withDNS(t *testing.T, dns names.DNS, stdin string, argv ...
 	return a
 }
 
-// A name server that is silent is waited for once, not for each of 12 names.
+// A silent name server is waited for once, not for each of 12 names.
 func TestNamesOfAFileAreLookedUpSideBySide(t *testing.T) {
 	const timeout = 5 * time.Second
 	var rules, want strings.Builder
@@ -70,9 +69,7 @@ func TestNamesOfAFileAreLookedUpSideBySide(t *testing.T) {
 		}
 	}
 	file := filepath.Join(t.TempDir(), "rules")
-	if err := os.WriteFile(file, []byte(rules.String()), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	must.OK(t, os.WriteFile(file, []byte(rules.String()), 0o600))
 	synctest.Test(t, func(t *testing.T) {
 		for name, c := range map[string]struct {
 			stdin string
@@ -93,7 +90,8 @@ func TestNamesOfAFileAreLookedUpSideBySide(t *testing.T) {
 	})
 }
 
-// -R ends at a name that is not found. One that is found is not asked for twice.
+// -R ends at a name that is not found. A name that is found is looked up
+// once.
 func TestLinesOfARestoreWaitForANameOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k, start := newFakeKernel(t, ""), time.Now()
@@ -118,8 +116,8 @@ func TestAFileWithNamesIsRestored(t *testing.T) {
 	}
 }
 
-// What ipvsadm-restore reads has names that are not found called so; a command
-// line and -R have 1.31's words.
+// Messages about what ipvsadm-restore reads name the name that was not found;
+// those about a command line and -R are 1.31's.
 // differs: names-not-found
 func TestNamesThatAreNotFoundAreNamed(t *testing.T) {
 	dns := slowDNS{err: map[string]error{

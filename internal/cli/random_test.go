@@ -13,9 +13,9 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// randomTable is a table of up to n services that has everything that rule
-// text can say. Services and servers are drawn from so few that two tables
-// have many in common.
+// randomTable returns a table of up to n services with everything that rule
+// text can express. Services and servers are drawn from so few that two
+// tables share many.
 func randomTable(r *rand.Rand, n int) *ipvs.Table {
 	seconds := func() time.Duration { return time.Duration(1+r.IntN(2678400)) * time.Second }
 	t := &ipvs.Table{Timeouts: ipvs.Timeouts{TCP: seconds(), TCPFin: seconds(), UDP: seconds()}, Services: []ipvs.ServiceEntry{}, Daemons: []ipvs.Daemon{}}
@@ -119,8 +119,8 @@ func randomServer(r *rand.Rand, s *ipvs.Service, mixed bool) ipvs.Destination {
 	return d
 }
 
-// sameTable reports whether two tables have the same configuration, in any
-// order, besides what has no effect.
+// sameTable reports whether two tables have the same configuration in any
+// order, apart from settings without effect.
 func sameTable(a, b *ipvs.Table) bool {
 	return len(ipvs.Diff(a, b)) == 0 && len(ipvs.Diff(b, a)) == 0 && rulesOf(a) == rulesOf(b)
 }
@@ -151,8 +151,8 @@ func TestRulesOfAnyTableReadAsTheSameTable(t *testing.T) {
 	}
 }
 
-// Whatever the table is, a restore ends in the file's, by the fewest changes,
-// and its dry run says which.
+// From any table a restore leads to the file's with the fewest changes, which
+// its dry run prints.
 func TestRestoreLeadsFromAnyTableToAnyOther(t *testing.T) {
 	for i := range 150 {
 		r := rand.New(rand.NewPCG(7, uint64(i)))

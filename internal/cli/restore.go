@@ -17,13 +17,13 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// restore runs each line of r as a command line of its own, as -R does: one
-// that the kernel refuses, or with a word that cannot be read, is reported and
-// the rest goes on; any other fault ends the run. Changes are sent many at a
-// time, but none is kept back, nor what became of it, while the program waits
-// for more input.
+// restore runs each line of r as a command line, as -R does. A line that the
+// kernel refuses, or that has a word that cannot be read, is reported and the
+// rest goes on; any other fault ends the run. Changes are sent many at a time.
+// None is kept back, nor what became of it, while the program waits for more
+// input.
 func (s *session) restore(ctx context.Context, r io.Reader) int {
-	if err := s.reach(ctx); err != nil {
+	if err := s.probe(ctx); err != nil {
 		return s.report(err)
 	}
 	if isTerminal(r) {
@@ -56,7 +56,8 @@ func (s *session) restore(ctx context.Context, r io.Reader) int {
 	}
 }
 
-// readLine appends a line with its end to line, or what stands before an error.
+// readLine appends a line with its end to line, or what stands before an
+// error.
 func readLine(in *bufio.Reader, line []byte) ([]byte, error) {
 	for {
 		part, err := in.ReadSlice('\n')
@@ -147,7 +148,7 @@ func (b *batch) finish(ctx context.Context) {
 	b.wait()
 }
 
-// send begins to make the changes that were kept back.
+// send begins to make the collected changes.
 func (b *batch) send(ctx context.Context) {
 	if len(b.kept.changes) == 0 {
 		return

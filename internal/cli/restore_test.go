@@ -3,7 +3,6 @@
 package cli
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -119,7 +118,7 @@ func TestRestoreSendsManyLinesTogether(t *testing.T) {
 	}
 }
 
-// What must not run ahead of the changes before it, nor they of it.
+// Output and messages keep the order of the changes around them.
 func TestRestoreKeepsTheOrderOfLines(t *testing.T) {
 	for name, c := range map[string]struct {
 		rules  string
@@ -164,42 +163,6 @@ func TestInputThatBreaksOffIsReportedAfterWhatCame(t *testing.T) {
 	}
 	if got, want := k.rules(), newFakeKernel(t, "-A -f 1 -s rr").rules(); got != want {
 		t.Errorf("the table is\n%swant, of the whole line that came,\n%s", got, want)
-	}
-}
-
-// fullWriter takes so many bytes.
-type fullWriter struct{ room int }
-
-func (w *fullWriter) Write(b []byte) (int, error) {
-	if n := w.room; n < len(b) {
-		w.room = 0
-		return n, io.ErrShortWrite
-	}
-	w.room -= len(b)
-	return len(b), nil
-}
-
-func TestOutputThatIsCutShortIsAnError(t *testing.T) {
-	for _, words := range []string{
-		"ipvsadm", "ipvsadm -Ln", "ipvsadm -Ln --stats", "ipvsadm -L --timeout", "ipvsadm -L --daemon",
-		"ipvsadm -S -n", "ipvsadm-save -n", "ipvsadm -h", "ipvsadm -v",
-	} {
-		t.Run(words, func(t *testing.T) {
-			k := newFakeKernel(t, "-A -t 12.0.0.1:80 -s rr\n-a -t 12.0.0.1:80 -r 10.0.0.1:80 -m\n--start-daemon master --mcast-interface lo\n")
-			var a answer
-			p, done := k.process(&a, "", strings.Fields(words)...)
-			whole := new(bytes.Buffer)
-			p.Stdout = whole
-			if status := Run(t.Context(), p); status != 0 || whole.Len() == 0 {
-				t.Fatalf("status %d and %d bytes where there is room", status, whole.Len())
-			}
-			p.Stdout = &fullWriter{whole.Len() - 1}
-			status := Run(t.Context(), p)
-			done()
-			if want := "can't write to standard output: short write\n"; status != statusList || a.errors != want {
-				t.Errorf("without room for the last byte: status %d, %q, want 1 and %q", status, a.errors, want)
-			}
-		})
 	}
 }
 
@@ -251,7 +214,7 @@ func TestSchedulerThatARefusedEditTookAwayComesBack(t *testing.T) {
 			t.Errorf("%s: %+v, want %+v, table\n%s", c.name, a, want, k.rules())
 		}
 	}
-	// Nothing is said where nothing was taken.
+	// There is no message if no scheduler was removed.
 	k := newFakeKernel(t, rules)
 	k.Refuse = func(ipvs.Change) syscall.Errno { return unix.ENOENT }
 	if a := k.do(t, "", "ipvsadm", "-E", "-t", "12.0.0.1:80", "-s", "nosuch"); a.errors != "Scheduler or persistence engine not found\n" {
@@ -259,7 +222,7 @@ func TestSchedulerThatARefusedEditTookAwayComesBack(t *testing.T) {
 	}
 }
 
-// changingKernel lists its table, but cannot be sure that it is whole.
+// changingKernel lists its table, but cannot tell whether it is complete.
 type changingKernel struct{ *fakeKernel }
 
 func (k changingKernel) ServicesWithDestinations(ctx context.Context) ([]ipvs.ServiceEntry, error) {

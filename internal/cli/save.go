@@ -24,8 +24,8 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// save writes the table as rule text; its error is a *failure. A reader that has
-// gone did not get the whole of it.
+// save writes the table as rule text; its error is a *failure. A reader that
+// closes a pipe has not got the whole text.
 func (s *session) save(ctx context.Context, cmd args.Command) error {
 	signal.Ignore(unix.SIGPIPE)
 	defer signal.Reset(unix.SIGPIPE)
@@ -66,8 +66,8 @@ func (s *session) save(ctx context.Context, cmd args.Command) error {
 	return s.deliver(cmd, func(out io.Writer) error { return w.Write(out, rule.Changes(&t)) })
 }
 
-// deliver writes a text to standard output, or as a whole to the file of --output
-// or --update; its error is a *failure.
+// deliver writes a text to standard output, or the whole of it to the file of
+// --output or --update; its error is a *failure.
 func (s *session) deliver(cmd args.Command, write func(io.Writer) error) error {
 	if !cmd.Given.HasAny(spec.Of(spec.OptOutput, spec.OptUpdate)) || cmd.Given.Has(spec.OptOutput) && cmd.Output == "-" {
 		return output(write(s.Stdout))
@@ -80,12 +80,12 @@ func (s *session) deliver(cmd args.Command, write func(io.Writer) error) error {
 	return nil
 }
 
-// saveScope is what a save has besides the services.
+// saveScope is what a save contains besides services.
 type saveScope struct{ timeouts, daemons bool }
 
-// addThoseOf adds what a rule file has, if there is one. The words of its
-// commands are enough for that: names in it need no look-up, and mistakes do
-// not matter.
+// addThoseOf adds what a rule file contains, if there is one. The names of
+// its commands are enough for that: nothing is looked up, and mistakes do not
+// matter.
 func (s *saveScope) addThoseOf(file string) error {
 	in, err := openFile(file)
 	if errors.Is(err, fs.ErrNotExist) {

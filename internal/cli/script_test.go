@@ -3,9 +3,9 @@
 // The scripts in testdata/script run the program as users do, on a real
 // kernel. With IPVSADM_TEST_ORIGINAL=1 they run ipvsadm 1.31 instead, which
 // shows that what they expect is what 1.31 does. If this program differs on
-// purpose, a script says so with the conditions [ours] and [original], below a
-// comment "# differs: ID" that names a row of manual.Differences. Differences
-// that no script can show have a test in Go with such a comment.
+// purpose, a script says so with the conditions [ours] and [original], below
+// a comment "# differs: ID" that names a row of manual.Differences.
+// Differences that no script can show have a test in Go with such a comment.
 
 package cli_test
 
@@ -63,7 +63,7 @@ func TestScripts(t *testing.T) {
 			e.Setenv("PATH", bin+":"+os.Getenv("PATH"))
 			return nil
 		}
-		// Names that are in no file are unknown at once.
+		// Names that are in no file are not found at once.
 		program.Replace(t, "/etc/resolv.conf", "nameserver 127.0.0.1\n")
 		program.Replace(t, "/etc/nsswitch.conf", "hosts: files dns\n")
 		// One script is about a kernel without IPVS.
@@ -155,7 +155,11 @@ func play(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	failed := false
 	for _, s := range steps {
-		if got := answer(ts, s.Command); got != s.Answer {
+		bin, _, _ := strings.Cut(ts.Getenv("PATH"), ":")
+		a, err := typed(bin, ts.Getenv("WORK"), s.Command, nil)
+		ts.Check(err)
+		got := session.Answer(lines("", a.Stdout)+lines("! ", a.Stderr), a.Status)
+		if got = tableSize.ReplaceAllString(got, "${1}4096"); got != s.Answer {
 			failed = true
 			ts.Logf("%s: %s\nanswers\n%swant\n%s", args[0], s.Command, got, s.Answer)
 		}
@@ -165,26 +169,24 @@ func play(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// answer runs a command. This program runs in the test's own process if the
-// command needs no shell.
-func answer(ts *testscript.TestScript, command string) string {
-	var got program.Answer
+// typed runs a command in a folder, with the programs of another first in the
+// PATH. Standard error goes to a terminal if there is one. This program runs
+// in the test's own process if the command needs no shell.
+func typed(bin, folder, command string, terminal *os.File) (program.Answer, error) {
 	words, plain := plainWords(command)
-	if plain && !testsOriginal() {
-		got = program.Here("", words...)
-	} else {
-		cmd := exec.Command("sh", "-c", command)
-		if plain {
-			cmd.Path, cmd.Args = filepath.Join(originals, words[0]), words
-		}
-		cmd.Dir = ts.Getenv("WORK")
-		cmd.Env = append(os.Environ(), "PATH="+ts.Getenv("PATH"))
-		var err error
-		got, err = program.Collect(cmd)
-		ts.Check(err)
+	if plain && bin != originals {
+		return program.HereOn(terminal, "", words...), nil
 	}
-	text := session.Answer(lines("", got.Stdout)+lines("! ", got.Stderr), got.Status)
-	return tableSize.ReplaceAllString(text, "${1}4096")
+	cmd := exec.Command("sh", "-c", command)
+	if plain {
+		cmd.Path, cmd.Args = filepath.Join(bin, words[0]), words
+	}
+	cmd.Dir = folder
+	cmd.Env = append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"))
+	if terminal != nil {
+		cmd.Stderr = terminal
+	}
+	return program.Collect(cmd)
 }
 
 // plainWords splits a command that only runs the program into words, some of

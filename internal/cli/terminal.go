@@ -25,12 +25,12 @@ func isTerminal(stream any) bool {
 	return err == nil
 }
 
-// longest is how much of a word without a blank is shown where it is shortened.
+// longest is the number of bytes shown of a long word without a blank.
 const longest = 200
 
-// plain returns a message with what could mislead its reader written out:
-// control characters and other runes that do not print, as Go writes them, and
-// bytes that are no UTF-8. Long words are shortened. Line ends stay.
+// plain returns a message in which control characters and other runes that do
+// not print are escaped as in Go, and so are bytes that are not UTF-8. Long
+// words are shortened. Line ends stay.
 func plain(text string) string {
 	var b strings.Builder
 	for i, line := range strings.Split(text, "\n") {
@@ -50,7 +50,7 @@ func plain(text string) string {
 	return b.String()
 }
 
-// appendPlain appends text with what does not print written out.
+// appendPlain appends text and escapes what does not print.
 func appendPlain(b, text []byte) []byte {
 	for len(text) > 0 {
 		r, n := utf8.DecodeRune(text)
@@ -68,7 +68,7 @@ func appendPlain(b, text []byte) []byte {
 	return b
 }
 
-// screen writes to a terminal: names from DNS and from files are not to act on
+// screen writes to a terminal: names from DNS and from files must not control
 // it.
 type screen struct {
 	io.Writer
@@ -102,8 +102,8 @@ func isPlain(text []byte) bool {
 	return true
 }
 
-// progress shows on a terminal how far long work has got, in a line that it
-// clears in the end.
+// progress shows the progress of long work on a terminal, in a line that it
+// clears at the end.
 type progress struct {
 	w     io.Writer // nil where it shows nothing
 	next  time.Time

@@ -41,8 +41,8 @@ func TestScreenLeavesLinesAsTheyAre(t *testing.T) {
 	}
 }
 
-// What ipvsadm-restore reads is written out wherever the message goes; what the
-// command line has is 1.31's to the byte.
+// Messages about what ipvsadm-restore reads are escaped, wherever they go.
+// Those about the command line are 1.31's to the byte.
 func TestComplaintsAboutFilesAreWrittenOut(t *testing.T) {
 	k := newFakeKernel(t, "")
 	word := "-\x1b[2J" + strings.Repeat("x", 1000)

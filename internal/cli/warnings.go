@@ -2,8 +2,8 @@
 
 package cli
 
-// This file has the warnings of --check and --dry-run: what is no mistake, and
-// yet seldom meant. They do not change the exit status.
+// This file has the warnings of --check and --dry-run: what is valid and yet
+// seldom meant. They do not change the exit status.
 
 import (
 	"context"
@@ -18,14 +18,14 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// warning is about a line, or the whole file if that is 0.
+// warning is about a line, or about the whole file if line is 0.
 type warning struct {
 	line int
 	text string
 }
 
-// warnings are the first of a file, in the order of its lines, and the number
-// of further ones.
+// warnings are the first warnings of a file, in the order of its lines, and
+// the number of further ones.
 type warnings struct {
 	list []warning
 	more int
@@ -92,7 +92,7 @@ func serviceWarning(s *ipvs.ServiceEntry) string {
 	return fmt.Sprintf("%v: all servers have weight 0", s.ServiceID)
 }
 
-// lineWarnings returns those about a line that was read as c.
+// lineWarnings returns the warnings about a line that was read as c.
 func lineWarnings(words []string, c ipvs.Change) (texts []string) {
 	warn := func(format string, a ...any) { texts = append(texts, fmt.Sprintf(format, a...)) }
 	switch c.Op {
@@ -121,8 +121,8 @@ func lineWarnings(words []string, c ipvs.Change) (texts []string) {
 	return texts
 }
 
-// netmaskWarning is about a mask of IPv4 that is not a row of bits, as 24, which
-// is read as 0.0.0.24.
+// netmaskWarning is about an IPv4 mask that is not a prefix, such as 24,
+// which is read as 0.0.0.24.
 func netmaskWarning(s ipvs.Service) string {
 	if s.Family() != ipvs.IPv4 || s.Flags&ipvs.FlagPersistent == 0 {
 		return ""
@@ -139,8 +139,8 @@ func netmaskWarning(s ipvs.Service) string {
 	return fmt.Sprintf("netmask %v is no row of bits", s.Netmask.Addr4())
 }
 
-// hiddenPort finds an address of IPv6 whose last part looks like a port that is
-// often used.
+// hiddenPort returns the last part of an IPv6 address that looks like a
+// common port.
 func hiddenPort(word string) (address, port string, ok bool) {
 	a, err := netip.ParseAddr(word)
 	i := strings.LastIndexByte(word, ':')

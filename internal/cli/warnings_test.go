@@ -10,8 +10,8 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/internal/restore"
 )
 
-// Warnings are in the order of the lines, whether they are about a line or about
-// what all lines make of a service, and few are kept.
+// Warnings are in the order of the lines, whether they are about a line or
+// about a service that several lines describe, and only the first are kept.
 func TestWarningsAreOrderedAndCounted(t *testing.T) {
 	const n = 150
 	var file strings.Builder
@@ -34,8 +34,8 @@ func TestWarningsAreOrderedAndCounted(t *testing.T) {
 	}
 }
 
-// The line that adds a service last is the one that is named, and where a file
-// has mistakes nothing is said of what may be missing.
+// A warning names the last line that adds its service. A file with mistakes
+// gets no warnings about what may be missing.
 func TestWarningsAboutServices(t *testing.T) {
 	for file, want := range map[string]string{
 		"-A -f 1\n-D -f 1\n-A -f 2\n-a -f 2 -r 10.0.0.1\n-A -f 1\n":         "<stdin>: line 5: warning: FWM 1 has no servers\n",

@@ -12,7 +12,7 @@ import (
 )
 
 // saveCommand is ipvsadm-save. Like 1.31's it ignores words that are no
-// options and have no place here; -o, which is --ops to ipvsadm, is --output.
+// options and have no place here. -o, which is --ops in ipvsadm, is --output.
 func (s *session) saveCommand(ctx context.Context) int {
 	words := []string{"--save"}
 	var ignored []string
@@ -44,8 +44,8 @@ func (s *session) saveCommand(ctx context.Context) int {
 	return s.report(s.save(ctx, cmd))
 }
 
-// takesValue reports whether a word is an option of the save whose value is the
-// next word.
+// takesValue reports whether a word is an option of the save whose value is
+// the next word.
 func takesValue(word string) bool {
 	for _, id := range []spec.OptionID{spec.OptOutput, spec.OptUpdate, spec.OptNetNS} {
 		if word == "--"+spec.FindOption(id).Long {
@@ -76,7 +76,8 @@ func (s *session) wantsHelp() bool {
 	return len(s.Args) == 2 && (s.Args[1] == "-h" || s.Args[1] == "--help")
 }
 
-// usage answers -h of a wrapper, and what it does not understand.
+// usage prints the help of a wrapper, for -h and for words that it does not
+// know.
 func (s *session) usage(id spec.CommandID) int {
 	program := filepath.Base(s.Args[0])
 	if s.wantsHelp() {

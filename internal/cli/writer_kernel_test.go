@@ -2,8 +2,8 @@
 
 package cli
 
-// This file saves and restores tables while a process of its own adds, changes
-// and deletes entries without pause.
+// This file saves and restores tables while another process adds, changes and
+// deletes entries without pause.
 
 import (
 	"bytes"
@@ -13,12 +13,12 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
 )
 
 func TestAnotherWriterOnAKernel(t *testing.T) {
@@ -29,19 +29,7 @@ func TestAnotherWriterOnAKernel(t *testing.T) {
 	})
 }
 
-// howOften is how often to do something: the variable says, else there is a default.
-func howOften(t *testing.T, variable string, usual int) int {
-	t.Helper()
-	text := os.Getenv(variable)
-	if text == "" {
-		return usual
-	}
-	n, err := strconv.Atoi(text)
-	must(t, err)
-	return n
-}
-
-// writer is another process that runs lines of rule text, again and again.
+// writer is a process that runs lines of rule text again and again.
 type writer struct {
 	*exec.Cmd
 	t    *testing.T
@@ -49,14 +37,14 @@ type writer struct {
 	fed  chan struct{} // closed when it has all its lines
 }
 
-// write starts a process that runs the lines without pause until its end is
-// asked for. What it is refused does not matter.
+// write starts a process that runs the lines without pause until end.
+// Refusals do not matter.
 func (d director) write(lines []string) *writer {
 	d.Helper()
 	w := &writer{Cmd: d.command("ipvsadm", "-R"), t: d.T, over: make(chan struct{}), fed: make(chan struct{})}
 	in, err := w.StdinPipe()
-	must(d.T, err)
-	must(d.T, w.Start())
+	must.OK(d.T, err)
+	must.OK(d.T, w.Start())
 	go func() {
 		defer close(w.fed)
 		defer in.Close()
@@ -77,7 +65,7 @@ func (d director) write(lines []string) *writer {
 	return w
 }
 
-// end returns when the other process has ended.
+// end ends the other process and waits for it.
 func (w *writer) end() {
 	w.t.Helper()
 	close(w.over)
@@ -87,8 +75,8 @@ func (w *writer) end() {
 	}
 }
 
-// opposites are the commands that undo others: those that add entries, as a
-// save has them, with the options after the entry's name cut off.
+// opposites returns the commands that undo the additions of a save: without
+// the options after the name of the entry.
 func opposites(lines []string) []string {
 	var back []string
 	for _, line := range lines {
@@ -99,7 +87,7 @@ func opposites(lines []string) []string {
 	return back
 }
 
-// linesOf are lines of rule text, of numbers from first on.
+// linesOf returns n lines of rule text, numbered from first on.
 func linesOf(first, n int, line func(i int) string) []string {
 	var lines []string
 	for i := range n {
@@ -110,8 +98,8 @@ func linesOf(first, n int, line func(i int) string) []string {
 
 const coming, firstComing = 200, 1 << 13
 
-// crowds are tables of which most entries stay and some come and go. Each line
-// is as a save writes it.
+// crowds are tables of which most entries stay and some come and go. Each
+// line is as in a save.
 var crowds = []struct {
 	name, before string
 	staying      int
@@ -126,11 +114,11 @@ var crowds = []struct {
 }
 
 // testSavesMissNothing saves large tables while another program adds and
-// deletes some entries. What nobody touches is in each save, once, or the save
-// has failed with a message and has written nothing. IPVSADM_TEST_SAVES is how
-// many saves of each kind, half of them with --output.
+// deletes some entries. Each save has every untouched entry once, or fails
+// with a message and writes nothing. IPVSADM_TEST_SAVES is how many saves of
+// each kind, half of them with --output.
 func testSavesMissNothing(t *testing.T) {
-	saves := howOften(t, "IPVSADM_TEST_SAVES", 4)
+	saves := must.Number(t, "IPVSADM_TEST_SAVES", 4)
 	for _, crowd := range crowds {
 		t.Run(crowd.name, func(t *testing.T) {
 			d := newDirector(t)
@@ -164,7 +152,7 @@ func testSavesMissNothing(t *testing.T) {
 	}
 }
 
-// awaitMore returns when there is more in the table than a save had.
+// awaitMore returns when the table has more entries than a save.
 func (d director) awaitMore(save string) {
 	d.Helper()
 	for end := time.Now().Add(3 * time.Minute); len(d.do("", "ipvsadm-save", "-n").out) <= len(save); {
@@ -193,17 +181,17 @@ func (d director) saveOnce(over bool) saved {
 	var says bytes.Buffer
 	cmd.Stderr = &says
 	if over {
-		must(d.T, os.WriteFile(path, []byte(oldSave), 0o600))
+		must.OK(d.T, os.WriteFile(path, []byte(oldSave), 0o600))
 		cmd.Args = append(cmd.Args, "--output", path)
 	} else {
 		f, err := os.Create(path)
-		must(d.T, err)
+		must.OK(d.T, err)
 		defer f.Close()
 		cmd.Stdout = f
 	}
 	_ = cmd.Run()
 	text, err := os.ReadFile(path)
-	must(d.T, err)
+	must.OK(d.T, err)
 	s := saved{status: cmd.ProcessState.ExitCode(), file: string(text), says: says.String()}
 	if over {
 		s.old = oldSave
@@ -217,8 +205,8 @@ type savesCount struct {
 	faults                      []string
 }
 
-// add judges a save of a table in which the lines of stay stand throughout and
-// those of come do not.
+// add judges a save of a table in which the lines of stay stand throughout
+// and those of come do not.
 func (c *savesCount) add(s saved, stay string, come []string) {
 	fault := func(format string, args ...any) { c.faults = append(c.faults, fmt.Sprintf(format, args...)) }
 	if s.status != 0 {
@@ -263,12 +251,12 @@ func (c *savesCount) add(s saved, stay string, come []string) {
 	}
 }
 
-// testRestoresSayWhatDiffers restores two files by turns, in each way that
-// there is, while another program writes entries of its own, or the file's.
-// What nobody else touches ends as in the file, or as it was where the restore
-// says so. IPVSADM_TEST_RESTORES is how many restores of each kind.
+// testRestoresSayWhatDiffers restores two files in turn, in each way, while
+// another program writes entries of its own, or those of the file. What
+// nobody else touches ends as in the file, or unchanged if the restore says
+// so. IPVSADM_TEST_RESTORES is how many restores of each kind.
 func testRestoresSayWhatDiffers(t *testing.T) {
-	restores := howOften(t, "IPVSADM_TEST_RESTORES", 2)
+	restores := must.Number(t, "IPVSADM_TEST_RESTORES", 2)
 	const common, each = 200, 200
 	service := func(i int) string { return fmt.Sprintf("-t 12.0.%d.%d:80", i>>8, i&255) }
 	part := func(first, n int, weight int) *strings.Builder {
@@ -281,8 +269,8 @@ func testRestoresSayWhatDiffers(t *testing.T) {
 		}
 		return &b
 	}
-	// Both have the first services, with other weights. Each has some that the
-	// other lacks.
+	// Both have the first services, with other weights. Each has some
+	// that the other lacks.
 	files := [2]string{
 		part(0, common, 1).String() + part(common, each, 1).String(),
 		part(0, common, 5).String() + part(common+each, each, 1).String(),
@@ -301,7 +289,7 @@ func testRestoresSayWhatDiffers(t *testing.T) {
 		for _, line := range other.lines {
 			touched[strings.Fields(line)[2]] = true
 		}
-		// untouched is what rules have besides.
+		// untouched returns the other rules.
 		untouched := func(rules string) string {
 			var b strings.Builder
 			for line := range strings.Lines(rules) {
@@ -366,7 +354,7 @@ func testRestoresSayWhatDiffers(t *testing.T) {
 
 func sortedLines(text string) []string { return slices.Sorted(strings.Lines(text)) }
 
-// differences are the lines that only one of two lists has.
+// differences returns the lines that only one of two lists has.
 func differences(a, b []string) []string {
 	var only []string
 	for _, line := range slices.Concat(a, b) {

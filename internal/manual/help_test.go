@@ -12,14 +12,13 @@ import (
 	"testing"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/spec"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
 )
 
 func help(t *testing.T) string {
 	t.Helper()
 	var b bytes.Buffer
-	if err := Help(&b, "a-name"); err != nil {
-		t.Fatal(err)
-	}
+	must.OK(t, Help(&b, "a-name"))
 	return b.String()
 }
 
@@ -48,9 +47,7 @@ func TestHelpFitsATerminal(t *testing.T) {
 	texts := map[string]string{"ipvsadm": help(t)}
 	for name, id := range map[string]spec.CommandID{"ipvsadm-save": spec.Save, "ipvsadm-restore": spec.Apply} {
 		var b bytes.Buffer
-		if err := Wrapper(&b, name, id); err != nil {
-			t.Fatal(err)
-		}
+		must.OK(t, Wrapper(&b, name, id))
 		texts[name] = b.String()
 	}
 	for name, text := range texts {

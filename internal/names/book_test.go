@@ -10,6 +10,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
 )
 
 func bookResolver(t *testing.T, dns DNS) *Resolver {
@@ -20,9 +22,7 @@ func bookResolver(t *testing.T, dns DNS) *Resolver {
 			"12.0.0.2 vip alias\n10.0.0.9 10\n2001:db8::1 both\n10.0.0.3 both\n2001:db8::2 test5\n2001:db8::3 six\n2001:db8::4 six\n",
 		"services": "http 80/tcp\nwww 81/tcp http\nhttp 82/tcp\n443 444/tcp\ndomain 53/udp\nhttp 80/udp\n",
 	} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
+		must.OK(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600))
 	}
 	return With(filepath.Join(dir, "hosts"), filepath.Join(dir, "services"), dns)
 }

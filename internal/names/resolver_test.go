@@ -13,6 +13,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
 )
 
 const hostsText = `# the hosts of the tests
@@ -118,9 +120,7 @@ func newResolver(t *testing.T, dns DNS) *Resolver {
 	dir := t.TempDir()
 	write := func(name, text string) string {
 		path := filepath.Join(dir, name)
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
+		must.OK(t, os.WriteFile(path, []byte(text), 0o600))
 		return path
 	}
 	return With(write("hosts", hostsText), write("services", servicesText), dns)
@@ -324,15 +324,11 @@ func TestAFileIsReadAtItsFirstUseAndNeverAgain(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "services")
 	r := With(filepath.Join(dir, "hosts"), path, &fakeDNS{})
-	if err := os.WriteFile(path, []byte("first 1/tcp\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	must.OK(t, os.WriteFile(path, []byte("first 1/tcp\n"), 0o600))
 	if name, _ := r.ServiceName(1, "tcp"); name != "first" {
 		t.Errorf("a file written after With gives %q, want first", name)
 	}
-	if err := os.Remove(path); err != nil {
-		t.Fatal(err)
-	}
+	must.OK(t, os.Remove(path))
 	if name, _ := r.ServiceName(1, "tcp"); name != "first" {
 		t.Errorf("after the file is gone: %q, want first", name)
 	}

@@ -26,6 +26,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
 )
 
 // user is an unprivileged user.
@@ -56,9 +57,9 @@ func TestOnAKernel(t *testing.T) {
 // copyProgram puts this program where other users can run it.
 func copyProgram(t *testing.T) {
 	exe, err := os.Executable()
-	must(t, err)
+	must.OK(t, err)
 	program = filepath.Join(newFolder(t, "/run"), "program")
-	must(t, exec.Command("cp", exe, program).Run())
+	must.OK(t, exec.Command("cp", exe, program).Run())
 }
 
 func testDisk(t *testing.T, disk string) {
@@ -112,8 +113,8 @@ func mountTmpfs(t *testing.T) string {
 func mountExt4(t *testing.T, options ...string) string {
 	dir := newFolder(t, "/run")
 	image := filepath.Join(newFolder(t, "/run"), "image")
-	must(t, os.WriteFile(image, nil, 0o600))
-	must(t, os.Truncate(image, 32<<20))
+	must.OK(t, os.WriteFile(image, nil, 0o600))
+	must.OK(t, os.Truncate(image, 32<<20))
 	run(t, slices.Concat([]string{"mkfs.ext4", "-q", "-m", "0"}, options, []string{image})...)
 	run(t, "mount", "-o", "loop", image, dir)
 	t.Cleanup(func() { run(t, "umount", dir) })
@@ -129,7 +130,7 @@ func mountOverlay(t *testing.T) string {
 	writeFile(t, filepath.Join(disk, "lower/rules"), "of the lower layer", 0o604)
 	mount(t, "overlay", dir, "overlay", 0, fmt.Sprintf("lowerdir=%[1]s/lower,upperdir=%[1]s/upper,workdir=%[1]s/work", disk))
 	for _, text := range []string{"replaced", "replaced again"} {
-		must(t, Write(dir+"/rules", []byte(text)))
+		must.OK(t, Write(dir+"/rules", []byte(text)))
 		if got := readFile(t, dir+"/rules"); got != text || stat(t, dir+"/rules").Mode&0o777 != 0o604 {
 			t.Errorf("the lower layer's file is now %q", got)
 		}
@@ -152,15 +153,15 @@ func protect(t *testing.T, value string) {
 	for name, most := range map[string]string{"symlinks": "1", "hardlinks": "1", "regular": "2", "fifos": "2"} {
 		file := "/proc/sys/fs/protected_" + name
 		before := readFile(t, file)
-		must(t, os.WriteFile(file, []byte(min(value, most)), 0))
-		t.Cleanup(func() { must(t, os.WriteFile(file, []byte(before), 0)) })
+		must.OK(t, os.WriteFile(file, []byte(min(value, most)), 0))
+		t.Cleanup(func() { must.OK(t, os.WriteFile(file, []byte(before), 0)) })
 	}
 }
 
 func chown(t *testing.T, paths ...string) {
 	t.Helper()
 	for _, path := range paths {
-		must(t, os.Lchown(path, user, user))
+		must.OK(t, os.Lchown(path, user, user))
 	}
 }
 
@@ -168,7 +169,7 @@ var rootCases = []writeCase{
 	{name: "another user's folder", err: FolderOwner, prepare: func(t *testing.T) { chown(t, ".") }},
 	{name: "a new file in another user's folder", path: "new", err: FolderOwner, prepare: func(t *testing.T) { chown(t, ".") }},
 	{name: "another user's sticky folder", err: FolderOwner, prepare: func(t *testing.T) {
-		must(t, unix.Chmod(".", 0o1777))
+		must.OK(t, unix.Chmod(".", 0o1777))
 		chown(t, ".", "rules")
 	}},
 	{name: "a link into another user's folder", path: "link", err: FolderOwner, prepare: func(t *testing.T) {
@@ -184,13 +185,13 @@ var rootCases = []writeCase{
 		symlink(t, "sub/between", "link")
 	}},
 	{name: "a group's folder", err: FolderShared, prepare: func(t *testing.T) {
-		must(t, os.Chown(".", 0, user))
-		must(t, unix.Chmod(".", 0o2775))
+		must.OK(t, os.Chown(".", 0, user))
+		must.OK(t, unix.Chmod(".", 0o2775))
 	}},
 	{name: "root's folder below another user's", path: "home/sub/rules", file: "home/sub/rules", prepare: func(t *testing.T) {
-		must(t, os.MkdirAll("home/sub", 0o755))
-		must(t, os.Chmod("home", 0o755))
-		must(t, os.Chmod("home/sub", 0o755))
+		must.OK(t, os.MkdirAll("home/sub", 0o755))
+		must.OK(t, os.Chmod("home", 0o755))
+		must.OK(t, os.Chmod("home/sub", 0o755))
 		chown(t, "home")
 	}},
 	{name: "another user's file", way: replaced, prepare: func(t *testing.T) { chown(t, "rules") }},
@@ -199,20 +200,20 @@ var rootCases = []writeCase{
 		chown(t, "rules", "link")
 	}},
 	{name: "another user's file in a sticky folder", err: FileOwner, prepare: func(t *testing.T) {
-		must(t, unix.Chmod(".", 0o1777))
+		must.OK(t, unix.Chmod(".", 0o1777))
 		chown(t, "rules")
 	}},
 	{name: "another user's link in a sticky folder", path: "link", err: FileOwner, prepare: func(t *testing.T) {
-		must(t, unix.Chmod(".", 0o1777))
+		must.OK(t, unix.Chmod(".", 0o1777))
 		symlink(t, "rules", "link")
 		chown(t, "link")
 	}},
 	{name: "another user's pipe in a sticky folder", path: "pipe", err: FileOwner, prepare: func(t *testing.T) {
-		must(t, unix.Chmod(".", 0o1777))
-		must(t, unix.Mkfifo("pipe", 0o666))
+		must.OK(t, unix.Chmod(".", 0o1777))
+		must.OK(t, unix.Mkfifo("pipe", 0o666))
 		chown(t, "pipe")
 	}},
-	{name: "a file that runs as its owner", way: inPlace, prepare: func(t *testing.T) { must(t, unix.Chmod("rules", 0o4755)) }},
+	{name: "a file that runs as its owner", way: inPlace, prepare: func(t *testing.T) { must.OK(t, unix.Chmod("rules", 0o4755)) }},
 }
 
 // accessList returns a POSIX access list in the kernel's format: for each
@@ -240,7 +241,7 @@ var allow = accessList([3]uint32{tagOwner, 6, nobody}, [3]uint32{tagUser, 4, use
 func testAttributes(t *testing.T, dir string) {
 	path := filepath.Join(dir, "rules")
 	inherit := accessList([3]uint32{tagOwner, 7, nobody}, [3]uint32{tagGroupOwner, 7, nobody}, [3]uint32{tagGroup, 7, user + 1}, [3]uint32{tagMask, 7, nobody}, [3]uint32{tagOther, 7, nobody})
-	must(t, unix.Setxattr(dir, "system.posix_acl_default", []byte(inherit), 0))
+	must.OK(t, unix.Setxattr(dir, "system.posix_acl_default", []byte(inherit), 0))
 	sets := map[string]map[string]string{
 		"none":        {},
 		"a label":     {"security.label": "system_u:object_r:etc_t:s0\x00"},
@@ -252,22 +253,22 @@ func testAttributes(t *testing.T, dir string) {
 	}
 	for name, want := range sets {
 		writeFile(t, path, "old", 0o640)
-		must(t, unix.Removexattr(path, "system.posix_acl_access"))
-		must(t, os.Chmod(path, 0o640))
-		must(t, os.Chown(path, 7, 8))
+		must.OK(t, unix.Removexattr(path, "system.posix_acl_access"))
+		must.OK(t, os.Chmod(path, 0o640))
+		must.OK(t, os.Chown(path, 7, 8))
 		for name, value := range want {
-			must(t, unix.Setxattr(path, name, []byte(value), 0))
+			must.OK(t, unix.Setxattr(path, name, []byte(value), 0))
 		}
 		before := stat(t, path)
-		must(t, Write(path, []byte("new")))
+		must.OK(t, Write(path, []byte("new")))
 		after := stat(t, path)
 		if after.Ino == before.Ino || after.Mode != before.Mode || after.Uid != 7 || after.Gid != 8 {
 			t.Errorf("%s: mode %o, owner %d:%d", name, after.Mode, after.Uid, after.Gid)
 		}
 		f, err := os.Open(path)
-		must(t, err)
+		must.OK(t, err)
 		got, err := attributes(int(f.Fd()))
-		must(t, err)
+		must.OK(t, err)
 		f.Close()
 		if !maps.Equal(got, want) {
 			t.Errorf("%s: %q, want %q", name, got, want)
@@ -282,10 +283,10 @@ func testAttributes(t *testing.T, dir string) {
 				t.Errorf("%s: user %d of group %d: %v", name, c.uid, c.gid, err)
 			}
 		}
-		must(t, os.Remove(path))
+		must.OK(t, os.Remove(path))
 	}
 	// A new file inherits from its folder, as without this package.
-	must(t, Write(path, []byte("new")))
+	must.OK(t, Write(path, []byte("new")))
 	if n, err := unix.Getxattr(path, "system.posix_acl_access", nil); err != nil || n == 0 {
 		t.Errorf("a new file has no access list: %v", err)
 	}
@@ -296,13 +297,13 @@ func testContentAttributes(t *testing.T, dir string) {
 	for _, name := range []string{"security.ima", "security.capability"} {
 		writeFile(t, path, "old", 0o600)
 		// Version 2 of capabilities, none of which is set.
-		must(t, unix.Setxattr(path, name, append([]byte{0, 0, 0, 2}, make([]byte, 16)...), 0))
+		must.OK(t, unix.Setxattr(path, name, append([]byte{0, 0, 0, 2}, make([]byte, 16)...), 0))
 		before := stat(t, path)
-		must(t, Write(path, []byte("new")))
+		must.OK(t, Write(path, []byte("new")))
 		if readFile(t, path) != "new" || stat(t, path).Ino != before.Ino {
 			t.Errorf("a file with %s was replaced", name)
 		}
-		must(t, os.Remove(path))
+		must.OK(t, os.Remove(path))
 	}
 }
 
@@ -334,13 +335,13 @@ func testLessPrivilege(t *testing.T, dir string) {
 		way     way
 	}{
 		{"root's file", func() {}, "", replaced},
-		{"with an access list", func() { must(t, unix.Setxattr(path, "system.posix_acl_access", []byte(allow), 0)) }, "", replaced},
-		{"another user's, which cannot be given to him", func() { chown(t, path); must(t, os.Chmod(path, 0o666)) }, "", inPlace},
-		{"another group's", func() { must(t, os.Chown(path, 0, user)) }, "", inPlace},
+		{"with an access list", func() { must.OK(t, unix.Setxattr(path, "system.posix_acl_access", []byte(allow), 0)) }, "", replaced},
+		{"another user's, which cannot be given to him", func() { chown(t, path); must.OK(t, os.Chmod(path, 0o666)) }, "", inPlace},
+		{"another group's", func() { must.OK(t, os.Chown(path, 0, user)) }, "", inPlace},
 		// Kernels with the security module bpf let anybody give any label
 		// (Debian 12), so either way is right if the label stays.
-		{"with a label that cannot be given", func() { must(t, unix.Setxattr(path, "security.label", []byte("x"), 0)) }, "", ""},
-		{"another user's, which cannot be written", func() { chown(t, path); must(t, os.Chmod(path, 0o644)) }, unix.EACCES.Error(), ""},
+		{"with a label that cannot be given", func() { must.OK(t, unix.Setxattr(path, "security.label", []byte("x"), 0)) }, "", ""},
+		{"another user's, which cannot be written", func() { chown(t, path); must.OK(t, os.Chmod(path, 0o644)) }, unix.EACCES.Error(), ""},
 	} {
 		writeFile(t, path, "old", 0o644)
 		c.prepare()
@@ -360,7 +361,7 @@ func testLessPrivilege(t *testing.T, dir string) {
 		if way := map[bool]way{true: replaced, false: inPlace}[after.Ino != before.Ino]; c.err == "" && c.way != "" && way != c.way {
 			t.Errorf("%s: it was %s, not %s", c.name, way, c.way)
 		}
-		must(t, os.Remove(path))
+		must.OK(t, os.Remove(path))
 	}
 }
 
@@ -382,12 +383,12 @@ func testChattr(t *testing.T, dir string) {
 	chattr(t, "-i", path)
 	chattr(t, "+d", path) // no dump: written in place to keep it
 	before := stat(t, path)
-	must(t, Write(path, []byte("new")))
+	must.OK(t, Write(path, []byte("new")))
 	if readFile(t, path) != "new" || stat(t, path).Ino != before.Ino {
 		t.Error("a file with an attribute of its own was replaced")
 	}
 	chattr(t, "-d", path)
-	must(t, Write(path, []byte("old")))
+	must.OK(t, Write(path, []byte("old")))
 	if stat(t, path).Ino == before.Ino {
 		t.Error("a file without one was written in place")
 	}
@@ -439,12 +440,12 @@ func testFull(t *testing.T, dir string) {
 		writeFile(t, path, old, 0o600)
 		want := map[string]string{"rules": old}
 		if links == 2 {
-			must(t, os.Link(path, filepath.Join(dir, "other")))
+			must.OK(t, os.Link(path, filepath.Join(dir, "other")))
 			want["other"] = old
 		}
 		ballast := filepath.Join(dir, "ballast")
 		f, err := os.Create(ballast)
-		must(t, err)
+		must.OK(t, err)
 		for err == nil {
 			_, err = f.Write(make([]byte, 4096))
 		}
@@ -453,7 +454,7 @@ func testFull(t *testing.T, dir string) {
 			t.Fatal(err)
 		}
 		var before, after unix.Statfs_t
-		must(t, unix.Statfs(dir, &before))
+		must.OK(t, unix.Statfs(dir, &before))
 		check := func(text string, want map[string]string, wantErr error) {
 			t.Helper()
 			if err := Write(path, []byte(text)); !errors.Is(err, wantErr) {
@@ -466,7 +467,7 @@ func testFull(t *testing.T, dir string) {
 			}
 		}
 		check(more, want, unix.ENOSPC)
-		must(t, unix.Statfs(dir, &after))
+		must.OK(t, unix.Statfs(dir, &after))
 		if after.Bfree+16 < before.Bfree {
 			t.Errorf("%d links: %d blocks were free, now %d", links, before.Bfree, after.Bfree)
 		}
@@ -474,14 +475,14 @@ func testFull(t *testing.T, dir string) {
 			text := strings.Repeat("new\n", 16<<10)
 			check(text, map[string]string{"rules": text, "other": text}, nil)
 		}
-		must(t, os.Remove(ballast))
+		must.OK(t, os.Remove(ballast))
 		check(more[:len(old)+8192], func() map[string]string {
 			for name := range want {
 				want[name] = more[:len(old)+8192]
 			}
 			return want
 		}(), nil)
-		must(t, os.Remove(path))
+		must.OK(t, os.Remove(path))
 	}
 }
 
@@ -515,7 +516,7 @@ func testMountedFile(t *testing.T, dir string) {
 			}
 			mount(t, source+"/file", folder+"/rules", "", unix.MS_BIND, "")
 			before := stat(t, source+"/file")
-			must(t, Write(folder+"/rules", []byte("new")))
+			must.OK(t, Write(folder+"/rules", []byte("new")))
 			if got := readFile(t, source+"/file"); got != "new" || stat(t, source+"/file").Ino != before.Ino {
 				t.Errorf("the mounted file has %q, or was replaced", got)
 			}
@@ -545,7 +546,7 @@ func testWithoutProc(t *testing.T, dir string) {
 				t.Errorf("%s: the folder has %q, or the file was not replaced", name, got)
 			}
 		}
-		must(t, os.Remove("rules"))
+		must.OK(t, os.Remove("rules"))
 		if err := writeByChild("x", "/dev/stdout", prepare); err == nil || err.Error() != unix.ENOENT.Error() {
 			t.Errorf("%s: into /dev/stdout: %v", name, err)
 		}
@@ -583,13 +584,13 @@ func testKills(t *testing.T, dir string) {
 	for range kills {
 		cmd := child("writeForever", path)
 		stdout, err := cmd.StdoutPipe()
-		must(t, err)
-		must(t, cmd.Start())
+		must.OK(t, err)
+		must.OK(t, cmd.Start())
 		if _, err := stdout.Read(make([]byte, 1)); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(rand.N(20 * time.Millisecond))
-		must(t, cmd.Process.Kill())
+		must.OK(t, cmd.Process.Kill())
 		_ = cmd.Wait()
 		got := tree(t, dir)
 		switch text, is := got["rules"]; {
@@ -602,7 +603,7 @@ func testKills(t *testing.T, dir string) {
 		}
 		delete(got, "rules")
 		ends["left over"] += len(got)
-		must(t, Write(path, []byte(killText(0))))
+		must.OK(t, Write(path, []byte(killText(0))))
 		if got := tree(t, dir); len(got) != 1 {
 			t.Fatalf("the next write left %d files", len(got))
 		}
@@ -618,7 +619,7 @@ func testAttack(t *testing.T, disk string) {
 	if s := os.Getenv("IPVSADM_TEST_ATTACK"); s != "" {
 		var err error
 		lasts, err = time.ParseDuration(s)
-		must(t, err)
+		must.OK(t, err)
 	}
 	const most = 20 // attempts on a slow machine, until everything has happened
 	t.Run("on this package", func(t *testing.T) {
@@ -683,7 +684,7 @@ func runAttack(t *testing.T, disk string, lasts time.Duration, outcomes map[stri
 		mkdir(t, filepath.Join(dir, name), mode)
 	}
 	chown(t, filepath.Join(dir, "his"))
-	must(t, os.Chown(filepath.Join(dir, "group"), 0, user))
+	must.OK(t, os.Chown(filepath.Join(dir, "group"), 0, user))
 	secret := filepath.Join(dir, "vault", "secret")
 	writeFile(t, secret, "secret", 0o600)
 	before := stat(t, secret)
@@ -691,10 +692,10 @@ func runAttack(t *testing.T, disk string, lasts time.Duration, outcomes map[stri
 	thief := child("attack", dir)
 	thief.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: user, Gid: user}}
 	stop, err := thief.StdinPipe()
-	must(t, err)
+	must.OK(t, err)
 	var out strings.Builder
 	thief.Stdout, thief.Stderr = &out, &out
-	must(t, thief.Start())
+	must.OK(t, thief.Start())
 	for unix.Access(filepath.Join(dir, roundsFile), unix.F_OK) != nil {
 		time.Sleep(time.Millisecond)
 	}
@@ -714,7 +715,7 @@ func runAttack(t *testing.T, disk string, lasts time.Duration, outcomes map[stri
 		}
 	}
 	stop.Close()
-	must(t, thief.Wait())
+	must.OK(t, thief.Wait())
 	t.Logf("%v in %s of the other user's rounds", outcomes, readFile(t, filepath.Join(dir, roundsFile)))
 	after := stat(t, secret)
 	switch {

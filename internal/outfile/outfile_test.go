@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
 )
 
 // childTask is the variable that names the task of a child process, which
@@ -75,23 +76,16 @@ func writeByChild(text, path string, prepare func(*exec.Cmd)) error {
 	return nil
 }
 
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
 func writeFile(t testing.TB, path, text string, mode fs.FileMode) {
 	t.Helper()
-	must(t, os.WriteFile(path, []byte(text), 0o600))
-	must(t, os.Chmod(path, mode))
+	must.OK(t, os.WriteFile(path, []byte(text), 0o600))
+	must.OK(t, os.Chmod(path, mode))
 }
 
 func readFile(t testing.TB, path string) string {
 	t.Helper()
 	b, err := os.ReadFile(path)
-	must(t, err)
+	must.OK(t, err)
 	return string(b)
 }
 
@@ -100,7 +94,7 @@ func readFile(t testing.TB, path string) string {
 func tree(t testing.TB, dir string) map[string]string {
 	t.Helper()
 	m := map[string]string{}
-	must(t, filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+	must.OK(t, filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
@@ -110,7 +104,7 @@ func tree(t testing.TB, dir string) map[string]string {
 			m[name] = readFile(t, path)
 		case fs.ModeSymlink:
 			target, err := os.Readlink(path)
-			must(t, err)
+			must.OK(t, err)
 			m[name] = "-> " + target
 		}
 		return nil
@@ -120,7 +114,7 @@ func tree(t testing.TB, dir string) map[string]string {
 
 func stat(t testing.TB, path string) (st unix.Stat_t) {
 	t.Helper()
-	must(t, unix.Stat(path, &st))
+	must.OK(t, unix.Stat(path, &st))
 	return st
 }
 
@@ -129,8 +123,8 @@ func stat(t testing.TB, path string) (st unix.Stat_t) {
 func newFolder(t testing.TB, parent string) string {
 	t.Helper()
 	dir, err := os.MkdirTemp(parent, "")
-	must(t, err)
-	must(t, os.Chmod(dir, 0o755))
+	must.OK(t, err)
+	must.OK(t, os.Chmod(dir, 0o755))
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	return dir
 }
@@ -200,13 +194,13 @@ func (c writeCase) run(t *testing.T, parent string) {
 
 func mkdir(t *testing.T, path string, mode uint32) {
 	t.Helper()
-	must(t, os.Mkdir(path, 0o755))
-	must(t, unix.Chmod(path, mode))
+	must.OK(t, os.Mkdir(path, 0o755))
+	must.OK(t, unix.Chmod(path, mode))
 }
 
 func symlink(t *testing.T, target, path string) {
 	t.Helper()
-	must(t, os.Symlink(target, path))
+	must.OK(t, os.Symlink(target, path))
 }
 
 // writeCases hold for any user.
@@ -214,8 +208,8 @@ var writeCases = []writeCase{
 	{name: "a new file"},
 	{name: "a new file by a longer way", path: "./..///$dir/rules"},
 	{name: "a file", way: replaced},
-	{name: "a file that cannot be written to", way: replaced, prepare: func(t *testing.T) { must(t, os.Chmod("rules", 0o400)) }},
-	{name: "a file with other names", way: inPlace, prepare: func(t *testing.T) { must(t, os.Link("rules", "other")) }},
+	{name: "a file that cannot be written to", way: replaced, prepare: func(t *testing.T) { must.OK(t, os.Chmod("rules", 0o400)) }},
+	{name: "a file with other names", way: inPlace, prepare: func(t *testing.T) { must.OK(t, os.Link("rules", "other")) }},
 	{name: "a link", path: "link", way: replaced, prepare: func(t *testing.T) {
 		dir, _ := os.Getwd()
 		symlink(t, "rules", "between")
@@ -223,14 +217,14 @@ var writeCases = []writeCase{
 	}},
 	{name: "a link to a file with other names", path: "link", way: inPlace, prepare: func(t *testing.T) {
 		symlink(t, "rules", "link")
-		must(t, os.Link("rules", "other"))
+		must.OK(t, os.Link("rules", "other"))
 	}},
 	{name: "a link to where nothing is", path: "link", prepare: func(t *testing.T) {
 		symlink(t, "between", "link")
 		symlink(t, "rules", "between")
 	}},
 	{name: "a relative link to where nothing is, below a linked folder", path: "linked/link", file: "real/rules", prepare: func(t *testing.T) {
-		must(t, os.MkdirAll("real/sub", 0o755))
+		must.OK(t, os.MkdirAll("real/sub", 0o755))
 		symlink(t, "real/sub", "linked")
 		symlink(t, "../rules", "real/sub/link")
 	}},
@@ -249,8 +243,8 @@ var writeCases = []writeCase{
 	{name: "below a file", path: "rules/rules", err: unix.ENOTDIR},
 	{name: "a device that is full", path: "/dev/full", err: unix.ENOSPC},
 
-	{name: "a folder that a group can write to", err: FolderShared, prepare: func(t *testing.T) { must(t, os.Chmod(".", 0o775)) }},
-	{name: "a folder that anybody can write to", err: FolderShared, prepare: func(t *testing.T) { must(t, os.Chmod(".", 0o757)) }},
+	{name: "a folder that a group can write to", err: FolderShared, prepare: func(t *testing.T) { must.OK(t, os.Chmod(".", 0o775)) }},
+	{name: "a folder that anybody can write to", err: FolderShared, prepare: func(t *testing.T) { must.OK(t, os.Chmod(".", 0o757)) }},
 	{name: "a new file in a shared folder", path: "sub/new", err: FolderShared, prepare: func(t *testing.T) { mkdir(t, "sub", 0o777) }},
 	{name: "a link in a shared folder", path: "sub/link", err: FolderShared, prepare: func(t *testing.T) {
 		mkdir(t, "sub", 0o777)
@@ -268,21 +262,21 @@ var writeCases = []writeCase{
 	}},
 	{name: "a pipe in a shared folder", path: "sub/pipe", err: FolderShared, prepare: func(t *testing.T) {
 		mkdir(t, "sub", 0o777)
-		must(t, unix.Mkfifo("sub/pipe", 0o600))
+		must.OK(t, unix.Mkfifo("sub/pipe", 0o600))
 	}},
-	{name: "a new file in a sticky folder", prepare: func(t *testing.T) { must(t, unix.Chmod(".", 0o1777)) }},
-	{name: "the own file in a sticky folder", way: replaced, prepare: func(t *testing.T) { must(t, unix.Chmod(".", 0o1777)) }},
+	{name: "a new file in a sticky folder", prepare: func(t *testing.T) { must.OK(t, unix.Chmod(".", 0o1777)) }},
+	{name: "the own file in a sticky folder", way: replaced, prepare: func(t *testing.T) { must.OK(t, unix.Chmod(".", 0o1777)) }},
 	{name: "the own link in a sticky folder", path: "link", way: replaced, prepare: func(t *testing.T) {
-		must(t, unix.Chmod(".", 0o1777))
+		must.OK(t, unix.Chmod(".", 0o1777))
 		symlink(t, "rules", "link")
 	}},
 	{name: "a file with other names in a sticky folder", err: FileLinked, prepare: func(t *testing.T) {
-		must(t, os.Link("rules", "other"))
-		must(t, unix.Chmod(".", 0o1777))
+		must.OK(t, os.Link("rules", "other"))
+		must.OK(t, unix.Chmod(".", 0o1777))
 	}},
 	{name: "a file with other names in a sticky folder of its owner's", way: inPlace, prepare: func(t *testing.T) {
-		must(t, os.Link("rules", "other"))
-		must(t, unix.Chmod(".", 0o1755))
+		must.OK(t, os.Link("rules", "other"))
+		must.OK(t, unix.Chmod(".", 0o1755))
 	}},
 	{name: "what looks like the temporary file of another program", way: replaced, prepare: func(t *testing.T) {
 		for _, name := range []string{".rules.20241125.new", ".rules.999999999.new", ".ipvsadm-", ".ipvsadm-0123456789abcdeg", ".ipvsadm-0123456789abcdef0", "ipvsadm-0123456789abcdef"} {
@@ -311,9 +305,9 @@ func TestWriteInPlaceMakesAFileLongerAndShorter(t *testing.T) {
 	dir := newFolder(t, t.TempDir())
 	path, other := filepath.Join(dir, "rules"), filepath.Join(dir, "other")
 	writeFile(t, path, "old", 0o600)
-	must(t, os.Link(path, other))
+	must.OK(t, os.Link(path, other))
 	for _, text := range []string{"", "short", strings.Repeat("long", 1<<20), "short again", ""} {
-		must(t, Write(path, []byte(text)))
+		must.OK(t, Write(path, []byte(text)))
 		if readFile(t, path) != text || readFile(t, other) != text {
 			t.Errorf("%d bytes were not written well", len(text))
 		}
@@ -326,7 +320,7 @@ func TestAFileThatIsLargerThanTheProcessMayWrite(t *testing.T) {
 	for _, links := range []int{1, 2} {
 		writeFile(t, "rules", "old", 0o600)
 		if links == 2 {
-			must(t, os.Link("rules", "other"))
+			must.OK(t, os.Link("rules", "other"))
 		}
 		want := tree(t, dir)
 		err := writeByChild(strings.Repeat("x", 64<<10), "rules", func(cmd *exec.Cmd) { wrap(cmd, "prlimit", "--fsize=4096") })
@@ -346,13 +340,13 @@ func TestAFileThatIsNoLongerTheOneLookedAtIsNotWritten(t *testing.T) {
 	for _, links := range []int{1, 2} { // replaced, in place
 		writeFile(t, "rules", "old", 0o600)
 		if links == 2 {
-			must(t, os.Link("rules", "link"))
+			must.OK(t, os.Link("rules", "link"))
 		}
 		p, err := find("rules")
-		must(t, err)
+		must.OK(t, err)
 		defer p.folder.Close()
 		writeFile(t, "another", "another", 0o600)
-		must(t, os.Rename("another", "rules"))
+		must.OK(t, os.Rename("another", "rules"))
 		if err := p.replace([]byte("new")); links == 1 && err != Changing || err == nil {
 			t.Errorf("replace: %v", err)
 		}
@@ -369,7 +363,7 @@ func TestAFileThatAppearsMeanwhileIsNotReplacedUnseen(t *testing.T) {
 	dir := newFolder(t, t.TempDir())
 	t.Chdir(dir)
 	p, err := find("rules")
-	must(t, err)
+	must.OK(t, err)
 	defer p.folder.Close()
 	writeFile(t, "rules", "another", 0o600)
 	if err := p.replace([]byte("new")); err != Changing {
@@ -388,10 +382,10 @@ func TestFilesThatKilledWritesLeftGo(t *testing.T) {
 	writeFile(t, stale, "half", 0o600)
 	writeFile(t, living, "of a process that lives", 0o600)
 	f, err := os.Open(living)
-	must(t, err)
+	must.OK(t, err)
 	defer f.Close()
-	must(t, unix.Flock(int(f.Fd()), unix.LOCK_EX))
-	must(t, Write("rules", []byte("new")))
+	must.OK(t, unix.Flock(int(f.Fd()), unix.LOCK_EX))
+	must.OK(t, Write("rules", []byte("new")))
 	if got := tree(t, dir); !maps.Equal(got, map[string]string{"rules": "new", living: "of a process that lives"}) {
 		t.Errorf("the folder has %q", got)
 	}
@@ -403,23 +397,23 @@ func TestFileSystemWithoutNamelessFiles(t *testing.T) {
 	t.Chdir(dir)
 	install := func(text []byte) error {
 		p, err := find("rules")
-		must(t, err)
+		must.OK(t, err)
 		defer p.folder.Close()
 		var old *os.File
 		if p.exists {
 			old, err = p.open(unix.O_RDONLY)
-			must(t, err)
+			must.OK(t, err)
 			defer old.Close()
 		}
 		return p.install(old, text, temporaryName())
 	}
 	for _, text := range []string{"first", "second"} {
-		must(t, install([]byte(text)))
+		must.OK(t, install([]byte(text)))
 		if got := tree(t, dir); !maps.Equal(got, map[string]string{"rules": text}) {
 			t.Errorf("the folder has %q", got)
 		}
 	}
-	must(t, os.Remove("rules"))
+	must.OK(t, os.Remove("rules"))
 	mkdir(t, "rules", 0o755)
 	if err := install([]byte("third")); err == nil {
 		t.Error("a folder was replaced")
@@ -431,7 +425,7 @@ func TestFileSystemWithoutNamelessFiles(t *testing.T) {
 
 func TestWriteIntoAPipe(t *testing.T) {
 	pipe := filepath.Join(newFolder(t, t.TempDir()), "pipe")
-	must(t, unix.Mkfifo(pipe, 0o600))
+	must.OK(t, unix.Mkfifo(pipe, 0o600))
 	text := strings.Repeat("more than a pipe holds\n", 10000)
 	read := make(chan string)
 	go func() {
@@ -441,7 +435,7 @@ func TestWriteIntoAPipe(t *testing.T) {
 		}
 		read <- string(b)
 	}()
-	must(t, Write(pipe, []byte(text)))
+	must.OK(t, Write(pipe, []byte(text)))
 	if got := <-read; got != text {
 		t.Errorf("the pipe gave %d bytes, want %d", len(got), len(text))
 	}
@@ -470,11 +464,11 @@ func TestWriteIntoADescriptor(t *testing.T) {
 			_ = os.Symlink("/dev/stdout", filepath.Join(dir, "link"))
 			before := stat(t, file)
 			f, err := os.OpenFile(file, os.O_WRONLY|c.flags, 0)
-			must(t, err)
+			must.OK(t, err)
 			defer f.Close()
 			_, err = f.WriteString("head\n")
-			must(t, err)
-			must(t, writeByChild("text\n", c.path, func(cmd *exec.Cmd) {
+			must.OK(t, err)
+			must.OK(t, writeByChild("text\n", c.path, func(cmd *exec.Cmd) {
 				if c.stdout {
 					cmd.Stdout = f
 				} else {
@@ -482,7 +476,7 @@ func TestWriteIntoADescriptor(t *testing.T) {
 				}
 			}))
 			_, err = f.WriteString("tail\n")
-			must(t, err)
+			must.OK(t, err)
 			if got := readFile(t, file); got != "head\ntext\ntail\n" {
 				t.Errorf("the file has %q", got)
 			}

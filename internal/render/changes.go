@@ -15,11 +15,11 @@ type server struct {
 	server  netip.AddrPort
 }
 
-// SortChanges returns changes in the order of a listing: each service with its
-// servers behind it. What is about one service or one server keeps its order, and
-// daemons are stopped before and started behind all services, since a kernel with
-// a daemon refuses servers of the other family; so the changes can still be made
-// in turn.
+// SortChanges returns changes in the order of a listing: each service with
+// its servers behind it. What is about one service or one server keeps its
+// order, and daemons are stopped before and started behind all services,
+// since a kernel with a daemon refuses servers of the other family; so the
+// changes can still be made in turn.
 func SortChanges(changes []ipvs.Change) []ipvs.Change {
 	var before, after []ipvs.Change
 	var services []ipvs.ServiceEntry

@@ -12,9 +12,10 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// JSON returns a Writer of JSON documents of one line each, in which addresses
-// and ports are numbers and nothing is left out. Of the options only NoSort
-// matters. packaging/doc/ipvsadm.schema.json describes the documents.
+// JSON returns a Writer of JSON documents of one line each, in which
+// addresses and ports are numbers and nothing is left out. Of the options
+// only NoSort matters. packaging/doc/ipvsadm.schema.json describes the
+// documents.
 func JSON(w io.Writer, o Options) Writer {
 	return &document{w: bufio.NewWriterSize(w, bufferSize), o: o}
 }
@@ -64,8 +65,8 @@ func (p *document) service(n int, s *ipvs.ServiceEntry) error {
 	return p.write(append(p.w.AvailableBuffer(), end...))
 }
 
-// Connections leaves the document unfinished where the rows end with an error,
-// so that it is not taken for all of them.
+// Connections leaves the document unfinished where the rows end with an
+// error, so that it is not taken for all of them.
 func (p *document) Connections(ctx context.Context, rows iter.Seq2[ipvs.Connection, error]) error {
 	if err := p.write(append(p.begin(), `,"connections":[`...)); err != nil {
 		return err

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
@@ -24,9 +25,7 @@ func jsonOutput(t *testing.T, o Options, print func(Writer) error) string {
 	t.Helper()
 	var out bytes.Buffer
 	p := JSON(&out, o)
-	if err := errors.Join(print(p), p.Flush()); err != nil {
-		t.Fatal(err)
-	}
+	must.OK(t, errors.Join(print(p), p.Flush()))
 	document, found := strings.CutSuffix(out.String(), "\n")
 	if !found || strings.Contains(document, "\n") {
 		t.Fatalf("no single line: %q", out.String())
@@ -152,15 +151,11 @@ func TestDocumentsFitTheSchema(t *testing.T) {
 		list = append(list, document{c.name, text, false})
 	}
 	scripts, err := filepath.Glob("../../testdata/script/*.txtar")
-	if err != nil {
-		t.Fatal(err)
-	}
+	must.OK(t, err)
 	found := 0
 	for _, file := range scripts {
 		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
+		must.OK(t, err)
 		for line := range strings.Lines(string(text)) {
 			if strings.HasPrefix(line, `{"json_schema_version"`) {
 				list = append(list, document{file, strings.TrimSpace(line), true})
@@ -172,9 +167,7 @@ func TestDocumentsFitTheSchema(t *testing.T) {
 		t.Errorf("the scripts have %d documents", found)
 	}
 	schema, err := filepath.Abs("../../packaging/doc/ipvsadm.schema.json")
-	if err != nil {
-		t.Fatal(err)
-	}
+	must.OK(t, err)
 	validator := exec.Command("go", "run", ".", schema)
 	validator.Dir = "../test/schema"
 	var in, errs strings.Builder
@@ -197,8 +190,8 @@ func TestDocumentsFitTheSchema(t *testing.T) {
 	}
 }
 
-// sequence yields so many connections, then an error, and passes the number of
-// each to before.
+// sequence yields so many connections, then an error, and passes the number
+// of each to before.
 func sequence(n int, end error, before func(i int)) iter.Seq2[ipvs.Connection, error] {
 	addr := netip.MustParseAddrPort("12.0.0.1:80")
 	return func(yield func(ipvs.Connection, error) bool) {
@@ -285,9 +278,7 @@ func BenchmarkForms(b *testing.B) {
 				b.ReportAllocs()
 				for b.Loop() {
 					p := form.make()
-					if err := errors.Join(print(p), p.Flush()); err != nil {
-						b.Fatal(err)
-					}
+					must.OK(b, errors.Join(print(p), p.Flush()))
 				}
 				b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/n, "ns/row")
 			})

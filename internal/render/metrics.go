@@ -10,7 +10,8 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// counters are the counters of services, servers and all together, as metrics.
+// counters are the counters of services, servers and all together, as
+// metrics.
 var counters = [...]struct {
 	name, help string
 	value      func(*ipvs.Stats) uint64
@@ -32,9 +33,9 @@ var gauges = [...]struct {
 	{"weight", "Weight of the real server", func(d *ipvs.DestinationEntry) uint64 { return uint64(d.Weight) }},
 }
 
-// Metrics writes a table in Prometheus's text format, with the names and labels
-// that node_exporter has for IPVS. Of the options only NoSort matters. It may
-// sort the services in place.
+// Metrics writes a table in Prometheus's text format, with the names and
+// labels that node_exporter has for IPVS. Of the options only NoSort matters.
+// It may sort the services in place.
 func Metrics(w io.Writer, o Options, i ipvs.Info, totals ipvs.Stats, services []ipvs.ServiceEntry) error {
 	if !o.NoSort {
 		Sort(services)
@@ -169,8 +170,8 @@ func labelsOf(services []ipvs.ServiceEntry) labelTable {
 	return t
 }
 
-// appendLabels appends the labels of a service. A mark is in hexadecimal, as in
-// /proc/net/ip_vs.
+// appendLabels appends the labels of a service. A mark is in hexadecimal, as
+// in /proc/net/ip_vs.
 func appendLabels(b []byte, id ipvs.ServiceID) []byte {
 	b = append(b, `local_address="`...)
 	proto := "FWM"

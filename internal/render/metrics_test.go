@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
@@ -22,9 +23,7 @@ func TestMetricsHaveEachNumber(t *testing.T) {
 	d := &s.Destinations[0] // the last address comes first
 	d.Stats, d.Weight, d.Conns = count(200), 0, ipvs.ConnCounts{Active: 7, Inactive: 1<<32 - 1}
 	var out bytes.Buffer
-	if err := Metrics(&out, Options{NoSort: true}, info, count(1000), services); err != nil {
-		t.Fatal(err)
-	}
+	must.OK(t, Metrics(&out, Options{NoSort: true}, info, count(1000), services))
 	const (
 		service = `{local_address="12.0.0.0",local_port="80",proto="TCP",local_mark="",family="inet"`
 		backend = service + `,remote_address="10.0.0.1",remote_port="80"} `
@@ -62,8 +61,6 @@ func BenchmarkMetrics(b *testing.B) {
 	services := large(1000, 10)
 	b.ReportAllocs()
 	for b.Loop() {
-		if err := Metrics(io.Discard, Options{}, info, ipvs.Stats{}, services); err != nil {
-			b.Fatal(err)
-		}
+		must.OK(b, Metrics(io.Discard, Options{}, info, ipvs.Stats{}, services))
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
@@ -44,9 +45,7 @@ func parseListing(t *testing.T, text string) []ipvs.ServiceEntry {
 	t.Helper()
 	addr := func(s string) netip.AddrPort {
 		ap, err := netip.ParseAddrPort(s)
-		if err != nil {
-			t.Fatal(err)
-		}
+		must.OK(t, err)
 		return ap
 	}
 	var services []ipvs.ServiceEntry
@@ -62,9 +61,7 @@ func parseListing(t *testing.T, text string) []ipvs.ServiceEntry {
 		s := ipvs.Service{Scheduler: f[len(f)-1]}
 		if f[0] == "FWM" {
 			mark, err := strconv.ParseUint(f[1], 10, 32)
-			if err != nil {
-				t.Fatal(err)
-			}
+			must.OK(t, err)
 			family := ipvs.IPv4
 			if f[2] == "IPv6" {
 				family = ipvs.IPv6

@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -17,6 +16,7 @@ import (
 	"time"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/names"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
@@ -130,9 +130,7 @@ func resolver(t *testing.T, dns names.DNS) *names.Resolver {
 	dir := t.TempDir()
 	hosts, services := filepath.Join(dir, "hosts"), filepath.Join(dir, "services")
 	for path, text := range map[string]string{hosts: hostsText, services: servicesText} {
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
+		must.OK(t, os.WriteFile(path, []byte(text), 0o600))
 	}
 	return names.With(hosts, services, dns)
 }
@@ -166,13 +164,6 @@ func TestTableIsListedAs131ListsIt(t *testing.T) {
 			compare(t, got, want)
 		})
 	}
-}
-
-func TestANamedServiceHasNoHeader(t *testing.T) {
-	got := output(t, nil, Options{Numeric: true}, func(p Writer) error {
-		return p.Services(t.Context(), info, sample()[11:12])
-	})
-	compare(t, got, titles[Plain]+"\nTCP  12.0.0.3:80 rr\n")
 }
 
 // The rows are those of 1.31, to which the same numbers were fed in place of
@@ -251,13 +242,6 @@ func TestConnectionCounts(t *testing.T) {
 	}
 }
 
-func TestTimeouts(t *testing.T) {
-	got := output(t, nil, Options{}, func(p Writer) error {
-		return p.Timeouts(ipvs.Timeouts{TCP: time.Second, TCPFin: 120 * time.Second, UDP: 2678400 * time.Second})
-	})
-	compare(t, got, "Timeout (tcp tcpfin udp): 1 120 2678400\n")
-}
-
 func TestDaemons(t *testing.T) {
 	got := output(t, nil, Options{}, func(p Writer) error {
 		return p.Daemons([]ipvs.Daemon{
@@ -315,25 +299,6 @@ func TestAFullDiskIsAnError(t *testing.T) {
 	}
 }
 
-// BenchmarkTable writes 110,000 rules.
-func BenchmarkTable(b *testing.B) {
-	for _, f := range []struct {
-		name   string
-		format Format
-	}{{"plain", Plain}, {"stats", Stats}} {
-		b.Run(f.name, func(b *testing.B) {
-			services := large(10_000, 10)
-			b.ReportAllocs()
-			for b.Loop() {
-				p := Text(io.Discard, nil, Options{Numeric: true, Format: f.format})
-				if err := errors.Join(p.Table(b.Context(), info, services), p.Flush()); err != nil {
-					b.Fatal(err)
-				}
-			}
-		})
-	}
-}
-
 // large returns a table of n services with m destinations each, in descending
 // order.
 func large(n, m int) []ipvs.ServiceEntry {
@@ -356,18 +321,14 @@ func output(t *testing.T, r *names.Resolver, o Options, print func(Writer) error
 	t.Helper()
 	var out bytes.Buffer
 	p := Text(&out, r, o)
-	if err := errors.Join(print(p), p.Flush()); err != nil {
-		t.Fatal(err)
-	}
+	must.OK(t, errors.Join(print(p), p.Flush()))
 	return out.String()
 }
 
 func readFile(t *testing.T, name string) string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join("testdata", name))
-	if err != nil {
-		t.Fatal(err)
-	}
+	must.OK(t, err)
 	return string(text)
 }
 

@@ -23,8 +23,8 @@ const bufferSize = 64 << 10
 // not negative, and the counters of a destination are not cut to 32 bits.
 // With Numeric the resolver may be nil.
 //
-// With Wide no column is cut or pushed to the right. All lines are then kept in
-// memory until the last is known.
+// With Wide no column is cut or pushed to the right. All lines are then kept
+// in memory until the last is known.
 func Text(w io.Writer, r *names.Resolver, o Options) Writer {
 	p := &text{w: bufio.NewWriterSize(w, bufferSize), names: r, o: o}
 	if o.Wide {

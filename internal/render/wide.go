@@ -33,8 +33,8 @@ func (s *sheet) end(b []byte) {
 	s.open++
 }
 
-// add ends a line. What stands behind its last column, or all of a line without
-// columns, has any width.
+// add ends a line. What stands behind its last column, or all of a line
+// without columns, has any width.
 func (s *sheet) add(b []byte) {
 	s.text = append(s.text, b...)
 	s.lines = append(s.lines, sheetLine{len(b), s.open})

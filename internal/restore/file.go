@@ -40,7 +40,8 @@ var ErrPending = errors.New("a host name is being looked up")
 // Complaint is about a line of a file.
 type Complaint struct {
 	Line int
-	// Change is what was refused. Its Op is zero for a line that is no change.
+	// Change is what was refused. Its Op is zero for a line that is no
+	// change.
 	Change ipvs.Change
 	Err    error // of Parse, ErrLongLine, or a refusal that matches an error of package ipvs
 }
@@ -90,8 +91,8 @@ type File struct {
 	places     *places // built on first use
 
 	// merged means that services stay which are not named: those that no
-	// line is about, apart from refused ones. To replace a service by what
-	// is left of its lines would delete it.
+	// line is about, apart from refused ones. To replace a service by
+	// what is left of its lines would delete it.
 	merged bool
 	named  map[ipvs.ServiceID]bool
 }
@@ -124,7 +125,8 @@ func serverOf(c ipvs.Change) serverID {
 // Read reads a file of at most limit bytes, without a kernel. All its host
 // names are looked up while it is read: from the first line that has to wait
 // for one, the lines become changes at the end, in their order. It returns an
-// error of r, ErrLarge, or that of ctx if it ended before all names were known.
+// error of r, ErrLarge, or that of ctx if it ended before all names were
+// known.
 func Read(ctx context.Context, r io.Reader, limit int64, parse Parse) (*File, error) {
 	f := &File{parse: parse, objections: map[int]objection{}, unfit: map[serverID]error{}}
 	fold := f.fold()
@@ -288,7 +290,7 @@ func (f *folding) add(number int, c Rule) {
 		o.was.Op = c.Op
 		c = Rule{Change: o.was}
 	}
-	if f.meetDaemon(number, c.Change) {
+	if f.assumeDaemon(number, c.Change) {
 		return
 	}
 	err := f.apply(c)
@@ -335,11 +337,11 @@ func (f *File) refuse(number int, c ipvs.Change, err error) {
 	f.refused.add(Complaint{number, c, err})
 }
 
-// meetDaemon assumes a state of each daemon before the first change of it. A
-// start finds it stopped, since it is no mistake if it runs already. A stop
-// finds it running, which Meet checks. meetDaemon reports whether the change
-// is such a stop, after which there is nothing to do.
-func (f *File) meetDaemon(number int, c ipvs.Change) (stops bool) {
+// assumeDaemon assumes a state of each daemon before the first change of it.
+// A start finds it stopped, since it is no mistake if it runs already. A stop
+// finds it running, which CheckStops checks. assumeDaemon reports whether the
+// change is such a stop, after which there is nothing to do.
+func (f *File) assumeDaemon(number int, c ipvs.Change) (stops bool) {
 	if c.Op != ipvs.OpStartDaemon && c.Op != ipvs.OpStopDaemon {
 		return false
 	}
@@ -375,9 +377,9 @@ func (f *File) Merge(ctx context.Context) {
 	f.faults = merge(f.faults, faults)
 }
 
-// Meet checks the file against the running daemons; call it before a plan is
-// made. A line that stops a daemon that does not run is refused.
-func (f *File) Meet(have *ipvs.Table) {
+// CheckStops checks the file against the running daemons; call it before a
+// plan is made. A line that stops a daemon that does not run is refused.
+func (f *File) CheckStops(have *ipvs.Table) {
 	for state, number := range f.daemons {
 		if number > 0 && !slices.ContainsFunc(have.Daemons, func(d ipvs.Daemon) bool { return d.State == state }) {
 			f.objections[number] = objection{err: ipvs.ErrNoDaemon}

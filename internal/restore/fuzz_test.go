@@ -19,6 +19,7 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/internal/restore"
 	"github.com/ipvsadm-go/ipvsadm/internal/rule"
 	"github.com/ipvsadm-go/ipvsadm/internal/spec"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
@@ -51,9 +52,7 @@ func rules() restore.Parse {
 func fileOf(t *testing.T, text string) *restore.File {
 	t.Helper()
 	f, err := restore.Read(t.Context(), strings.NewReader(text), 1<<30, rules())
-	if err != nil {
-		t.Fatal(err)
-	}
+	must.OK(t, err)
 	return f
 }
 
@@ -69,9 +68,9 @@ func changed(t *testing.T, what string, table *ipvs.Table, changes []ipvs.Change
 	return m.Table()
 }
 
-// FuzzTextToTableAndBack goes from two texts to two tables, from the difference
-// of these to changes, from the changes to the other table, and from that to
-// text and back.
+// FuzzTextToTableAndBack goes from two texts to two tables, from the
+// difference of these to changes, from the changes to the other table, and
+// from that to text and back.
 func FuzzTextToTableAndBack(f *testing.F) {
 	seeds := seedTexts(f)
 	for i, text := range seeds {
@@ -102,9 +101,7 @@ func FuzzTextToTableAndBack(f *testing.F) {
 		}
 
 		var text bytes.Buffer
-		if err := (rule.Writer{}).Write(&text, rule.Changes(got)); err != nil {
-			t.Fatal(err)
-		}
+		must.OK(t, (rule.Writer{}).Write(&text, rule.Changes(got)))
 		again := fileOf(t, text.String())
 		if again.Complaints().Any() {
 			t.Fatalf("%s\n%s", said(again), text.String())
@@ -162,9 +159,7 @@ func seedTexts(f *testing.F) (texts []string) {
 		}
 		for _, file := range files {
 			b, err := os.ReadFile(file)
-			if err != nil {
-				f.Fatal(err)
-			}
+			must.OK(f, err)
 			var rules []string
 			for line := range strings.Lines(string(b)) {
 				if _, typed, found := strings.Cut(line, "$'"); found { // lines in the shell's quotes

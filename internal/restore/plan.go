@@ -115,17 +115,18 @@ func isRisky(c ipvs.Change) bool {
 	return c.Op == ipvs.OpAddService || c.Op == ipvs.OpEditService || c.Op == ipvs.OpAddDestination || c.Op == ipvs.OpStartDaemon
 }
 
-// maxSearch is how many removed servers the kernel may search through in a run,
-// twice as many as it does: more take longer than to remove servers in a second
-// step.
+// maxSearch is how many removed servers the kernel may search through in a
+// run, twice as many as it does: more take longer than to remove servers in a
+// second step.
 const maxSearch = 4 << 20
 
 // drain makes servers in use drain before they are removed. The kernel drops
 // what arrives on a connection whose server has been removed, so a request in
 // progress would hang. A server is in use if it has a connection in any
 // state: one without an active connection now may have one a moment later.
-// Where much is replaced, those that are not in use wait too: the kernel keeps
-// what was removed for minutes and searches it for each server that is added.
+// Where much is replaced, those that are not in use wait too: the kernel
+// keeps what was removed for minutes and searches it for each server that is
+// added.
 func (p *plan) drain(have, want *ipvs.Table) {
 	removes := func(c ipvs.Change) bool { return c.Op == ipvs.OpDeleteDestination }
 	removed, added := 0, 0

@@ -16,6 +16,7 @@ import (
 	"testing/iotest"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/restore"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs/ipvstest"
 )
@@ -31,8 +32,8 @@ func server(host int) ipvs.Destination {
 }
 
 // reader parses a language of its own: "add 80 rr", "edit 80 rr", "delete
-// 80", "server 80 7 WEIGHT", "remove 80 7"; "add! 80 rr" whatever is there. It
-// counts the lines.
+// 80", "server 80 7 WEIGHT", "remove 80 7"; "add! 80 rr" whatever is there.
+// It counts the lines.
 type reader struct{ lines int }
 
 func (r *reader) parse(_ context.Context, words []string, _ bool) (restore.Rule, error) {
@@ -74,9 +75,7 @@ func read(t *testing.T, lines ...string) (*restore.File, *reader) {
 	t.Helper()
 	var r reader
 	f, err := restore.Read(t.Context(), strings.NewReader(strings.Join(lines, "\n")), 1<<30, r.parse)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must.OK(t, err)
 	return f, &r
 }
 
@@ -85,9 +84,7 @@ func kernel(t *testing.T, lines ...string) *ipvstest.Kernel {
 	t.Helper()
 	k := ipvstest.New(nil)
 	f, _ := read(t, lines...)
-	if err := k.Do(f.Plan(k.Now(), false, true)...); err != nil {
-		t.Fatal(err)
-	}
+	must.OK(t, k.Do(f.Plan(k.Now(), false, true)...))
 	return k
 }
 
@@ -259,7 +256,7 @@ func TestStopEndsBetweenPieces(t *testing.T) {
 	}
 	made := 0
 	for _, s := range k.Now().Services {
-		if made += 1 + len(s.Destinations); len(s.Destinations) != 1 {
+		if made += 1 + len(s.Destinations); len(s.Destinations) != 2 {
 			t.Errorf("half a service: %v", s)
 		}
 	}
@@ -268,11 +265,11 @@ func TestStopEndsBetweenPieces(t *testing.T) {
 	}
 }
 
-// manyPieces is a file of services, each with a server, that takes several
-// calls of Apply.
+// manyPieces returns a file of services, each with two servers, that takes
+// several calls of Apply.
 func manyPieces() (lines []string) {
 	for port := 1; port < 1500; port++ {
-		lines = append(lines, "add "+strconv.Itoa(port)+" rr", "server "+strconv.Itoa(port)+" 1 1")
+		lines = append(lines, fmt.Sprintf("add %d rr", port), fmt.Sprintf("server %d 1 1", port), fmt.Sprintf("server %d 2 1", port))
 	}
 	return lines
 }
@@ -364,7 +361,7 @@ func TestUndoLeavesWhatOthersDid(t *testing.T) {
 			k := kernel(t, c.old...)
 			have := k.Now()
 			f, _ := read(t, append(c.file, "add 555 nosuch")...)
-			f.Meet(have)
+			f.CheckStops(have)
 			k.Refuse = refuseNosuch
 			k.Before = func(method string) error {
 				if method == "Table" && c.other != nil { // the changes have been made and will be undone
@@ -388,7 +385,8 @@ func TestUndoLeavesWhatOthersDid(t *testing.T) {
 	}
 }
 
-// What another writer changes again and again is not restored again and again.
+// What another writer changes again and again is not restored again and
+// again.
 func TestUndoAmongManyChanges(t *testing.T) {
 	deleteService, deleteServer := ipvs.DeleteService(web(80)), ipvs.DeleteDestination(web(81), server(1).AddrPort())
 	addService, addServer := ipvs.AddService(ipvs.NewService(web(80), "rr")), ipvs.AddDestination(web(81), server(1))
@@ -438,8 +436,8 @@ func TestUndoAmongManyChanges(t *testing.T) {
 	}
 }
 
-// unsure is a kernel that lists only the first services of its table, and says
-// so, as often as unsure is positive.
+// unsure is a kernel that lists only the first services of its table, and
+// says so, as often as unsure is positive.
 type unsure struct {
 	*ipvstest.Kernel
 	times int
@@ -561,7 +559,7 @@ func TestDaemonsThatTheFileDoesNotSpeakOfStay(t *testing.T) {
 		{[]string{"stop", "stop"}, running, []ipvs.Change{ipvs.StopDaemon(ipvs.Master)}, "2:no such sync daemon runs"},
 	} {
 		f, _ := read(t, c.lines...)
-		f.Meet(c.have)
+		f.CheckStops(c.have)
 		if got := f.Plan(c.have, false, true); !slices.Equal(got, c.plan) || said(f) != c.said {
 			t.Errorf("%v: %v, %s, want %v, %s", c.lines, got, said(f), c.plan, c.said)
 		}
@@ -588,9 +586,7 @@ func TestLinesOfAFile(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var r reader
 			f, err := restore.Read(t.Context(), strings.NewReader(c.text), 1<<30, r.parse)
-			if err != nil {
-				t.Fatal(err)
-			}
+			must.OK(t, err)
 			k := kernel(t)
 			if end := f.Run(t.Context(), k, k.Now(), quietly); end.How != restore.Finished {
 				t.Errorf("%+v", end)
@@ -602,8 +598,8 @@ func TestLinesOfAFile(t *testing.T) {
 	}
 }
 
-// A line that waits for a name is folded in its place among the others, and so
-// are the complaints about it.
+// A line that waits for a name is folded in its place among the others, and
+// so are the complaints about it.
 func TestLinesThatWaitForNamesKeepTheirOrder(t *testing.T) {
 	lines := []string{
 		"\ufeffadd 80 rr", "bogus", // before any name
@@ -632,9 +628,7 @@ func TestLinesThatWaitForNamesKeepTheirOrder(t *testing.T) {
 		return r.parse(ctx, words, wait)
 	}
 	f, err := restore.Read(t.Context(), strings.NewReader(strings.Join(lines, "\n")), 1<<30, parse)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must.OK(t, err)
 	const want = "2:nonsense 5:service already exists 7:nonsense 9:no such host 11:no such service 13:no such host 14:nonsense"
 	if got := said(f); got != want || !f.Faulty() || !f.Refused() {
 		t.Errorf("%s, want %s", got, want)
@@ -669,9 +663,7 @@ func TestComplaintsAboutNamesAreCountedWithTheOthers(t *testing.T) {
 		}
 		return restore.Rule{}, errors.New(words[0])
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	must.OK(t, err)
 	all := f.Complaints()
 	if len(all.List) != restore.MaxComplaints || all.More != len(lines)-restore.MaxComplaints {
 		t.Errorf("%d complaints and %d more", len(all.List), all.More)
@@ -734,8 +726,8 @@ func TestAnEndlessInputIsRefused(t *testing.T) {
 	}
 }
 
-// A rule that may meet what is there edits it, or finds nothing to delete; what
-// is missing otherwise is still refused.
+// A rule that may meet what is there edits it, or finds nothing to delete;
+// what is missing otherwise is still refused.
 func TestRulesThatMayMeetWhatIsThere(t *testing.T) {
 	for _, c := range []struct {
 		lines      []string
@@ -777,9 +769,7 @@ func TestMergedFileLeavesOtherServicesAlone(t *testing.T) {
 		f.Merge(t.Context())
 		k := kernel(t, "add 80 rr", "server 80 1 1", "add 81 rr", "server 81 2 1")
 		have := k.Now()
-		if err := k.Do(ipvs.AddService(ipvs.NewService(web(90), "rr"))); err != nil {
-			t.Fatal(err)
-		}
+		must.OK(t, k.Do(ipvs.AddService(ipvs.NewService(web(90), "rr"))))
 		end := f.Run(t.Context(), k, have, quietly)
 		if d := ipvs.Diff(k.Now(), kernel(t, strings.Split(c.like, ",")...).Now()); end.How != restore.Finished || len(d) > 0 || said(f) != "" {
 			t.Errorf("%v: %+v, %s, the table lacks %v", c.lines, end, said(f), d)

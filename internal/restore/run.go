@@ -66,8 +66,8 @@ type End struct {
 	// Err is the reason why the kernel could not be used, if Failed.
 	Err error
 	// Undo is what became of the changes that were made. UndoErr is the
-	// reason if they could not be undone, or perhaps not all of them, nil if
-	// the kernel refused.
+	// reason if they could not be undone, or perhaps not all of them, nil
+	// if the kernel refused.
 	Undo    Undo
 	UndoErr error
 }

@@ -121,8 +121,8 @@ func daemonIn(list []ipvs.Daemon, state ipvs.DaemonState) *ipvs.Daemon {
 }
 
 // forgetChanged drops services and servers that are no longer as the run left
-// them: they are another writer's, whatever becomes of them. Otherwise what is
-// added and deleted all the time would be restored again and again.
+// them: they are another writer's, whatever becomes of them. Otherwise what
+// is added and deleted all the time would be restored again and again.
 func (j *journal) forgetChanged(now *ipvs.Table) {
 	have := ByID(now)
 	for key, e := range j.servers {

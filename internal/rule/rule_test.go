@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/names"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
@@ -166,9 +167,7 @@ func TestNamesStandInPlaceOfNumbers(t *testing.T) {
 	hosts, services := filepath.Join(dir, "hosts"), filepath.Join(dir, "services")
 	long := "a-name-of-more-than-59-bytes-which-a-listing-cuts.in-the-long-domain.example.com"
 	for file, text := range map[string]string{hosts: "12.0.0.1 vip\n2001:db8::a " + long + "\n", services: "http 80/tcp\n"} {
-		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
+		must.OK(t, os.WriteFile(file, []byte(text), 0o600))
 	}
 	w := Writer{Names: names.With(hosts, services, noDNS{}).Book(t.Context(), []netip.Addr{netip.MustParseAddr("12.0.0.1"), netip.MustParseAddr("2001:db8::a")})}
 	for want, c := range map[string]change{

@@ -263,25 +263,21 @@ func oneListAtATime(w *wire) func(message) [][]byte {
 }
 
 func TestAListThatWasGivenUpLeavesNothingBehind(t *testing.T) {
-	for name, spoil := range map[string]func(w *wire, cancel func(), real func(message) [][]byte) func(message) [][]byte{
-		"cancelled": func(w *wire, cancel func(), real func(message) [][]byte) func(message) [][]byte {
+	malformed := func(bad []byte) func(*wire, func(), [][]byte) [][]byte {
+		return func(_ *wire, _ func(), datagrams [][]byte) [][]byte {
+			datagrams[1] = bad
+			return datagrams
+		}
+	}
+	for name, spoil := range map[string]func(w *wire, cancel func(), datagrams [][]byte) [][]byte{
+		"cancelled": func(w *wire, cancel func(), datagrams [][]byte) [][]byte {
 			late := w.late
-			return func(m message) [][]byte { cancel(); <-late; return real(m) }
+			cancel()
+			<-late
+			return datagrams
 		},
-		"malformed midway": func(w *wire, cancel func(), real func(message) [][]byte) func(message) [][]byte {
-			return func(m message) [][]byte {
-				datagrams := real(m)
-				datagrams[1] = reply(testFamily, m.seq, []byte{1})
-				return datagrams
-			}
-		},
-		"not a message at all": func(w *wire, cancel func(), real func(message) [][]byte) func(message) [][]byte {
-			return func(m message) [][]byte {
-				datagrams := real(m)
-				datagrams[1] = []byte{1, 2, 3}
-				return datagrams
-			}
-		},
+		"malformed midway":     malformed(reply(testFamily, 1, []byte{1})),
+		"not a message at all": malformed([]byte{1, 2, 3}),
 	} {
 		t.Run(name, func(t *testing.T) {
 			c, w := client(nil)
@@ -289,7 +285,7 @@ func TestAListThatWasGivenUpLeavesNothingBehind(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			w.late = make(chan struct{})
-			w.kernel = spoil(w, cancel, real)
+			w.kernel = func(m message) [][]byte { return spoil(w, cancel, real(m)) }
 			if list, err := c.Services(ctx); err == nil {
 				t.Fatalf("%v", list)
 			}

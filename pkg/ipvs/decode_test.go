@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs/internal/nl"
 )
 
@@ -71,16 +72,12 @@ func TestWhatIsEncodedIsDecoded(t *testing.T) {
 	const big = 1 << 40
 	var d decoder
 	var s ServiceEntry
-	if err := d.service(serviceAnswer(nested(nl.SvcStats, counters(false, 0)), nested(nl.SvcStats64, counters(true, big))), &s); err != nil {
-		t.Fatal(err)
-	}
+	must.OK(t, d.service(serviceAnswer(nested(nl.SvcStats, counters(false, 0)), nested(nl.SvcStats64, counters(true, big))), &s))
 	if s.Service != testService || s.Stats != wantStats(big) {
 		t.Errorf("service %+v", s)
 	}
 	var e DestinationEntry
-	if err := d.destination(destinationAnswer(nested(nl.DestStats64, counters(true, big))), IPv4, &e); err != nil {
-		t.Fatal(err)
-	}
+	must.OK(t, d.destination(destinationAnswer(nested(nl.DestStats64, counters(true, big))), IPv4, &e))
 	if e.Destination != testDestination || e.Stats != wantStats(big) || e.Conns != (ConnCounts{1, 2, 3}) {
 		t.Errorf("destination %+v", e)
 	}
@@ -109,9 +106,7 @@ func TestHashedIsNoConfiguration(t *testing.T) {
 	flags = binary.NativeEndian.AppendUint32(flags, 0)
 	var d decoder
 	var s ServiceEntry
-	if err := d.service(serviceAnswer(flags, nested(nl.SvcStats64, counters(true, 0))), &s); err != nil {
-		t.Fatal(err)
-	}
+	must.OK(t, d.service(serviceAnswer(flags, nested(nl.SvcStats64, counters(true, 0))), &s))
 	if want := FlagPersistent | 1<<20; s.Flags != want {
 		t.Errorf("flags %v, want %v", s.Flags, want)
 	}
@@ -243,9 +238,7 @@ func TestEveryChangeFitsTheRoomForOne(t *testing.T) {
 	d.Interface = strings.Repeat("i", nl.IfNameLen)
 	for op := OpAddService; op <= OpStopDaemon; op++ {
 		c := Change{Op: op, Service: s, Destination: testDestination, Daemon: d}
-		if err := c.validate(); err != nil {
-			t.Fatal(err)
-		}
+		must.OK(t, c.validate())
 		if n := len(appendChange(nil, header{}, &c)); n > roomForOne || n%4 != 0 {
 			t.Errorf("%v takes %d bytes", op, n)
 		}

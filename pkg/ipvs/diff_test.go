@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
@@ -153,9 +154,7 @@ func checkOnTheWay(t *testing.T, i int, a, b *ipvs.Table, changes []ipvs.Change)
 	}
 	model := ipvs.NewModel(a)
 	for n, c := range changes {
-		if err := model.Apply(c); err != nil {
-			t.Fatal(err)
-		}
+		must.OK(t, model.Apply(c))
 		now := model.Table()
 		for _, s := range b.Services {
 			if a.Lookup(s.ServiceID) != nil && now.Lookup(s.ServiceID) == nil {

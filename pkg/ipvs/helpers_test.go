@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
-	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -30,49 +29,29 @@ func dest(s string, f ipvs.ForwardingMethod) ipvs.Destination {
 	return ipvs.Destination{Addr: ap.Addr(), Port: ap.Port(), Forward: f, Weight: 1}
 }
 
-// normal returns a table in an order of its own, without what the kernel counts
+// lines returns the parts of a table, sorted, without what the kernel counts
 // and what it chooses for daemons by the interface.
-func normal(t *ipvs.Table) *ipvs.Table {
-	n := t.Clone()
-	slices.SortFunc(n.Services, func(a, b ipvs.ServiceEntry) int {
-		return strings.Compare(a.ServiceID.String(), b.ServiceID.String())
-	})
-	for i := range n.Services {
-		s := &n.Services[i]
-		s.Stats = ipvs.Stats{}
-		slices.SortFunc(s.Destinations, func(a, b ipvs.DestinationEntry) int { return a.AddrPort().Compare(b.AddrPort()) })
-		for j := range s.Destinations {
-			s.Destinations[j].Stats = ipvs.Stats{}
-		}
-		if len(s.Destinations) == 0 {
-			s.Destinations = nil
+func lines(t *ipvs.Table) (all []string) {
+	for _, s := range t.Services {
+		all = append(all, fmt.Sprintf("%#v", s.Service))
+		for _, d := range s.Destinations {
+			all = append(all, fmt.Sprintf("%#v %#v %#v", s.ServiceID, d.Destination, d.Conns))
 		}
 	}
-	for i := range n.Daemons {
-		n.Daemons[i].MaxLen = 0
+	for _, d := range t.Daemons {
+		d.MaxLen = 0
+		all = append(all, fmt.Sprintf("%#v", d))
 	}
-	slices.SortFunc(n.Daemons, func(a, b ipvs.Daemon) int { return int(a.State) - int(b.State) })
-	return &ipvs.Table{Services: slices.Clip(n.Services), Timeouts: n.Timeouts, Daemons: n.Daemons}
+	slices.Sort(all)
+	return append(all, t.Timeouts.String())
 }
 
 func diffTables(have, want *ipvs.Table) string {
-	h, w := normal(have), normal(want)
-	if len(h.Services) == 0 {
-		h.Services = nil
-	}
-	if len(w.Services) == 0 {
-		w.Services = nil
-	}
-	if len(h.Daemons) == 0 {
-		h.Daemons = nil
-	}
-	if len(w.Daemons) == 0 {
-		w.Daemons = nil
-	}
-	if reflect.DeepEqual(h, w) {
+	h, w := lines(have), lines(want)
+	if slices.Equal(h, w) {
 		return ""
 	}
-	return fmt.Sprintf("kernel: %+v\nmodel: %+v", h, w)
+	return "kernel:\n" + strings.Join(h, "\n") + "\nmodel:\n" + strings.Join(w, "\n")
 }
 
 func pick[T any](r *rand.Rand, list ...T) T { return list[r.IntN(len(list))] }

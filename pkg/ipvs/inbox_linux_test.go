@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs/internal/nl"
 )
 
@@ -17,14 +18,10 @@ import (
 func mailbox(t *testing.T) (in *inbox, send func([]byte), fd uintptr) {
 	t.Helper()
 	ends, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must.OK(t, err)
 	t.Cleanup(func() { unix.Close(ends[0]); unix.Close(ends[1]) })
 	return newInbox(), func(b []byte) {
-		if err := unix.Send(ends[0], b, 0); err != nil {
-			t.Fatal(err)
-		}
+		must.OK(t, unix.Send(ends[0], b, 0))
 	}, uintptr(ends[1])
 }
 

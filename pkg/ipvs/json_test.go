@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs/internal/nl"
 )
 
@@ -121,9 +122,7 @@ func encodingJSON(t *testing.T, v any) string {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
-	if err := e.Encode(v); err != nil {
-		t.Fatal(err)
-	}
+	must.OK(t, e.Encode(v))
 	return strings.TrimSuffix(b.String(), "\n")
 }
 
@@ -134,88 +133,6 @@ func FuzzQuotedText(f *testing.F) {
 	f.Fuzz(func(t *testing.T, s string) {
 		if got, want := string(appendQuoted(nil, s)), encodingJSON(t, s); got != want {
 			t.Errorf("%q is %s, with encoding/json %s", s, got, want)
-		}
-	})
-}
-
-// connectionObject and serverObject are what encoding/json is given to write the
-// same.
-type connectionObject struct {
-	Protocol           string     `json:"protocol"`
-	ClientAddress      netip.Addr `json:"client_address"`
-	ClientPort         uint16     `json:"client_port"`
-	VirtualAddress     netip.Addr `json:"virtual_address"`
-	VirtualPort        uint16     `json:"virtual_port"`
-	DestinationAddress netip.Addr `json:"destination_address"`
-	DestinationPort    uint16     `json:"destination_port"`
-	State              string     `json:"state"`
-	Expires            uint32     `json:"expires"`
-	Engine             string     `json:"persistence_engine,omitempty"`
-	Data               *string    `json:"persistence_data,omitempty"`
-}
-
-type countersObject struct {
-	Connections uint64 `json:"connections"`
-	PacketsIn   uint64 `json:"packets_in"`
-	PacketsOut  uint64 `json:"packets_out"`
-	BytesIn     uint64 `json:"bytes_in"`
-	BytesOut    uint64 `json:"bytes_out"`
-}
-
-type serverObject struct {
-	Family     string         `json:"family"`
-	Address    netip.Addr     `json:"address"`
-	Port       uint16         `json:"port"`
-	Forward    string         `json:"forward"`
-	Weight     int32          `json:"weight"`
-	Upper      uint32         `json:"upper_threshold"`
-	Lower      uint32         `json:"lower_threshold"`
-	Active     uint32         `json:"active_connections"`
-	Inactive   uint32         `json:"inactive_connections"`
-	Persistent uint32         `json:"persistent_connections"`
-	Stats      countersObject `json:"stats"`
-	Rates      countersObject `json:"rates"`
-}
-
-func FuzzConnectionObject(f *testing.F) {
-	f.Add([]byte{10, 1, 0, 2}, []byte{12, 0, 0, 1}, uint16(33814), uint16(80), "ESTABLISHED", uint32(893), "", "")
-	f.Add(make([]byte, 16), []byte("\x20\x01\x0d\xb8\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x01"), uint16(0), uint16(5060), "NONE", uint32(0), "sip", "a\"b@\xff")
-	f.Fuzz(func(t *testing.T, client, virtual []byte, clientPort, port uint16, state string, expires uint32, engine, data string) {
-		c, ok := netip.AddrFromSlice(client)
-		v, ok2 := netip.AddrFromSlice(virtual)
-		if !ok || !ok2 {
-			t.Skip("no addresses")
-		}
-		want := connectionObject{"tcp", c, clientPort, v, port, c, port, state, expires, engine, nil}
-		if engine != "" {
-			want.Data = &data
-		}
-		got := Connection{Protocol: TCP, Client: netip.AddrPortFrom(c, clientPort), Virtual: netip.AddrPortFrom(v, port), Destination: netip.AddrPortFrom(c, port),
-			State: state, Expires: time.Duration(expires) * time.Second, PersistenceEngine: engine, PersistenceData: data}.AppendJSON(nil)
-		if want := encodingJSON(t, want); string(got) != want {
-			t.Errorf("got\n%s, with encoding/json\n%s", got, want)
-		}
-	})
-}
-
-func FuzzServerObject(f *testing.F) {
-	f.Add([]byte{192, 168, 168, 10}, uint16(80), int32(1), uint32(0), uint32(1<<32-1), uint64(1<<64-1), uint64(0))
-	f.Fuzz(func(t *testing.T, addr []byte, port uint16, weight int32, small, large uint32, much, more uint64) {
-		a, ok := netip.AddrFromSlice(addr)
-		if !ok {
-			t.Skip("no address")
-		}
-		counters := countersObject{much, more, much ^ more, more >> 32, much >> 32}
-		got := DestinationEntry{
-			Destination: Destination{Addr: a, Port: port, Forward: Route, Weight: weight, UpperThreshold: small, LowerThreshold: large},
-			Conns:       ConnCounts{Active: large, Inactive: small, Persistent: small ^ large},
-			Stats: Stats{Conns: much, InPkts: more, OutPkts: much ^ more, InBytes: more >> 32, OutBytes: much >> 32,
-				Rates: Rates{CPS: more}},
-		}.AppendJSON(nil)
-		want := encodingJSON(t, serverObject{FamilyOf(a).Name(), a, port, "route", weight, small, large, large, small, small ^ large,
-			counters, countersObject{Connections: more}})
-		if string(got) != want {
-			t.Errorf("got\n%s, with encoding/json\n%s", got, want)
 		}
 	})
 }

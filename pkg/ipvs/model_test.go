@@ -10,6 +10,8 @@ import (
 	"slices"
 	"syscall"
 	"testing"
+
+	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
 )
 
 func web(port uint16) ServiceID { return AddrID(TCP, netip.MustParseAddr("12.0.0.1"), port) }
@@ -22,9 +24,7 @@ func server(i int) Destination {
 func mustApply(t testing.TB, m *Model, changes ...Change) {
 	t.Helper()
 	for _, c := range changes {
-		if err := m.Apply(c); err != nil {
-			t.Fatal(err)
-		}
+		must.OK(t, m.Apply(c))
 	}
 }
 
@@ -132,9 +132,7 @@ func BenchmarkModel(b *testing.B) {
 	for b.Loop() {
 		var m Model
 		for i := range changes {
-			if err := m.Apply(changes[i]); err != nil {
-				b.Fatal(err)
-			}
+			must.OK(b, m.Apply(changes[i]))
 		}
 	}
 	perRule(b, len(changes))
@@ -204,9 +202,7 @@ func TestModelOfManyServicesTakesLittleMemory(t *testing.T) {
 	var m Model
 	for i := range services {
 		id := AddrID(TCP, netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), 80)
-		if err := m.Apply(AddService(NewService(id, "rr"))); err != nil {
-			t.Fatal(err)
-		}
+		must.OK(t, m.Apply(AddService(NewService(id, "rr"))))
 	}
 	runtime.ReadMemStats(&after)
 	if each := (after.TotalAlloc - before.TotalAlloc) / services; each > 750 {

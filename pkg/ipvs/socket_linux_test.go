@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
 )
 
 // TestOtherGoroutinesRunWhileAQuestionSleeps has the write of a question sleep
@@ -19,22 +21,16 @@ func TestOtherGoroutinesRunWhileAQuestionSleeps(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	for _, noHandoff := range []bool{false, true} {
 		var ends [2]int
-		if err := unix.Pipe2(ends[:], unix.O_CLOEXEC); err != nil {
-			t.Fatal(err)
-		}
+		must.OK(t, unix.Pipe2(ends[:], unix.O_CLOEXEC))
 		out, in := os.NewFile(uintptr(ends[0]), "out"), os.NewFile(uintptr(ends[1]), "in") // which block
 		size, err := unix.FcntlInt(in.Fd(), unix.F_GETPIPE_SZ, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
+		must.OK(t, err)
 		if _, err := in.Write(make([]byte, size)); err != nil {
 			t.Fatal(err)
 		}
 		reader := exec.Command("sh", "-c", "sleep 0.3; exec cat >/dev/null")
 		reader.Stdin = out
-		if err := reader.Start(); err != nil {
-			t.Fatal(err)
-		}
+		must.OK(t, reader.Start())
 		var ticks atomic.Int64
 		over := make(chan struct{})
 		go func() {
@@ -50,9 +46,7 @@ func TestOtherGoroutinesRunWhileAQuestionSleeps(t *testing.T) {
 		}()
 		runtime.Gosched()
 		raw, err := in.SyscallConn()
-		if err != nil {
-			t.Fatal(err)
-		}
+		must.OK(t, err)
 		before := ticks.Load()
 		err = (&socket{raw: raw, noHandoff: noHandoff}).Write(make([]byte, size), true)
 		meanwhile := ticks.Load() - before
@@ -60,9 +54,7 @@ func TestOtherGoroutinesRunWhileAQuestionSleeps(t *testing.T) {
 		in.Close()
 		out.Close()
 		_ = reader.Wait()
-		if err != nil {
-			t.Fatal(err)
-		}
+		must.OK(t, err)
 		if ran := meanwhile > 10; ran == noHandoff {
 			t.Errorf("NoHandoff %v: another goroutine went round %d times while a question slept", noHandoff, meanwhile)
 		}

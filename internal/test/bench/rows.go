@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -87,14 +86,12 @@ func (s suite) table(services int) (table, error) {
 	t := table{size: []string{strconv.Itoa(services), strconv.Itoa(servers)}}
 	path := func(what string) string { return filepath.Join(s.run, what+t.size[0]) }
 	t.rules, t.restore, t.list = path("rules"), path("restore"), path("list")
-	for what, file := range map[string]string{"restore": t.restore, "list": t.list} {
-		out, err := os.Create(file)
-		if err != nil {
-			return t, err
+	for file, list := range map[string]bool{t.restore: false, t.list: true} {
+		b, err := messages(list, services)
+		if err == nil {
+			err = os.WriteFile(file, b, 0o600)
 		}
-		encode := exec.Command(filepath.Join(s.tmp, "floor"), append([]string{"encode", what}, t.size...)...)
-		encode.Stdout, encode.Stderr = out, os.Stderr
-		if err := errors.Join(encode.Run(), out.Close()); err != nil {
+		if err != nil {
 			return t, err
 		}
 	}

@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
 )
 
 // daemon is a client that keeps running, in the foreground.
@@ -29,9 +31,7 @@ func startDaemon(t *testing.T, name string, args ...string) *daemon {
 	d := &daemon{cmd: exec.Command(name, args...)}
 	d.cmd.Env = append(os.Environ(), "PERL_HASH_SEED=0") // the same order in each run
 	d.cmd.Stdout, d.cmd.Stderr = d, d
-	if err := d.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	must.OK(t, d.cmd.Start())
 	t.Cleanup(func() {
 		if d.cmd.ProcessState == nil {
 			d.cmd.Process.Kill()
@@ -62,9 +62,7 @@ func (d *daemon) said(from int) (text string, length int) {
 // stop terminates the daemon and waits for its end.
 func (d *daemon) stop(t *testing.T) {
 	t.Helper()
-	if err := d.cmd.Process.Signal(unix.SIGTERM); err != nil {
-		t.Fatal(err)
-	}
+	must.OK(t, d.cmd.Process.Signal(unix.SIGTERM))
 	if err := d.cmd.Wait(); err != nil {
 		t.Errorf("%v: %v", d.cmd, err)
 	}

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
 )
 
 // ldirectordAllUp is the table while all servers are up.
@@ -64,9 +66,7 @@ func (p programs) testLdirectord(t *testing.T) {
 	p.inTurnAfresh(t, func(t *testing.T) (result string) {
 		w := newWorld(t)
 		config, err := filepath.Abs("testdata/ldirectord.cf") // ldirectord changes its working directory
-		if err != nil {
-			t.Fatal(err)
-		}
+		must.OK(t, err)
 		// ldirectord changes this service and purges its server.
 		p.restore(t, "-A -t 192.0.2.1:80 -s rr\n-a -t 192.0.2.1:80 -r 192.0.2.99:8080 -m\n")
 		var ldirectord *daemon

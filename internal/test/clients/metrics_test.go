@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/program"
 )
 
@@ -64,9 +65,7 @@ func TestMetrics(t *testing.T) {
 
 		check := exec.Command("promtool", "check", "metrics")
 		text, err := os.Open(file)
-		if err != nil {
-			t.Fatal(err)
-		}
+		must.OK(t, err)
 		defer text.Close()
 		check.Stdin = text
 		if out, err := check.CombinedOutput(); err != nil || len(out) > 0 {
@@ -99,9 +98,7 @@ func scrape(t *testing.T, folder string) string {
 		"--collector.disable-defaults", "--collector.textfile", "--collector.textfile.directory="+folder)
 	var said strings.Builder
 	exporter.Stderr = &said
-	if err := exporter.Start(); err != nil {
-		t.Fatal(err)
-	}
+	must.OK(t, exporter.Start())
 	defer func() {
 		_ = exporter.Process.Kill()
 		_ = exporter.Wait()
@@ -160,9 +157,7 @@ func expected(t *testing.T) map[string]float64 {
 			}
 		}
 	}
-	if err := json.Unmarshal([]byte(program.Run(t, "ipvsadm", "-L", "--json")), &table); err != nil {
-		t.Fatal(err)
-	}
+	must.OK(t, json.Unmarshal([]byte(program.Run(t, "ipvsadm", "-L", "--json")), &table))
 	list := make(map[string]float64)
 	names := map[string]string{"connections": "connections", "packets_in": "incoming_packets", "packets_out": "outgoing_packets",
 		"bytes_in": "incoming_bytes", "bytes_out": "outgoing_bytes"}

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/program"
 )
 
@@ -36,18 +37,14 @@ func (p programs) testMunin(t *testing.T) {
 	p.restore(t, muninTable)
 	for range 6 {
 		connection, err := net.Dial("tcp", "192.0.2.1:80")
-		if err != nil {
-			t.Fatal(err)
-		}
+		must.OK(t, err)
 		connection.Close()
 	}
 	// The plugin takes the service from its own name.
 	links := t.TempDir()
 	named, all := filepath.Join(links, "cps_192.0.2.1_80"), filepath.Join(links, "cps_80")
 	for _, link := range []string{named, all} {
-		if err := os.Symlink(cps, link); err != nil {
-			t.Fatal(err)
-		}
+		must.OK(t, os.Symlink(cps, link))
 	}
 	p.original.put(t)
 	const counted = "192_0_2_11.value 3\n192_0_2_12.value 3\n"

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/network"
 )
 
@@ -32,9 +33,7 @@ var addresses = map[string]string{
 func newWorld(t *testing.T) world {
 	t.Helper()
 	guesttest.Namespace(t)
-	if err := network.Build(worldHosts); err != nil {
-		t.Fatal(err)
-	}
+	must.OK(t, network.Build(worldHosts))
 	t.Cleanup(func() {
 		if err := network.Remove(worldHosts); err != nil {
 			t.Error(err)
@@ -55,9 +54,7 @@ func (w world) start(t *testing.T, name string) {
 		go w[name].Serve(listener)
 		return nil
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	must.OK(t, err)
 	t.Cleanup(func() { w.stop(name) })
 }
 

@@ -20,6 +20,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/program"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/session"
 )
@@ -187,9 +188,7 @@ func TestScriptsAreReadAsTheyAreWritten(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			all, err := parseScripts("here", script{commands: []command{c}}.String())
-			if err != nil {
-				t.Fatal(err)
-			}
+			must.OK(t, err)
 			if len(all) != 1 || len(all[0].commands) != 1 || !slices.Equal(all[0].commands[0].words, c.words) || all[0].commands[0].stdin != c.stdin {
 				t.Errorf("%q was read as %q", c, all)
 			}

@@ -10,11 +10,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/program"
 )
 
@@ -43,16 +43,18 @@ func inGuest(t *testing.T, body func(t *testing.T, p programs)) {
 // start in a guest.
 const processEvery = 10
 
-// TestScripts runs the scripts in testdata. They also show every rule of the
-// list of differences.
+// TestScripts runs the scripts in testdata, which also show every rule of the
+// list of differences, and those of the folder or file that
+// IPVSADM_TEST_SCRIPTS names: rule files too, whose names do not end in .txt.
 func TestScripts(t *testing.T) {
 	inGuest(t, func(t *testing.T, p programs) {
 		used := map[string]bool{}
-		err := walk(testdata, func(path string, text []byte) error {
+		run := func(path string, text []byte) error {
+			parse := parseScripts
 			if filepath.Ext(path) != ".txt" {
-				return nil
+				parse = ruleFile
 			}
-			scripts, err := parseScripts(path, string(text))
+			scripts, err := parse(path, string(text))
 			for i, s := range scripts {
 				p := p
 				if i%processEvery != 0 {
@@ -70,9 +72,10 @@ func TestScripts(t *testing.T) {
 				})
 			}
 			return err
-		})
-		if err != nil {
-			t.Fatal(err)
+		}
+		must.OK(t, walk(testdata, run))
+		if own := os.Getenv("IPVSADM_TEST_SCRIPTS"); own != "" {
+			must.OK(t, walk(own, run))
 		}
 		for _, r := range rules {
 			if r.apply != nil && !r.chance && !used[r.id] {
@@ -101,9 +104,7 @@ func walk(path string, read func(path string, text []byte) error) error {
 func check(t *testing.T, p programs, s script) comparison {
 	t.Helper()
 	c, err := p.compare(s)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must.OK(t, err)
 	if c.mismatch != "" {
 		short, c := p.shrink(s, c)
 		t.Errorf("the programs differ after\n%v%s", short, c.mismatch)
@@ -111,20 +112,14 @@ func check(t *testing.T, p programs, s script) comparison {
 	return c
 }
 
-// The defaults of TestGenerated.
-const (
-	fixedCases = 60
-	fixedSeed  = 1
-)
-
 // maxFailures ends a run: more failures rarely show anything new.
 const maxFailures = 10
 
 // TestGenerated compares the programs in generated scripts.
 func TestGenerated(t *testing.T) {
 	inGuest(t, func(t *testing.T, p programs) {
-		seed, first := envNumber(t, "IPVSADM_TEST_SEED", fixedSeed), envNumber(t, "IPVSADM_TEST_FIRST", 0)
-		end := first + envNumber(t, "IPVSADM_TEST_CASES", fixedCases)
+		seed, first := must.Number(t, "IPVSADM_TEST_SEED", 1), must.Number(t, "IPVSADM_TEST_FIRST", 0)
+		end := first + must.Number(t, "IPVSADM_TEST_CASES", 60)
 		all := runs{used: map[string]int{}}
 		for ; first < end && all.failures < maxFailures; first += batch {
 			last := min(first+batch, end)
@@ -149,8 +144,8 @@ type runs struct {
 }
 
 // generated runs the script with this seed and number.
-func (r *runs) generated(t *testing.T, p programs, seed, n uint64) {
-	s := generator{rand.New(rand.NewPCG(seed, n))}.script()
+func (r *runs) generated(t *testing.T, p programs, seed, n int) {
+	s := generator{rand.New(rand.NewPCG(uint64(seed), uint64(n)))}.script()
 	s.name = fmt.Sprintf("seed %d, script %d", seed, n)
 	if n%processEvery != 0 {
 		p.ours = ""
@@ -164,51 +159,6 @@ func (r *runs) generated(t *testing.T, p programs, seed, n uint64) {
 	if c.mismatch != "" {
 		r.failures++
 	}
-}
-
-func envNumber(t *testing.T, name string, otherwise uint64) uint64 {
-	t.Helper()
-	text := os.Getenv(name)
-	if text == "" {
-		return otherwise
-	}
-	n, err := strconv.ParseUint(text, 10, 64)
-	if err != nil {
-		t.Fatalf("%s: %v", name, err)
-	}
-	return n
-}
-
-// TestReplay compares the programs in the user's own scripts and rule files.
-func TestReplay(t *testing.T) {
-	var scripts []script
-	for name, parse := range map[string]func(path, text string) ([]script, error){
-		"IPVSADM_TEST_COMMANDS": parseScripts, "IPVSADM_TEST_RULES": ruleFile,
-	} {
-		path := os.Getenv(name)
-		if path == "" {
-			continue
-		}
-		err := walk(path, func(path string, text []byte) error {
-			more, err := parse(path, string(text))
-			scripts = append(scripts, more...)
-			return err
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	if scripts == nil {
-		t.Skip("IPVSADM_TEST_COMMANDS and IPVSADM_TEST_RULES name nothing to replay")
-	}
-	inGuest(t, func(t *testing.T, p programs) {
-		for _, s := range scripts {
-			t.Run(s.name, func(t *testing.T) {
-				c := check(t, p, s)
-				t.Logf("%d commands; rules used: %v", c.steps, c.used)
-			})
-		}
-	})
 }
 
 // ruleFile returns a script that restores a rule file and lists the result.

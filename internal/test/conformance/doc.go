@@ -14,6 +14,6 @@
 //	IPVSADM_TEST_CASES      how many generated scripts TestGenerated runs
 //	IPVSADM_TEST_SEED       what they are generated from
 //	IPVSADM_TEST_FIRST      the number of the first of them, 0 if not given
-//	IPVSADM_TEST_COMMANDS   file of scripts for TestReplay, as in testdata/conformance
-//	IPVSADM_TEST_RULES      folder of rule files for TestReplay
+//	IPVSADM_TEST_SCRIPTS    file or folder of further scripts for TestScripts, as
+//	                        in testdata/conformance, and of rule files
 package conformance

@@ -520,24 +520,19 @@ func (t *table) junk() {
 }
 
 // commands and options are those of 1.31, without our additions.
-var (
-	commands = func() (all []spec.CommandID) {
-		for i := range spec.Commands {
-			if c := &spec.Commands[i]; !isNewCommand(c) {
-				all = append(all, c.ID)
-			}
+var commands, options = func() (commands []spec.CommandID, options []spec.OptionID) {
+	for i := range spec.Commands {
+		if c := &spec.Commands[i]; !isNewCommand(c) {
+			commands = append(commands, c.ID)
 		}
-		return all
-	}()
-	options = func() (all []spec.OptionID) {
-		for i := range spec.Options {
-			if o := &spec.Options[i]; !isNew(o) {
-				all = append(all, o.ID)
-			}
+	}
+	for i := range spec.Options {
+		if o := &spec.Options[i]; !isNew(o) {
+			options = append(options, o.ID)
 		}
-		return all
-	}()
-)
+	}
+	return commands, options
+}()
 
 // anything returns a command with options and values that rarely fit
 // together.

@@ -3,6 +3,7 @@
 package conformance
 
 import (
+	"errors"
 	"io"
 	"net"
 	"regexp"
@@ -11,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/network"
 )
 
@@ -37,9 +39,7 @@ func TestListingsUnderLoad(t *testing.T) {
 	inGuest(t, func(t *testing.T, p programs) {
 		p.ours = ""
 		a, err := p.enter()
-		if err != nil {
-			t.Fatal(err)
-		}
+		must.OK(t, err)
 		defer a.close()
 		n := loaded{t: t, arena: a}
 		n.build()
@@ -90,13 +90,6 @@ type loaded struct {
 	arena *arena
 }
 
-func (n loaded) must(err error) {
-	n.t.Helper()
-	if err != nil {
-		n.t.Fatal(err)
-	}
-}
-
 var loadHosts = network.Parse(`
 here    wire   inside 10.77.0.1/24 fd77::1/64
 here    client vips   10.0.0.1/32 2001:db8::1/128
@@ -105,40 +98,14 @@ servers wire   inside 10.77.0.2/24 10.77.0.3/24 fd77::2/64 via 10.77.0.1
 
 // build makes the network and starts servers that echo.
 func (n loaded) build() {
-	n.must(n.arena.in(n.arena.ours))
-	n.must(network.Build(loadHosts))
-	n.t.Cleanup(func() { n.must(network.Remove(loadHosts)) })
-	n.must(loadHosts[1].Do(func() error {
+	must.OK(n.t, n.arena.in(n.arena.ours))
+	must.OK(n.t, network.Build(loadHosts))
+	n.t.Cleanup(func() { must.OK(n.t, network.Remove(loadHosts)) })
+	must.OK(n.t, loadHosts[1].Do(func() error {
 		for _, address := range []string{"10.77.0.2", "10.77.0.3"} {
-			l, err := net.Listen("tcp", address+":8080")
-			if err != nil {
+			if err := errors.Join(network.Echo(n.t, "tcp", address+":8080"), network.Echo(n.t, "udp", address+":5060")); err != nil {
 				return err
 			}
-			n.t.Cleanup(func() { l.Close() })
-			go func() {
-				for {
-					c, err := l.Accept()
-					if err != nil {
-						return
-					}
-					go io.Copy(c, c)
-				}
-			}()
-			c, err := net.ListenPacket("udp", address+":5060")
-			if err != nil {
-				return err
-			}
-			n.t.Cleanup(func() { c.Close() })
-			go func() {
-				b := make([]byte, 2048)
-				for {
-					k, from, err := c.ReadFrom(b)
-					if err != nil {
-						return
-					}
-					c.WriteTo(b[:k], from)
-				}
-			}()
 		}
 		return nil
 	}))
@@ -153,16 +120,16 @@ func (n loaded) traffic() {
 	text := strings.Repeat("0123456789abcdef", 64)
 	say := func(protocol, to, text string) net.Conn {
 		c, err := net.DialTimeout(protocol, to, 2*time.Second)
-		n.must(err)
+		must.OK(n.t, err)
 		_, err = io.WriteString(c, text)
-		n.must(err)
+		must.OK(n.t, err)
 		return c
 	}
 	talk := func(protocol, to, text string) net.Conn {
 		c := say(protocol, to, text)
-		n.must(c.SetDeadline(time.Now().Add(2 * time.Second)))
+		must.OK(n.t, c.SetDeadline(time.Now().Add(2*time.Second)))
 		_, err := io.ReadFull(c, make([]byte, len(text)))
-		n.must(err)
+		must.OK(n.t, err)
 		return c
 	}
 	keep := func(c net.Conn) { n.t.Cleanup(func() { c.Close() }) }
@@ -189,12 +156,12 @@ func (n loaded) compare(c command) string {
 	a := n.arena
 	for try := range 20 {
 		before, err := a.runOurs(a.ours, c)
-		n.must(err)
+		must.OK(n.t, err)
 		s := step{command: c}
 		s.original, err = a.runOriginal(a.ours, c)
-		n.must(err)
+		must.OK(n.t, err)
 		s.ours, err = a.runOurs(a.ours, c)
-		n.must(err)
+		must.OK(n.t, err)
 		if try >= 10 {
 			for _, answer := range []*string{&before.Stdout, &s.original.Stdout, &s.ours.Stdout} {
 				*answer = remaining.ReplaceAllString(*answer, "${1}--:-- ")

@@ -10,27 +10,21 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
 )
 
 func TestSetInterpreterNamesTheOtherLoader(t *testing.T) {
 	b, err := os.ReadFile("/bin/sh")
-	if err != nil {
-		t.Fatal(err)
-	}
+	must.OK(t, err)
 	path := filepath.Join(t.TempDir(), "program")
-	if err := os.WriteFile(path, b, 0o755); err != nil {
-		t.Fatal(err)
-	}
+	must.OK(t, os.WriteFile(path, b, 0o755))
 	loader := "/" + strings.Repeat("long/", 50) + "ld.so"
 	for range 2 {
-		if err := setInterpreter(path, loader); err != nil {
-			t.Fatal(err)
-		}
+		must.OK(t, setInterpreter(path, loader))
 	}
 	program, err := elf.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must.OK(t, err)
 	defer program.Close()
 	for _, header := range program.Progs {
 		if header.Type == elf.PT_INTERP {
@@ -47,9 +41,7 @@ func TestSetInterpreterNamesTheOtherLoader(t *testing.T) {
 func TestSetInterpreterRefusesWhatIsNoProgram(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "program")
 	for _, text := range []string{"", "#!/bin/sh\n", "\x7fELF\x02" + strings.Repeat("\xff", 60)} {
-		if err := os.WriteFile(path, []byte(text), 0o755); err != nil {
-			t.Fatal(err)
-		}
+		must.OK(t, os.WriteFile(path, []byte(text), 0o755))
 		if err := setInterpreter(path, "/ld.so"); err == nil {
 			t.Errorf("no error for %q", text)
 		}
@@ -58,9 +50,7 @@ func TestSetInterpreterRefusesWhatIsNoProgram(t *testing.T) {
 
 func TestSuiteSourcesHaveTheMachinesMirrors(t *testing.T) {
 	sources, err := suiteSources(t.Context(), "sid")
-	if err != nil {
-		t.Fatal(err)
-	}
+	must.OK(t, err)
 	if line := regexp.MustCompile(`^deb \[signed-by=/\S+\] \w+:/\S+ sid \w+\n`); !line.Match(sources) {
 		t.Errorf("sources of sid:\n%s", sources)
 	}
@@ -73,9 +63,7 @@ func TestFetchedToolsAreLentToTheGuest(t *testing.T) {
 	}
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
 	root, err := FetchPackages(t.Context(), "", os.Stderr, "hello")
-	if err != nil {
-		t.Fatal(err)
-	}
+	must.OK(t, err)
 	if again, err := FetchPackages(t.Context(), "", io.Discard, "hello"); err != nil || again != root {
 		t.Errorf("again: %s, %v, want %s", again, err, root)
 	}
@@ -83,9 +71,7 @@ func TestFetchedToolsAreLentToTheGuest(t *testing.T) {
 		t.Errorf("found: %s, %v, want %s", found, err, root)
 	}
 	kernel, err := Find("")
-	if err != nil {
-		t.Fatal(err)
-	}
+	must.OK(t, err)
 	kernel.Tools = root
 	var out strings.Builder
 	status, err := Run(t.Context(), Job{Kernel: kernel, Args: []string{"hello"}, Stdout: &out})

@@ -21,6 +21,7 @@ import (
 
 	"github.com/ipvsadm-go/ipvsadm/internal/test/guest"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
 )
 
 func TestMain(m *testing.M) { guesttest.Main(m) }
@@ -31,9 +32,7 @@ func run(t *testing.T, job guest.Job) (status int, stdout, stderr string) {
 	var out, errOut bytes.Buffer
 	job.Kernel, job.Stdout, job.Stderr = guesttest.Kernel(t), &out, &errOut
 	status, err := guest.Run(t.Context(), job)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must.OK(t, err)
 	return status, out.String(), errOut.String()
 }
 
@@ -63,9 +62,7 @@ func TestStreamsAndStatusAreExact(t *testing.T) {
 func TestJobHasItsUserEnvironmentAndFolder(t *testing.T) {
 	dir := t.TempDir()
 	for _, path := range []string{dir, filepath.Dir(dir)} {
-		if err := os.Chmod(path, 0o777); err != nil {
-			t.Fatal(err)
-		}
+		must.OK(t, os.Chmod(path, 0o777))
 	}
 	status, stdout, stderr := run(t, guest.Job{
 		Args: shell(`id -u; id -g; pwd; echo "$A"; wc -c; touch new && echo made; echo x > /dev/stdout; kill -9 $$`),
@@ -140,12 +137,8 @@ func TestGuestEndsWithItsHost(t *testing.T) {
 	child := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$")
 	child.Env = append(os.Environ(), "UML_TEST_CHILD=1", "TMPDIR="+tmp)
 	stdout, err := child.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := child.Start(); err != nil {
-		t.Fatal(err)
-	}
+	must.OK(t, err)
+	must.OK(t, child.Start())
 	if _, err := io.ReadFull(stdout, make([]byte, len("ready\n"))); err != nil {
 		t.Fatal(err)
 	}
@@ -169,9 +162,7 @@ func noProcessMentions(t *testing.T, word string) {
 	for range 100 {
 		found = ""
 		lines, err := filepath.Glob("/proc/[0-9]*/cmdline")
-		if err != nil {
-			t.Fatal(err)
-		}
+		must.OK(t, err)
 		for _, path := range lines {
 			if line, err := os.ReadFile(path); err == nil && bytes.Contains(line, []byte(word)) {
 				found = path
@@ -239,9 +230,7 @@ func TestFindPackagesSaysWhatIsMissing(t *testing.T) {
 func TestGuest(t *testing.T) {
 	probe := filepath.Join(t.TempDir(), "probe")
 	if !guest.InGuest() {
-		if err := os.WriteFile(probe, []byte("host's"), 0o644); err != nil {
-			t.Fatal(err)
-		}
+		must.OK(t, os.WriteFile(probe, []byte("host's"), 0o644))
 		t.Setenv("IPVSADM_TEST_PROBE", probe)
 		t.Setenv("IPVSADM_TEST_NOW", time.Now().Format(time.RFC3339Nano))
 	}
@@ -260,19 +249,13 @@ func TestGuestReadsMoreFilesThanItsHostOpensByDefault(t *testing.T) {
 	dir := t.TempDir()
 	if !guest.InGuest() {
 		for i := range files {
-			if err := os.WriteFile(filepath.Join(dir, strconv.Itoa(i)), []byte("x"), 0o644); err != nil {
-				t.Fatal(err)
-			}
+			must.OK(t, os.WriteFile(filepath.Join(dir, strconv.Itoa(i)), []byte("x"), 0o644))
 		}
 		t.Setenv("IPVSADM_TEST_PROBE", dir)
 		var before unix.Rlimit
-		if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &before); err != nil {
-			t.Fatal(err)
-		}
+		must.OK(t, unix.Getrlimit(unix.RLIMIT_NOFILE, &before))
 		lower := unix.Rlimit{Cur: limit, Max: before.Max}
-		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &lower); err != nil {
-			t.Fatal(err)
-		}
+		must.OK(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &lower))
 		defer unix.Setrlimit(unix.RLIMIT_NOFILE, &before)
 	}
 	guesttest.InGuest(t, func(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/network"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/program"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/session"
@@ -25,9 +26,7 @@ func testShort(t *testing.T, c cluster) {
 	guesttest.InGuest(t, func(t *testing.T) {
 		program.InPath(t)
 		m, err := c.make()
-		if err != nil {
-			t.Fatal(err)
-		}
+		must.OK(t, err)
 		for _, s := range c.scenarios {
 			if !s.short {
 				continue
@@ -58,9 +57,7 @@ func TestSessionsAreWhole(t *testing.T) {
 		}
 	}
 	steps, err := session.Parse(session.Host, demo)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must.OK(t, err)
 	check("demo", demoHosts, steps)
 	seen := map[string]bool{}
 	for _, c := range slices.Concat(clusters, gaps) {

@@ -118,14 +118,37 @@ func restoreFrom(program, name string) error {
 	return nil
 }
 
+// work is what the client does in the background.
+type work struct {
+	group sync.WaitGroup
+	mu    sync.Mutex // guards the error and what is counted
+	err   error
+}
+
+func (w *work) start(f func() error) {
+	w.group.Go(func() {
+		err := client.Do(f)
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.err = errors.Join(w.err, err)
+	})
+}
+
+// wait waits for the end of all work and returns the errors since it was last
+// called.
+func (w *work) wait() error {
+	w.group.Wait()
+	err := w.err
+	w.err = nil
+	return err
+}
+
 // requests are those of all clients together.
 type requests struct {
-	group    sync.WaitGroup
-	mu       sync.Mutex // guards what follows
+	work
 	count    int
 	failures map[string]int // by kind
 	slowest  time.Duration  // of the answered ones
-	err      error          // of a client that could not send
 	ended    atomic.Bool
 }
 
@@ -133,18 +156,13 @@ type requests struct {
 func startRequests() *requests {
 	r := &requests{failures: map[string]int{}}
 	for range clients {
-		r.group.Go(func() {
-			err := client.Do(func() error {
-				for !r.ended.Load() {
-					start := time.Now()
-					failure := request(natService, answerLimit)
-					r.add(failure, time.Since(start))
-				}
-				return nil
-			})
-			r.mu.Lock()
-			defer r.mu.Unlock()
-			r.err = errors.Join(r.err, err)
+		r.start(func() error {
+			for !r.ended.Load() {
+				start := time.Now()
+				failure := request(natService, answerLimit)
+				r.add(failure, time.Since(start))
+			}
+			return nil
 		})
 	}
 	return r
@@ -164,8 +182,7 @@ func (r *requests) add(failure string, took time.Duration) {
 // end stops the clients and waits for the last answers.
 func (r *requests) end() error {
 	r.ended.Store(true)
-	r.group.Wait()
-	return r.err
+	return r.wait()
 }
 
 // lost returns how many requests failed, and how.

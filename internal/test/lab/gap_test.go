@@ -6,6 +6,8 @@ import (
 	"net"
 	"testing"
 	"time"
+
+	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
 )
 
 func TestRequestSaysHowItFailed(t *testing.T) {
@@ -27,9 +29,7 @@ func TestRequestSaysHowItFailed(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			listener, err := net.ListenTCP("tcp4", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
-			if err != nil {
-				t.Fatal(err)
-			}
+			must.OK(t, err)
 			if c.serve == nil {
 				listener.Close()
 			} else {

@@ -2,8 +2,6 @@
 
 package main
 
-import "strings"
-
 // mark is the NAT cluster with services that keep a client on its server: by
 // firewall mark, across ports, and by network.
 var mark = cluster{
@@ -11,10 +9,10 @@ var mark = cluster{
 	hosts: natHosts,
 	typed: natTyped, prepared: clientAddresses + clientAddresses6,
 	scenarios: []scenario{
-		{name: "tc", short: true, needs: marking, typed: markTC + underMark(markServers, "1", "3") + bothPorts},
-		{name: "tc-6", needs: marking, typed: mark6TC + underMark(mark6Servers, "2", "4") + bothPorts6},
-		{name: "ports", short: true, needs: "iptable_mangle xt_mark xt_multiport", typed: markIptables + markServers + bothPorts},
-		{name: "ports-6", needs: "ip6table_mangle xt_mark xt_multiport", typed: mark6Iptables + mark6Servers + bothPorts6},
+		{name: "tc", short: true, needs: marking, typed: markTC + markServers("3") + bothPorts},
+		{name: "tc-6", needs: marking, typed: mark6TC + mark6Servers("4") + bothPorts6},
+		{name: "ports", short: true, needs: "iptable_mangle xt_mark xt_multiport", typed: markIptables + markServers("1") + bothPorts},
+		{name: "ports-6", needs: "ip6table_mangle xt_mark xt_multiport", typed: mark6Iptables + mark6Servers("2") + bothPorts6},
 		{name: "persistence", typed: natServers("-s rr -p 300", 1, 1, 1) + `
 lab# sticky 32 12.0.0.130-149 12.0.0.1:80
 20 of 20 on one server, 3 servers
@@ -29,10 +27,7 @@ lab# ask director ipvsadm -Lnc | grep -c '^TCP .* 12\.0\.[0-9]*\.0:0 '
 		// persistence template after two.
 		{name: "timeout", typed: `
 director# ipvsadm --set 0 0 1
-director# ipvsadm -A -u 12.0.0.1:53 -s rr -p 2 -M 255.255.255.0
-director# ipvsadm -a -u 12.0.0.1:53 -r 192.168.168.10:53 -m
-director# ipvsadm -a -u 12.0.0.1:53 -r 192.168.168.20:53 -m
-director# ipvsadm -a -u 12.0.0.1:53 -r 192.168.168.30:53 -m
+` + threeServers("-u 12.0.0.1:53", "-s rr -p 2 -M 255.255.255.0", "192.168.168.10:53") + `
 lab# serve-udp :53
 lab# share-udp 6 12.0.0.1:53 12.0.31.10
 0 0 6
@@ -69,20 +64,8 @@ const (
 	markIptables = `
 director# iptables -t mangle -A PREROUTING -d 12.0.0.1 -p tcp -m multiport --dports 80,443 -j MARK --set-mark 1
 `
-	markServers = `
-director# ipvsadm -A -f 1 -s rr -p 300
-director# ipvsadm -a -f 1 -r 192.168.168.10 -m
-director# ipvsadm -a -f 1 -r 192.168.168.20 -m
-director# ipvsadm -a -f 1 -r 192.168.168.30 -m
-`
 	mark6Iptables = `
 director# ip6tables -t mangle -A PREROUTING -d fd00:12::1 -p tcp -m multiport --dports 80,443 -j MARK --set-mark 2
-`
-	mark6Servers = `
-director# ipvsadm -A -f 2 -6 -s rr -p 300
-director# ipvsadm -a -f 2 -6 -r fd00:168::10 -m
-director# ipvsadm -a -f 2 -6 -r fd00:168::20 -m
-director# ipvsadm -a -f 2 -6 -r fd00:168::30 -m
 `
 )
 
@@ -101,7 +84,11 @@ director# tc filter replace dev ens36 ingress protocol ipv6 pref 4 handle 1 flow
 `
 )
 
-// underMark returns the lines for a service with another mark.
-func underMark(servers, old, mark string) string {
-	return strings.ReplaceAll(servers, "-f "+old, "-f "+mark)
+// markServers and mark6Servers make a service of a firewall mark.
+func markServers(mark string) string {
+	return threeServers("-f "+mark, "-s rr -p 300", "192.168.168.10")
+}
+
+func mark6Servers(mark string) string {
+	return threeServers("-f "+mark+" -6", "-s rr -p 300", "fd00:168::10")
 }

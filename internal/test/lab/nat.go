@@ -51,13 +51,20 @@ client   ens33 outside 12.0.0.10/24 fd00:12::10/64
 web      ens33 outside 12.0.0.20/24
 `
 
-const natTyped = `
+var natTyped = `
 director# sysctl -qw net.ipv4.ip_forward=1
-director# ipvsadm -A -t 12.0.0.1:80 -s rr
-director# ipvsadm -a -t 12.0.0.1:80 -r 192.168.168.10:80 -m
-director# ipvsadm -a -t 12.0.0.1:80 -r 192.168.168.20:80 -m
-director# ipvsadm -a -t 12.0.0.1:80 -r 192.168.168.30:80 -m
-`
+` + threeServers("-t 12.0.0.1:80", "-s rr", "192.168.168.10:80")
+
+// threeServers adds a service, with these options, and a server on each of the
+// three hosts, of which the first is named.
+func threeServers(service, options, first string) string {
+	lines := fmt.Sprintf("director# ipvsadm -A %s %s\n", service, options)
+	for _, host := range []string{"10", "20", "30"} {
+		at := strings.LastIndex(first, "10")
+		lines += fmt.Sprintf("director# ipvsadm -a %s -r %s -m\n", service, first[:at]+host+first[at+2:])
+	}
+	return lines
+}
 
 // clientAddresses adds addresses of many clients, in many networks, to the
 // client.
@@ -69,13 +76,9 @@ director# ip route add 12.0.16.0/20 via 12.0.0.10
 
 const natService = "12.0.0.1:80"
 
-const nat6 = `
+var nat6 = `
 director# sysctl -qw net.ipv6.conf.all.forwarding=1
-director# ipvsadm -A -t [fd00:12::1]:80 -s rr
-director# ipvsadm -a -t [fd00:12::1]:80 -r [fd00:168::10]:80 -m
-director# ipvsadm -a -t [fd00:12::1]:80 -r [fd00:168::20]:80 -m
-director# ipvsadm -a -t [fd00:12::1]:80 -r [fd00:168::30]:80 -m
-`
+` + threeServers("-t [fd00:12::1]:80", "-s rr", "[fd00:168::10]:80")
 
 // snat lets the servers out under the director's address. whoAsks shows whom
 // the server outside sees.
@@ -88,13 +91,9 @@ lab# ask nginx1 curl -s -m 3 12.0.0.20/peer
 `
 )
 
-const natSCTP = `
+var natSCTP = `
 director# modprobe sctp
-director# ipvsadm -A --sctp-service 12.0.0.1:9999 -s rr
-director# ipvsadm -a --sctp-service 12.0.0.1:9999 -r 192.168.168.10:9999 -m
-director# ipvsadm -a --sctp-service 12.0.0.1:9999 -r 192.168.168.20:9999 -m
-director# ipvsadm -a --sctp-service 12.0.0.1:9999 -r 192.168.168.30:9999 -m
-`
+` + threeServers("--sctp-service 12.0.0.1:9999", "-s rr", "192.168.168.10:9999")
 
 // shareSCTP binds each socket to one address. Otherwise an association names
 // all addresses of its host, and its packets bypass the director.

@@ -3,10 +3,8 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -121,67 +119,57 @@ lab# known director2
 
 // downloads are long downloads at the same time.
 type downloads struct {
-	group sync.WaitGroup
-	mu    sync.Mutex // guards what follows
+	work
 	whole int
-	err   error
 }
 
-func (d *downloads) start() {
-	d.group.Go(func() {
-		err := client.Do(func() error {
-			v, err := call{address: natService}.dial(answerLimit)
-			if err != nil {
-				return err
-			}
-			defer v.conn.Close()
-			body, err := v.get("/slow", time.Minute)
-			d.mu.Lock()
-			defer d.mu.Unlock()
-			if len(body) == bigFile {
-				d.whole++
-			}
+func (d *downloads) add() {
+	d.start(func() error {
+		v, err := call{address: natService}.dial(answerLimit)
+		if err != nil {
 			return err
-		})
+		}
+		defer v.conn.Close()
+		body, err := v.get("/slow", time.Minute)
 		d.mu.Lock()
 		defer d.mu.Unlock()
-		d.err = errors.Join(d.err, err)
+		if len(body) == bigFile {
+			d.whole++
+		}
+		return err
 	})
 }
 
-// wait returns how many downloads were complete since it was last called.
-func (d *downloads) wait() (string, error) {
-	d.group.Wait()
-	whole, err := d.whole, d.err
-	d.whole, d.err = 0, nil
+// end returns how many downloads were complete since it was last called.
+func (d *downloads) end() (string, error) {
+	err := d.wait()
+	whole := d.whole
+	d.whole = 0
 	return fmt.Sprint(whole, " whole"), err
 }
 
 // probe measures the longest time between two answers.
 type probe struct {
-	group   sync.WaitGroup
+	work
 	ended   atomic.Bool
 	longest time.Duration
-	err     error
 }
 
 func startProbe() *probe {
 	const try = 300 * time.Millisecond
 	p := &probe{}
-	p.group.Go(func() {
-		p.err = client.Do(func() error {
-			for last := time.Now(); ; time.Sleep(pause / 3) {
-				if request(natService, try) == "" {
-					p.longest = max(p.longest, time.Since(last))
-					last = time.Now()
-					if p.ended.Load() {
-						return nil
-					}
-				} else if time.Since(last) > patience {
-					return fmt.Errorf("no service for %v", patience)
+	p.start(func() error {
+		for last := time.Now(); ; time.Sleep(pause / 3) {
+			if request(natService, try) == "" {
+				p.longest = max(p.longest, time.Since(last))
+				last = time.Now()
+				if p.ended.Load() {
+					return nil
 				}
+			} else if time.Since(last) > patience {
+				return fmt.Errorf("no service for %v", patience)
 			}
-		})
+		}
 	})
 	return p
 }
@@ -191,6 +179,6 @@ func (p *probe) end() (string, error) {
 	const settle = 2 * time.Second
 	time.Sleep(settle)
 	p.ended.Store(true)
-	p.group.Wait()
-	return fmt.Sprintf("%.1f s", p.longest.Seconds()), p.err
+	err := p.wait()
+	return fmt.Sprintf("%.1f s", p.longest.Seconds()), err
 }

@@ -239,8 +239,8 @@ func init() {
 		"probe": func(p *player, _ string) (string, error) { p.probe = startProbe(); return "", nil },
 		"gap":   func(p *player, _ string) (string, error) { return p.probe.end() },
 		// download: starts one; downloads: how many were complete.
-		"download":  func(p *player, _ string) (string, error) { p.downloads.start(); return "", nil },
-		"downloads": func(p *player, _ string) (string, error) { return p.downloads.wait() },
+		"download":  func(p *player, _ string) (string, error) { p.downloads.add(); return "", nil },
+		"downloads": func(p *player, _ string) (string, error) { return p.downloads.end() },
 		// requests: starts requests without pause; lost: stops them;
 		// how many failed.
 		"requests": func(p *player, _ string) (string, error) { p.requests = startRequests(); return "", nil },

@@ -23,6 +23,7 @@ import (
 
 	"github.com/ipvsadm-go/ipvsadm/internal/cli"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
 )
 
 // Names are the names of ipvsadm.
@@ -45,9 +46,7 @@ func Folder(t testing.TB) string {
 	for _, name := range Names {
 		err = errors.Join(err, os.Symlink(exe, filepath.Join(dir, name)))
 	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	must.OK(t, err)
 	return dir
 }
 
@@ -60,10 +59,13 @@ type Answer struct {
 	Status         int // 128 and the signal's number after a signal
 }
 
-// Collect runs a command and accepts any result.
+// Collect runs a command and accepts any result. What the command prints to a
+// standard error of its own is not collected.
 func Collect(cmd *exec.Cmd) (a Answer, err error) {
 	var stdout, stderr strings.Builder
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if cmd.Stdout = &stdout; cmd.Stderr == nil {
+		cmd.Stderr = &stderr
+	}
 	err = cmd.Run()
 	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
 		err = nil
@@ -77,8 +79,15 @@ func Collect(cmd *exec.Cmd) (a Answer, err error) {
 
 // Here runs ipvsadm in this process, since a process is slow to start in a
 // guest. It uses the kernel's table of the calling thread's namespace.
-func Here(stdin string, words ...string) (a Answer) {
+func Here(stdin string, words ...string) Answer { return HereOn(nil, stdin, words...) }
+
+// HereOn is Here with a terminal for standard error, if it is not nil.
+func HereOn(terminal *os.File, stdin string, words ...string) (a Answer) {
 	var stdout, stderr strings.Builder
+	p := cli.Process{Args: words, Stdin: strings.NewReader(stdin), Stdout: &stdout, Stderr: &stderr}
+	if terminal != nil {
+		p.Stderr = terminal
+	}
 	defer func() {
 		a.Stdout, a.Stderr = stdout.String(), stderr.String()
 		if p := recover(); p != nil {
@@ -86,7 +95,7 @@ func Here(stdin string, words ...string) (a Answer) {
 			a.Stderr += fmt.Sprintf("panic: %v\n%s", p, debug.Stack())
 		}
 	}()
-	a.Status = cli.Run(context.Background(), cli.Process{Args: words, Stdin: strings.NewReader(stdin), Stdout: &stdout, Stderr: &stderr})
+	a.Status = cli.Run(context.Background(), p)
 	return a
 }
 
@@ -94,9 +103,7 @@ func Here(stdin string, words ...string) (a Answer) {
 func Ask(t testing.TB, words ...string) Answer {
 	t.Helper()
 	a, err := Collect(exec.Command(words[0], words[1:]...))
-	if err != nil {
-		t.Fatal(err)
-	}
+	must.OK(t, err)
 	return a
 }
 
@@ -139,9 +146,7 @@ func Need(t testing.TB, name string) {
 func Read(t testing.TB, name string) string {
 	t.Helper()
 	b, err := os.ReadFile(name)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must.OK(t, err)
 	return string(b)
 }
 
@@ -162,18 +167,14 @@ func Generated(t testing.TB, name, want string) {
 // Write writes a file.
 func Write(t testing.TB, name, text string) {
 	t.Helper()
-	if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	must.OK(t, os.WriteFile(name, []byte(text), 0o644))
 }
 
 // Replace writes a file in place of what is there, which may be a link to a
 // file that the guest does not have.
 func Replace(t testing.TB, name, text string) {
 	t.Helper()
-	if err := os.RemoveAll(name); err != nil {
-		t.Fatal(err)
-	}
+	must.OK(t, os.RemoveAll(name))
 	Write(t, name, text)
 }
 

@@ -4,18 +4,14 @@
 // messages that were encoded beforehand and reads the answers without
 // decoding them.
 //
-//	floor encode restore|list SERVICES SERVERS > messages
 //	floor restore|list < messages
 package main
 
 import (
-	"bytes"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"io"
 	"os"
-	"strconv"
 
 	"golang.org/x/sys/unix"
 )
@@ -36,9 +32,6 @@ func run(args []string) error {
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_GENERIC)
 	if err != nil {
 		return err
-	}
-	if args[0] == "encode" {
-		return encode(fd, args[1:])
 	}
 	messages, err := readAll(os.Stdin)
 	if err != nil {
@@ -119,99 +112,4 @@ func dumps(fd int, messages []byte) error {
 		}
 	}
 	return nil
-}
-
-// The numbers of the IPVS family, from linux/ip_vs.h.
-const (
-	newService, getService = 1, 4
-	newServer, getServer   = 5, 8
-	serviceNest, destNest  = 1 | unix.NLA_F_NESTED, 2 | unix.NLA_F_NESTED
-)
-
-// encode writes the messages that create a table, or those that list it.
-func encode(fd int, args []string) error {
-	services, err := strconv.Atoi(args[1])
-	if err != nil {
-		return err
-	}
-	servers, err := strconv.Atoi(args[2])
-	if err != nil {
-		return err
-	}
-	family, err := familyNumber(fd)
-	if err != nil {
-		return err
-	}
-	var b []byte
-	if args[0] == "list" {
-		b = message(b, family, unix.NLM_F_DUMP, getService)
-	}
-	for i := range services {
-		service := attr(nil, 1, ne.AppendUint16(nil, unix.AF_INET))
-		service = attr(service, 2, ne.AppendUint16(nil, unix.IPPROTO_TCP))
-		service = attr(service, 3, append([]byte{10, 0, byte(i >> 8), byte(i)}, make([]byte, 12)...))
-		service = attr(service, 4, []byte{0, 80})
-		if args[0] == "list" {
-			b = message(b, family, unix.NLM_F_DUMP, getServer, attr(nil, serviceNest, service))
-			continue
-		}
-		config := attr(bytes.Clone(service), 6, []byte("rr\x00"))
-		config = attr(config, 7, []byte{0, 0, 0, 0, 255, 255, 255, 255})
-		config = attr(config, 8, make([]byte, 4))
-		config = attr(config, 9, []byte{255, 255, 255, 255})
-		b = message(b, family, 0, newService, attr(nil, serviceNest, config))
-		for j := range servers {
-			server := attr(nil, 1, append([]byte{172, 16, byte(i), byte(j + 1)}, make([]byte, 12)...))
-			server = attr(server, 2, []byte{0, 80})
-			server = attr(server, 3, make([]byte, 4))
-			server = attr(server, 4, ne.AppendUint32(nil, 1))
-			server = attr(server, 5, make([]byte, 4))
-			server = attr(server, 6, make([]byte, 4))
-			b = message(b, family, 0, newServer, attr(attr(nil, serviceNest, service), destNest, server))
-		}
-	}
-	_, err = os.Stdout.Write(b)
-	return err
-}
-
-func message(b []byte, family, flags uint16, command uint8, parts ...[]byte) []byte {
-	body := bytes.Join(parts, nil)
-	b = ne.AppendUint32(b, uint32(unix.NLMSG_HDRLEN+unix.GENL_HDRLEN+len(body)))
-	b = ne.AppendUint16(b, family)
-	b = ne.AppendUint16(b, unix.NLM_F_REQUEST|flags)
-	b = append(b, 0, 0, 0, 0, 0, 0, 0, 0, command, 1, 0, 0)
-	return append(b, body...)
-}
-
-func attr(b []byte, typ uint16, value []byte) []byte {
-	b = ne.AppendUint16(b, uint16(unix.SizeofNlAttr+len(value)))
-	b = append(ne.AppendUint16(b, typ), value...)
-	for len(b)%unix.NLA_ALIGNTO != 0 {
-		b = append(b, 0)
-	}
-	return b
-}
-
-// familyNumber asks the kernel for the number of the family.
-func familyNumber(fd int) (uint16, error) {
-	ask := message(nil, unix.GENL_ID_CTRL, 0, unix.CTRL_CMD_GETFAMILY, attr(nil, unix.CTRL_ATTR_FAMILY_NAME, []byte("IPVS\x00")))
-	if _, err := unix.Write(fd, ask); err != nil {
-		return 0, err
-	}
-	answer := make([]byte, 4096)
-	n, err := unix.Read(fd, answer)
-	if err != nil {
-		return 0, err
-	}
-	if ne.Uint16(answer[4:]) == unix.NLMSG_ERROR {
-		return 0, unix.Errno(-int32(ne.Uint32(answer[unix.NLMSG_HDRLEN:])))
-	}
-	for b := answer[unix.NLMSG_HDRLEN+unix.GENL_HDRLEN : n]; len(b) > unix.SizeofNlAttr; {
-		size := int(ne.Uint16(b))
-		if ne.Uint16(b[2:]) == unix.CTRL_ATTR_FAMILY_ID {
-			return ne.Uint16(b[unix.SizeofNlAttr:]), nil
-		}
-		b = b[(size+unix.NLA_ALIGNTO-1)&^(unix.NLA_ALIGNTO-1):]
-	}
-	return 0, errors.New("the kernel has no IPVS")
 }

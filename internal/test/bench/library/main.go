@@ -11,7 +11,7 @@ import (
 	"net/netip"
 	"os"
 	"runtime"
-	"strconv"
+	"strings"
 
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
@@ -33,12 +33,8 @@ func run(args []string) error {
 	if args[0] == "list" {
 		return list(ctx, c)
 	}
-	services, err := strconv.Atoi(args[1])
-	if err != nil {
-		return err
-	}
-	servers, err := strconv.Atoi(args[2])
-	if err != nil {
+	var services, servers int
+	if _, err := fmt.Sscan(strings.Join(args[1:], " "), &services, &servers); err != nil {
 		return err
 	}
 	return restore(ctx, c, services, servers)

@@ -10,7 +10,7 @@ import (
 	"net"
 	"os"
 	"runtime"
-	"strconv"
+	"strings"
 
 	"github.com/moby/ipvs"
 	"golang.org/x/sys/unix"
@@ -32,12 +32,8 @@ func run(args []string) error {
 	if args[0] == "list" {
 		return list(h)
 	}
-	services, err := strconv.Atoi(args[1])
-	if err != nil {
-		return err
-	}
-	servers, err := strconv.Atoi(args[2])
-	if err != nil {
+	var services, servers int
+	if _, err := fmt.Sscan(strings.Join(args[1:], " "), &services, &servers); err != nil {
 		return err
 	}
 	return restore(h, services, servers)

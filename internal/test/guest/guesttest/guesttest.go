@@ -26,6 +26,7 @@ import (
 	"time"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/test/guest"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
 )
 
 // Main is the whole of a TestMain: in a guest it serves the guest, on the host it
@@ -70,9 +71,7 @@ func InGuest(t *testing.T, body func(t *testing.T), packages ...string) {
 	}
 	kernel := Kernel(t, packages...)
 	exe, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
+	must.OK(t, err)
 	ctx := t.Context()
 	args := []string{exe, "-test.v=test2json", "-test.run=" + guestRun(t.Name(), flagValue("test.run"))}
 	for _, name := range []string{"test.skip", "test.short"} {
@@ -186,9 +185,7 @@ func Namespace(t testing.TB) {
 	t.Helper()
 	needGuest(t)
 	leave, err := guest.EnterNamespace()
-	if err != nil {
-		t.Fatal(err)
-	}
+	must.OK(t, err)
 	t.Cleanup(func() {
 		if err := leave(); err != nil {
 			t.Error(err)
