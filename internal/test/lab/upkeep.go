@@ -45,8 +45,8 @@ director# ipvsadm-restore /etc/ipvsadm.rules
 director# ipvsadm-restore --dry-run /etc/ipvsadm.rules
 director# sed -i '/168.10:80/s/-w 3$/-w 1/; $a -a -t 12.0.0.1:80 -r 192.168.168.30:80 -m' /etc/ipvsadm.rules
 director# ipvsadm-restore --dry-run /etc/ipvsadm.rules
--a -t 12.0.0.1:80 -r 192.168.168.30:80 -m -w 1
 -e -t 12.0.0.1:80 -r 192.168.168.10:80 -m -w 1
+-a -t 12.0.0.1:80 -r 192.168.168.30:80 -m -w 1
 director# ipvsadm-restore /etc/ipvsadm.rules
 `
 
