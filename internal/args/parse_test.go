@@ -489,6 +489,7 @@ func TestWhichCommandsTakeWhichOptions(t *testing.T) {
 		{"stop-daemon", "--stop-daemon master", "syncid"},
 		{"save", "-S", "numeric all output update"},
 		{"monitor", "--monitor", "json timestamp"},
+		{"watch", "--watch", ""},
 		{"zero", "-Z", "service-address"},
 		{"apply", "--apply", "numeric strict keep-going check dry-run diff merge drain lock"},
 	} {

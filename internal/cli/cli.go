@@ -135,6 +135,8 @@ func (s *session) main(ctx context.Context) int {
 		return s.restore(ctx, s.Stdin)
 	case cmd.ID == spec.Apply:
 		return s.apply(ctx, cmd)
+	case cmd.ID == spec.Watch:
+		return s.watch(ctx, cmd)
 	case cmd.Given.Has(spec.OptDrain):
 		return s.drain(ctx, cmd)
 	}

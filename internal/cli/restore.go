@@ -84,7 +84,7 @@ type batch struct {
 // line runs one line and reports whether it was the last to run.
 func (b *batch) line(ctx context.Context, n int, words []string) (end bool) {
 	cmd, err := b.parser.ParseRule(ctx, words)
-	if err == nil && (cmd.ID == spec.Restore || cmd.ID == spec.Apply || cmd.ID == spec.Monitor) {
+	if err == nil && (cmd.ID == spec.Restore || cmd.ID == spec.Apply || cmd.ID == spec.Monitor || cmd.ID == spec.Watch) {
 		err = &args.Fault{Kind: args.NotACommand}
 	}
 	if err != nil {

@@ -252,6 +252,7 @@ const (
 	DeleteServer
 	List
 	Monitor
+	Watch
 	Zero
 	SetTimeouts
 	StartDaemon
@@ -297,6 +298,8 @@ var Commands = [...]Command{
 	{ID: Monitor, Name: "monitor", Long: "monitor", Value: OptionalValue, Default: "1", Arg: "seconds", Noun: "interval",
 		Min: 1, Max: maxTimeout, Help: "print changes of the table as commands; interval in seconds (default 1)",
 		Rule: Rule{Allowed: 1<<OptJSON | 1<<OptTimestamp}},
+	{ID: Watch, Name: "watch", Long: "watch", Value: OptionalValue, Default: "2", Arg: "seconds", Noun: "interval",
+		Min: 1, Max: maxTimeout, Help: "live screen of the table with rates; interval in seconds (default 2)"},
 	{ID: Zero, Name: "zero", Long: "zero", Short: 'Z', Help: "zero the counters, of all or of one virtual service",
 		Rule: Rule{Allowed: ServiceAddress}},
 	{ID: SetTimeouts, Name: "set", Long: "set", Arg: "tcp tcpfin udp", MaxArgs: 3, Help: "set the timeouts of connections in seconds; 0 leaves one as it is"},

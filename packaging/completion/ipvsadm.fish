@@ -37,6 +37,8 @@ function __ipvsadm_is -d 'Is the command that has been typed one of these?'
             set command list
         case --monitor
             set command monitor
+        case --watch
+            set command watch
         case '-Z*' --zero
             set command zero
         case --set
@@ -95,6 +97,7 @@ complete -c ipvsadm -n '__ipvsadm_is none' -s d -l delete-server -d 'take a real
 complete -c ipvsadm -n '__ipvsadm_is none' -s L -l list -d 'list the table, or one virtual service'
 complete -c ipvsadm -n '__ipvsadm_is none' -s l -l list -d 'list the table, or one virtual service'
 complete -c ipvsadm -n '__ipvsadm_is none' -l monitor -d 'print changes of the table as commands; interval in seconds (default 1)'
+complete -c ipvsadm -n '__ipvsadm_is none' -l watch -d 'live screen of the table with rates; interval in seconds (default 2)'
 complete -c ipvsadm -n '__ipvsadm_is none' -s Z -l zero -d 'zero the counters, of all or of one virtual service'
 complete -c ipvsadm -n '__ipvsadm_is none' -l set -d 'set the timeouts of connections in seconds; 0 leaves one as it is'
 complete -c ipvsadm -n '__ipvsadm_is none start-daemon' -l start-daemon -x -a 'master backup' -d 'start a connection sync daemon'

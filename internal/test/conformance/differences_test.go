@@ -231,7 +231,9 @@ func takeNewOptions(s *step) {
 	}
 }
 
-func isNewCommand(c *spec.Command) bool { return c.ID == spec.Apply || c.ID == spec.Monitor }
+func isNewCommand(c *spec.Command) bool {
+	return c.ID == spec.Apply || c.ID == spec.Monitor || c.ID == spec.Watch
+}
 
 var newOptions = func() map[string]bool {
 	all := map[string]bool{}
