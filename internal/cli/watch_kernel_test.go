@@ -2,11 +2,15 @@
 
 package cli
 
-// This file runs --watch on a terminal, with a shell and with traffic.
+// This file runs --watch on a terminal, with a shell and with traffic, and
+// --monitor while the table changes without pause.
 
 import (
+	"io"
 	"math"
+	"math/rand/v2"
 	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -22,6 +26,7 @@ import (
 
 	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/terminal"
+	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
 func TestWatchOnAKernel(t *testing.T) {
@@ -31,6 +36,7 @@ func TestWatchOnAKernel(t *testing.T) {
 		t.Run("ended", testWatchEnded)
 		t.Run("rates", testWatchRates)
 		t.Run("another namespace", testWatchElsewhere)
+		t.Run("monitor under a writer", testMonitorUnderAWriter)
 	})
 }
 
@@ -343,4 +349,84 @@ func testWatchElsewhere(t *testing.T) {
 	d.shows(on, "every 2 s, netns "+pid+"  0 services, 0 servers")
 	must(t, on.Type("q"))
 	must(t, cmd.Wait())
+}
+
+// testMonitorUnderAWriter makes a thousand changes a second. What the monitor
+// prints leads to the table at the end, and no later than it is told to look.
+func testMonitorUnderAWriter(t *testing.T) {
+	d := newDirector(t)
+	random := rand.New(rand.NewPCG(1, 1))
+	server := func() ipvs.Destination {
+		return ipvs.Destination{Addr: netip.AddrFrom4([4]byte{10, 1, 0, byte(random.IntN(20))}), Port: 80, Forward: ipvs.Masquerade, Weight: int32(random.IntN(9))}
+	}
+	var services []ipvs.Service
+	for i := range 50 {
+		services = append(services, ipvs.NewService(ipvs.AddrID(ipvs.TCP, netip.AddrFrom4([4]byte{12, 0, 0, byte(i + 1)}), 80), "wrr"))
+		must(t, d.client.Apply(t.Context(), ipvs.AddService(services[i]), ipvs.AddDestination(services[i].ServiceID, server())))
+	}
+	before := fakeOf(d.table())
+	cmd := d.command("ipvsadm", "--monitor", "--timestamp")
+	out, err := cmd.StdoutPipe()
+	must(t, err)
+	var errs strings.Builder
+	cmd.Stderr = &errs
+	must(t, cmd.Start())
+	printed := make(chan string)
+	go func() {
+		b, _ := io.ReadAll(out)
+		printed <- string(b)
+	}()
+	time.Sleep(2 * time.Second) // it has read the table by then
+
+	const seconds, some = 6, 10
+	begin := time.Now()
+	for n := range seconds * 1000 / some {
+		var changes []ipvs.Change
+		for range some {
+			s := services[random.IntN(len(services))]
+			switch random.IntN(8) {
+			case 0:
+				changes = append(changes, ipvs.DeleteService(s.ServiceID))
+			case 1, 2:
+				changes = append(changes, ipvs.AddService(s))
+			case 3:
+				changes = append(changes, ipvs.DeleteDestination(s.ServiceID, server().AddrPort()))
+			case 4, 5:
+				changes = append(changes, ipvs.AddDestination(s.ServiceID, server()))
+			default:
+				changes = append(changes, ipvs.EditDestination(s.ServiceID, server()))
+			}
+		}
+		_ = d.client.Apply(t.Context(), changes...) // what is refused does not matter
+		time.Sleep(time.Until(begin.Add(time.Duration(n+1) * some * time.Millisecond)))
+	}
+	end := time.Now()
+	if took := end.Sub(begin); took > seconds*time.Second*5/4 {
+		t.Errorf("the writer itself took %v for %d seconds", took, seconds)
+	}
+	time.Sleep(2500 * time.Millisecond)
+	must(t, cmd.Process.Signal(unix.SIGTERM))
+	text := <-printed
+	_ = cmd.Wait()
+
+	var rules strings.Builder
+	looks := map[string]bool{}
+	last := ""
+	for line := range strings.Lines(text) {
+		at, change, _ := strings.Cut(line, "] ")
+		rules.WriteString(change)
+		looks[at], last = true, at
+	}
+	before.run(t, rules.String())
+	if got, want := before.rules(), d.rules(); got != want || errs.Len() > 0 {
+		t.Errorf("%s%d lines lead to\n%swant\n%s", errs.String(), strings.Count(text, "\n"), got, want)
+	}
+	if len(looks) < seconds {
+		t.Errorf("%d looks in %d seconds", len(looks), seconds)
+	}
+	at, err := time.ParseInLocation("[2006-01-02T15:04:05.000000", last, time.Local)
+	if late := at.Sub(end); err != nil || late > 2*time.Second {
+		t.Errorf("%v, the last change is printed after %v", err, late)
+	}
+	t.Logf("%d changes, %d lines in %d looks, the last %v after the last change", seconds*1000, strings.Count(text, "\n"), len(looks), at.Sub(end))
 }
