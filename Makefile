@@ -163,6 +163,11 @@ race:
 generate:
 	IPVSADM_TEST_UPDATE=1 $(GO) test -run TestGeneratedFilesAreCurrent ./internal/test/generate ./internal/test/lab
 
+# Take the README's picture of --watch anew, in a kernel.
+.PHONY: picture
+picture: kernel
+	REQUIRE_KERNEL=1 IPVSADM_TEST_UPDATE=1 $(GO) test -count 1 -run TestReadmeShowsTheScreen ./cmd/ipvsadm
+
 # Check formatting, vet, staticcheck, modules and shell scripts.
 .PHONY: lint
 lint: deps

@@ -24,7 +24,7 @@ const workshop = "internal/test/"
 var imports = map[string]string{
 	"cmd/ipvsadm":          "internal/cli",
 	"internal/args":        "internal/names internal/spec pkg/ipvs | internal/rule",
-	"internal/cli":         "internal/args internal/doctor internal/manual internal/names internal/outfile internal/render internal/restore internal/rule internal/spec pkg/ipvs | pkg/ipvs/ipvstest",
+	"internal/cli":         "internal/args internal/doctor internal/manual internal/names internal/outfile internal/render internal/restore internal/rule internal/spec internal/watch pkg/ipvs | pkg/ipvs/ipvstest",
 	"internal/doctor":      "internal/rule pkg/ipvs",
 	"internal/manual":      "internal/spec",
 	"internal/names":       "",
@@ -33,6 +33,7 @@ var imports = map[string]string{
 	"internal/restore":     "internal/rule pkg/ipvs | internal/args internal/names internal/spec pkg/ipvs/ipvstest",
 	"internal/rule":        "internal/names internal/spec pkg/ipvs",
 	"internal/spec":        "",
+	"internal/watch":       "pkg/ipvs",
 	"packaging":            "| internal/spec",
 	"pkg/ipvs":             "pkg/ipvs/internal/nl | pkg/ipvs/ipvstest",
 	"pkg/ipvs/internal/nl": "",

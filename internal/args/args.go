@@ -37,7 +37,7 @@ type Command struct {
 	NetNS  string // of any command, empty for the program's own
 
 	Drain    time.Duration // how long connections have to end
-	Interval time.Duration // of monitor
+	Interval time.Duration // of monitor and watch
 
 	schedFlags string // the value of --sched-flags, for KeepService
 	kept       bool   // completed by KeepService or KeepServer

@@ -490,6 +490,7 @@ func TestWhichCommandsTakeWhichOptions(t *testing.T) {
 		{"save", "-S", "numeric all output update"},
 		{"monitor", "--monitor", "json timestamp"},
 		{"doctor", "--doctor", "json"},
+		{"watch", "--watch", ""},
 		{"zero", "-Z", "service-address"},
 		{"apply", "--apply", "numeric strict keep-going check dry-run diff merge drain lock"},
 	} {

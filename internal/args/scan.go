@@ -40,7 +40,7 @@ func (s *scan) accept(r *reader) error {
 func (s *scan) command(c *spec.Command, value string) error {
 	s.cmd.ID = c.ID
 	switch c.ID {
-	case spec.Monitor:
+	case spec.Monitor, spec.Watch:
 		n, ok := number(value, c.Min, c.Max)
 		if !ok {
 			return fault(IllegalValue, c.Noun)

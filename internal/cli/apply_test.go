@@ -24,6 +24,7 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/internal/restore"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/terminal"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
@@ -731,18 +732,11 @@ func TestSecondRestoreWaitsForTheFirst(t *testing.T) {
 // openTerminal returns both ends of a pseudo-terminal.
 func openTerminal(t *testing.T) (master, slave *os.File) {
 	t.Helper()
-	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
+	master, slave, err := terminal.Open()
 	if err != nil {
 		guesttest.Lacks(t, err)
 	}
 	t.Cleanup(func() { master.Close() })
-	must.OK(t, unix.IoctlSetPointerInt(int(master.Fd()), unix.TIOCSPTLCK, 0))
-	n, err := unix.IoctlGetUint32(int(master.Fd()), unix.TIOCGPTN)
-	must.OK(t, err)
-	slave, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		guesttest.Lacks(t, err)
-	}
 	t.Cleanup(func() { slave.Close() })
 	return master, slave
 }

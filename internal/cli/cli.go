@@ -137,6 +137,8 @@ func (s *session) main(ctx context.Context) int {
 		return s.apply(ctx, cmd)
 	case cmd.ID == spec.Doctor:
 		return s.doctor(ctx, cmd)
+	case cmd.ID == spec.Watch:
+		return s.watch(ctx, cmd)
 	case cmd.Given.Has(spec.OptDrain):
 		return s.drain(ctx, cmd)
 	}

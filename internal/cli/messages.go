@@ -421,11 +421,39 @@ func progressText(done, all int) string {
 
 const readableText = "the table can be read again"
 
-// unreadableText is what a monitor says of a table that has gone, or a kernel
-// that does not answer.
+// unreadableText is what is said of a table that has gone, or a kernel that does
+// not answer, while it is monitored or watched.
 func unreadableText(err error) string {
 	return fmt.Sprintf("can't read the table: %s; waiting for it", refusalText(0, err))
 }
+
+// noTerminalFailure is the message where there is no terminal to watch the table
+// on.
+func noTerminalFailure() *failure {
+	return &failure{text: "the 'watch' command needs a terminal", status: statusUsage}
+}
+
+// dumbTerminalFailure is the message for a terminal that shows no screen.
+func dumbTerminalFailure(term string) *failure {
+	return &failure{text: fmt.Sprintf("the 'watch' command needs a terminal that can move its cursor, TERM is `%s'", term), status: statusUsage, quoted: true}
+}
+
+// lostTerminalFailure is the message where the terminal ends while the table is
+// watched.
+func lostTerminalFailure(err error) *failure {
+	return &failure{text: "lost the terminal: " + reason(err), status: statusList, cause: nil}
+}
+
+// watchTitle says what is watched.
+func watchTitle(netns string, interval time.Duration) string {
+	title := fmt.Sprintf("every %d s", int(interval.Seconds()))
+	if netns != "" {
+		title += ", netns " + plain(netns)
+	}
+	return title
+}
+
+const estimationOffText = "the counters stand still: net.ipv4.vs.run_estimation is 0"
 
 // versionText is the answer to -v: its first line has 1.31's shape, for
 // scripts that look for the version there.

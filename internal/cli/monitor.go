@@ -99,22 +99,33 @@ func (s *session) follow(ctx context.Context, cmd args.Command) error {
 // readAgain reads the table after have. Entries that another writer hides
 // from a reading stay until they are known to be gone.
 func (s *session) readAgain(ctx context.Context, have *ipvs.Table) (*ipvs.Table, error) {
+	var now *ipvs.Table
+	err := s.reconnected(ctx, func() (err error) {
+		now, err = s.client.Table(ctx)
+		if errors.Is(err, ipvs.ErrChanging) && now != nil {
+			now, err = s.complete(ctx, have, now)
+		}
+		return err
+	})
+	return now, err
+}
+
+// reconnected calls read, which asks the kernel, on a new connection if the one
+// before has failed: a module that comes back has another family.
+func (s *session) reconnected(ctx context.Context, read func() error) error {
 	if s.client == nil {
 		client, err := s.redial(ctx, s.netns)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		s.client = client
 	}
-	now, err := s.client.Table(ctx)
-	if errors.Is(err, ipvs.ErrChanging) && now != nil {
-		now, err = s.complete(ctx, have, now)
-	}
-	if err != nil { // a module that comes back has another family
+	err := read()
+	if err != nil && !errors.Is(err, ipvs.ErrChanging) {
 		s.client.Close()
 		s.client = nil
 	}
-	return now, err
+	return err
 }
 
 // complete adds to a table that may lack entries the previous ones that are

@@ -78,7 +78,7 @@ var Differences = []Difference{
 		Ours:     "It passes over these. `-R` takes no comments, as in 1.31.",
 		Why:      "Rules that are edited by hand, or copied from a script, have them."},
 	{ID: "new-options",
-		Original: "`--apply`, `--all`, `--output`, `--update`, `--strict`, `--keep-going`, `--check`, `--dry-run`, `--diff`, `--merge`, `--keep`, `--exist`, `--drain`, `--monitor`, `--doctor`, `--lock`, `--netns`, `--json`, `--metrics`, `--client`, `--state` and `--wide` are unknown, and ipvsadm-restore takes no notice of its arguments.",
+		Original: "`--apply`, `--all`, `--output`, `--update`, `--strict`, `--keep-going`, `--check`, `--dry-run`, `--diff`, `--merge`, `--keep`, `--exist`, `--drain`, `--monitor`, `--watch`, `--doctor`, `--lock`, `--netns`, `--json`, `--metrics`, `--client`, `--state` and `--wide` are unknown, and ipvsadm-restore takes no notice of its arguments.",
 		Ours:     "They are options, and ipvsadm-restore takes them and a file.",
 		Why:      "They are what this program adds."},
 	{ID: "filtered-connections",

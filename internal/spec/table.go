@@ -253,6 +253,7 @@ const (
 	List
 	Monitor
 	Doctor
+	Watch
 	Zero
 	SetTimeouts
 	StartDaemon
@@ -301,6 +302,8 @@ var Commands = [...]Command{
 	{ID: Doctor, Name: "doctor", Long: "doctor", Arg: "[file]", MaxArgs: 1,
 		Help: "look for what keeps this director from balancing, or would with the table that a file describes",
 		Rule: Rule{Allowed: 1 << OptJSON}},
+	{ID: Watch, Name: "watch", Long: "watch", Value: OptionalValue, Default: "2", Arg: "seconds", Noun: "interval",
+		Min: 1, Max: maxTimeout, Help: "live screen of the table with rates; interval in seconds (default 2)"},
 	{ID: Zero, Name: "zero", Long: "zero", Short: 'Z', Help: "zero the counters, of all or of one virtual service",
 		Rule: Rule{Allowed: ServiceAddress}},
 	{ID: SetTimeouts, Name: "set", Long: "set", Arg: "tcp tcpfin udp", MaxArgs: 3, Help: "set the timeouts of connections in seconds; 0 leaves one as it is"},

@@ -17,6 +17,7 @@ _ipvsadm_options() {
     -L* | -l* | --list) echo '-t --tcp-service -u --udp-service --sctp-service -f --fwmark-service -6 --ipv6 -r --real-server -c --connection --client --state --timeout --daemon --stats --rate -X --exact --thresholds --persistent-conn --tun-info --nosort --sort -n --numeric --wide --json --metrics --syncid --output --netns' ;;
     --monitor) echo '--json --timestamp --netns' ;;
     --doctor) echo '--json --netns' ;;
+    --watch) echo '--netns' ;;
     -Z* | --zero) echo '-t --tcp-service -u --udp-service --sctp-service -f --fwmark-service -6 --ipv6 --netns' ;;
     --set) echo '--netns' ;;
     --start-daemon) echo '--syncid --sync-maxlen --mcast-interface --mcast-group --mcast-port --mcast-ttl --netns' ;;
@@ -25,7 +26,7 @@ _ipvsadm_options() {
     -v* | --version) echo '--netns' ;;
     ipvsadm-save) echo '-n --numeric --all -o --output --update --netns' ;;
     ipvsadm-restore) echo '--drain -n --numeric --strict --keep-going --check --dry-run --diff --merge --lock --netns' ;;
-    commands) echo '-A --add-service -E --edit-service -D --delete-service -C --clear -R --restore --apply -S --save -a --add-server -e --edit-server -d --delete-server -L -l --list --monitor --doctor -Z --zero --set --start-daemon --stop-daemon -h --help -v --version --netns' ;;
+    commands) echo '-A --add-service -E --edit-service -D --delete-service -C --clear -R --restore --apply -S --save -a --add-server -e --edit-server -d --delete-server -L -l --list --monitor --doctor --watch -Z --zero --set --start-daemon --stop-daemon -h --help -v --version --netns' ;;
     esac
 }
 

@@ -39,6 +39,8 @@ function __ipvsadm_is -d 'Is the command that has been typed one of these?'
             set command monitor
         case --doctor
             set command doctor
+        case --watch
+            set command watch
         case '-Z*' --zero
             set command zero
         case --set
@@ -98,6 +100,7 @@ complete -c ipvsadm -n '__ipvsadm_is none' -s L -l list -d 'list the table, or o
 complete -c ipvsadm -n '__ipvsadm_is none' -s l -l list -d 'list the table, or one virtual service'
 complete -c ipvsadm -n '__ipvsadm_is none' -l monitor -d 'print changes of the table as commands; interval in seconds (default 1)'
 complete -c ipvsadm -n '__ipvsadm_is none' -l doctor -d 'look for what keeps this director from balancing, or would with the table that a file describes'
+complete -c ipvsadm -n '__ipvsadm_is none' -l watch -d 'live screen of the table with rates; interval in seconds (default 2)'
 complete -c ipvsadm -n '__ipvsadm_is none' -s Z -l zero -d 'zero the counters, of all or of one virtual service'
 complete -c ipvsadm -n '__ipvsadm_is none' -l set -d 'set the timeouts of connections in seconds; 0 leaves one as it is'
 complete -c ipvsadm -n '__ipvsadm_is none start-daemon' -l start-daemon -x -a 'master backup' -d 'start a connection sync daemon'

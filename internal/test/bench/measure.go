@@ -64,6 +64,9 @@ type row struct {
 	alike bool
 	// first means that the time ends at the first byte of output.
 	first bool
+	// interval means that the time is the processor's for one interval of a
+	// live screen.
+	interval bool
 	// quick is the number of runs per round, except for the original and
 	// moby/ipvs, of programs that take little longer than an empty
 	// process; 0 means 1.
@@ -101,7 +104,13 @@ func (r *row) measure(count int) (results [columns]result, err error) {
 func (r *row) inTurns(count int) (results [columns]result, err error) {
 	samples := [columns][]sample{}
 	run := func(c column) error {
-		s, err := r.programs[c].run(r.timed, r.first)
+		var s sample
+		var err error
+		if r.interval {
+			s, err = r.programs[c].interval()
+		} else {
+			s, err = r.programs[c].run(r.timed, r.first)
+		}
 		samples[c] = append(samples[c], s)
 		return err
 	}

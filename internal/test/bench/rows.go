@@ -19,6 +19,7 @@ import (
 const (
 	rowRestore      = "-R"
 	rowList         = "-Ln"
+	rowWatch        = "--watch, one interval"
 	rowStats        = "-Ln --stats"
 	rowJSON         = "-L --json"
 	rowMetrics      = "-L --metrics"
@@ -134,6 +135,7 @@ func (s suite) tableRows() ([]row, error) {
 			moby:    s.tool("moby", append([]string{"restore"}, t.size...)...),
 		})},
 		{name: rowList, table: t.fill, alike: true, programs: with(s.both("", "ipvsadm", "-Ln"), list), counting: true},
+		{name: rowWatch, table: t.fill, interval: true, programs: map[column]program{ours: {args: []string{filepath.Join(s.bin, "ipvsadm"), "--watch", strconv.Itoa(watchSeconds)}}}},
 		{name: rowStats, table: t.fill, alike: true, programs: with(s.both("", "ipvsadm", "-Ln", "--stats"), map[column]program{floor: t.floor(s)})},
 		{name: rowJSON, table: t.fill, programs: with(s.alone("", "ipvsadm", "-L", "--json"), map[column]program{floor: t.floor(s)})},
 		{name: rowMetrics, table: t.fill, programs: with(s.alone("", "ipvsadm", "-L", "--metrics"), map[column]program{floor: t.floor(s)})},

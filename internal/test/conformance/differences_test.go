@@ -232,7 +232,7 @@ func takeNewOptions(s *step) {
 }
 
 func isNewCommand(c *spec.Command) bool {
-	return c.ID == spec.Apply || c.ID == spec.Monitor || c.ID == spec.Doctor
+	return c.ID == spec.Apply || c.ID == spec.Monitor || c.ID == spec.Watch || c.ID == spec.Doctor
 }
 
 var newOptions = func() map[string]bool {

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ipvsadm-go/ipvsadm/internal/test/guest"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/program"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/terminal"
+)
+
+// The README's picture of --watch stands between these lines.
+const (
+	pictureBegin = "<!-- picture of --watch: make picture -->\n```text\n"
+	pictureEnd   = "```\n<!-- end of picture -->\n"
+)
+
+// TestReadmeShowsTheScreen takes the picture anew and compares it with that of
+// the README, except for the numbers. With IPVSADM_TEST_UPDATE, as make picture
+// sets it, it writes the README.
+func TestReadmeShowsTheScreen(t *testing.T) {
+	if guest.InGuest() {
+		fmt.Print(takePicture(t))
+		return
+	}
+	kernel := guesttest.Kernel(t)
+	var out, errs bytes.Buffer
+	status, err := guest.Run(t.Context(), guest.Job{
+		Kernel: kernel, Args: []string{os.Args[0], "-test.run=^TestReadmeShowsTheScreen$"},
+		Env: []string{"PATH=" + guest.GuestPath()}, Stdout: &out, Stderr: &errs,
+	})
+	picture, found := strings.CutSuffix(out.String(), "PASS\n")
+	if err != nil || status != 0 || !found {
+		t.Fatalf("%v, status %d\n%s%s", err, status, out.String(), errs.String())
+	}
+	text := program.Read(t, readme)
+	before, rest, found := strings.Cut(text, pictureBegin)
+	shown, after, found2 := strings.Cut(rest, pictureEnd)
+	switch {
+	case !found || !found2:
+		t.Error("the README has no place for the picture")
+	case os.Getenv("IPVSADM_TEST_UPDATE") != "":
+		program.Write(t, readme, before+pictureBegin+picture+pictureEnd+after)
+	case withoutFigures(shown) != withoutFigures(picture):
+		t.Errorf("the screen is\n%snot as in the README: make picture", picture)
+	}
+}
+
+// withoutFigures leaves of a picture what is the same each time.
+func withoutFigures(picture string) string {
+	var b strings.Builder
+	for line := range strings.Lines(picture) {
+		clock := len("        17:00:00\n")
+		switch {
+		case b.Len() == 0:
+			line = line[:max(0, len(line)-clock)] + "\n"
+		case strings.ContainsAny(line, ":") && len(line) > 32:
+			line = line[:32] + "\n"
+		}
+		b.WriteString(line)
+	}
+	return b.String()
+}
+
+const pictureRules = `-A -t 12.0.0.1:80 -s wrr
+-a -t 12.0.0.1:80 -r 192.168.168.10:80 -m -w 2
+-a -t 12.0.0.1:80 -r 192.168.168.20:80 -m -w 1
+-A -u 12.0.0.1:53 -s rr
+-a -u 12.0.0.1:53 -r 192.168.168.10:53 -m
+-a -u 12.0.0.1:53 -r 192.168.168.20:53 -m
+-A -t [2001:db8::1]:443 -s wlc
+-a -t [2001:db8::1]:443 -r [2001:db8::10]:443 -m
+`
+
+// takePicture shows services that have traffic, and a server that was just
+// added.
+func takePicture(t *testing.T) string {
+	guesttest.Modprobe(t, "ip_vs")
+	program.Run(t, "ip", "link", "set", "lo", "up")
+	for _, a := range []string{"12.0.0.1/32", "192.168.168.10/32", "192.168.168.20/32", "192.168.168.30/32", "2001:db8::1/128", "2001:db8::10/128"} {
+		program.Run(t, "ip", "addr", "add", a, "dev", "lo", "nodad")
+	}
+	for _, a := range []string{"192.168.168.10:80", "192.168.168.20:80", "[2001:db8::10]:443"} {
+		l, err := net.Listen("tcp", a)
+		if err != nil {
+			t.Fatal(err)
+		}
+		go serve(l)
+	}
+	for _, a := range []string{"192.168.168.10:53", "192.168.168.20:53"} {
+		l, err := net.ListenPacket("udp", a)
+		if err != nil {
+			t.Fatal(err)
+		}
+		go answer(l)
+	}
+	program.InPath(t)
+	restore := exec.Command("ipvsadm", "-R")
+	restore.Stdin = strings.NewReader(pictureRules)
+	if out, err := restore.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	go ask("tcp", "12.0.0.1:80", 15*time.Millisecond)
+	go ask("udp", "12.0.0.1:53", 8*time.Millisecond)
+	go ask("tcp", "[2001:db8::1]:443", 50*time.Millisecond)
+
+	on, err := terminal.New(80, 14)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer on.Close()
+	cmd := exec.Command("ipvsadm", "--watch")
+	cmd.Env = append(os.Environ(), "TERM=xterm", "LC_ALL=C.UTF-8")
+	if err := on.Start(cmd); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(9 * time.Second) // until rates are known and steady
+	program.Run(t, "ipvsadm", "-a", "-t", "12.0.0.1:80", "-r", "192.168.168.30:80", "-m", "-w", "0")
+	on.Await(t, "the new server", func(text string) bool { return strings.Contains(text, "+  192.168.168.30:80") })
+	picture := on.Text()
+	if err := on.Type("q"); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	return picture
+}
+
+// serve answers a request on each connection.
+func serve(l net.Listener) {
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		go func() {
+			defer c.Close()
+			if _, err := c.Read(make([]byte, 1000)); err == nil {
+				c.Write(make([]byte, 10_000))
+			}
+		}()
+	}
+}
+
+// answer answers each packet.
+func answer(l net.PacketConn) {
+	b := make([]byte, 1000)
+	for {
+		_, from, err := l.ReadFrom(b)
+		if err != nil {
+			return
+		}
+		l.WriteTo(b[:120], from)
+	}
+}
+
+// ask makes a request again and again, each on a connection of its own that
+// some time later ends.
+func ask(network, address string, pause time.Duration) {
+	for range time.Tick(pause) {
+		c, err := net.Dial(network, address)
+		if err != nil {
+			continue
+		}
+		go func() {
+			defer c.Close()
+			c.SetDeadline(time.Now().Add(time.Second))
+			c.Write(make([]byte, 50))
+			if network == "tcp" {
+				io.Copy(io.Discard, c)
+				return
+			}
+			c.Read(make([]byte, 1000))
+		}()
+	}
+}

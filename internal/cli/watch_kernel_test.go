@@ -1,0 +1,433 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+// This file runs --watch on a terminal, with a shell and with traffic, and
+// --monitor while the table changes without pause.
+
+import (
+	"io"
+	"math"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/terminal"
+	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
+)
+
+func TestWatchOnAKernel(t *testing.T) {
+	guesttest.InGuest(t, func(t *testing.T) {
+		guesttest.Modprobe(t, "ip_vs")
+		t.Run("from a shell", testWatchFromAShell)
+		t.Run("ended", testWatchEnded)
+		t.Run("rates", testWatchRates)
+		t.Run("another namespace", testWatchElsewhere)
+		t.Run("monitor under a writer", testMonitorUnderAWriter)
+	})
+}
+
+// onTerminal starts a command on a terminal of its own.
+func (d director) onTerminal(cmd *exec.Cmd, width, height int) *terminal.Terminal {
+	d.Helper()
+	on, err := terminal.New(width, height)
+	must.OK(d.T, err)
+	d.Cleanup(on.Close)
+	cmd.Env = append(os.Environ(), "TERM=xterm", "LC_ALL=C.UTF-8")
+	must.OK(d.T, on.Start(cmd))
+	d.Cleanup(func() {
+		if cmd.ProcessState == nil {
+			cmd.Process.Kill()
+			cmd.Wait()
+		}
+	})
+	return on
+}
+
+func (d director) shows(on *terminal.Terminal, texts ...string) {
+	d.Helper()
+	for _, text := range texts {
+		on.Await(d.T, text, func(all string) bool { return strings.Contains(all, text) })
+	}
+}
+
+// testWatchFromAShell stops the program with Ctrl-Z, as its user may, and lets
+// it go on.
+func testWatchFromAShell(t *testing.T) {
+	d := newDirector(t)
+	if a := d.do(web+web10+web20+dns, "ipvsadm", "-R"); a != (answer{}) {
+		t.Fatal(a)
+	}
+	exe, err := os.Executable()
+	must.OK(t, err)
+	must.OK(t, os.Symlink(exe, filepath.Join(d.dir, "ipvsadm")))
+	on := d.onTerminal(&exec.Cmd{Path: "/bin/bash", Dir: d.dir, Args: []string{"bash", "-c", `set -m
+		stty -a >before; echo ready; ./ipvsadm --watch 1
+		stty -a >stopped; echo stopped; read line; fg; echo "status $?"
+		stty -a >after; echo end; read line`}}, 80, 24)
+	d.shows(on, "2 services, 2 servers", "192.168.168.10:80")
+	must.OK(t, on.Type("sf192.168.168.2\r"))
+	d.shows(on, "filter: 192.168.168.2", "1-2 of 2", "192.168.168.20:80")
+	must.OK(t, on.Resize(132, 43))
+	d.shows(on, "out/s")
+	must.OK(t, on.Type("\x1a"))
+	d.shows(on, "stopped")
+	on.Look(func(s *terminal.Screen) {
+		if text := s.String(); s.Other || s.CursorHidden || !strings.HasPrefix(text, "ready\n") {
+			t.Errorf("stopped, it leaves the screen\n%s", text)
+		}
+	})
+	must.OK(t, on.Type("\r"))
+	d.shows(on, "filter: 192.168.168.2", "1-2 of 2")
+	must.OK(t, on.Resize(80, 10))
+	d.shows(on, "packets/s")
+	must.OK(t, on.Type("q"))
+	d.shows(on, "status 0\nend")
+	before := d.content("before")
+	for _, when := range []string{"stopped", "after"} {
+		// The size, in the first line, is another.
+		_, now, _ := strings.Cut(d.content(when), "\n")
+		if _, was, _ := strings.Cut(before, "\n"); now != was {
+			t.Errorf("%s, the terminal is set to\n%s, before to\n%s", when, now, was)
+		}
+	}
+}
+
+func (d director) content(name string) string {
+	d.Helper()
+	b, err := os.ReadFile(filepath.Join(d.dir, name))
+	must.OK(d.T, err)
+	return string(b)
+}
+
+// testWatchEnded ends the program by signals, and by taking its terminal away.
+func testWatchEnded(t *testing.T) {
+	d := newDirector(t)
+	if a := d.do(web+web10, "ipvsadm", "-R"); a != (answer{}) {
+		t.Fatal(a)
+	}
+	start := func() (*exec.Cmd, *terminal.Terminal) {
+		cmd := d.command("ipvsadm", "--watch", "1")
+		on := d.onTerminal(cmd, 80, 24)
+		d.shows(on, "192.168.168.10:80")
+		return cmd, on
+	}
+	untouched, err := terminal.New(80, 24)
+	must.OK(t, err)
+	defer untouched.Close()
+	before := untouched.Settings(t)
+	for _, sig := range []unix.Signal{unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT} {
+		cmd, on := start()
+		must.OK(t, cmd.Process.Signal(sig))
+		_ = cmd.Wait()
+		if status := cmd.ProcessState.ExitCode(); status != 128+int(sig) {
+			t.Errorf("%v: status %d", sig, status)
+		}
+		if s := on.Settings(t); s != before {
+			t.Errorf("%v: the terminal is set to %+v", sig, s)
+		}
+		on.Await(t, "the screen before", func(text string) bool { return strings.TrimSpace(text) == "" })
+	}
+	cmd, on := start()
+	must.OK(t, on.Hangup())
+	timer := time.AfterFunc(10*time.Second, func() { cmd.Process.Kill() })
+	_ = cmd.Wait()
+	timer.Stop()
+	if status := cmd.ProcessState.ExitCode(); status != 128+int(unix.SIGHUP) && status != statusList {
+		t.Errorf("without a terminal: %v", cmd.ProcessState)
+	}
+}
+
+// traffic is sent at a known speed, per second.
+const (
+	sentPackets = 400
+	sentConns   = 80
+	sentBytes   = 100 // of a packet, with its headers
+)
+
+// client sends packets of UDP, and knows when: on a machine that has much else
+// to do it falls behind, and makes up for it.
+type client struct {
+	mu   sync.Mutex
+	sent []time.Time
+}
+
+// send sends until over is closed. A socket sends some packets, which make a
+// connection: no port comes twice.
+func (c *client) send(address string, over <-chan struct{}) error {
+	begin := time.Now()
+	var socket net.Conn
+	for sent := 0; ; sent++ {
+		if sent%(sentPackets/sentConns) == 0 {
+			if socket != nil {
+				socket.Close()
+			}
+			var err error
+			from := net.UDPAddr{Port: 10_000 + sent/(sentPackets/sentConns)}
+			if socket, err = (&net.Dialer{LocalAddr: &from}).Dial("udp", address); err != nil {
+				return err
+			}
+		}
+		due := begin.Add(time.Duration(sent) * time.Second / sentPackets)
+		select {
+		case <-over:
+			return socket.Close()
+		case <-time.After(time.Until(due)):
+		}
+		c.mu.Lock()
+		c.sent = append(c.sent, time.Now())
+		c.mu.Unlock()
+		if _, err := socket.Write(make([]byte, sentBytes-28)); err != nil {
+			return err
+		}
+	}
+}
+
+// pace returns the lowest and the highest number of packets a second that were
+// sent in any two or four seconds that end within a while before a time.
+func (c *client) pace(at time.Time, while time.Duration) (lowest, highest float64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	before := func(t time.Time) int {
+		n, _ := slices.BinarySearchFunc(c.sent, t, time.Time.Compare)
+		return n
+	}
+	lowest = math.Inf(1)
+	for end := at.Add(-while); !end.After(at); end = end.Add(20 * time.Millisecond) {
+		for _, seconds := range [...]int{2, 4} {
+			rate := float64(before(end)-before(end.Add(-time.Duration(seconds)*time.Second))) / float64(seconds)
+			lowest, highest = min(lowest, rate), max(highest, rate)
+		}
+	}
+	return lowest, highest
+}
+
+// testWatchRates compares rates with what a client sends.
+func testWatchRates(t *testing.T) {
+	d := newDirector(t)
+	for _, a := range []string{"10.5.5.5/32", "10.6.6.6/32", "10.6.6.7/32"} {
+		if out, err := exec.Command("ip", "addr", "add", a, "dev", "lo").CombinedOutput(); err != nil {
+			t.Fatalf("ip: %v %s", err, out)
+		}
+	}
+	for _, a := range []string{"10.6.6.6:5353", "10.6.6.7:5353"} { // who would be told that nobody listens
+		l, err := net.ListenPacket("udp", a)
+		must.OK(t, err)
+		defer l.Close()
+	}
+	if a := d.do("-A -u 10.5.5.5:53 -s wrr\n-a -u 10.5.5.5:53 -r 10.6.6.6:5353 -m -w 1\n-a -u 10.5.5.5:53 -r 10.6.6.7:5353 -m -w 1\n", "ipvsadm", "-R"); a != (answer{}) {
+		t.Fatal(a)
+	}
+	over, ended := make(chan struct{}), make(chan error, 1)
+	var c client
+	sending := d.inNamespace(func() { ended <- c.send("10.5.5.5:53", over) })
+	defer func() {
+		close(over)
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		<-sending
+	}()
+	for _, interval := range []string{"1", "3"} {
+		cmd := d.command("ipvsadm", "--watch", interval)
+		on := d.onTerminal(cmd, 200, 24)
+		must.OK(t, on.Type("uu")) // all digits
+		service := func() []string { return fieldsOf(on.Text(), "10.5.5.5:53") }
+		known := func(string) bool { f := service(); return f != nil && f[connsField] != "-" && f[bytesField] != "0" }
+		on.Await(t, "a rate", known)
+		pace, err := strconv.Atoi(interval)
+		must.OK(t, err)
+		time.Sleep(2 * time.Second)
+		for range 4 {
+			time.Sleep(time.Duration(pace) * time.Second)
+			compareRates(t, on.Text(), &c, time.Duration(pace)*time.Second)
+		}
+		if interval == "3" {
+			if a := d.do("", "ipvsadm", "-Z"); a != (answer{}) {
+				t.Fatal(a)
+			}
+			on.Await(t, "no rate after -Z", func(string) bool { return service()[connsField] == "-" })
+			on.Await(t, "a rate", known)
+			compareRates(t, on.Text(), &c, time.Duration(pace)*time.Second)
+		}
+		must.OK(t, on.Type("q"))
+		must.OK(t, cmd.Wait())
+	}
+}
+
+// compareRates compares what is shown every interval with what was sent.
+func compareRates(t *testing.T, text string, c *client, interval time.Duration) {
+	t.Helper()
+	// The kernel's last update is up to two seconds old, and the reading as old
+	// as the interval.
+	lowest, highest := c.pace(time.Now(), interval+2500*time.Millisecond)
+	for _, r := range []struct {
+		name  string
+		field int
+		each  float64 // packet
+	}{
+		{"10.5.5.5:53", connsField, float64(sentConns) / sentPackets},
+		{"10.5.5.5:53", packetsField, 1},
+		{"10.5.5.5:53", bytesField, sentBytes},
+		{"10.6.6.6:5353", connsField, float64(sentConns) / sentPackets / 2},
+		{"10.6.6.6:5353", packetsField, 1. / 2},
+		{"10.6.6.6:5353", bytesField, sentBytes / 2},
+	} {
+		is, err := strconv.ParseFloat(fieldsOf(text, r.name)[r.field], 64)
+		if err != nil || is < 0.9*lowest*r.each || is > 1.1*highest*r.each {
+			t.Errorf("every %v, %s: field %d is %v, %v, want %v to %v", interval, r.name, r.field, is, err, lowest*r.each, highest*r.each)
+		}
+	}
+}
+
+// Fields of a line behind the name.
+const (
+	connsField   = 2
+	packetsField = 3
+	bytesField   = 5
+)
+
+// fieldsOf returns the fields behind a name on the screen, or nil.
+func fieldsOf(text, name string) []string {
+	_, line, found := strings.Cut(text, name+" ")
+	line, _, _ = strings.Cut(line, "\n")
+	if f := strings.Fields(line); found && len(f) > bytesField {
+		return f
+	}
+	return nil
+}
+
+// inNamespace calls f in another goroutine, in this namespace.
+func (d director) inNamespace(f func()) (done chan struct{}) {
+	d.Helper()
+	here, err := os.Open("/proc/thread-self/ns/net")
+	must.OK(d.T, err)
+	done = make(chan struct{})
+	go func() {
+		defer close(done)
+		defer here.Close()
+		runtime.LockOSThread() // never unlocked, so that the thread ends with its goroutine
+		if err := unix.Setns(int(here.Fd()), unix.CLONE_NEWNET); err != nil {
+			d.Error(err)
+		}
+		f()
+	}()
+	return done
+}
+
+func testWatchElsewhere(t *testing.T) {
+	d := newDirector(t)
+	if a := d.do(web+web10, "ipvsadm", "-R"); a != (answer{}) {
+		t.Fatal(a)
+	}
+	other := exec.Command("unshare", "-n", "sleep", "1000")
+	must.OK(t, other.Start())
+	defer other.Wait()
+	defer other.Process.Kill()
+	pid := strconv.Itoa(other.Process.Pid)
+	here, err := os.Readlink("/proc/thread-self/ns/net")
+	must.OK(t, err)
+	for there := here; there == here; time.Sleep(10 * time.Millisecond) {
+		there, err = os.Readlink("/proc/" + pid + "/ns/net")
+		must.OK(t, err)
+	}
+	cmd := d.command("ipvsadm", "--watch", "--netns", pid)
+	on := d.onTerminal(cmd, 80, 24)
+	d.shows(on, "every 2 s, netns "+pid+"  0 services, 0 servers")
+	must.OK(t, on.Type("q"))
+	must.OK(t, cmd.Wait())
+}
+
+// testMonitorUnderAWriter makes a thousand changes a second. What the monitor
+// prints leads to the table at the end, and no later than it is told to look.
+func testMonitorUnderAWriter(t *testing.T) {
+	d := newDirector(t)
+	random := rand.New(rand.NewPCG(1, 1))
+	server := func() ipvs.Destination {
+		return ipvs.Destination{Addr: netip.AddrFrom4([4]byte{10, 1, 0, byte(random.IntN(20))}), Port: 80, Forward: ipvs.Masquerade, Weight: int32(random.IntN(9))}
+	}
+	var services []ipvs.Service
+	for i := range 50 {
+		services = append(services, ipvs.NewService(ipvs.AddrID(ipvs.TCP, netip.AddrFrom4([4]byte{12, 0, 0, byte(i + 1)}), 80), "wrr"))
+		must.OK(t, d.client.Apply(t.Context(), ipvs.AddService(services[i]), ipvs.AddDestination(services[i].ServiceID, server())))
+	}
+	before := fakeOf(d.table())
+	cmd := d.command("ipvsadm", "--monitor", "--timestamp")
+	out, err := cmd.StdoutPipe()
+	must.OK(t, err)
+	var errs strings.Builder
+	cmd.Stderr = &errs
+	must.OK(t, cmd.Start())
+	printed := make(chan string)
+	go func() {
+		b, _ := io.ReadAll(out)
+		printed <- string(b)
+	}()
+	time.Sleep(2 * time.Second) // it has read the table by then
+
+	const seconds, some = 6, 10
+	begin := time.Now()
+	for n := range seconds * 1000 / some {
+		var changes []ipvs.Change
+		for range some {
+			s := services[random.IntN(len(services))]
+			switch random.IntN(8) {
+			case 0:
+				changes = append(changes, ipvs.DeleteService(s.ServiceID))
+			case 1, 2:
+				changes = append(changes, ipvs.AddService(s))
+			case 3:
+				changes = append(changes, ipvs.DeleteDestination(s.ServiceID, server().AddrPort()))
+			case 4, 5:
+				changes = append(changes, ipvs.AddDestination(s.ServiceID, server()))
+			default:
+				changes = append(changes, ipvs.EditDestination(s.ServiceID, server()))
+			}
+		}
+		_ = d.client.Apply(t.Context(), changes...) // what is refused does not matter
+		time.Sleep(time.Until(begin.Add(time.Duration(n+1) * some * time.Millisecond)))
+	}
+	end := time.Now()
+	if took := end.Sub(begin); took > seconds*time.Second*5/4 {
+		t.Errorf("the writer itself took %v for %d seconds", took, seconds)
+	}
+	time.Sleep(2500 * time.Millisecond)
+	must.OK(t, cmd.Process.Signal(unix.SIGTERM))
+	text := <-printed
+	_ = cmd.Wait()
+
+	var rules strings.Builder
+	looks := map[string]bool{}
+	last := ""
+	for line := range strings.Lines(text) {
+		at, change, _ := strings.Cut(line, "] ")
+		rules.WriteString(change)
+		looks[at], last = true, at
+	}
+	before.run(t, rules.String())
+	if got, want := before.rules(), d.rules(); got != want || errs.Len() > 0 {
+		t.Errorf("%s%d lines lead to\n%swant\n%s", errs.String(), strings.Count(text, "\n"), got, want)
+	}
+	if len(looks) < seconds {
+		t.Errorf("%d looks in %d seconds", len(looks), seconds)
+	}
+	at, err := time.ParseInLocation("[2006-01-02T15:04:05.000000", last, time.Local)
+	if late := at.Sub(end); err != nil || late > 2*time.Second {
+		t.Errorf("%v, the last change is printed after %v", err, late)
+	}
+	t.Logf("%d changes, %d lines in %d looks, the last %v after the last change", seconds*1000, strings.Count(text, "\n"), len(looks), at.Sub(end))
+}

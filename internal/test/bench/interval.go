@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/ipvsadm-go/ipvsadm/internal/test/terminal"
+)
+
+// watchSeconds is the interval of the live screen that is measured.
+const watchSeconds = 2
+
+// interval returns the processor time that a live screen takes for one of its
+// intervals, and its peak memory.
+func (p program) interval() (s sample, err error) {
+	on, err := terminal.New(80, 24)
+	if err != nil {
+		return s, err
+	}
+	defer on.Close()
+	cmd := exec.Command(p.args[0], p.args[1:]...)
+	cmd.Env = append(os.Environ(), "TERM=xterm")
+	if err := on.Start(cmd); err != nil {
+		return s, err
+	}
+	for begin := time.Now(); !strings.Contains(on.Text(), " services, "); time.Sleep(20 * time.Millisecond) {
+		if time.Since(begin) > 30*time.Second {
+			return s, errors.Join(errors.New("it shows nothing"), cmd.Process.Kill(), cmd.Wait())
+		}
+	}
+	// The first intervals take more, as long as the memory grows. The times at
+	// which it reads the table are far from both ends.
+	const warm, intervals = 2, 2
+	time.Sleep(warm*watchSeconds*time.Second + watchSeconds*time.Second/2)
+	before := processorTime(cmd.Process.Pid, &err)
+	time.Sleep(intervals * watchSeconds * time.Second)
+	s.time = (processorTime(cmd.Process.Pid, &err) - before) / intervals
+	s.memory = peak(cmd.Process.Pid, &err)
+	return s, errors.Join(err, on.Type("q"), cmd.Wait())
+}
+
+// processorTime returns that of all threads of another process.
+func processorTime(pid int, err *error) time.Duration {
+	const wholeProcess = 2 // CPUCLOCK_SCHED
+	var t unix.Timespec
+	*err = errors.Join(*err, unix.ClockGettime(int32(^pid<<3|wholeProcess), &t))
+	return time.Duration(t.Nano())
+}
+
+// peak returns the peak memory of another process in KiB.
+func peak(pid int, err *error) (kib int64) {
+	status, readErr := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	_, line, _ := strings.Cut(string(status), "VmHWM:")
+	_, scanErr := fmt.Sscan(line, &kib)
+	*err = errors.Join(*err, readErr, scanErr)
+	return kib
+}
