@@ -40,7 +40,7 @@ func Metrics(w io.Writer, o Options, i ipvs.Info, totals ipvs.Stats, services []
 	if !o.NoSort {
 		Sort(services)
 	}
-	m := metrics{w: w, buf: make([]byte, 0, bufferSize+bufferSize/16)}
+	m := metrics{w: w, buf: make([]byte, 0, metricsSize+metricsSize/16)}
 	m.family("ipvs_info", "gauge", "Version of IPVS")
 	m.sample(nil, `{version="`+i.Version.String()+`"}`, 1)
 	m.family("ipvs_connection_table_size", "gauge", "Buckets of the connection table")
@@ -79,6 +79,10 @@ func Metrics(w io.Writer, o Options, i ipvs.Info, totals ipvs.Stats, services []
 	return m.err
 }
 
+// metricsSize is the size of one write: there are ten times as many bytes as in
+// a list.
+const metricsSize = 256 << 10
+
 // metrics writes samples. They are too many to go through a bufio.Writer, which
 // would copy each once more.
 type metrics struct {
@@ -99,7 +103,7 @@ func (m *metrics) write() {
 // end ends a line with its value.
 func (m *metrics) end(b []byte, n uint64) {
 	b = strconv.AppendUint(append(b, ' '), n, 10)
-	if m.buf = append(b, '\n'); len(m.buf) >= bufferSize {
+	if m.buf = append(b, '\n'); len(m.buf) >= metricsSize {
 		m.write()
 	}
 }

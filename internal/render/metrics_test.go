@@ -49,7 +49,7 @@ func TestMetricsHaveEachNumber(t *testing.T) {
 }
 
 func TestMetricsOnAFullDiskAreAnError(t *testing.T) {
-	for _, room := range []int{10, bufferSize / 2, 5 * bufferSize / 2} {
+	for _, room := range []int{10, metricsSize / 2, 5 * metricsSize / 2} {
 		if err := Metrics(&full{room}, Options{}, info, ipvs.Stats{}, large(1000, 10)); !errors.Is(err, errFull) {
 			t.Errorf("with room for %d bytes: %v, want %v", room, err, errFull)
 		}
