@@ -5,6 +5,7 @@ package cli_test
 import (
 	"fmt"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -124,6 +125,10 @@ type way struct {
 	terminal bool   // on standard error
 }
 
+// progress is what a terminal shows of a restore that takes long, as in an
+// emulator, and no longer shows at its end.
+var progress = regexp.MustCompile(`(\r\d+ of \d+ changes)+\r\x1b\[K`)
+
 // typed makes a mistake and returns the answer in a session's form.
 func (w way) typed(t *testing.T, folder, command string) string {
 	t.Helper()
@@ -138,7 +143,8 @@ func (w way) typed(t *testing.T, folder, command string) string {
 	if w.terminal {
 		const end = "the end"
 		fmt.Fprint(slave, end)
-		a.Stderr = strings.TrimSuffix(strings.ReplaceAll(cli.ReadUntil(t, master, end), "\r", ""), end)
+		shown := progress.ReplaceAllString(cli.ReadUntil(t, master, end), "")
+		a.Stderr = strings.TrimSuffix(strings.ReplaceAll(shown, "\r", ""), end)
 	}
 	answer := a.Stdout
 	for line := range strings.Lines(a.Stderr) {
