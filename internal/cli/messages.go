@@ -441,7 +441,7 @@ func dumbTerminalFailure(term string) *failure {
 // lostTerminalFailure is the message where the terminal ends while the table is
 // watched.
 func lostTerminalFailure(err error) *failure {
-	return &failure{text: "lost the terminal: " + reason(err), status: statusList, cause: nil}
+	return &failure{text: "lost the terminal: " + reason(err), status: statusList}
 }
 
 // watchTitle says what is watched.

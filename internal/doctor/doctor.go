@@ -57,8 +57,8 @@ type Case struct {
 
 // Examine runs all checks. The worst findings come first; those of one level
 // stand in the order of Checks and of the services in the table. A check that
-// found nothing has one finding that says so, unless some of its facts were not
-// read in time.
+// found nothing has one finding that says so, unless it could not look: facts
+// that it needs are not known, or were not read in time.
 func Examine(c Case) []Finding {
 	var all []Finding
 	for i := range Checks {
@@ -67,13 +67,38 @@ func Examine(c Case) []Finding {
 			continue
 		}
 		found := check.run(&c)
-		if len(found) == 0 && (check.host != nil || c.Host.Unasked == 0) {
+		if len(found) == 0 && c.has(check.needs) && (check.host != nil || c.Host.Unasked == 0) {
 			found = []Finding{{Level: OK, Check: check.Name, Text: check.Fine}}
 		}
 		all = append(all, found...)
 	}
 	slices.SortStableFunc(all, func(a, b Finding) int { return int(b.Level) - int(a.Level) })
 	return all
+}
+
+// fact is a kind of facts. The zero value is none that can be missing.
+type fact uint8
+
+const (
+	virtualServices fact = iota + 1
+	networkSettings
+	ownSettings // of IPVS, which are there once it is loaded
+	moduleStates
+)
+
+// has reports whether facts of a kind are known.
+func (c *Case) has(f fact) bool {
+	switch f {
+	case virtualServices:
+		return c.Table != nil
+	case networkSettings:
+		return c.Host.setting("net.ipv4.ip_forward") != ""
+	case ownSettings:
+		return c.Host.setting(vsSetting("drop_entry")) != ""
+	case moduleStates:
+		return c.Host.Modules["ip_vs"] != 0
+	}
+	return true
 }
 
 // run returns what the check finds, with the members that are the same for all

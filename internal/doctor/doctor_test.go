@@ -424,3 +424,21 @@ func TestEveryCheckIsWhole(t *testing.T) {
 		names[c.Name] = true
 	}
 }
+
+// What cannot be looked at is not called sound.
+func TestNothingIsSoundThatIsNotKnown(t *testing.T) {
+	for name, c := range map[string]Case{
+		"nothing is known":  {Host: &Host{}},
+		"but for the table": {Host: &Host{}, Table: &ipvs.Table{}},
+	} {
+		for _, f := range Examine(c) {
+			i := slices.IndexFunc(Checks[:], func(k Check) bool { return k.Name == f.Check })
+			if needs := Checks[i].needs; f.Level == OK && (needs > virtualServices || needs == virtualServices && c.Table == nil) {
+				t.Errorf("%s: %s", name, f.Text)
+			}
+		}
+		if found := Examine(c); c.Table == nil && len(found) > 0 {
+			t.Errorf("%s: %v", name, found)
+		}
+	}
+}
