@@ -15,6 +15,7 @@ import (
 	"os/signal"
 	"runtime/debug"
 	"slices"
+	"sync"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -223,6 +224,7 @@ func (s *session) complain(name string, f *restore.File, warned warnings) {
 		}
 	}
 	all := f.Complaints()
+	table := sync.OnceValue(func() *ipvs.Table { return f.Wanted().Table() })
 	for _, c := range all.List {
 		err := c.Err
 		if c.Change.Op == 0 {
@@ -234,7 +236,7 @@ func (s *session) complain(name string, f *restore.File, warned warnings) {
 			err = changeFailure(c.Change.Op, err)
 		}
 		warnUpTo(c.Line - 1)
-		s.reportAbout(subject{f.Wanted, true}, inFile(name, c.Line, err))
+		s.reportAbout(subject{table, true}, inFile(name, c.Line, err))
 	}
 	warnUpTo(math.MaxInt)
 	if all.More > 0 {
@@ -272,7 +274,7 @@ func (s *session) readFrom(ctx context.Context, in io.Reader) (*restore.File, er
 }
 
 // frugal is an input that makes the program save memory once it turns out to be
-// large: the collector then runs when there is a quarter of garbage, where it
+// large: the collector then runs when there is a tenth of garbage, where it
 // would wait for as much of it as there is memory in use.
 type frugal struct {
 	io.Reader
@@ -283,7 +285,7 @@ func (f *frugal) Read(p []byte) (int, error) {
 	const large = 8 << 20
 	n, err := f.Reader.Read(p)
 	if f.read < large && f.read+n >= large {
-		debug.SetGCPercent(25)
+		debug.SetGCPercent(10)
 	}
 	f.read += n
 	return n, err

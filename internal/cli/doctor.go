@@ -36,7 +36,7 @@ func (s *session) doctor(ctx context.Context, cmd args.Command) int {
 			s.complain(name, f, warnings{})
 			return statusUsage
 		}
-		c.Table = f.Wanted()
+		c.Table = f.Wanted().Table()
 	}
 	if err := s.lookAtTable(ctx, &c); err != nil {
 		s.report(err)

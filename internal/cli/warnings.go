@@ -47,12 +47,13 @@ func warningsOf(ctx context.Context, f *restore.File) warnings {
 		return ofLines
 	}
 	lines := map[ipvs.ServiceID]int{} // that add the services with a warning
+	var warned []ipvs.ServiceID       // these services
 	if !f.Complaints().Any() {        // else what is missing may be in a bad line
-		for i := range f.Wanted().Services {
-			s := &f.Wanted().Services[i]
-			if text := serviceWarning(s); text != "" {
+		for s, servers := range f.Wanted().Services() {
+			if text := serviceWarning(s, servers); text != "" {
 				if ofServices.add(0, text); ofServices.more == 0 {
 					lines[s.ServiceID] = 0
+					warned = append(warned, s.ServiceID)
 				}
 			}
 		}
@@ -65,12 +66,8 @@ func warningsOf(ctx context.Context, f *restore.File) warnings {
 			lines[r.Service.ServiceID] = number
 		}
 	})
-	for i, n := 0, 0; n < len(ofServices.list); i++ {
-		s := &f.Wanted().Services[i]
-		if line, named := lines[s.ServiceID]; named {
-			ofServices.list[n].line = line
-			n++
-		}
+	for i, id := range warned {
+		ofServices.list[i].line = lines[id]
 	}
 	all := warnings{append(ofLines.list, ofServices.list...), ofLines.more + ofServices.more}
 	slices.SortStableFunc(all.list, func(a, b warning) int { return a.line - b.line })
@@ -80,14 +77,12 @@ func warningsOf(ctx context.Context, f *restore.File) warnings {
 	return all
 }
 
-func serviceWarning(s *ipvs.ServiceEntry) string {
-	if len(s.Destinations) == 0 {
+func serviceWarning(s ipvs.Service, servers []ipvs.Destination) string {
+	if len(servers) == 0 {
 		return fmt.Sprintf("%v has no servers", s.ServiceID)
 	}
-	for i := range s.Destinations {
-		if s.Destinations[i].Weight != 0 {
-			return ""
-		}
+	if slices.ContainsFunc(servers, func(d ipvs.Destination) bool { return d.Weight != 0 }) {
+		return ""
 	}
 	return fmt.Sprintf("%v: all servers have weight 0", s.ServiceID)
 }

@@ -73,7 +73,7 @@ type File struct {
 	parse Parse
 	lines []line // instead of text, once the kernel has refused something
 
-	want *ipvs.Table
+	want *ipvs.Model
 	// daemons has each sync daemon that the file mentions. If the first
 	// line about it stops it, the value is that line, else 0.
 	daemons map[ipvs.DaemonState]int
@@ -195,7 +195,7 @@ func merge(a, b Complaints) Complaints {
 
 // Wanted returns the table that the file describes, as far as is known. It is
 // not to be changed.
-func (f *File) Wanted() *ipvs.Table { return f.want }
+func (f *File) Wanted() *ipvs.Model { return f.want }
 
 // Each calls do for each change of the file, with its line and the words of
 // it, which are valid during the call. It is for a file that has not been run
@@ -269,7 +269,7 @@ func (f *File) fold() *folding {
 	return &folding{File: f}
 }
 
-func (f *folding) end() { f.want = f.model.Take() }
+func (f *folding) end() { f.want = &f.model }
 
 func (f *folding) add(number int, c Rule) {
 	if f.merged && c.Op == ipvs.OpFlush {
@@ -279,7 +279,7 @@ func (f *folding) add(number int, c Rule) {
 	if objected {
 		reason := o.err
 		if c.Op == ipvs.OpEditService {
-			if _, found := f.model.Service(c.Service.ServiceID); !found {
+			if !f.model.Has(c.Service.ServiceID) {
 				reason = ipvs.ErrNoService // the kernel checks that first
 			}
 		}
@@ -311,8 +311,7 @@ func (f *folding) add(number int, c Rule) {
 // That a server need not be there says nothing about a service that no line
 // adds.
 func (f *folding) names(c ipvs.Change) bool {
-	_, found := f.model.Service(c.Service.ServiceID)
-	return found || c.Op == ipvs.OpDeleteService
+	return c.Op == ipvs.OpDeleteService || f.model.Has(c.Service.ServiceID)
 }
 
 // apply makes a change of the wanted table.

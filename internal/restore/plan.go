@@ -35,17 +35,44 @@ type Target struct {
 
 // Target returns the table that a run would make of have.
 func (f *File) Target(have *ipvs.Table) Target {
-	f.adopt(have)
-	want := *f.want
-	t := Target{&want, want.Timeouts != ipvs.Timeouts{}, map[ipvs.DaemonState]bool{}}
+	want := f.want.Table()
+	t := Target{want, want.Timeouts != ipvs.Timeouts{}, map[ipvs.DaemonState]bool{}}
 	for state := range f.daemons {
 		t.HasDaemon[state] = true
 	}
 	m := ipvs.NewModel(&ipvs.Table{Timeouts: have.Timeouts})
 	_ = m.Apply(ipvs.SetTimeouts(want.Timeouts)) // the file's were accepted
-	want.Timeouts = m.Take().Timeouts
+	want.Timeouts = m.Table().Timeouts
+	for _, d := range have.Daemons {
+		if !f.speaksOfDaemon(d) {
+			want.Daemons = append(want.Daemons, d)
+		}
+	}
+	for _, s := range have.Services {
+		if !f.speaksOfService(s) {
+			want.Services = append(want.Services, s)
+		}
+	}
 	return t
 }
+
+// spoken returns what the table has of what the file speaks of. The rest
+// stays as it is.
+func (f *File) spoken(have *ipvs.Table) *ipvs.Table {
+	spoken := *have
+	spoken.Daemons = slices.DeleteFunc(slices.Clone(have.Daemons), func(d ipvs.Daemon) bool { return !f.speaksOfDaemon(d) })
+	if f.merged {
+		spoken.Services = slices.DeleteFunc(slices.Clone(have.Services), func(s ipvs.ServiceEntry) bool { return !f.speaksOfService(s) })
+	}
+	return &spoken
+}
+
+func (f *File) speaksOfDaemon(d ipvs.Daemon) bool {
+	_, spoken := f.daemons[d.State]
+	return spoken
+}
+
+func (f *File) speaksOfService(s ipvs.ServiceEntry) bool { return !f.merged || f.named[s.ServiceID] }
 
 func (p plan) all() []ipvs.Change {
 	if len(p.removals) == 0 {
@@ -55,8 +82,7 @@ func (p plan) all() []ipvs.Change {
 }
 
 func (f *File) plan(have *ipvs.Table, strict, drain bool) plan {
-	f.adopt(have)
-	p := plan{changes: ipvs.Diff(have, f.want)}
+	p := plan{changes: f.want.Diff(f.spoken(have))}
 	if strict {
 		p.changes = riskyFirst(have, p.changes)
 	}
@@ -65,27 +91,6 @@ func (f *File) plan(have *ipvs.Table, strict, drain bool) plan {
 		p.drain(have, f.want)
 	}
 	return p
-}
-
-// adopt has everything in have stay as it is that the file does not speak of:
-// daemons and, where it is merged, services.
-func (f *File) adopt(have *ipvs.Table) {
-	unspoken := func(d ipvs.Daemon) bool { _, spoken := f.daemons[d.State]; return !spoken }
-	f.want.Daemons = slices.DeleteFunc(f.want.Daemons, unspoken)
-	for _, d := range have.Daemons {
-		if unspoken(d) {
-			f.want.Daemons = append(f.want.Daemons, d)
-		}
-	}
-	if !f.merged {
-		return
-	}
-	f.want.Services = slices.DeleteFunc(f.want.Services, func(s ipvs.ServiceEntry) bool { return !f.named[s.ServiceID] })
-	for _, s := range have.Services {
-		if !f.named[s.ServiceID] {
-			f.want.Services = append(f.want.Services, s)
-		}
-	}
 }
 
 // riskyFirst moves to the front what only the kernel can check: schedulers,
@@ -127,7 +132,7 @@ const maxSearch = 4 << 20
 // Where much is replaced, those that are not in use wait too: the kernel
 // keeps what was removed for minutes and searches it for each server that is
 // added.
-func (p *plan) drain(have, want *ipvs.Table) {
+func (p *plan) drain(have *ipvs.Table, want *ipvs.Model) {
 	removes := func(c ipvs.Change) bool { return c.Op == ipvs.OpDeleteDestination }
 	removed, added := 0, 0
 	for _, c := range p.changes {
@@ -143,13 +148,16 @@ func (p *plan) drain(have, want *ipvs.Table) {
 	}
 	all := int64(removed)*int64(added) > maxSearch
 	p.first = slices.Clone(p.changes)
-	had, wanted := ByID(have), ByID(want)
+	had, drainable := ByID(have), map[ipvs.ServiceID]bool{}
+	for s := range want.Services() {
+		drainable[s.ServiceID] = isDrainable(s)
+	}
 	for i, c := range p.first {
 		if !removes(c) {
 			continue
 		}
-		s, d := wanted[c.Service.ServiceID], had[c.Service.ServiceID].Lookup(c.Destination.AddrPort())
-		if s == nil || d == nil || !drainable(s.Service) || d.Weight == 0 || !all && d.Conns.Active+d.Conns.Inactive == 0 {
+		d := had[c.Service.ServiceID].Lookup(c.Destination.AddrPort())
+		if d == nil || !drainable[c.Service.ServiceID] || d.Weight == 0 || !all && d.Conns.Active+d.Conns.Inactive == 0 {
 			continue
 		}
 		idle := d.Destination
@@ -168,10 +176,10 @@ func ByID(t *ipvs.Table) map[ipvs.ServiceID]*ipvs.ServiceEntry {
 	return m
 }
 
-// drainable reports whether weight 0 drains a server of the service. UDP
+// isDrainable reports whether weight 0 drains a server of the service. UDP
 // connections do not end, and schedulers that only use a hash reject the
 // clients whose server has weight 0.
-func drainable(s ipvs.Service) bool {
+func isDrainable(s ipvs.Service) bool {
 	switch s.Scheduler {
 	case "dh":
 		return false

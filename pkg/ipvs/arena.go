@@ -7,7 +7,7 @@ package ipvs
 // blocks, so that a list takes no more memory than its entries. Only the last
 // list of a block can grow in place; changes mostly come service by service.
 type arena struct {
-	block []DestinationEntry
+	block []Destination
 }
 
 // blockSize is how many destinations a block holds.
@@ -15,7 +15,7 @@ const blockSize = 256
 
 // append appends to a list that the arena returned before, or to any other.
 // The result replaces the list.
-func (a *arena) append(list []DestinationEntry, e DestinationEntry) []DestinationEntry {
+func (a *arena) append(list []Destination, e Destination) []Destination {
 	n, used := len(list), len(a.block)
 	last := n > 0 && used > 0 && &list[n-1] == &a.block[used-1]
 	switch {
@@ -25,7 +25,7 @@ func (a *arena) append(list []DestinationEntry, e DestinationEntry) []Destinatio
 		used -= n
 	default:
 		if cap(a.block)-used <= n {
-			a.block, used = make([]DestinationEntry, 0, blockSize), 0
+			a.block, used = make([]Destination, 0, blockSize), 0
 		}
 		a.block = append(a.block, list...)
 	}

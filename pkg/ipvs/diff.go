@@ -3,6 +3,7 @@
 package ipvs
 
 import (
+	"iter"
 	"net/netip"
 	"time"
 )
@@ -34,9 +35,63 @@ import (
 // that is interrupted, the destination is left with weight 0 and the next Diff
 // deletes it.
 func Diff(have, want *Table) []Change {
-	d := differ{have: have, want: want}
-	if len(have.Services) == 0 {
-		d.changes = make([]Change, 0, want.rules())
+	w := wanted{timeouts: want.Timeouts, daemons: want.Daemons}
+	if want.Services != nil {
+		w.services = func(yield func(Service, destinations) bool) {
+			for i := range want.Services {
+				s := &want.Services[i]
+				if !yield(s.Service, destinations{of: s.Destinations, absent: s.Destinations == nil}) {
+					return
+				}
+			}
+		}
+	}
+	return w.diff(have)
+}
+
+// Diff returns what [Diff] does of have and the model's table, which is not
+// copied for it.
+func (m *Model) Diff(have *Table) []Change {
+	return wanted{func(yield func(Service, destinations) bool) {
+		for s, list := range m.Services() {
+			if !yield(s, destinations{alone: list}) {
+				return
+			}
+		}
+	}, m.timeouts, append([]Daemon{}, m.daemons...)}.diff(have)
+}
+
+// wanted is a table that is wanted, whatever has it.
+type wanted struct {
+	services iter.Seq2[Service, destinations] // nil if they are left alone
+	timeouts Timeouts
+	daemons  []Daemon
+}
+
+// destinations are those of a service, either as a table has them or alone.
+type destinations struct {
+	of     []DestinationEntry
+	alone  []Destination
+	absent bool // they are left alone
+}
+
+func (l destinations) len() int { return max(len(l.of), len(l.alone)) }
+
+func (l destinations) at(i int) *Destination {
+	if l.alone != nil {
+		return &l.alone[i]
+	}
+	return &l.of[i].Destination
+}
+
+func (w wanted) diff(have *Table) []Change {
+	d := differ{have: have, want: w}
+	if len(have.Services) == 0 && w.services != nil {
+		rules := 0
+		for _, list := range w.services {
+			rules += 1 + list.len()
+		}
+		d.changes = make([]Change, 0, rules)
 	}
 	d.stopDaemons()
 	d.timeouts()
@@ -45,24 +100,16 @@ func Diff(have, want *Table) []Change {
 	return d.changes
 }
 
-// rules returns the number of services and destinations.
-func (t *Table) rules() int {
-	n := len(t.Services)
-	for i := range t.Services {
-		n += len(t.Services[i].Destinations)
-	}
-	return n
-}
-
 type differ struct {
-	have, want *Table
-	changes    []Change
+	have    *Table
+	want    wanted
+	changes []Change
 }
 
 func (d *differ) add(c Change) { d.changes = append(d.changes, c) }
 
 func (d *differ) services() {
-	if d.want.Services == nil {
+	if d.want.services == nil {
 		return
 	}
 	places := make(map[ServiceID]int, len(d.have.Services))
@@ -72,13 +119,12 @@ func (d *differ) services() {
 		}
 	}
 	wanted := make([]bool, len(d.have.Services))
-	for i := range d.want.Services {
-		w := &d.want.Services[i]
+	for w, list := range d.want.services {
 		if j, found := places[w.ServiceID]; found {
 			wanted[j] = true
-			d.editService(&d.have.Services[j], w)
+			d.editService(&d.have.Services[j], w, list)
 		} else {
-			d.addService(w)
+			d.addService(w, list)
 		}
 	}
 	for i := range d.have.Services {
@@ -89,25 +135,25 @@ func (d *differ) services() {
 	}
 }
 
-func (d *differ) addService(w *ServiceEntry) {
-	d.add(AddService(w.Service))
-	for i := range w.Destinations {
-		d.add(AddDestination(w.ServiceID, w.Destinations[i].Destination))
+func (d *differ) addService(w Service, list destinations) {
+	d.add(AddService(w))
+	for i := range list.len() {
+		d.add(AddDestination(w.ServiceID, *list.at(i)))
 	}
 }
 
-func (d *differ) editService(h, w *ServiceEntry) {
-	if h.Service.effective() != w.Service.effective() {
-		d.add(EditService(w.Service))
+func (d *differ) editService(h *ServiceEntry, w Service, list destinations) {
+	if h.Service.effective() != w.effective() {
+		d.add(EditService(w))
 	}
-	if w.Destinations == nil {
+	if list.absent {
 		return
 	}
-	has, wants := newIndex(h.Destinations), newIndex(w.Destinations)
+	has, wants := newIndex(destinations{of: h.Destinations}), newIndex(list)
 	// What takes capacity away waits for what adds some.
 	var later []Change
-	for i := range w.Destinations {
-		dst := w.Destinations[i].Destination
+	for i := range list.len() {
+		dst := *list.at(i)
 		switch j := has.find(dst.AddrPort()); {
 		case j < 0:
 			d.add(AddDestination(w.ServiceID, dst))
@@ -129,18 +175,18 @@ func (d *differ) editService(h, w *ServiceEntry) {
 // index finds a destination of a list by address and port. A short list takes
 // no map.
 type index struct {
-	list   []DestinationEntry
+	destinations
 	places map[netip.AddrPort]int
 }
 
 const shortList = 32
 
-func newIndex(list []DestinationEntry) index {
-	x := index{list: list}
-	if len(list) > shortList {
-		x.places = make(map[netip.AddrPort]int, len(list))
-		for i := range list {
-			x.places[list[i].AddrPort()] = i
+func newIndex(list destinations) index {
+	x := index{destinations: list}
+	if n := list.len(); n > shortList {
+		x.places = make(map[netip.AddrPort]int, n)
+		for i := range n {
+			x.places[list.at(i).AddrPort()] = i
 		}
 	}
 	return x
@@ -149,7 +195,12 @@ func newIndex(list []DestinationEntry) index {
 // find returns the place of a destination, or -1.
 func (x index) find(ap netip.AddrPort) int {
 	if x.places == nil {
-		return findDestination(x.list, ap)
+		for i := range x.len() {
+			if d := x.at(i); d.Port == ap.Port() && d.Addr == ap.Addr() {
+				return i
+			}
+		}
+		return -1
 	}
 	if i, found := x.places[ap]; found {
 		return i
@@ -158,7 +209,7 @@ func (x index) find(ap netip.AddrPort) int {
 }
 
 func (d *differ) timeouts() {
-	h, w := d.have.Timeouts, d.want.Timeouts
+	h, w := d.have.Timeouts, d.want.timeouts
 	same := func(h, w time.Duration) bool { return w == 0 || h == w }
 	if !same(h.TCP, w.TCP) || !same(h.TCPFin, w.TCPFin) || !same(h.UDP, w.UDP) {
 		d.add(SetTimeouts(w))
@@ -168,18 +219,18 @@ func (d *differ) timeouts() {
 // stopDaemons comes first and startDaemons last: while one runs, the kernel
 // accepts no destination of another family than its service.
 func (d *differ) stopDaemons() {
-	if d.want.Daemons == nil {
+	if d.want.daemons == nil {
 		return
 	}
 	for _, h := range d.have.Daemons {
-		if findDaemon(d.want.Daemons, h.State) < 0 {
+		if findDaemon(d.want.daemons, h.State) < 0 {
 			d.add(StopDaemon(h.State))
 		}
 	}
 }
 
 func (d *differ) startDaemons() {
-	for _, w := range d.want.Daemons {
+	for _, w := range d.want.daemons {
 		if i := findDaemon(d.have.Daemons, w.State); i >= 0 {
 			if d.have.Daemons[i].serves(w) {
 				continue

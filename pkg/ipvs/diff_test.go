@@ -20,7 +20,7 @@ func randomTable(r *rand.Rand) *ipvs.Table {
 	for range r.IntN(60) {
 		_ = m.Apply(randomChange(r))
 	}
-	return m.Take()
+	return m.Table()
 }
 
 // fewest counts, by its own reckoning, the changes that no way from a to b can

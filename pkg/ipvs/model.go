@@ -3,6 +3,7 @@
 package ipvs
 
 import (
+	"iter"
 	"net/netip"
 	"slices"
 	"syscall"
@@ -19,56 +20,25 @@ import (
 //
 // The zero value is an empty table. A Model is not safe for concurrent use.
 type Model struct {
-	services []ServiceEntry
+	services packed
 	timeouts Timeouts
 	daemons  []Daemon
-
-	index map[ServiceID]int // place of each service
-	arena arena             // of the destinations that Apply adds
 }
 
 // NewModel returns a model that begins with a copy of t.
 func NewModel(t *Table) *Model {
-	c := t.Clone()
-	m := &Model{timeouts: c.Timeouts, daemons: c.Daemons}
-	m.own(c.Services)
-	return m
-}
-
-// own takes services that nobody else holds.
-func (m *Model) own(services []ServiceEntry) {
-	m.services, m.index = services, make(map[ServiceID]int, len(services))
-	for i := range services {
-		m.index[services[i].ServiceID] = i
+	m := &Model{timeouts: t.Timeouts, daemons: slices.Clone(t.Daemons)}
+	for i := range t.Services {
+		m.services.pack(&t.Services[i])
 	}
+	return m
 }
 
 // Table returns a copy of the table as it is now.
 func (m *Model) Table() *Table {
-	t := Table{Services: m.services, Timeouts: m.timeouts, Daemons: m.daemons}
-	return t.Clone().complete()
-}
-
-// Take returns the table without copying it and leaves the model empty, as the
-// zero value is.
-func (m *Model) Take() *Table {
-	t := &Table{Services: m.services, Timeouts: m.timeouts, Daemons: m.daemons}
-	*m = Model{}
-	return t.complete()
-}
-
-// complete makes what is absent empty.
-func (t *Table) complete() *Table {
-	if t.Services == nil {
-		t.Services = []ServiceEntry{}
-	}
+	t := &Table{Services: make([]ServiceEntry, m.services.n), Timeouts: m.timeouts, Daemons: append([]Daemon{}, m.daemons...)}
 	for i := range t.Services {
-		if s := &t.Services[i]; s.Destinations == nil {
-			s.Destinations = []DestinationEntry{}
-		}
-	}
-	if t.Daemons == nil {
-		t.Daemons = []Daemon{}
+		t.Services[i] = m.services.at(i).unpack()
 	}
 	return t
 }
@@ -76,14 +46,28 @@ func (t *Table) complete() *Table {
 // Service returns a copy of a service with its destinations, and whether the
 // table has it.
 func (m *Model) Service(id ServiceID) (ServiceEntry, bool) {
-	i, found := m.index[id]
-	if !found {
+	i := m.services.find(id)
+	if i < 0 {
 		return ServiceEntry{}, false
 	}
-	s := m.services[i]
-	s.Destinations = append(make([]DestinationEntry, 0, len(s.Destinations)), s.Destinations...)
-	return s, true
+	return m.services.at(i).unpack(), true
 }
+
+// Services iterates over the services and their destinations, in the order of
+// Table, without counters and without copying them: the destinations are not
+// to be changed, and valid until the next call of Apply.
+func (m *Model) Services() iter.Seq2[Service, []Destination] {
+	return func(yield func(Service, []Destination) bool) {
+		for i := range m.services.n {
+			if s := m.services.at(i); !yield(s.service(), s.list()) {
+				return
+			}
+		}
+	}
+}
+
+// Has reports whether the table has a service.
+func (m *Model) Has(id ServiceID) bool { return m.services.find(id) >= 0 }
 
 // Apply does to the table what the kernel does on the change, and refuses
 // what the kernel refuses: the error is then a *[ChangeError] with the
@@ -99,11 +83,11 @@ func (m *Model) apply(c *Change) error {
 	if err := c.validate(); err != nil {
 		return err
 	}
-	var s *ServiceEntry
+	place := -1
+	var s *packedService
 	if c.Op.onService() {
-		i, found := m.index[c.Service.ServiceID]
-		if found {
-			s = &m.services[i]
+		if place = m.services.find(c.Service.ServiceID); place >= 0 {
+			s = m.services.at(place)
 		} else if c.Op != OpAddService {
 			return syscall.ESRCH
 		}
@@ -113,21 +97,24 @@ func (m *Model) apply(c *Change) error {
 		if s != nil {
 			return syscall.EEXIST
 		}
-		return m.addService(c.Service)
+		if err := checkService(c.Service); err != nil {
+			return err
+		}
+		m.services.add(c.Service)
 	case OpEditService:
 		if err := checkService(c.Service); err != nil {
 			return err
 		}
-		s.Service = c.Service
+		s.settings = m.services.share(c.Service)
 	case OpDeleteService:
-		m.deleteService(c.Service.ServiceID)
+		m.services.remove(place)
 	case OpAddDestination, OpEditDestination, OpDeleteDestination:
 		return m.applyDestination(s, c.Op, c.Destination)
 	case OpFlush:
-		m.services, m.index = nil, nil
+		m.services = packed{}
 	case OpZero:
-		for i := range m.services {
-			m.services[i].zero()
+		for i := range m.services.n {
+			m.services.at(i).zero()
 		}
 	case OpZeroService:
 		s.zero()
@@ -153,39 +140,9 @@ func checkService(s Service) error {
 	return nil
 }
 
-func (m *Model) addService(s Service) error {
-	if err := checkService(s); err != nil {
-		return err
-	}
-	if m.index == nil {
-		m.index = map[ServiceID]int{}
-	}
-	m.index[s.ServiceID] = len(m.services)
-	if n := len(m.services); n == cap(m.services) {
-		// append grows long lists by a quarter: of a million services it would
-		// leave four times their memory behind.
-		m.services = slices.Grow(m.services, max(n, 4))
-	}
-	m.services = append(m.services, ServiceEntry{Service: s})
-	return nil
-}
-
-// deleteService moves the last service into the gap, so that removing many
-// takes no longer than adding them.
-func (m *Model) deleteService(id ServiceID) {
-	i, last := m.index[id], len(m.services)-1
-	delete(m.index, id)
-	if i != last {
-		m.services[i] = m.services[last]
-		m.index[m.services[i].ServiceID] = i
-	}
-	m.services[last] = ServiceEntry{}
-	m.services = m.services[:last]
-}
-
 // applyDestination checks in the kernel's order, which decides the errno
 // where several things are wrong.
-func (m *Model) applyDestination(s *ServiceEntry, op Op, d Destination) error {
+func (m *Model) applyDestination(s *packedService, op Op, d Destination) error {
 	if op != OpDeleteDestination {
 		if FamilyOf(d.Addr) != s.Family() && (len(m.daemons) > 0 || d.Forward != Tunnel) {
 			// The sync protocol cannot express a service of mixed families.
@@ -198,7 +155,7 @@ func (m *Model) applyDestination(s *ServiceEntry, op Op, d Destination) error {
 			return syscall.EINVAL
 		}
 	}
-	i := findDestination(s.Destinations, d.AddrPort())
+	i := s.find(d.AddrPort())
 	switch {
 	case op == OpAddDestination && i >= 0:
 		return syscall.EEXIST
@@ -210,11 +167,11 @@ func (m *Model) applyDestination(s *ServiceEntry, op Op, d Destination) error {
 		if !destinationAddr(d.Addr) {
 			return syscall.EINVAL
 		}
-		s.Destinations = m.arena.append(s.Destinations, DestinationEntry{Destination: d})
+		m.services.append(s, d)
 	case OpEditDestination:
-		s.Destinations[i].Destination = d
+		s.members.list[i] = d
 	case OpDeleteDestination:
-		s.Destinations = slices.Delete(s.Destinations, i, i+1)
+		s.members.delete(i)
 	}
 	return nil
 }
@@ -227,13 +184,6 @@ func destinationAddr(a netip.Addr) bool {
 		return !a.IsUnspecified() && !a.IsMulticast() && a != netip.AddrFrom4([4]byte{255, 255, 255, 255})
 	}
 	return !a.IsUnspecified() && !a.IsMulticast() && !a.IsLinkLocalUnicast() && !a.Is4In6()
-}
-
-func (s *ServiceEntry) zero() {
-	s.Stats = Stats{}
-	for i := range s.Destinations {
-		s.Destinations[i].Stats = Stats{}
-	}
 }
 
 // maxTimeout is the kernel's limit of timeouts: a 32-bit number of ticks,
@@ -305,12 +255,9 @@ func (m *Model) stopDaemon(s DaemonState) error {
 // mixedFamilies reports whether some destination is of another family than
 // its service.
 func (m *Model) mixedFamilies() bool {
-	for i := range m.services {
-		s := &m.services[i]
-		for j := range s.Destinations {
-			if FamilyOf(s.Destinations[j].Addr) != s.Family() {
-				return true
-			}
+	for s, list := range m.Services() {
+		if slices.ContainsFunc(list, func(d Destination) bool { return FamilyOf(d.Addr) != s.Family() }) {
+			return true
 		}
 	}
 	return false
