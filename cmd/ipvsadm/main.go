@@ -24,6 +24,7 @@ import (
 var version, commit string
 
 func main() {
+	closeOutput()
 	os.Exit(cli.Run(context.Background(), cli.Process{
 		Args: os.Args,
 		Version: func() string {

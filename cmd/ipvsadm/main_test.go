@@ -59,3 +59,26 @@ func TestVersionOfWhatMakeBuilds(t *testing.T) {
 		t.Errorf("the second line is %q, want %q", second, want)
 	}
 }
+
+// TestClosedOutput closes standard output, or opens /dev/null for reading and
+// writing, as Python and daemon(3) do for programs without output.
+func TestClosedOutput(t *testing.T) {
+	bin := build(t)
+	for _, c := range []struct {
+		command string
+		status  int
+		errs    string
+	}{
+		{"-v >&-", 1, "can't write to standard output: Bad file descriptor\n"},
+		{"-v >&- 2>&-", 1, ""},
+		{"-v 1<>/dev/null", 0, ""},
+		{"-v <&- >/dev/null", 0, ""},
+	} {
+		var errs strings.Builder
+		cmd := exec.Command("sh", "-c", "exec "+bin+" "+c.command)
+		cmd.Stderr = &errs
+		if err := cmd.Run(); cmd.ProcessState == nil || cmd.ProcessState.ExitCode() != c.status || errs.String() != c.errs {
+			t.Errorf("%s: %v, %s", c.command, err, errs.String())
+		}
+	}
+}

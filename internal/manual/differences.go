@@ -62,7 +62,7 @@ var Differences = []Difference{
 		Ours:     "`line 3: ` stands in front of the message.",
 		Why:      "Somebody has to find the line."},
 	{ID: "full-output",
-		Original: "When standard output takes no more, the rest is lost and the status is 0.",
+		Original: "When standard output takes no more, or is closed, what is written is lost and the status is 0.",
 		Ours:     "A message and status 1.",
 		Why:      "A save that was cut short must not look whole."},
 	{ID: "restore-checks-first",
