@@ -8,8 +8,6 @@ package cli
 import (
 	"bytes"
 	"fmt"
-	"io"
-	"iter"
 	"net/netip"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/render"
@@ -27,57 +25,27 @@ func (s *session) diff(name string, f *restore.File, have *ipvs.Table) int {
 		s.complain(name, f, warnings{})
 		return statusUsage
 	}
-	lines := diffLines(have, f.Target(have))
-	if err := writeUnified(s.Stdout, "table", name, lines); err != nil {
+	u := unified{from: "table", to: name, a: 1, b: 1}
+	compareSaves(have, f.Target(have), u.pair)
+	if _, err := s.Stdout.Write(u.text()); err != nil {
 		s.report(outputFailure(err))
 		return statusUsage
 	}
-	for _, l := range lines {
-		if l.sign != same {
-			return statusDiffers
-		}
+	if u.differs() {
+		return statusDiffers
 	}
 	return statusOK
 }
 
-// diffLine is a line of both saves, or of one.
-type diffLine struct {
-	sign byte
-	text []byte
-}
-
-const same, gone, added = ' ', '-', '+'
-
-// diffLines pairs the lines of two saves by what they are about. Both are in
-// the order of a save that has the services and servers of either.
-func diffLines(have *ipvs.Table, want restore.Target) (lines []diffLine) {
-	pair := func(a, b *ipvs.Change) {
-		var x, y []byte
-		var w rule.Writer
-		if a != nil {
-			x = w.Append(nil, *a)
-		}
-		if b != nil {
-			y = w.Append(nil, *b)
-		}
-		if bytes.Equal(x, y) {
-			lines = append(lines, diffLine{same, x})
-			return
-		}
-		if a != nil {
-			lines = append(lines, diffLine{gone, x})
-		}
-		if b != nil {
-			lines = append(lines, diffLine{added, y})
-		}
-	}
+// compareSaves pairs the lines of two saves by what they are about; nil stands
+// for a line that one of them lacks. Both are in the order of a save that has
+// the services and servers of either.
+func compareSaves(have *ipvs.Table, want restore.Target, pair func(a, b *ipvs.Change)) {
 	if want.HasTimeouts {
 		a, b := ipvs.SetTimeouts(have.Timeouts), ipvs.SetTimeouts(want.Timeouts)
 		pair(&a, &b)
 	}
-	for a, b := range servicePairs(have, want.Table) {
-		pair(a, b)
-	}
+	compareServices(have, want.Table, pair)
 	for _, state := range []ipvs.DaemonState{ipvs.Master, ipvs.Backup} {
 		if want.HasDaemon[state] {
 			a, b := startOf(have, state), startOf(want.Table, state)
@@ -89,7 +57,6 @@ func diffLines(have *ipvs.Table, want restore.Target) (lines []diffLine) {
 			}
 		}
 	}
-	return lines
 }
 
 func startOf(t *ipvs.Table, state ipvs.DaemonState) *ipvs.Change {
@@ -102,58 +69,49 @@ func startOf(t *ipvs.Table, state ipvs.DaemonState) *ipvs.Change {
 	return nil
 }
 
-// servicePairs iterates over the rules of two tables side by side; nil stands
-// for a rule that one table lacks.
-func servicePairs(have, want *ipvs.Table) iter.Seq2[*ipvs.Change, *ipvs.Change] {
-	x, y := have.Clone(), want.Clone()
-	hadServices, wantedServices := restore.ByID(x), restore.ByID(y)
-	var all []ipvs.ServiceEntry
-	for i := range x.Services {
-		e := ipvs.ServiceEntry{Service: x.Services[i].Service, Destinations: append([]ipvs.DestinationEntry(nil), x.Services[i].Destinations...)}
-		if w := wantedServices[e.ServiceID]; w != nil {
-			had := byServer(&e)
-			for _, d := range w.Destinations {
-				if had[d.AddrPort()] == nil {
-					e.Destinations = append(e.Destinations, d)
-				}
-			}
-		}
-		all = append(all, e)
+// compareServices pairs the rules of two tables.
+func compareServices(have, want *ipvs.Table, pair func(a, b *ipvs.Change)) {
+	had, wanted := restore.ByID(have), restore.ByID(want)
+	var all []ipvs.ServiceEntry // without their servers
+	for i := range have.Services {
+		all = append(all, ipvs.ServiceEntry{Service: have.Services[i].Service})
 	}
-	for i := range y.Services {
-		if hadServices[y.Services[i].ServiceID] == nil {
-			all = append(all, y.Services[i])
+	for i := range want.Services {
+		if s := want.Services[i].Service; had[s.ServiceID] == nil {
+			all = append(all, ipvs.ServiceEntry{Service: s})
 		}
 	}
 	render.Sort(all)
-	return func(yield func(a, b *ipvs.Change) bool) {
-		for i := range all {
-			id := all[i].ServiceID
-			had, wanted := hadServices[id], wantedServices[id]
-			if !yield(addition(had), addition(wanted)) {
-				return
-			}
-			hadServers, wantedServers := byServer(had), byServer(wanted)
-			for j := range all[i].Destinations {
-				ap := all[i].Destinations[j].AddrPort()
-				a, b := hadServers[ap], wantedServers[ap]
-				if a != nil && b != nil && a.Forward == ipvs.LocalNode {
-					a.Forward = b.Forward // the kernel says so of any server here
-				}
-				if !yield(serverAddition(id, a), serverAddition(id, b)) {
-					return
+	hadServers, wantedServers := map[netip.AddrPort]*ipvs.Destination{}, map[netip.AddrPort]*ipvs.Destination{}
+	either := make([]ipvs.ServiceEntry, 1) // the servers of a service in both tables
+	for i := range all {
+		id := all[i].ServiceID
+		pair(addition(had[id]), addition(wanted[id]))
+		servers := either[0].Destinations[:0]
+		for _, of := range []struct {
+			service *ipvs.ServiceEntry
+			servers map[netip.AddrPort]*ipvs.Destination
+		}{{had[id], hadServers}, {wanted[id], wantedServers}} {
+			clear(of.servers)
+			for j := 0; of.service != nil && j < len(of.service.Destinations); j++ {
+				d := &of.service.Destinations[j]
+				of.servers[d.AddrPort()] = &d.Destination
+				if hadServers[d.AddrPort()] == nil || of.service == had[id] {
+					servers = append(servers, *d)
 				}
 			}
 		}
+		either[0].Destinations = servers
+		render.Sort(either)
+		for j := range servers {
+			a, b := hadServers[servers[j].AddrPort()], wantedServers[servers[j].AddrPort()]
+			x, y := serverAddition(id, a), serverAddition(id, b)
+			if a != nil && b != nil && a.Forward == ipvs.LocalNode {
+				x.Destination.Forward = b.Forward // the kernel says so of any server here
+			}
+			pair(x, y)
+		}
 	}
-}
-
-func byServer(s *ipvs.ServiceEntry) map[netip.AddrPort]*ipvs.DestinationEntry {
-	m := map[netip.AddrPort]*ipvs.DestinationEntry{}
-	for i := 0; s != nil && i < len(s.Destinations); i++ {
-		m[s.Destinations[i].AddrPort()] = &s.Destinations[i]
-	}
-	return m
 }
 
 func addition(e *ipvs.ServiceEntry) *ipvs.Change {
@@ -164,59 +122,105 @@ func addition(e *ipvs.ServiceEntry) *ipvs.Change {
 	return &c
 }
 
-func serverAddition(id ipvs.ServiceID, d *ipvs.DestinationEntry) *ipvs.Change {
+func serverAddition(id ipvs.ServiceID, d *ipvs.Destination) *ipvs.Change {
 	if d == nil {
 		return nil
 	}
-	c := ipvs.AddDestination(id, d.Destination)
+	c := ipvs.AddDestination(id, *d)
 	return &c
 }
 
 // diffContext is the number of equal lines around those that differ.
 const diffContext = 3
 
-// writeUnified writes lines as a unified diff of two texts; nothing if they
-// are the same.
-func writeUnified(to io.Writer, from, name string, lines []diffLine) error {
-	var b bytes.Buffer
-	a, c := 1, 1 // the numbers of the next lines
-	for i := 0; i < len(lines); {
-		if lines[i].sign == same {
-			i, a, c = i+1, a+1, c+1
-			continue
-		}
-		if b.Len() == 0 {
-			fmt.Fprintf(&b, "--- %s\n+++ %s\n", from, name)
-		}
-		begin := max(0, i-diffContext)
-		end := i // behind the last line that differs
-		for j := i; j < len(lines) && j < end+2*diffContext+1; j++ {
-			if lines[j].sign != same {
-				end = j + 1
-			}
-		}
-		end = min(len(lines), end+diffContext)
-		a, c = a-(i-begin), c-(i-begin)
-		var hunk bytes.Buffer
-		na, nc := 0, 0
-		for _, l := range lines[begin:end] {
-			if l.sign != added {
-				na++
-			}
-			if l.sign != gone {
-				nc++
-			}
-			hunk.WriteByte(l.sign)
-			hunk.Write(l.text)
-			hunk.WriteByte('\n')
-		}
-		fmt.Fprintf(&b, "@@ -%s +%s @@\n", extent(a, na), extent(c, nc))
-		b.Write(hunk.Bytes())
-		a, c, i = a+na, c+nc, end
-	}
-	_, err := to.Write(b.Bytes())
-	return err
+// unified makes a unified diff of two texts, line by line. It keeps no lines
+// but those that it shows.
+type unified struct {
+	from, to string
+	a, b     int // the numbers of the next lines
+	out      []byte
+
+	// The hunk that is open, if it has lines: where it begins in both texts,
+	// and its lines.
+	beginA, beginB int
+	hunk           []byte
+	// equal are the last equal lines, which may be shown.
+	equal []ipvs.Change
 }
+
+// pair adds a line of each text, or of one.
+func (u *unified) pair(a, b *ipvs.Change) {
+	var x, y []byte
+	var w rule.Writer
+	equal := a != nil && b != nil && *a == *b
+	if !equal {
+		if a != nil {
+			x = w.Append(nil, *a)
+		}
+		if b != nil {
+			y = w.Append(nil, *b)
+		}
+		equal = bytes.Equal(x, y)
+	}
+	if equal {
+		u.a, u.b = u.a+1, u.b+1
+		u.equal = append(u.equal, *a)
+		switch n := len(u.equal); {
+		case u.hunk == nil:
+			u.equal = u.equal[max(0, n-diffContext):]
+		case n > 2*diffContext:
+			u.end()
+		}
+		return
+	}
+	if u.hunk == nil {
+		u.beginA, u.beginB = u.a-len(u.equal), u.b-len(u.equal)
+	}
+	u.showEqual(len(u.equal))
+	u.equal = u.equal[:0]
+	if a != nil {
+		u.show('-', x)
+		u.a++
+	}
+	if b != nil {
+		u.show('+', y)
+		u.b++
+	}
+}
+
+func (u *unified) show(sign byte, line []byte) {
+	u.hunk = append(append(append(u.hunk, sign), line...), '\n')
+}
+
+func (u *unified) showEqual(n int) {
+	for _, c := range u.equal[:n] {
+		u.show(' ', rule.Writer{}.Append(nil, c))
+	}
+}
+
+// end ends the hunk, with as many of the equal lines behind it as are shown.
+func (u *unified) end() {
+	if u.hunk == nil {
+		return
+	}
+	if u.out == nil {
+		u.out = fmt.Appendf(nil, "--- %s\n+++ %s\n", u.from, u.to)
+	}
+	n := len(u.equal)
+	shown := min(n, diffContext)
+	u.showEqual(shown)
+	behind := n - shown // lines that are not shown
+	u.out = fmt.Appendf(u.out, "@@ -%s +%s @@\n%s", extent(u.beginA, u.a-behind-u.beginA), extent(u.beginB, u.b-behind-u.beginB), u.hunk)
+	u.hunk, u.equal = nil, u.equal[max(shown, n-diffContext):]
+}
+
+// text returns the diff; nothing if the texts are the same.
+func (u *unified) text() []byte {
+	u.end()
+	return u.out
+}
+
+func (u *unified) differs() bool { return u.out != nil || u.hunk != nil }
 
 // extent is the position of a hunk in a text. An empty one has the number of
 // the line before it.

@@ -3,110 +3,138 @@
 package cli
 
 import (
-	"errors"
 	"fmt"
 	"math/rand/v2"
-	"regexp"
+	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
-	"time"
 
+	"github.com/ipvsadm-go/ipvsadm/internal/rule"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// Applied to the save of the table, the output of --diff gives that of the
-// file.
-func TestDiffIsAPatch(t *testing.T) {
-	r := rand.New(rand.NewPCG(4, 2))
-	differ := 0
-	for range 150 {
-		n := pick(r, 1, 3, 12, 60)
-		have, want := randomTable(r, n), randomTable(r, n)
-		if r.IntN(2) == 0 { // few differences, far apart
-			want = have.Clone()
-			for range 1 + r.IntN(4) {
-				i := r.IntN(len(want.Services))
-				switch s := &want.Services[i]; {
-				case r.IntN(3) == 0 && len(want.Services) > 1:
-					want.Services = append(want.Services[:i:i], want.Services[i+1:]...)
-				case r.IntN(2) == 0 && len(s.Destinations) > 0:
-					s.Destinations[0].Weight++
+// TestUnifiedDiff makes diffs of random texts and applies them: each hunk has
+// to fit where it says, and to have three equal lines on either side, or as
+// many as there are, and never seven in a row.
+func TestUnifiedDiff(t *testing.T) {
+	line := func(n int) *ipvs.Change {
+		c := ipvs.DeleteService(ipvs.AddrID(ipvs.TCP, netip.AddrFrom4([4]byte{10, 0, byte(n >> 8), byte(n)}), 80))
+		return &c
+	}
+	show := func(c *ipvs.Change) string { return string(rule.Writer{}.Append(nil, *c)) }
+	for seed := range uint64(500) {
+		r := rand.New(rand.NewPCG(seed, 1))
+		u := unified{from: "table", to: "FILE", a: 1, b: 1}
+		var from, to []string
+		every, differ := 1+r.IntN(12), false
+		for n := range r.IntN(60) {
+			a, b := line(2*n), line(2*n)
+			if r.IntN(every) == 0 {
+				differ = true
+				switch r.IntN(3) {
+				case 0:
+					a = nil
+				case 1:
+					b = nil
 				default:
-					s.Timeout, s.Flags = 42*time.Second, s.Flags|ipvs.FlagPersistent
+					b = line(2*n + 1)
 				}
 			}
+			if a != nil {
+				from = append(from, show(a))
+			}
+			if b != nil {
+				to = append(to, show(b))
+			}
+			u.pair(a, b)
 		}
-		a := fakeOf(have).restore(t, rulesOf(want), "--diff")
-		// Daemons that the file does not mention stay, and are not
-		// shown.
-		have.Daemons = slices.DeleteFunc(have.Daemons, func(d ipvs.Daemon) bool {
-			return !slices.ContainsFunc(want.Daemons, func(w ipvs.Daemon) bool { return w.State == d.State })
-		})
-		if same := rulesOf(have) == rulesOf(want); a.errors != "" || same != (a.out == "") || (a.status == statusOK) != same {
-			t.Fatalf("%d, %s%s for\n%s\nand\n%s", a.status, a.errors, a.out, rulesOf(have), rulesOf(want))
+		if u.differs() != differ {
+			t.Fatalf("seed %d: differs is %v", seed, u.differs())
 		}
-		if a.out == "" {
-			continue
+		text := string(u.text())
+		got, err := patched(from, text)
+		if err != nil || !slices.Equal(got, to) {
+			t.Fatalf("seed %d: %v, and\n%s\nmade of\n%s\nis\n%s", seed, err, text, strings.Join(from, "\n"), strings.Join(got, "\n"))
 		}
-		differ++
-		if got, err := patched(rulesOf(have), a.out); err != nil || got != rulesOf(want) {
-			t.Fatalf("%v, patched:\n%swant\n%sby\n%s", err, got, rulesOf(want), a.out)
-		}
-	}
-	if differ < 100 {
-		t.Errorf("%d tables differ: this test shows little", differ)
 	}
 }
 
-// patched applies a unified diff to a text as patch(1) does, but without any
-// tolerance: each hunk has to stand where it says, with its counts and
-// context.
-func patched(text, diff string) (string, error) {
-	old := strings.SplitAfter(text, "\n")
-	lines := strings.SplitAfter(diff, "\n")
-	if len(lines) < 3 || !strings.HasPrefix(lines[0], "--- ") || !strings.HasPrefix(lines[1], "+++ ") {
-		return "", errors.New("no header")
+// patched applies a diff to lines.
+func patched(from []string, diff string) (to []string, err error) {
+	if diff == "" {
+		return from, nil
 	}
-	var b strings.Builder
-	at, written := 0, 0 // lines of the old text that were read, and of the new one
-	for lines = lines[2:]; len(lines) > 0 && lines[0] != ""; {
-		m := hunkHeader.FindStringSubmatch(lines[0])
-		if m == nil {
-			return "", fmt.Errorf("no hunk: %q", lines[0])
-		}
-		n := [...]int{0, 1, 0, 1}
-		for i := range n {
-			if m[i+1] != "" {
-				n[i], _ = strconv.Atoi(m[i+1])
+	diff, found := strings.CutPrefix(diff, "--- table\n+++ FILE\n")
+	if !found {
+		return nil, fmt.Errorf("it begins with %q", diff)
+	}
+	next := 0 // line of from
+	for _, hunk := range strings.SplitAfter(diff, "\n@@") {
+		lines := strings.Split(strings.TrimSuffix(strings.TrimSuffix(hunk, "@@"), "\n"), "\n")
+		var at, first int
+		places := strings.Fields(strings.Trim(lines[0], "@ "))
+		for i, place := range places {
+			begin, count, counted := strings.Cut(place[1:], ",")
+			n := 1
+			if _, err := fmt.Sscan(begin, &first); err != nil {
+				return nil, err
 			}
-		}
-		start := n[0]
-		if n[1] > 0 {
-			start-- // the first line has number 1; no line stands behind the one before
-		}
-		for ; at < start; at, written = at+1, written+1 {
-			b.WriteString(old[at])
-		}
-		if first := written + min(1, n[3]); first != n[2] {
-			return "", fmt.Errorf("%q begins at line %d of the new text", lines[0], first)
-		}
-		for lines = lines[1:]; n[1]+n[3] > 0; lines = lines[1:] {
-			sign, line := lines[0][0], lines[0][1:]
-			if sign != '+' {
-				if at == len(old) || old[at] != line {
-					return "", fmt.Errorf("line %d is not %q", at+1, line)
+			if counted {
+				if _, err := fmt.Sscan(count, &n); err != nil {
+					return nil, err
 				}
-				at, n[1] = at+1, n[1]-1
 			}
-			if sign != '-' {
-				b.WriteString(line)
-				written, n[3] = written+1, n[3]-1
+			if n > 0 {
+				first--
+			}
+			if i == 0 {
+				at = first
+				if at < next || at > len(from) {
+					return nil, fmt.Errorf("a hunk begins at %d, after %d", at, next)
+				}
+				to = append(to, from[next:at]...)
+				next = at
+			} else if first != len(to) {
+				return nil, fmt.Errorf("a hunk begins at %d of the new text, which has %d lines", first, len(to))
+			}
+			for _, l := range lines[1:] {
+				if l[0] == ' ' || l[0] == "-+"[i] {
+					n--
+				}
+			}
+			if n != 0 {
+				return nil, fmt.Errorf("%s: %d lines too many", lines[0], n)
 			}
 		}
+		equal, before := 0, -1
+		for _, l := range lines[1:] {
+			if l[0] == ' ' {
+				if equal++; equal > 2*diffContext {
+					return nil, fmt.Errorf("%d equal lines in a row", equal)
+				}
+			} else {
+				if before < 0 {
+					before = equal
+				}
+				equal = 0
+			}
+			if l[0] != '+' {
+				if next == len(from) || from[next] != l[1:] {
+					return nil, fmt.Errorf("line %d is not %s", next, l)
+				}
+				next++
+			}
+			if l[0] != '-' {
+				to = append(to, l[1:])
+			}
+		}
+		if before > diffContext || at > 0 && before < diffContext {
+			return nil, fmt.Errorf("%d equal lines before what differs at %d", before, at)
+		}
+		if equal != diffContext && next != len(from) {
+			return nil, fmt.Errorf("%d equal lines behind what differs at %d", equal, next)
+		}
 	}
-	return b.String() + strings.Join(old[at:], ""), nil
+	return append(to, from[next:]...), nil
 }
-
-var hunkHeader = regexp.MustCompile(`^@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@\n$`)

@@ -23,9 +23,9 @@ type nest struct {
 	attributes func(e *netlink.AttributeEncoder)
 }
 
-// messages returns what creates a table of ten servers per service, or what
-// lists it, encoded for the floor.
-func messages(list bool, services int) (b []byte, err error) {
+// messages returns what creates a table, or what lists it, encoded for the
+// floor.
+func messages(list bool, t shape) (b []byte, err error) {
 	conn, err := genetlink.Dial(nil)
 	if err != nil {
 		return nil, err
@@ -52,7 +52,7 @@ func messages(list bool, services int) (b []byte, err error) {
 	if list {
 		add(netlink.Dump, getService)
 	}
-	for i := range services {
+	for i := range t.services {
 		service := nest{serviceNest, func(e *netlink.AttributeEncoder) {
 			e.Uint16(1, unix.AF_INET)
 			e.Uint16(2, unix.IPPROTO_TCP)
@@ -70,9 +70,10 @@ func messages(list bool, services int) (b []byte, err error) {
 			e.Uint32(8, 0)
 			e.Bytes(9, []byte{255, 255, 255, 255})
 		}})
-		for j := range servers {
+		for j := range t.servers {
+			a := server(i, j).As4()
 			add(0, newServer, service, nest{destNest, func(e *netlink.AttributeEncoder) {
-				e.Bytes(1, append([]byte{172, 16, byte(i), byte(j + 1)}, make([]byte, 12)...))
+				e.Bytes(1, append(a[:], make([]byte, 12)...))
 				e.Bytes(2, []byte{0, 80})
 				e.Uint32(3, 0)
 				e.Uint32(4, 1)

@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -37,6 +38,17 @@ const (
 
 // servers is the number of servers of each service.
 const servers = 10
+
+// shape is the size of a table.
+type shape struct{ services, servers int }
+
+func (t shape) String() string { return fmt.Sprintf("%dx%d", t.services, t.servers) }
+
+// server returns the address of a server of a service.
+func server(service, n int) netip.Addr {
+	n++
+	return netip.AddrFrom4([4]byte{172, 16 + byte(n>>16), byte(service) + byte(n>>8), byte(n)})
+}
 
 // suite builds the rows from the folders of the programs.
 type suite struct {
@@ -82,13 +94,13 @@ func with(programs map[column]program, more map[column]program) map[column]progr
 	return programs
 }
 
-// table writes the files of a table with ten servers per service.
-func (s suite) table(services int) (table, error) {
-	t := table{size: []string{strconv.Itoa(services), strconv.Itoa(servers)}}
-	path := func(what string) string { return filepath.Join(s.run, what+t.size[0]) }
+// table writes the files of a table.
+func (s suite) table(of shape) (table, error) {
+	t := table{size: []string{strconv.Itoa(of.services), strconv.Itoa(of.servers)}}
+	path := func(what string) string { return filepath.Join(s.run, what+of.String()) }
 	t.rules, t.restore, t.list = path("rules"), path("restore"), path("list")
 	for file, list := range map[string]bool{t.restore: false, t.list: true} {
-		b, err := messages(list, services)
+		b, err := messages(list, of)
 		if err == nil {
 			err = os.WriteFile(file, b, 0o600)
 		}
@@ -99,11 +111,11 @@ func (s suite) table(services int) (table, error) {
 	t.fill = s.tool("floor", "restore")
 	t.fill.stdin = t.restore
 	return t, write(t.rules, func(w *bufio.Writer) {
-		for i := range services {
+		for i := range of.services {
 			service := fmt.Sprintf("-t 10.0.%d.%d:80", i>>8, i&0xff)
 			fmt.Fprintf(w, "-A %s -s rr\n", service)
-			for j := range servers {
-				fmt.Fprintf(w, "-a %s -r 172.16.%d.%d:80 -m -w 1\n", service, i&0xff, j+1)
+			for j := range of.servers {
+				fmt.Fprintf(w, "-a %s -r %v:80 -m -w 1\n", service, server(i, j))
 			}
 		}
 	})
@@ -117,11 +129,11 @@ func (t table) floor(s suite) program {
 
 // tableRows returns the rows about tables of 1000 and of 10000 services.
 func (s suite) tableRows() ([]row, error) {
-	t, err := s.table(1000)
+	t, err := s.table(shape{1000, servers})
 	if err != nil {
 		return nil, err
 	}
-	large, err := s.table(10000)
+	large, err := s.table(shape{10_000, servers})
 	if err != nil {
 		return nil, err
 	}
@@ -264,19 +276,15 @@ func measureAll(bin, tmp string, count int, only string) (met bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	s := suite{bin: bin, tmp: tmp, run: "/run/bench"}
-	if err := os.MkdirAll(s.run, 0o755); err != nil {
+	s, release, err := newSuite(bin, tmp)
+	if err != nil {
 		return false, err
 	}
 	rows, err := s.rows()
 	if err != nil {
 		return false, err
 	}
-	release, err := os.ReadFile("/proc/sys/kernel/osrelease")
-	if err != nil {
-		return false, err
-	}
-	r := newReport(os.Stdout, strings.TrimSpace(string(release)), count)
+	r := newReport(os.Stdout, release, count)
 	for _, row := range rows {
 		if !wanted.MatchString(row.name) {
 			continue
@@ -289,4 +297,14 @@ func measureAll(bin, tmp string, count int, only string) (met bool, err error) {
 		r.add(row.name, results)
 	}
 	return r.judge(), nil
+}
+
+// newSuite returns the suite of this guest, and the release of its kernel.
+func newSuite(bin, tmp string) (s suite, release string, err error) {
+	s = suite{bin: bin, tmp: tmp, run: "/run/bench"}
+	if err := os.MkdirAll(s.run, 0o755); err != nil {
+		return s, "", err
+	}
+	b, err := os.ReadFile("/proc/sys/kernel/osrelease")
+	return s, strings.TrimSpace(string(b)), err
 }
