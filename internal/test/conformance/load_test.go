@@ -64,7 +64,7 @@ func TestListingsUnderLoad(t *testing.T) {
 			}
 		}
 		for list, want := range map[string][]string{
-			"-Ln --stats":                        {"TCP  10.0.0.1:81                         7       ", "UDP  10.0.0.1:53                        20       "},
+			"-Ln --stats":                        {"TCP  10.0.0.1:81                         7 ", "UDP  10.0.0.1:53                        20 "},
 			"-Ln --connection":                   {"TCP", "ESTABLISHED", "10.0.0.1:80", "10.77.0.3:8080"},
 			"-Ln --persistent-conn --connection": {"sip", "a-call@load"},
 			"-Ln --persistent-conn":              {"10.77.0.2:8080               1         1           1 "},
