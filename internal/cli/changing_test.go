@@ -66,7 +66,7 @@ func TestListsThatKeepChanging(t *testing.T) {
 		}
 		var a answer
 		p, done := k.process(&a, "", append([]string{"ipvsadm"}, strings.Fields(c.line)...)...)
-		p.dial = func(context.Context, string) (kernel, error) { return &serversChanging{k, c.full}, nil }
+		p.dial = func(context.Context, ipvs.Config) (kernel, error) { return &serversChanging{k, c.full}, nil }
 		p.drainLock = t.TempDir() + "/lock"
 		a.status = Run(t.Context(), p)
 		done()
@@ -82,7 +82,7 @@ func TestRestoreDrainsThoughListsKeepChanging(t *testing.T) {
 	k.edit(func(t *ipvs.Table) { inUse(t, ipvs.ConnCounts{Active: 1}) })
 	var a answer
 	p, done := k.process(&a, "-A -t 10.0.0.1:80 -s rr\n", restoreArgs(t, "--drain", "1", "--strict")...)
-	p.dial = func(context.Context, string) (kernel, error) {
+	p.dial = func(context.Context, ipvs.Config) (kernel, error) {
 		return &serversChanging{k, func(n int) bool { return n > 3 }}, nil
 	}
 	a.status = Run(t.Context(), p)

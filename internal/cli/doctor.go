@@ -72,7 +72,7 @@ func (s *session) lookAtTable(ctx context.Context, c *doctor.Case) (err error) {
 	if _, err := os.Stat("/proc/net/ip_vs"); err != nil {
 		return nil
 	}
-	s.client, err = s.redial(ctx, s.netns)
+	s.client, err = s.redial(ctx, s.config())
 	var info ipvs.Info
 	if err == nil {
 		info, err = s.client.Info(ctx)

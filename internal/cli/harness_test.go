@@ -136,7 +136,7 @@ func (k *fakeKernel) process(a *answer, stdin string, argv ...string) (p Process
 	var out, errs bytes.Buffer
 	return Process{
 		Args: argv, Stdin: strings.NewReader(stdin), Stdout: &out, Stderr: &errs,
-		dial:  func(context.Context, string) (kernel, error) { k.dials++; return k, nil },
+		dial:  func(context.Context, ipvs.Config) (kernel, error) { k.dials++; return k, nil },
 		names: noNames(),
 	}, func() { a.out, a.errors = out.String(), errs.String() }
 }

@@ -105,7 +105,7 @@ func TestInputFromATerminalIsAnnounced(t *testing.T) {
 		}
 		p := Process{
 			Args: c.args, Stdin: slave, Stdout: new(bytes.Buffer), Stderr: slave,
-			dial: func(context.Context, string) (kernel, error) { return newFakeKernel(t, ""), nil },
+			dial: func(context.Context, ipvs.Config) (kernel, error) { return newFakeKernel(t, ""), nil },
 		}
 		if status := Run(t.Context(), p); status != 0 {
 			t.Errorf("%v: status %d", c.args, status)

@@ -114,7 +114,7 @@ func (s *session) readAgain(ctx context.Context, have *ipvs.Table) (*ipvs.Table,
 // before has failed: a module that comes back has another family.
 func (s *session) reconnected(ctx context.Context, read func() error) error {
 	if s.client == nil {
-		client, err := s.redial(ctx, s.netns)
+		client, err := s.redial(ctx, s.config())
 		if err != nil {
 			return err
 		}

@@ -35,7 +35,7 @@ func monitored(t *testing.T, k *fakeKernel, seconds int, act func(n int), option
 		defer cancel()
 		var stdout, stderr bytes.Buffer
 		s := &session{client: k, Process: Process{
-			Stdout: &stdout, Stderr: &stderr, redial: func(context.Context, string) (kernel, error) { return k, nil },
+			Stdout: &stdout, Stderr: &stderr, redial: func(context.Context, ipvs.Config) (kernel, error) { return k, nil },
 		}}
 		cmd, err := args.New(noNames()).Parse(ctx, append([]string{"--monitor"}, options...))
 		if err == nil {
@@ -167,7 +167,7 @@ func TestMonitorEndsWithItsReader(t *testing.T) {
 		t.Error("nobody reads, and it is not seen")
 	}
 	p := Process{Args: []string{"ipvsadm", "--monitor"}, Stdout: write, Stderr: new(bytes.Buffer),
-		dial: func(context.Context, string) (kernel, error) { return newFakeKernel(t, web), nil }}
+		dial: func(context.Context, ipvs.Config) (kernel, error) { return newFakeKernel(t, web), nil }}
 	if status := Run(t.Context(), p); status != 0 {
 		t.Errorf("status %d", status)
 	}

@@ -240,7 +240,7 @@ func TestTableThatKeepsChanging(t *testing.T) {
 	k := newFakeKernel(t, web)
 	run := func(stdin string, argv ...string) (a answer) {
 		p, done := k.process(&a, stdin, argv...)
-		p.dial = func(context.Context, string) (kernel, error) { return changingKernel{k}, nil }
+		p.dial = func(context.Context, ipvs.Config) (kernel, error) { return changingKernel{k}, nil }
 		a.status = Run(t.Context(), p)
 		done()
 		return a

@@ -36,7 +36,7 @@ func TestWatchNeedsATerminal(t *testing.T) {
 		k := newFakeKernel(t, web)
 		var errs bytes.Buffer
 		p := Process{Args: []string{"ipvsadm", "--watch"}, Stdin: strings.NewReader(""), Stdout: new(bytes.Buffer), Stderr: &errs,
-			dial: func(context.Context, string) (kernel, error) { k.dials++; return k, nil }}
+			dial: func(context.Context, ipvs.Config) (kernel, error) { k.dials++; return k, nil }}
 		if c.in != nil {
 			p.Stdin = slave
 		}
@@ -98,8 +98,8 @@ func startWatch(t *testing.T, k *fakeKernel, prepare func(*Process)) *watched {
 	t.Cleanup(on.Close)
 	fmt.Fprint(on.Slave, "# ipvsadm --watch 1\r\n")
 	p := Process{Args: []string{"ipvsadm", "--watch", "1"}, Stdin: on.Slave, Stdout: on.Slave, Stderr: w.errs, names: noNames(),
-		dial:   func(context.Context, string) (kernel, error) { return k, nil },
-		redial: func(context.Context, string) (kernel, error) { return k, nil }}
+		dial:   func(context.Context, ipvs.Config) (kernel, error) { return k, nil },
+		redial: func(context.Context, ipvs.Config) (kernel, error) { return k, nil }}
 	if prepare != nil {
 		prepare(&p)
 	}
@@ -226,7 +226,7 @@ func TestWatchEndsOnATerminalThatHangs(t *testing.T) {
 	status := make(chan int, 1)
 	go func() {
 		status <- Run(t.Context(), Process{Args: []string{"ipvsadm", "--watch"}, Stdin: slave, Stdout: slave, Stderr: new(bytes.Buffer),
-			dial: func(context.Context, string) (kernel, error) { return k, nil }})
+			dial: func(context.Context, ipvs.Config) (kernel, error) { return k, nil }})
 	}()
 	for range 30 { // each draws the whole screen again, until that hangs
 		time.Sleep(20 * time.Millisecond)

@@ -58,7 +58,6 @@ func BenchmarkEncode(b *testing.B) {
 // those about destinations have to come in the order of the services.
 func kernelOf(t *Table) func(message) [][]byte {
 	stats := nested(nl.SvcStats64, counters(true, 0))
-	destStats := nested(nl.DestStats64, counters(true, 0))
 	end := status(nl.MsgDone, 0, 0)
 	var services []byte
 	destinations := make([][][]byte, len(t.Services))
@@ -68,12 +67,7 @@ func kernelOf(t *Table) func(message) [][]byte {
 		services = append(services, answer(0, nested(nl.AttrService, append(b, stats...)))...)
 		var datagram []byte
 		for j := range s.Destinations {
-			d := &s.Destinations[j].Destination
-			b := appendDestinationConfig(appendDestinationID(nil, d), d)
-			for typ := uint16(nl.DestActiveConns); typ <= nl.DestPersistConns; typ++ {
-				b = appendU32(b, typ, 0)
-			}
-			datagram = append(datagram, answer(0, nested(nl.AttrDest, append(b, destStats...)))...)
+			datagram = append(datagram, answer(0, destinationEntry(&s.Destinations[j].Destination))...)
 		}
 		destinations[i] = [][]byte{datagram, end}
 	}
@@ -97,14 +91,19 @@ func kernelOf(t *Table) func(message) [][]byte {
 // BenchmarkDecode lists a table; a destination may take one allocation at the
 // most.
 func BenchmarkDecode(b *testing.B) {
-	c, _ := client(kernelOf(bigTable(manyServices)))
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := c.ServicesWithDestinations(b.Context()); err != nil {
-			b.Fatal(err)
-		}
+	for name, noStats := range map[string]bool{"All": false, "NoStats": true} {
+		b.Run(name, func(b *testing.B) {
+			c, _ := client(kernelOf(bigTable(manyServices)))
+			c.dec.noStats = noStats
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := c.ServicesWithDestinations(b.Context()); err != nil {
+					b.Fatal(err)
+				}
+			}
+			perRule(b, manyServices*(1+eachServers))
+		})
 	}
-	perRule(b, manyServices*(1+eachServers))
 }
 
 func TestListingTakesLessThanOneAllocationADestination(t *testing.T) {

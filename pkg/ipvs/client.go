@@ -13,7 +13,8 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs/internal/nl"
 )
 
-// Client talks to the IPVS of one network namespace over one socket. It is
+// Client talks to the IPVS of one network namespace over one socket; while it
+// lists the destinations of hundreds of services it may use a second one. It is
 // safe for concurrent use: calls take turns. All of them need CAP_NET_ADMIN in
 // the initial user namespace; the error of those that lack it matches
 // fs.ErrPermission.
@@ -55,6 +56,10 @@ type Config struct {
 	// but should the kernel make it sleep, other goroutines may have to wait
 	// with it. It is meant for programs that do one thing at a time.
 	NoHandoff bool
+	// NoStats leaves the Stats of services and destinations zero: to read
+	// them is half of what a list takes here. The kernel sends them all the
+	// same. The connections of destinations are counted as ever.
+	NoStats bool
 }
 
 // Dial opens a client. The error matches [ErrNoIPVS] where the kernel has no

@@ -22,6 +22,7 @@ import (
 // gives the datagrams that answer it.
 type wire struct {
 	kernel func(m message) [][]byte
+	beside *wire // nil if there can be none
 
 	mu      sync.Mutex
 	answers [][]byte
@@ -75,6 +76,14 @@ func (w *wire) Read() ([][]byte, error) {
 
 // Another opens none: a list is then repeated on the same wire.
 func (*wire) Another(int) (transport, error) { return nil, errors.ErrUnsupported }
+
+// Beside opens what the test has for it.
+func (w *wire) Beside() (transport, error) {
+	if w.beside == nil {
+		return nil, errors.ErrUnsupported
+	}
+	return w.beside, nil
+}
 
 func (w *wire) SetDeadline(t time.Time) error {
 	w.mu.Lock()
@@ -202,6 +211,14 @@ func TestQueriesFail(t *testing.T) {
 func serviceEntry(id ServiceID) []byte {
 	s := Service{ServiceID: id, Scheduler: "rr"}
 	return nested(nl.AttrService, append(appendServiceConfig(appendServiceID(nil, id), &s), nested(nl.SvcStats64, counters(true, 0))...))
+}
+
+func destinationEntry(d *Destination) []byte {
+	b := appendDestinationConfig(appendDestinationID(nil, d), d)
+	for typ := uint16(nl.DestActiveConns); typ <= nl.DestPersistConns; typ++ {
+		b = appendU32(b, typ, 0)
+	}
+	return nested(nl.AttrDest, append(b, nested(nl.DestStats64, counters(true, 0))...))
 }
 
 func TestServicesOnTheMoveAreAskedForAgain(t *testing.T) {

@@ -126,6 +126,7 @@ func (f *fields) str(typ uint16, name string) []byte {
 
 // decoder remembers the last names, since most services share theirs.
 type decoder struct {
+	noStats   bool // passes them over
 	sched, pe string
 	f         fields
 }
@@ -173,7 +174,7 @@ func (d *decoder) service(b []byte, s *ServiceEntry) error {
 	if f.err != nil {
 		return f.err
 	}
-	return decodeStats(f.v[nl.SvcStats64], f.v[nl.SvcStats], "service", &s.Stats)
+	return d.stats(f.v[nl.SvcStats64], f.v[nl.SvcStats], "service", &s.Stats)
 }
 
 // serviceID reads the identity of a service from such an answer, and leaves
@@ -226,7 +227,7 @@ func (d *decoder) destination(b []byte, fam Family, e *DestinationEntry) error {
 	if f.err != nil {
 		return f.err
 	}
-	return decodeStats(f.v[nl.DestStats64], f.v[nl.DestStats], "destination", &e.Stats)
+	return d.stats(f.v[nl.DestStats64], f.v[nl.DestStats], "destination", &e.Stats)
 }
 
 // destinationID reads the identity of a destination from such an answer, and
@@ -242,6 +243,13 @@ func (d *decoder) destinationID(b []byte, fam Family) (ap netip.AddrPort, err er
 	}
 	addr := f.addr(nl.DestAddr, "address", fam)
 	return netip.AddrPortFrom(addr, f.port(nl.DestPort, "port")), f.err
+}
+
+func (d *decoder) stats(wide, narrow []byte, of string, s *Stats) error {
+	if d.noStats {
+		return nil
+	}
+	return decodeStats(wide, narrow, of, s)
 }
 
 // decodeStats reads the wide counters, or the narrow ones of a kernel that

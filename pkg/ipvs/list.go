@@ -23,11 +23,15 @@ package ipvs
 // between two dumps of one list may still look as if it had kept its order.
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/netip"
 	"os"
+	"runtime"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs/internal/nl"
@@ -544,29 +548,99 @@ func (c *Client) ServicesWithDestinations(ctx context.Context) ([]ServiceEntry, 
 	if changing != nil && !errors.Is(changing, ErrChanging) {
 		return nil, changing
 	}
-	kept := services[:0]
-	for _, s := range services {
-		var err error
-		if s.Destinations, err = c.destinations(ctx, s.ServiceID, &left); errors.Is(err, ErrChanging) {
-			if changing == nil {
-				changing = err
-			}
-		} else if err != nil {
-			return nil, err
+	f := filling{services: services, gone: make([]bool, len(services))}
+	var beside sync.WaitGroup
+	if len(services) >= parallelServices && runtime.GOMAXPROCS(0) > 1 {
+		if other, err := c.beside(ctx); err == nil {
+			defer other.Close()
+			beside.Go(func() { f.by(ctx, other, left) })
 		}
-		if len(s.Destinations) == 0 {
-			// The kernel has the same answer for a service without any and
-			// for no service.
-			switch _, err := c.Service(ctx, s.ServiceID); {
-			case errors.Is(err, ErrNoService):
-				continue
-			case err != nil:
-				return nil, err
-			}
-		}
-		kept = append(kept, s)
 	}
-	return kept, changing
+	f.by(ctx, c, left)
+	beside.Wait()
+	if f.failed != nil {
+		return nil, f.failed
+	}
+	kept := services[:0]
+	for i := range services {
+		if !f.gone[i] {
+			kept = append(kept, services[i])
+		}
+	}
+	return kept, cmp.Or(changing, f.changing)
+}
+
+// parallelServices is how many services are asked about on two sockets where there
+// are two processors: the kernel answers on one of them while the answers of
+// the other are read.
+const parallelServices = 256
+
+// beside returns a client that works side by side with this one.
+func (c *Client) beside(ctx context.Context) (*Client, error) {
+	if err := c.lock(ctx); err != nil {
+		return nil, err
+	}
+	defer c.unlock()
+	t, err := c.main.t.Beside()
+	if err != nil {
+		return nil, err
+	}
+	other := newClient(t, c.family, 0, 0) // it only asks
+	other.cramped, other.dec.noStats = c.cramped, c.dec.noStats
+	return other, nil
+}
+
+// filling is services whose destinations are being listed, perhaps by several
+// clients.
+type filling struct {
+	services []ServiceEntry
+	gone     []bool // services that were deleted meanwhile
+	next     atomic.Int64
+
+	mu               sync.Mutex
+	changing, failed error // the first of each kind
+}
+
+// by lists destinations by one of the clients, of some services at a time.
+func (f *filling) by(ctx context.Context, c *Client, left patience) {
+	const some = 32
+	for {
+		n := len(f.services)
+		end := int(f.next.Add(some))
+		for i := end - some; i < min(end, n); i++ {
+			if err := f.one(ctx, c, i, &left); err != nil {
+				f.mu.Lock()
+				defer f.mu.Unlock()
+				f.failed = cmp.Or(f.failed, err)
+				f.next.Store(int64(n))
+				return
+			}
+		}
+		if end >= n {
+			return
+		}
+	}
+}
+
+// one lists the destinations of one service.
+func (f *filling) one(ctx context.Context, c *Client, i int, left *patience) (err error) {
+	s := &f.services[i]
+	if s.Destinations, err = c.destinations(ctx, s.ServiceID, left); errors.Is(err, ErrChanging) {
+		f.mu.Lock()
+		f.changing = cmp.Or(f.changing, err)
+		f.mu.Unlock()
+	} else if err != nil {
+		return err
+	}
+	if len(s.Destinations) == 0 {
+		// The kernel has the same answer for a service without any and for no
+		// service.
+		_, err := c.Service(ctx, s.ServiceID)
+		if f.gone[i] = errors.Is(err, ErrNoService); !f.gone[i] {
+			return err
+		}
+	}
+	return nil
 }
 
 // Table returns everything: services with their destinations, timeouts and

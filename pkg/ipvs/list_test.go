@@ -90,6 +90,7 @@ func (c *cursor) Read() ([][]byte, error) {
 func (c *cursor) Another(cut int) (transport, error) {
 	return &cursor{buckets: c.buckets, cut: cut}, nil
 }
+func (*cursor) Beside() (transport, error)  { return nil, errors.ErrUnsupported }
 func (*cursor) Discard() (bool, error)      { return false, nil }
 func (*cursor) SetDeadline(time.Time) error { return nil }
 func (*cursor) Close() error                { return nil }

@@ -83,6 +83,7 @@ func dial(cfg Config) (c *Client, err error) {
 		return nil, err
 	}
 	c = newClient(sock, f.ID, send, receive)
+	c.dec.noStats = cfg.NoStats
 	c.netNS = func() (*os.File, error) { return netNSOf(raw) }
 	return c, nil
 }
@@ -175,7 +176,13 @@ func (s *socket) prime(n int) error {
 
 // Another opens a socket whose first buffer is shorter than those of this one.
 // The two share an inbox.
-func (s *socket) Another(cut int) (transport, error) {
+func (s *socket) Another(cut int) (transport, error) { return s.open(cut, s.inbox) }
+
+// Beside opens a socket with an inbox of its own.
+func (s *socket) Beside() (transport, error) { return s.open(slotSize, newInbox()) }
+
+// open opens a socket in the network namespace of this one.
+func (s *socket) open(first int, in *inbox) (transport, error) {
 	ns, err := netNSOf(s.raw)
 	if err != nil {
 		return nil, err
@@ -194,8 +201,8 @@ func (s *socket) Another(cut int) (transport, error) {
 	}
 	raw, err := f.SyscallConn()
 	if err == nil {
-		other := &socket{conn: f, raw: raw, noHandoff: s.noHandoff, inbox: s.inbox}
-		if err = other.prime(cut); err == nil {
+		other := &socket{conn: f, raw: raw, noHandoff: s.noHandoff, inbox: in}
+		if err = other.prime(first); err == nil {
 			return other, nil
 		}
 	}
