@@ -59,6 +59,8 @@ func fill(page, name string) string {
 			pageChecks(&b)
 		case "settings":
 			pageSettings(&b)
+		case "schedulers":
+			pageSchedulers(&b)
 		case "differences":
 			pageDifferences(&b)
 		default:
@@ -128,7 +130,7 @@ func pageOptions(b *strings.Builder, set spec.Set, output byte) {
 	b.WriteString(".Bl -tag -width Ds\n")
 	for o, short := range manual.Options(set, output) {
 		pageItem(b, short, 0, o.Long, o.Value, o.Arg)
-		pageText(b, sentence(o.Help))
+		pageText(b, sentence(manual.Text(o)))
 	}
 	b.WriteString(".El\n")
 }
@@ -150,6 +152,15 @@ func pageItem(b *strings.Builder, short, alias byte, long string, v spec.Value, 
 		fmt.Fprintf(b, " Ar %s", arg)
 	}
 	b.WriteByte('\n')
+}
+
+func pageSchedulers(b *strings.Builder) {
+	b.WriteString(".Bl -tag -width lblcr -compact\n")
+	for _, s := range spec.Schedulers {
+		fmt.Fprintf(b, ".It %s\n", s.Name)
+		pageText(b, sentence(s.Help))
+	}
+	b.WriteString(".El\n")
 }
 
 func pageDifferences(b *strings.Builder) {
