@@ -158,7 +158,7 @@ func Sections() []Section {
 	add(false, "Virtual service", spec.ServiceAddress,
 		"ipvsadm -L -t 12.0.0.1:80")
 	add(false, "Settings of a virtual service (-A, -E)", takes(spec.AddService),
-		"ipvsadm -E -t 12.0.0.1:80 -s wlc -p 600")
+		"ipvsadm -A -t 12.0.0.1:443 -s wlc -p 600")
 	add(false, "Settings of a real server (-a, -e; -d takes -r)", takes(spec.AddServer),
 		"ipvsadm -a -t 12.0.0.1:80 -r 192.168.168.10:8080 -m -w 3")
 	add(false, "Sync daemons (--start-daemon; --stop-daemon takes --syncid)", takes(spec.StartDaemon),

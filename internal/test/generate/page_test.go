@@ -143,8 +143,11 @@ func pageItem(b *strings.Builder, short, alias byte, long string, v spec.Value, 
 		}
 	}
 	fmt.Fprintf(b, "Fl -%s", long)
-	optional := strings.HasPrefix(arg, "[") || v == spec.OptionalValue
-	switch arg = strings.Trim(arg, "[]"); {
+	optional := v == spec.OptionalValue
+	if strings.HasPrefix(arg, "[") && strings.HasSuffix(arg, "]") {
+		arg, optional = arg[1:len(arg)-1], true
+	}
+	switch {
 	case arg == "":
 	case optional:
 		fmt.Fprintf(b, " Op Ar %s", arg)
