@@ -246,6 +246,8 @@ func TestExitStatusesOfTheManual(t *testing.T) {
 		{"printf '%s\\n' '-A -f 7 -s rr' '-A -q' '-D -f 7' | ipvsadm -R", "0"},
 		{"printf '%s\\n' '-A -f 7 -s rr' '-D -f 7' '-A -q' | ipvsadm -R", "255"},
 		{"printf '%s\\n' '-A -f 6 -s rr -w 1' | ipvsadm -R", "2"},
+		{"echo foo | ipvsadm -R", "255"},
+		{"ipvsadm --doctor >/dev/full", "2"},
 		{"ipvsadm-save -q", "1"},
 		{"ipvsadm-save --update /dev/null/rules", "2"},
 		{"ipvsadm-restore -q", "255"},

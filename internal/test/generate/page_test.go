@@ -70,12 +70,18 @@ func fill(page, name string) string {
 	return b.String()
 }
 
+// beyond is said of what 1.31 does not have.
+const beyond = "Not in 1.31."
+
 func pageCommands(b *strings.Builder) {
 	b.WriteString(".Bl -tag -width Ds\n")
 	for i := range spec.Commands {
 		c := &spec.Commands[i]
 		pageItem(b, c.Short, c.Alias, c.Long, c.Value, c.Arg)
 		pageText(b, sentence(c.Help))
+		if c.Beyond() {
+			pageText(b, beyond)
+		}
 		pageSet(b, "Needs", c.Rule.Required)
 		pageSet(b, "Takes", c.Rule.Allowed)
 		for _, s := range c.Rule.OneOf {
@@ -120,6 +126,9 @@ func spellings(set spec.Set) []string {
 func pageSections(b *strings.Builder) {
 	for _, s := range manual.Sections() {
 		fmt.Fprintf(b, ".Ss %s\n", roff(s.Title))
+		if s.Beyond {
+			pageText(b, beyond)
+		}
 		pageOptions(b, s.Options, 0)
 	}
 }
