@@ -3,18 +3,23 @@
 package packaging
 
 import (
+	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/ipvsadm-go/ipvsadm/internal/spec"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/program"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/terminal"
 )
 
 // shells are the shells, with scripts that print the completions of the
-// command lines in their arguments: one per line, and END after each command
-// line.
+// command lines in their arguments: one per line, with a description behind a
+// tab if it has one, and END after each command line.
 var shells = []struct{ name, script string }{
 	{"bash", `
 . /usr/share/bash-completion/completions/ipvsadm
@@ -36,7 +41,7 @@ function await { for ((i = 0; i < 1200; i++)); do [[ -e $OFFERS && $(<$OFFERS) =
 zpty shell zsh -f -i
 zpty -w shell 'PROMPT=; fpath=(/usr/share/zsh/vendor-completions $fpath); autoload -U compinit; compinit -u -D'
 # What is offered goes to a file as well.
-zpty -w shell 'function compadd { if [[ ${@[1,(i)(-|--)]} != *-(O|A|D)\ * ]]; then local -a found; builtin compadd -A found "$@"; print -rl -- $IPREFIX${^found} >> $OFFERS; fi; builtin compadd "$@"; }'
+zpty -w shell 'function compadd { if [[ ${@[1,(i)(-|--)]} != *-(O|A|D)\ * ]]; then local -a found; builtin compadd -A found "$@"; print -rl -- $IPREFIX${^found} >> $OFFERS; local -i d=${@[(I)-*d]}; (( d )) && print -rl -- ${(P)@[d+1]/ #-- /$'"'\t'"'} >> $OFFERS; fi; builtin compadd "$@"; }'
 zpty -w shell 'function offers { zle complete-word; BUFFER=; print END >> $OFFERS; }'
 zpty -w shell 'zle -C complete-word complete-word _main_complete; zle -N offers; bindkey "^X" offers; print READY > $OFFERS'
 await READY
@@ -50,7 +55,7 @@ zpty -d shell
 `},
 	{"fish", `
 for typed in $argv
-	complete -C $typed | string replace -r '\t.*' ''
+	complete -C $typed
 	echo END
 end
 `},
@@ -63,10 +68,13 @@ func TestCompletion(t *testing.T) {
 			"-A -t 12.0.0.1:80 -s rr", "-a -t 12.0.0.1:80 -r 192.168.168.10:80 -m",
 			"-A -t 12.0.0.1:443 -s rr", "-a -t 12.0.0.1:443 -r 192.168.168.20:443 -m",
 			"-A -u 12.0.0.1:53 -s rr", "-A --sctp-service 12.0.0.2:99", "-A -f 77", "-A -f 78 -6",
-			"-A -t [2001:db8::1]:80", "-a -t [2001:db8::1]:80 -r [2001:db8::2]:80 -m",
+			"-A -t [2001:db8::1]:80", "-a -t [2001:db8::1]:80 -r [2001:db8::2]:80 -m", "-A -t [fd00:12::1]:80",
+			"-a -u 12.0.0.1:53 -r 127.0.0.1:53 -m",
 		} {
 			program.Run(t, append([]string{"ipvsadm"}, strings.Fields(line)...)...)
 		}
+		program.Run(t, "ip", "addr", "add", "12.0.0.1/32", "dev", "lo")
+		program.Run(t, "bash", "-c", "printf x >/dev/udp/12.0.0.1/53")
 		program.Run(t, "ip", "netns", "add", "blue")
 		t.Cleanup(func() { program.Run(t, "ip", "netns", "delete", "blue") })
 		program.Run(t, "ip", "-n", "blue", "link", "set", "lo", "up") // or no address is known there
@@ -75,11 +83,13 @@ func TestCompletion(t *testing.T) {
 		}
 		dir := t.TempDir()
 		program.Write(t, filepath.Join(dir, "here"), "")
-		cases := []struct {
+		type line struct {
 			typed  string
 			offers []string // these
 			not    []string // and none of these
-		}{
+		}
+		cases := []line{
+			{"ipvsadm ", []string{"-A", "-l", "--list", "--watch", "--monitor", "--doctor", "--apply"}, []string{"--stats"}},
 			{"ipvsadm --add", []string{"--add-service", "--add-server"}, []string{"--list"}},
 			{"ipvsadm -A --", []string{"--tcp-service", "--scheduler", "--pe"}, []string{"--weight", "--real-server", "--add-service"}},
 			{"ipvsadm -a --", []string{"--real-server", "--tun-type", "--weight"}, []string{"--scheduler", "--stats"}},
@@ -92,6 +102,21 @@ func TestCompletion(t *testing.T) {
 			{"ipvsadm -A -t 1.2.3.4:80 --scheduler=w", []string{"--scheduler=wlc", "--scheduler=wrr"}, nil},
 			{"ipvsadm -A -t 1.2.3.4:80 --pe ", []string{"sip"}, []string{"rr"}},
 			{"ipvsadm -A -t 1.2.3.4:80 -s sh -b sh-port,sh-f", []string{"sh-port,sh-fallback"}, nil},
+			{"ipvsadm -A -t 1.2.3.4:80 -s sh -b ", []string{"sh-port", "sh-fallback", "flag-3"}, []string{"mh-port", "flag-1", "flag-2"}},
+			{"ipvsadm -A -t 1.2.3.4:80 -s sh -b sh-port,", []string{"sh-port,sh-fallback", "sh-port,flag-3"},
+				[]string{"sh-port,sh-port", "sh-port,mh-port", "sh-port,mh-fallback", "sh-port,flag-1", "sh-port,flag-2"}},
+			{"ipvsadm -A -t 1.2.3.4:80 -b sh-port,flag-3,", []string{"sh-port,flag-3,sh-fallback"},
+				[]string{"sh-port,flag-3,flag-3", "sh-port,flag-3,mh-fallback", "sh-port,flag-3,sh-port"}},
+			{"ipvsadm -A -t 1.2.3.4:80 -b ", []string{"sh-port", "mh-port", "flag-1"}, nil},
+			{"ipvsadm -A -t 1.2.3.4:80 -s rr -b ", []string{"flag-1", "flag-2", "flag-3"}, []string{"sh-port", "mh-fallback"}},
+			{"ipvsadm -At 1.2.3.4:80 --scheduler=mh --sched-flags=mh-f", []string{"--sched-flags=mh-fallback"}, []string{"--sched-flags=mh-port"}},
+			{"ipvsadm -Lc --client ", []string{"12.0.0.1"}, nil},
+			{"ipvsadm -Lc --state E", []string{"ESTABLISHED"}, []string{"UDP"}},
+			{"ipvsadm -Lc -r ", []string{"192.168.168.10:80", "[2001:db8::2]:80"}, nil},
+			{"ipvsadm -D -t [fd", []string{"[fd00:12::1]:80"}, []string{"[2001:db8::1]:80"}},
+			{"ipvsadm --zero -t [2", []string{"[2001:db8::1]:80"}, []string{"[fd00:12::1]:80"}},
+			{"ipvsadm-save --update " + dir + "/", []string{dir + "/here"}, nil},
+			{"ipvsadm -L --metrics --output " + dir + "/", []string{dir + "/here"}, nil},
 			{"ipvsadm -a -t 12.0.0.1:80 -r 1.2.3.4 -i --tun-type g", []string{"gue", "gre"}, []string{"ipip"}},
 			{"ipvsadm --start-daemon master --mcast-interface ", []string{"lo"}, nil},
 			{"ipvsadm -D -t ", []string{"12.0.0.1:80", "12.0.0.1:443", "[2001:db8::1]:80"}, []string{"12.0.0.1:53"}},
@@ -121,8 +146,35 @@ func TestCompletion(t *testing.T) {
 			{"ipvsadm-save -o " + dir + "/", []string{dir + "/here"}, nil},
 			{"ipvsadm-restore --lock " + dir + "/", []string{dir + "/here"}, nil},
 		}
+		// Each command takes its options, and no other.
+		commands := line{typed: "ipvsadm --"}
+		for _, c := range spec.Commands {
+			commands.offers = append(commands.offers, "--"+c.Long)
+			typed := "ipvsadm --" + c.Long
+			if c.Value == spec.RequiredValue {
+				typed += " master"
+			}
+			cases = append(cases, line{typed + " --", long(c.Rule.Takes()), long(spec.AllOptions &^ c.Rule.Takes())})
+		}
+		cases = append(cases, commands)
+		for name, id := range map[string]spec.CommandID{"ipvsadm-save": spec.Save, "ipvsadm-restore": spec.Apply} {
+			takes := spec.FindCommand(id).Rule.Takes()
+			cases = append(cases, line{name + " --", long(takes), long(spec.AllOptions &^ takes)})
+		}
 		for _, s := range shells {
 			program.Need(t, s.name)
+			cases := slices.Clone(cases)
+			if s.name == "fish" {
+				cases = append(cases,
+					line{"ipvsadm -L", []string{"-Ln", "-Lc", "-LX", "-Lt"}, []string{"-Lw", "-LA", "-LL"}},
+					line{"ipvsadm -Ln", []string{"-Lnc"}, []string{"-Lnn"}},
+					line{"ipvsadm --netns blue -a", []string{"-at", "-am"}, []string{"-as"}},
+					line{"ipvsadm-save -", []string{"-n", "-o"}, []string{"-L"}})
+			}
+			if s.name == "zsh" { // subscripts of others stay as they are
+				cases = append(cases, line{"print $commands[ipvsadm-s", []string{"ipvsadm-save"}, nil},
+					line{"sudo ipvsadm -D -t [2", []string{"[2001:db8::1]:80"}, nil})
+			}
 			script := filepath.Join(t.TempDir(), s.name)
 			program.Write(t, script, s.script)
 			words := []string{s.name, script}
@@ -136,10 +188,22 @@ func TestCompletion(t *testing.T) {
 			}
 			for i, c := range cases {
 				t.Run(s.name+" "+c.typed, func(t *testing.T) {
-					got := strings.Split(answers[i], "\n")
+					var got []string
+					about := make(map[string]string)
+					for line := range strings.Lines(answers[i]) {
+						word, text, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "\t")
+						if got = append(got, word); text != "" {
+							about[word] = text
+						}
+					}
+					if s.name != "bash" && strings.HasSuffix(c.typed, " -s ") {
+						described(t, about, got)
+					}
 					for _, word := range c.offers {
-						// zsh offers files without their folder.
-						if !slices.Contains(got, word) && !slices.Contains(got, filepath.Base(word)) {
+						// zsh offers files without their folder, and addresses
+						// without the bracket that has been typed.
+						if !slices.Contains(got, word) && !slices.Contains(got, filepath.Base(word)) &&
+							!(strings.Contains(c.typed, " [") && slices.Contains(got, strings.TrimPrefix(word, "["))) {
 							t.Errorf("%s is not offered, only %q", word, got)
 						}
 					}
@@ -151,5 +215,70 @@ func TestCompletion(t *testing.T) {
 				})
 			}
 		}
+	})
+}
+
+// long returns the options of a set as they are typed.
+func long(set spec.Set) (words []string) {
+	for _, o := range spec.Options {
+		if set.Has(o.ID) {
+			words = append(words, "--"+o.Long)
+		}
+	}
+	return words
+}
+
+// described checks that each scheduler is offered with a description, of which
+// a narrow screen shows a part.
+func described(t *testing.T, about map[string]string, got []string) {
+	known := 0
+	for _, s := range spec.Schedulers {
+		if !slices.Contains(got, s.Name) {
+			continue // this kernel lacks it
+		}
+		known++
+		if text := strings.TrimRight(about[s.Name], ". "); text == "" || !strings.HasPrefix(s.Help, text) {
+			t.Errorf("%s is described as %q, want %q", s.Name, about[s.Name], s.Help)
+		}
+	}
+	if known < 10 {
+		t.Errorf("only %d schedulers are offered: %q", known, got)
+	}
+}
+
+// TestFirstTab types a single TAB in an interactive Bash, which would only add
+// a dash if the commands were completed.
+func TestFirstTab(t *testing.T) {
+	guesttest.InGuest(t, func(t *testing.T) {
+		program.Need(t, "bash")
+		screen, err := terminal.New(100, 60)
+		must.OK(t, err)
+		defer screen.Close()
+		bash := exec.Command("bash", "--norc", "--noprofile", "-i")
+		bash.Env = append(os.Environ(), "TERM=dumb", `PS1=\[\]ready\$ `)
+		must.OK(t, screen.Start(bash))
+		defer func() {
+			screen.Type("\x15exit\r")
+			bash.Wait()
+		}()
+		ends := func(want string) func(string) bool {
+			return func(text string) bool { return strings.HasSuffix(strings.TrimRight(text, "\n "), want) }
+		}
+		screen.Await(t, "the prompt", ends("ready#"))
+		must.OK(t, screen.Type(". completion/ipvsadm.bash\r"))
+		screen.Await(t, "the next prompt", ends(".bash\nready#"))
+		must.OK(t, screen.Type("ipvsadm \t"))
+		screen.Await(t, "the list of commands", func(text string) bool {
+			_, list, _ := strings.Cut(text, "ready# ipvsadm\n")
+			for _, c := range spec.Commands {
+				about, _, _ := strings.Cut(c.Help, ";")
+				if !strings.Contains(list, "--"+c.Long+" ") || !strings.Contains(list, about[:min(len(about), 60)]) {
+					return false
+				}
+			}
+			return ends("\nready# ipvsadm")(text)
+		})
+		must.OK(t, screen.Type("--do\t--js\t"))
+		screen.Await(t, "the rest of the line", ends("\nready# ipvsadm --doctor --json"))
 	})
 }

@@ -3,8 +3,13 @@
 package packaging
 
 import (
+	"fmt"
+	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -12,6 +17,7 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/program"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/terminal"
 )
 
 // TestJqLinesOfTheManual runs the examples that follow a comment with "jq".
@@ -80,6 +86,239 @@ for port in 80 81 81; do timeout 0.5 bash -c "echo >/dev/tcp/12.0.0.1/$port"; do
 			})
 		}
 	})
+}
+
+// examplesOf returns the examples of a page in their order, but those for jq,
+// which TestJqLinesOfTheManual runs, and what is output.
+func examplesOf(t *testing.T, page string) (examples []string) {
+	t.Helper()
+	block := regexp.MustCompile(`(?m)(^\.\\" (?:jq .*|output)\n)?^\.(?:Bd -literal -offset indent\n((?s:.*?))\.Ed|Dl (.*))$`)
+	for _, m := range block.FindAllStringSubmatch(program.Read(t, page), -1) {
+		if m[1] == "" {
+			examples = append(examples, strings.ReplaceAll(m[2]+m[3], `\e`, `\`))
+		}
+	}
+	return examples
+}
+
+// TestExamplesOfTheManual runs the examples of the pages, one after the other,
+// in a network namespace with the directors' addresses. The monitor is ended
+// after a while.
+func TestExamplesOfTheManual(t *testing.T) {
+	// Some kernels have tables for one kind of iptables only.
+	const prepare = `
+iptables() { command iptables "$@" 2>/dev/null || xtables-legacy-multi iptables "$@"; }
+ipvsadm() { case "$*" in --monitor*) timeout 2 ipvsadm "$@" || [ $? = 124 ] ;; *) command ipvsadm "$@" ;; esac; }
+`
+	const want = `-A -f 1 -s wlc -p 600
+-a -f 1 -r 192.0.2.10:0 -g -w 1
+-a -f 1 -r 192.0.2.11:0 -g -w 1
+-A -t 12.0.0.1:80 -s rr
+-a -t 12.0.0.1:80 -r 192.168.168.10:80 -m -w 1
+-a -t 12.0.0.1:80 -r 192.168.168.20:80 -m -w 1
+-A -t 192.0.2.1:443 -s wlc
+-a -t 192.0.2.1:443 -r 192.0.2.10:443 -g -w 5
+-a -t 192.0.2.1:443 -r 192.0.2.11:443 -g -w 1
+-A -u 192.0.2.1:53 -s sh -b sh-port
+-a -u 192.0.2.1:53 -r 198.51.100.10:53 -i -w 1 --tun-type ipip
+-a -u 192.0.2.1:53 -r 203.0.113.10:53 -i -w 1 --tun-type gue --tun-port 6080 --tun-nocsum
+`
+	guesttest.InGuest(t, func(t *testing.T) {
+		guesttest.Namespace(t)
+		program.InPath(t)
+		program.ResolveFrom(t, "")
+		guesttest.Modprobe(t, "dummy")
+		dir := t.TempDir()
+		run := func(example string) {
+			cmd := exec.Command("bash", "-e", "-o", "pipefail", "-c", prepare+example)
+			cmd.Dir = dir
+			if a, err := program.Collect(cmd); err != nil || a.Status != 0 || a.Stderr != "" {
+				t.Errorf("%s\nstatus %d, %v\n%s%s", example, a.Status, err, a.Stdout, a.Stderr)
+			}
+		}
+		run("ip link add eth0 type dummy && ip link set eth0 up && ip address add 192.0.2.2/24 dev eth0")
+		for _, name := range []string{"ipvsadm.8", "ipvsadm-save.8", "ipvsadm-restore.8"} {
+			examples := examplesOf(t, "man/"+name)
+			if least := map[string]int{"ipvsadm.8": 8, "ipvsadm-save.8": 2, "ipvsadm-restore.8": 2}[name]; len(examples) < least {
+				t.Errorf("%s has %d examples, want %d", name, len(examples), least)
+			}
+			for _, example := range examples {
+				run(example)
+			}
+			run("ipvsadm-save -n -o ipvsadm.rules")
+		}
+		saved := strings.Split(program.Read(t, filepath.Join(dir, "ipvsadm.rules")), "\n")
+		wanted := strings.Split(want, "\n")
+		slices.Sort(saved)
+		slices.Sort(wanted)
+		if !slices.Equal(saved, wanted) {
+			t.Errorf("the table is\n%s\nwant\n%s", strings.Join(saved, "\n"), strings.Join(wanted, "\n"))
+		}
+	})
+}
+
+// TestExamplesOfTheHelp runs the examples of -h, one after the other.
+func TestExamplesOfTheHelp(t *testing.T) {
+	guesttest.InGuest(t, func(t *testing.T) {
+		guesttest.Namespace(t)
+		program.InPath(t)
+		program.ResolveFrom(t, "")
+		guesttest.Modprobe(t, "dummy")
+		program.Run(t, "bash", "-ec", `ip link add eth1 type dummy; ip link set eth1 up; ip address add 192.0.2.2/24 dev eth1
+ip netns add blue; ip -n blue link set lo up`)
+		t.Cleanup(func() { program.Run(t, "bash", "-c", "ipvsadm --stop-daemon master; ip netns delete blue") })
+		ran := 0
+		for _, name := range program.Names {
+			_, rest, found := strings.Cut(program.Run(t, name, "-h"), "Example: ")
+			for ; found; _, rest, found = strings.Cut(rest, "Example: ") {
+				example, _, _ := strings.Cut(rest, "\n")
+				words := strings.Fields(example)
+				ran++
+				switch {
+				case slices.Contains(words, "--watch"):
+					watch(t, words)
+				case slices.Contains(words, "--monitor"):
+					if a := program.Ask(t, append([]string{"timeout", "2"}, words...)...); a.Status != 124 || a.Stderr != "" {
+						t.Errorf("%s: status %d\n%s", example, a.Status, a.Stderr)
+					}
+				default:
+					a := program.Ask(t, words...)
+					if a.Status != 0 || a.Stderr != "" && !strings.Contains(a.Stderr, " warning: ") {
+						t.Errorf("%s: status %d\n%s", example, a.Status, a.Stderr)
+					}
+				}
+			}
+		}
+		if ran < 15 {
+			t.Errorf("%d examples", ran)
+		}
+	})
+}
+
+// watch looks at a screen with the service that the examples have added, and
+// leaves it.
+func watch(t *testing.T, words []string) {
+	t.Helper()
+	screen, err := terminal.New(100, 30)
+	must.OK(t, err)
+	defer screen.Close()
+	cmd := exec.Command(words[0], words[1:]...)
+	cmd.Env = append(os.Environ(), "TERM=xterm")
+	must.OK(t, screen.Start(cmd))
+	screen.Await(t, "the service", func(text string) bool { return strings.Contains(text, "12.0.0.1:80") })
+	must.OK(t, screen.Type("q"))
+	must.OK(t, cmd.Wait())
+}
+
+// TestExitStatusesOfTheManual runs a command for each exit status of each page.
+// What a signal ends is tested where signals are sent.
+func TestExitStatusesOfTheManual(t *testing.T) {
+	const signal = "128 + signal"
+	cases := map[string]map[string]string{
+		"ipvsadm.8": {
+			"0":    "ipvsadm -Ln",
+			"1":    "ipvsadm -Ln -t 12.0.0.1:81",
+			"2":    "ipvsadm -A -t 12.0.0.1:81 -w 1",
+			"255":  "ipvsadm -D -t 12.0.0.1:81",
+			signal: "",
+		},
+		"ipvsadm-save.8": {
+			"0": "ipvsadm-save -n",
+			"1": "ipvsadm-save -n >/dev/full",
+			"2": "ipvsadm-save -n -o /nowhere/rules",
+		},
+		"ipvsadm-restore.8": {
+			"0":    "ipvsadm-save -n | ipvsadm-restore",
+			"1":    "echo -A -t 12.0.0.1:82 -s rr | ipvsadm-restore --diff",
+			"2":    "echo -a -t 12.0.0.1:82 -r 192.168.168.10 | ipvsadm-restore --strict",
+			"255":  "echo -a -t 12.0.0.1:82 -r 192.168.168.10 | ipvsadm-restore --merge",
+			signal: "",
+		},
+	}
+	more := []struct{ command, status string }{
+		{"ipvsadm -L -q", "255"},
+		{"ipvsadm foo", "255"},
+		{"ipvsadm -Ln >/dev/full", "1"},
+		{"ipvsadm --apply </dev", "1"},
+		{"ipvsadm --watch </dev/null", "2"},
+		{"printf '%s\\n' '-A -f 1 -s rr' '-A -f 1 -s rr' | ipvsadm --apply --merge --keep-going", "1"},
+		{"printf '%s\\n' '-D -f 9' '-A -f 8 -s rr' | ipvsadm -R", "0"},
+		{"printf '%s\\n' '-A -f 7 -s rr' '-A -q' '-D -f 7' | ipvsadm -R", "0"},
+		{"printf '%s\\n' '-A -f 7 -s rr' '-D -f 7' '-A -q' | ipvsadm -R", "255"},
+		{"printf '%s\\n' '-A -f 6 -s rr -w 1' | ipvsadm -R", "2"},
+		{"echo foo | ipvsadm -R", "255"},
+		{"ipvsadm --doctor >/dev/full", "2"},
+		{"ipvsadm-save -q", "1"},
+		{"ipvsadm-save --update /dev/null/rules", "2"},
+		{"ipvsadm-restore -q", "255"},
+		{"ipvsadm-restore --check nowhere", "2"},
+		{"echo -C | ipvsadm-restore --check", "0"},
+		{"ipvsadm-save -n | ipvsadm-restore --diff", "0"},
+		{"ipvsadm --doctor >/dev/null; [ $? -le 2 ]", "0"},
+	}
+	guesttest.InGuest(t, func(t *testing.T) {
+		guesttest.Namespace(t)
+		program.InPath(t)
+		program.Run(t, "ipvsadm", "-A", "-t", "12.0.0.1:80")
+		ends := func(command, status string) {
+			if a := program.Ask(t, "bash", "-c", command); fmt.Sprint(a.Status) != status {
+				t.Errorf("%s: status %d, want %s\n%s%s", command, a.Status, status, a.Stdout, a.Stderr)
+			}
+		}
+		for name, commands := range cases {
+			_, text, _ := strings.Cut(program.Read(t, "man/"+name), "\n.Sh EXIT STATUS\n")
+			text, _, _ = strings.Cut(text, "\n.El\n")
+			var told []string
+			for _, m := range regexp.MustCompile(`(?m)^\.It (.*)$`).FindAllStringSubmatch(text, -1) {
+				told = append(told, m[1])
+			}
+			if want := slices.Sorted(maps.Keys(commands)); !slices.Equal(slices.Sorted(slices.Values(told)), want) {
+				t.Errorf("%s tells the statuses %q, want %q", name, told, want)
+			}
+			for status, command := range commands {
+				if status != signal {
+					ends(command, status)
+				}
+			}
+		}
+		for _, c := range more {
+			ends(c.command, c.status)
+		}
+	})
+}
+
+// TestManualHasEachOptionOnce looks at the items of the lists of the page, and
+// at the order of the sections.
+func TestManualHasEachOptionOnce(t *testing.T) {
+	page := program.Read(t, "man/ipvsadm.8")
+	for _, o := range spec.Options {
+		once(t, page, "Fl -"+o.Long)
+	}
+	for _, c := range spec.Commands {
+		once(t, page, "Fl -"+c.Long)
+	}
+	for _, name := range []string{"ipvsadm.8", "ipvsadm-save.8", "ipvsadm-restore.8"} {
+		var sections []string
+		for _, m := range regexp.MustCompile(`(?m)^\.Sh (.*)$`).FindAllStringSubmatch(program.Read(t, "man/"+name), -1) {
+			sections = append(sections, m[1])
+		}
+		at := 0
+		for _, want := range []string{"NAME", "SYNOPSIS", "DESCRIPTION", "OPTIONS", "FILES", "EXIT STATUS", "EXAMPLES", "COMPATIBILITY", "SEE ALSO"} {
+			i := slices.Index(sections, want)
+			if i < at {
+				t.Errorf("%s has no section %s, or not in its place: %q", name, want, sections)
+			}
+			at = i
+		}
+	}
+}
+
+// once checks that an option is described once, with or without a letter.
+func once(t *testing.T, page, option string) {
+	t.Helper()
+	if n := len(regexp.MustCompile(`(?m)^\.It (Fl \w , )*`+option+`( |$)`).FindAllString(page, -1)); n != 1 {
+		t.Errorf("the page describes %s %d times", option, n)
+	}
 }
 
 func TestManualPages(t *testing.T) {

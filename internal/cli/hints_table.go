@@ -68,8 +68,8 @@ func (m machine) refusalHint(e *ipvs.ChangeError) string {
 // moduleHint is about a scheduler or a persistence engine that the kernel
 // does not find.
 func moduleHint(s ipvs.Service) string {
-	if !slices.Contains(spec.Schedulers[:], s.Scheduler) {
-		return strangeOr(s.Scheduler, spec.Schedulers[:])
+	if !spec.IsScheduler(s.Scheduler) {
+		return strangeOr(s.Scheduler, spec.SchedulerNames())
 	}
 	modules := []string{"ip_vs_" + s.Scheduler}
 	if pe := s.PersistenceEngine; pe != "" {

@@ -246,7 +246,7 @@ func (m machine) argumentHint(word string) string {
 		return "a lone dash is no option"
 	case commandNamed(word) != "":
 		return "commands begin with dashes: " + commandNamed(word)
-	case slices.Contains(spec.Schedulers[:], word):
+	case spec.IsScheduler(word):
 		return "a scheduler follows its option: -s " + word
 	case strings.Contains(word, ".") || strings.Contains(word, ":"):
 		return "an address follows its option: -t, -u, --sctp-service or -r"

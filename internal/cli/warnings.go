@@ -92,7 +92,7 @@ func lineWarnings(words []string, c ipvs.Change) (texts []string) {
 	warn := func(format string, a ...any) { texts = append(texts, fmt.Sprintf(format, a...)) }
 	switch c.Op {
 	case ipvs.OpAddService, ipvs.OpEditService:
-		if !slices.Contains(spec.Schedulers[:], c.Service.Scheduler) {
+		if !spec.IsScheduler(c.Service.Scheduler) {
 			warn("no kernel has a scheduler %s", c.Service.Scheduler)
 		}
 		if pe := c.Service.PersistenceEngine; pe != "" && !slices.Contains(spec.PersistenceEngines[:], pe) {

@@ -10,26 +10,51 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"slices"
 	"strings"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/spec"
+	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// Help writes the answer to -h for a program of the given name.
+// Help writes the answer to -h for a program of the given name: first what
+// ipvsadm 1.31 has as well, then what it does not have.
 func Help(w io.Writer, program string) error {
 	b := bufio.NewWriter(w)
 	fmt.Fprintf(b, "Usage: %s COMMAND [OPTION ...]\n", program)
-	fmt.Fprintf(b, "Administers the virtual services of Linux IPVS and their real servers.\n")
-	fmt.Fprintf(b, "Without a command it lists the table.\n\nCommands:\n")
-	for i := range spec.Commands {
-		c := &spec.Commands[i]
-		row(b, letters(c.Short, c.Alias), c.Long, arg(c.Value, c.Arg), c.Help)
+	fmt.Fprintf(b, "Administers Linux IPVS: virtual services, their real servers, sync daemons.\n")
+	fmt.Fprintf(b, "Without a command it lists the table.\n")
+	commands(b, "Commands", false)
+	sections := Sections()
+	beyond := slices.IndexFunc(sections, func(s Section) bool { return s.Beyond })
+	for _, s := range sections[:beyond] {
+		section(b, s)
 	}
-	for _, s := range Sections() {
-		fmt.Fprintf(b, "\n%s:\n", s.Title)
-		options(b, s.Options, 0)
+	fmt.Fprintf(b, "\nBEYOND IPVSADM 1.31\n")
+	commands(b, "More commands", true)
+	for _, s := range sections[beyond:] {
+		section(b, s)
 	}
+	fmt.Fprintf(b, "\nManual: man ipvsadm, man ipvsadm-save, man ipvsadm-restore\n")
 	return b.Flush()
+}
+
+// commands writes the rows of the commands that are beyond 1.31, or of the
+// others.
+func commands(w io.Writer, title string, beyond bool) {
+	fmt.Fprintf(w, "\n%s:\n", title)
+	for i := range spec.Commands {
+		if c := &spec.Commands[i]; c.Beyond() == beyond {
+			row(w, letters(c.Short, c.Alias), c.Long, arg(c.Value, c.Arg), c.Help)
+		}
+	}
+	fmt.Fprintf(w, "  Example: %s\n", map[bool]string{false: "ipvsadm -A -t 12.0.0.1:80 -s rr", true: "ipvsadm --watch 5"}[beyond])
+}
+
+func section(w io.Writer, s Section) {
+	fmt.Fprintf(w, "\n%s:\n", s.Title)
+	options(w, s.Options, 0)
+	fmt.Fprintf(w, "  Example: %s\n", s.Example)
 }
 
 // Wrapper writes the answer to -h for a program that runs a single command:
@@ -41,12 +66,13 @@ func Wrapper(w io.Writer, program string, id spec.CommandID) error {
 	if c.MaxArgs > 0 {
 		fmt.Fprintf(b, " %s", c.Arg)
 	}
-	fmt.Fprintf(b, "\nThis is ipvsadm --%s: %s.\n\n", c.Long, c.Help)
-	letter := byte(0)
+	fmt.Fprintf(b, "\nThis is ipvsadm --%s:\n%s.\n\n", c.Long, c.Help)
+	letter, example := byte(0), "--dry-run /etc/ipvsadm.rules"
 	if id == spec.Save {
-		letter = SaveOutputLetter
+		letter, example = SaveOutputLetter, "-n -o /etc/ipvsadm.rules"
 	}
 	options(b, c.Rule.Takes(), letter)
+	fmt.Fprintf(b, "\nExample: %s %s\nManual: man %[1]s\n", program, example)
 	return b.Flush()
 }
 
@@ -58,7 +84,7 @@ const SaveOutputLetter = 'o'
 // --output.
 func options(w io.Writer, set spec.Set, output byte) {
 	for o, short := range Options(set, output) {
-		row(w, letters(short, 0), o.Long, arg(o.Value, o.Arg), o.Help)
+		row(w, letters(short, 0), o.Long, arg(o.Value, o.Arg), Text(o))
 	}
 }
 
@@ -79,33 +105,78 @@ func Options(set spec.Set, output byte) iter.Seq2[*spec.Option, byte] {
 	}
 }
 
+// Text is the help of an option, with the words that its value may be where
+// these are few.
+func Text(o *spec.Option) string {
+	if words := Words(o); words != nil {
+		return o.Help + ": " + strings.Join(words, " ")
+	}
+	return o.Help
+}
+
+// Words are the words that the value of an option may be, nil where there are
+// others.
+func Words(o *spec.Option) (words []string) {
+	switch o.ID {
+	case spec.OptScheduler:
+		words = spec.SchedulerNames()
+	case spec.OptSchedFlags:
+		for _, f := range ipvs.SchedulerFlags() {
+			words = append(words, f.Name)
+		}
+	case spec.OptPersistenceEngine:
+		words = spec.PersistenceEngines[:]
+	case spec.OptTunnelType:
+		for _, t := range spec.Tunnels {
+			words = append(words, t.Name)
+		}
+	}
+	return words
+}
+
 // Section is a part of the help.
 type Section struct {
 	Title   string
 	Options spec.Set
+	Example string // a command that can be run after those of the sections before
+	Beyond  bool   // 1.31 has none of the options
 }
 
-// Sections are the parts of the help. Each option is in the first that it
-// fits.
+// Sections are the parts of the help, those that are beyond 1.31 last. Each
+// option is in the first that it fits.
 func Sections() []Section {
 	takes := func(id spec.CommandID) spec.Set { return spec.FindCommand(id).Rule.Takes() &^ spec.Global }
-	list := []Section{
-		{"Which virtual service", spec.ServiceAddress},
-		{"Options of a change (-A, -E, -D, -a, -e, -d)", spec.Existing},
-		{"Options of a virtual service (-A, -E)", takes(spec.AddService)},
-		{"Options of a real server (-a, -e; -d takes -r)", takes(spec.AddServer)},
-		{"Options of a sync daemon (--start-daemon)", takes(spec.StartDaemon)},
-		{"Options of a list (-L; -S takes -n)", takes(spec.List) &^ spec.Of(spec.OptOutput)},
-		{"Options of a save (-S; -L --metrics takes --output)", takes(spec.Save)},
-		{"Options of --monitor (--doctor takes --json)", takes(spec.Monitor)},
-		{"Options of --apply", takes(spec.Apply)},
-		{"Options of every command", spec.Global},
-	}
+	var list []Section
 	var shown spec.Set
-	for i := range list {
-		list[i].Options &^= shown
-		shown |= list[i].Options
+	add := func(beyond bool, title string, options spec.Set, example string) {
+		if !beyond {
+			options &^= spec.Beyond
+		}
+		list = append(list, Section{title, options &^ shown, example, beyond})
+		shown |= options
 	}
+	add(false, "Virtual service", spec.ServiceAddress,
+		"ipvsadm -L -t 12.0.0.1:80")
+	add(false, "Settings of a virtual service (-A, -E)", takes(spec.AddService),
+		"ipvsadm -A -t 12.0.0.1:443 -s wlc -p 600")
+	add(false, "Settings of a real server (-a, -e; -d takes -r)", takes(spec.AddServer),
+		"ipvsadm -a -t 12.0.0.1:80 -r 192.168.168.10:8080 -m -w 3")
+	add(false, "Sync daemons (--start-daemon; --stop-daemon takes --syncid)", takes(spec.StartDaemon),
+		"ipvsadm --start-daemon master --mcast-interface eth1")
+	add(false, "Lists (-L; -S takes -n)", takes(spec.List),
+		"ipvsadm -Ln --rate")
+	add(true, "More for changes (-A, -E, -D, -a, -e, -d)", spec.Existing,
+		"ipvsadm -d -t 12.0.0.1:80 -r 192.168.168.10:8080 --drain 60")
+	add(true, "More for lists (-L)", takes(spec.List)&^spec.Of(spec.OptOutput),
+		"ipvsadm -Lnc --client 10.1.0.0/16 --state established")
+	add(true, "Monitor (--monitor; it and --doctor take --json)", takes(spec.Monitor),
+		"ipvsadm --monitor --timestamp")
+	add(true, "Saves (-S; -L --metrics takes --output)", takes(spec.Save),
+		"ipvsadm -Sn --all --output /etc/ipvsadm.rules")
+	add(true, "Restores (--apply, which takes -n and --drain, too)", takes(spec.Apply),
+		"ipvsadm --apply --dry-run /etc/ipvsadm.rules")
+	add(true, "Every command", spec.Global,
+		"ipvsadm --netns blue -Ln")
 	return list
 }
 

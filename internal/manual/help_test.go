@@ -43,6 +43,58 @@ func TestHelpHasEachCommandAndOptionOnce(t *testing.T) {
 	}
 }
 
+// TestHelpSeparatesWhatIsBeyond looks for what 1.31 has before the heading, and
+// for everything else after it.
+func TestHelpSeparatesWhatIsBeyond(t *testing.T) {
+	before, after, _ := strings.Cut(help(t), "\nBEYOND IPVSADM 1.31\n")
+	row := func(long string, beyond bool) {
+		pattern := regexp.MustCompile(`(?m)^  \S*.* ?--` + long + `( |$)`)
+		if in := map[bool]string{false: before, true: after}[beyond]; !pattern.MatchString(in) {
+			t.Errorf("--%s is not where it belongs, beyond 1.31: %v", long, beyond)
+		}
+	}
+	for _, c := range spec.Commands {
+		row(c.Long, c.Beyond())
+	}
+	for _, o := range spec.Options {
+		row(o.Long, spec.Beyond.Has(o.ID))
+	}
+	// 1.31's own letters: a new option has none.
+	for _, o := range spec.Options {
+		if spec.Beyond.Has(o.ID) && o.Short != 0 {
+			t.Errorf("--%s is beyond 1.31 and has a letter", o.Long)
+		}
+	}
+}
+
+// TestHelpNamesAllWords looks for the schedulers and the other words that
+// values may be.
+func TestHelpNamesAllWords(t *testing.T) {
+	text := strings.Join(strings.Fields(help(t)), " ")
+	for _, s := range spec.Schedulers {
+		if !strings.Contains(text, " "+s.Name+" ") {
+			t.Errorf("the scheduler %s is not in the help", s.Name)
+		}
+	}
+	for _, want := range []string{": " + strings.Join(spec.SchedulerNames(), " ") + " ", " sh-port ", " flag-3 ", "engine: sip ", ": ipip gue gre "} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is not in the help", want)
+		}
+	}
+}
+
+func TestHelpHasAnExampleForEachPart(t *testing.T) {
+	parts := regexp.MustCompile(`(?m)^[A-Z].*:$`).Split(help(t), -1)
+	for _, part := range parts[1:] {
+		if n := strings.Count(part, "\n  Example: ipvsadm -"); n != 1 {
+			t.Errorf("%d examples in%s", n, part)
+		}
+	}
+	if want := len(Sections()) + 2; len(parts)-1 != want {
+		t.Errorf("%d parts, want %d", len(parts)-1, want)
+	}
+}
+
 func TestHelpFitsATerminal(t *testing.T) {
 	texts := map[string]string{"ipvsadm": help(t)}
 	for name, id := range map[string]spec.CommandID{"ipvsadm-save": spec.Save, "ipvsadm-restore": spec.Apply} {

@@ -196,6 +196,15 @@ var optionRows = func() (rows [optionCount]uint8) {
 	return rows
 }()
 
+// Beyond reports whether 1.31 does not have the command.
+func (c *Command) Beyond() bool {
+	switch c.ID {
+	case Apply, Monitor, Doctor, Watch:
+		return true
+	}
+	return false
+}
+
 // FindCommand returns the row of a command; the identity must be one of the
 // constants.
 func FindCommand(id CommandID) *Command { return &Commands[id-1] }

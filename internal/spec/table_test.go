@@ -76,6 +76,19 @@ func TestRowsAreWhole(t *testing.T) {
 	}
 }
 
+func TestSchedulersAreTold(t *testing.T) {
+	seen := make(map[string]string)
+	for _, s := range Schedulers {
+		if s.Name == "" || s.Help == "" || seen[s.Help] != "" || !IsScheduler(s.Name) {
+			t.Errorf("%q has the text %q, and so has %q", s.Name, s.Help, seen[s.Help])
+		}
+		seen[s.Help] = s.Name
+	}
+	if len(SchedulerNames()) != len(Schedulers) || IsScheduler("") {
+		t.Error("the names are not those of the table")
+	}
+}
+
 func TestEachOptionHasARowAndACommand(t *testing.T) {
 	if len(Options) != int(optionCount) {
 		t.Errorf("%d rows for %d options", len(Options), optionCount)

@@ -9,6 +9,10 @@ function __ipvsadm_is -d 'Is the command that has been typed one of these?'
         case '--netns=*'
             set -e words[2]
     end
+    # Options may share the command's dash, and be typed right now.
+    if test (count $words) = 1
+        set -a words (commandline -ct | string match -r '^-[^-].*')
+    end
     set -l command other
     switch "$words[2]"
         case ''
@@ -66,11 +70,63 @@ function __ipvsadm_modules -d 'What comes after ip_vs_ in the names of modules'
 end
 
 function __ipvsadm_schedulers -d 'The schedulers of the kernel'
-    __ipvsadm_modules | grep -vxE 'ftp|pe_.*'
+    set -l names (__ipvsadm_modules | grep -vxE 'ftp|pe_.*')
+    test -n "$names"; or set names rr wrr lc wlc lblc lblcr dh sh sed nq fo ovf mh twos
+    for name in $names
+        set -l about ''
+        switch $name
+            case rr
+                set about 'round robin'
+            case wrr
+                set about 'round robin by weight'
+            case lc
+                set about 'fewest connections'
+            case wlc
+                set about 'fewest connections in proportion to the weight (default)'
+            case lblc
+                set about 'one server for each destination address unless it is overloaded, for caches'
+            case lblcr
+                set about 'several servers for each destination address, for caches'
+            case dh
+                set about 'hash of the destination address'
+            case sh
+                set about 'hash of the source address'
+            case sed
+                set about 'shortest expected delay'
+            case nq
+                set about 'never queue: an idle server, else the shortest expected delay'
+            case fo
+                set about 'failover: the highest weight'
+            case ovf
+                set about 'overflow: the highest weight with no more active connections than that'
+            case mh
+                set about 'Maglev hash of the source address: few clients move when servers change'
+            case twos
+                set about 'the less loaded of two servers picked at random by weight'
+        end
+        printf '%s\t%s\n' $name $about
+    end
 end
 
 function __ipvsadm_engines -d 'The persistence engines of the kernel'
     __ipvsadm_modules | sed -n 's/^pe_//p'
+end
+
+function __ipvsadm_flags -d 'The scheduler flags that are left and fit'
+    set -l typed (commandline -ct | string replace -r -- '^(--[a-z-]+=|-b)' '' | string match -r -- '^.*,')
+    set -l words (commandline -opc)
+    printf '%s\n' "$typed"(awk -v line="$words" -v typed="$typed" 'BEGIN { n = split(line, word, " "); for (i = 1; i <= n; i++) { if (word[i] ~ /^--scheduler=/) scheduler = substr(word[i], 13); else if (word[i] == "--scheduler" || word[i] ~ /^-[A-Za-z6]*s$/) scheduler = word[i + 1]; else if (word[i] ~ /^-s/) scheduler = substr(word[i], 3) } n = split(typed, word, ","); for (i = 1; i <= n; i++) given[word[i]] = 1; n = split("sh-fallback sh 8 sh-port sh 16 mh-fallback mh 8 mh-port mh 16 flag-1 - 8 flag-2 - 16 flag-3 - 32", word, " "); for (i = 1; i <= n; i += 3) if (word[i] in given) { taken[word[i + 2]] = 1; if (scheduler == "" && word[i + 1] != "-") scheduler = word[i + 1] } for (i = 1; i <= n; i += 3) if (word[i + 1] == scheduler) named[word[i + 2]] = 1; for (i = 1; i <= n; i += 3) if (!(word[i + 2] in taken) && (scheduler == "" || word[i + 1] == scheduler || word[i + 1] == "-" && !(word[i + 2] in named))) print word[i] }')
+end
+
+function __ipvsadm_netns -d 'The namespace that the line names, as an option'
+    set -l words (commandline -opc)
+    string replace -rf -- '^.* --netns[= ](\S+).*$' '--netns=$1' "$words"
+end
+
+function __ipvsadm_clients -d 'The clients of some connections'
+    test (id -u) = 0 -a -e /proc/net/ip_vs; or return
+    set -l words (commandline -opc)
+    $words[1] (__ipvsadm_netns) -Lnc 2>/dev/null | head -n 1000 | awk 'NR > 2 { sub(/:[0-9]+$/, "", $4); gsub(/[][]/, "", $4); print $4 }' | sort -u
 end
 
 function __ipvsadm_table -a option -d 'The addresses behind an option in the table of the namespace'
@@ -79,110 +135,129 @@ function __ipvsadm_table -a option -d 'The addresses behind an option in the tab
     # A new server is likely to be one of another service.
     set -l line " $words "
     __ipvsadm_is add-server; and set line ''
-    set -l netns (string replace -rf -- '^.* --netns[= ](\S+).*$' '--netns=$1' "$words")
-    $words[1] $netns -Sn 2>/dev/null | awk -v option=$option -v line=$line 'option == "-r" && $1 == "-a" && (line == "" || index(line, " " $3 " ")) { for (i = 4; i < NF; i++) if ($i == "-r") print $(i + 1) } $1 == "-A" && $2 == option { print $3 }' | sort -u
+    $words[1] (__ipvsadm_netns) -Sn 2>/dev/null | awk -v option=$option -v line=$line 'BEGIN { if (line !~ / -[A-Za-z6]*[tuf] |-service /) line = "" } option == "-r" && $1 == "-a" && (line == "" || index(line, " " $3 " ")) { for (i = 4; i < NF; i++) if ($i == "-r") print $(i + 1) } $1 == "-A" && $2 == option { print $3 }' | sort -u
 end
 
 for program in ipvsadm ipvsadm-save ipvsadm-restore
     complete -c $program -f
 end
 complete -c ipvsadm -n '__ipvsadm_is none' -s A -l add-service -d 'add a virtual service'
-complete -c ipvsadm -n '__ipvsadm_is none' -s E -l edit-service -d 'give a virtual service other options'
+complete -c ipvsadm -n '__ipvsadm_is none' -a '-A --add-service' -d 'add a virtual service'
+complete -c ipvsadm -n '__ipvsadm_is none' -s E -l edit-service -d 'replace all settings of a virtual service; what is not named goes back to its default (see --keep)'
+complete -c ipvsadm -n '__ipvsadm_is none' -a '-E --edit-service' -d 'replace all settings of a virtual service; what is not named goes back to its default (see --keep)'
 complete -c ipvsadm -n '__ipvsadm_is none' -s D -l delete-service -d 'delete a virtual service and its servers'
+complete -c ipvsadm -n '__ipvsadm_is none' -a '-D --delete-service' -d 'delete a virtual service and its servers'
 complete -c ipvsadm -n '__ipvsadm_is none' -s C -l clear -d 'delete all virtual services'
-complete -c ipvsadm -n '__ipvsadm_is none' -s R -l restore -d 'run the commands on standard input, one a line'
-complete -c ipvsadm -n '__ipvsadm_is none' -l apply -d 'make the table what a file says, by the fewest changes'
-complete -c ipvsadm -n '__ipvsadm_is none' -s S -l save -d 'print the table as commands for -R'
+complete -c ipvsadm -n '__ipvsadm_is none' -a '-C --clear' -d 'delete all virtual services'
+complete -c ipvsadm -n '__ipvsadm_is none' -s R -l restore -d 'run the commands on standard input, one per line'
+complete -c ipvsadm -n '__ipvsadm_is none' -a '-R --restore' -d 'run the commands on standard input, one per line'
+complete -c ipvsadm -n '__ipvsadm_is none' -l apply -d 'change the table to match a file, with the fewest changes'
+complete -c ipvsadm -n '__ipvsadm_is none' -a '--apply' -d 'change the table to match a file, with the fewest changes'
+complete -c ipvsadm -n '__ipvsadm_is none' -s S -l save -d 'print the table as commands for --restore'
+complete -c ipvsadm -n '__ipvsadm_is none' -a '-S --save' -d 'print the table as commands for --restore'
 complete -c ipvsadm -n '__ipvsadm_is none' -s a -l add-server -d 'add a real server to a virtual service'
-complete -c ipvsadm -n '__ipvsadm_is none' -s e -l edit-server -d 'give a real server other options'
-complete -c ipvsadm -n '__ipvsadm_is none' -s d -l delete-server -d 'take a real server out of a virtual service'
+complete -c ipvsadm -n '__ipvsadm_is none' -a '-a --add-server' -d 'add a real server to a virtual service'
+complete -c ipvsadm -n '__ipvsadm_is none' -s e -l edit-server -d 'replace all settings of a real server; what is not named goes back to its default (see --keep)'
+complete -c ipvsadm -n '__ipvsadm_is none' -a '-e --edit-server' -d 'replace all settings of a real server; what is not named goes back to its default (see --keep)'
+complete -c ipvsadm -n '__ipvsadm_is none' -s d -l delete-server -d 'delete a real server from a virtual service'
+complete -c ipvsadm -n '__ipvsadm_is none' -a '-d --delete-server' -d 'delete a real server from a virtual service'
 complete -c ipvsadm -n '__ipvsadm_is none' -s L -l list -d 'list the table, or one virtual service'
 complete -c ipvsadm -n '__ipvsadm_is none' -s l -l list -d 'list the table, or one virtual service'
+complete -c ipvsadm -n '__ipvsadm_is none' -a '-L -l --list' -d 'list the table, or one virtual service'
 complete -c ipvsadm -n '__ipvsadm_is none' -l monitor -d 'print changes of the table as commands; interval in seconds (default 1)'
-complete -c ipvsadm -n '__ipvsadm_is none' -l doctor -d 'look for what keeps this director from balancing, or would with the table that a file describes'
+complete -c ipvsadm -n '__ipvsadm_is none' -a '--monitor' -d 'print changes of the table as commands; interval in seconds (default 1)'
+complete -c ipvsadm -n '__ipvsadm_is none' -l doctor -d 'diagnose what keeps this director from balancing, or would with the table of a file'
+complete -c ipvsadm -n '__ipvsadm_is none' -a '--doctor' -d 'diagnose what keeps this director from balancing, or would with the table of a file'
 complete -c ipvsadm -n '__ipvsadm_is none' -l watch -d 'live screen of the table with rates; interval in seconds (default 2)'
-complete -c ipvsadm -n '__ipvsadm_is none' -s Z -l zero -d 'zero the counters, of all or of one virtual service'
-complete -c ipvsadm -n '__ipvsadm_is none' -l set -d 'set the timeouts of connections in seconds; 0 leaves one as it is'
-complete -c ipvsadm -n '__ipvsadm_is none start-daemon' -l start-daemon -x -a 'master backup' -d 'start a connection sync daemon'
-complete -c ipvsadm -n '__ipvsadm_is none stop-daemon' -l stop-daemon -x -a 'master backup' -d 'stop a connection sync daemon'
-complete -c ipvsadm -n '__ipvsadm_is none' -s h -l help -d 'show this help'
+complete -c ipvsadm -n '__ipvsadm_is none' -a '--watch' -d 'live screen of the table with rates; interval in seconds (default 2)'
+complete -c ipvsadm -n '__ipvsadm_is none' -s Z -l zero -d 'zero the counters of all virtual services, or of one'
+complete -c ipvsadm -n '__ipvsadm_is none' -a '-Z --zero' -d 'zero the counters of all virtual services, or of one'
+complete -c ipvsadm -n '__ipvsadm_is none' -l set -d 'set the connection timeouts in seconds (0: no change)'
+complete -c ipvsadm -n '__ipvsadm_is none' -a '--set' -d 'set the connection timeouts in seconds (0: no change)'
+complete -c ipvsadm -n '__ipvsadm_is none start-daemon' -l start-daemon -x -a 'master backup' -d 'start a sync daemon'
+complete -c ipvsadm -n '__ipvsadm_is none' -a '--start-daemon' -d 'start a sync daemon'
+complete -c ipvsadm -n '__ipvsadm_is none stop-daemon' -l stop-daemon -x -a 'master backup' -d 'stop a sync daemon'
+complete -c ipvsadm -n '__ipvsadm_is none' -a '--stop-daemon' -d 'stop a sync daemon'
+complete -c ipvsadm -n '__ipvsadm_is none' -s h -l help -d 'show a summary of commands and options'
+complete -c ipvsadm -n '__ipvsadm_is none' -a '-h --help' -d 'show a summary of commands and options'
 complete -c ipvsadm -n '__ipvsadm_is none' -s v -l version -d 'show the version'
-complete -c ipvsadm -n '__ipvsadm_is add-service edit-service delete-service add-server edit-server delete-server list zero' -s t -l tcp-service -x -a '(__ipvsadm_table -t)' -d 'TCP service at host:port or [host]:port'
-complete -c ipvsadm -n '__ipvsadm_is add-service edit-service delete-service add-server edit-server delete-server list zero' -s u -l udp-service -x -a '(__ipvsadm_table -u)' -d 'UDP service at host:port or [host]:port'
-complete -c ipvsadm -n '__ipvsadm_is add-service edit-service delete-service add-server edit-server delete-server list zero' -l sctp-service -x -a '(__ipvsadm_table --sctp-service)' -d 'SCTP service at host:port or [host]:port'
-complete -c ipvsadm -n '__ipvsadm_is add-service edit-service delete-service add-server edit-server delete-server list zero' -s f -l fwmark-service -x -a '(__ipvsadm_table -f)' -d 'service of the packets with a firewall mark'
-complete -c ipvsadm -n '__ipvsadm_is add-service edit-service delete-service add-server edit-server delete-server list zero' -s 6 -l ipv6 -d 'the firewall mark is one of IPv6 packets'
-complete -c ipvsadm -n '__ipvsadm_is add-service edit-service' -s s -l scheduler -x -a '(__ipvsadm_schedulers)' -d 'how servers are chosen: rr wrr lc wlc lblc lblcr dh sh sed nq fo ovf mh (wlc if not given)'
-complete -c ipvsadm -n '__ipvsadm_is add-service edit-service' -s b -l sched-flags -x -a '(__fish_append , sh-fallback sh-port mh-fallback mh-port flag-1 flag-2 flag-3)' -d 'comma list for the scheduler: sh-fallback sh-port, mh-fallback mh-port, or flag-1 flag-2 flag-3'
-complete -c ipvsadm -n '__ipvsadm_is add-service edit-service' -l pe -x -a '(__ipvsadm_engines)' -d 'what tells clients apart besides their address: sip'
-complete -c ipvsadm -n '__ipvsadm_is add-service edit-service' -s p -l persistent -d 'a client stays with its server for so long (360 if not given)'
-complete -c ipvsadm -n '__ipvsadm_is add-service edit-service' -s M -l netmask -x -d 'clients of one network count as one: 255.255.255.0, or 64 in IPv6'
-complete -c ipvsadm -n '__ipvsadm_is add-service edit-service' -s o -l ops -d 'each packet of a UDP service is a connection of its own'
-complete -c ipvsadm -n '__ipvsadm_is add-server edit-server delete-server list' -s r -l real-server -x -a '(__ipvsadm_table -r)' -d 'the real server, host:port or host'
-complete -c ipvsadm -n '__ipvsadm_is add-server edit-server' -s g -l gatewaying -d 'hand packets on unaltered, direct routing (if no method is given)'
-complete -c ipvsadm -n '__ipvsadm_is add-server edit-server' -s i -l ipip -d 'hand packets on through a tunnel'
-complete -c ipvsadm -n '__ipvsadm_is add-server edit-server' -s m -l masquerading -d 'hand packets on with another address, NAT'
-complete -c ipvsadm -n '__ipvsadm_is add-server edit-server' -l tun-type -x -a 'ipip gue gre' -d 'the kind of tunnel: ipip gue gre (ipip if not given)'
-complete -c ipvsadm -n '__ipvsadm_is add-server edit-server' -l tun-port -x -d 'the UDP port of a gue tunnel'
-complete -c ipvsadm -n '__ipvsadm_is add-server edit-server' -l tun-nocsum -d 'no checksum in the tunnel (gue, gre; if none is given)'
-complete -c ipvsadm -n '__ipvsadm_is add-server edit-server' -l tun-csum -d 'a checksum in the tunnel (gue, gre)'
-complete -c ipvsadm -n '__ipvsadm_is add-server edit-server' -l tun-remcsum -d 'a remote checksum in the tunnel (gue)'
-complete -c ipvsadm -n '__ipvsadm_is add-server edit-server' -s w -l weight -x -d 'the server\'s share; with 0 it gets no new connections (1 if not given)'
-complete -c ipvsadm -n '__ipvsadm_is add-server edit-server' -s x -l u-threshold -x -d 'so many connections, and the server gets no new ones; 0 is no limit'
-complete -c ipvsadm -n '__ipvsadm_is add-server edit-server' -s y -l l-threshold -x -d 'fewer than so many again, and it gets new ones'
-complete -c ipvsadm -n '__ipvsadm_is edit-service edit-server' -l keep -d 'leave what is not named as it is'
-complete -c ipvsadm -n '__ipvsadm_is add-service delete-service add-server delete-server' -l exist -d 'edit what is there already; ignore what is missing when deleting'
-complete -c ipvsadm -n '__ipvsadm_is delete-service apply delete-server' -l drain -x -d 'drain time in seconds: stop new connections, then wait for the others to end'
-complete -c ipvsadm -n '__ipvsadm_is list' -s c -l connection -d 'list the connections, all or those of a service, a server, a client, in a state'
-complete -c ipvsadm -n '__ipvsadm_is list' -l client -x -d 'connections of a client or of a network'
-complete -c ipvsadm -n '__ipvsadm_is list' -l state -x -a 'ESTABLISHED SYN_SENT SYN_RECV FIN_WAIT TIME_WAIT CLOSE CLOSE_WAIT LAST_ACK UDP ASSURED NONE' -d 'connections in a state, such as ESTABLISHED, in any case'
-complete -c ipvsadm -n '__ipvsadm_is list' -l timeout -d 'list the timeouts of connections'
-complete -c ipvsadm -n '__ipvsadm_is list' -l daemon -d 'list the sync daemons'
-complete -c ipvsadm -n '__ipvsadm_is list' -l stats -d 'list connections, packets and bytes since the last zero'
-complete -c ipvsadm -n '__ipvsadm_is list' -l rate -d 'list connections, packets and bytes a second'
-complete -c ipvsadm -n '__ipvsadm_is list' -s X -l exact -d 'numbers with all digits, without K, M, G or T'
-complete -c ipvsadm -n '__ipvsadm_is list' -l thresholds -d 'list the thresholds of servers'
-complete -c ipvsadm -n '__ipvsadm_is list' -l persistent-conn -d 'list the persistent connections of servers'
-complete -c ipvsadm -n '__ipvsadm_is list' -l tun-info -d 'list the tunnels of servers'
-complete -c ipvsadm -n '__ipvsadm_is list' -l nosort -d 'list in the kernel\'s order'
-complete -c ipvsadm -n '__ipvsadm_is list' -l sort -d 'does nothing: lists are sorted'
-complete -c ipvsadm -n '__ipvsadm_is apply save list' -s n -l numeric -d 'addresses and ports as numbers, nothing is looked up'
-complete -c ipvsadm -n '__ipvsadm_is list' -l wide -d 'columns as wide as what stands in them'
-complete -c ipvsadm -n '__ipvsadm_is list monitor doctor' -l json -d 'list everything as JSON, without names'
-complete -c ipvsadm -n '__ipvsadm_is list' -l metrics -d 'list everything for Prometheus, without names'
-complete -c ipvsadm -n '__ipvsadm_is monitor' -l timestamp -d 'prefix each change with its time'
-complete -c ipvsadm -n '__ipvsadm_is list start-daemon stop-daemon' -l syncid -x -d 'which daemons belong together, 0 to 255 (0 if not given)'
-complete -c ipvsadm -n '__ipvsadm_is start-daemon' -l sync-maxlen -x -d 'longest sync message'
-complete -c ipvsadm -n '__ipvsadm_is start-daemon' -l mcast-interface -x -a '(ls /sys/class/net)' -d 'where sync messages go out and come in (eth0 if not given)'
-complete -c ipvsadm -n '__ipvsadm_is start-daemon' -l mcast-group -x -d 'multicast group, IPv4 or IPv6 (224.0.0.81 if not given)'
-complete -c ipvsadm -n '__ipvsadm_is start-daemon' -l mcast-port -x -d 'UDP port (8848 if not given)'
-complete -c ipvsadm -n '__ipvsadm_is start-daemon' -l mcast-ttl -x -d 'how far sync messages go (1 if not given)'
+complete -c ipvsadm -n '__ipvsadm_is none' -a '-v --version' -d 'show the version'
+complete -c ipvsadm -n '__ipvsadm_is add-service edit-service delete-service add-server edit-server delete-server list zero' -s t -l tcp-service -x -a '(__ipvsadm_table -t)' -d 'TCP service: host:port or [host]:port'
+complete -c ipvsadm -n '__ipvsadm_is add-service edit-service delete-service add-server edit-server delete-server list zero' -s u -l udp-service -x -a '(__ipvsadm_table -u)' -d 'UDP service: host:port or [host]:port'
+complete -c ipvsadm -n '__ipvsadm_is add-service edit-service delete-service add-server edit-server delete-server list zero' -l sctp-service -x -a '(__ipvsadm_table --sctp-service)' -d 'SCTP service: host:port or [host]:port'
+complete -c ipvsadm -n '__ipvsadm_is add-service edit-service delete-service add-server edit-server delete-server list zero' -s f -l fwmark-service -x -a '(__ipvsadm_table -f)' -d 'firewall mark of the packets'
+complete -c ipvsadm -n '__ipvsadm_is add-service edit-service delete-service add-server edit-server delete-server list zero' -s 6 -l ipv6 -d 'with -f: IPv6 packets'
+complete -c ipvsadm -n '__ipvsadm_is add-service edit-service' -s s -l scheduler -x -a '(__ipvsadm_schedulers)' -d 'scheduler (default wlc)'
+complete -c ipvsadm -n '__ipvsadm_is add-service edit-service' -s b -l sched-flags -x -a '(__ipvsadm_flags)' -d 'scheduler flags, separated by commas'
+complete -c ipvsadm -n '__ipvsadm_is add-service edit-service' -l pe -x -a '(__ipvsadm_engines)' -d 'persistence engine'
+complete -c ipvsadm -n '__ipvsadm_is add-service edit-service' -s p -l persistent -d 'persistence timeout in seconds (default 360)'
+complete -c ipvsadm -n '__ipvsadm_is add-service edit-service' -s M -l netmask -x -d 'persistence netmask: clients of one network share a server (255.255.255.0; IPv6: 64)'
+complete -c ipvsadm -n '__ipvsadm_is add-service edit-service' -s o -l ops -d 'one-packet scheduling (UDP)'
+complete -c ipvsadm -n '__ipvsadm_is add-server edit-server delete-server list' -s r -l real-server -x -a '(__ipvsadm_table -r)' -d 'real server: host, host:port or [host]:port'
+complete -c ipvsadm -n '__ipvsadm_is add-server edit-server' -s g -l gatewaying -d 'direct routing (default)'
+complete -c ipvsadm -n '__ipvsadm_is add-server edit-server' -s i -l ipip -d 'IP tunneling'
+complete -c ipvsadm -n '__ipvsadm_is add-server edit-server' -s m -l masquerading -d 'NAT (masquerading)'
+complete -c ipvsadm -n '__ipvsadm_is add-server edit-server' -l tun-type -x -a 'ipip gue gre' -d 'tunnel type (default ipip)'
+complete -c ipvsadm -n '__ipvsadm_is add-server edit-server' -l tun-port -x -d 'UDP port of a gue tunnel'
+complete -c ipvsadm -n '__ipvsadm_is add-server edit-server' -l tun-nocsum -d 'no tunnel checksum (gue, gre; default)'
+complete -c ipvsadm -n '__ipvsadm_is add-server edit-server' -l tun-csum -d 'tunnel checksum (gue, gre)'
+complete -c ipvsadm -n '__ipvsadm_is add-server edit-server' -l tun-remcsum -d 'remote tunnel checksum (gue)'
+complete -c ipvsadm -n '__ipvsadm_is add-server edit-server' -s w -l weight -x -d 'weight (default 1); 0 drains the server'
+complete -c ipvsadm -n '__ipvsadm_is add-server edit-server' -s x -l u-threshold -x -d 'upper connection threshold: no new connections at or above it (default 0, none)'
+complete -c ipvsadm -n '__ipvsadm_is add-server edit-server' -s y -l l-threshold -x -d 'lower connection threshold: new connections again below it'
+complete -c ipvsadm -n '__ipvsadm_is edit-service edit-server' -l keep -d 'keep the settings that are not named'
+complete -c ipvsadm -n '__ipvsadm_is add-service delete-service add-server delete-server' -l exist -d 'edit what exists already; ignore what is missing when deleting'
+complete -c ipvsadm -n '__ipvsadm_is delete-service apply delete-server' -l drain -x -d 'drain time in seconds: no new connections, then delete once the others have ended'
+complete -c ipvsadm -n '__ipvsadm_is list' -s c -l connection -d 'connections: all, or those of a service'
+complete -c ipvsadm -n '__ipvsadm_is list' -l client -x -a '(__ipvsadm_clients)' -d 'only connections of a client or a network'
+complete -c ipvsadm -n '__ipvsadm_is list' -l state -x -a 'ESTABLISHED SYN_SENT SYN_RECV FIN_WAIT TIME_WAIT CLOSE CLOSE_WAIT LAST_ACK UDP ASSURED NONE' -d 'only connections in a state, such as ESTABLISHED (any case)'
+complete -c ipvsadm -n '__ipvsadm_is list' -l timeout -d 'connection timeouts'
+complete -c ipvsadm -n '__ipvsadm_is list' -l daemon -d 'sync daemons'
+complete -c ipvsadm -n '__ipvsadm_is list' -l stats -d 'connections, packets and bytes since the last --zero'
+complete -c ipvsadm -n '__ipvsadm_is list' -l rate -d 'connections, packets and bytes per second'
+complete -c ipvsadm -n '__ipvsadm_is list' -s X -l exact -d 'exact numbers, without K, M, G or T'
+complete -c ipvsadm -n '__ipvsadm_is list' -l thresholds -d 'connection thresholds of the servers'
+complete -c ipvsadm -n '__ipvsadm_is list' -l persistent-conn -d 'persistent connections of the servers'
+complete -c ipvsadm -n '__ipvsadm_is list' -l tun-info -d 'tunnel settings of the servers'
+complete -c ipvsadm -n '__ipvsadm_is list' -l nosort -d 'do not sort'
+complete -c ipvsadm -n '__ipvsadm_is list' -l sort -d 'sort (default; no effect)'
+complete -c ipvsadm -n '__ipvsadm_is apply save list' -s n -l numeric -d 'numeric addresses and ports, no name lookups'
+complete -c ipvsadm -n '__ipvsadm_is list' -l wide -d 'columns as wide as their content'
+complete -c ipvsadm -n '__ipvsadm_is list monitor doctor' -l json -d 'JSON, always numeric'
+complete -c ipvsadm -n '__ipvsadm_is list' -l metrics -d 'Prometheus text format, always numeric'
+complete -c ipvsadm -n '__ipvsadm_is monitor' -l timestamp -d 'time in front of each change'
+complete -c ipvsadm -n '__ipvsadm_is list start-daemon stop-daemon' -l syncid -x -d 'sync group, 0 to 255 (default 0)'
+complete -c ipvsadm -n '__ipvsadm_is start-daemon' -l sync-maxlen -x -d 'maximum length of a sync message'
+complete -c ipvsadm -n '__ipvsadm_is start-daemon' -l mcast-interface -x -a '(ls /sys/class/net)' -d 'interface for sync messages (default eth0)'
+complete -c ipvsadm -n '__ipvsadm_is start-daemon' -l mcast-group -x -d 'multicast group, IPv4 or IPv6 (default 224.0.0.81)'
+complete -c ipvsadm -n '__ipvsadm_is start-daemon' -l mcast-port -x -d 'UDP port of the multicast group (default 8848)'
+complete -c ipvsadm -n '__ipvsadm_is start-daemon' -l mcast-ttl -x -d 'TTL of sync messages (default 1)'
 complete -c ipvsadm -n '__ipvsadm_is save' -l all -d 'save timeouts and sync daemons as well'
 complete -c ipvsadm -n '__ipvsadm_is save list' -l output -r -F -d 'write to a file, replaced as a whole where possible (-: standard output)'
 complete -c ipvsadm -n '__ipvsadm_is save' -l update -r -F -d 'like --output, with timeouts and sync daemons if the file has them; an empty table does not replace it'
-complete -c ipvsadm -n '__ipvsadm_is apply' -l strict -d 'all or nothing, as with a file: whatever is refused, the table stays as it was'
-complete -c ipvsadm -n '__ipvsadm_is apply' -l keep-going -d 'leave out lines that are faulty or refused, and apply the rest'
-complete -c ipvsadm -n '__ipvsadm_is apply' -l check -d 'only look for mistakes in the file; needs neither root nor ip_vs'
-complete -c ipvsadm -n '__ipvsadm_is apply' -l dry-run -d 'print the changes as commands in place of making them'
-complete -c ipvsadm -n '__ipvsadm_is apply' -l diff -d 'print a unified diff of two saves instead of making the changes; status 1 if there are any'
-complete -c ipvsadm -n '__ipvsadm_is apply' -l merge -d 'leave virtual services alone that the file does not name'
-complete -c ipvsadm -n '__ipvsadm_is apply' -l lock -r -F -d 'what keeps two of these apart (/run/ipvsadm.lock if not given)'
-complete -c ipvsadm -l netns -x -a '(ls /run/netns 2>/dev/null)' -d 'network namespace: a name of ip netns, a path or a process ID'
-complete -c ipvsadm-save -s n -l numeric -d 'addresses and ports as numbers, nothing is looked up'
+complete -c ipvsadm -n '__ipvsadm_is apply' -l strict -d 'all or nothing, as with a file: if a line is refused, the table stays as it was'
+complete -c ipvsadm -n '__ipvsadm_is apply' -l keep-going -d 'leave out lines that are faulty or refused, apply the rest'
+complete -c ipvsadm -n '__ipvsadm_is apply' -l check -d 'check the file only; needs neither root nor ip_vs'
+complete -c ipvsadm -n '__ipvsadm_is apply' -l dry-run -d 'print the changes as commands instead of making them'
+complete -c ipvsadm -n '__ipvsadm_is apply' -l diff -d 'print the changes as a unified diff instead of making them; status 1 if there are any'
+complete -c ipvsadm -n '__ipvsadm_is apply' -l merge -d 'keep virtual services that the file does not name'
+complete -c ipvsadm -n '__ipvsadm_is apply' -l lock -r -F -d 'lock file that serializes restores (default /run/ipvsadm.lock)'
+complete -c ipvsadm -l netns -x -a '(ls /run/netns 2>/dev/null)' -d 'network namespace: name of ip netns, path or process ID'
+complete -c ipvsadm-save -s n -l numeric -d 'numeric addresses and ports, no name lookups'
 complete -c ipvsadm-save -l all -d 'save timeouts and sync daemons as well'
 complete -c ipvsadm-save -s o -l output -r -F -d 'write to a file, replaced as a whole where possible (-: standard output)'
 complete -c ipvsadm-save -l update -r -F -d 'like --output, with timeouts and sync daemons if the file has them; an empty table does not replace it'
-complete -c ipvsadm-save -l netns -x -a '(ls /run/netns 2>/dev/null)' -d 'network namespace: a name of ip netns, a path or a process ID'
-complete -c ipvsadm-restore -l drain -x -d 'drain time in seconds: stop new connections, then wait for the others to end'
-complete -c ipvsadm-restore -s n -l numeric -d 'addresses and ports as numbers, nothing is looked up'
-complete -c ipvsadm-restore -l strict -d 'all or nothing, as with a file: whatever is refused, the table stays as it was'
-complete -c ipvsadm-restore -l keep-going -d 'leave out lines that are faulty or refused, and apply the rest'
-complete -c ipvsadm-restore -l check -d 'only look for mistakes in the file; needs neither root nor ip_vs'
-complete -c ipvsadm-restore -l dry-run -d 'print the changes as commands in place of making them'
-complete -c ipvsadm-restore -l diff -d 'print a unified diff of two saves instead of making the changes; status 1 if there are any'
-complete -c ipvsadm-restore -l merge -d 'leave virtual services alone that the file does not name'
-complete -c ipvsadm-restore -l lock -r -F -d 'what keeps two of these apart (/run/ipvsadm.lock if not given)'
-complete -c ipvsadm-restore -l netns -x -a '(ls /run/netns 2>/dev/null)' -d 'network namespace: a name of ip netns, a path or a process ID'
+complete -c ipvsadm-save -l netns -x -a '(ls /run/netns 2>/dev/null)' -d 'network namespace: name of ip netns, path or process ID'
+complete -c ipvsadm-restore -l drain -x -d 'drain time in seconds: no new connections, then delete once the others have ended'
+complete -c ipvsadm-restore -s n -l numeric -d 'numeric addresses and ports, no name lookups'
+complete -c ipvsadm-restore -l strict -d 'all or nothing, as with a file: if a line is refused, the table stays as it was'
+complete -c ipvsadm-restore -l keep-going -d 'leave out lines that are faulty or refused, apply the rest'
+complete -c ipvsadm-restore -l check -d 'check the file only; needs neither root nor ip_vs'
+complete -c ipvsadm-restore -l dry-run -d 'print the changes as commands instead of making them'
+complete -c ipvsadm-restore -l diff -d 'print the changes as a unified diff instead of making them; status 1 if there are any'
+complete -c ipvsadm-restore -l merge -d 'keep virtual services that the file does not name'
+complete -c ipvsadm-restore -l lock -r -F -d 'lock file that serializes restores (default /run/ipvsadm.lock)'
+complete -c ipvsadm-restore -l netns -x -a '(ls /run/netns 2>/dev/null)' -d 'network namespace: name of ip netns, path or process ID'
 complete -c ipvsadm -n '__ipvsadm_is apply' -F
 complete -c ipvsadm -n '__ipvsadm_is doctor' -F
 complete -c ipvsadm-restore -F

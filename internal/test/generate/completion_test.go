@@ -3,6 +3,7 @@
 package generate
 
 import (
+	"cmp"
 	_ "embed"
 	"fmt"
 	"strings"
@@ -29,26 +30,50 @@ const scriptMark = "#@ "
 func completions() map[string]string {
 	return map[string]string{
 		"ipvsadm.bash": script(bashScript, "ipvsadm.bash", map[string]func(*strings.Builder){
-			"options": bashOptions, "kinds": bashKinds,
+			"commands": bashCommands, "options": bashOptions, "kinds": bashKinds,
 		}),
 		"_ipvsadm": script(zshScript, "ipvsadm.zsh", map[string]func(*strings.Builder){
-			"commands": zshCommands, "options": zshOptions,
+			"schedulers": zshSchedulers, "commands": zshCommands, "options": zshOptions,
 		}),
 		"ipvsadm.fish": script(fishScript, "ipvsadm.fish", map[string]func(*strings.Builder){
-			"commands": fishCommands, "options": fishOptions,
+			"schedulers": fishSchedulers, "commands": fishCommands, "options": fishOptions,
 		}),
 	}
 }
 
 // scriptTexts puts in the programs of sed, grep and awk that all shells use:
 // what follows ip_vs_ in the name of a module, which of these are no
-// schedulers, and the addresses that ipvsadm -Sn prints behind an option.
+// schedulers, the addresses that ipvsadm -Sn prints behind an option, the
+// clients that ipvsadm -Lnc lists, and the scheduler flags that can follow
+// those that are typed, given the line.
 var scriptTexts = strings.NewReplacer(
 	"@modules@", `s:^(.*/)?ip_vs_([a-z0-9_]+)(\.ko.*| .*)?$:\2:p`,
 	"@others@", `ftp|pe_.*`,
-	"@table@", `option == "-r" && $1 == "-a" && (line == "" || index(line, " " $3 " ")) { `+
+	"@schedulers@", strings.Join(spec.SchedulerNames(), " "),
+	"@table@", `BEGIN { if (line !~ / -[A-Za-z6]*[tuf] |-service /) line = "" } option == "-r" && $1 == "-a" && (line == "" || index(line, " " $3 " ")) { `+
 		`for (i = 4; i < NF; i++) if ($i == "-r") print $(i + 1) } $1 == "-A" && $2 == option { print $3 }`,
+	"@clients@", `NR > 2 { sub(/:[0-9]+$/, "", $4); gsub(/[][]/, "", $4); print $4 }`,
+	"@flags@", `BEGIN { n = split(line, word, " "); for (i = 1; i <= n; i++) { `+
+		`if (word[i] ~ /^--scheduler=/) scheduler = substr(word[i], 13); `+
+		`else if (word[i] == "--scheduler" || word[i] ~ /^-[A-Za-z6]*s$/) scheduler = word[i + 1]; `+
+		`else if (word[i] ~ /^-s/) scheduler = substr(word[i], 3) } `+
+		`n = split(typed, word, ","); for (i = 1; i <= n; i++) given[word[i]] = 1; `+
+		`n = split("`+flagTable()+`", word, " "); for (i = 1; i <= n; i += 3) if (word[i] in given) { `+
+		`taken[word[i + 2]] = 1; if (scheduler == "" && word[i + 1] != "-") scheduler = word[i + 1] } `+
+		`for (i = 1; i <= n; i += 3) if (word[i + 1] == scheduler) named[word[i + 2]] = 1; `+
+		`for (i = 1; i <= n; i += 3) if (!(word[i + 2] in taken) && (scheduler == "" || word[i + 1] == scheduler || `+
+		`word[i + 1] == "-" && !(word[i + 2] in named))) print word[i] }`,
 )
+
+// flagTable has three words for each scheduler flag: its name, the scheduler
+// that knows it, a dash for any, and its bit.
+func flagTable() string {
+	var words []string
+	for _, f := range ipvs.SchedulerFlags() {
+		words = append(words, f.Name, cmp.Or(f.Scheduler, "-"), fmt.Sprint(uint32(f.Flag)))
+	}
+	return strings.Join(words, " ")
+}
 
 func script(text, name string, places map[string]func(*strings.Builder)) string {
 	var b strings.Builder
@@ -67,15 +92,16 @@ func script(text, name string, places map[string]func(*strings.Builder)) string 
 }
 
 // The kinds of value that are more than a word of which nothing is known. A
-// kind may also be the words that there are: with commas between them any
-// number may be given, with bars one.
+// kind may also be the words that there are, with bars between them.
 const (
 	tcpValue       = "-t"
 	udpValue       = "-u"
 	sctpValue      = "--sctp-service"
 	markValue      = "-f"
 	serverValue    = "server"
+	clientValue    = "client"
 	schedulerValue = "scheduler"
+	flagsValue     = "flags"
 	engineValue    = "engine"
 	interfaceValue = "interface"
 	netnsValue     = "netns"
@@ -108,19 +134,13 @@ func kind(o *spec.Option) string {
 	case spec.OptOutput, spec.OptUpdate, spec.OptLock:
 		return fileValue
 	case spec.OptSchedFlags:
-		var words []string
-		for _, f := range ipvs.SchedulerFlags() {
-			words = append(words, f.Name)
-		}
-		return strings.Join(words, ",")
+		return flagsValue
+	case spec.OptClient:
+		return clientValue
 	case spec.OptState:
 		return "ESTABLISHED|SYN_SENT|SYN_RECV|FIN_WAIT|TIME_WAIT|CLOSE|CLOSE_WAIT|LAST_ACK|UDP|ASSURED|NONE"
 	case spec.OptTunnelType:
-		var words []string
-		for _, t := range spec.Tunnels {
-			words = append(words, t.Name)
-		}
-		return strings.Join(words, "|")
+		return strings.Join(manual.Words(o), "|")
 	}
 	if o.Value == spec.RequiredValue {
 		return wordValue
@@ -162,6 +182,14 @@ func optionWords(set spec.Set, output byte) []string {
 		words = append(words, "--"+o.Long)
 	}
 	return words
+}
+
+func bashCommands(b *strings.Builder) {
+	for i := range spec.Commands {
+		c := &spec.Commands[i]
+		help, _, _ := strings.Cut(c.Help, ";")
+		fmt.Fprintf(b, "%-22s %s\n", strings.Join(commandWords(c), " "), help)
+	}
 }
 
 func bashOptions(b *strings.Builder) {
@@ -209,6 +237,12 @@ func bashKinds(b *strings.Builder) {
 
 func bashCase(b *strings.Builder, pattern, text string) {
 	fmt.Fprintf(b, "    %s) echo '%s' ;;\n", pattern, text)
+}
+
+func zshSchedulers(b *strings.Builder) {
+	for _, s := range spec.Schedulers {
+		fmt.Fprintf(b, "        %s %s\n", s.Name, quote(zshText(s.Help)))
+	}
 }
 
 func zshCommands(b *strings.Builder) {
@@ -279,10 +313,7 @@ func zshArguments(b *strings.Builder, c *spec.Command, output byte) {
 // zshAction is what completes a value. A blank keeps zsh from adding arguments
 // of its own.
 func zshAction(kind string) string {
-	switch {
-	case strings.Contains(kind, ","):
-		return ":_values -s , word " + strings.ReplaceAll(kind, ",", " ")
-	case strings.Contains(kind, "|"):
+	if strings.Contains(kind, "|") {
 		return ":(" + strings.ReplaceAll(kind, "|", " ") + ")"
 	}
 	switch kind {
@@ -290,8 +321,14 @@ func zshAction(kind string) string {
 		return ": _ipvsadm_table " + kind
 	case serverValue:
 		return ": _ipvsadm_table -r"
-	case schedulerValue, engineValue:
-		return ": _ipvsadm_modules " + kind
+	case clientValue:
+		return ": _ipvsadm_clients"
+	case schedulerValue:
+		return ": _ipvsadm_schedulers"
+	case flagsValue:
+		return ": _ipvsadm_flags"
+	case engineValue:
+		return ": _ipvsadm_engines"
 	case interfaceValue:
 		return ":_net_interfaces"
 	case netnsValue:
@@ -300,6 +337,12 @@ func zshAction(kind string) string {
 		return ":_files"
 	}
 	return ": "
+}
+
+func fishSchedulers(b *strings.Builder) {
+	for _, s := range spec.Schedulers {
+		fmt.Fprintf(b, "            case %s\n                set about %s\n", s.Name, fishQuote(s.Help))
+	}
 }
 
 func fishCommands(b *strings.Builder) {
@@ -334,6 +377,8 @@ func fishOptions(b *strings.Builder) {
 		if c.Alias != 0 {
 			complete("ipvsadm", when, c.Alias, c.Long, value, c.Help)
 		}
+		// Without a dash on the line fish offers no option.
+		fmt.Fprintf(b, "complete -c ipvsadm -n '__ipvsadm_is none' -a '%s' -d %s\n", strings.Join(commandWords(c), " "), fishQuote(c.Help))
 	}
 	for o, short := range manual.Options(spec.AllOptions, 0) {
 		var when []string
@@ -369,17 +414,18 @@ func fishValue(kind string) string {
 		return " -x -a '(__ipvsadm_table " + kind + ")'"
 	case serverValue:
 		return " -x -a '(__ipvsadm_table -r)'"
+	case clientValue:
+		return " -x -a '(__ipvsadm_clients)'"
 	case schedulerValue:
 		return " -x -a '(__ipvsadm_schedulers)'"
+	case flagsValue:
+		return " -x -a '(__ipvsadm_flags)'"
 	case engineValue:
 		return " -x -a '(__ipvsadm_engines)'"
 	case interfaceValue:
 		return " -x -a '(ls /sys/class/net)'"
 	case netnsValue:
 		return " -x -a '(ls /run/netns 2>/dev/null)'"
-	}
-	if strings.Contains(kind, ",") {
-		return " -x -a '(__fish_append , " + strings.ReplaceAll(kind, ",", " ") + ")'"
 	}
 	return " -x -a '" + strings.ReplaceAll(kind, "|", " ") + "'"
 }

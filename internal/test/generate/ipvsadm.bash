@@ -1,6 +1,13 @@
 # shellcheck shell=bash
 #@ header
 
+# _ipvsadm_commands lists the commands with what they do.
+_ipvsadm_commands() {
+    cat <<'END'
+#@ commands
+END
+}
+
 # _ipvsadm_options says what may follow a command, or a program that is one.
 _ipvsadm_options() {
     case $1 in
@@ -35,16 +42,31 @@ _ipvsadm_table() { # program option line
     "$1" "${netns[@]}" -Sn 2>/dev/null | awk -v option="$2" -v line="$3" '@table@' | sort -u
 }
 
-_ipvsadm_values() { # kind program line
+# _ipvsadm_schedulers lists those of the kernel, or all where it does not show
+# which it has.
+_ipvsadm_schedulers() {
+    _ipvsadm_modules | grep -vxE '@others@' || printf '%s\n' @schedulers@
+}
+
+# _ipvsadm_clients lists the clients of some connections.
+_ipvsadm_clients() { # program
+    [[ $EUID == 0 && -e /proc/net/ip_vs ]] || return
+    "$1" "${netns[@]}" -Lnc 2>/dev/null | head -n 1000 | awk '@clients@' | sort -u
+}
+
+# _ipvsadm_values lists the words of a kind of value, of which a part is typed.
+_ipvsadm_values() { # kind program line typed
     case $1 in
     -t | -u | --sctp-service | -f) _ipvsadm_table "$2" "$1" "" ;;
     server) _ipvsadm_table "$2" -r "$3" ;;
-    scheduler) _ipvsadm_modules | grep -vxE '@others@' ;;
+    client) _ipvsadm_clients "$2" ;;
+    scheduler) _ipvsadm_schedulers ;;
+    flags) awk -v line="$3" -v typed="$4" '@flags@' ;;
     engine) _ipvsadm_modules | sed -n 's/^pe_//p' ;;
     interface) ls /sys/class/net ;;
     netns) ls /run/netns 2>/dev/null ;;
     word) ;;
-    *) echo "${1//[,|]/ }" ;;
+    *) echo "${1//|/ }" ;;
     esac
 }
 
@@ -69,6 +91,15 @@ _ipvsadm() {
     fi
     local cur=${words[-1]} before="" kind="" text="" command=${1##*/}
     [[ $command == ipvsadm ]] && command=${words[1]}
+    # All commands begin with a dash, which is all that the first TAB would do.
+    # A completion that calls this one, as that of sudo, has changed the line.
+    # Bash before 4.4 does not show its prompt.
+    if [[ $command == "" && $COMP_TYPE == 9 && ${#FUNCNAME[@]} == 1 && $COMP_POINT == "${#COMP_LINE}" ]] &&
+        ((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] >= 404)); then
+        local prompt=${PS1@P}
+        { echo && _ipvsadm_commands | cut -c "1-${COLUMNS:-80}" && printf '%s%s' "${prompt//[$'\001\002']/}" "$COMP_LINE"; } >&2
+        return
+    fi
     if [[ $cur == --*=* ]]; then
         kind=$(_ipvsadm_kind "${cur%%=*}")
         before=${cur%%=*}=
@@ -81,9 +112,11 @@ _ipvsadm() {
         compopt -o filenames 2>/dev/null
         mapfile -t COMPREPLY < <(compgen -f -- "${cur#"$before"}")
         return
-    elif [[ $kind == *,* ]]; then
-        [[ $cur == *,* ]] && before=${cur%"${cur##*,}"}
-        text=$(_ipvsadm_values "$kind")
+    elif [[ $kind == flags ]]; then
+        local typed=${cur#"$before"}
+        typed=${typed%"${typed##*,}"}
+        text=$(_ipvsadm_values flags "$1" "${words[*]}" "$typed")
+        before+=$typed
     elif [[ $kind ]]; then
         # A new server is likely to be one of another service.
         case $command in -a* | --add-server) line="" ;; *) line=" ${words[*]} " ;; esac

@@ -9,6 +9,10 @@ function __ipvsadm_is -d 'Is the command that has been typed one of these?'
         case '--netns=*'
             set -e words[2]
     end
+    # Options may share the command's dash, and be typed right now.
+    if test (count $words) = 1
+        set -a words (commandline -ct | string match -r '^-[^-].*')
+    end
     set -l command other
     switch "$words[2]"
         case ''
@@ -27,11 +31,36 @@ function __ipvsadm_modules -d 'What comes after ip_vs_ in the names of modules'
 end
 
 function __ipvsadm_schedulers -d 'The schedulers of the kernel'
-    __ipvsadm_modules | grep -vxE '@others@'
+    set -l names (__ipvsadm_modules | grep -vxE '@others@')
+    test -n "$names"; or set names @schedulers@
+    for name in $names
+        set -l about ''
+        switch $name
+#@ schedulers
+        end
+        printf '%s\t%s\n' $name $about
+    end
 end
 
 function __ipvsadm_engines -d 'The persistence engines of the kernel'
     __ipvsadm_modules | sed -n 's/^pe_//p'
+end
+
+function __ipvsadm_flags -d 'The scheduler flags that are left and fit'
+    set -l typed (commandline -ct | string replace -r -- '^(--[a-z-]+=|-b)' '' | string match -r -- '^.*,')
+    set -l words (commandline -opc)
+    printf '%s\n' "$typed"(awk -v line="$words" -v typed="$typed" '@flags@')
+end
+
+function __ipvsadm_netns -d 'The namespace that the line names, as an option'
+    set -l words (commandline -opc)
+    string replace -rf -- '^.* --netns[= ](\S+).*$' '--netns=$1' "$words"
+end
+
+function __ipvsadm_clients -d 'The clients of some connections'
+    test (id -u) = 0 -a -e /proc/net/ip_vs; or return
+    set -l words (commandline -opc)
+    $words[1] (__ipvsadm_netns) -Lnc 2>/dev/null | head -n 1000 | awk '@clients@' | sort -u
 end
 
 function __ipvsadm_table -a option -d 'The addresses behind an option in the table of the namespace'
@@ -40,8 +69,7 @@ function __ipvsadm_table -a option -d 'The addresses behind an option in the tab
     # A new server is likely to be one of another service.
     set -l line " $words "
     __ipvsadm_is add-server; and set line ''
-    set -l netns (string replace -rf -- '^.* --netns[= ](\S+).*$' '--netns=$1' "$words")
-    $words[1] $netns -Sn 2>/dev/null | awk -v option=$option -v line=$line '@table@' | sort -u
+    $words[1] (__ipvsadm_netns) -Sn 2>/dev/null | awk -v option=$option -v line=$line '@table@' | sort -u
 end
 
 for program in ipvsadm ipvsadm-save ipvsadm-restore

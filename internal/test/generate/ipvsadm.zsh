@@ -1,20 +1,50 @@
-#compdef ipvsadm ipvsadm-save ipvsadm-restore
+#compdef ipvsadm ipvsadm-save ipvsadm-restore -subscript-
 #@ header
 
-# _ipvsadm_modules offers what comes after ip_vs_ in the names of modules that
-# the kernel has or can load, as far as it is like a pattern.
-_ipvsadm_modules() { # prefix
-    local expl folder=/lib/modules/$(uname -r)
-    local -a names
-    names=(${(f)"$({
+# _ipvsadm_modules prints what comes after ip_vs_ in the names of modules that
+# the kernel has or can load.
+_ipvsadm_modules() {
+    local folder=/lib/modules/$(uname -r)
+    {
         cat /proc/modules $folder/modules.builtin
         print -rl -- $folder/kernel/net/netfilter/ipvs/*(N)
-    } 2>/dev/null | sed -nE '@modules@' | sort -u)"})
-    case $1 in
-    scheduler) names=(${(f)"$(print -rl -- $names | grep -vxE '@others@')"}) ;;
-    engine) names=(${${(M)names:#pe_*}#pe_}) ;;
-    esac
-    _wanted names expl $1 compadd -- $names
+    } 2>/dev/null | sed -nE '@modules@' | sort -u
+}
+
+# _ipvsadm_schedulers offers those of the kernel, or all where it does not show
+# which it has.
+_ipvsadm_schedulers() {
+    local name
+    local -a names=(${(f)"$(_ipvsadm_modules | grep -vxE '@others@')"}) described
+    local -A about=(
+#@ schedulers
+    )
+    (( $#names )) || names=(@schedulers@)
+    for name in $names; do
+        described+=("$name${about[$name]:+:$about[$name]}")
+    done
+    _describe -V scheduler described
+}
+
+_ipvsadm_engines() {
+    local expl
+    local -a names=(${(f)"$(_ipvsadm_modules)"})
+    _wanted engines expl 'persistence engine' compadd -- ${${(M)names:#pe_*}#pe_}
+}
+
+# _ipvsadm_flags offers the scheduler flags that are left and fit.
+_ipvsadm_flags() {
+    local expl typed=
+    [[ $PREFIX == *,* ]] && typed=${PREFIX%,*}
+    compset -P '*,'
+    _wanted flags expl 'scheduler flag' compadd -S '' -- ${(f)"$(awk -v line="${(Q)words}" -v typed=$typed '@flags@')"}
+}
+
+# _ipvsadm_clients offers the clients of some connections.
+_ipvsadm_clients() {
+    local expl
+    (( EUID == 0 )) && [[ -e /proc/net/ip_vs ]] || return
+    _wanted clients expl client compadd -- ${(f)"$($ipvsadm $netns -Lnc 2>/dev/null | head -n 1000 | awk '@clients@' | sort -u)"}
 }
 
 _ipvsadm_netns() {
@@ -27,13 +57,32 @@ _ipvsadm_netns() {
 # one is likely to be one of another service.
 _ipvsadm_table() { # option
     local expl line=" ${(Q)words} "
+    local -a found quoted
     (( EUID == 0 )) && [[ -e /proc/net/ip_vs ]] || return
     [[ $words[1] == (-a|--add-server) ]] && line=
-    _wanted addresses expl address compadd -- ${(f)"$($ipvsadm $netns -Sn 2>/dev/null |
-        awk -v option=$1 -v line=$line '@table@' | sort -u)"}
+    found=(${(f)"$($ipvsadm $netns -Sn 2>/dev/null | awk -v option=$1 -v line=$line '@table@' | sort -u)"})
+    if [[ $compstate[context] == subscript ]]; then
+        found=(${${(M)found:#\[*}#\[}) quoted=(-Q)
+    fi
+    _wanted addresses expl address compadd $quoted -- $found
 }
 
 _ipvsadm() {
+    # zsh takes the bracket of an IPv6 address that begins a word for that of a
+    # subscript. It would also expand it: quote it, or alias ipvsadm to
+    # "noglob ipvsadm".
+    if [[ $compstate[context] == subscript ]]; then
+        words=(${(z)LBUFFER##*[;|&]})
+        while (( $#words )) && [[ ${words[1]:t} != ipvsadm ]]; do
+            shift words
+        done
+        if [[ -n $compstate[parameter] ]] || (( $#words < 2 )); then
+            _subscript "$@"
+            return
+        fi
+        CURRENT=$#words
+        local service=ipvsadm
+    fi
     local ipvsadm=${(Q)words[1]} command=$service
     local -a options netns
     local -i i
@@ -59,7 +108,7 @@ _ipvsadm() {
             options=(
 #@ commands
             )
-            _describe -o command options
+            _describe command options
             return
         fi
         # Options may share the command's dash.

@@ -59,6 +59,8 @@ func fill(page, name string) string {
 			pageChecks(&b)
 		case "settings":
 			pageSettings(&b)
+		case "schedulers":
+			pageSchedulers(&b)
 		case "differences":
 			pageDifferences(&b)
 		default:
@@ -68,12 +70,18 @@ func fill(page, name string) string {
 	return b.String()
 }
 
+// beyond is said of what 1.31 does not have.
+const beyond = "Not in 1.31."
+
 func pageCommands(b *strings.Builder) {
 	b.WriteString(".Bl -tag -width Ds\n")
 	for i := range spec.Commands {
 		c := &spec.Commands[i]
 		pageItem(b, c.Short, c.Alias, c.Long, c.Value, c.Arg)
 		pageText(b, sentence(c.Help))
+		if c.Beyond() {
+			pageText(b, beyond)
+		}
 		pageSet(b, "Needs", c.Rule.Required)
 		pageSet(b, "Takes", c.Rule.Allowed)
 		for _, s := range c.Rule.OneOf {
@@ -118,6 +126,9 @@ func spellings(set spec.Set) []string {
 func pageSections(b *strings.Builder) {
 	for _, s := range manual.Sections() {
 		fmt.Fprintf(b, ".Ss %s\n", roff(s.Title))
+		if s.Beyond {
+			pageText(b, beyond)
+		}
 		pageOptions(b, s.Options, 0)
 	}
 }
@@ -128,7 +139,7 @@ func pageOptions(b *strings.Builder, set spec.Set, output byte) {
 	b.WriteString(".Bl -tag -width Ds\n")
 	for o, short := range manual.Options(set, output) {
 		pageItem(b, short, 0, o.Long, o.Value, o.Arg)
-		pageText(b, sentence(o.Help))
+		pageText(b, sentence(manual.Text(o)))
 	}
 	b.WriteString(".El\n")
 }
@@ -141,8 +152,11 @@ func pageItem(b *strings.Builder, short, alias byte, long string, v spec.Value, 
 		}
 	}
 	fmt.Fprintf(b, "Fl -%s", long)
-	optional := strings.HasPrefix(arg, "[") || v == spec.OptionalValue
-	switch arg = strings.Trim(arg, "[]"); {
+	optional := v == spec.OptionalValue
+	if strings.HasPrefix(arg, "[") && strings.HasSuffix(arg, "]") {
+		arg, optional = arg[1:len(arg)-1], true
+	}
+	switch {
 	case arg == "":
 	case optional:
 		fmt.Fprintf(b, " Op Ar %s", arg)
@@ -150,6 +164,15 @@ func pageItem(b *strings.Builder, short, alias byte, long string, v spec.Value, 
 		fmt.Fprintf(b, " Ar %s", arg)
 	}
 	b.WriteByte('\n')
+}
+
+func pageSchedulers(b *strings.Builder) {
+	b.WriteString(".Bl -tag -width lblcr -compact\n")
+	for _, s := range spec.Schedulers {
+		fmt.Fprintf(b, ".It %s\n", s.Name)
+		pageText(b, sentence(s.Help))
+	}
+	b.WriteString(".El\n")
 }
 
 func pageDifferences(b *strings.Builder) {

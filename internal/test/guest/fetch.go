@@ -6,6 +6,7 @@
 package guest
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -66,7 +67,8 @@ func hasTool(program string) bool {
 
 // FetchPackages downloads packages of a Debian suite ("" for the machine's own)
 // with all that they depend on, unpacks them into one folder of the cache and
-// returns it. A folder that is there already is returned as it is.
+// returns it. A folder that is there already is returned as it is. log gets one
+// line, and all that apt-get said if it failed.
 func FetchPackages(ctx context.Context, suite string, log io.Writer, names ...string) (root string, err error) {
 	root, err = packagesDir(suite, names...)
 	if err != nil || exists(root) {
@@ -80,6 +82,7 @@ func FetchPackages(ctx context.Context, suite string, log io.Writer, names ...st
 	if err := os.MkdirAll(filepath.Dir(root), 0o755); err != nil {
 		return "", err
 	}
+	fmt.Fprintf(log, "guest: fetching %s into %s\n", strings.Join(names, " "), root)
 	work, err := os.MkdirTemp(filepath.Dir(root), "fetch-")
 	if err != nil {
 		return "", err
@@ -165,9 +168,10 @@ func download(ctx context.Context, work, suite string, log io.Writer, names []st
 			"-o", "Dir::Etc::Preferences=/dev/null", "-o", "Dir::Etc::PreferencesParts=/dev/null",
 			"-o", "APT::Default-Release=")
 	}
+	var said bytes.Buffer
 	apt := func(command string, args ...string) error {
 		cmd := exec.CommandContext(ctx, "apt-get", append(append(slices.Clone(options), command), args...)...)
-		cmd.Stdout, cmd.Stderr = log, log
+		cmd.Stdout, cmd.Stderr = &said, &said
 		if err := cmd.Run(); err != nil {
 			return fmt.Errorf("apt-get %s: %w", command, err)
 		}
@@ -176,6 +180,7 @@ func download(ctx context.Context, work, suite string, log io.Writer, names []st
 	// One of several sources may fail as long as another has the packages.
 	updated := apt("update")
 	if err := apt("install", append(slices.Clone(names), "--download-only", "--no-install-recommends")...); err != nil {
+		log.Write(said.Bytes())
 		return errors.Join(err, updated)
 	}
 	return nil

@@ -6,6 +6,7 @@ import (
 	"debug/elf"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -56,14 +57,55 @@ func TestSuiteSourcesHaveTheMachinesMirrors(t *testing.T) {
 	}
 }
 
+// TestPackageManagerIsQuiet installs, in make deps and for a user without root,
+// with a package manager that talks.
+func TestPackageManagerIsQuiet(t *testing.T) {
+	dir := t.TempDir()
+	tool := func(name, script string) {
+		must.OK(t, os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\n"+script), 0o755))
+	}
+	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
+	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	tool("go", "")
+	tool("id", "echo 0")
+	tool("dpkg", "exit 0")
+	tool("dpkg-query", `case "$*" in *zsh) exit 1 ;; *ipvsadm-go) ;; *) echo "install ok installed" ;; esac`)
+	const broken = `echo "Get:1 of a hundred lines"; echo "E: no such package" >&2; case "$*" in *install*) exit 100 ;; esac`
+	deps := func() (string, error) {
+		out, err := exec.Command("../../../.ci/deps").CombinedOutput()
+		return string(out), err
+	}
+	tool("apt-get", `echo "Get:1 of a hundred lines"`)
+	if out, err := deps(); err != nil || out != "deps: installing zsh\n" {
+		t.Errorf("deps: %v, %q", err, out)
+	}
+	tool("apt-get", broken)
+	all := func(who, out string, err error) {
+		if err == nil || strings.Count(out, "Get:1") != 2 || strings.Count(out, "E: no such package") != 2 {
+			t.Errorf("%s: %v, %q: the package manager's output is not whole", who, err, out)
+		}
+	}
+	out, err := deps()
+	all("deps", out, err)
+	var log strings.Builder
+	_, err = FetchPackages(t.Context(), "", &log, "zsh")
+	all("FetchPackages", log.String(), err)
+}
+
 // Fetches from the network, so only where tests have to have everything.
 func TestFetchedToolsAreLentToTheGuest(t *testing.T) {
 	if os.Getenv("REQUIRE_KERNEL") != "1" {
 		t.Skip("downloads packages: set REQUIRE_KERNEL=1")
 	}
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
-	root, err := FetchPackages(t.Context(), "", os.Stderr, "hello")
-	must.OK(t, err)
+	var log strings.Builder
+	root, err := FetchPackages(t.Context(), "", &log, "hello")
+	if err != nil {
+		t.Fatalf("%v\n%s", err, log.String())
+	}
+	if want := "guest: fetching hello into " + root + "\n"; log.String() != want {
+		t.Errorf("said %q, want %q", log.String(), want)
+	}
 	if again, err := FetchPackages(t.Context(), "", io.Discard, "hello"); err != nil || again != root {
 		t.Errorf("again: %s, %v, want %s", again, err, root)
 	}

@@ -75,6 +75,7 @@ http {
 		root html;
 		location = /hold { keepalive_timeout 600; alias html/index.html; }
 		location = /slow { alias html/big; limit_rate 64k; }
+		location = /download { alias html/big; limit_rate 256k; }
 		location = /peer { return 200 "$remote_addr\n"; }
 	}
 }
