@@ -138,7 +138,7 @@ func TestHintsAboutEditsThatKeep(t *testing.T) {
 		"-e -t 12.0.0.1:80 -r 10.0.0.1 --keep -w 5": "",
 		"-E -t 12.0.0.1:80 --keep -p 60":            "",
 		"-E -t 12.0.0.1:80 --keep -s wlc":           "",
-		"-e -t 12.0.0.1:80 -r 10.0.0.1 -i -x 9":     "hint: the weight was 3 and is now 1: with --keep what is not named stays as it is\n",
+		"-e -t 12.0.0.1:80 -r 10.0.0.1 -i -x 9":     "hint: the weight was 3 and is now 1: use --keep to leave other settings as they are\n",
 	} {
 		if got := newFakeKernel(t, rules).onTerminal(t, "", append([]string{"ipvsadm"}, strings.Fields(line)...)...); got != want {
 			t.Errorf("%s: %q, want %q", line, got, want)
@@ -166,7 +166,7 @@ func TestHintIsOneLine(t *testing.T) {
 		"a\nhint:\x1b[2J":              `a\nhint:\x1b[2J`,
 		strings.Repeat("a b ", 50_000): strings.Repeat("a b ", 10) + "...",
 	} {
-		want = "hint: ipvsadm-save takes no notice of " + want + "; --output FILE names a file\n"
+		want = "hint: ipvsadm-save ignores " + want + "; use --output FILE to save to a file\n"
 		if got := newFakeKernel(t, "").onTerminal(t, "", "ipvsadm-save", word); got != want {
 			t.Errorf("%.1000q, want %q", got, want)
 		}
