@@ -368,6 +368,40 @@ func netmaskText(s ipvs.Service) string {
 	return s.Netmask.Addr4().String()
 }
 
+// unchecked is what the doctor cannot see of servers with a forwarding method.
+var unchecked = map[ipvs.ForwardingMethod]string{
+	ipvs.Masquerade: "servers with -m use it as their default gateway",
+	ipvs.Route:      "servers with -g have the virtual address, but do not answer ARP for it",
+	ipvs.Tunnel:     "servers with -i have the virtual address and a tunnel device",
+}
+
+// serversHint is about what else can be wrong when nothing is wrong on the
+// director.
+func serversHint(t *ipvs.Table) string {
+	if t == nil {
+		return ""
+	}
+	var texts []string
+	add := func(text string) {
+		if text != "" && !slices.Contains(texts, text) {
+			texts = append(texts, text)
+		}
+	}
+	for i := range t.Services {
+		s := &t.Services[i]
+		if s.FWMark != 0 {
+			add("marked packets are addressed to it")
+		}
+		for j := range s.Destinations {
+			add(unchecked[s.Destinations[j].Forward])
+		}
+	}
+	if texts == nil {
+		return ""
+	}
+	return "nothing is wrong on this director; check that " + strings.Join(texts, ", that ")
+}
+
 // strandedHint is about connections of what was deleted: their packets are
 // dropped without a reply.
 func (m machine) strandedHint(cmd args.Command) string {

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"net/netip"
 	"os"
 	"strings"
 	"testing"
@@ -87,6 +88,38 @@ func TestChangesThatMayNotDoWhatWasMeantHaveHints(t *testing.T) {
 				t.Errorf("hint %q, want %q in it", got, c.want)
 			}
 		})
+	}
+}
+
+// What the doctor cannot see is named for each forwarding method of the table.
+func TestUncheckedServersAreNamed(t *testing.T) {
+	server := netip.MustParseAddr("192.0.2.2")
+	table := func(s ipvs.Service, methods ...ipvs.ForwardingMethod) *ipvs.Table {
+		e := ipvs.ServiceEntry{Service: s}
+		for _, m := range methods {
+			e.Destinations = append(e.Destinations, ipvs.DestinationEntry{Destination: ipvs.Destination{Addr: server, Forward: m}})
+		}
+		return &ipvs.Table{Services: []ipvs.ServiceEntry{e}}
+	}
+	web := ipvs.NewService(ipvs.AddrID(ipvs.TCP, netip.MustParseAddr("192.0.2.1"), 80), "rr")
+	mark := ipvs.NewService(ipvs.MarkID(1, ipvs.IPv4), "rr")
+	const begin = "nothing is wrong on this director; check that "
+	for _, c := range []struct {
+		name  string
+		table *ipvs.Table
+		want  string
+	}{
+		{"a table that is not known", nil, ""},
+		{"no services", &ipvs.Table{}, ""},
+		{"servers here", table(web, ipvs.LocalNode), ""},
+		{"two of a kind", table(web, ipvs.Masquerade, ipvs.Masquerade), begin + "servers with -m use it as their default gateway"},
+		{"two kinds", table(web, ipvs.Route, ipvs.Tunnel), begin +
+			"servers with -g have the virtual address, but do not answer ARP for it, that servers with -i have the virtual address and a tunnel device"},
+		{"a mark", table(mark, ipvs.Route), begin + "marked packets are addressed to it, that servers with -g have the virtual address, but do not answer ARP for it"},
+	} {
+		if got := serversHint(c.table); got != c.want {
+			t.Errorf("%s: %q, want %q", c.name, got, c.want)
+		}
 	}
 }
 
