@@ -3,12 +3,17 @@
 package main
 
 import (
+	"io"
+	"net"
+	"net/http"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/network"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/program"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/session"
 )
@@ -31,31 +36,141 @@ func blocks(text, kind string) []string {
 	}
 }
 
-// TestReadme runs the commands that the README shows, on a director with its
-// addresses, and compares the answers.
+// typed is what a page shows as typed: a block of a console, or a single
+// command that is indented.
+type typed struct {
+	console, command string
+}
+
+// typedIn returns what a page shows as typed, in order. Blocks in comments
+// prepare the ones that a reader sees.
+func typedIn(text string) (list []typed) {
+	var fence, block string
+	for line := range strings.Lines(text) {
+		switch indented := strings.TrimPrefix(line, "    "); {
+		case strings.HasPrefix(line, "```") && fence == "":
+			fence, block = strings.TrimSpace(line), ""
+		case strings.HasPrefix(line, "```"):
+			if fence == "```console" {
+				list = append(list, typed{console: block})
+			}
+			fence = ""
+		case fence != "":
+			block += line
+		case indented != line && (strings.HasPrefix(indented, "$ ") || strings.HasPrefix(indented, "# ")):
+			command, _, _ := strings.Cut(indented[2:], "  #") // a comment
+			list = append(list, typed{command: strings.TrimSpace(command)})
+		}
+	}
+	return list
+}
+
+var readmeHosts = network.Parse(`
+here   ens33 inside  192.168.168.50/24
+here   ens36 outside 12.0.0.1/24
+nginx1 ens33 inside  192.168.168.10/24
+nginx2 ens33 inside  192.168.168.20/24
+client ens33 outside 12.0.0.10/24
+`)
+
+// TestReadme runs the commands that the README shows on a director, its
+// servers and a client, and compares the answers. What is typed elsewhere, to
+// build, install and boot, has other tests.
 func TestReadme(t *testing.T) {
 	guesttest.InGuest(t, func(t *testing.T) {
 		guesttest.Namespace(t)
 		program.InPath(t)
-		guesttest.Modprobe(t, "dummy")
-		for name, address := range map[string]string{"ens33": "192.168.168.50/24", "ens36": "12.0.0.1/24"} {
-			program.Run(t, "ip", "link", "add", name, "type", "dummy")
-			program.Run(t, "ip", "addr", "add", address, "dev", name)
-			program.Run(t, "ip", "link", "set", name, "up")
+		must.OK(t, network.Build(readmeHosts))
+		hosts := map[string]network.Host{}
+		for _, h := range readmeHosts {
+			hosts[h.Name] = h
 		}
-		shown := blocks(program.Read(t, readme), "console")
-		if len(shown) == 0 {
-			t.Error("nothing is typed")
+		servers := []network.Host{hosts["nginx1"], hosts["nginx2"]}
+		for _, h := range servers {
+			must.OK(t, h.Do(func() error { return serveName(t, h.Name) }))
 		}
-		for _, block := range shown {
-			for _, step := range steps(t, session.Root, block) {
-				out, err := program.Try("sh", "-c", step.Command)
-				if differs := session.Compare(out, step.Answer); differs != nil {
-					t.Errorf("# %s\n%s\n%v (%v)", step.Command, out, differs, err)
+		run := func(command string) string { return program.Run(t, "sh", "-c", command) }
+		ran := map[string]int{}
+		var pages []string
+		for _, shown := range typedIn(program.Read(t, readme)) {
+			if shown.console != "" {
+				ran["console"]++
+				for _, step := range steps(t, session.Root, shown.console) {
+					out, err := program.Try("sh", "-c", step.Command)
+					if differs := session.Compare(out, step.Answer); differs != nil {
+						t.Errorf("# %s\n%s\n%v (%v)", step.Command, out, differs, err)
+					}
 				}
+				continue
+			}
+			name, _, _ := strings.Cut(shown.command, " ")
+			ran[name]++
+			switch name {
+			case "ipvsadm":
+				run(shown.command)
+			case "ip":
+				for _, h := range servers {
+					run("ip netns exec " + h.Name + " " + shown.command)
+				}
+			case "curl":
+				pages = append(pages, run("ip netns exec client "+shown.command+" -s -m 10"))
 			}
 		}
-	})
+		for _, name := range []string{"console", "ipvsadm", "ip", "curl"} {
+			if ran[name] == 0 {
+				t.Errorf("no %s is typed", name)
+			}
+		}
+		if slices.Sort(pages); !slices.Equal(pages, []string{"nginx1", "nginx2"}) {
+			t.Errorf("the client has got %q", pages)
+		}
+	}, "curl")
+}
+
+// serveName starts a web server in the calling thread's namespace that answers
+// with a name, until the test ends.
+func serveName(t *testing.T, name string) error {
+	l, err := net.Listen("tcp", ":80")
+	if err != nil {
+		return err
+	}
+	t.Cleanup(func() { l.Close() })
+	go http.Serve(l, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, name) }))
+	return nil
+}
+
+// TestPagesNameTargets asks make for each command that begins with make on a
+// page.
+func TestPagesNameTargets(t *testing.T) {
+	const root = "../../"
+	quoted := regexp.MustCompile("`(make [a-z][^`]*)`")
+	tried := map[string]bool{}
+	for _, page := range []string{"README.md", ".github/CONTRIBUTING.md", "packaging/doc/clusters.md", "packaging/doc/fleet.md"} {
+		text := program.Read(t, root+page)
+		var commands []string
+		for _, shown := range typedIn(text) {
+			commands = append(commands, shown.command)
+		}
+		for _, match := range quoted.FindAllStringSubmatch(text, -1) {
+			commands = append(commands, match[1])
+		}
+		for _, line := range regexp.MustCompile(`(?m)^    make .*`).FindAllString(text, -1) {
+			commands = append(commands, strings.TrimSpace(line))
+		}
+		for _, c := range commands {
+			arguments, isMake := strings.CutPrefix(c, "make")
+			if !isMake || tried[c] {
+				continue
+			}
+			tried[c] = true
+			if out, err := program.Try("sh", "-c", "make -n -C "+root+arguments); err != nil {
+				t.Errorf("%s: %s: %v\n%s", page, c, err, out)
+			}
+		}
+	}
+	if len(tried) < 10 {
+		t.Errorf("only %d commands of make were found", len(tried))
+	}
 }
 
 func steps(t *testing.T, prompt *regexp.Regexp, text string) []session.Step {

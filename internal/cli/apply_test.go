@@ -268,7 +268,7 @@ func TestRefusedLinesAreLeftOutAndTheRestApplied(t *testing.T) {
 			switch {
 			case c.early && (a.errors != complaints || len(k.Batches()) > 0):
 				t.Errorf("strict: sent %v, said\n%s", k.Batches(), a.errors)
-			case !c.early && len(k.Batches()) > 0 && !strings.HasSuffix(a.errors, "\n<stdin>: the table is as it was\n"):
+			case !c.early && len(k.Batches()) > 0 && !strings.HasSuffix(a.errors, "\n<stdin>: all changes were undone\n"):
 				t.Errorf("strict: said\n%s", a.errors)
 			}
 
@@ -366,7 +366,7 @@ func TestStrictSaysWhenItCannotUndo(t *testing.T) {
 		}
 		a := k.restore(t, "-A -t 12.0.0.1:80 -s wlc\n-A -t 12.0.0.2:80 -s nosuch\n", "--strict")
 		want := answer{status: 1, errors: "<stdin>: line 2: Scheduler or persistence engine not found\n" + c.errors +
-			"<stdin>: the table could not be brought back to what it was\n"}
+			"<stdin>: some changes could not be undone\n"}
 		if a != want {
 			t.Errorf("%s: answer %+v, want %+v", c.name, a, want)
 		}
@@ -480,7 +480,7 @@ func TestAnotherWriterWhoNeverStops(t *testing.T) {
 		}
 	}
 	a := k.restore(t, web+web10)
-	want := answer{status: 1, errors: "<stdin>: after 5 attempts the table still differs, another program may be changing it; what is left to do:\n-D -u 12.0.0.1:53\n"}
+	want := answer{status: 1, errors: "<stdin>: after 5 attempts the table still differs, another program may be changing it; remaining changes:\n-D -u 12.0.0.1:53\n"}
 	if a != want {
 		t.Errorf("answer %+v, want %+v", a, want)
 	}
@@ -524,7 +524,7 @@ func TestWhatBecomesOfAFileWithMistakes(t *testing.T) {
 		kernels = web + web20 + "-A -t 12.0.0.2:80 -s nosuch\n"
 	)
 	const empty, comment = "", "# a save that failed\n\n"
-	const undone = "NAME: the table is as it was\n"
+	const undone = "NAME: all changes were undone\n"
 	type outcome struct {
 		status int
 		errors string
@@ -562,10 +562,10 @@ func TestWhatBecomesOfAFileWithMistakes(t *testing.T) {
 			outcome{255, no("NAME", "3", "Scheduler or persistence engine not found"), web + web20},
 			outcome{2, no("NAME", "3", "Scheduler or persistence engine not found") + undone, old},
 			outcome{1, no("NAME", "3", "Scheduler or persistence engine not found"), web + web20}},
-		{"no command", empty, outcome{0, "", ""}, outcome{2, "NAME: no command in it, nothing was changed; -C deletes all services\n", old},
-			outcome{2, "NAME: no command in it, nothing was changed; -C deletes all services\n", old}},
-		{"nothing but a comment", comment, outcome{0, "", ""}, outcome{2, "NAME: no command in it, nothing was changed; -C deletes all services\n", old},
-			outcome{2, "NAME: no command in it, nothing was changed; -C deletes all services\n", old}},
+		{"no command", empty, outcome{0, "", ""}, outcome{2, "NAME: no commands in the file, nothing was changed; use -C to delete all services\n", old},
+			outcome{2, "NAME: no commands in the file, nothing was changed; use -C to delete all services\n", old}},
+		{"nothing but a comment", comment, outcome{0, "", ""}, outcome{2, "NAME: no commands in the file, nothing was changed; use -C to delete all services\n", old},
+			outcome{2, "NAME: no commands in the file, nothing was changed; use -C to delete all services\n", old}},
 		{"-C alone", "-C\n", outcome{0, "", ""}, outcome{0, "", ""}, outcome{0, "", ""}},
 	} {
 		file := filepath.Join(t.TempDir(), "rules")
@@ -628,8 +628,8 @@ func mindSignals(sigs ...os.Signal) {
 func TestSignalEndsTheRestoreAfterTheChangeUnderWay(t *testing.T) {
 	mindSignals(unix.SIGINT, unix.SIGHUP, unix.SIGQUIT)
 	for sig, want := range map[syscall.Signal]answer{
-		unix.SIGINT:  {status: 130, errors: "<stdin>: interrupt after 1024 of 1600 changes; restore again to finish\n"},
-		unix.SIGTERM: {status: 143, errors: "<stdin>: terminated after 1024 of 1600 changes; restore again to finish\n"},
+		unix.SIGINT:  {status: 130, errors: "<stdin>: interrupt after 1024 of 1600 changes; run it again to finish\n"},
+		unix.SIGTERM: {status: 143, errors: "<stdin>: terminated after 1024 of 1600 changes; run it again to finish\n"},
 	} {
 		k := newFakeKernel(t, "")
 		k.beforeApply = func(n int) {
@@ -683,7 +683,7 @@ func TestSecondRestoreWaitsForTheFirst(t *testing.T) {
 	a.status = Run(t.Context(), p)
 	done()
 	waiting := "waiting for lock " + path + ", held by another ipvsadm\n"
-	want := answer{status: 2, errors: waiting + "another ipvsadm holds " + path + "; nothing was changed\n"}
+	want := answer{status: 2, errors: waiting + "lock " + path + " is held by another ipvsadm; nothing was changed\n"}
 	if a != want || k.reads > 0 || k.rules() != timeouts+dns {
 		t.Errorf("when it is held for too long: %+v, want %+v, table\n%s", a, want, k.rules())
 	}

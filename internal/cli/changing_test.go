@@ -48,11 +48,11 @@ func TestListsThatKeepChanging(t *testing.T) {
 		{"-D -t 10.0.0.1:80 --drain 1", never, answer{255, "", changes}, rules},
 		// The connections are there, although a list lacks their
 		// server.
-		{"-d -t 10.0.0.1:80 -r 10.0.0.3:80 --drain 1", func(n int) bool { return n != 2 }, answer{1, "", "the time was over with 1 connection left\n"},
+		{"-d -t 10.0.0.1:80 -r 10.0.0.3:80 --drain 1", func(n int) bool { return n != 2 }, answer{1, "", "the drain time is over, with 1 connection left\n"},
 			"-A -t 10.0.0.1:80 -s rr\n-a -t 10.0.0.1:80 -r 10.0.0.4:80 -m -w 5\n"},
 		// Another writer ends the drain, and the weight can't be put
 		// back.
-		{"-D -t 10.0.0.1:80 --drain 1", first, answer{1, "", "another program has given 10.0.0.4:80 of TCP 10.0.0.1:80 weight 7\n" + changes + notPutBackText + "\n"},
+		{"-D -t 10.0.0.1:80 --drain 1", first, answer{1, "", "another program set the weight of 10.0.0.4:80 in TCP 10.0.0.1:80 to 7\n" + changes + notPutBackText + "\n"},
 			"-A -t 10.0.0.1:80 -s rr\n-a -t 10.0.0.1:80 -r 10.0.0.3:80 -m -w 0\n-a -t 10.0.0.1:80 -r 10.0.0.4:80 -m -w 7\n"},
 	} {
 		k := newFakeKernel(t, rules)

@@ -61,7 +61,11 @@ func (s *session) doctor(ctx context.Context, cmd args.Command) int {
 		s.report(outputFailure(err))
 		return statusUsage
 	}
-	return doctorStatus(doctor.Worst(findings))
+	worst := doctor.Worst(findings)
+	if worst < doctor.Warning {
+		s.say(serversHint(c.Table))
+	}
+	return doctorStatus(worst)
 }
 
 // lookAtTable asks the kernel for its table, unless a file stands in its place,

@@ -81,7 +81,7 @@ func TestServerInUseIsDrainedBeforeItIsRemoved(t *testing.T) {
 			}
 			warning := ""
 			if wanted == "" {
-				warning = "<stdin>: warning: no command in it\n"
+				warning = "<stdin>: warning: no commands in the file\n"
 			}
 			if a != (answer{out: want, errors: warning}) {
 				t.Errorf("%+v, want to do\n%s", a, want)
@@ -128,7 +128,7 @@ func TestRemovalsWaitForTheLastConnection(t *testing.T) {
 
 func TestSignalEndsTheWaitForConnections(t *testing.T) {
 	k, a := drainTwo(t, func(*fakeKernel) { sendSignal(t, unix.SIGTERM) })
-	want := answer{status: 143, errors: "<stdin>: terminated after 2 of 4 changes; restore again to finish\n"}
+	want := answer{status: 143, errors: "<stdin>: terminated after 2 of 4 changes; run it again to finish\n"}
 	if a != want || k.rules() != timeouts+undrained+strings.ReplaceAll(drained, "-w 5", "-w 0") || k.asked != enough {
 		t.Errorf("%+v, want %+v, asked %d times, the table is\n%s", a, want, k.asked, k.rules())
 	}
@@ -142,7 +142,7 @@ const (
 	stays   = "-A -t 10.0.0.1:80 -s rr\n-a -t 10.0.0.1:80 -r 10.0.0.2:80 -m -w 0\n"
 	goes    = "-a -t 10.0.0.1:80 -r 10.0.0.3:80 -m -w 5 -x 9 -y 2\n"
 	atZero  = "-a -t 10.0.0.1:80 -r 10.0.0.3:80 -m -w 0 -x 9 -y 2\n"
-	asItWas = "nothing was deleted, and each weight that was made 0 is as it was\n"
+	asItWas = "nothing was deleted, and weights set to 0 were put back\n"
 )
 
 // drain runs the command of a drain.
@@ -182,14 +182,14 @@ func TestDrain(t *testing.T) {
 			command: allGo + "60", conns: 1, at: ready + 2, then: conns(ipvs.ConnCounts{Inactive: 7}), asked: ready + 2,
 		},
 		"when the time is over a server goes with its connections": {
-			command: oneGoes + "0", conns: 3, want: answer{status: 1, errors: "the time was over with 3 connections left\n"}, rules: stays, asked: ready + 1,
+			command: oneGoes + "0", conns: 3, want: answer{status: 1, errors: "the drain time is over, with 3 connections left\n"}, rules: stays, asked: ready + 1,
 		},
 		"and so does a service with those of all servers": {
-			command: allGo + "0", conns: 3, want: answer{status: 1, errors: "the time was over with 6 connections left\n"},
+			command: allGo + "0", conns: 3, want: answer{status: 1, errors: "the drain time is over, with 6 connections left\n"},
 		},
 		"the time is as long as was said": {
 			command: oneGoes + "1", conns: 1, at: ready + 2, then: conns(ipvs.ConnCounts{Active: 2}),
-			want: answer{status: 1, errors: "the time was over with 2 connections left\n"}, rules: stays,
+			want: answer{status: 1, errors: "the drain time is over, with 2 connections left\n"}, rules: stays,
 		},
 		"SIGINT puts the weight back": {
 			command: oneGoes + "60", conns: 1, at: ready + 2, then: signal(unix.SIGINT),
@@ -217,17 +217,17 @@ func TestDrain(t *testing.T) {
 		},
 		"a weight that another program gives is left to it": {
 			command: oneGoes + "60", conns: 1, at: ready + 2, then: another("-e -t 10.0.0.1:80 -r 10.0.0.3:80 -m -w 7\n"),
-			want:  answer{status: 1, errors: "another program has given 10.0.0.3:80 of TCP 10.0.0.1:80 weight 7\n" + asItWas},
+			want:  answer{status: 1, errors: "another program set the weight of 10.0.0.3:80 in TCP 10.0.0.1:80 to 7\n" + asItWas},
 			rules: stays + "-a -t 10.0.0.1:80 -r 10.0.0.3:80 -m -w 7\n",
 		},
 		"so is that of one server of a service, and the others have theirs back": {
 			command: allGo + "60", conns: 1, at: ready + 2, then: another("-e -t 10.0.0.1:80 -r 10.0.0.2:80 -m -w 7\n"),
-			want:  answer{status: 1, errors: "another program has given 10.0.0.2:80 of TCP 10.0.0.1:80 weight 7\n" + asItWas},
+			want:  answer{status: 1, errors: "another program set the weight of 10.0.0.2:80 in TCP 10.0.0.1:80 to 7\n" + asItWas},
 			rules: strings.Replace(stays, "-w 0", "-w 7", 1) + goes,
 		},
 		"another server's weight does not matter": {
 			command: oneGoes + "0", conns: 1, at: ready, then: another("-e -t 10.0.0.1:80 -r 10.0.0.2:80 -m -w 7\n"),
-			want: answer{status: 1, errors: "the time was over with 1 connection left\n"}, rules: strings.Replace(stays, "-w 0", "-w 7", 1),
+			want: answer{status: 1, errors: "the drain time is over, with 1 connection left\n"}, rules: strings.Replace(stays, "-w 0", "-w 7", 1),
 		},
 		"a server that another program deletes is gone": {
 			command: oneGoes + "60", conns: 1, at: ready + 2, then: another("-d -t 10.0.0.1:80 -r 10.0.0.3:80\n"), rules: stays,
@@ -282,7 +282,7 @@ func TestDrain(t *testing.T) {
 // TestServerIsDrainedOnce starts a second drain while the first waits.
 func TestServerIsDrainedOnce(t *testing.T) {
 	const other = "ipvsadm -d -t 10.0.0.1:80 -r 10.0.0.2:80 --drain 60"
-	refused := answer{status: 2, errors: "another ipvsadm drains 10.0.0.3:80 of TCP 10.0.0.1:80; nothing was changed\n"}
+	refused := answer{status: 2, errors: "another ipvsadm is draining 10.0.0.3:80 of TCP 10.0.0.1:80; nothing was changed\n"}
 	k := newFakeKernel(t, stays+goes)
 	k.edit(func(t *ipvs.Table) { inUse(t, ipvs.ConnCounts{Active: 1}) })
 	lock := filepath.Join(t.TempDir(), "lock")

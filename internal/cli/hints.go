@@ -110,8 +110,8 @@ func (s *session) say(text string) {
 
 const (
 	changingHint = "the table keeps changing, entries may be missing: list it again"
-	applyHint    = "reading rules from the terminal: Ctrl-D at the start of a line ends them, Ctrl-C changes nothing"
-	restoreHint  = "reading commands from the terminal, each runs at once: Ctrl-D at the start of a line ends them"
+	applyHint    = "reading rules from the terminal: Ctrl-D at the start of a line ends the input, Ctrl-C changes nothing"
+	restoreHint  = "reading commands from the terminal, each runs at once: Ctrl-D at the start of a line ends the input"
 )
 
 func ignoredHint(words []string) string {
@@ -119,7 +119,7 @@ func ignoredHint(words []string) string {
 	for i, word := range words {
 		short[i] = shorten(word)
 	}
-	return fmt.Sprintf("ipvsadm-save takes no notice of %s; --output FILE names a file", some(short))
+	return fmt.Sprintf("ipvsadm-save ignores %s; use --output FILE to save to a file", some(short))
 }
 
 // errorHint returns the hint after an error, or "".
@@ -147,9 +147,9 @@ func errorHint(err error, m machine) string {
 func (m machine) permissionHint() string {
 	switch {
 	case m.euid != 0:
-		return fmt.Sprintf("only root may do this, whether the module is loaded or not: sudo %s ...", m.program)
+		return fmt.Sprintf("this needs root, whether or not the module is loaded: sudo %s ...", m.program)
 	case m.inUserNamespace():
-		return "this is root of a user namespace, as in a rootless container: IPVS answers to that of the machine alone, so run it there"
+		return "this is root of a user namespace, as in a rootless container, but IPVS needs root of the host: run it there"
 	}
 	return "CAP_NET_ADMIN is missing: start the container with --cap-add NET_ADMIN"
 }
@@ -183,7 +183,7 @@ func (m machine) setting(name string) string {
 func refusalHint(r outfile.Refusal) string {
 	switch r {
 	case outfile.FolderOwner, outfile.FolderShared, outfile.FileOwner, outfile.FileLinked:
-		return "save into a folder that only root can write to, or redirect standard output: ipvsadm-save -n > file"
+		return "save into a directory that only root can write to, or redirect standard output: ipvsadm-save -n > file"
 	case outfile.Immutable:
 		return "make it writable: chattr -i file"
 	case outfile.AppendOnly:
@@ -195,11 +195,11 @@ func refusalHint(r outfile.Refusal) string {
 // missingHint is about a kernel without ip_vs.
 func (m machine) missingHint() string {
 	if found, err := fs.Glob(m.files, "lib/modules/"+m.release+"/kernel/net/netfilter/ipvs/ip_vs.ko*"); err == nil && len(found) > 0 {
-		return "the module is on this machine: modprobe ip_vs, as root, says why it is not loaded"
+		return "the module is installed; to see why it is not loaded, run modprobe ip_vs as root"
 	}
 	for _, sign := range []string{".dockerenv", "run/.containerenv", "run/systemd/container"} {
 		if _, err := fs.Stat(m.files, sign); err == nil {
-			return "this is a container: load the module on its host, with modprobe ip_vs"
+			return "this is a container: load the module on its host: modprobe ip_vs"
 		}
 	}
 	return fmt.Sprintf("there is no ip_vs for this kernel, %s: install its modules, or a kernel with CONFIG_IP_VS", m.release)

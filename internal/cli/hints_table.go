@@ -29,18 +29,18 @@ func (m machine) refusalHint(e *ipvs.ChangeError) string {
 		return moduleHint(e.Change.Service)
 	case errors.Is(e, ipvs.ErrServiceExists):
 		if m.inFile {
-			return fmt.Sprintf("a line above adds %v: it stands once", id)
+			return fmt.Sprintf("a line above adds %v: remove one of them", id)
 		}
-		return fmt.Sprintf("%v is there: -E edits it", id)
+		return fmt.Sprintf("%v exists: use -E to edit it", id)
 	case errors.Is(e, ipvs.ErrDestinationExists):
 		if m.inFile {
-			return fmt.Sprintf("a line above adds %v to %v: it stands once", server, id)
+			return fmt.Sprintf("a line above adds %v to %v: remove one of them", server, id)
 		}
-		return fmt.Sprintf("%v is a server of %v already: -e edits it", server, id)
+		return fmt.Sprintf("%v is already a server of %v: use -e to edit it", server, id)
 	case errors.Is(e, ipvs.ErrDaemonRunning):
-		return fmt.Sprintf("the %v daemon runs: --stop-daemon %[1]v ends it, ipvsadm -L --daemon lists it", e.Change.Daemon.State)
+		return fmt.Sprintf("the %v daemon is running: --stop-daemon %[1]v stops it, ipvsadm -L --daemon lists it", e.Change.Daemon.State)
 	case errors.Is(e, ipvs.ErrNoDaemon):
-		return fmt.Sprintf("the %v daemon does not run: ipvsadm -L --daemon lists those that do", e.Change.Daemon.State)
+		return fmt.Sprintf("the %v daemon is not running: ipvsadm -L --daemon lists those that are", e.Change.Daemon.State)
 	case errors.Is(e, unix.ERANGE):
 		return fmt.Sprintf("the lower threshold, %d, is above the upper, %d", e.Change.Destination.LowerThreshold, e.Change.Destination.UpperThreshold)
 	case errors.Is(e, unix.ENODEV):
@@ -69,51 +69,52 @@ func (m machine) refusalHint(e *ipvs.ChangeError) string {
 // does not find.
 func moduleHint(s ipvs.Service) string {
 	if !spec.IsScheduler(s.Scheduler) {
-		return strangeOr(s.Scheduler, spec.SchedulerNames())
+		return strangeOr("scheduler", s.Scheduler, spec.SchedulerNames())
 	}
 	modules := []string{"ip_vs_" + s.Scheduler}
 	if pe := s.PersistenceEngine; pe != "" {
 		if !slices.Contains(spec.PersistenceEngines[:], pe) {
-			return strangeOr(pe, spec.PersistenceEngines[:])
+			return strangeOr("persistence engine", pe, spec.PersistenceEngines[:])
 		}
 		modules = append(modules, "ip_vs_pe_"+pe)
 	}
-	return fmt.Sprintf("this needs the kernel's %s: modprobe %[1]s says why it is not there", strings.Join(modules, " and "))
+	return fmt.Sprintf("the kernel lacks %s: to see why, run modprobe -a %s", some(modules), strings.Join(modules, " "))
 }
 
 // strangeOr returns the hint about a strange word, or else the known words
-// that it may stand for.
-func strangeOr(word string, known []string) string {
+// of its kind that it may stand for.
+func strangeOr(kind, word string, known []string) string {
 	if text := strangeHint(word); text != "" {
 		return text
 	}
-	return meant(word, fmt.Sprintf("no kernel has %q", shorten(word)), known)
+	return meant(word, fmt.Sprintf("no kernel has a %s %q", kind, shorten(word)), known)
 }
 
 func (m machine) deviceHint(name string) string {
-	text := name + " is not here"
+	text := name + " does not exist"
 	if name == "eth0" {
-		text = "eth0 is the default interface and is not here"
+		text = "eth0, the default interface, does not exist"
 	}
+	text += ": use --mcast-interface"
 	if m.elsewhere {
-		return text + ": --mcast-interface"
+		return text
 	}
 	links, err := m.links()
 	if err != nil || len(links) == 0 {
-		return text + ": --mcast-interface"
+		return text
 	}
 	var names []string
 	for _, l := range links {
 		names = append(names, l.Name)
 	}
-	return fmt.Sprintf("%s, but %s: --mcast-interface", text, some(names))
+	return fmt.Sprintf("%s with one of %s", text, some(names))
 }
 
 // unicastHint is about a server's address that the kernel does not accept.
 func (m machine) unicastHint(a netip.Addr) string {
 	switch {
 	case a.IsUnspecified(), a.IsMulticast(), a == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
-		return fmt.Sprintf("%v is no unicast address", a)
+		return fmt.Sprintf("%v is not a unicast address", a)
 	case m.elsewhere:
 		return ""
 	}
@@ -123,29 +124,29 @@ func (m machine) unicastHint(a netip.Addr) string {
 	}
 	for _, l := range links {
 		if l.Flags&net.FlagLoopback != 0 && l.Flags&net.FlagUp == 0 {
-			return fmt.Sprintf("%s of this network namespace is down, and with it the kernel refuses addresses: ip link set %[1]s up", l.Name)
+			return fmt.Sprintf("%s is down in this network namespace, so the kernel refuses every address: ip link set %[1]s up", l.Name)
 		}
 	}
 	if a.Is6() {
-		return fmt.Sprintf("a server of IPv6 needs a route: ip -6 route get %v", a)
+		return fmt.Sprintf("an IPv6 server needs a route: ip -6 route get %v", a)
 	}
-	return fmt.Sprintf("a broadcast address or one of no network is refused: ip route get %v", a)
+	return fmt.Sprintf("the kernel refuses broadcast and invalid addresses: ip route get %v", a)
 }
 
 // noServiceHint names services that resemble one that is missing.
 func noServiceHint(id ipvs.ServiceID, t *ipvs.Table) string {
 	text := fmt.Sprintf("there is no %v", id)
 	if len(t.Services) == 0 {
-		return text + ", and no other virtual service"
+		return "there are no virtual services"
 	}
 	var ports, addresses []string
 	for i := range t.Services {
 		switch s := t.Services[i].ServiceID; {
 		case s.FWMark != id.FWMark:
 		case s.FWMark != 0 && s.Family() == ipvs.IPv6:
-			return fmt.Sprintf("mark %d is there for IPv6: -f %[1]d -6", s.FWMark)
+			return fmt.Sprintf("mark %d exists for IPv6: add -6", s.FWMark)
 		case s.FWMark != 0:
-			return fmt.Sprintf("mark %d is there for IPv4: without -6", s.FWMark)
+			return fmt.Sprintf("mark %d exists for IPv4: leave out -6", s.FWMark)
 		case s.Addr == id.Addr && s.Port == id.Port:
 			return fmt.Sprintf("%v exists as %v, not %v", netip.AddrPortFrom(s.Addr, s.Port), s.Protocol, id.Protocol)
 		case s.Protocol == id.Protocol && s.Addr == id.Addr:
@@ -160,9 +161,9 @@ func noServiceHint(id ipvs.ServiceID, t *ipvs.Table) string {
 		return fmt.Sprintf("%s, but %v has port %s", text, id.Addr, some(ports))
 	case len(addresses) > 0:
 		slices.Sort(addresses)
-		return fmt.Sprintf("%s, but port %d is there at %s", text, id.Port, some(addresses))
+		return fmt.Sprintf("%s, but port %d is served at %s", text, id.Port, some(addresses))
 	}
-	return text + ": ipvsadm -Ln lists what there is"
+	return text + ": ipvsadm -Ln lists all services"
 }
 
 // noServerHint names servers that resemble one that is missing.
@@ -180,10 +181,10 @@ func noServerHint(s *ipvs.ServiceEntry, server netip.AddrPort) string {
 	}
 	if len(ports) > 0 {
 		slices.Sort(ports)
-		return fmt.Sprintf("%v has this server with port %s: name it so", s.ServiceID, some(ports))
+		return fmt.Sprintf("%v has this server with port %s: add the port to -r", s.ServiceID, some(ports))
 	}
 	slices.Sort(servers)
-	return fmt.Sprintf("%v has %s", s.ServiceID, some(servers))
+	return fmt.Sprintf("the real servers of %v: %s", s.ServiceID, some(servers))
 }
 
 // some lists a few words.
@@ -230,7 +231,7 @@ func listHint(given spec.Set) string {
 	if len(named) < 2 {
 		return ""
 	}
-	return fmt.Sprintf("one format at a time: %s counts, %s does not", named[0], some(named[1:]))
+	return fmt.Sprintf("only one format is shown: %s, not %s", named[0], some(named[1:]))
 }
 
 // serverHint is about a server that was added or edited.
@@ -242,7 +243,7 @@ func (m machine) serverHint(cmd args.Command, words []string) string {
 			setting = "net.ipv6.conf.all.forwarding"
 		}
 		if m.setting(setting) == "0" {
-			return fmt.Sprintf("NAT (-m) needs IP forwarding, which is off: sysctl -w %s=1; ipvsadm --doctor looks for more", setting)
+			return fmt.Sprintf("NAT (-m) needs IP forwarding, which is off: sysctl -w %s=1; see also ipvsadm --doctor", setting)
 		}
 		return ""
 	}
@@ -254,7 +255,7 @@ func (m machine) serverHint(cmd args.Command, words []string) string {
 }
 
 func unusedPortText(typed, kept uint16) string {
-	return fmt.Sprintf("port %d is not used: with -g and -i packets keep the service's port, %d; -m would change it", typed, kept)
+	return fmt.Sprintf("port %d is not used: with -g and -i packets keep the service's port, %d; only -m changes it", typed, kept)
 }
 
 // unusedPort returns a server's port that was typed and is not used: only
@@ -292,7 +293,7 @@ func (r *reset) String() string {
 	if len(r.list) == 0 {
 		return ""
 	}
-	return strings.Join(r.list, ", ") + ": with --keep what is not named stays as it is"
+	return strings.Join(r.list, ", ") + ": use --keep to leave other settings as they are"
 }
 
 // editServerHint is about settings that 1.31's -e resets to their defaults.
@@ -334,11 +335,11 @@ func (m machine) editServiceHint(cmd args.Command) string {
 	r.look("the scheduler", was.Scheduler, now.Scheduler, spec.Of(spec.OptScheduler))
 	const schedFlags = ipvs.FlagSched1 | ipvs.FlagSched2 | ipvs.FlagSched3
 	if was.Scheduler == now.Scheduler && was.Flags&schedFlags != 0 && now.Flags&schedFlags == 0 {
-		r.look("the scheduler's flags", was.Flags&schedFlags, "none", spec.Of(spec.OptSchedFlags))
+		r.look("-b", was.Flags&schedFlags, "none", spec.Of(spec.OptSchedFlags))
 	}
 	if was.Flags&ipvs.FlagPersistent != 0 {
 		if now.Flags&ipvs.FlagPersistent == 0 {
-			r.look("the service", "persistent", "not", spec.Of(spec.OptPersistent))
+			r.look("the service", "persistent", "not persistent", spec.Of(spec.OptPersistent))
 		} else {
 			r.look("the netmask", netmaskText(was.Service), netmaskText(*now), spec.Of(spec.OptNetmask))
 		}
@@ -347,16 +348,16 @@ func (m machine) editServiceHint(cmd args.Command) string {
 		r.look("the persistence engine", was.PersistenceEngine, "none", spec.Of(spec.OptPersistenceEngine))
 	}
 	if was.Flags&ipvs.FlagOnePacket != 0 {
-		r.look("scheduling", "of each packet", scheduled(now.Flags), spec.Of(spec.OptOnePacket))
+		r.look("one-packet scheduling", "on", onOff(now.Flags&ipvs.FlagOnePacket != 0), spec.Of(spec.OptOnePacket))
 	}
 	return r.String()
 }
 
-func scheduled(f ipvs.ServiceFlags) string {
-	if f&ipvs.FlagOnePacket != 0 {
-		return "of each packet"
+func onOff(on bool) string {
+	if on {
+		return "on"
 	}
-	return "of connections"
+	return "off"
 }
 
 // netmaskText returns a netmask as -M takes it.
@@ -365,6 +366,40 @@ func netmaskText(s ipvs.Service) string {
 		return strconv.Itoa(int(s.Netmask))
 	}
 	return s.Netmask.Addr4().String()
+}
+
+// unchecked is what the doctor cannot see of servers with a forwarding method.
+var unchecked = map[ipvs.ForwardingMethod]string{
+	ipvs.Masquerade: "servers with -m use it as their default gateway",
+	ipvs.Route:      "servers with -g have the virtual address, but do not answer ARP for it",
+	ipvs.Tunnel:     "servers with -i have the virtual address and a tunnel device",
+}
+
+// serversHint is about what else can be wrong when nothing is wrong on the
+// director.
+func serversHint(t *ipvs.Table) string {
+	if t == nil {
+		return ""
+	}
+	var texts []string
+	add := func(text string) {
+		if text != "" && !slices.Contains(texts, text) {
+			texts = append(texts, text)
+		}
+	}
+	for i := range t.Services {
+		s := &t.Services[i]
+		if s.FWMark != 0 {
+			add("marked packets are addressed to it")
+		}
+		for j := range s.Destinations {
+			add(unchecked[s.Destinations[j].Forward])
+		}
+	}
+	if texts == nil {
+		return ""
+	}
+	return "nothing is wrong on this director; check that " + strings.Join(texts, ", that ")
 }
 
 // strandedHint is about connections of what was deleted: their packets are
@@ -384,5 +419,5 @@ func (m machine) strandedHint(cmd args.Command) string {
 	if n == 0 {
 		return ""
 	}
-	return fmt.Sprintf("packets of %s are dropped until the kernel forgets them; with sysctl -w net.ipv4.vs.expire_nodest_conn=1 clients could begin anew", connections(n))
+	return fmt.Sprintf("packets of %s are dropped until they time out; sysctl -w net.ipv4.vs.expire_nodest_conn=1 lets clients reconnect at once", connections(n))
 }

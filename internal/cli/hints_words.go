@@ -31,16 +31,16 @@ func (m machine) faultHint(f *args.Fault) string {
 		return unknownHint(f.Word)
 	case args.MissingValue:
 		if arg := valueOf(f.Word); arg != "" {
-			return fmt.Sprintf("%s is followed by a value: %[1]s %s", f.Word, arg)
+			return fmt.Sprintf("%s needs a value: %[1]s %s", f.Word, arg)
 		}
 	case args.UnwantedValue:
 		return "write the option alone, without =value"
 	case args.SecondCommand:
-		return "one command a line, and it comes first: the others need lines of their own"
+		return "one command at a time: give each a line of its own"
 	case args.UnexpectedArgument:
 		return m.argumentHint(f.Word)
 	case args.TimeoutCount:
-		return "seconds for tcp, tcpfin and udp, 0 to leave one as it is: --set 900 120 300"
+		return "give seconds for tcp, tcpfin and udp (0: leave as is): --set 900 120 300"
 	case args.NeedsOption:
 		return needsHint(f.Words[0])
 	case args.IllegalOption:
@@ -48,11 +48,11 @@ func (m machine) faultHint(f *args.Fault) string {
 	case args.RepeatedOption:
 		return alternativesHint(f.Words[0])
 	case args.OptionConflict, args.TunnelConflict:
-		return fmt.Sprintf("one of the two: '%s' or '%s'", f.Words[1], f.Words[0])
+		return fmt.Sprintf("use either '%s' or '%s'", f.Words[1], f.Words[0])
 	case args.TunnelNeedsOption:
-		return "the server listens on a UDP port: --tun-port 6080"
+		return "name the UDP port that the server listens on: --tun-port 6080"
 	case args.TunnelIllegal:
-		return "the tunnel types differ in this: gue takes --tun-port, gue and gre take checksums, ipip takes none of them"
+		return "gue takes --tun-port, gue and gre take checksum options, ipip takes neither"
 	case args.IllegalValue:
 		return valueHint(f)
 	case args.InvalidTimeout:
@@ -60,28 +60,28 @@ func (m machine) faultHint(f *args.Fault) string {
 	case args.InvalidMark:
 		return rangeHint(spec.FindOption(spec.OptFWMarkService)) + ", as iptables -j MARK and nft meta mark set it"
 	case args.IllegalPrefix:
-		return "IPv6 has the length of a prefix: " + rangeHint(spec.FindOption(spec.OptNetmask))
+		return "for IPv6, give a prefix length: " + rangeHint(spec.FindOption(spec.OptNetmask))
 	case args.IncompatibleFlag:
 		return fmt.Sprintf("%s goes with -s %s", f.Words[0], f.Words[0][:strings.IndexByte(f.Words[0], '-')])
 	case args.UnknownFlag:
 		return meant(f.Words[0], "", flagNames())
 	case args.InvalidGroup4:
-		return "a group is an address from 224.0.0.0 to 239.255.255.255, or of IPv6 one that begins with ff"
+		return "a multicast group is an address from 224.0.0.0 to 239.255.255.255, or an IPv6 address that begins with ff"
 	case args.InvalidGroup6:
-		return "a group of IPv6 is an address that begins with ff: ff02::81"
+		return "an IPv6 multicast group begins with ff: ff02::81"
 	case args.FamilyBeforeMark:
-		return "-6 follows the mark: -f 1 -6"
+		return "put -6 after the mark: -f 1 -6"
 	case args.ZeroPort:
 		if address, port, ok := hiddenPort(f.Word); ok {
 			return fmt.Sprintf("for port %s write [%s]:%[1]s", port, address)
 		}
-		return "name a port, host:port, or with -p leave it out to have all ports"
+		return "add a port, host:port, or -p for a persistent service on all ports"
 	case args.OnePacketNotUDP:
-		return "-o goes with -u"
+		return "-o needs -u"
 	case args.MixedFamilies:
-		return "with -i a server may be of the other family, else both are IPv4 or both IPv6"
+		return "service and server must both be IPv4 or both IPv6, except with -i"
 	case args.TunnelOptions:
-		return "the tunnel's options go with -i"
+		return "tunnel options need -i"
 	case args.ListConflict:
 		return "connections, timeouts and daemons have one format each"
 	}
@@ -94,21 +94,21 @@ func (m machine) faultHint(f *args.Fault) string {
 func strangeHint(word string) string {
 	switch {
 	case strings.HasPrefix(word, "\ufeff"):
-		return "the first three bytes are a byte order mark, which some editors put there: save the text as UTF-8 without it"
+		return "the text begins with a byte order mark, which some editors add: save it as UTF-8 without one"
 	case isRedirection(word):
-		return fmt.Sprintf("%q is for a shell, and none has read this line", shorten(word))
+		return fmt.Sprintf("%q is shell syntax, but this line is not run by a shell", shorten(word))
 	}
 	for i, r := range word {
 		switch r {
 		case '\u2010', '\u2011', '\u2012', '\u2013', '\u2014', '\u2015', '\u2212':
-			return fmt.Sprintf("%q in %q is no ASCII dash, as a word processor makes it: type it anew", r, shorten(word))
+			return fmt.Sprintf("%q in %q is not an ASCII dash, perhaps from a word processor: retype it", r, shorten(word))
 		case '\u2018', '\u2019', '\u201c', '\u201d', '"', '\'':
-			return fmt.Sprintf("a quotation mark is part of the word here, %s: rule files have none", shorten(word))
+			return fmt.Sprintf("the quotation marks in %s are taken literally: rule files need none", shorten(word))
 		case '\u00a0', '\u200b':
-			return fmt.Sprintf("there is a blank in %q that is not the ordinary one: type it anew", shorten(word))
+			return fmt.Sprintf("%q contains a space that is not an ordinary one: retype it", shorten(word))
 		case '#':
 			if i > 0 {
-				return "a comment begins with # after a blank"
+				return "a comment needs a space before #"
 			}
 		}
 	}
@@ -143,11 +143,11 @@ func (m machine) commandHint(word string) string {
 		}
 		return meant(word, "commands begin with dashes, and -h lists them", longCommands())
 	case optionNamed(word):
-		return "the command comes first, and its options follow it"
+		return "put the command before its options"
 	}
 	name, _, _ := strings.Cut(word, "=")
 	if arg := valueOf(name); arg != "" && slices.Contains(longCommands(), name) {
-		return fmt.Sprintf("%s is followed by a value: %[1]s %s", name, arg)
+		return fmt.Sprintf("%s needs a value: %[1]s %s", name, arg)
 	}
 	return unknownHint(word)
 }
@@ -183,7 +183,7 @@ func unknownHint(word string) string {
 		return meant(name, "", slices.Concat(longCommands(), longOptions()))
 	}
 	if bare := strings.TrimPrefix(name, "-"); len(bare) > 1 && slices.Contains(slices.Concat(longCommands(), longOptions()), "--"+bare) {
-		return fmt.Sprintf("long names have two dashes: --%s", bare)
+		return fmt.Sprintf("long options have two dashes: --%s", bare)
 	}
 	for i := 1; i < len(name); i++ {
 		if letter := name[i]; !isLetter(letter) {
@@ -243,17 +243,17 @@ func valueOf(word string) string {
 func (m machine) argumentHint(word string) string {
 	switch {
 	case word == "-":
-		return "a lone dash is no option"
+		return "a single dash is not an option"
 	case commandNamed(word) != "":
 		return "commands begin with dashes: " + commandNamed(word)
 	case spec.IsScheduler(word):
-		return "a scheduler follows its option: -s " + word
+		return "name the scheduler with an option: -s " + word
 	case strings.Contains(word, ".") || strings.Contains(word, ":"):
-		return "an address follows its option: -t, -u, --sctp-service or -r"
+		return "put an option before the address: -t, -u, --sctp-service or -r"
 	case isDigits(word):
-		return "a number follows its option, and a port its address: host:port"
+		return "put an option before the number; a port follows its host: host:port"
 	}
-	return fmt.Sprintf("no option before %s takes it as its value", shorten(word))
+	return fmt.Sprintf("%s is not the value of an option", shorten(word))
 }
 
 func needsHint(option string) string {
@@ -280,13 +280,13 @@ func illegalHint(option string) string {
 	}
 	switch {
 	case option == spec.OptRealServer.String():
-		return "servers have commands of their own: -a adds one, -e edits it, -d takes it out"
+		return "real servers have their own commands: -a adds, -e edits, -d deletes one"
 	case slices.Contains(takes, spec.FindCommand(spec.AddServer).Name) && !slices.Contains(takes, spec.FindCommand(spec.AddService).Name):
 		return fmt.Sprintf("'%s' is for real servers: ipvsadm -e -t address -r server", option)
 	case slices.Contains(takes, spec.FindCommand(spec.AddService).Name) && !slices.Contains(takes, spec.FindCommand(spec.AddServer).Name):
 		return fmt.Sprintf("'%s' is for virtual services: ipvsadm -E -t address", option)
 	case len(takes) > 0:
-		return fmt.Sprintf("'%s' goes with: %s", option, strings.Join(takes, ", "))
+		return fmt.Sprintf("'%s' is an option of: %s", option, strings.Join(takes, ", "))
 	}
 	return ""
 }
@@ -295,11 +295,11 @@ func illegalHint(option string) string {
 func alternativesHint(option string) string {
 	switch option {
 	case spec.OptTCPService.String():
-		return "one virtual service a line: -t, -u, --sctp-service or -f"
+		return "one virtual service at a time: -t, -u, --sctp-service or -f"
 	case spec.OptMasquerading.String():
 		return "one forwarding method: -g, -i or -m"
 	}
-	return "each option once"
+	return "give each option once"
 }
 
 // valueHint is about a value that is not of its kind.
@@ -316,7 +316,7 @@ func valueHint(f *args.Fault) string {
 		}
 		return addressHint(f.Word)
 	case o.ID == spec.OptNetmask:
-		return "IPv4 has a mask such as 255.255.255.0"
+		return "for IPv4, give a mask such as 255.255.255.0"
 	case o.Max > 0:
 		return rangeHint(o)
 	}
@@ -326,32 +326,32 @@ func valueHint(f *args.Fault) string {
 // nameHint is about a name that was not found.
 func nameHint(e *args.NameError) string {
 	if e.Proto != "" {
-		return fmt.Sprintf("/etc/services has no %s for %s: write the port as a number", shorten(e.Name), e.Proto)
+		return fmt.Sprintf("%s is not in /etc/services for %s: use the port number", shorten(e.Name), e.Proto)
 	}
 	if dns, ok := errors.AsType[*net.DNSError](e.Err); ok && !dns.IsNotFound {
-		return fmt.Sprintf("write the address of %s, or its name into /etc/hosts, where no name server has to answer", shorten(e.Name))
+		return fmt.Sprintf("use the address of %s, or add the host to /etc/hosts, which needs no name server", shorten(e.Name))
 	}
-	return fmt.Sprintf("nobody knows the host %s: getent hosts %[1]s, or write its address", shorten(e.Name))
+	return fmt.Sprintf("host %s does not resolve: check getent hosts %[1]s, or use its address", shorten(e.Name))
 }
 
 // addressHint is about an address, of a service or a server.
 func addressHint(word string) string {
-	const shape = "write host:port or [IPv6]:port; "
+	const shape = "use host:port or [IPv6]:port; "
 	switch host, _, _ := strings.Cut(word, ":"); {
 	case strings.Contains(word, "://"):
-		return shape + "no URL"
+		return shape + "this is a URL"
 	case strings.Contains(word, "/"):
-		return shape + "an address stands for itself, not for a network"
+		return shape + "this is a network, not an address"
 	case strings.HasPrefix(word, ":"):
-		return shape + "each service has one address"
+		return shape + "a service has one address"
 	case isDigits(word):
-		return shape + "this is a port alone"
+		return shape + "this is only a port"
 	case strings.HasPrefix(word, "[") && !strings.Contains(word, "]:"):
-		return shape + "brackets are followed by a port"
+		return shape + "a port must follow the brackets"
 	case strings.HasPrefix(word, "["):
-		return shape + fmt.Sprintf("%s is no IPv6 address", shorten(word[1:strings.IndexByte(word, ']')]))
+		return shape + fmt.Sprintf("%s is not an IPv6 address", shorten(word[1:strings.IndexByte(word, ']')]))
 	case looksLikeAddress(host):
-		return shape + fmt.Sprintf("%s is no IPv4 address: four numbers from 0 to 255", shorten(host))
+		return shape + fmt.Sprintf("%s is not an IPv4 address: four numbers from 0 to 255", shorten(host))
 	}
 	return shape + "ports are 0 to 65535"
 }
@@ -371,7 +371,7 @@ func looksLikeAddress(host string) bool {
 
 func secondsHint(f *args.Fault) string {
 	if f.Option == nil {
-		return fmt.Sprintf("seconds, from 0, which leaves a timeout as it is, to %d", spec.TimeoutMax)
+		return fmt.Sprintf("seconds from 0 (leave as is) to %d", spec.TimeoutMax)
 	}
 	return "seconds: " + rangeHint(f.Option)
 }
@@ -426,7 +426,7 @@ func meant(word, reason string, known []string) string {
 		if text != "" {
 			text += ": "
 		}
-		return text + "there are " + strings.Join(known, ", ")
+		return text + "use one of " + strings.Join(known, ", ")
 	}
 	return text
 }

@@ -204,7 +204,7 @@ func testKilled(t *testing.T) {
 // enders are the signals that end a program.
 var enders = []syscall.Signal{unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT, unix.SIGABRT}
 
-var interrupted = regexp.MustCompile(`^\S+: (interrupt|terminated|hangup|quit|aborted) after (\d+) of (\d+) changes; restore again to finish\n$`)
+var interrupted = regexp.MustCompile(`^\S+: (interrupt|terminated|hangup|quit|aborted) after (\d+) of (\d+) changes; run it again to finish\n$`)
 
 // testSignalled sends signals early: with one CPU a Go program receives one
 // some milliseconds later.
@@ -265,7 +265,7 @@ func testStrictSignalled(t *testing.T) {
 			finished++
 		case status == -1 && cmd.ProcessState.Sys().(syscall.WaitStatus).Signal() == sig,
 			status == 2 && bytes.HasPrefix(errs.Bytes(), []byte("SIG")): // before the program waits for signals
-		case status == 128+int(sig) && bytes.HasSuffix(errs.Bytes(), []byte(": the table is as it was\n")):
+		case status == 128+int(sig) && bytes.HasSuffix(errs.Bytes(), []byte(": all changes were undone\n")):
 			undone++
 		default:
 			t.Fatalf("%v: %v, %s", sig, cmd.ProcessState, errs)

@@ -50,7 +50,7 @@ func doctorStatus(worst doctor.Level) int {
 const unseenText = "without root only the host is examined, not the virtual services"
 
 func unaskedText(n int) string {
-	return fmt.Sprintf("time was over: the routes to %d addresses were not looked up", n)
+	return fmt.Sprintf("out of time: the routes to %d addresses were not looked up", n)
 }
 
 // hostFailure is the message where the machine's interfaces cannot be read.
@@ -143,7 +143,7 @@ func ruleFailure(err error, program string) error {
 	case errors.Is(err, restore.ErrLongLine):
 		return longLineFailure()
 	case errors.Is(err, restore.ErrMergedFlush):
-		return &failure{text: "-C does not go with --merge, by which other services stay", status: statusUsage}
+		return &failure{text: "-C conflicts with --merge, which keeps other services", status: statusUsage}
 	}
 	return parseFailure(err, program)
 }
@@ -277,10 +277,10 @@ func inputFailure(err error) *failure {
 
 // refusedFiles are the reasons not to write to a file.
 var refusedFiles = [...]string{
-	outfile.FolderOwner:  "another user owns its folder",
-	outfile.FolderShared: "other users can write to its folder",
-	outfile.FileOwner:    "another user owns it, and its folder is sticky",
-	outfile.FileLinked:   "it has other hard links, and its folder is sticky",
+	outfile.FolderOwner:  "another user owns its directory",
+	outfile.FolderShared: "other users can write to its directory",
+	outfile.FileOwner:    "another user owns it, and its directory is sticky",
+	outfile.FileLinked:   "it has other hard links, and its directory is sticky",
 	outfile.Immutable:    "it is immutable",
 	outfile.AppendOnly:   "it is append-only",
 	outfile.Changing:     "another program keeps replacing it",
@@ -306,7 +306,7 @@ func reason(err error) string {
 // redirectionFailure is the message for a word that is for a shell where
 // there is none, as in a unit of systemd, whose journal gets no hint.
 func redirectionFailure(word string) *failure {
-	return &failure{text: fmt.Sprintf("unexpected argument %s: no shell has read this line; name the file alone", word), status: statusUsage}
+	return &failure{text: fmt.Sprintf("unexpected argument %s: this line is not run by a shell; give the file name alone", word), status: statusUsage}
 }
 
 // longLineFailure is the message for a line that is too long to be a rule.
@@ -382,35 +382,35 @@ func waitingText(lock string) string {
 }
 
 func lockFailure(lock string) *failure {
-	return &failure{text: fmt.Sprintf("another ipvsadm holds %s; nothing was changed", lock), status: statusUsage, cause: nil}
+	return &failure{text: fmt.Sprintf("lock %s is held by another ipvsadm; nothing was changed", lock), status: statusUsage, cause: nil}
 }
 
 // emptyFailure is the message for a file without a command, as a save that
 // failed leaves it.
 func emptyFailure(name string) *failure {
-	return &failure{text: name + ": no command in it, nothing was changed; -C deletes all services", status: statusUsage, cause: nil}
+	return &failure{text: name + ": no commands in the file, nothing was changed; use -C to delete all services", status: statusUsage, cause: nil}
 }
 
 func stillDiffersText(name string, end restore.End) string {
-	left := "what is left to do:"
+	left := "remaining changes:"
 	if end.Undo != restore.Kept {
-		left = "what was left to do:"
+		left = "changes not made:"
 	}
 	return fmt.Sprintf("%s: after %d attempts the table still differs, another program may be changing it; %s", name, restore.MaxRounds, left)
 }
 
 func undoneText(name string) string {
-	return name + ": the table is as it was"
+	return name + ": all changes were undone"
 }
 
 func notUndoneText(name string) string {
-	return name + ": the table could not be brought back to what it was"
+	return name + ": some changes could not be undone"
 }
 
 func interruptedText(name string, sig os.Signal, end restore.End) string {
 	s := fmt.Sprintf("%s: %v after %d of %d changes", name, sig, end.Done, end.All)
 	if end.Undo == restore.Kept {
-		s += "; restore again to finish"
+		s += "; run it again to finish"
 	}
 	return s
 }
@@ -424,7 +424,7 @@ const readableText = "the table can be read again"
 // unreadableText is what is said of a table that has gone, or a kernel that does
 // not answer, while it is monitored or watched.
 func unreadableText(err error) string {
-	return fmt.Sprintf("can't read the table: %s; waiting for it", refusalText(0, err))
+	return fmt.Sprintf("can't read the table: %s; retrying", refusalText(0, err))
 }
 
 // noTerminalFailure is the message where there is no terminal to watch the table
@@ -453,7 +453,7 @@ func watchTitle(netns string, interval time.Duration) string {
 	return title
 }
 
-const estimationOffText = "the counters stand still: net.ipv4.vs.run_estimation is 0"
+const estimationOffText = "counters are not updated: net.ipv4.vs.run_estimation is 0"
 
 // versionText is the answer to -v: its first line has 1.31's shape, for
 // scripts that look for the version there.
@@ -464,30 +464,30 @@ func versionText(own string) string {
 // What a drain says at once where it may not do what it is for.
 const (
 	drainOnePacketText = "one-packet scheduling has no connections to wait for"
-	drainUDPText       = "UDP connections do not end: there is nothing to wait for, and their packets are dropped once the server is deleted"
+	drainUDPText       = "UDP connections do not end, so there is nothing to wait for; their packets are dropped once the server is deleted"
 	drainTemplateText  = "persistent clients return to their server even at weight 0: sysctl -w net.ipv4.vs.expire_quiescent_template=1"
-	drainExpiresText   = "connections that are left when the time is over end at once"
+	drainExpiresText   = "connections that outlast the drain time are ended at once"
 )
 
 func drainHashText(scheduler string) string {
 	text := fmt.Sprintf("scheduler %s refuses the clients of a server of weight 0", scheduler)
 	if scheduler != "dh" {
-		text += fmt.Sprintf("; -b %s-fallback sends them elsewhere", scheduler)
+		text += fmt.Sprintf("; -b %s-fallback sends them to another server", scheduler)
 	}
 	return text
 }
 
 const (
-	putBackText    = "nothing was deleted, and each weight that was made 0 is as it was"
+	putBackText    = "nothing was deleted, and weights set to 0 were put back"
 	notPutBackText = "nothing was deleted, but the weights could not be put back"
 )
 
 func drainingText(left uint64, rest time.Duration) string {
-	return fmt.Sprintf("%s left, for %d seconds at most", connections(left), (rest+time.Second-1)/time.Second)
+	return fmt.Sprintf("%s left, waiting up to %d seconds", connections(left), (rest+time.Second-1)/time.Second)
 }
 
 func undrainedText(left uint64) string {
-	return fmt.Sprintf("the time was over with %s left", connections(left))
+	return fmt.Sprintf("the drain time is over, with %s left", connections(left))
 }
 
 func connections(n uint64) string { return count(n, "connection") }
@@ -500,11 +500,11 @@ func count[N int | uint64](n N, what string) string {
 }
 
 func drainingFailure(id ipvs.ServiceID, d ipvs.Destination) *failure {
-	return &failure{text: fmt.Sprintf("another ipvsadm drains %v of %v; nothing was changed", d.AddrPort(), id), status: statusUsage}
+	return &failure{text: fmt.Sprintf("another ipvsadm is draining %v of %v; nothing was changed", d.AddrPort(), id), status: statusUsage}
 }
 
 func reweighedFailure(id ipvs.ServiceID, d ipvs.Destination) *failure {
-	return &failure{text: fmt.Sprintf("another program has given %v of %v weight %d", d.AddrPort(), id, d.Weight), status: statusPartly}
+	return &failure{text: fmt.Sprintf("another program set the weight of %v in %v to %d", d.AddrPort(), id, d.Weight), status: statusPartly}
 }
 
 // goneText is the message for an entry that went between reading and editing
@@ -516,7 +516,7 @@ func goneText(c ipvs.Change, err error) string {
 // keepFailure is the message for a line of a file that edits a part of what
 // is there.
 func keepFailure() *failure {
-	return &failure{text: "--keep does not go with a file, which says all that it wants", status: statusUsage}
+	return &failure{text: "--keep is not allowed in a file, which has to give all settings", status: statusUsage}
 }
 
 // changedText is what a restore did, for a terminal.

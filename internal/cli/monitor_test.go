@@ -135,7 +135,7 @@ func TestMonitorWaitsForATableThatHasGone(t *testing.T) {
 		}
 	})
 	if out != "-d -t 12.0.0.1:80 -r 192.168.168.10:80\n" ||
-		errs != "can't read the table: No such file or directory; waiting for it\nthe table can be read again\n" {
+		errs != "can't read the table: No such file or directory; retrying\nthe table can be read again\n" {
 		t.Errorf("%s%s", out, errs)
 	}
 }

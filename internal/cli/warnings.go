@@ -43,7 +43,7 @@ func (w *warnings) add(line int, text string) {
 func warningsOf(ctx context.Context, f *restore.File) warnings {
 	var ofLines, ofServices warnings
 	if f.Empty() {
-		ofLines.add(0, "no command in it")
+		ofLines.add(0, "no commands in the file")
 		return ofLines
 	}
 	lines := map[ipvs.ServiceID]int{} // that add the services with a warning
@@ -110,7 +110,7 @@ func lineWarnings(words []string, c ipvs.Change) (texts []string) {
 	}
 	for _, word := range words {
 		if address, port, ok := hiddenPort(word); ok {
-			warn("%s is an address without a port: for port %s write [%s]:%[2]s", word, port, address)
+			warn("%s has no port: for port %s write [%s]:%[2]s", word, port, address)
 		}
 	}
 	return texts
@@ -128,10 +128,10 @@ func netmaskWarning(s ipvs.Service) string {
 		}
 	}
 	if s.Netmask <= 32 {
-		return fmt.Sprintf("netmask %d is read as %v: for so many bits write %v", s.Netmask, s.Netmask.Addr4(),
+		return fmt.Sprintf("netmask %d means %v: for a prefix of %[1]d bits write %[3]v", s.Netmask, s.Netmask.Addr4(),
 			ipvs.PrefixNetmask(ipvs.IPv4, int(s.Netmask)).Addr4())
 	}
-	return fmt.Sprintf("netmask %v is no row of bits", s.Netmask.Addr4())
+	return fmt.Sprintf("netmask %v is not contiguous", s.Netmask.Addr4())
 }
 
 // hiddenPort returns the last part of an IPv6 address that looks like a

@@ -261,7 +261,7 @@ func TestWatchWaitsForATableThatHasGone(t *testing.T) {
 	w := startWatch(t, k, nil)
 	w.shows("TCP")
 	gone <- true
-	w.shows("can't read the table: No such file or directory; waiting for it", "192.168.168.10:80")
+	w.shows("can't read the table: No such file or directory; retrying", "192.168.168.10:80")
 	w.shows("every 1 s  1 service, 1 server")
 	k.edit(func(t *ipvs.Table) { t.Services = t.Services[:0] })
 	w.shows("-TCP")

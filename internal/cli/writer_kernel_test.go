@@ -331,7 +331,7 @@ func testRestoresSayWhatDiffers(t *testing.T) {
 						whole++
 					case a.status == statusPartly && differs && list != "" && !way.strict:
 						differing++
-					case a.status == statusUsage && differs && strings.HasSuffix(list, ": the table is as it was\n") && way.strict:
+					case a.status == statusUsage && differs && strings.HasSuffix(list, ": all changes were undone\n") && way.strict:
 						undone++
 						list, want = list[:strings.LastIndex(list[:len(list)-1], "\n")+1], before
 					default:

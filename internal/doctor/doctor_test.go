@@ -155,25 +155,25 @@ note: TCP 192.0.2.9:80: 192.0.2.9 is on no interface, as it should be while anot
 note: TCP 192.0.2.9:80: 192.0.2.9 is on no interface, as it should be while another director is active [vip-local]
 `},
 		{name: "no route", table: of(web(nil, ipvs.Masquerade, "10.8.8.8:80", "10.8.8.8:81")), want: `
-error: TCP 192.0.2.1:80: no route leads to server 10.8.8.8 [route]
+error: TCP 192.0.2.1:80: there is no route to server 10.8.8.8 [route]
   fix: ip route add 10.8.8.8/32 via GATEWAY
 `},
 		{name: "no route since an interface is down", table: of(web(nil, ipvs.Masquerade, "10.8.8.8:80")),
 			host: func(h *Host) {
 				h.Links = append(h.Links, Link{Index: 4, Name: "eth2", Prefixes: prefixes("10.8.8.1/24")})
 			}, want: `
-error: TCP 192.0.2.1:80: no route leads to server 10.8.8.8: eth2, on whose network it is, is down [route]
+error: TCP 192.0.2.1:80: there is no route to server 10.8.8.8: its network is on eth2, which is down [route]
   fix: ip link set eth2 up
 `},
 		{name: "direct routing through a gateway", table: of(web(nil, ipvs.Route, "10.9.9.9:80")), want: `
-error: TCP 192.0.2.1:80: server 10.9.9.9:80 is behind gateway 10.0.0.254, which returns packets of direct routing (-g): they keep the virtual address; a tunnel (-i) goes through, if the server takes it [on-link]
+error: TCP 192.0.2.1:80: server 10.9.9.9:80 is behind gateway 10.0.0.254, which sends packets of direct routing (-g) back, since they keep the virtual address; a tunnel (-i) gets through, if the server is set up for it [on-link]
   fix: ipvsadm -e -t 192.0.2.1:80 -r 10.9.9.9:80 -i -w 1 --tun-type ipip
 `},
 		{name: "direct routing through a gateway for nothing", table: of(web(nil, ipvs.Route, anyone)),
 			host: func(h *Host) {
 				h.Routes[netip.MustParseAddr("10.0.0.10")] = Route{Way: Away, Link: 3, Gateway: netip.MustParseAddr("10.0.0.254")}
 			}, want: `
-error: TCP 192.0.2.1:80: server 10.0.0.10:80 is behind gateway 10.0.0.254, which returns packets of direct routing (-g): they keep the virtual address; eth1 is on the server's network [on-link]
+error: TCP 192.0.2.1:80: server 10.0.0.10:80 is behind gateway 10.0.0.254, which sends packets of direct routing (-g) back, since they keep the virtual address; eth1 is on the server's network [on-link]
   fix: ip route replace 10.0.0.10/32 dev eth1
 `},
 		{name: "a server that is its own gateway", table: of(web(nil, ipvs.Route, anyone)), host: func(h *Host) {
@@ -182,12 +182,12 @@ error: TCP 192.0.2.1:80: server 10.0.0.10:80 is behind gateway 10.0.0.254, which
 		}},
 		{name: "no forwarding", table: of(nat, web(onPort(443), ipvs.Masquerade, anyone)),
 			host: func(h *Host) { set(h, "net.ipv4.ip_forward", "0", "net.ipv4.conf.eth1.forwarding", "0") }, want: `
-error: TCP 192.0.2.1:80, TCP 192.0.2.1:443: IPv4 forwarding is off, so replies of servers with NAT (-m) stop here [ip-forward]
+error: TCP 192.0.2.1:80, TCP 192.0.2.1:443: IPv4 forwarding is off, so replies from NAT servers (-m) do not reach clients [ip-forward]
   fix: sysctl -w net.ipv4.ip_forward=1
 `},
 		{name: "no forwarding of IPv6, in a namespace", table: of(web(at("2001:db8::1"), ipvs.Masquerade, "[2001:db8:1::2]:80")), edit: func(c *Case) { c.NetNS = "blue" },
 			host: func(h *Host) { set(h, "net.ipv6.conf.all.forwarding", "0") }, want: `
-error: TCP [2001:db8::1]:80: IPv6 forwarding is off, so replies of servers with NAT (-m) stop here [ip-forward]
+error: TCP [2001:db8::1]:80: IPv6 forwarding is off, so replies from NAT servers (-m) do not reach clients [ip-forward]
   fix: ip netns exec blue sysctl -w net.ipv6.conf.all.forwarding=1
 `},
 		{name: "forced forwarding of IPv6", table: of(web(at("2001:db8::1"), ipvs.Masquerade, "[2001:db8:1::2]:80")),
@@ -196,7 +196,7 @@ error: TCP [2001:db8::1]:80: IPv6 forwarding is off, so replies of servers with 
 			}},
 		{name: "no forwarding on an interface, in a process's namespace", table: of(nat), edit: func(c *Case) { c.NetNS = "42" },
 			host: func(h *Host) { set(h, "net.ipv4.conf.eth1.forwarding", "0") }, want: `
-error: TCP 192.0.2.1:80: forwarding is off on eth1, so replies of servers with NAT (-m) stop there [ip-forward]
+error: TCP 192.0.2.1:80: forwarding is off on eth1, so replies from NAT servers (-m) do not reach clients [ip-forward]
   fix: nsenter --net --target 42 sysctl -w net.ipv4.conf.eth1.forwarding=1
 `},
 		{name: "no forwarding without NAT", table: of(web(nil, ipvs.Route, anyone)),
@@ -206,7 +206,7 @@ error: TCP 192.0.2.1:80: forwarding is off on eth1, so replies of servers with N
 				h.Links = append(h.Links, Link{Index: 4, Name: "eth1.7", Up: true, ARP: true, Prefixes: prefixes("10.0.0.2/24")})
 				set(h, "net.ipv4.conf.eth1/7.rp_filter", "1")
 			}, want: `
-warning: TCP 192.0.2.1:80: eth1.7 is on the network of server 10.0.0.10 too, and drops replies that come in by it: its reverse path filter is strict, and the route to the server leads out by eth1 [rp-filter]
+warning: TCP 192.0.2.1:80: eth1.7 is on the network of server 10.0.0.10 too, but drops replies that arrive on it: its reverse path filter is strict, and the route to the server uses eth1 [rp-filter]
   fix: sysctl -w net.ipv4.conf.eth1/7.rp_filter=2
 `},
 		{name: "a second interface that is not strict", table: of(nat),
@@ -220,7 +220,7 @@ warning: TCP 192.0.2.1:80: eth1.7 is on the network of server 10.0.0.10 too, and
 				set(h, "net.ipv4.conf.dummy0.rp_filter", "1", "net.ipv4.conf.eth2.rp_filter", "1")
 			}},
 		{name: "one interface", table: of(web(at("192.0.2.1"), ipvs.Masquerade, "192.0.2.9:80")), want: `
-warning: TCP 192.0.2.1:80: clients and servers are behind eth0, and ICMP redirects make servers answer clients past this director [send-redirects]
+warning: TCP 192.0.2.1:80: clients and servers are both behind eth0, and ICMP redirects make replies bypass this director [send-redirects]
   fix: sysctl -w net.ipv4.conf.all.send_redirects=0 net.ipv4.conf.eth0.send_redirects=0
 `},
 		{name: "one interface without redirects", table: of(web(at("192.0.2.1"), ipvs.Masquerade, "192.0.2.9:80")),
@@ -228,19 +228,19 @@ warning: TCP 192.0.2.1:80: clients and servers are behind eth0, and ICMP redirec
 				set(h, "net.ipv4.conf.all.send_redirects", "0", "net.ipv4.conf.eth0.send_redirects", "0")
 			}},
 		{name: "a narrow tunnel", table: of(tunnel(ipvs.TunnelInfo{})), host: func(h *Host) { h.Links[2].MTU = 1400 }, want: `
-warning: TCP 192.0.2.1:80: packets of more than 1380 bytes do not fit in the tunnel to 10.0.0.10: clients that get no ICMP from this director hang when they send much [mtu]
+warning: TCP 192.0.2.1:80: packets larger than 1380 bytes do not fit in the tunnel to 10.0.0.10: clients that do not receive this director's ICMP messages hang when they send such packets [mtu]
   fix: ip link set eth1 mtu 1520
 `},
 		{name: "a narrow tunnel whose route says otherwise", table: of(tunnel(ipvs.TunnelInfo{})), host: func(h *Host) {
 			h.Links[2].MTU = 1400
 			h.Routes[netip.MustParseAddr("10.0.0.10")] = Route{Way: Away, Link: 3, MTU: 9000}
 		}, want: `
-warning: TCP 192.0.2.1:80: packets of more than 1380 bytes do not fit in the tunnel to 10.0.0.10: clients that get no ICMP from this director hang when they send much [mtu]
+warning: TCP 192.0.2.1:80: packets larger than 1380 bytes do not fit in the tunnel to 10.0.0.10: clients that do not receive this director's ICMP messages hang when they send such packets [mtu]
   fix: ip link set eth1 mtu 1520
 `},
 		{name: "a tunnel whose header is too much", table: of(tunnel(ipvs.TunnelInfo{Type: ipvs.TunnelGUE, Port: 6080, Flags: ipvs.TunnelRemoteChecksum})),
 			host: func(h *Host) { h.Links[2].MTU = 1500 }, want: `
-note: TCP 192.0.2.1:80: packets of more than 1460 bytes do not fit in the tunnel to 10.0.0.10: clients that get no ICMP from this director hang when they send much [mtu]
+note: TCP 192.0.2.1:80: packets larger than 1460 bytes do not fit in the tunnel to 10.0.0.10: clients that do not receive this director's ICMP messages hang when they send such packets [mtu]
   fix: ip link set eth1 mtu 1540
 `},
 		{name: "a tunnel with a header of IPv6, and a route with an MTU", table: of(with(web(nil, ipvs.Tunnel, "[2001:db8:1::2]:80"), func(d *ipvs.DestinationEntry) {
@@ -249,7 +249,7 @@ note: TCP 192.0.2.1:80: packets of more than 1460 bytes do not fit in the tunnel
 			host: func(h *Host) {
 				h.Routes[netip.MustParseAddr("2001:db8:1::2")] = Route{Way: Away, Link: 3, MTU: 1400}
 			}, want: `
-warning: TCP 192.0.2.1:80: packets of more than 1352 bytes do not fit in the tunnel to 2001:db8:1::2: clients that get no ICMP from this director hang when they send much [mtu]
+warning: TCP 192.0.2.1:80: packets larger than 1352 bytes do not fit in the tunnel to 2001:db8:1::2: clients that do not receive this director's ICMP messages hang when they send such packets [mtu]
 `},
 		{name: "a server at its threshold", table: of(with(web(nil, ipvs.Masquerade, anyone), busy(5, 5)), web(onPort(443), ipvs.Masquerade)), want: `
 warning: TCP 192.0.2.1:443: it has no real servers, so connections are refused [no-servers]
@@ -260,7 +260,7 @@ warning: TCP 192.0.2.1:80: server 10.0.0.10:80 has 5 connections and an upper th
 		{name: "a server near its threshold", table: of(with(web(nil, ipvs.Masquerade, anyone), busy(4, 5)))},
 		{name: "persistent clients of a server of weight 0", table: of(quiet(web(persistent, ipvs.Masquerade, anyone, "10.9.9.9:80"))),
 			host: func(h *Host) { set(h, "net.ipv4.vs.expire_quiescent_template", "0") }, want: `
-warning: TCP 192.0.2.1:80: server 10.9.9.9:80 has weight 0, but persistent clients that know it still return to it [quiescent-template]
+warning: TCP 192.0.2.1:80: server 10.9.9.9:80 has weight 0, but persistent clients still return to it [quiescent-template]
   fix: sysctl -w net.ipv4.vs.expire_quiescent_template=1
 `},
 		{name: "clients of a server of weight 0", table: of(quiet(web(nil, ipvs.Masquerade, anyone, "10.9.9.9:80"))),
@@ -277,23 +277,23 @@ error: TCP 192.0.2.1:80: Linux 6.1.0 has no module ip_vs_twos, so the service ca
 		{name: "schedulers that can be loaded, or are not known", edit: func(c *Case) { c.File = "rules" },
 			table: of(web(func(s *ipvs.Service) { s.Scheduler, s.PersistenceEngine = "wlc", "sip" }, ipvs.Masquerade, anyone))},
 		{name: "no IPVS", host: func(h *Host) { h.Modules["ip_vs"] = Missing }, want: `
-error: Linux 6.1.0 has no module ip_vs: install its modules, or a kernel with CONFIG_IP_VS; in a container, load it on the host [module]
+error: Linux 6.1.0 has no module ip_vs: install its modules, or a kernel with CONFIG_IP_VS; in a container, load the module on the host [module]
 `},
 		{name: "IPVS that is not loaded", host: func(h *Host) { h.Modules["ip_vs"] = Available }, want: `
-note: ip_vs is not loaded, which the first command that needs it does [module]
+note: ip_vs is not loaded; the first command that needs it loads it [module]
   fix: modprobe ip_vs
 `},
 		{name: "many connections", table: of(with(web(nil, ipvs.Masquerade, anyone), busy(32768, 0))), edit: func(c *Case) { c.ConnTableSize = 4096 }, want: `
-warning: 32768 connections share 4096 buckets of the connection table, so each packet is searched for long; the size counts from the next load of ip_vs on [conn-table]
+warning: 32768 connections share 4096 buckets of the connection table, which slows down every packet; a new size takes effect when ip_vs is loaded again [conn-table]
   fix: echo options ip_vs conn_tab_bits=16 >/etc/modprobe.d/ip_vs.conf
 `},
 		{name: "connections that the table has room for", table: of(with(web(nil, ipvs.Masquerade, anyone), busy(32767, 0))), edit: func(c *Case) { c.ConnTableSize = 4096 }},
 		{name: "connections in a table that grows", table: of(with(web(nil, ipvs.Masquerade, anyone), busy(1<<20, 0))), edit: func(c *Case) { c.ConnTableSize = 4096 },
 			host: func(h *Host) { set(h, "net.ipv4.vs.conn_lfactor", "-4") }},
 		{name: "the limit of connections", table: of(with(web(nil, ipvs.Masquerade, anyone), busy(90, 0))), host: func(h *Host) { set(h, "net.ipv4.vs.conn_max", "100") }, want: `
-warning: there are 90 of at most 100 connections, and those beyond are refused [conn-table]
+warning: there are 90 of at most 100 connections; beyond that, new ones are refused [conn-table]
   fix: sysctl -w net.ipv4.vs.conn_max=200
-note: net.ipv4.vs.conn_max is 100, by default 1073741824: the most connections there can be in this network namespace [vs-sysctl]
+note: net.ipv4.vs.conn_max is 100 (default 1073741824): maximum number of connections in this network namespace [vs-sysctl]
 `},
 		{name: "a sync daemon without its interface", table: daemon("eth7"), want: `
 error: eth7, which the master sync daemon uses, is gone, so connections are not synchronized [sync-interface]
@@ -320,7 +320,7 @@ warning: net.ipv4.vs.drop_packet is 2: packets of new connections are dropped at
   fix: sysctl -w net.ipv4.vs.drop_packet=0
 `},
 		{name: "a defense that waits", host: func(h *Host) { set(h, "net.ipv4.vs.drop_packet", "1") }, want: `
-note: net.ipv4.vs.drop_packet is 1, by default 0: whether packets of new connections are dropped at random, with values as for drop_entry [vs-sysctl]
+note: net.ipv4.vs.drop_packet is 1 (default 0): random dropping of packets of new connections, with values as for drop_entry [vs-sysctl]
 `},
 		{name: "no estimation", host: func(h *Host) { set(h, "net.ipv4.vs.run_estimation", "0") }, want: `
 note: net.ipv4.vs.run_estimation is 0, so all rates are 0 [estimator]
@@ -329,7 +329,7 @@ note: net.ipv4.vs.run_estimation is 0, so all rates are 0 [estimator]
 		{name: "other settings", host: func(h *Host) {
 			set(h, "net.ipv4.vs.sync_threshold", "3 50", "net.ipv4.vs.sync_qlen_max", "77", "net.ipv4.vs.svc_lfactor", "-2", "net.ipv4.vs.conntrack", "1", "net.ipv4.vs.unheard_of", "1")
 		}, want: `
-note: net.ipv4.vs.conntrack is 1, by default 0: 1 keeps connection tracking for balanced connections, which stateful firewall rules and SNAT of them need, and which costs time with every packet [vs-sysctl]
+note: net.ipv4.vs.conntrack is 1 (default 0): 1 keeps connection tracking for balanced connections, which stateful firewall rules and SNAT need, at a cost for every packet [vs-sysctl]
 `},
 	} {
 		t.Run(c.name, func(t *testing.T) {

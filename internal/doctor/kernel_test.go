@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -24,12 +23,18 @@ func TestOnAKernel(t *testing.T) {
 	guesttest.InGuest(t, func(t *testing.T) {
 		program.InPath(t)
 		a := program.Ask(t, "ipvsadm", "--doctor")
-		const notLoaded = "note: ip_vs is not loaded, which the first command that needs it does [module]\n  fix: modprobe ip_vs\n"
+		const notLoaded = "note: ip_vs is not loaded; the first command that needs it loads it [module]\n  fix: modprobe ip_vs\n"
 		if !strings.HasPrefix(a.Stdout, notLoaded+"ok: ") || a.Status != 0 || a.Stderr != "" {
 			t.Errorf("%+v", a)
 		}
 		if _, err := os.Stat("/sys/module/ip_vs"); err == nil {
 			t.Error("the module was loaded")
+		}
+		for _, fix := range fixes(a.Stdout) {
+			program.Run(t, "sh", "-c", fix)
+		}
+		if out := program.Ask(t, "ipvsadm", "--doctor").Stdout; strings.Contains(out, "[module]\n  fix: ") {
+			t.Errorf("after the remedy:\n%s", out)
 		}
 		guesttest.Modprobe(t, "ip_vs", "dummy")
 		for _, s := range scenarios {
@@ -99,7 +104,7 @@ func testNamespace(t *testing.T) {
 	w := build(t, natHosts)
 	w.run(nat + "director# sysctl -qw net.ipv4.ip_forward=0\ndirector# ipvsadm -e -t [fd00:12::1]:80 -r [fd00:168::10]:8080 -m -w 0\n")
 	a := program.Ask(t, "ipvsadm", "--netns", "director", "--doctor")
-	const want = `error: TCP 12.0.0.1:80: IPv4 forwarding is off, so replies of servers with NAT (-m) stop here [ip-forward]
+	const want = `error: TCP 12.0.0.1:80: IPv4 forwarding is off, so replies from NAT servers (-m) do not reach clients [ip-forward]
   fix: ip netns exec director sysctl -w net.ipv4.ip_forward=1
 warning: TCP [fd00:12::1]:80: all its servers have weight 0, so no new connection is accepted [all-weights-zero]
   fix: ipvsadm --netns director -e -t [fd00:12::1]:80 -r [fd00:168::10]:8080 -m -w 1
@@ -107,10 +112,8 @@ warning: TCP [fd00:12::1]:80: all its servers have weight 0, so no new connectio
 	if a.Status != 2 || !strings.HasPrefix(a.Stdout, want+"ok: ") {
 		t.Fatalf("%d %s%s", a.Status, a.Stdout, a.Stderr)
 	}
-	for line := range strings.Lines(want) {
-		if fix, ok := strings.CutPrefix(line, "  fix: "); ok {
-			program.Run(t, "sh", "-c", fix)
-		}
+	for _, fix := range fixes(want) {
+		program.Run(t, "sh", "-c", fix)
 	}
 	if found, status := w.doctor(); status != 0 {
 		t.Error(found)
@@ -133,7 +136,7 @@ func testFile(t *testing.T) {
 `)
 	found, status := w.doctor(rules)
 	release := strings.TrimSpace(program.Read(t, "/proc/sys/kernel/osrelease"))
-	want := `error: TCP 12.0.0.1:80, TCP 12.0.0.1:81: IPv4 forwarding is off, so replies of servers with NAT (-m) stop here [ip-forward]
+	want := `error: TCP 12.0.0.1:80, TCP 12.0.0.1:81: IPv4 forwarding is off, so replies from NAT servers (-m) do not reach clients [ip-forward]
   fix: sysctl -w net.ipv4.ip_forward=1
 error: TCP 12.0.0.1:81: Linux ` + release + ` has no module ip_vs_foo, so the service cannot be added [scheduler-module]
 warning: TCP 12.0.0.1:80: all its servers have weight 0, so no new connection is accepted [all-weights-zero]
@@ -179,13 +182,10 @@ func (s *scenario) play(t *testing.T) {
 		w.fails(s.traffic)
 	}
 	w.run(s.settle)
-	for line := range strings.Lines(found) {
-		// A word in capital letters is the operator's.
-		if fix, ok := strings.CutPrefix(line, "  fix: "); ok && !blank.MatchString(fix) {
-			w.run("director# " + fix)
-		}
+	for _, fix := range fixes(found) {
+		w.run("director# " + fix)
 	}
-	if left, status := w.doctor(); status != 0 && strings.Contains(found, "  fix: ") && !blank.MatchString(found) {
+	if left, status := w.doctor(); status != 0 && len(fixes(found)) > 0 {
 		t.Errorf("after the remedy:\n%s", left)
 	}
 	if s.traffic != "" && want > 0 {
@@ -193,5 +193,14 @@ func (s *scenario) play(t *testing.T) {
 	}
 }
 
-// blank is what only an operator can fill in.
-var blank = regexp.MustCompile(`\b(GATEWAY|SERVER|INTERFACE)\b`)
+// fixes returns the commands that the doctor has printed, with the words that
+// only an operator can fill in.
+func fixes(found string) (commands []string) {
+	filled := strings.NewReplacer("GATEWAY", "fd00:12::10", "SERVER", "192.168.168.10", "INTERFACE", "ens33")
+	for line := range strings.Lines(found) {
+		if fix, ok := strings.CutPrefix(line, "  fix: "); ok {
+			commands = append(commands, filled.Replace(fix))
+		}
+	}
+	return commands
+}

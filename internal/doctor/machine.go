@@ -14,9 +14,9 @@ import (
 func module(c *Case) []Finding {
 	switch c.Host.Modules["ip_vs"] {
 	case Missing:
-		return []Finding{{Text: fmt.Sprintf("Linux %s has no module ip_vs: install its modules, or a kernel with CONFIG_IP_VS; in a container, load it on the host", c.Host.Kernel)}}
+		return []Finding{{Text: fmt.Sprintf("Linux %s has no module ip_vs: install its modules, or a kernel with CONFIG_IP_VS; in a container, load the module on the host", c.Host.Kernel)}}
 	case Available:
-		return []Finding{{Level: Note, Text: "ip_vs is not loaded, which the first command that needs it does", Fix: "modprobe ip_vs"}}
+		return []Finding{{Level: Note, Text: "ip_vs is not loaded; the first command that needs it loads it", Fix: "modprobe ip_vs"}}
 	}
 	return nil
 }
@@ -44,13 +44,13 @@ func connTable(c *Case) (all []Finding) {
 	_, grows := c.Host.number(vsSetting("conn_lfactor"))
 	if buckets := uint64(c.ConnTableSize); !grows && buckets > 0 && n >= perBucket*buckets {
 		all = append(all, Finding{
-			Text: fmt.Sprintf("%d connections share %d buckets of the connection table, so each packet is searched for long; the size counts from the next load of ip_vs on", n, buckets),
+			Text: fmt.Sprintf("%d connections share %d buckets of the connection table, which slows down every packet; a new size takes effect when ip_vs is loaded again", n, buckets),
 			Fix:  fmt.Sprintf("echo options ip_vs conn_tab_bits=%d >/etc/modprobe.d/ip_vs.conf", min(bits.Len64(n), maxBits)),
 		})
 	}
 	if limited && nearlyFull(n, uint64(limit)) {
 		all = append(all, Finding{
-			Text: fmt.Sprintf("there are %d of at most %d connections, and those beyond are refused", n, limit),
+			Text: fmt.Sprintf("there are %d of at most %d connections; beyond that, new ones are refused", n, limit),
 			Fix:  c.sysctl(fmt.Sprintf("%s=%d", vsSetting("conn_max"), 2*limit)),
 		})
 	}
@@ -150,7 +150,7 @@ func vsSysctl(c *Case) (all []Finding) {
 		if !known || row.isDefault(value) || row.Name == "run_estimation" && c.Host.isZero(name) || c.defends(row.Name) {
 			continue
 		}
-		all = append(all, Finding{Text: fmt.Sprintf("%s is %s, by default %s: %s", name, value, row.Default, row.Meaning)})
+		all = append(all, Finding{Text: fmt.Sprintf("%s is %s (default %s): %s", name, value, row.Default, row.Meaning)})
 	}
 	return all
 }

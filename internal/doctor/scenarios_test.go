@@ -86,7 +86,7 @@ var scenarios = []scenario{
 director# ipvsadm -A -t 10.0.1.100:80 -s rr
 director# ipvsadm -a -t 10.0.1.100:80 -r 10.0.2.10 -i
 `, found: `
-note: TCP 10.0.1.100:80: packets of more than 1480 bytes do not fit in the tunnel to 10.0.2.10: clients that get no ICMP from this director hang when they send much [mtu]
+note: TCP 10.0.1.100:80: packets larger than 1480 bytes do not fit in the tunnel to 10.0.2.10: clients that do not receive this director's ICMP messages hang when they send such packets [mtu]
   fix: ip link set ens33 mtu 1520
 `},
 	{name: "a firewall mark is sound", hosts: natHosts, traffic: "12.0.0.1:80", setup: `
@@ -97,15 +97,15 @@ director# ipvsadm -A -f 3 -s rr
 director# ipvsadm -a -f 3 -r 192.168.168.10:8080 -m
 `},
 	{name: "forwarding is off", hosts: natHosts, setup: nat + "director# sysctl -qw net.ipv4.ip_forward=0\n", traffic: "12.0.0.1:80", found: `
-error: TCP 12.0.0.1:80: IPv4 forwarding is off, so replies of servers with NAT (-m) stop here [ip-forward]
+error: TCP 12.0.0.1:80: IPv4 forwarding is off, so replies from NAT servers (-m) do not reach clients [ip-forward]
   fix: sysctl -w net.ipv4.ip_forward=1
 `},
 	{name: "forwarding is off for IPv6", hosts: natHosts, setup: nat + "director# sysctl -qw net.ipv6.conf.all.forwarding=0\n", traffic: "[fd00:12::1]:80", found: `
-error: TCP [fd00:12::1]:80: IPv6 forwarding is off, so replies of servers with NAT (-m) stop here [ip-forward]
+error: TCP [fd00:12::1]:80: IPv6 forwarding is off, so replies from NAT servers (-m) do not reach clients [ip-forward]
   fix: sysctl -w net.ipv6.conf.all.forwarding=1
 `},
 	{name: "forwarding is off on one interface", hosts: natHosts, setup: nat + "director# sysctl -qw net.ipv4.conf.ens33.forwarding=0\n", traffic: "12.0.0.1:80", found: `
-error: TCP 12.0.0.1:80: forwarding is off on ens33, so replies of servers with NAT (-m) stop there [ip-forward]
+error: TCP 12.0.0.1:80: forwarding is off on ens33, so replies from NAT servers (-m) do not reach clients [ip-forward]
   fix: sysctl -w net.ipv4.conf.ens33.forwarding=1
 `},
 	{name: "the virtual address is missing", hosts: strings.Replace(natHosts, "12.0.0.1/24", "12.0.0.2/24", 1), setup: nat, traffic: "12.0.0.1:80", found: `
@@ -113,20 +113,20 @@ error: TCP 12.0.0.1:80: 12.0.0.1 is on no interface, so packets to it do not rea
   fix: ip addr add 12.0.0.1/32 dev ens36
 `},
 	{name: "the way to the server is down", hosts: natHosts, setup: nat + "director# ip link set ens33 down\n", traffic: "12.0.0.1:80", found: `
-error: TCP 12.0.0.1:80: no route leads to server 192.168.168.10: ens33, on whose network it is, is down [route]
+error: TCP 12.0.0.1:80: there is no route to server 192.168.168.10: its network is on ens33, which is down [route]
   fix: ip link set ens33 up
-error: TCP [fd00:12::1]:80: no route leads to server fd00:168::10 [route]
+error: TCP [fd00:12::1]:80: there is no route to server fd00:168::10 [route]
   fix: ip -6 route add fd00:168::10/128 via GATEWAY
 `},
 	{name: "a server of direct routing has a gateway", hosts: lanHosts, setup: dr + "director# ip route add 192.168.168.10/32 via 192.168.168.200\n", traffic: "192.168.168.100:80", found: `
-error: TCP 192.168.168.100:80: server 192.168.168.10:80 is behind gateway 192.168.168.200, which returns packets of direct routing (-g): they keep the virtual address; ens33 is on the server's network [on-link]
+error: TCP 192.168.168.100:80: server 192.168.168.10:80 is behind gateway 192.168.168.200, which sends packets of direct routing (-g) back, since they keep the virtual address; ens33 is on the server's network [on-link]
   fix: ip route replace 192.168.168.10/32 dev ens33
 `},
 	{name: "a server of direct routing is far away", hosts: tunHosts, traffic: "10.0.1.100:80", setup: tunServer + `
 director# ipvsadm -A -t 10.0.1.100:80 -s rr
 director# ipvsadm -a -t 10.0.1.100:80 -r 10.0.2.10 -g
 `, found: `
-error: TCP 10.0.1.100:80: server 10.0.2.10:80 is behind gateway 10.0.1.1, which returns packets of direct routing (-g): they keep the virtual address; a tunnel (-i) goes through, if the server takes it [on-link]
+error: TCP 10.0.1.100:80: server 10.0.2.10:80 is behind gateway 10.0.1.1, which sends packets of direct routing (-g) back, since they keep the virtual address; a tunnel (-i) gets through, if the server is set up for it [on-link]
   fix: ipvsadm -e -t 10.0.1.100:80 -r 10.0.2.10:80 -i -w 1 --tun-type ipip
 `},
 	{name: "all weights are zero", hosts: natHosts, setup: nat + "director# ipvsadm -e -t 12.0.0.1:80 -r 192.168.168.10:8080 -m -w 0\n", traffic: "12.0.0.1:80", found: `
@@ -144,7 +144,7 @@ director# sysctl -qw net.ipv4.ip_forward=1 net.ipv4.conf.all.arp_ignore=1 net.ip
 director# ipvsadm -A -t 12.0.0.1:80 -s rr
 director# ipvsadm -a -t 12.0.0.1:80 -r 192.168.168.10:8080 -m
 `, found: `
-warning: TCP 12.0.0.1:80: ens34 is on the network of server 192.168.168.10 too, and drops replies that come in by it: its reverse path filter is strict, and the route to the server leads out by ens33 [rp-filter]
+warning: TCP 12.0.0.1:80: ens34 is on the network of server 192.168.168.10 too, but drops replies that arrive on it: its reverse path filter is strict, and the route to the server uses ens33 [rp-filter]
   fix: sysctl -w net.ipv4.conf.ens34.rp_filter=2
 `},
 	{name: "redirects lead past the director", hosts: lanHosts, traffic: "192.168.168.100:80", setup: `
@@ -155,7 +155,7 @@ director# ipvsadm -a -t 192.168.168.100:80 -r 192.168.168.10:8080 -m
 nginx1# ip route add 192.168.168.200/32 via 192.168.168.50
 lab# talk 192.168.168.100:80
 `, found: `
-warning: TCP 192.168.168.100:80: clients and servers are behind ens33, and ICMP redirects make servers answer clients past this director [send-redirects]
+warning: TCP 192.168.168.100:80: clients and servers are both behind ens33, and ICMP redirects make replies bypass this director [send-redirects]
   fix: sysctl -w net.ipv4.conf.all.send_redirects=0 net.ipv4.conf.ens33.send_redirects=0
 `, settle: "nginx1# ip route flush cache\n"},
 	{name: "a bridge as Docker's is sound", hosts: `
@@ -188,12 +188,21 @@ director# ip link set ens33 down
 error: ens33, which the master sync daemon uses, is down, so connections are not synchronized [sync-interface]
   fix: ip link set ens33 up
 `},
+	{name: "the interface of a sync daemon is gone", hosts: natHosts, setup: `
+director# ip link add sync0 type dummy
+director# ip link set sync0 up
+director# ipvsadm --start-daemon master --mcast-interface sync0
+director# ip link del sync0
+`, found: `
+error: sync0, which the master sync daemon uses, is gone, so connections are not synchronized [sync-interface]
+  fix: ipvsadm --stop-daemon master && ipvsadm --start-daemon master --mcast-interface INTERFACE --syncid 0 --sync-maxlen 1472 --mcast-group 224.0.0.81 --mcast-port 8848 --mcast-ttl 1
+`},
 	{name: "a tunnel is narrow", hosts: tunHosts, traffic: "", setup: tunServer + `
 director# ipvsadm -A -t 10.0.1.100:80 -s rr
 director# ipvsadm -a -t 10.0.1.100:80 -r 10.0.2.10 -i
 director# ip route add 10.0.2.0/24 via 10.0.1.1 mtu lock 1400
 `, found: `
-warning: TCP 10.0.1.100:80: packets of more than 1380 bytes do not fit in the tunnel to 10.0.2.10: clients that get no ICMP from this director hang when they send much [mtu]
+warning: TCP 10.0.1.100:80: packets larger than 1380 bytes do not fit in the tunnel to 10.0.2.10: clients that do not receive this director's ICMP messages hang when they send such packets [mtu]
 `},
 	{name: "notes and warnings that need no traffic", hosts: natHosts, setup: `
 director# sysctl -qw net.ipv4.ip_forward=1
@@ -205,7 +214,7 @@ director# ipvsadm -A -f 7
 `, found: `
 warning: FWM 7: it has no real servers, so connections are refused [no-servers]
   fix: ipvsadm -a -f 7 -r SERVER
-warning: UDP 12.0.0.1:53: server 192.168.168.11:53 has weight 0, but persistent clients that know it still return to it [quiescent-template]
+warning: UDP 12.0.0.1:53: server 192.168.168.11:53 has weight 0, but persistent clients still return to it [quiescent-template]
   fix: sysctl -w net.ipv4.vs.expire_quiescent_template=1
 warning: net.ipv4.vs.drop_entry is 3: connections that are not established are dropped at random, always [drop-entry]
   fix: sysctl -w net.ipv4.vs.drop_entry=0
@@ -213,15 +222,15 @@ note: UDP 12.0.0.1:53: once a server is deleted, packets of its UDP clients are 
   fix: sysctl -w net.ipv4.vs.expire_nodest_conn=1
 note: net.ipv4.vs.run_estimation is 0, so all rates are 0 [estimator]
   fix: sysctl -w net.ipv4.vs.run_estimation=1
-note: net.ipv4.vs.conntrack is 1, by default 0: 1 keeps connection tracking for balanced connections, which stateful firewall rules and SNAT of them need, and which costs time with every packet [vs-sysctl]
+note: net.ipv4.vs.conntrack is 1 (default 0): 1 keeps connection tracking for balanced connections, which stateful firewall rules and SNAT need, at a cost for every packet [vs-sysctl]
 `},
 	{name: "there are as many connections as may be", setting: "conn_max", hosts: natHosts, setup: nat + `
 director# sysctl -qw net.ipv4.vs.conn_max=1
 lab# ask 12.0.0.1:80
 `, traffic: "12.0.0.1:80", found: `
-warning: there are 1 of at most 1 connections, and those beyond are refused [conn-table]
+warning: there are 1 of at most 1 connections; beyond that, new ones are refused [conn-table]
   fix: sysctl -w net.ipv4.vs.conn_max=2
-note: net.ipv4.vs.conn_max is 1, by default 1073741824: the most connections there can be in this network namespace [vs-sysctl]
+note: net.ipv4.vs.conn_max is 1 (default 1073741824): maximum number of connections in this network namespace [vs-sysctl]
 `},
 	{name: "a server is at its threshold", hosts: natHosts, setup: nat + `
 director# ipvsadm -e -t 12.0.0.1:80 -r 192.168.168.10:8080 -m -x 1

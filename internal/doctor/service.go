@@ -68,7 +68,7 @@ func quiescentTemplate(c *Case, s *ipvs.ServiceEntry) []Finding {
 	for i := range s.Destinations {
 		if d := &s.Destinations[i]; d.Weight == 0 {
 			return []Finding{{
-				Text: fmt.Sprintf("server %v has weight 0, but persistent clients that know it still return to it", d.AddrPort()),
+				Text: fmt.Sprintf("server %v has weight 0, but persistent clients still return to it", d.AddrPort()),
 				Fix:  c.sysctl(name + "=1"),
 			}}
 		}

@@ -69,11 +69,11 @@ func route(c *Case, s *ipvs.ServiceEntry) (all []Finding) {
 			continue
 		}
 		f := Finding{
-			Text: fmt.Sprintf("no route leads to server %v", a),
+			Text: fmt.Sprintf("there is no route to server %v", a),
 			Fix:  c.ip(a, "route", "add", single(a), "via", "GATEWAY"),
 		}
 		if l := c.Host.neighbor(a, isDown); l != nil {
-			f.Text += fmt.Sprintf(": %s, on whose network it is, is down", l.Name)
+			f.Text += fmt.Sprintf(": its network is on %s, which is down", l.Name)
 			f.Fix = c.linkUp(l.Name)
 		}
 		all = append(all, f)
@@ -88,14 +88,14 @@ func onLink(c *Case, s *ipvs.ServiceEntry) (all []Finding) {
 		if !h.Gateway.IsValid() || h.Gateway == h.Addr {
 			continue
 		}
-		f := Finding{Text: fmt.Sprintf("server %v is behind gateway %v, which returns packets of direct routing (-g): they keep the virtual address", h.AddrPort(), h.Gateway)}
+		f := Finding{Text: fmt.Sprintf("server %v is behind gateway %v, which sends packets of direct routing (-g) back, since they keep the virtual address", h.AddrPort(), h.Gateway)}
 		if l := c.Host.neighbor(h.Addr, isUp); l != nil {
 			f.Text += fmt.Sprintf("; %s is on the server's network", l.Name)
 			f.Fix = c.ip(h.Addr, "route", "replace", single(h.Addr), "dev", l.Name)
 		} else {
 			d := *h.Destination
 			d.Forward = ipvs.Tunnel
-			f.Text += "; a tunnel (-i) goes through, if the server takes it"
+			f.Text += "; a tunnel (-i) gets through, if the server is set up for it"
 			f.Fix = c.edit(s, d)
 		}
 		all = append(all, f)
@@ -121,12 +121,12 @@ func ipForward(c *Case, s *ipvs.ServiceEntry) []Finding {
 		case !c.Host.isZero(decides):
 		case c.Host.isZero(all):
 			return []Finding{{
-				Text: fmt.Sprintf("%v forwarding is off, so replies of servers with NAT (-m) stop here", ipvs.FamilyOf(h.Addr)),
+				Text: fmt.Sprintf("%v forwarding is off, so replies from NAT servers (-m) do not reach clients", ipvs.FamilyOf(h.Addr)),
 				Fix:  c.sysctl(all + "=1"),
 			}}
 		default:
 			return []Finding{{
-				Text: fmt.Sprintf("forwarding is off on %s, so replies of servers with NAT (-m) stop there", h.out.Name),
+				Text: fmt.Sprintf("forwarding is off on %s, so replies from NAT servers (-m) do not reach clients", h.out.Name),
 				Fix:  c.sysctl(own + "=1"),
 			}}
 		}
@@ -150,7 +150,7 @@ func rpFilter(c *Case, s *ipvs.ServiceEntry) []Finding {
 		})
 		if other != nil {
 			return []Finding{{
-				Text: fmt.Sprintf("%s is on the network of server %v too, and drops replies that come in by it: its reverse path filter is strict, and the route to the server leads out by %s", other.Name, h.Addr, h.out.Name),
+				Text: fmt.Sprintf("%s is on the network of server %v too, but drops replies that arrive on it: its reverse path filter is strict, and the route to the server uses %s", other.Name, h.Addr, h.out.Name),
 				Fix:  c.sysctl(linkSetting(ipvs.IPv4, other.Name, "rp_filter") + "=" + loose),
 			}}
 		}
@@ -173,7 +173,7 @@ func sendRedirects(c *Case, s *ipvs.ServiceEntry) []Finding {
 	for h := range c.remote(s, ipvs.Masquerade) {
 		if h.Addr.Is4() && h.out == in {
 			return []Finding{{
-				Text: fmt.Sprintf("clients and servers are behind %s, and ICMP redirects make servers answer clients past this director", in.Name),
+				Text: fmt.Sprintf("clients and servers are both behind %s, and ICMP redirects make replies bypass this director", in.Name),
 				Fix:  c.sysctl(all+"=0", own+"=0"),
 			}}
 		}
@@ -199,7 +199,7 @@ func mtu(c *Case, s *ipvs.ServiceEntry) []Finding {
 			continue
 		}
 		f := Finding{
-			Text: fmt.Sprintf("packets of more than %d bytes do not fit in the tunnel to %v: clients that get no ICMP from this director hang when they send much", in.MTU-need+way, h.Addr),
+			Text: fmt.Sprintf("packets larger than %d bytes do not fit in the tunnel to %v: clients that do not receive this director's ICMP messages hang when they send such packets", in.MTU-need+way, h.Addr),
 			Fix:  fix,
 		}
 		if way >= in.MTU {

@@ -18,9 +18,9 @@ var counters = [...]struct {
 }{
 	{"connections", "connections", func(s *ipvs.Stats) uint64 { return s.Conns }},
 	{"incoming_packets", "packets from clients", func(s *ipvs.Stats) uint64 { return s.InPkts }},
-	{"outgoing_packets", "packets to clients, seen with masquerading only", func(s *ipvs.Stats) uint64 { return s.OutPkts }},
+	{"outgoing_packets", "packets to clients, seen with NAT (-m) only", func(s *ipvs.Stats) uint64 { return s.OutPkts }},
 	{"incoming_bytes", "bytes from clients", func(s *ipvs.Stats) uint64 { return s.InBytes }},
-	{"outgoing_bytes", "bytes to clients, seen with masquerading only", func(s *ipvs.Stats) uint64 { return s.OutBytes }},
+	{"outgoing_bytes", "bytes to clients, seen with NAT (-m) only", func(s *ipvs.Stats) uint64 { return s.OutBytes }},
 }
 
 // gauges are what servers have besides.
@@ -56,7 +56,7 @@ func Metrics(w io.Writer, o Options, i ipvs.Info, totals ipvs.Stats, services []
 			m.sample(labels.services.part(n), "}", c.value(&services[n].Stats))
 		}
 	}
-	m.family("ipvs_service_backends", "gauge", "Real servers of the virtual service, those that are live having a weight over 0")
+	m.family("ipvs_service_backends", "gauge", "Real servers of the virtual service; live are those with a weight over 0")
 	for n := range services {
 		live := 0
 		for d := range services[n].Destinations {

@@ -36,11 +36,11 @@ lab# ask director ipvsadm -Sn | grep 168.10
 		{name: "interrupted", typed: natServers("-s rr", 1, 1, 1) + hold(3, "1 1 1") + meanwhile(drainServer) + share(20, "0 10 10") + `
 director# pkill -x ipvsadm
 lab# ended
-terminated: nothing was deleted, and each weight that was made 0 is as it was [143]
+terminated: nothing was deleted, and weights set to 0 were put back [143]
 lab# answering
 3
 ` + share(30, "10 10 10") + servers(3)},
-		{name: "twice", typed: natServers("-s rr", 1, 1, 1) + hold(3, "1 1 1") + meanwhile(drainServer) + drainServer + `another ipvsadm drains 192.168.168.10:80 of TCP 12.0.0.1:80; nothing was changed
+		{name: "twice", typed: natServers("-s rr", 1, 1, 1) + hold(3, "1 1 1") + meanwhile(drainServer) + drainServer + `another ipvsadm is draining 192.168.168.10:80 of TCP 12.0.0.1:80; nothing was changed
 [2]
 lab# answering
 3
@@ -70,7 +70,7 @@ lab# ask director ipvsadm -Sn | wc -l
 		// director.
 		{name: "time-over", typed: natServers("-s rr", 1, 1, 1) + hold(102, "34 34 34") + `
 director# ipvsadm -D -t 12.0.0.1:80 --drain 2
-the time was over with 102 connections left
+the drain time is over, with 102 connections left
 [1]
 lab# ask director ipvsadm -Sn | wc -l
 0
