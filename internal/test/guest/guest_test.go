@@ -316,7 +316,7 @@ func testGuest(t *testing.T) {
 	})
 	t.Run("the clock is the host's", func(t *testing.T) {
 		now, err := time.Parse(time.RFC3339Nano, os.Getenv("IPVSADM_TEST_NOW"))
-		if since := time.Since(now); err != nil || since < 0 || since > time.Minute {
+		if since := time.Since(now); err != nil || since < 0 || since > 10*time.Minute { // the boot of a busy machine included
 			t.Errorf("%v after the boot, %v", since, err)
 		}
 	})
