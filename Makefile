@@ -34,6 +34,10 @@ UNSAVED_debian = != yes
 UNSAVED_redhat = = no
 ZSH_debian = zsh/$(if $(filter /usr,$(PREFIX)),vendor-completions,site-functions)
 ZSH_redhat = zsh/site-functions
+# What is installed lies in one folder, so links lose theirs; what is not leads
+# to the project.
+DOCS = README.md CHANGELOG.md $(wildcard packaging/doc/*)
+LOCALIZE = sed -i 's,](packaging/doc/,](,g; s,](\(\.\./\)*,](,g; s,](\(\.github/\|LICENSE\),]($(PROJECT)/blob/main/\1,g'
 
 export KERNEL
 
@@ -206,7 +210,8 @@ install: $(if $(wildcard $(BIN)),,$(BIN))
 		$(share)/$(ZSH_$(FAMILY)) $(share)/fish/vendor_completions.d $(share)/doc/ipvsadm-go $(units) $(dir $(config))
 	install -m 755 $(BIN) $(DESTDIR)$(PREFIX)/sbin/ipvsadm
 	install -m 644 packaging/man/*.8 $(share)/man/man8
-	install -m 644 packaging/doc/ipvsadm.schema.json $(share)/doc/ipvsadm-go
+	install -m 644 $(DOCS) $(share)/doc/ipvsadm-go
+	$(LOCALIZE) $(share)/doc/ipvsadm-go/*.md
 	install -m 644 packaging/completion/ipvsadm.bash $(share)/bash-completion/completions/ipvsadm
 	install -m 644 packaging/completion/_ipvsadm $(share)/$(ZSH_$(FAMILY))/_ipvsadm
 	install -m 644 packaging/completion/ipvsadm.fish $(share)/fish/vendor_completions.d/ipvsadm.fish
@@ -228,7 +233,7 @@ uninstall:
 		rm -f $(DESTDIR)$(PREFIX)/sbin/$$l $(share)/man/man8/$$l.8 \
 			$(share)/bash-completion/completions/$$l $(share)/fish/vendor_completions.d/$$l.fish && \
 		if [ -L $(DESTDIR)/sbin/$$l ] && [ ! -e $(DESTDIR)/sbin/$$l ]; then rm $(DESTDIR)/sbin/$$l; fi || exit 1; done
-	rm -f $(share)/$(ZSH_$(FAMILY))/_ipvsadm $(share)/doc/ipvsadm-go/ipvsadm.schema.json $(UNITS:packaging/systemd/%=$(units)/%)
+	rm -f $(share)/$(ZSH_$(FAMILY))/_ipvsadm $(addprefix $(share)/doc/ipvsadm-go/,$(notdir $(DOCS))) $(UNITS:packaging/systemd/%=$(units)/%)
 	if cmp -s packaging/systemd/ipvsadm.conf $(config); then rm $(config); fi
 
 # Build the packages for Debian, Red Hat and derivatives in dist. The same commit
@@ -255,10 +260,10 @@ dist:
 	$(MAKE) --no-print-directory install BIN=dist/root/bin/ipvsadm DESTDIR=dist/root PREFIX=/usr FAMILY=$(FAMILY) ARCH=$(ARCH)
 	rm -rf dist/root/bin
 	gzip -9n dist/root/usr/share/man/man8/*.8
-	install -m 644 packaging/copyright README.md packaging/doc/* $(doc)
+	install -m 644 packaging/copyright $(doc)
 	install -m 644 packaging/lintian-overrides dist/root/usr/share/lintian/overrides/ipvsadm-go
 	umask 022 && { echo "ipvsadm-go ($$PACKAGE_VERSION) unstable; urgency=medium"; echo; \
-		echo "  * See $(PROJECT)/blob/main/CHANGELOG.md."; echo; \
+		echo "  * See CHANGELOG.md in this folder."; echo; \
 		echo " -- $(MAINTAINER)  $$(date -u -R -d @$$SOURCE_DATE_EPOCH)"; } | gzip -9n >$(doc)/changelog.gz
 	find dist/root -exec touch -h -d @$$SOURCE_DATE_EPOCH {} +
 	$(GO) run $(NFPM) package -f packaging/nfpm.yaml -p $(FORMAT) -t dist
