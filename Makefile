@@ -16,12 +16,20 @@ VERSION := $(shell git describe --tags --match 'v[0-9]*' --dirty 2>/dev/null || 
 COMMIT := $(shell git describe --always --abbrev=40 --dirty --exclude '*' 2>/dev/null || echo unknown)
 # As the guest knows them: User Mode Linux, and Debian's stock kernels in QEMU.
 KERNELS = 6.1 6.12 7.2 debian-12 debian-13 debian-sid
-SCRIPTS = .ci/run .ci/deps .ci/release $(wildcard packaging/scripts/*) packaging/completion/ipvsadm.bash
+SCRIPTS = .ci/run .ci/deps .ci/old .ci/release $(wildcard packaging/scripts/*/*) $(addprefix packaging/testdata/,redhat/post redhat/preun redhat/postun rpmlint/cpio) packaging/completion/ipvsadm.bash
 UNITS = $(wildcard packaging/systemd/*.service packaging/systemd/*.timer)
 LINKS = ipvsadm-save ipvsadm-restore
 BIN = bin/ipvsadm
 # Modules of their own, for what only a benchmark or a test depends on.
 MODULES = internal/test/bench/moby internal/test/schema
+
+# What the descriptions of the packages say about a running director.
+define NOTE_debian
+If AUTO is true in /etc/default/ipvsadm, the removal of Debian's ipvsadm clears
+the table. To keep it, run "systemctl mask --runtime ipvsadm" first, and go on
+as README.md in /usr/share/doc/ipvsadm-go says.
+endef
+NOTE_redhat = The table stays when this package replaces Red Hat's ipvsadm.
 
 # Where a distribution's ipvsadm has its files: debian or redhat.
 FAMILY ?= $(if $(wildcard /etc/redhat-release),redhat,debian)
@@ -34,6 +42,10 @@ UNSAVED_debian = != yes
 UNSAVED_redhat = = no
 ZSH_debian = zsh/$(if $(filter /usr,$(PREFIX)),vendor-completions,site-functions)
 ZSH_redhat = zsh/site-functions
+# What is installed lies in one folder, so links lose theirs; what is not leads
+# to the project.
+DOCS = README.md CHANGELOG.md $(wildcard packaging/doc/*)
+LOCALIZE = sed -i 's,](packaging/doc/,](,g; s,](\(\.\./\)*,](,g; s,](\(\.github/\|LICENSE\),]($(PROJECT)/blob/main/\1,g'
 
 export KERNEL
 
@@ -128,19 +140,22 @@ conformance: deps kernel
 	REQUIRE_KERNEL=1 IPVSADM_TEST_CASES=$(CASES) IPVSADM_TEST_SEED=$(SEED) IPVSADM_TEST_FIRST=$(FIRST) \
 		$(GO) test -v -count 1 -timeout 5h -run TestGenerated ./internal/test/conformance
 
-# Test the packages: two builds are the same, lintian finds no error, and they are
-# installed over Debian's own and removed again in a guest. Debian's is renamed
-# since apt finds no file with the percent sign that it puts into the name.
+# Test the packages: two builds are the same, lintian and rpmlint find nothing,
+# and they replace the distributions' own in a guest, under traffic, and are
+# removed again.
 .PHONY: test-package
 test-package: deps kernel
-	.ci/deps lintian rpm
+	.ci/deps lintian rpm rpmlint
 	$(MAKE) --no-print-directory package
 	rm -rf bin/packages && mkdir -p bin/packages && mv dist bin/packages/first
 	umask 077 && $(MAKE) --no-print-directory package
 	diff -r bin/packages/first dist
-	lintian --fail-on error dist/*.deb
-	mkdir dist/old && cd dist/old && apt-get download ipvsadm && mv *.deb ipvsadm.deb
-	REQUIRE_KERNEL=1 IPVSADM_TEST_PACKAGES=$(CURDIR)/dist $(GO) test -count 1 -run 'Package' -timeout 15m ./packaging
+	lintian --fail-on error,warning dist/*.deb
+	$(GO) run ./internal/test/guest/run -- env PATH=$(CURDIR)/packaging/testdata/rpmlint:/usr/bin:/bin rpmlint --strict --config packaging/rpmlint.toml dist/*.rpm
+	.ci/old dist/old
+	dpkg-deb -x dist/old/own/ipvsadm_*.deb dist/old/root
+	$(GO) run $(NFPM) package -f packaging/testdata/redhat/nfpm.yaml -p rpm -t dist/old
+	REQUIRE_KERNEL=1 IPVSADM_TEST_PACKAGES=$(CURDIR)/dist $(GO) test -count 1 -v -run 'Package|Takeover' -timeout 1h ./packaging
 
 # Check --metrics with Prometheus's promtool, and scrape it from node_exporter.
 # Their packages are fetched, not installed.
@@ -209,7 +224,8 @@ install: $(if $(wildcard $(BIN)),,$(BIN))
 		$(share)/$(ZSH_$(FAMILY)) $(share)/fish/vendor_completions.d $(share)/doc/ipvsadm-go $(units) $(dir $(config))
 	install -m 755 $(BIN) $(DESTDIR)$(PREFIX)/sbin/ipvsadm
 	install -m 644 packaging/man/*.8 $(share)/man/man8
-	install -m 644 packaging/doc/ipvsadm.schema.json $(share)/doc/ipvsadm-go
+	install -m 644 $(DOCS) $(share)/doc/ipvsadm-go
+	$(LOCALIZE) $(share)/doc/ipvsadm-go/*.md
 	install -m 644 packaging/completion/ipvsadm.bash $(share)/bash-completion/completions/ipvsadm
 	install -m 644 packaging/completion/_ipvsadm $(share)/$(ZSH_$(FAMILY))/_ipvsadm
 	install -m 644 packaging/completion/ipvsadm.fish $(share)/fish/vendor_completions.d/ipvsadm.fish
@@ -231,13 +247,15 @@ uninstall:
 		rm -f $(DESTDIR)$(PREFIX)/sbin/$$l $(share)/man/man8/$$l.8 \
 			$(share)/bash-completion/completions/$$l $(share)/fish/vendor_completions.d/$$l.fish && \
 		if [ -L $(DESTDIR)/sbin/$$l ] && [ ! -e $(DESTDIR)/sbin/$$l ]; then rm $(DESTDIR)/sbin/$$l; fi || exit 1; done
-	rm -f $(share)/$(ZSH_$(FAMILY))/_ipvsadm $(share)/doc/ipvsadm-go/ipvsadm.schema.json $(UNITS:packaging/systemd/%=$(units)/%)
+	rm -f $(share)/$(ZSH_$(FAMILY))/_ipvsadm $(addprefix $(share)/doc/ipvsadm-go/,$(notdir $(DOCS))) $(UNITS:packaging/systemd/%=$(units)/%)
 	if cmp -s packaging/systemd/ipvsadm.conf $(config); then rm $(config); fi
 
 # Build the packages for Debian, Red Hat and derivatives in dist. The same commit
-# gives the same packages.
+# gives the same packages. A release needs its section of the changelog.
 .PHONY: package
 package:
+	@case '$(VERSION)' in v*[!0-9.]* | unknown) ;; *) \
+		grep -q '^## \[$(VERSION:v%=%)\]' CHANGELOG.md || { echo 'CHANGELOG.md has nothing about $(VERSION)' >&2; exit 1; } ;; esac
 	rm -rf dist
 	for arch in amd64 arm64; do \
 		$(MAKE) --no-print-directory dist FAMILY=debian FORMAT=deb ARCH=$$arch && \
@@ -251,20 +269,22 @@ package:
 dist: export SOURCE_DATE_EPOCH = $(shell git log -1 --format=%ct)
 dist: export PACKAGE_VERSION = $(shell echo '$(VERSION)' | sed 's/^v//; s/-/+/; s/-/./g')
 dist: export PACKAGE_ARCH = $(ARCH)
-dist: doc = dist/root/usr/share/doc/ipvsadm-go
+dist: export PACKAGE_NOTE = $(NOTE_$(FAMILY))
 dist:
 	rm -rf dist/root
-	umask 022 && mkdir -p $(doc) dist/root/usr/share/lintian/overrides
+	mkdir -p dist/root
 	$(MAKE) --no-print-directory install BIN=dist/root/bin/ipvsadm DESTDIR=dist/root PREFIX=/usr FAMILY=$(FAMILY) ARCH=$(ARCH)
 	rm -rf dist/root/bin
 	gzip -9n dist/root/usr/share/man/man8/*.8
-	install -m 644 packaging/copyright README.md packaging/doc/* $(doc)
-	install -m 644 packaging/lintian-overrides dist/root/usr/share/lintian/overrides/ipvsadm-go
-	umask 022 && { echo "ipvsadm-go ($$PACKAGE_VERSION) unstable; urgency=medium"; echo; \
-		echo "  * See $(PROJECT)/blob/main/CHANGELOG.md."; echo; \
-		echo " -- $(MAINTAINER)  $$(date -u -R -d @$$SOURCE_DATE_EPOCH)"; } | gzip -9n >$(doc)/changelog.gz
+	install -m 644 packaging/copyright LICENSE dist/root
+	install -m 644 packaging/lintian-overrides dist/root
+	{ echo "- semver: $$PACKAGE_VERSION-1"; echo "  date: $$(date -u +%FT%TZ -d @$$SOURCE_DATE_EPOCH)"; \
+		echo '  packager: $(MAINTAINER)'; echo '  deb: {urgency: medium, distributions: [unstable]}'; \
+		echo '  changes: [note: See /usr/share/doc/ipvsadm-go/CHANGELOG.md.]'; } >dist/root/changelog.yaml
+	{ cat packaging/nfpm.yaml; cd dist/root && for file in usr/share/man/man8/* usr/share/doc/ipvsadm-go/*; do \
+		echo "      - {src: dist/root/$$file, dst: /$$file, type: doc}"; done; } >dist/root/nfpm.yaml
 	find dist/root -exec touch -h -d @$$SOURCE_DATE_EPOCH {} +
-	$(GO) run $(NFPM) package -f packaging/nfpm.yaml -p $(FORMAT) -t dist
+	$(GO) run $(NFPM) package -f dist/root/nfpm.yaml -p $(FORMAT) -t dist
 
 # Remove what was built.
 .PHONY: clean

@@ -79,7 +79,7 @@ func TestMakeInstall(t *testing.T) {
 				"share/man/man8/ipvsadm.8", "share/man/man8/ipvsadm-save.8", "share/man/man8/ipvsadm-restore.8",
 				"share/bash-completion/completions/ipvsadm", "share/bash-completion/completions/ipvsadm-save",
 				"share/fish/vendor_completions.d/ipvsadm.fish", "share/fish/vendor_completions.d/ipvsadm-save.fish",
-				"share/doc/ipvsadm-go/ipvsadm.schema.json",
+				"share/doc/ipvsadm-go/ipvsadm.schema.json", "share/doc/ipvsadm-go/README.md", "share/doc/ipvsadm-go/CHANGELOG.md",
 				"lib/systemd/system/ipvsadm-metrics.service", "lib/systemd/system/ipvsadm-metrics.timer",
 			} {
 				c.has = append(c.has, filepath.Join(c.prefix, name))

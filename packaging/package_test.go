@@ -19,18 +19,10 @@ import (
 func TestDebianPackage(t *testing.T) {
 	folder := packages(t)
 	guesttest.InGuest(t, func(t *testing.T) {
-		ours, old := one(t, folder, "ipvsadm-go_*_amd64.deb"), one(t, folder, "old/*.deb")
+		ours, old := one(t, folder, "ipvsadm-go_*_amd64.deb"), one(t, folder, "old/own/ipvsadm_*.deb")
 		purgeDebians(t)
 
 		const rules, settings = "-A -t 12.0.0.1:80 -s rr\n", "AUTO=\"true\"\nDAEMON=\"backup\"\n"
-		switchedOn := func() string {
-			links, err := filepath.Glob("/etc/systemd/system/multi-user.target.wants/ipvsadm*")
-			must.OK(t, err)
-			for i := range links {
-				links[i] = filepath.Base(links[i])
-			}
-			return strings.Join(links, " ")
-		}
 		apt := func(t *testing.T, file string) {
 			t.Helper()
 			program.Run(t, "apt-get", "install", "-y", "--allow-downgrades", file)
@@ -69,14 +61,14 @@ func TestDebianPackage(t *testing.T) {
 			}
 			t.Run(name+"alone", func(t *testing.T) {
 				list := program.Run(t, "dpkg-deb", "--contents", ours)
-				for _, page := range []string{"README.md", "clusters.md", "fleet.md", "nat.svg"} {
+				for _, page := range []string{"README.md", "CHANGELOG.md", "clusters.md", "fleet.md", "nat.svg"} {
 					if !strings.Contains(list, "/usr/share/doc/ipvsadm-go/"+page+"\n") {
 						t.Errorf("the package has no %s:\n%s", page, list)
 					}
 				}
 				dpkg(t, ours)
 				holds(t, "pflag", "", shipped)
-				if on := switchedOn(); on != "" {
+				if on := switchedOn(t); on != "" {
 					t.Errorf("%s is switched on", on)
 				}
 				dpkg(t, ours) // as an upgrade
@@ -90,19 +82,19 @@ func TestDebianPackage(t *testing.T) {
 				program.Write(t, "/etc/default/ipvsadm", settings)
 				install(t, ours)
 				holds(t, "pflag", rules, settings)
-				if on := switchedOn(); on != "ipvsadm-sync@backup.service ipvsadm.service" {
+				if on := switchedOn(t); on != "ipvsadm-sync@backup.service ipvsadm.service" {
 					t.Errorf("of what was switched on there is %q", on)
 				}
 				program.Run(t, "systemctl", "disable", "ipvsadm")
 				dpkg(t, ours)
-				if on := switchedOn(); on != "ipvsadm-sync@backup.service" {
+				if on := switchedOn(t); on != "ipvsadm-sync@backup.service" {
 					t.Errorf("after an upgrade %q is switched on", on)
 				}
 			})
 			t.Run(name+"and back", func(t *testing.T) {
 				program.Run(t, "dpkg", "-r", "ipvsadm-go")
 				holds(t, "", rules, settings)
-				if on := switchedOn(); on != "" {
+				if on := switchedOn(t); on != "" {
 					t.Errorf("%s stays switched on", on)
 				}
 				install(t, old)
@@ -114,7 +106,7 @@ func TestDebianPackage(t *testing.T) {
 					holds(t, "pflag", rules, settings)
 					apt(t, old)
 					holds(t, "popt", rules, settings)
-					if on := switchedOn(); on != "" {
+					if on := switchedOn(t); on != "" {
 						t.Errorf("%s stays switched on", on)
 					}
 				})
@@ -165,7 +157,7 @@ func TestRedHatPackage(t *testing.T) {
 				t.Errorf("%s:\n%s", name, unit)
 			}
 		}
-		for what, want := range map[string]string{"--provides": "ipvsadm = 1.31", "--conflicts": "ipvsadm", "--obsoletes": "ipvsadm"} {
+		for what, want := range map[string]string{"--provides": "ipvsadm = 1:1.31", "--conflicts": "ipvsadm < 1:1.31", "--obsoletes": "ipvsadm < 1:1.31"} {
 			if got := rpm("-q", what, "ipvsadm-go"); !strings.Contains("\n"+got, "\n"+want+"\n") {
 				t.Errorf("rpm -q %s: %s, want %s", what, got, want)
 			}
@@ -178,6 +170,30 @@ func TestRedHatPackage(t *testing.T) {
 	})
 }
 
+// TestRedHatPackageWithDnf replaces Red Hat's package and goes back with the
+// README's commands; there are no repositories.
+func TestRedHatPackageWithDnf(t *testing.T) {
+	folder := packages(t)
+	guesttest.InGuest(t, func(t *testing.T) {
+		program.Need(t, "dnf")
+		purgeDebians(t)
+		old := one(t, folder, "old/*.rpm")
+		program.Run(t, "rpm", "-i", old)
+		for _, c := range []struct {
+			words []string
+			want  string
+		}{
+			{[]string{"install", one(t, folder, "ipvsadm-go-*.x86_64.rpm")}, "ipvsadm-go "},
+			{[]string{"swap", "ipvsadm-go", old}, "ipvsadm "},
+		} {
+			out := program.Run(t, append([]string{"dnf", "--assumeyes", "--disablerepo=*", "--releasever=9"}, c.words...)...)
+			if got := program.Run(t, "rpm", "-qa", "--qf", "%{NAME} "); got != c.want {
+				t.Errorf("dnf %q: installed are %q, want %q\n%s", c.words, got, c.want, out)
+			}
+		}
+	}, "dnf")
+}
+
 // purgeDebians purges Debian's ipvsadm and the packages that depend on it,
 // such as a director's ldirectord.
 func purgeDebians(t *testing.T) {
@@ -187,6 +203,17 @@ func purgeDebians(t *testing.T) {
 	program.Write(t, "/usr/sbin/policy-rc.d", "#!/bin/sh\nexit 101\n")
 	program.Run(t, "chmod", "+x", "/usr/sbin/policy-rc.d")
 	program.Run(t, "apt-get", "purge", "-y", "ipvsadm")
+}
+
+// switchedOn returns the units of ipvsadm that start at boot.
+func switchedOn(t *testing.T) string {
+	t.Helper()
+	links, err := filepath.Glob("/etc/systemd/system/multi-user.target.wants/ipvsadm*")
+	must.OK(t, err)
+	for i := range links {
+		links[i] = filepath.Base(links[i])
+	}
+	return strings.Join(links, " ")
 }
 
 // packages returns the folder of the packages to test.

@@ -14,7 +14,8 @@ import (
 // the line that starts the timer of the metrics.
 func TestReadmeAtBoot(t *testing.T) {
 	guesttest.InGuest(t, func(t *testing.T) {
-		m := boot(t, "debian")
+		install(t, "debian")
+		m := boot(t)
 		_, section, _ := strings.Cut(program.Read(t, "../README.md"), "\n## Everyday use\n")
 		section, _, found := strings.Cut(section, "\n## Differences from 1.31\n")
 		if !found {

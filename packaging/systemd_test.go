@@ -31,7 +31,9 @@ const (
 func TestUnits(t *testing.T) {
 	guesttest.InGuest(t, func(t *testing.T) {
 		program.Need(t, "systemd-analyze")
-		m := boot(t, "debian")
+		install(t, "debian")
+		verifyUnits(t)
+		m := boot(t)
 		for _, unit := range []string{"systemd/ipvsadm.service", "systemd/ipvsadm-sync@.service", "systemd/ipvsadm-metrics.service"} {
 			if out := program.Run(t, "systemd-analyze", "security", "--offline=true", unit); !strings.Contains(out, " OK ") {
 				t.Errorf("security of %s:\n%s", unit, out)
@@ -50,7 +52,7 @@ func TestUnits(t *testing.T) {
 		m.systemctl("start")
 		m.table(webRules)
 		m.succeeds("systemctl", "start", "ipvsadm-metrics.timer")
-		if !program.Await(10*time.Second, func() bool { _, err := os.Stat(metrics); return err == nil }) {
+		if !program.Await(time.Minute, func() bool { _, err := os.Stat(metrics); return err == nil }) {
 			t.Errorf("the timer writes no metrics:\n%s", m.succeeds("journalctl", "-u", "ipvsadm-metrics", "--no-pager"))
 		}
 		m.succeeds("systemctl", "stop", "ipvsadm-metrics.timer")
@@ -114,7 +116,9 @@ func TestUnits(t *testing.T) {
 func TestUnitsOfRedHat(t *testing.T) {
 	guesttest.InGuest(t, func(t *testing.T) {
 		program.Need(t, "systemd-analyze")
-		m := boot(t, "redhat")
+		install(t, "redhat")
+		verifyUnits(t)
+		m := boot(t)
 		program.ResolveFrom(t, "192.168.168.50 test5\n12.0.0.1 test5\n")
 		const rulesFile, settings = "/etc/sysconfig/ipvsadm", "/etc/sysconfig/ipvsadm-config"
 		add := func(rules string) {
@@ -274,7 +278,7 @@ func (m machine) file(name, want string) {
 func (m machine) daemons(want ...string) {
 	m.t.Helper()
 	var got string
-	program.Await(10*time.Second, func() bool {
+	program.Await(time.Minute, func() bool {
 		got = program.Run(m.t, "ipvsadm", "-L", "--daemon")
 		return strings.Count(got, "\n") == len(want)
 	})
@@ -288,26 +292,39 @@ func (m machine) daemons(want ...string) {
 	}
 }
 
-// boot installs for a family and starts a systemd that starts nothing unasked.
-func boot(t *testing.T, family string) machine {
+// verifyUnits makes systemd read the units that are installed.
+func verifyUnits(t *testing.T) {
 	t.Helper()
-	install(t, family)
 	for _, unit := range []string{"ipvsadm.service", "ipvsadm-sync@master.service", "ipvsadm-metrics.timer"} {
 		if out, err := program.Try("systemd-analyze", "verify", "--recursive-errors=no", unit); err != nil || out != "" {
 			t.Errorf("verify %s: %v\n%s", unit, err, out)
 		}
 	}
+}
+
+// boot starts a systemd that starts nothing but what is enabled here.
+func boot(t *testing.T) machine {
+	t.Helper()
 	program.Run(t, "sh", "-c", `
 mount -t cgroup2 none /sys/fs/cgroup
 cd /etc/systemd/system
-for unit in $(ls /lib/systemd/system/sysinit.target.wants | grep -v journald); do ln -sf /dev/null $unit; done
-printf '[Unit]\nDefaultDependencies=no\n' > nothing.target
+for unit in $(cd /lib/systemd/system && ls sysinit.target.wants multi-user.target.wants | grep '\..*[a-z]$' | grep -v journald); do
+	ln -sf /dev/null $unit
+done
+rm -rf multi-user.target.wants
+printf '[Unit]\nDefaultDependencies=no\n' > multi-user.target
 `)
+	return bootAgain(t)
+}
+
+// bootAgain starts a systemd as boot does, without preparing it.
+func bootAgain(t *testing.T) machine {
+	t.Helper()
 	log, err := os.Create(t.TempDir() + "/systemd.log")
 	must.OK(t, err)
 	defer log.Close()
 	systemd := exec.Command("unshare", "--pid", "--fork", "--mount-proc", "env", "-i", "container=uml", "PATH="+os.Getenv("PATH"),
-		"/lib/systemd/systemd", "--system", "--unit=nothing.target", "--log-target=console")
+		"/lib/systemd/systemd", "--system", "--unit=multi-user.target", "--log-target=console")
 	systemd.Stdout, systemd.Stderr = log, log
 	must.OK(t, systemd.Start())
 	m := machine{t, systemd}
@@ -315,5 +332,27 @@ printf '[Unit]\nDefaultDependencies=no\n' > nothing.target
 		said, _ := os.ReadFile(log.Name())
 		t.Fatalf("no systemd:\n%s", said)
 	}
+	if !program.Await(time.Minute, func() bool { _, err := m.do("systemctl", "is-active", "multi-user.target"); return err == nil }) {
+		t.Fatal("the boot does not end")
+	}
 	return m
+}
+
+// reboot stops what runs, as at the end of a boot, forgets what the kernel and
+// /run held, and boots again.
+func (m machine) reboot() machine {
+	m.t.Helper()
+	m.do("systemctl", "poweroff") // which may lose its own answer
+	ended := make(chan struct{})
+	go func() { m.systemd.Wait(); close(ended) }()
+	select {
+	case <-ended:
+	case <-time.After(2 * time.Minute):
+		m.t.Fatal("systemd does not end")
+	}
+	if got := program.Run(m.t, "ipvsadm", "-Sn"); got != "" {
+		m.t.Errorf("at the end of the boot there is\n%s", got)
+	}
+	program.Run(m.t, "sh", "-c", "modprobe -r $(lsmod | sed -n 's/^\\(ip_vs_[a-z]*\\) .*/\\1/p') ip_vs; rm -rf /run/systemd /run/ipvsadm*")
+	return bootAgain(m.t)
 }

@@ -15,6 +15,7 @@ import (
 	"context"
 	"os"
 	"runtime/debug"
+	"strings"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/cli"
 )
@@ -37,8 +38,11 @@ func main() {
 	}))
 }
 
-// ownVersion is the version and the commit of the program; info may be nil.
+// ownVersion is the version and the commit of the program; info may be nil. A
+// module that was downloaded has its commit in a version that is no tag, else
+// the checksum of its files.
 func ownVersion(version, commit string, info *debug.BuildInfo) string {
+	source := "commit unknown"
 	if info != nil {
 		version = cmp.Or(version, info.Main.Version)
 		for _, s := range info.Settings {
@@ -46,6 +50,27 @@ func ownVersion(version, commit string, info *debug.BuildInfo) string {
 				commit = cmp.Or(commit, s.Value)
 			}
 		}
+		commit = cmp.Or(commit, untagged(version))
+		if info.Main.Sum != "" {
+			source = "module " + info.Main.Sum
+		}
 	}
-	return cmp.Or(version, "(unknown version)") + ", commit " + cmp.Or(commit, "unknown")
+	if commit != "" {
+		source = "commit " + commit
+	}
+	return cmp.Or(version, "(unknown version)") + ", " + source
+}
+
+// untagged returns the commit of what the Go tool calls a commit without a tag:
+// v0.0.0-20261122120000-0123456789ab.
+func untagged(version string) string {
+	before, commit := "", ""
+	if i := strings.LastIndexByte(version, '-'); i >= 0 {
+		before, commit = version[:i], version[i+1:]
+	}
+	digits := len(before) - len(strings.TrimRight(before, "0123456789"))
+	if digits != 14 || len(commit) != 12 {
+		return ""
+	}
+	return commit
 }

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package packaging
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/network"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/program"
+)
+
+// directorHosts are a NAT cluster whose director is the guest itself.
+var directorHosts = network.Parse(`
+here    ens36 outside 12.0.0.1/24
+here    ens33 inside  192.168.168.50/24
+servers ens33 inside  192.168.168.10/24 192.168.168.20/24 via 192.168.168.50
+client  ens36 outside 12.0.0.10/24
+`)
+
+const liveRules = "-A -t 12.0.0.1:80 -s rr\n" +
+	"-a -t 12.0.0.1:80 -r 192.168.168.10:80 -m -w 1\n-a -t 12.0.0.1:80 -r 192.168.168.20:80 -m -w 1\n"
+
+// buildDirector makes the guest a director, with servers that answer to each
+// connection on port 80.
+func buildDirector(t *testing.T) {
+	t.Helper()
+	must.OK(t, network.Build(directorHosts))
+	program.Run(t, "sysctl", "-qw", "net.ipv4.ip_forward=1")
+	must.OK(t, directorHosts[2].Do(func() error {
+		program.Run(t, "sysctl", "-qw", "net.ipv4.ip_local_port_range=1024 65535")
+		return nil
+	}))
+	must.OK(t, directorHosts[1].Do(func() error {
+		for _, address := range []string{"192.168.168.10:80", "192.168.168.20:80"} {
+			l, err := net.Listen("tcp", address)
+			if err != nil {
+				return err
+			}
+			go func() {
+				for {
+					c, err := l.Accept()
+					if err != nil {
+						return
+					}
+					go func() {
+						fmt.Fprint(c, "yes")
+						c.Close()
+					}()
+				}
+			}()
+		}
+		return nil
+	}))
+}
+
+// traffic are requests to 12.0.0.1:80, each over a connection of its own. The
+// pause between them leaves a guest's processor to what is tested.
+type traffic struct {
+	group sync.WaitGroup
+	ended atomic.Bool
+
+	mu          sync.Mutex
+	count, lost int
+	first, last time.Time // of the lost ones
+	why         string
+}
+
+func startTraffic() *traffic {
+	w := new(traffic)
+	for range 2 {
+		w.group.Go(func() {
+			err := directorHosts[2].Do(func() error {
+				for !w.ended.Load() {
+					w.add(ask("12.0.0.1:80"))
+					time.Sleep(20 * time.Millisecond)
+				}
+				return nil
+			})
+			if err != nil {
+				w.add(err)
+			}
+		})
+	}
+	return w
+}
+
+// ask makes one request. The limit is long, since a guest on a busy machine
+// stands still for seconds.
+func ask(address string) error {
+	c, err := net.DialTimeout("tcp", address, time.Minute)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(time.Minute))
+	b, err := io.ReadAll(c)
+	if err == nil && string(b) != "yes" {
+		err = fmt.Errorf("the answer is %q", b)
+	}
+	return err
+}
+
+func (w *traffic) add(err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.count++
+	if err == nil {
+		return
+	}
+	if w.lost++; w.lost == 1 {
+		w.first, w.why = time.Now(), err.Error()
+	}
+	w.last = time.Now()
+}
+
+// none ends the requests, of which none may be lost. Each of them has to be a
+// connection of the service, which has been there all the time then.
+func (w *traffic) none(t *testing.T, during string) {
+	t.Helper()
+	if lost := w.end(t, during); lost > 0 {
+		t.Errorf("%s: %d requests are lost", during, lost)
+	}
+	// The kernel sums up every two seconds.
+	if !program.Await(10*time.Second, func() bool { return connections(t) >= w.count }) {
+		t.Errorf("%s: the service had %d connections of %d", during, connections(t), w.count)
+	}
+}
+
+// end ends the requests and returns how many were lost.
+func (w *traffic) end(t *testing.T, during string) int {
+	t.Helper()
+	w.ended.Store(true)
+	w.group.Wait()
+	t.Logf("%s: %d of %d requests lost, within %.1f s %s", during, w.lost, w.count, w.last.Sub(w.first).Seconds(), w.why)
+	if w.count < 50 {
+		t.Errorf("%s: %d requests show nothing", during, w.count)
+	}
+	return w.lost
+}
+
+// connections returns how many connections the service has had since it was
+// added.
+func connections(t *testing.T) (n int) {
+	t.Helper()
+	out := program.Run(t, "ipvsadm", "-Ln", "--stats", "--exact", "-t", "12.0.0.1:80")
+	_, line, _ := strings.Cut(out, "12.0.0.1:80")
+	_, err := fmt.Sscan(line, &n)
+	must.OK(t, err)
+	return n
+}
