@@ -39,7 +39,7 @@ func TestErrorsThatPeopleMeetHaveHints(t *testing.T) {
 		want string // what the hint has; empty for no hint
 	}{
 		"ip_vs of another kernel":       {initFailure(ipvs.ErrNoIPVS), withFile("lib/modules/6.2.0/kernel/net/netfilter/ipvs/ip_vs.ko"), "no ip_vs for this kernel, 6.1.0"},
-		"a module that is not there":    {noScheduler(ipvs.Service{Scheduler: "rr", PersistenceEngine: "sip"}), machine{}, "ip_vs_rr and ip_vs_pe_sip"},
+		"a module that is not there":    {noScheduler(ipvs.Service{Scheduler: "rr", PersistenceEngine: "sip"}), machine{}, "modprobe -a ip_vs_rr ip_vs_pe_sip"},
 		"a service that is there":       {changeFailure(ipvs.OpAddService, unix.EEXIST), machine{}, ""},
 		"no such service":               {listFailure(unix.ESRCH), machine{}, ""},
 		"a save into another's folder":  {fileFailure("write", "x", outfile.FolderOwner), machine{}, "ipvsadm-save -n > file"},
