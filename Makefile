@@ -98,6 +98,11 @@ ROWS ?=
 bench: deps bin/ipvsadm
 	$(GO) run ./internal/test/bench -fetch -kernel '$(KERNEL)' -rows '$(value ROWS)'
 
+# Measure tables of up to 100,000 servers. It takes long.
+.PHONY: scale
+scale: deps bin/ipvsadm
+	$(GO) run ./internal/test/bench -fetch -kernel '$(KERNEL)' -scale
+
 # Build the clusters and count where their packets go. SCENARIO names one, or
 # some.
 .PHONY: lab
