@@ -155,6 +155,7 @@ test-package: deps kernel
 	rm -rf bin/packages && mkdir -p bin/packages && mv dist bin/packages/first
 	umask 077 && $(MAKE) --no-print-directory package
 	diff -r bin/packages/first dist
+	chmod 755 dist # apt reads as another user
 	lintian --fail-on error,warning dist/*.deb
 	$(GO) run ./internal/test/guest/run -- env PATH=$(CURDIR)/packaging/testdata/rpmlint:/usr/bin:/bin rpmlint --strict --config packaging/rpmlint.toml dist/*.rpm
 	.ci/old dist/old

@@ -84,10 +84,10 @@ func TestPackageBesideDaemons(t *testing.T) {
 		old := one(t, folder, "old/13/*.deb")
 		debs, err := filepath.Glob(folder + "/old/own/[^i]*.deb")
 		must.OK(t, err)
+		m.succeeds("mkdir", "-p", "/run/lock/subsys") // in systemd's own /run; systemd-tmpfiles makes it for ldirectord
 		m.succeeds(append([]string{"dpkg", "-i", old}, debs...)...)
 		must.OK(t, os.MkdirAll("/etc/keepalived", 0o755))
 		must.OK(t, os.MkdirAll("/etc/ha.d", 0o755))
-		must.OK(t, os.MkdirAll("/run/lock/subsys", 0o755)) // as systemd-tmpfiles does for ldirectord
 		program.Write(t, "/etc/ha.d/ldirectord.cf", `checktimeout=5
 checkinterval=1
 quiescent=yes
