@@ -90,15 +90,15 @@ func TestClosedOutput(t *testing.T) {
 	}
 }
 
-// TestVersionOfWhatGoBuilds builds in the clone.
+// TestVersionOfWhatGoBuilds builds here. The Go tool sees the commit of a clone,
+// but not that of a second work tree, nor does an archive have one.
 func TestVersionOfWhatGoBuilds(t *testing.T) {
-	if info, err := os.Stat("../../.git"); err != nil || !info.IsDir() {
-		t.Skip("the Go tool sees no commit here: no clone, or a second work tree")
+	stamp, want := "auto", `^ipvsadm-go \S+, commit unknown$`
+	if info, err := os.Stat("../../.git"); err == nil && info.IsDir() {
+		stamp, want = "true", `^ipvsadm-go v\S+, commit `+strings.TrimSpace(program.Run(t, "git", "rev-parse", "HEAD"))+"$"
 	}
-	head := program.Run(t, "git", "rev-parse", "HEAD")
 	bin := filepath.Join(t.TempDir(), "ipvsadm")
-	program.Run(t, "go", "build", "-buildvcs=true", "-o", bin, ".")
-	want := `^ipvsadm-go v\S+, commit ` + strings.TrimSpace(head) + "$"
+	program.Run(t, "go", "build", "-buildvcs="+stamp, "-o", bin, ".")
 	if got := secondLine(t, bin); !regexp.MustCompile(want).MatchString(got) {
 		t.Errorf("%q, want %q", got, want)
 	}

@@ -12,23 +12,28 @@ import (
 
 // places is where in a list a key may be found: a hash table of places without
 // the keys, which the list has already. What has been removed from the list
-// keeps its place, so each place that is found has to be compared.
+// may keep its place, so each place that is found has to be compared.
 type places[K comparable] struct {
-	slots []uint32 // places plus one; 0 is free
+	slots []uint32 // places plus one, 0 if never used, or gone
 	used  int
 	seed  maphash.Seed
 }
+
+// gone is a slot whose place was forgotten.
+const gone = ^uint32(0)
 
 // full reports whether reset has to come before the next call of add. It is
 // true for the zero value.
 func (p *places[K]) full() bool { return 4*(p.used+1) > 3*len(p.slots) }
 
-// reset forgets all places and makes room for n of them, and as many again.
+// reset forgets all places and makes room for n of them, and at least a quarter
+// more: where as many come as go, n places are added anew after n/4 at the
+// earliest.
 func (p *places[K]) reset(n int) {
 	if p.slots == nil {
 		p.seed = maphash.MakeSeed()
 	}
-	p.slots, p.used = make([]uint32, 1<<bits.Len(uint(max(8, 4*n/3)))), 0
+	p.slots, p.used = make([]uint32, 1<<bits.Len(uint(max(7, 5*n/3)))), 0
 }
 
 // slot iterates over the slots of a key, up to the first free one.
@@ -45,19 +50,27 @@ func (p *places[K]) slot(key K) iter.Seq[*uint32] {
 // add adds the place of a key.
 func (p *places[K]) add(key K, place int) {
 	for s := range p.slot(key) {
-		if *s == 0 {
+		if *s == 0 || *s == gone {
+			if *s == 0 {
+				p.used++
+			}
 			*s = uint32(place + 1)
-			p.used++
 			return
 		}
 	}
 }
 
 // move replaces a place of a key.
-func (p *places[K]) move(key K, from, to int) {
+func (p *places[K]) move(key K, from, to int) { p.replace(key, from, uint32(to+1)) }
+
+// forget makes room for another place of a key: one that came and went over
+// and over would be searched for behind all its former places.
+func (p *places[K]) forget(key K, place int) { p.replace(key, place, gone) }
+
+func (p *places[K]) replace(key K, place int, slot uint32) {
 	for s := range p.slot(key) {
-		if *s == uint32(from+1) {
-			*s = uint32(to + 1)
+		if *s == uint32(place+1) {
+			*s = slot
 			return
 		}
 	}
@@ -72,6 +85,9 @@ func (p *places[K]) find(key K, compare func(place int) int) int {
 	for s := range p.slot(key) {
 		if *s == 0 {
 			break
+		}
+		if *s == gone {
+			continue
 		}
 		if found := compare(int(*s) - 1); found >= 0 {
 			return found
@@ -161,6 +177,7 @@ func (p *packed) add(s Service) *packedService {
 // remove removes a service. The last one moves into the gap, so that removing
 // many takes no longer than adding them.
 func (p *packed) remove(place int) {
+	p.places.forget(p.at(place).ServiceID, place)
 	last := p.n - 1
 	if place != last {
 		*p.at(place) = *p.at(last)

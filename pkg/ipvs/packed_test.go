@@ -125,6 +125,49 @@ func applyPlainly(t *Table, places map[ServiceID]int, c Change) bool {
 	return true
 }
 
+// TestPlacesAreSeldomAddedAnew has a service and a destination of a long list
+// come for each that goes, with lists of any length.
+func TestPlacesAreSeldomAddedAnew(t *testing.T) {
+	const rounds = 1000
+	for n := shortList + 2; n < 400; n++ {
+		var m Model
+		for i := range n {
+			mustApply(t, &m, AddService(NewService(web(uint16(i)), "rr")), AddDestination(web(0), server(i+1)))
+		}
+		services, list := &m.services.places, &m.services.at(0).members.places
+		s, l := &services.slots[0], &list.slots[0]
+		anew := 0
+		for i := range rounds {
+			mustApply(t, &m, DeleteService(web(uint16(n+i-1))), AddService(NewService(web(uint16(n+i)), "rr")))
+			mustApply(t, &m, AddDestination(web(0), server(n+i+1)), DeleteDestination(web(0), server(n+i+1).AddrPort()))
+			for _, p := range []struct{ was, is **uint32 }{{&s, new(&services.slots[0])}, {&l, new(&list.slots[0])}} {
+				if *p.was != *p.is {
+					*p.was, anew = *p.is, anew+1
+				}
+			}
+		}
+		if most := 2 * (4*rounds/n + 2 + rounds/maxRemovals); anew > most {
+			t.Fatalf("%d of %d rounds with %d entries added all places anew, want at most %d", anew, 2*rounds, n, most)
+		}
+	}
+}
+
+// TestAServiceThatComesAndGoesTakesOnePlace deletes and adds one of many
+// services over and over.
+func TestAServiceThatComesAndGoesTakesOnePlace(t *testing.T) {
+	const many = 1000
+	var m Model
+	for i := range many {
+		mustApply(t, &m, AddService(NewService(web(uint16(i)), "rr")))
+	}
+	for range many {
+		mustApply(t, &m, DeleteService(web(7)), AddService(NewService(web(7), "rr")))
+	}
+	if used := m.services.places.used; used > many {
+		t.Errorf("%d places of %d services", used, many)
+	}
+}
+
 // BenchmarkModelOfOneService adds 50,000 destinations to one service.
 func BenchmarkModelOfOneService(b *testing.B) {
 	const many = 50_000

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"strconv"
 	"time"
 
@@ -190,5 +189,5 @@ func median(rounds int, run func() (sample, error)) (result, error) {
 		}
 		list = append(list, one)
 	}
-	return summary(slices.Clip(list)), nil
+	return summary(list), nil
 }
