@@ -28,8 +28,7 @@ client  ens36 outside 12.0.0.10/24
 const liveRules = "-A -t 12.0.0.1:80 -s rr\n" +
 	"-a -t 12.0.0.1:80 -r 192.168.168.10:80 -m -w 1\n-a -t 12.0.0.1:80 -r 192.168.168.20:80 -m -w 1\n"
 
-// buildDirector makes the guest a director, with servers that answer to each
-// connection on port 80.
+// buildDirector makes the guest a director, with servers that echo on port 80.
 func buildDirector(t *testing.T) {
 	t.Helper()
 	must.OK(t, network.Build(directorHosts))
@@ -40,22 +39,9 @@ func buildDirector(t *testing.T) {
 	}))
 	must.OK(t, directorHosts[1].Do(func() error {
 		for _, address := range []string{"192.168.168.10:80", "192.168.168.20:80"} {
-			l, err := net.Listen("tcp", address)
-			if err != nil {
+			if err := network.Echo(t, "tcp", address); err != nil {
 				return err
 			}
-			go func() {
-				for {
-					c, err := l.Accept()
-					if err != nil {
-						return
-					}
-					go func() {
-						fmt.Fprint(c, "yes")
-						c.Close()
-					}()
-				}
-			}()
 		}
 		return nil
 	}))
@@ -101,8 +87,13 @@ func ask(address string) error {
 	}
 	defer c.Close()
 	c.SetDeadline(time.Now().Add(time.Minute))
-	b, err := io.ReadAll(c)
-	if err == nil && string(b) != "yes" {
+	const request = "yes?"
+	if _, err := io.WriteString(c, request); err != nil {
+		return err
+	}
+	b := make([]byte, len(request))
+	_, err = io.ReadFull(c, b)
+	if err == nil && string(b) != request {
 		err = fmt.Errorf("the answer is %q", b)
 	}
 	return err
