@@ -3,6 +3,7 @@
 package args_test
 
 import (
+	"bytes"
 	"fmt"
 	"net/netip"
 	"testing"
@@ -19,8 +20,7 @@ func perRule(b *testing.B) {
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/(services*(1+servers)), "ns/rule")
 }
 
-// BenchmarkParse reads 110,000 lines of rule text.
-func BenchmarkParse(b *testing.B) {
+func ruleLines() [][]byte {
 	lines := make([][]byte, 0, services*(1+servers))
 	for i := range services {
 		id := fmt.Sprintf("-t 10.0.%d.%d:80", i>>8, i&0xff)
@@ -29,6 +29,30 @@ func BenchmarkParse(b *testing.B) {
 			lines = append(lines, fmt.Appendf(nil, "-a %s -r 172.16.%d.%d:80 -m -w 1", id, i&0xff, j+1))
 		}
 	}
+	return lines
+}
+
+// BenchmarkFields splits the lines of BenchmarkParse with the standard library,
+// as a yardstick.
+func BenchmarkFields(b *testing.B) {
+	lines := ruleLines()
+	words := 0
+	b.ReportAllocs()
+	for b.Loop() {
+		words = 0
+		for _, line := range lines {
+			words += len(bytes.Fields(line))
+		}
+	}
+	perRule(b)
+	if want := services * (5 + 8*servers); words != want {
+		b.Fatalf("%d words, want %d", words, want)
+	}
+}
+
+// BenchmarkParse reads 110,000 lines of rule text.
+func BenchmarkParse(b *testing.B) {
+	lines := ruleLines()
 	p := args.New(names.New())
 	var words []string
 	b.ReportAllocs()
