@@ -91,6 +91,13 @@ demo: deps bin/ipvsadm
 gap: deps bin/ipvsadm
 	$(GO) run ./internal/test/lab -fetch -kernel '$(KERNEL)' gap
 
+# Look for what gets lost or leaks under everything at once. Requests, restores,
+# saves, lists, other writers and a monitor take the time SOAK.
+SOAK ?= 1h
+.PHONY: soak
+soak: deps bin/ipvsadm
+	$(GO) run ./internal/test/lab -fetch -kernel '$(KERNEL)' -for '$(SOAK)' soak
+
 # Measure commands next to 1.31, to the kernel's bare interface and to moby/ipvs.
 # ROWS, a regular expression, picks some.
 ROWS ?=

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
@@ -60,7 +61,7 @@ func TestSessionsAreWhole(t *testing.T) {
 	must.OK(t, err)
 	check("demo", demoHosts, steps)
 	seen := map[string]bool{}
-	for _, c := range slices.Concat(clusters, gaps) {
+	for _, c := range slices.Concat(clusters, gaps, []cluster{soak(time.Minute)}) {
 		check(c.name, c.hosts, scenario{typed: c.typed + c.prepared}.steps())
 		for _, s := range c.scenarios {
 			name := c.fullName(s)

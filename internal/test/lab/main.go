@@ -5,11 +5,13 @@
 //
 //	go run ./internal/test/lab -units folder demo
 //	go run ./internal/test/lab gap|clusters [cluster or scenario]...
+//	go run ./internal/test/lab -for 1h soak
 //
 // The demo is a session: commands and their answers. It restarts the service
 // of Red Hat, whose unit make demo puts into a folder. Gap counts requests that
-// fail in the demo's network while a director restores, and clusters counts
-// where the packets of every kind of cluster go. The program runs twice: on
+// fail in the demo's network while a director restores, soak has everything go on
+// there at once for a long time, and clusters counts where the packets of every
+// kind of cluster go. The program runs twice: on
 // the host, where it boots the guest, and in the guest, where the commands
 // run as root.
 package main
@@ -58,8 +60,9 @@ func main() {
 	flag.StringVar(&l.version, "kernel", "", "kernel `version`, \"\" for the machine's own")
 	flag.StringVar(&l.units, "units", "packaging/systemd", "`folder` of the units of systemd, Red Hat's for the demo")
 	flag.BoolVar(&l.fetch, "fetch", false, "fetch what is not on this machine into the user's cache: kernel and programs")
+	flag.DurationVar(&l.length, "for", time.Minute, "`time` that the soak takes")
 	flag.Usage = func() {
-		fmt.Fprint(flag.CommandLine.Output(), "usage: lab [flags] demo|gap|clusters [cluster or scenario]...\n")
+		fmt.Fprint(flag.CommandLine.Output(), "usage: lab [flags] demo|gap|soak|clusters [cluster or scenario]...\n")
 		flag.PrintDefaults()
 	}
 	flag.Parse()
@@ -69,6 +72,8 @@ func main() {
 			return l.demo(ctx)
 		case "gap":
 			return l.clusters(ctx, gaps, names)
+		case "soak":
+			return l.clusters(ctx, []cluster{soak(l.length)}, names)
 		case "clusters":
 			return l.clusters(ctx, clusters, names)
 		}
@@ -78,7 +83,7 @@ func main() {
 	})
 }
 
-// limit is the timeout of a guest, boot included.
+// limit is the timeout of a guest, boot included and the soak not.
 const limit = 5 * time.Minute
 
 // lab is the host's side.
@@ -87,6 +92,7 @@ type lab struct {
 	units   string // folder of the units
 	version string // of the kernel, as guest.Find takes it
 	fetch   bool
+	length  time.Duration // of the soak
 }
 
 // demo plays the demo and reports whether all went as expected.
@@ -121,7 +127,10 @@ func (l lab) boot(ctx context.Context, kernel guest.Kernel, args ...string) (ok 
 			return false, fmt.Errorf("%w: make builds it", err)
 		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, limit)
+	if flag.Arg(0) == "soak" {
+		args = append([]string{"-for=" + l.length.String()}, args...)
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit+l.length)
 	defer cancel()
 	return guest.Again(ctx, kernel, []string{"PATH=" + bin + ":" + guest.GuestPath(), unitsVariable + "=" + units}, args)
 }

@@ -250,6 +250,14 @@ func init() {
 		},
 		// restore SECONDS PROGRAM FILE...: see the function.
 		"restore": func(_ *player, args string) (string, error) { return restore(args) },
+		// soak TIME: see the function.
+		"soak": func(_ *player, args string) (string, error) {
+			length, err := time.ParseDuration(args)
+			if err != nil {
+				return "", err
+			}
+			return soakFor(length)
+		},
 	}
 }
 

@@ -1,0 +1,386 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// The soak: in the network of the gap, for as long as is said, everything at
+// once: requests, restores, saves, lists, two other writers and a monitor. No
+// request may fail, nothing that stands throughout may be missing from a list or
+// a save, nothing may leak, and the kernel may not complain.
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// soak returns the trial of this length.
+func soak(length time.Duration) cluster {
+	c := gap("soak", "", "0")
+	c.name = "soak"
+	for i := range c.files {
+		c.files[i].text += strings.Join(standing, "")
+	}
+	c.scenarios[0].typed = fmt.Sprintf(`
+lab# requests
+lab# soak %v
+all worked, nothing missing, nothing leaked
+lab# lost
+0 of <[2-9]\d{2}|\d{4,}> requests lost<.*>
+`, length)
+	return c
+}
+
+// standing are rules of services that nobody touches.
+var standing = func() (rules []string) {
+	for port := 10_000; port < 10_500; port++ {
+		service := fmt.Sprintf("-t 12.0.0.1:%d", port)
+		rules = append(rules, "-A "+service+" -s rr\n")
+		for _, server := range []string{"192.168.168.10", "192.168.168.20"} {
+			rules = append(rules, "-a "+service+" -r "+server+":80 -m -w 1\n")
+		}
+	}
+	return rules
+}()
+
+// missing returns the standing services that a list or a save in any format
+// lacks. No counter has five digits that begin like that: nobody calls them.
+func missing(list string) (ports []string) {
+	listed := map[string]bool{}
+	for _, port := range standingPort.FindAllString(list, -1) {
+		listed[port] = true
+	}
+	for port := 10_000; port < 10_500; port++ {
+		if name := fmt.Sprint(port); !listed[name] {
+			ports = append(ports, name)
+		}
+	}
+	return ports
+}
+
+var standingPort = regexp.MustCompile(`\b10[0-4]\d\d\b`)
+
+// role is what one of those does who work at once, for the nth time. What it
+// returns is counted; an error ends the soak.
+type role struct {
+	name string
+	do   func(n int) (outcome string, err error)
+}
+
+var roles = []role{
+	{"restore", func(n int) (string, error) {
+		return restored(append([]string{"ipvsadm-restore"}, [][]string{{"1"}, {"0"}, {"--strict", "1"}, {"--strict", "0"}, {"--keep-going", "1"}, {"0"}}[n%6]...))
+	}},
+	{"save", saveOnce},
+	{"list", func(n int) (string, error) {
+		words := [][]string{{"-Ln"}, {"-L", "--json"}, {"-Sn"}, {"-Ln", "--stats"}, {"-L", "--metrics"}}[n%5]
+		list, failure, err := invoke("", append([]string{"ipvsadm"}, words...)...)
+		if absent := missing(list); err == nil && failure == "" && len(absent) > 0 {
+			return "", fmt.Errorf("ipvsadm %s lacks %d of the services that stand throughout: %v", words, len(absent), absent)
+		}
+		return failure, err
+	}},
+	{"connections", func(int) (string, error) {
+		_, failure, err := invoke("", "ipvsadm", "-Lnc", "--client", "12.0.0.0/24", "--state", "time_wait")
+		return failure, err
+	}},
+	{"command", func(n int) (string, error) {
+		service := fmt.Sprintf("12.0.0.1:%d", 20_000+n/5%100)
+		words := [][]string{
+			{"-A", "-t", service, "-s", "wlc"},
+			{"-a", "-t", service, "-r", "192.168.168.10:80", "-m"},
+			{"-e", "-t", service, "-r", "192.168.168.10:80", "-m", "-w", "3"},
+			{"-E", "-t", service, "-s", "rr", "-p", "60"},
+			{"-D", "-t", service},
+		}[n%5]
+		_, failure, err := invoke("", append([]string{"ipvsadm"}, words...)...)
+		return failure, err
+	}},
+	{"rules", func(int) (string, error) {
+		var rules strings.Builder
+		for port := 21_000; port < 21_040; port++ {
+			fmt.Fprintf(&rules, "-A -t 12.0.0.1:%[1]d -s rr\n-a -t 12.0.0.1:%[1]d -r 192.168.168.10:80 -m\n-D -t 12.0.0.1:%[1]d\n", port)
+		}
+		_, failure, err := invoke(rules.String(), "ipvsadm", "-R")
+		return failure, err
+	}},
+}
+
+// restored runs a restore. One that another writer disturbed has to say so.
+func restored(words []string) (string, error) {
+	_, failure, err := invoke("", words...)
+	return failure, err
+}
+
+// saveOnce saves to a file, which has to have all that stands, or to be the old
+// one.
+func saveOnce(int) (string, error) {
+	name := filepath.Join(home("director"), "saved")
+	old, err := os.ReadFile(name)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return "", err
+	}
+	_, failure, err := invoke("", "ipvsadm-save", "-n", "--output", "saved")
+	if err != nil {
+		return "", err
+	}
+	saved, err := os.ReadFile(name)
+	switch {
+	case err != nil:
+		return "", err
+	case failure != "" && !bytes.Equal(saved, old):
+		return "", fmt.Errorf("a save that failed changed the file: %s", failure)
+	}
+	lines := map[string]bool{}
+	for line := range strings.Lines(string(saved)) {
+		lines[line] = true
+	}
+	for _, rule := range standing {
+		if !lines[rule] {
+			return "", fmt.Errorf("the save lacks %s", rule)
+		}
+	}
+	return failure, nil
+}
+
+// invokeLimit is the timeout of one program.
+const invokeLimit = 2 * time.Minute
+
+// invoke runs a program on the director. A failure, which needs a status and a
+// text, is what the program said, with its numbers hidden, so that equals can be
+// counted.
+func invoke(stdin string, words ...string) (stdout, failure string, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), invokeLimit)
+	defer cancel()
+	var out, text bytes.Buffer
+	cmd := exec.CommandContext(ctx, words[0], words[1:]...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(stdin), &out, &text
+	cmd.Dir = home("director")
+	err = director.Do(cmd.Run)
+	exit := (*exec.ExitError)(nil)
+	switch {
+	case ctx.Err() != nil:
+		return "", "", fmt.Errorf("%s: no end within %v", strings.Join(words, " "), invokeLimit)
+	case errors.As(err, &exit) && exit.ExitCode() > 0 && text.Len() > 0:
+		// A failure of many lines says the same of each.
+		first, _, _ := strings.Cut(text.String(), "\n")
+		return out.String(), fmt.Sprintf("%d %s", exit.ExitCode(), digits.ReplaceAllString(first, "N")), nil
+	case err != nil || text.Len() > 0:
+		return "", "", fmt.Errorf("%s: %v: %s", strings.Join(words, " "), err, text.String())
+	}
+	return out.String(), "", nil
+}
+
+var digits = regexp.MustCompile(`\d+`)
+
+// monitored is a monitor that runs throughout.
+type monitored struct {
+	cmd    *exec.Cmd
+	stderr bytes.Buffer
+	ended  chan error
+	lines  atomic.Int64
+}
+
+func startMonitor() (*monitored, error) {
+	m := &monitored{cmd: exec.Command("ipvsadm", "--monitor"), ended: make(chan error, 1)}
+	m.cmd.Stderr = &m.stderr
+	out, err := m.cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := director.Do(m.cmd.Start); err != nil {
+		return nil, err
+	}
+	go func() {
+		b := make([]byte, 32<<10)
+		for {
+			n, err := out.Read(b)
+			m.lines.Add(int64(bytes.Count(b[:n], []byte("\n"))))
+			if err != nil {
+				if err == io.EOF {
+					err = nil
+				}
+				m.ended <- errors.Join(err, m.cmd.Wait())
+				return
+			}
+		}
+	}()
+	return m, nil
+}
+
+// end ends the monitor, which has to be still there.
+func (m *monitored) end() error {
+	select {
+	case err := <-m.ended:
+		return fmt.Errorf("the monitor has ended: %v: %s", err, m.stderr.String())
+	default:
+	}
+	if err := m.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		return err
+	}
+	if err := <-m.ended; err == nil || m.cmd.ProcessState.Sys().(syscall.WaitStatus).Signal() != syscall.SIGTERM {
+		return fmt.Errorf("the monitor ended with %v: %s", m.cmd.ProcessState, m.stderr.String())
+	}
+	return nil
+}
+
+// kept is what would grow if something leaked.
+type kept struct {
+	files, sockets, available int // available memory in MB
+	monitor                   int // resident memory in MB
+}
+
+func (m *monitored) kept() (k kept, err error) {
+	process := fmt.Sprintf("/proc/%d/", m.cmd.Process.Pid)
+	files, err := os.ReadDir(process + "fd")
+	if err != nil {
+		return k, err
+	}
+	k.files = len(files)
+	for name, f := range map[string]func(text string){
+		process + "status": func(text string) { k.monitor = kilobytes(text, "VmRSS:") >> 10 },
+		"/proc/meminfo":    func(text string) { k.available = kilobytes(text, "MemAvailable:") >> 10 },
+	} {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			return k, err
+		}
+		f(string(b))
+	}
+	return k, director.Do(func() error {
+		b, err := os.ReadFile("/proc/thread-self/net/netlink")
+		k.sockets = bytes.Count(b, []byte("\n"))
+		return err
+	})
+}
+
+// kilobytes reads a field of a file of /proc.
+func kilobytes(text, field string) (n int) {
+	_, rest, _ := strings.Cut(text, field)
+	fmt.Sscan(rest, &n)
+	return n
+}
+
+// soakFor runs all roles and a monitor for a time, and prints how often each did
+// its work, and how that went.
+func soakFor(length time.Duration) (verdict string, err error) {
+	if err := os.WriteFile("/dev/kmsg", []byte("<6>"+soakBegins+"\n"), 0); err != nil {
+		return "", err
+	}
+	if err := restoreFrom("ipvsadm-restore", "0"); err != nil {
+		return "", err
+	}
+	m, err := startMonitor()
+	if err != nil {
+		return "", err
+	}
+	over, stop := context.WithTimeout(context.Background(), length)
+	defer stop()
+	outcomes := make([]map[string]int, len(roles))
+	failures := make([]error, len(roles))
+	var group sync.WaitGroup
+	for i, r := range roles {
+		outcomes[i] = map[string]int{}
+		group.Go(func() {
+			for n := 0; over.Err() == nil; n++ {
+				outcome, err := r.do(n)
+				if err != nil {
+					failures[i] = fmt.Errorf("%s %d: %w", r.name, n, err)
+					stop()
+					return
+				}
+				outcomes[i][outcome]++
+			}
+		})
+	}
+	// What is kept counts from when all have warmed up.
+	select {
+	case <-over.Done():
+	case <-time.After(length / 10):
+	}
+	warm := soon("a change that the monitor shows", func() (bool, error) { return m.lines.Load() > 0, nil })
+	before, err := m.kept()
+	err = errors.Join(err, warm)
+	<-over.Done()
+	group.Wait()
+	after, keptErr := m.kept()
+	err = errors.Join(append(failures, err, keptErr, m.end())...)
+	if after.files > before.files || after.sockets > before.sockets+len(roles) || after.monitor > before.monitor+16 {
+		err = errors.Join(err, errors.New("something leaked"))
+	}
+	// At rest a restore leaves just what its file has.
+	for _, words := range [][]string{{"ipvsadm-restore", "--strict", "0"}, {"ipvsadm-restore", "--diff", "0"}} {
+		if out, failure, failed := invoke("", words...); failed != nil || failure != "" || out != "" {
+			err = errors.Join(err, fmt.Errorf("%s, at the end: %s%s (%v)", words, out, failure, failed))
+		}
+	}
+	complaints, kmsgErr := complaintsOfTheKernel()
+	if complaints != "" {
+		err = errors.Join(err, fmt.Errorf("the kernel says\n%s", complaints))
+	}
+	for i, r := range roles {
+		fmt.Printf("%s: %d done", r.name, outcomes[i][""])
+		if outcomes[i][""] == 0 {
+			err = errors.Join(err, fmt.Errorf("%s: never done", r.name))
+		}
+		for _, outcome := range slices.Sorted(maps.Keys(outcomes[i])) {
+			if outcome != "" {
+				fmt.Printf(", %d times %q", outcomes[i][outcome], outcome)
+			}
+		}
+		fmt.Println()
+	}
+	fmt.Printf("monitor: %d changes, files %d and %d, resident %d and %d MB\nnetlink sockets: %d and %d\nmemory available: %d and %d MB\n",
+		m.lines.Load(), before.files, after.files, before.monitor, after.monitor, before.sockets, after.sockets, before.available, after.available)
+	return "all worked, nothing missing, nothing leaked", errors.Join(err, kmsgErr)
+}
+
+const soakBegins = "lab: the soak begins"
+
+// complaintsOfTheKernel returns its warnings, and worse, since the soak began.
+func complaintsOfTheKernel() (string, error) {
+	fd, err := unix.Open("/dev/kmsg", unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return "", err
+	}
+	defer unix.Close(fd)
+	const warning = 4
+	found, last, begun := "", "", false
+	record := make([]byte, 16<<10)
+	for {
+		n, err := unix.Read(fd, record)
+		switch {
+		case errors.Is(err, unix.EAGAIN):
+			if !begun {
+				return "", fmt.Errorf("the kernel's log has lost the beginning of the soak: its last line is %q", last)
+			}
+			return found, nil
+		case errors.Is(err, unix.EPIPE): // records were overwritten
+			continue
+		case err != nil:
+			return "", err
+		}
+		priority := 0
+		fmt.Sscan(string(record[:n]), &priority)
+		_, text, _ := strings.Cut(string(record[:n]), ";")
+		last = text
+		begun = begun || strings.HasPrefix(text, soakBegins)
+		if begun && priority&7 <= warning {
+			found += text
+		}
+	}
+}
