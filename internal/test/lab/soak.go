@@ -83,67 +83,56 @@ type role struct {
 
 var roles = []role{
 	{"restore", func(n int) (string, error) {
-		return restored(append([]string{"ipvsadm-restore"}, [][]string{{"1"}, {"0"}, {"--strict", "1"}, {"--strict", "0"}, {"--keep-going", "1"}, {"0"}}[n%6]...))
+		words := [][]string{{"1"}, {"0"}, {"--strict", "1"}, {"--strict", "0"}, {"--keep-going", "1"}, {"0"}}[n%6]
+		return try("", "ipvsadm-restore", words...)
 	}},
 	{"save", saveOnce},
 	{"list", func(n int) (string, error) {
 		words := [][]string{{"-Ln"}, {"-L", "--json"}, {"-Sn"}, {"-Ln", "--stats"}, {"-L", "--metrics"}}[n%5]
-		list, failure, err := invoke("", append([]string{"ipvsadm"}, words...)...)
+		list, failure, err := invoke("", "ipvsadm", words...)
 		if absent := missing(list); err == nil && failure == "" && len(absent) > 0 {
 			return "", fmt.Errorf("ipvsadm %s lacks %d of the services that stand throughout: %v", words, len(absent), absent)
 		}
 		return failure, err
 	}},
 	{"connections", func(int) (string, error) {
-		_, failure, err := invoke("", "ipvsadm", "-Lnc", "--client", "12.0.0.0/24", "--state", "time_wait")
-		return failure, err
+		return try("", "ipvsadm", "-Lnc", "--client", "12.0.0.0/24", "--state", "time_wait")
 	}},
 	{"command", func(n int) (string, error) {
 		service := fmt.Sprintf("12.0.0.1:%d", 20_000+n/5%100)
-		words := [][]string{
+		return try("", "ipvsadm", [][]string{
 			{"-A", "-t", service, "-s", "wlc"},
 			{"-a", "-t", service, "-r", "192.168.168.10:80", "-m"},
 			{"-e", "-t", service, "-r", "192.168.168.10:80", "-m", "-w", "3"},
 			{"-E", "-t", service, "-s", "rr", "-p", "60"},
 			{"-D", "-t", service},
-		}[n%5]
-		_, failure, err := invoke("", append([]string{"ipvsadm"}, words...)...)
-		return failure, err
+		}[n%5]...)
 	}},
 	{"rules", func(int) (string, error) {
 		var rules strings.Builder
 		for port := 21_000; port < 21_040; port++ {
 			fmt.Fprintf(&rules, "-A -t 12.0.0.1:%[1]d -s rr\n-a -t 12.0.0.1:%[1]d -r 192.168.168.10:80 -m\n-D -t 12.0.0.1:%[1]d\n", port)
 		}
-		_, failure, err := invoke(rules.String(), "ipvsadm", "-R")
-		return failure, err
+		return try(rules.String(), "ipvsadm", "-R")
 	}},
-}
-
-// restored runs a restore. One that another writer disturbed has to say so.
-func restored(words []string) (string, error) {
-	_, failure, err := invoke("", words...)
-	return failure, err
 }
 
 // saveOnce saves to a file, which has to have all that stands, or to be the old
 // one.
-func saveOnce(int) (string, error) {
+func saveOnce(int) (failure string, err error) {
 	name := filepath.Join(home("director"), "saved")
-	old, err := os.ReadFile(name)
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return "", err
-	}
-	_, failure, err := invoke("", "ipvsadm-save", "-n", "--output", "saved")
-	if err != nil {
+	old, _ := os.ReadFile(name) // not there yet
+	if failure, err = try("", "ipvsadm-save", "-n", "--output", "saved"); err != nil {
 		return "", err
 	}
 	saved, err := os.ReadFile(name)
 	switch {
-	case err != nil:
-		return "", err
 	case failure != "" && !bytes.Equal(saved, old):
 		return "", fmt.Errorf("a save that failed changed the file: %s", failure)
+	case failure != "":
+		return failure, nil
+	case err != nil:
+		return "", err
 	}
 	lines := map[string]bool{}
 	for line := range strings.Lines(string(saved)) {
@@ -154,7 +143,7 @@ func saveOnce(int) (string, error) {
 			return "", fmt.Errorf("the save lacks %s", rule)
 		}
 	}
-	return failure, nil
+	return "", nil
 }
 
 // invokeLimit is the timeout of one program.
@@ -163,29 +152,36 @@ const invokeLimit = 2 * time.Minute
 // invoke runs a program on the director. A failure, which needs a status and a
 // text, is what the program said, with its numbers hidden, so that equals can be
 // counted.
-func invoke(stdin string, words ...string) (stdout, failure string, err error) {
+func invoke(stdin, name string, words ...string) (stdout, failure string, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), invokeLimit)
 	defer cancel()
 	var out, text bytes.Buffer
-	cmd := exec.CommandContext(ctx, words[0], words[1:]...)
+	command := strings.Join(append([]string{name}, words...), " ")
+	cmd := exec.CommandContext(ctx, name, words...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(stdin), &out, &text
 	cmd.Dir = home("director")
 	err = director.Do(cmd.Run)
 	exit := (*exec.ExitError)(nil)
 	switch {
 	case ctx.Err() != nil:
-		return "", "", fmt.Errorf("%s: no end within %v", strings.Join(words, " "), invokeLimit)
+		return "", "", fmt.Errorf("%s: no end within %v", command, invokeLimit)
 	case errors.As(err, &exit) && exit.ExitCode() > 0 && text.Len() > 0:
 		// A failure of many lines says the same of each.
 		first, _, _ := strings.Cut(text.String(), "\n")
 		return out.String(), fmt.Sprintf("%d %s", exit.ExitCode(), digits.ReplaceAllString(first, "N")), nil
 	case err != nil || text.Len() > 0:
-		return "", "", fmt.Errorf("%s: %v: %s", strings.Join(words, " "), err, text.String())
+		return "", "", fmt.Errorf("%s: %v: %s", command, err, text.String())
 	}
 	return out.String(), "", nil
 }
 
 var digits = regexp.MustCompile(`\d+`)
+
+// try is invoke for what prints nothing that matters.
+func try(stdin, name string, words ...string) (failure string, err error) {
+	_, failure, err = invoke(stdin, name, words...)
+	return failure, err
+}
 
 // monitored is a monitor that runs throughout.
 type monitored struct {
@@ -323,9 +319,9 @@ func soakFor(length time.Duration) (verdict string, err error) {
 		err = errors.Join(err, errors.New("something leaked"))
 	}
 	// At rest a restore leaves just what its file has.
-	for _, words := range [][]string{{"ipvsadm-restore", "--strict", "0"}, {"ipvsadm-restore", "--diff", "0"}} {
-		if out, failure, failed := invoke("", words...); failed != nil || failure != "" || out != "" {
-			err = errors.Join(err, fmt.Errorf("%s, at the end: %s%s (%v)", words, out, failure, failed))
+	for _, how := range []string{"--strict", "--diff"} {
+		if out, failure, failed := invoke("", "ipvsadm-restore", how, "0"); failed != nil || failure != "" || out != "" {
+			err = errors.Join(err, fmt.Errorf("ipvsadm-restore %s at the end: %s%s (%v)", how, out, failure, failed))
 		}
 	}
 	complaints, kmsgErr := complaintsOfTheKernel()
