@@ -289,6 +289,11 @@ func testGuest(t *testing.T) {
 		guesttest.Namespace(t)
 		must(t, "! grep ip_vs_mh /proc/modules; ipvsadm -A -t 192.0.2.1:80 -s mh; grep ip_vs_mh /proc/modules")
 	})
+	t.Run("root has a home, whoever runs the guest", func(t *testing.T) {
+		if out := must(t, "echo kept > /root/file; cat /root/file"); out != "kept\n" {
+			t.Errorf("got %q", out)
+		}
+	})
 	t.Run("each namespace has a table of its own", func(t *testing.T) {
 		guesttest.Namespace(t)
 		must(t, "ipvsadm -A -t 192.0.2.1:80 -s rr")

@@ -60,6 +60,9 @@ func setUp(exchange string, o order) error {
 			return err
 		}
 	}
+	if err := provideHome(root + "/root"); err != nil {
+		return err
+	}
 	for _, dir := range []string{exchange, "/lib/modules"} {
 		if err := os.MkdirAll(root+dir, 0o755); err != nil {
 			return err
@@ -86,6 +89,18 @@ func setUp(exchange string, o order) error {
 		return err
 	}
 	return LoopbackUp()
+}
+
+// provideHome gives root a home where the host has none, or one that the user
+// who runs this guest may not look into.
+func provideHome(dir string) error {
+	if _, err := os.ReadDir(dir); err == nil {
+		return nil
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	return mount("tmpfs", dir, 0, "mode=0700")
 }
 
 // share mounts a folder of the host on dir.
