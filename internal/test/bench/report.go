@@ -10,11 +10,12 @@ import (
 
 // report prints results as they come and judges them by the goals at the end.
 type report struct {
-	w    io.Writer
-	rows map[string][columns]result
+	w          io.Writer
+	processors int // of the guest
+	rows       map[string][columns]result
 }
 
-func newReport(w io.Writer, release string, count int) *report {
+func newReport(w io.Writer, release string, processors, count int) *report {
 	fmt.Fprintf(w, `Linux %s, medians of %d rounds, milliseconds without those of an empty process,
 and peak memory in MB. An empty process is /bin/true for 1.31, an empty Go
 program for the others. One command is given whole. The floor sends messages
@@ -29,7 +30,7 @@ processor's time for one interval, without the start.
 		fmt.Fprintf(w, "%16s", name)
 	}
 	fmt.Fprintf(w, "%16s\n", "empty: C, Go")
-	return &report{w, map[string][columns]result{}}
+	return &report{w, processors, map[string][columns]result{}}
 }
 
 var columnNames = [...]string{original: "1.31", ours: "ours", floor: "floor", library: "pkg/ipvs", moby: "moby/ipvs", emptyC: "C", emptyGo: "Go"}
@@ -95,13 +96,23 @@ func (r *report) judge() bool {
 		}
 	}
 
-	faster(rowRestore, original, ours, 40)
-	ratio("takes the floor's time", rowRestore, ours, floor, 3)
-	for _, name := range []string{rowList, rowStats, rowSave} {
-		ratio("takes the time of the floor's list", name, ours, floor, 1.35)
+	// With one processor goals are those of User Mode Linux, where system
+	// calls and page faults are dear, with more those of a stock kernel.
+	of := func(uml, stock float64) float64 {
+		if r.processors == 1 {
+			return uml
+		}
+		return stock
 	}
-	faster(rowApply, original, ours, 20)
-	ratio("takes an empty Go program's time, whole", rowEdit, ours, emptyGo, 1.25)
+
+	faster(rowRestore, original, ours, of(40, 15))
+	ratio("takes the floor's time", rowRestore, ours, floor, of(3, 1.5))
+	for _, name := range []string{rowList, rowStats, rowSave} {
+		ratio("takes the time of the floor's list", name, ours, floor, of(1.35, 1.2))
+	}
+	ratio("takes the time of the floor's list", rowJSON, ours, floor, 1.4)
+	faster(rowApply, original, ours, of(20, 14))
+	ratio("takes an empty Go program's time, whole", rowEdit, ours, emptyGo, of(1.25, 1.05))
 	if r.has(rowEdit) {
 		fmt.Fprintf(r.w, "%-62s%8.2fx\n", rowEdit+": takes the floor's, whole", r.ratio(rowEdit, ours, rowEdit, floor))
 	}

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strconv"
 	"strings"
 
@@ -284,7 +285,7 @@ func measureAll(bin, tmp string, count int, only string) (met bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	r := newReport(os.Stdout, release, count)
+	r := newReport(os.Stdout, release, runtime.NumCPU(), count)
 	for _, row := range rows {
 		if !wanted.MatchString(row.name) {
 			continue
