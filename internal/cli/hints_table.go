@@ -6,6 +6,7 @@ package cli
 // similar entries there are, and what a change did besides what was meant.
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
@@ -139,7 +140,8 @@ func noServiceHint(id ipvs.ServiceID, t *ipvs.Table) string {
 	if len(t.Services) == 0 {
 		return "there are no virtual services"
 	}
-	var ports, addresses []string
+	var ports []uint16
+	var addresses []netip.Addr
 	for i := range t.Services {
 		switch s := t.Services[i].ServiceID; {
 		case s.FWMark != id.FWMark:
@@ -150,18 +152,16 @@ func noServiceHint(id ipvs.ServiceID, t *ipvs.Table) string {
 		case s.Addr == id.Addr && s.Port == id.Port:
 			return fmt.Sprintf("%v exists as %v, not %v", netip.AddrPortFrom(s.Addr, s.Port), s.Protocol, id.Protocol)
 		case s.Protocol == id.Protocol && s.Addr == id.Addr:
-			ports = append(ports, strconv.Itoa(int(s.Port)))
+			ports = append(ports, s.Port)
 		case s.Protocol == id.Protocol && s.Family() == id.Family() && s.Port == id.Port:
-			addresses = append(addresses, s.Addr.String())
+			addresses = append(addresses, s.Addr)
 		}
 	}
 	switch {
 	case len(ports) > 0:
-		slices.Sort(ports)
-		return fmt.Sprintf("%s, but %v has port %s", text, id.Addr, some(ports))
+		return fmt.Sprintf("%s, but %v has port %s", text, id.Addr, some(sorted(ports, cmp.Compare)))
 	case len(addresses) > 0:
-		slices.Sort(addresses)
-		return fmt.Sprintf("%s, but port %d is served at %s", text, id.Port, some(addresses))
+		return fmt.Sprintf("%s, but port %d is served at %s", text, id.Port, some(sorted(addresses, netip.Addr.Compare)))
 	}
 	return text + ": ipvsadm -Ln lists all services"
 }
@@ -171,20 +171,28 @@ func noServerHint(s *ipvs.ServiceEntry, server netip.AddrPort) string {
 	if len(s.Destinations) == 0 {
 		return fmt.Sprintf("%v has no servers", s.ServiceID)
 	}
-	var ports, servers []string
+	var ports []uint16
+	var servers []netip.AddrPort
 	for i := range s.Destinations {
 		d := &s.Destinations[i]
 		if d.Addr == server.Addr() {
-			ports = append(ports, strconv.Itoa(int(d.Port)))
+			ports = append(ports, d.Port)
 		}
-		servers = append(servers, d.AddrPort().String())
+		servers = append(servers, d.AddrPort())
 	}
 	if len(ports) > 0 {
-		slices.Sort(ports)
-		return fmt.Sprintf("%v has this server with port %s: add the port to -r", s.ServiceID, some(ports))
+		return fmt.Sprintf("%v has this server with port %s: add the port to -r", s.ServiceID, some(sorted(ports, cmp.Compare)))
 	}
-	slices.Sort(servers)
-	return fmt.Sprintf("the real servers of %v: %s", s.ServiceID, some(servers))
+	return fmt.Sprintf("the real servers of %v: %s", s.ServiceID, some(sorted(servers, netip.AddrPort.Compare)))
+}
+
+// sorted returns the texts of values in the order of the values.
+func sorted[T any](list []T, compare func(a, b T) int) (words []string) {
+	slices.SortFunc(list, compare)
+	for _, v := range list {
+		words = append(words, fmt.Sprint(v))
+	}
+	return words
 }
 
 // some lists a few words.
