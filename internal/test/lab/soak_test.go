@@ -23,8 +23,9 @@ func TestSoak(t *testing.T) {
 		if counted, verdict := m.judge(c.scenarios[0]); verdict != "yes" {
 			t.Errorf("counted %s, expected %s", counted, c.scenarios[0].expected())
 		}
-		must.OK(t, os.WriteFile("/dev/kmsg", []byte("<6>news of the kernel\n"), 0))
-		must.OK(t, os.WriteFile("/dev/kmsg", []byte("<4>a complaint of the kernel\n"), 0))
+		for _, message := range []string{"<6>news of the kernel", "<4>a complaint of the kernel", "<4>" + stoodStill + "5 ns"} {
+			must.OK(t, os.WriteFile("/dev/kmsg", []byte(message+"\n"), 0))
+		}
 		switch complaints, err := complaintsOfTheKernel(); {
 		case err != nil:
 			t.Error(err)
