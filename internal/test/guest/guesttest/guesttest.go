@@ -33,13 +33,35 @@ import (
 // runs the tests.
 func Main(m *testing.M) {
 	guest.Init()
-	if testing.CoverMode() != "" && guest.InGuest() {
-		if err := dropCounts("/run/cover"); err != nil {
+	if guest.InGuest() {
+		err := endInTime()
+		if err == nil && testing.CoverMode() != "" {
+			err = dropCounts("/run/cover")
+		}
+		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
 	}
 	os.Exit(m.Run())
+}
+
+// deadlineVariable is the environment variable of a guest with the time at which
+// its test has to end. A duration would not do: it begins a boot later.
+const deadlineVariable = "IPVSADM_TEST_DEADLINE"
+
+// endInTime sets the test's timeout.
+func endInTime() error {
+	text := os.Getenv(deadlineVariable)
+	if text == "" {
+		return nil
+	}
+	deadline, err := time.Parse(time.RFC3339Nano, text)
+	if err != nil {
+		return err
+	}
+	flag.Parse()
+	return flag.Set("test.timeout", max(time.Until(deadline), time.Second).String())
 }
 
 // dropCounts gives the programs of a guest's test a folder for their coverage
@@ -72,16 +94,15 @@ func InGuest(t *testing.T, body func(t *testing.T), packages ...string) {
 	kernel := Kernel(t, packages...)
 	exe, err := os.Executable()
 	must.OK(t, err)
-	ctx := t.Context()
+	ctx, env := t.Context(), guestEnv()
 	args := []string{exe, "-test.v=test2json", "-test.run=" + guestRun(t.Name(), flagValue("test.run"))}
 	for _, name := range []string{"test.skip", "test.short"} {
 		args = append(args, "-"+name+"="+flagValue(name))
 	}
 	if deadline, ok := t.Deadline(); ok {
 		// The guest's own timeout comes first, since it shows where the test hangs.
-		// It starts with the test, a boot later.
 		left := time.Until(deadline)
-		args = append(args, "-test.timeout="+(left-min(left/3, 15*time.Second)).String())
+		env = append(env, deadlineVariable+"="+deadline.Add(-min(left/3, 15*time.Second)).Format(time.RFC3339Nano))
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, left-min(left/20, 3*time.Second))
 		defer cancel()
@@ -96,7 +117,7 @@ func InGuest(t *testing.T, body func(t *testing.T), packages ...string) {
 		}
 	}}
 	var stderr bytes.Buffer
-	status, err := guest.Run(ctx, guest.Job{Kernel: kernel, Args: args, Env: guestEnv(), Stdout: &results, Stderr: &stderr})
+	status, err := guest.Run(ctx, guest.Job{Kernel: kernel, Args: args, Env: env, Stdout: &results, Stderr: &stderr})
 	unfinished := results.close()
 	if stderr.Len() > 0 {
 		fmt.Fprintf(t.Output(), "stderr of the guest's test:\n%s", stderr.Bytes())

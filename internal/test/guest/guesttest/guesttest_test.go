@@ -62,7 +62,7 @@ func TestTheGuestsResultsBecomeTheHosts(t *testing.T) {
 	}
 	hang := "-test.timeout=9s"
 	if Kernel(t).Image != "" {
-		hang = "-test.timeout=4m" // the boot is a part of it
+		hang = "-test.timeout=2m" // the boot is a part of it
 	}
 	const (
 		pass = "--- PASS: TestSample/passes/deep_down\n--- PASS: TestSample/passes\n"
