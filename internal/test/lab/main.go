@@ -127,10 +127,12 @@ func (l lab) boot(ctx context.Context, kernel guest.Kernel, args ...string) (ok 
 			return false, fmt.Errorf("%w: make builds it", err)
 		}
 	}
+	limit := limit
 	if flag.Arg(0) == "soak" {
 		args = append([]string{"-for=" + l.length.String()}, args...)
+		limit += l.length
 	}
-	ctx, cancel := context.WithTimeout(ctx, limit+l.length)
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	return guest.Again(ctx, kernel, []string{"PATH=" + bin + ":" + guest.GuestPath(), unitsVariable + "=" + units}, args)
 }

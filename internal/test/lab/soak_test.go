@@ -40,7 +40,7 @@ func TestMissing(t *testing.T) {
 	if got := missing(all); got != nil {
 		t.Errorf("all rules lack %v", got)
 	}
-	short := strings.NewReplacer("12.0.0.1:10007 ", "", "12.0.0.1:10499 ", "").Replace(all) + "12.0.0.1:20007 1.0.0.1:100077 "
+	short := strings.NewReplacer("12.0.0.1:10007 ", "", "12.0.0.1:10499 ", "").Replace(all) + "12.0.0.1:20007 1.0.0.1:100077 10007 packets"
 	if got, want := missing(short), []string{"10007", "10499"}; !slices.Equal(got, want) {
 		t.Errorf("missing are %v, want %v", got, want)
 	}
