@@ -72,8 +72,16 @@ func (s *session) doctor(ctx context.Context, cmd args.Command) int {
 // and for the size of its connection table. Who may not see the table is told.
 // Its error is a *failure.
 func (s *session) lookAtTable(ctx context.Context, c *doctor.Case) (err error) {
+	unseen := func(want string) {
+		if c.Table == nil {
+			fmt.Fprintln(s.Stderr, unseenText(want))
+		}
+	}
 	// Where ip_vs is not loaded, to ask for it would make the kernel load it.
 	if _, err := os.Stat("/proc/net/ip_vs"); err != nil {
+		if _, err := os.Stat("/proc/net"); err != nil {
+			unseen("/proc")
+		}
 		return nil
 	}
 	s.client, err = s.redial(ctx, s.config())
@@ -88,9 +96,7 @@ func (s *session) lookAtTable(ctx context.Context, c *doctor.Case) (err error) {
 	case errors.Is(err, ipvs.ErrNoIPVS):
 		return nil
 	case errors.Is(err, fs.ErrPermission):
-		if c.Table == nil {
-			fmt.Fprintln(s.Stderr, unseenText)
-		}
+		unseen("root")
 		return nil
 	case err != nil:
 		return initFailure(err)

@@ -46,8 +46,11 @@ func doctorStatus(worst doctor.Level) int {
 	return statusOK
 }
 
-// unseenText is what a doctor says to whom the kernel does not show the table.
-const unseenText = "without root only the host is examined, not the virtual services"
+// unseenText is what a doctor says where it cannot see the table, for want of
+// root or of /proc.
+func unseenText(want string) string {
+	return "without " + want + " only the host is examined, not the virtual services"
+}
 
 func unaskedText(n int) string {
 	return fmt.Sprintf("out of time: the routes to %d addresses were not looked up", n)

@@ -96,6 +96,11 @@ func testWithoutTable(t *testing.T) {
 		strings.Contains(got, "error") || !strings.Contains(got, "\nok: the kernel has IPVS [module]\n") {
 		t.Error(got)
 	}
+	out, _ = exec.Command("ip", "netns", "exec", "director", "sh", "-c", "mount -t tmpfs none /proc && exec ipvsadm --doctor").CombinedOutput()
+	const want = "without /proc only the host is examined, not the virtual services\nok: the kernel has IPVS [module]\n"
+	if got := string(out); got != want {
+		t.Error(got)
+	}
 }
 
 // testNamespace examines another namespace than the program's own: its fixes
