@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -15,12 +17,15 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/internal/test/terminal"
 )
 
-// watchSeconds is the interval of the live screen that is measured.
-const watchSeconds = 2
+// watch returns a live screen with an interval in seconds.
+func (s suite) watch(seconds int) program {
+	return program{args: []string{filepath.Join(s.bin, "ipvsadm"), "--watch", strconv.Itoa(seconds)}}
+}
 
 // interval returns the processor time that a live screen takes for one of its
-// intervals, and its peak memory.
-func (p program) interval() (s sample, err error) {
+// intervals, and its peak memory. It has to read the table within that time.
+func (p program) interval(seconds int) (s sample, err error) {
+	length := time.Duration(seconds) * time.Second
 	on, err := terminal.New(80, 24)
 	if err != nil {
 		return s, err
@@ -32,16 +37,16 @@ func (p program) interval() (s sample, err error) {
 		return s, err
 	}
 	for begin := time.Now(); !strings.Contains(on.Text(), " services, "); time.Sleep(20 * time.Millisecond) {
-		if time.Since(begin) > 30*time.Second {
+		if time.Since(begin) > 30*time.Second+length {
 			return s, errors.Join(errors.New("it shows nothing"), cmd.Process.Kill(), cmd.Wait())
 		}
 	}
 	// The first intervals take more, as long as the memory grows. The times at
 	// which it reads the table are far from both ends.
 	const warm, intervals = 2, 2
-	time.Sleep(warm*watchSeconds*time.Second + watchSeconds*time.Second/2)
+	time.Sleep(warm*length + length/2)
 	before := processorTime(cmd.Process.Pid, &err)
-	time.Sleep(intervals * watchSeconds * time.Second)
+	time.Sleep(intervals * length)
 	s.time = (processorTime(cmd.Process.Pid, &err) - before) / intervals
 	s.memory = peak(cmd.Process.Pid, &err)
 	return s, errors.Join(err, on.Type("q"), cmd.Wait())

@@ -64,9 +64,9 @@ type row struct {
 	alike bool
 	// first means that the time ends at the first byte of output.
 	first bool
-	// interval means that the time is the processor's for one interval of a
-	// live screen.
-	interval bool
+	// interval is that of a live screen in seconds. The time is then the
+	// processor's for one of them.
+	interval int
 	// quick is the number of runs per round, except for the original and
 	// moby/ipvs, of programs that take little longer than an empty
 	// process; 0 means 1.
@@ -106,8 +106,8 @@ func (r *row) inTurns(count int) (results [columns]result, err error) {
 	run := func(c column) error {
 		var s sample
 		var err error
-		if r.interval {
-			s, err = r.programs[c].interval()
+		if r.interval > 0 {
+			s, err = r.programs[c].interval(r.interval)
 		} else {
 			s, err = r.programs[c].run(r.timed, r.first)
 		}

@@ -37,8 +37,10 @@ const (
 	rowFirst        = "-Lnc, to the first output"
 )
 
-// servers is the number of servers of each service.
-const servers = 10
+const (
+	servers      = 10 // of each service
+	watchSeconds = 2
+)
 
 // shape is the size of a table.
 type shape struct{ services, servers int }
@@ -148,7 +150,7 @@ func (s suite) tableRows() ([]row, error) {
 			moby:    s.tool("moby", append([]string{"restore"}, t.size...)...),
 		})},
 		{name: rowList, table: t.fill, alike: true, programs: with(s.both("", "ipvsadm", "-Ln"), list), counting: true},
-		{name: rowWatch, table: t.fill, interval: true, programs: map[column]program{ours: {args: []string{filepath.Join(s.bin, "ipvsadm"), "--watch", strconv.Itoa(watchSeconds)}}}},
+		{name: rowWatch, table: t.fill, interval: watchSeconds, programs: map[column]program{ours: s.watch(watchSeconds)}},
 		{name: rowStats, table: t.fill, alike: true, programs: with(s.both("", "ipvsadm", "-Ln", "--stats"), map[column]program{floor: t.floor(s)})},
 		{name: rowJSON, table: t.fill, programs: with(s.alone("", "ipvsadm", "-L", "--json"), map[column]program{floor: t.floor(s)})},
 		{name: rowMetrics, table: t.fill, programs: with(s.alone("", "ipvsadm", "-L", "--metrics"), map[column]program{floor: t.floor(s)})},

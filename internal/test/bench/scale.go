@@ -17,11 +17,12 @@ import (
 // growth of the second is compared with.
 var scales = []struct {
 	shape
-	name string
+	name  string
+	watch int // seconds; longer than it takes to read the table
 }{
-	{shape{1000, servers}, "1,000 services with 10 servers each"},
-	{shape{10_000, servers}, "10,000 services with 10 servers each"},
-	{shape{1, 50_000}, "one service with 50,000 servers"},
+	{shape{1000, servers}, "1,000 services with 10 servers each", watchSeconds},
+	{shape{10_000, servers}, "10,000 services with 10 servers each", 20},
+	{shape{1, 50_000}, "one service with 50,000 servers", 20},
 }
 
 // task is a row of the page. It works on a table that is there already, unless
@@ -29,7 +30,7 @@ var scales = []struct {
 type task struct {
 	name     string
 	makes    bool
-	interval bool
+	interval int // as in row
 	programs map[column]program
 }
 
@@ -47,7 +48,7 @@ func measureScale(bin, tmp string, count int) error {
 	for i, of := range scales {
 		fmt.Printf("\n| %s | 1.31 | ours | floor | ours, peak memory |", of.name)
 		if i == 1 {
-			fmt.Print(" growth, ours and floor |")
+			fmt.Print(" growth: 1.31, ours, floor |")
 		}
 		fmt.Print("\n|---|--:|--:|--:|--:|")
 		if i == 1 {
@@ -58,13 +59,13 @@ func measureScale(bin, tmp string, count int) error {
 		if i > 0 {
 			rounds = 1 // it takes minutes
 		}
-		err := s.measureTable(of.shape, rounds, func(t task, took taken) {
-			fmt.Printf("| %s | %s | %s | %s | %.0f MB |", t.name, seconds(took, original), seconds(took, ours), seconds(took, floor), mb(took[ours].memory))
+		err := s.measureTable(of.shape, of.watch, rounds, func(t task, took taken) {
+			fmt.Printf("| %s | %s | %s | %s | %s |", t.name, seconds(took, original), seconds(took, ours), seconds(took, floor), peakMemory(took))
 			if i == 0 {
 				small[t.name] = took
 			}
 			if i == 1 {
-				fmt.Printf(" %s, %s |", growth(small[t.name], took, ours), growth(small[t.name], took, floor))
+				fmt.Printf(" %s, %s, %s |", growth(small[t.name], took, original), growth(small[t.name], took, ours), growth(small[t.name], took, floor))
 			}
 			fmt.Println()
 		})
@@ -88,6 +89,15 @@ func seconds(took taken, c column) string {
 	return strconv.FormatFloat(r.time.Seconds(), 'f', digits, 64) + " s"
 }
 
+// peakMemory returns that of ours.
+func peakMemory(took taken) string {
+	r, measured := took[ours]
+	if !measured {
+		return ""
+	}
+	return fmt.Sprintf("%.0f MB", mb(r.memory))
+}
+
 // growth returns how many times as long a larger table took.
 func growth(small, large taken, c column) string {
 	if small[c].time == 0 || large[c].time == 0 {
@@ -97,7 +107,7 @@ func growth(small, large taken, c column) string {
 }
 
 // measureTable measures the tasks on a table.
-func (s suite) measureTable(of shape, rounds int, done func(task, taken)) error {
+func (s suite) measureTable(of shape, watch, rounds int, done func(task, taken)) error {
 	t, err := s.table(of)
 	if err != nil {
 		return err
@@ -119,7 +129,7 @@ func (s suite) measureTable(of shape, rounds int, done func(task, taken)) error 
 			{name: "`-Sn`", programs: s.both("", "ipvsadm", "-Sn")},
 			{name: "`ipvsadm-restore --diff`, no difference", programs: only(file("ipvsadm-restore", "--diff"))},
 			{name: "`ipvsadm-restore`, no change", programs: only(file("ipvsadm-restore"))},
-			{name: "`--watch`, processor time of one interval", interval: true, programs: only(program{args: []string{filepath.Join(s.bin, "ipvsadm"), "--watch", strconv.Itoa(watchSeconds)}})},
+			{name: "`--watch`, processor time of one interval", interval: watch, programs: only(s.watch(watch))},
 			// The original deletes all and makes it anew: it comes last.
 			{name: "`ipvsadm-restore` of 1.31", programs: map[column]program{original: s.both(t.rules, "ipvsadm-restore")[original]}},
 		}, done)
@@ -153,8 +163,8 @@ func (s suite) perform(t table, rounds int, tasks []task, done func(task, taken)
 			}
 			run := func() (sample, error) { return p.run(s.tool("timed").args[0], false) }
 			switch {
-			case k.interval:
-				run = p.interval
+			case k.interval > 0:
+				run = func() (sample, error) { return p.interval(k.interval) }
 			case k.makes:
 				run = func() (of sample, err error) {
 					leave, err := guest.EnterNamespace()
@@ -169,7 +179,7 @@ func (s suite) perform(t table, rounds int, tasks []task, done func(task, taken)
 			if err != nil {
 				return fmt.Errorf("%s: %w", k.name, err)
 			}
-			if !k.interval {
+			if k.interval == 0 {
 				r.time -= empty.time
 			}
 			took[c] = r
