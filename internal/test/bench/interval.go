@@ -36,7 +36,7 @@ func (p program) interval(seconds int) (s sample, err error) {
 	if err := on.Start(cmd); err != nil {
 		return s, err
 	}
-	for begin := time.Now(); !strings.Contains(on.Text(), " services, "); time.Sleep(20 * time.Millisecond) {
+	for begin := time.Now(); !strings.Contains(on.Text(), " servers "); time.Sleep(20 * time.Millisecond) {
 		if time.Since(begin) > 30*time.Second+length {
 			return s, errors.Join(errors.New("it shows nothing"), cmd.Process.Kill(), cmd.Wait())
 		}

@@ -30,12 +30,12 @@ func main() {
 	version := flag.String("kernel", "", "kernel `version`, \"\" for the machine's own")
 	fetch := flag.Bool("fetch", false, "first fetch what is not on this machine: the kernel, and the original ipvsadm")
 	count := flag.Int("count", 5, "`number` of runs to take the median of")
-	only := flag.String("rows", "", "measure only the rows whose name matches this `regexp`")
+	only := flag.String("rows", "", "measure only the rows, or with -scale the tables, whose name matches this `regexp`")
 	scale := flag.Bool("scale", false, "measure tables of up to 100,000 servers instead, and print a part of the page about them")
 	flag.Parse()
 	guest.Exit("bench", func(ctx context.Context) (met bool, err error) {
 		if guest.InGuest() && *scale {
-			return true, measureScale(flag.Arg(0), flag.Arg(1), *count)
+			return true, measureScale(flag.Arg(0), flag.Arg(1), *count, *only)
 		}
 		if guest.InGuest() {
 			return measureAll(flag.Arg(0), flag.Arg(1), *count, *only)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strconv"
 	"time"
@@ -37,8 +38,13 @@ type task struct {
 // taken is the outcome of a task by column.
 type taken map[column]result
 
-// measureScale measures the large tables, and prints a part of the page.
-func measureScale(bin, tmp string, count int) error {
+// measureScale measures the tables whose name matches only, and prints a part
+// of the page.
+func measureScale(bin, tmp string, count int, only string) error {
+	wanted, err := regexp.Compile(only)
+	if err != nil {
+		return err
+	}
 	s, release, err := newSuite(bin, tmp)
 	if err != nil {
 		return err
@@ -46,6 +52,9 @@ func measureScale(bin, tmp string, count int) error {
 	fmt.Printf("## Linux %s\n", release)
 	small := map[string]taken{}
 	for i, of := range scales {
+		if !wanted.MatchString(of.name) {
+			continue
+		}
 		fmt.Printf("\n| %s | 1.31 | ours | floor | ours, peak memory |", of.name)
 		if i == 1 {
 			fmt.Print(" growth: 1.31, ours, floor |")
@@ -106,12 +115,8 @@ func growth(small, large taken, c column) string {
 	return fmt.Sprintf("%.1f", float64(large[c].time)/float64(small[c].time))
 }
 
-// measureTable measures the tasks on a table.
-func (s suite) measureTable(of shape, watch, rounds int, done func(task, taken)) error {
-	t, err := s.table(of)
-	if err != nil {
-		return err
-	}
+// tasks returns the rows of a table.
+func (s suite) tasks(t table, watch int) []task {
 	file := func(name string, args ...string) program {
 		return program{args: append([]string{filepath.Join(s.bin, name)}, args...), stdin: t.rules}
 	}
@@ -120,19 +125,28 @@ func (s suite) measureTable(of shape, watch, rounds int, done func(task, taken))
 	list[floor] = t.floor(s)
 	restores := s.both(t.rules, "ipvsadm", "-R")
 	restores[floor] = t.fill
+	return []task{
+		{name: "`-R` into an empty table", makes: true, programs: restores},
+		{name: "`-Ln`", programs: list},
+		{name: "`-Sn`", programs: s.both("", "ipvsadm", "-Sn")},
+		{name: "`ipvsadm-restore --diff`, no difference", programs: only(file("ipvsadm-restore", "--diff"))},
+		{name: "`ipvsadm-restore`, no change", programs: only(file("ipvsadm-restore"))},
+		{name: "`--watch`, processor time of one interval", interval: watch, programs: only(s.watch(watch))},
+		// The original deletes all and makes it anew: it comes last.
+		{name: "`ipvsadm-restore` of 1.31", programs: map[column]program{original: s.both(t.rules, "ipvsadm-restore")[original]}},
+	}
+}
+
+// measureTable measures the tasks on a table.
+func (s suite) measureTable(of shape, watch, rounds int, done func(task, taken)) error {
+	t, err := s.table(of)
+	if err != nil {
+		return err
+	}
 	made := make(chan error)
 	go func() {
 		runtime.LockOSThread() // never unlocked: the thread may have left its namespace
-		made <- s.perform(t, rounds, []task{
-			{name: "`-R` into an empty table", makes: true, programs: restores},
-			{name: "`-Ln`", programs: list},
-			{name: "`-Sn`", programs: s.both("", "ipvsadm", "-Sn")},
-			{name: "`ipvsadm-restore --diff`, no difference", programs: only(file("ipvsadm-restore", "--diff"))},
-			{name: "`ipvsadm-restore`, no change", programs: only(file("ipvsadm-restore"))},
-			{name: "`--watch`, processor time of one interval", interval: watch, programs: only(s.watch(watch))},
-			// The original deletes all and makes it anew: it comes last.
-			{name: "`ipvsadm-restore` of 1.31", programs: map[column]program{original: s.both(t.rules, "ipvsadm-restore")[original]}},
-		}, done)
+		made <- s.perform(t, rounds, s.tasks(t, watch), done)
 	}()
 	return <-made
 }
