@@ -145,7 +145,7 @@ func TestPagesNameTargets(t *testing.T) {
 	const root = "../../"
 	quoted := regexp.MustCompile("`(make [a-z][^`]*)`")
 	tried := map[string]bool{}
-	for _, page := range []string{"README.md", ".github/CONTRIBUTING.md", "packaging/doc/clusters.md", "packaging/doc/fleet.md"} {
+	for _, page := range []string{"README.md", ".github/CONTRIBUTING.md", "packaging/doc/clusters.md", "packaging/doc/fleet.md", "packaging/doc/scale.md"} {
 		text := program.Read(t, root+page)
 		var commands []string
 		for _, shown := range typedIn(text) {
