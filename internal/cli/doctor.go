@@ -78,8 +78,10 @@ func (s *session) lookAtTable(ctx context.Context, c *doctor.Case) (err error) {
 		}
 	}
 	// Where ip_vs is not loaded, to ask for it would make the kernel load it.
-	if _, err := os.Stat("/proc/net/ip_vs"); err != nil {
-		if _, err := os.Stat("/proc/net"); err != nil {
+	// A /proc that has only processes has no /proc/net.
+	const net = "/proc/thread-self/net"
+	if _, err := os.Stat(net + "/ip_vs"); err != nil {
+		if _, err := os.Stat(net); err != nil {
 			unseen("/proc")
 		}
 		return nil

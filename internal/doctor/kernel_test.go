@@ -101,6 +101,11 @@ func testWithoutTable(t *testing.T) {
 	if got := string(out); got != want {
 		t.Error(got)
 	}
+	// A service of systemd with ProcSubset=pid has a /proc of processes only.
+	out, _ = exec.Command("ip", "netns", "exec", "director", "sh", "-c", "mount -t proc -o subset=pid none /proc && exec ipvsadm --doctor").CombinedOutput()
+	if got := string(out); strings.Contains(got, "without ") || !strings.Contains(got, "\nok: there is a route to every real server [route]\n") {
+		t.Error(got)
+	}
 }
 
 // testNamespace examines another namespace than the program's own: its fixes

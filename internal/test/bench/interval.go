@@ -49,6 +49,9 @@ func (p program) interval(seconds int) (s sample, err error) {
 	time.Sleep(intervals * length)
 	s.time = (processorTime(cmd.Process.Pid, &err) - before) / intervals
 	s.memory = peak(cmd.Process.Pid, &err)
+	if s.time >= length && err == nil {
+		err = fmt.Errorf("it takes %v of an interval of %v: that may be too short to read the table", s.time, length)
+	}
 	return s, errors.Join(err, on.Type("q"), cmd.Wait())
 }
 

@@ -92,7 +92,7 @@ func seconds(took taken, c column) string {
 		return ""
 	}
 	digits := 2
-	for t := r.time; t >= time.Second && digits > 0; t /= 10 {
+	for t := r.time; t >= 995*time.Millisecond && digits > 0; t /= 10 { // 995 ms is 1.0 s
 		digits--
 	}
 	return strconv.FormatFloat(r.time.Seconds(), 'f', digits, 64) + " s"

@@ -7,7 +7,22 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 )
+
+func TestSecondsHaveTwoDigits(t *testing.T) {
+	for given, want := range map[time.Duration]string{
+		994 * time.Millisecond: "0.99 s", 996 * time.Millisecond: "1.0 s",
+		9940 * time.Millisecond: "9.9 s", 9960 * time.Millisecond: "10 s", 211 * time.Second: "211 s",
+	} {
+		if got := seconds(taken{ours: {time: given}}, ours); got != want {
+			t.Errorf("%v is shown as %s, want %s", given, got, want)
+		}
+	}
+	if got := seconds(taken{}, ours) + peakMemory(taken{}); got != "" {
+		t.Errorf("what was not measured is shown as %s", got)
+	}
+}
 
 // TestScalePageHasEveryRow looks in each kernel's section for what make scale
 // prints.
