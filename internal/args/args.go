@@ -117,37 +117,39 @@ func (p *Parser) ParseRule(ctx context.Context, words []string) (Command, error)
 }
 
 func (p *Parser) parse(ctx context.Context, argv []string, isRule bool) (Command, error) {
-	p.scan = scan{ctx: ctx, names: p.names, cmd: newCommand()}
-	cmd, err := p.read(argv, isRule)
-	if p.scan.pending {
-		return Command{}, names.ErrPending
+	s := &p.scan
+	s.ctx, s.names, s.schedFlags, s.pending = ctx, p.names, "", false
+	s.cmd.reset()
+	err := p.read(argv, isRule)
+	if s.pending {
+		err = names.ErrPending
 	}
-	return cmd, err
+	if err != nil {
+		return Command{}, err
+	}
+	return s.cmd, nil
 }
 
-func (p *Parser) read(argv []string, isRule bool) (Command, error) {
+func (p *Parser) read(argv []string, isRule bool) error {
 	s, r := &p.scan, &p.reader
 	r.start(argv, isRule)
 	for r.next() {
 		if err := s.accept(r); err != nil {
-			return Command{}, blame(err, r)
+			return blame(err, r)
 		}
 		if s.cmd.ID == spec.Help || s.cmd.ID == spec.Version {
-			return s.cmd, nil // whatever follows
+			return nil // whatever follows
 		}
 	}
 	switch {
 	case s.cmd.ID == 0 && s.cmd.Given != 0 && r.fault == nil && len(r.plain) == 0:
 		s.cmd.ID = spec.List // as without any words
 	case s.cmd.ID == 0:
-		return Command{}, notACommand(r)
+		return notACommand(r)
 	case r.fault != nil:
-		return Command{}, r.fault
+		return r.fault
 	}
-	if err := s.finish(r.plain); err != nil {
-		return Command{}, err
-	}
-	return s.cmd, nil
+	return s.finish(r.plain)
 }
 
 // blame names the word that a fault is in: where a value is no good, the one
@@ -181,12 +183,10 @@ func notACommand(r *reader) *Fault {
 	return f
 }
 
-func newCommand() Command {
-	return Command{
-		Service: ipvs.Service{
-			ServiceID: ipvs.MarkID(0, ipvs.IPv4),
-			Netmask:   ipvs.FullNetmask(ipvs.IPv4),
-		},
-		Destination: ipvs.Destination{Forward: ipvs.Route, Weight: 1},
-	}
+// reset makes a command line without words of it.
+func (c *Command) reset() {
+	*c = Command{}
+	c.Service.ServiceID = ipvs.MarkID(0, ipvs.IPv4)
+	c.Service.Netmask = ipvs.FullNetmask(ipvs.IPv4)
+	c.Destination.Forward, c.Destination.Weight = ipvs.Route, 1
 }

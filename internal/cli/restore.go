@@ -30,6 +30,7 @@ func (s *session) restore(ctx context.Context, r io.Reader) int {
 		s.say(restoreHint)
 	}
 	b := newBatch(s)
+	defer b.end()
 	in := bufio.NewReaderSize(&flusher{r, func() {
 		if b.send(ctx); !isReady(r) {
 			b.wait()
@@ -89,28 +90,52 @@ func isReady(r io.Reader) bool {
 	return err == nil && n > 0
 }
 
-// maxPending is how many changes wait to be sent together at the most.
-const maxPending = 256
+const (
+	// maxPending is how many changes wait to be sent together at the most.
+	maxPending = 256
+	// maxPieces is how many times as many are held at the most: while the
+	// kernel makes some, others wait for their turn, so that it is never
+	// without, and the next are read.
+	maxPieces = 3
+)
 
 // batch runs lines of rule text and keeps changes back to send them together.
-// While the kernel makes those that were sent, the next lines are read.
 type batch struct {
 	*session
-	kept, sent piece
-	answer     chan error // of what was sent
-	waiting    bool       // for it
-	status     int        // of the last line
+	kept     *piece
+	unused   []*piece
+	pieces   int // that there are
+	unsent   chan *piece
+	answered chan *piece
+	waiting  int // pieces to be answered
+	status   int // of the last line
 }
 
 // piece is changes that are sent together.
 type piece struct {
 	changes []ipvs.Change
 	lines   []int // where each change stands
+	err     error // what became of them
 }
 
 func newBatch(s *session) *batch {
-	room := func() piece { return piece{make([]ipvs.Change, 0, maxPending), make([]int, 0, maxPending)} }
-	return &batch{session: s, kept: room(), sent: room(), answer: make(chan error)}
+	b := &batch{session: s}
+	b.kept = b.another()
+	return b
+}
+
+// another returns an empty piece. It may have to wait for one.
+func (b *batch) another() *piece {
+	if len(b.unused) == 0 && b.pieces == maxPieces {
+		b.take()
+	}
+	if last := len(b.unused) - 1; last >= 0 {
+		p := b.unused[last]
+		b.unused = b.unused[:last]
+		return p
+	}
+	b.pieces++
+	return &piece{changes: make([]ipvs.Change, 0, maxPending), lines: make([]int, 0, maxPending)}
 }
 
 // line runs one line and reports whether it was the last to run.
@@ -158,41 +183,64 @@ func (b *batch) finish(ctx context.Context) {
 	b.wait()
 }
 
+// end ends what send has begun.
+func (b *batch) end() {
+	if b.unsent != nil {
+		close(b.unsent)
+	}
+}
+
 // send begins to make the collected changes.
 func (b *batch) send(ctx context.Context) {
 	if len(b.kept.changes) == 0 {
 		return
 	}
-	b.wait()
-	b.kept, b.sent = b.sent, b.kept
-	b.kept.changes, b.kept.lines = b.kept.changes[:0], b.kept.lines[:0]
 	if err := b.open(ctx); err != nil {
-		b.status = b.report(inLine(b.sent.lines[0], err))
+		b.status = b.report(inLine(b.kept.lines[0], err))
+		b.kept.empty()
 		return
 	}
-	b.waiting = true
-	go func() { b.answer <- b.client.Apply(ctx, b.sent.changes...) }()
+	if b.unsent == nil {
+		b.unsent, b.answered = make(chan *piece, maxPieces), make(chan *piece, maxPieces)
+		go func() {
+			for p := range b.unsent {
+				p.err = b.client.Apply(ctx, p.changes...)
+				b.answered <- p
+			}
+		}()
+	}
+	b.unsent <- b.kept
+	b.waiting++
+	b.kept = b.another()
 }
 
 // wait waits for the changes that were sent and reports those refused.
 func (b *batch) wait() {
-	if !b.waiting {
-		return
-	}
-	err := <-b.answer
-	b.waiting = false
-	b.status = statusOK
-	lines := b.sent.lines
-	last := len(lines) - 1
-	var refused ipvs.ChangeErrors
-	if !errors.As(err, &refused) && err != nil {
-		b.status = b.report(inLine(lines[last], changeFailure(0, err)))
-		return
-	}
-	for _, r := range refused {
-		status := b.report(inLine(lines[r.Index], changeFailure(r.Change.Op, r)))
-		if r.Index == last {
-			b.status = status
-		}
+	for b.waiting > 0 {
+		b.take()
 	}
 }
+
+// take waits for the first piece that was sent and reports its changes that
+// were refused.
+func (b *batch) take() {
+	p := <-b.answered
+	b.waiting--
+	b.status = statusOK
+	last := len(p.lines) - 1
+	var refused ipvs.ChangeErrors
+	if errors.As(p.err, &refused) {
+		for _, r := range refused {
+			status := b.report(inLine(p.lines[r.Index], changeFailure(r.Change.Op, r)))
+			if r.Index == last {
+				b.status = status
+			}
+		}
+	} else if p.err != nil {
+		b.status = b.report(inLine(p.lines[last], changeFailure(0, p.err)))
+	}
+	p.empty()
+	b.unused = append(b.unused, p)
+}
+
+func (p *piece) empty() { p.changes, p.lines, p.err = p.changes[:0], p.lines[:0], nil }

@@ -51,10 +51,11 @@ type Config struct {
 	// or the number of a process. A name counts before a number. It takes
 	// CAP_SYS_ADMIN to enter another namespace.
 	NetNS string
-	// NoHandoff keeps Go's scheduler out of questions to the kernel. Such a
-	// call is shorter, by the cost of handing the processor over and back;
-	// but should the kernel make it sleep, other goroutines may have to wait
-	// with it. It is meant for programs that do one thing at a time.
+	// NoHandoff keeps Go's scheduler out of the calls to the kernel. They are
+	// shorter, by the cost of handing the processor over and back, which a
+	// goroutine beside them pays as well; but while the kernel works or
+	// sleeps, GOMAXPROCS counts one less, so that with one other goroutines
+	// wait. It is meant for programs that do one or two things at a time.
 	NoHandoff bool
 	// NoStats leaves the Stats of services and destinations zero: to read
 	// them is half of what a list takes here. The kernel sends them all the
@@ -276,7 +277,7 @@ func (s *session) exchange(ctx context.Context, b []byte, first, last uint32, an
 		return false, err
 	}
 	s.unread = true
-	if err := s.t.Write(b, first == last); err != nil { // behind changes there is a fence
+	if err := s.t.Write(b); err != nil {
 		return false, contextError(ctx, err)
 	}
 	for read := 0; ; {

@@ -33,7 +33,7 @@ type wire struct {
 	onLast  func() // called when the last answer is read
 }
 
-func (w *wire) Write(b []byte, _ bool) error {
+func (w *wire) Write(b []byte) error {
 	w.writes++
 	if w.broken != nil {
 		return w.broken

@@ -50,7 +50,7 @@ type cursor struct {
 	done bool
 }
 
-func (c *cursor) Write(b []byte, _ bool) error {
+func (c *cursor) Write(b []byte) error {
 	m, _, err := nextMessage(b)
 	c.seq, c.next, c.done = m.seq, 0, false
 	c.dumps++

@@ -112,11 +112,11 @@ func growBuffers(fd int) (send, receive int, err error) {
 
 // Write sends to the kernel, the peer of a netlink socket without any other.
 // It does what it is told before the system call returns.
-func (s *socket) Write(b []byte, asks bool) error {
+func (s *socket) Write(b []byte) error {
 	var n int
 	var err error
 	if e := s.raw.Write(func(fd uintptr) bool {
-		if asks && s.noHandoff {
+		if s.noHandoff {
 			n, err = rawWrite(fd, b)
 		} else {
 			n, err = unix.Write(int(fd), b)
@@ -165,7 +165,7 @@ func (s *socket) Discard() (more bool, err error) {
 // as long as the longest buffer that was there for any message so far. There
 // has to be none yet that is longer.
 func (s *socket) prime(n int) error {
-	if err := s.Write(appendFence(nil, 0), true); err != nil {
+	if err := s.Write(appendFence(nil, 0)); err != nil {
 		return err
 	}
 	s.inbox.setFirst(n)

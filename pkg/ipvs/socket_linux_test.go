@@ -15,9 +15,9 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
 )
 
-// TestOtherGoroutinesRunWhileAQuestionSleeps has the write of a question sleep
-// for a while, with one processor for all goroutines.
-func TestOtherGoroutinesRunWhileAQuestionSleeps(t *testing.T) {
+// TestOtherGoroutinesRunWhileAWriteSleeps has a write sleep for a while, with one
+// processor for all goroutines.
+func TestOtherGoroutinesRunWhileAWriteSleeps(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	for _, noHandoff := range []bool{false, true} {
 		var ends [2]int
@@ -48,7 +48,7 @@ func TestOtherGoroutinesRunWhileAQuestionSleeps(t *testing.T) {
 		raw, err := in.SyscallConn()
 		must.OK(t, err)
 		before := ticks.Load()
-		err = (&socket{raw: raw, noHandoff: noHandoff}).Write(make([]byte, size), true)
+		err = (&socket{raw: raw, noHandoff: noHandoff}).Write(make([]byte, size))
 		meanwhile := ticks.Load() - before
 		close(over)
 		in.Close()
@@ -56,7 +56,7 @@ func TestOtherGoroutinesRunWhileAQuestionSleeps(t *testing.T) {
 		_ = reader.Wait()
 		must.OK(t, err)
 		if ran := meanwhile > 10; ran == noHandoff {
-			t.Errorf("NoHandoff %v: another goroutine went round %d times while a question slept", noHandoff, meanwhile)
+			t.Errorf("NoHandoff %v: another goroutine went round %d times while a write slept", noHandoff, meanwhile)
 		}
 	}
 }

@@ -14,9 +14,8 @@ import (
 // transport carries datagrams of netlink messages; a test puts a kernel of
 // its own in its place.
 type transport interface {
-	// Write sends messages. With asks they are one question, which does not
-	// keep the kernel busy for long.
-	Write(b []byte, asks bool) error
+	// Write sends messages.
+	Write(b []byte) error
 	// Read waits for datagrams and returns one or several, each with one
 	// message or several. They are valid until the next Read.
 	Read() ([][]byte, error)
