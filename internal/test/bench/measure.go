@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -79,14 +80,15 @@ type row struct {
 // result is the outcome of a program in a row.
 type result struct {
 	time   time.Duration // the median
+	busy   time.Duration // the median of the processor time, of all threads
 	memory int64         // the peak of all runs in KiB
 	allocs int           // of a library that counts them
 }
 
 // sample is one run.
 type sample struct {
-	time   time.Duration
-	memory int64
+	time, busy time.Duration
+	memory     int64
 }
 
 // measure runs the programs of a row in rounds, one after the other.
@@ -180,8 +182,14 @@ func (r *row) inTurns(count int) (results [columns]result, err error) {
 }
 
 func summary(list []sample) result {
-	slices.SortFunc(list, func(a, b sample) int { return int(a.time - b.time) })
-	r := result{time: list[len(list)/2].time}
+	median := func(of func(sample) time.Duration) time.Duration {
+		slices.SortFunc(list, func(a, b sample) int { return cmp.Compare(of(a), of(b)) })
+		return of(list[len(list)/2])
+	}
+	r := result{
+		time: median(func(s sample) time.Duration { return s.time }),
+		busy: median(func(s sample) time.Duration { return s.busy }),
+	}
 	for _, s := range list {
 		r.memory = max(r.memory, s.memory)
 	}
@@ -257,7 +265,7 @@ func (p program) run(timed string, first bool) (s sample, err error) {
 	if err != nil {
 		return s, err
 	}
-	_, err = fmt.Fscan(r, &s.time, &s.memory)
+	_, err = fmt.Fscan(r, &s.time, &s.busy, &s.memory)
 	return s, err
 }
 

@@ -61,6 +61,11 @@ func (r *report) net(name string, c column) time.Duration {
 	return results[c].time - results[c.empty()].time
 }
 
+// busy returns the processor time of ours minus that of an empty process.
+func (r *report) busy(name string) time.Duration {
+	return r.rows[name][ours].busy - r.rows[name][emptyGo].busy
+}
+
 // ratio returns the time of a in rowA as a multiple of that of b in rowB.
 func (r *report) ratio(rowA string, a column, rowB string, b column) float64 {
 	return float64(r.net(rowA, a)) / float64(r.net(rowB, b))
@@ -138,7 +143,11 @@ func (r *report) judge() bool {
 		goal       float64
 	}{{rowJSON, rowList, 1.5}, {rowWatch, rowList, 1.2}, {rowMetrics, rowList, 1.2}, {rowConnsJSON, rowConns, 1.5}, {rowFind, rowConns, 1}} {
 		if r.has(c.name, c.text) {
-			atMost(c.name+": takes the time of the text", r.ratio(c.name, ours, c.text, ours), c.goal, "x")
+			is := r.ratio(c.name, ours, c.text, ours)
+			if c.name == rowWatch { // of which only the processor time is measured
+				is = float64(r.busy(c.name)) / float64(r.busy(c.text))
+			}
+			atMost(c.name+": takes the time of the text", is, c.goal, "x")
 		}
 		memory(c.name, 24)
 	}

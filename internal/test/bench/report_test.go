@@ -27,3 +27,16 @@ func TestGoalsAreThoseOfTheGuest(t *testing.T) {
 		}
 	}
 }
+
+// TestAnIntervalIsComparedByProcessorTime has the text use two processors at the
+// same time, which the time of its process does not show.
+func TestAnIntervalIsComparedByProcessorTime(t *testing.T) {
+	var out strings.Builder
+	r := newReport(&out, "6.1.0", 2, 5)
+	r.add(rowList, [columns]result{ours: {time: 3 * time.Second, busy: 5 * time.Second}, emptyGo: {time: time.Second, busy: time.Second}})
+	r.add(rowWatch, [columns]result{ours: {time: 4 * time.Second, busy: 4 * time.Second}})
+	r.judge()
+	if want := "--watch, one interval: takes the time of the text"; !strings.Contains(out.String(), want) || !strings.Contains(out.String(), "1.00x   <=  1.20x   met") {
+		t.Errorf("no 1.00 is met in\n%s", out.String())
+	}
+}
