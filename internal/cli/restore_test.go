@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -16,6 +17,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
@@ -115,6 +117,53 @@ func TestRestoreSendsManyLinesTogether(t *testing.T) {
 		if len(b) > maxPending {
 			t.Errorf("a piece has %d changes, at most %d are to wait", len(b), maxPending)
 		}
+	}
+}
+
+// While the kernel makes changes, the lines of the next two pieces are read. What
+// became of any is reported in their order.
+func TestRestoreReadsOnWhileTheKernelIsBusy(t *testing.T) {
+	const lines, length, block = 2000, 80, 32 << 10
+	var rules, want strings.Builder
+	for n := 1; n <= lines; n++ {
+		line := fmt.Sprintf("-A -f %d -s rr", n)
+		if n%100 == 0 {
+			line = fmt.Sprintf("-D -f %d", lines+n)
+			fmt.Fprintf(&want, "line %d: No such service\n", n)
+		}
+		fmt.Fprintf(&rules, "%-*s\n", length-1, line)
+	}
+	name := filepath.Join(t.TempDir(), "rules")
+	must.OK(t, os.WriteFile(name, []byte(rules.String()), 0o600))
+	f, err := os.Open(name)
+	must.OK(t, err)
+	defer f.Close()
+	k := newFakeKernel(t, "")
+	k.beforeApply = func(n int) {
+		if n > 1 {
+			return
+		}
+		for end := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+			at, err := f.Seek(0, io.SeekCurrent)
+			if err == nil && at > block {
+				return
+			}
+			if err != nil || time.Now().After(end) {
+				t.Errorf("%d bytes are read while the kernel makes the changes of the first %d, %v", at, maxPending*length, err)
+				return
+			}
+		}
+	}
+	var a answer
+	p, done := k.process(&a, "", "ipvsadm", "-R")
+	p.Stdin = f
+	a.status = Run(t.Context(), p)
+	done()
+	if want := (answer{statusRefused, "", want.String()}); a != want {
+		t.Errorf("got %+v\nwant %+v", a, want)
+	}
+	if got := len(k.Now().Services); got != lines-lines/100 {
+		t.Errorf("%d services, want %d", got, lines-lines/100)
 	}
 }
 
