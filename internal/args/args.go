@@ -118,8 +118,9 @@ func (p *Parser) ParseRule(ctx context.Context, words []string) (Command, error)
 
 func (p *Parser) parse(ctx context.Context, argv []string, isRule bool) (Command, error) {
 	s := &p.scan
-	s.ctx, s.names, s.schedFlags, s.pending = ctx, p.names, "", false
-	s.cmd.reset()
+	*s = scan{} // in place, without a copy
+	s.ctx, s.names = ctx, p.names
+	s.cmd.setDefaults()
 	err := p.read(argv, isRule)
 	if s.pending {
 		err = names.ErrPending
@@ -183,9 +184,8 @@ func notACommand(r *reader) *Fault {
 	return f
 }
 
-// reset makes a command line without words of it.
-func (c *Command) reset() {
-	*c = Command{}
+// setDefaults sets what a command line without words has.
+func (c *Command) setDefaults() {
 	c.Service.ServiceID = ipvs.MarkID(0, ipvs.IPv4)
 	c.Service.Netmask = ipvs.FullNetmask(ipvs.IPv4)
 	c.Destination.Forward, c.Destination.Weight = ipvs.Route, 1

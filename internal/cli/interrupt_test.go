@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -33,7 +34,46 @@ func TestInterruptedRestoreOnAKernel(t *testing.T) {
 		t.Run("ended by signals at random instants", testSignalled)
 		t.Run("all or nothing, ended by signals", testStrictSignalled)
 		t.Run("all or nothing, without a reader", testStrictWithoutReader)
+		t.Run("while the kernel loads a module", testWaitingForAModule)
 	})
+}
+
+// testWaitingForAModule ends commands by a signal while the kernel waits for a
+// modprobe that hangs. As with 1.31, they end at once.
+func testWaitingForAModule(t *testing.T) {
+	const setting = "/proc/sys/kernel/modprobe"
+	d := newDirector(t)
+	usual, err := os.ReadFile(setting)
+	must.OK(t, err)
+	begun, hanging := filepath.Join(d.dir, "begun"), filepath.Join(d.dir, "modprobe")
+	must.OK(t, os.WriteFile(hanging, []byte("#!/bin/sh\n: >"+begun+"\nsleep 20\n"), 0o700))
+	must.OK(t, os.WriteFile(setting, []byte(hanging), 0))
+	defer func() { must.OK(t, os.WriteFile(setting, usual, 0)) }()
+	for n, c := range []struct{ processors, option string }{{"1", "-A"}, {"1", "-R"}, {"2", "-A"}, {"2", "-R"}} {
+		rule := fmt.Sprintf("-A -t 12.0.0.1:80 -s hanging%d\n", n)
+		cmd := d.command("ipvsadm", "-R")
+		if c.option == "-A" {
+			cmd = d.command(append([]string{"ipvsadm"}, strings.Fields(rule)...)...)
+		}
+		cmd.Env = append(os.Environ(), "GOMAXPROCS="+c.processors)
+		cmd.Stdin = strings.NewReader(rule)
+		must.OK(t, cmd.Start())
+		for end := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+			if os.Remove(begun) == nil {
+				break
+			}
+			if time.Now().After(end) {
+				t.Fatal("the kernel asks for no module")
+			}
+		}
+		time.Sleep(300 * time.Millisecond)
+		begin := time.Now()
+		must.OK(t, cmd.Process.Signal(unix.SIGTERM))
+		_ = cmd.Wait()
+		if took := time.Since(begin); took > 10*time.Second || !cmd.ProcessState.Sys().(syscall.WaitStatus).Signaled() {
+			t.Errorf("%s with %s processors: %v after %v", c.option, c.processors, cmd.ProcessState, took)
+		}
+	}
 }
 
 // alternation restores two files in turn. Each interrupted restore is

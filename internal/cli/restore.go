@@ -93,9 +93,9 @@ func isReady(r io.Reader) bool {
 const (
 	// maxPending is how many changes wait to be sent together at the most.
 	maxPending = 256
-	// maxPieces is how many times as many are held at the most: while the
-	// kernel makes some, others wait for their turn, so that it is never
-	// without, and the next are read.
+	// maxPieces is how many such pieces there are at the most: one that the
+	// kernel works at, one that it finds when it is ready, and one that is
+	// read.
 	maxPieces = 3
 )
 
@@ -104,7 +104,6 @@ type batch struct {
 	*session
 	kept     *piece
 	unused   []*piece
-	pieces   int // that there are
 	unsent   chan *piece
 	answered chan *piece
 	waiting  int // pieces to be answered
@@ -126,7 +125,7 @@ func newBatch(s *session) *batch {
 
 // another returns an empty piece. It may have to wait for one.
 func (b *batch) another() *piece {
-	if len(b.unused) == 0 && b.pieces == maxPieces {
+	if b.waiting == maxPieces {
 		b.take()
 	}
 	if last := len(b.unused) - 1; last >= 0 {
@@ -134,7 +133,6 @@ func (b *batch) another() *piece {
 		b.unused = b.unused[:last]
 		return p
 	}
-	b.pieces++
 	return &piece{changes: make([]ipvs.Change, 0, maxPending), lines: make([]int, 0, maxPending)}
 }
 
@@ -221,23 +219,28 @@ func (b *batch) wait() {
 	}
 }
 
-// take waits for the first piece that was sent and reports its changes that
-// were refused.
+// take waits for the first piece that was sent. It reports each change that was
+// refused, or of which it is not known whether it was made.
 func (b *batch) take() {
 	p := <-b.answered
 	b.waiting--
-	b.status = statusOK
-	last := len(p.lines) - 1
 	var refused ipvs.ChangeErrors
-	if errors.As(p.err, &refused) {
-		for _, r := range refused {
-			status := b.report(inLine(p.lines[r.Index], changeFailure(r.Change.Op, r)))
-			if r.Index == last {
-				b.status = status
-			}
+	tried, failed := 0, p.err
+	var ended *ipvs.ApplyError
+	if errors.As(p.err, &ended) {
+		refused, tried, failed = ended.Refused, ended.Tried, ended.Err
+	} else if errors.As(p.err, &refused) {
+		failed = nil
+	}
+	for i, line := range p.lines {
+		b.status = statusOK
+		switch {
+		case len(refused) > 0 && refused[0].Index == i:
+			b.status = b.report(inLine(line, changeFailure(refused[0].Change.Op, refused[0])))
+			refused = refused[1:]
+		case failed != nil && i >= tried:
+			b.status = b.report(inLine(line, changeFailure(0, failed)))
 		}
-	} else if p.err != nil {
-		b.status = b.report(inLine(p.lines[last], changeFailure(0, p.err)))
 	}
 	p.empty()
 	b.unused = append(b.unused, p)

@@ -167,6 +167,31 @@ func TestRestoreReadsOnWhileTheKernelIsBusy(t *testing.T) {
 	}
 }
 
+// A line whose change may not have been made is reported, whatever became of
+// those before it.
+func TestRestoreReportsWhatMayNotHaveBeenMade(t *testing.T) {
+	change := ipvs.AddService(ipvs.NewService(ipvs.MarkID(2, ipvs.IPv4), "nosuch"))
+	refused := ipvs.ChangeErrors{{Index: 1, Change: change, Err: syscall.ENOENT}}
+	for name, c := range map[string]struct {
+		down   error
+		status int
+		errors string
+	}{
+		"nothing is sent":          {unix.ENOBUFS, statusRefused, "line 1: No buffer space available\nline 2: No buffer space available\nline 3: No buffer space available\n"},
+		"some answers are missing": {&ipvs.ApplyError{Tried: 2, Sent: 3, Refused: refused, Err: unix.ENOBUFS}, statusRefused, "line 2: Scheduler or persistence engine not found\nline 3: No buffer space available\n"},
+		"one is refused":           {refused, statusOK, "line 2: Scheduler or persistence engine not found\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			k := newFakeKernel(t, "")
+			k.down = c.down
+			want := answer{c.status, "", c.errors}
+			if got := k.do(t, "-A -f 1\n-A -f 2 -s nosuch\n-A -f 3\n", "ipvsadm", "-R"); got != want {
+				t.Errorf("got %+v\nwant %+v", got, want)
+			}
+		})
+	}
+}
+
 // Output and messages keep the order of the changes around them.
 func TestRestoreKeepsTheOrderOfLines(t *testing.T) {
 	for name, c := range map[string]struct {

@@ -52,10 +52,11 @@ type Config struct {
 	// CAP_SYS_ADMIN to enter another namespace.
 	NetNS string
 	// NoHandoff keeps Go's scheduler out of the calls to the kernel. They are
-	// shorter, by the cost of handing the processor over and back, which a
-	// goroutine beside them pays as well; but while the kernel works or
-	// sleeps, GOMAXPROCS counts one less, so that with one other goroutines
-	// wait. It is meant for programs that do one or two things at a time.
+	// shorter, by the cost of handing the processor over and back, which
+	// goroutines beside them pay as well. But while the kernel works or
+	// sleeps, the others have one processor less, with a GOMAXPROCS of 1
+	// none, and a garbage collection waits. It is meant for programs that do
+	// one or two things at a time.
 	NoHandoff bool
 	// NoStats leaves the Stats of services and destinations zero: to read
 	// them is half of what a list takes here. The kernel sends them all the

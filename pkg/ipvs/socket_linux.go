@@ -111,7 +111,9 @@ func growBuffers(fd int) (send, receive int, err error) {
 }
 
 // Write sends to the kernel, the peer of a netlink socket without any other.
-// It does what it is told before the system call returns.
+// It does what it is told before the system call returns. With noHandoff, Go
+// interrupts a thread that takes long, to no effect on the kernel's work: signals
+// to the process then go to another thread, and can end it meanwhile.
 func (s *socket) Write(b []byte) error {
 	var n int
 	var err error

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Timed runs a command and writes its time and its processor time in
-// nanoseconds and its peak memory in KiB to file descriptor 3. It is small because the kernel counts the
-// memory that the parent had when it started the process as the process's
-// own.
+// nanoseconds and its peak memory in KiB to file descriptor 3. It is small
+// because the kernel counts the memory that the parent had when it started the
+// process as the process's own.
 //
 //	timed whole|first COMMAND...
 //
