@@ -105,9 +105,12 @@ func examplesOf(t *testing.T, page string) (examples []string) {
 // in a network namespace with the directors' addresses. The monitor is ended
 // after a while.
 func TestExamplesOfTheManual(t *testing.T) {
-	// Some kernels have tables for one kind of iptables only.
+	// Some kernels have tables for one kind of iptables only, and User Mode
+	// Linux since 7.2.7 for none.
 	const prepare = `
-iptables() { command iptables "$@" 2>/dev/null || xtables-legacy-multi iptables "$@"; }
+iptables() {
+	command iptables "$@" 2>/dev/null || ! modprobe -nq ip_tables || xtables-legacy-multi iptables "$@"
+}
 ipvsadm() { case "$*" in --monitor*) timeout 2 ipvsadm "$@" || [ $? = 124 ] ;; *) command ipvsadm "$@" ;; esac; }
 `
 	const want = `-A -f 1 -s wlc -p 600

@@ -97,6 +97,8 @@ func TestFetchedToolsAreLentToTheGuest(t *testing.T) {
 	if os.Getenv("REQUIRE_KERNEL") != "1" {
 		t.Skip("downloads packages: set REQUIRE_KERNEL=1")
 	}
+	kernel, err := Find("")
+	must.OK(t, err)
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
 	var log strings.Builder
 	root, err := FetchPackages(t.Context(), "", &log, "hello")
@@ -112,8 +114,6 @@ func TestFetchedToolsAreLentToTheGuest(t *testing.T) {
 	if found, err := FindPackages("", "hello"); err != nil || found != root {
 		t.Errorf("found: %s, %v, want %s", found, err, root)
 	}
-	kernel, err := Find("")
-	must.OK(t, err)
 	kernel.Tools = root
 	var out strings.Builder
 	status, err := Run(t.Context(), Job{Kernel: kernel, Args: []string{"hello"}, Stdout: &out})

@@ -207,6 +207,7 @@ func (badReader) Read([]byte) (int, error) { return 0, errors.New("bad reader") 
 func TestFindSaysHowToGetAKernel(t *testing.T) {
 	t.Setenv("PATH", "")
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	guest.SetProcessor(t, "avx2")
 	for version, want := range map[string]string{
 		"":          "guest: no linux.uml on this machine: apt-get install user-mode-linux, or make kernel",
 		"6.12":      "guest: no linux.uml 6.12 on this machine: make kernel KERNEL=6.12",

@@ -37,13 +37,13 @@ type Kernel struct {
 // source is where the kernel of a KERNEL comes from: a Debian suite, and which
 // of its kernels.
 type source struct {
-	suite string // "" is the machine's own
+	suite string // "" is the machine's own, if its kernel runs here
 	find  func(name, suite string) (Kernel, error)
 	fetch func(ctx context.Context, suite string, log io.Writer) error
 }
 
 var sources = map[string]source{
-	"":           {"", findUML, fetchUML},
+	"":           {"", findOwnUML, fetchOwnUML},
 	"6.1":        {"bookworm", findUML, fetchUML},
 	"6.12":       {"trixie", findUML, fetchUML},
 	"7.2":        {"sid", findUML, fetchUML},

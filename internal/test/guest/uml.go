@@ -6,6 +6,7 @@
 package guest
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -28,39 +29,109 @@ const (
 	umlModules = "usr/lib/uml/modules"
 )
 
-// findUML takes the machine's own kernel if it is the one asked for, which is
-// the start of a release: 6.1, 6.12, 7.2.
-func findUML(version, suite string) (Kernel, error) {
+// newSuite has a kernel that runs on the processors of which that of an older
+// suite knows too little.
+const newSuite = "sid"
+
+// findOwnUML takes the machine's own kernel or, if that does not run on its
+// processor, the one of newSuite, whatever its release is.
+func findOwnUML(_, suite string) (Kernel, error) {
+	amx := hasAMX()
 	if path, err := exec.LookPath("linux.uml"); err == nil {
 		k, err := umlAt("/", path)
-		if err == nil && k.is(version) {
+		switch {
+		case err == nil && (!amx || k.knowsAMX()):
 			return k, nil
-		}
-		if err != nil && version == "" {
+		case err != nil && !amx:
 			return Kernel{}, err
 		}
 	}
-	root, err := packagesDir(suite, umlPackage)
-	if err != nil {
-		return Kernel{}, err
+	if amx {
+		suite = newSuite
 	}
-	path := filepath.Join(root, umlProgram)
-	if !exists(path) {
-		if version == "" {
-			return Kernel{}, errors.New("guest: no linux.uml on this machine: apt-get install user-mode-linux, or make kernel")
-		}
-		return Kernel{}, fmt.Errorf("guest: no linux.uml %[1]s on this machine: make kernel KERNEL=%[1]s", version)
+	k, found, err := umlOf(suite)
+	switch {
+	case found || err != nil:
+		return k, err
+	case amx:
+		return Kernel{}, errors.New("guest: no linux.uml on this machine that runs on its processor, which has AMX: make kernel")
 	}
-	k, err := umlAt(root, path)
-	if err == nil && !k.is(version) {
-		err = fmt.Errorf("guest: %s is release %s, not %s: the suite has moved on, remove the folder %s and fetch again", path, k.Version, version, root)
+	return Kernel{}, errors.New("guest: no linux.uml on this machine: apt-get install user-mode-linux, or make kernel")
+}
+
+func fetchOwnUML(ctx context.Context, suite string, log io.Writer) error {
+	if hasAMX() {
+		suite = newSuite
+	}
+	return fetchUML(ctx, suite, log)
+}
+
+// findUML takes the machine's own kernel if it is the one asked for by the
+// start of a release: 6.1, 6.12, 7.2.
+func findUML(version, suite string) (Kernel, error) {
+	k, err := findRelease(version, suite)
+	if err == nil && !k.knowsAMX() && hasAMX() {
+		return Kernel{}, fmt.Errorf("guest: the processor has AMX, of which User Mode Linux %s knows nothing: take a stock kernel or a later release", k.Version)
 	}
 	return k, err
 }
 
-func (k Kernel) is(version string) bool {
-	return version == "" || strings.HasPrefix(k.Version+".", version+".")
+func findRelease(version, suite string) (Kernel, error) {
+	if path, err := exec.LookPath("linux.uml"); err == nil {
+		if k, err := umlAt("/", path); err == nil && k.is(version) {
+			return k, nil
+		}
+	}
+	k, found, err := umlOf(suite)
+	switch {
+	case err != nil:
+		return Kernel{}, err
+	case !found:
+		return Kernel{}, fmt.Errorf("guest: no linux.uml %[1]s on this machine: make kernel KERNEL=%[1]s", version)
+	case !k.is(version):
+		root := strings.TrimSuffix(k.Path, "/"+umlProgram)
+		return Kernel{}, fmt.Errorf("guest: %s is release %s, not %s: the suite has moved on, remove the folder %s and fetch again", k.Path, k.Version, version, root)
+	}
+	return k, nil
 }
+
+// umlOf describes the kernel of a suite, if the cache has it.
+func umlOf(suite string) (k Kernel, found bool, err error) {
+	root, err := packagesDir(suite, umlPackage)
+	if err != nil {
+		return Kernel{}, false, err
+	}
+	path := filepath.Join(root, umlProgram)
+	if !exists(path) {
+		return Kernel{}, false, nil
+	}
+	k, err = umlAt(root, path)
+	return k, err == nil, err
+}
+
+func (k Kernel) is(version string) bool {
+	return strings.HasPrefix(k.Version+".", version+".")
+}
+
+// knowsAMX reports whether the kernel has room for the registers of AMX. Up to
+// 6.12 User Mode Linux takes 2,696 bytes for all registers of a process, and
+// the host refuses to set less than it has itself: the first process of the
+// guest ends with a SIGSEGV.
+func (k Kernel) knowsAMX() bool {
+	var major, minor int
+	_, err := fmt.Sscanf(k.Version, "%d.%d", &major, &minor)
+	return err == nil && (major > 6 || major == 6 && minor > 12)
+}
+
+// hasAMX reports whether the machine's kernel keeps registers of AMX, which
+// processors of Intel have since 2023.
+func hasAMX() bool {
+	info, err := os.ReadFile(cpuInfo)
+	return err == nil && bytes.Contains(info, []byte(" amx_tile"))
+}
+
+// cpuInfo is a variable for tests.
+var cpuInfo = "/proc/cpuinfo"
 
 // umlAt describes the kernel program at path, whose modules lie below root.
 func umlAt(root, path string) (Kernel, error) {
