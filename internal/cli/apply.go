@@ -56,11 +56,16 @@ func modeOf(cmd args.Command) mode {
 // apply runs the command apply. The command is a copy, since its parser also
 // parses the lines of the file.
 func (s *session) apply(ctx context.Context, cmd args.Command) int {
-	name, f, err := s.readRules(ctx, cmd.File)
+	mode := modeOf(cmd)
+	var beside *early
+	name, f, err := s.readRules(ctx, cmd.File, func(in io.Reader) { beside = s.readEarly(ctx, cmd, in) })
+	read, known := beside.end(err == nil && (!f.Faulty() || mode == keepGoing))
 	if err != nil {
 		return s.report(err)
 	}
-	mode := modeOf(cmd)
+	if known {
+		defer read.unlock()
+	}
 	if cmd.Given.Has(spec.OptMerge) {
 		f.Merge(ctx)
 	}
@@ -72,25 +77,27 @@ func (s *session) apply(ctx context.Context, cmd args.Command) int {
 		s.complain(name, f, warned)
 		return checkStatus(f)
 	}
-	if err := s.probe(ctx); err != nil {
-		return s.report(err)
-	}
-	if !cmd.Given.HasAny(spec.Of(spec.OptDryRun, spec.OptDiff)) {
-		unlock, err := s.lock(cmd)
-		if err != nil {
+	have := read.table
+	if !known {
+		if err := s.probe(ctx); err != nil {
 			return s.report(err)
 		}
-		defer unlock()
-	}
-	var have *ipvs.Table
-	if cmd.Given.Has(spec.OptDiff) { // what it misses, no later round finds
-		have, err = s.wholeTable(ctx)
-	} else {
-		have, err = restore.ReadTable(ctx, s.client)
-	}
-	if err != nil {
-		s.report(listFailure(err))
-		return statusUsage // nothing was changed
+		if !cmd.Given.HasAny(spec.Of(spec.OptDryRun, spec.OptDiff)) {
+			unlock, err := s.lock(cmd)
+			if err != nil {
+				return s.report(err)
+			}
+			defer unlock()
+		}
+		if cmd.Given.Has(spec.OptDiff) { // what it misses, no later round finds
+			have, err = s.wholeTable(ctx)
+		} else {
+			have, err = restore.ReadTable(ctx, s.client)
+		}
+		if err != nil {
+			s.report(listFailure(err))
+			return statusUsage // nothing was changed
+		}
 	}
 	if mode != byLine && f.Empty() && len(have.Services) > 0 && !cmd.Given.Has(spec.OptMerge) {
 		return s.report(emptyFailure(name))
@@ -247,30 +254,31 @@ func (s *session) complain(name string, f *restore.File, warned warnings) {
 	}
 }
 
-// readRules reads a rule file, or standard input if it has no name.
-func (s *session) readRules(ctx context.Context, file string) (name string, f *restore.File, err error) {
+// readRules reads a rule file, or standard input if it has no name. It calls
+// begin before it reads.
+func (s *session) readRules(ctx context.Context, file string, begin func(io.Reader)) (name string, f *restore.File, err error) {
+	read := func(in io.Reader) (*restore.File, error) {
+		begin(in)
+		return restore.Read(ctx, &frugal{Reader: in}, maxText(), s.changeParser())
+	}
 	if file == "" {
 		if isTerminal(s.Stdin) {
 			s.say(applyHint)
 		}
-		if f, err = s.readFrom(ctx, s.Stdin); err != nil {
-			return "", nil, inputFailure(err)
+		if f, err = read(s.Stdin); err != nil {
+			err = inputFailure(err)
 		}
-		return stdinName, f, nil
+		return stdinName, f, err
 	}
 	in, err := openFile(file)
 	if err == nil {
 		defer in.Close()
-		f, err = s.readFrom(ctx, in)
+		f, err = read(in)
 	}
 	if err != nil {
-		return "", nil, fileFailure("read", file, err)
+		err = fileFailure("read", file, err)
 	}
-	return file, f, nil
-}
-
-func (s *session) readFrom(ctx context.Context, in io.Reader) (*restore.File, error) {
-	return restore.Read(ctx, &frugal{Reader: in}, maxText(), s.changeParser())
+	return file, f, err
 }
 
 // frugal is an input that makes the program save memory once it turns out to be

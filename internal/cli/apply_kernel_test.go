@@ -17,6 +17,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -33,6 +34,7 @@ const original = "/usr/sbin/"
 
 func TestApplyOnAKernel(t *testing.T) {
 	guesttest.InGuest(t, func(t *testing.T) {
+		t.Run("without the module", testModuleStaysAway)
 		guesttest.Modprobe(t, "ip_vs")
 		t.Run("what the kernel refuses", testRefusals)
 		t.Run("a dry run through 1.31", testDryRunThroughOriginal)
@@ -73,6 +75,35 @@ func (d director) table() *ipvs.Table {
 }
 
 func (d director) rules() string { return rulesOf(d.table()) }
+
+// testModuleStaysAway runs what has no use for the module: a large file with a
+// mistake, whose table would be read meanwhile, and a monitor that waits for
+// the module.
+func testModuleStaysAway(t *testing.T) {
+	if is, known := loaded(); is || !known {
+		t.Fatalf("IPVS is loaded: %t, known: %t", is, known)
+	}
+	before := runtime.GOMAXPROCS(0)
+	runtime.GOMAXPROCS(max(2, before))
+	t.Cleanup(func() { runtime.GOMAXPROCS(before) })
+	file := filepath.Join(t.TempDir(), "rules")
+	must.OK(t, os.WriteFile(file, []byte(manyServices(1000, "-m")+"-A\n"), 0o600))
+	var errs bytes.Buffer
+	status := Run(t.Context(), Process{
+		Args: []string{"ipvsadm-restore", "--lock", file + ".lock", file}, Stdin: strings.NewReader(""), Stdout: io.Discard, Stderr: &errs,
+	})
+	if want := file + ": line 2001: "; status != statusUsage || !strings.HasPrefix(errs.String(), want) {
+		t.Errorf("status %d, %s", status, errs.String())
+	}
+	s := session{}
+	s.redial = redial
+	if err := s.reconnected(t.Context(), func() error { return nil }); !errors.Is(err, ipvs.ErrNoIPVS) {
+		t.Errorf("without the module a monitor is told %v", err)
+	}
+	if is, _ := loaded(); is {
+		t.Error("the module has been loaded")
+	}
+}
 
 // nothing returns a table without services and daemons.
 func nothing() *ipvs.Table {

@@ -39,8 +39,8 @@ type Process struct {
 
 	// dial reaches the kernel; nil for the real one.
 	dial func(context.Context, ipvs.Config) (kernel, error)
-	// redial reaches a kernel again that could not be used for a while,
-	// without loading the module; nil for the real one.
+	// redial reaches a kernel without loading the module; nil for the real
+	// one.
 	redial func(context.Context, ipvs.Config) (kernel, error)
 	// names looks names up; nil for the machine's.
 	names *names.Resolver
@@ -71,7 +71,7 @@ type kernel interface {
 func Run(ctx context.Context, p Process) int {
 	s := &session{Process: p}
 	if s.dial == nil {
-		s.dial = dial
+		s.dial = load
 	}
 	if s.redial == nil {
 		s.redial = redial
@@ -326,24 +326,44 @@ func output(err error) error {
 	return nil
 }
 
-// dial opens the kernel's IPVS, and loads the module once if it is missing.
-func dial(ctx context.Context, cfg ipvs.Config) (kernel, error) {
-	roomForFiles()
-	if err := checkFiles(); err != nil {
-		return nil, err
-	}
-	k, err := redial(ctx, cfg)
+// load opens the kernel's IPVS, and loads the module once if it is missing.
+func load(ctx context.Context, cfg ipvs.Config) (kernel, error) {
+	k, err := connect(ctx, cfg)
 	if errors.Is(err, ipvs.ErrNoIPVS) {
 		modprobe := exec.CommandContext(ctx, "/sbin/modprobe", "--", "ip_vs")
 		modprobe.Stderr = os.Stderr
 		if modprobe.Run() == nil {
-			return redial(ctx, cfg)
+			return connect(ctx, cfg)
 		}
 	}
 	return k, err
 }
 
+// redial opens the kernel's IPVS if it has one: to ask for it would make the
+// kernel load the module.
 func redial(ctx context.Context, cfg ipvs.Config) (kernel, error) {
+	if is, known := loaded(); known && !is {
+		return nil, ipvs.ErrNoIPVS
+	}
+	return connect(ctx, cfg)
+}
+
+// loaded reports whether the kernel has IPVS, and whether that is known: a
+// /proc that has only processes has no /proc/net.
+func loaded() (is, known bool) {
+	const net = "/proc/thread-self/net"
+	if _, err := os.Stat(net + "/ip_vs"); err == nil {
+		return true, true
+	}
+	_, err := os.Stat(net)
+	return false, err == nil
+}
+
+func connect(ctx context.Context, cfg ipvs.Config) (kernel, error) {
+	roomForFiles()
+	if err := checkFiles(); err != nil {
+		return nil, err
+	}
 	c, err := ipvs.Dial(ctx, cfg)
 	if err != nil {
 		return nil, err

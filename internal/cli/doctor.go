@@ -9,8 +9,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
-	"os"
 	"time"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/args"
@@ -28,7 +28,7 @@ const examination = 2 * time.Second
 func (s *session) doctor(ctx context.Context, cmd args.Command) int {
 	c := doctor.Case{File: cmd.File, NetNS: s.netns}
 	if cmd.File != "" {
-		name, f, err := s.readRules(ctx, cmd.File)
+		name, f, err := s.readRules(ctx, cmd.File, func(io.Reader) {})
 		switch {
 		case err != nil:
 			return s.report(err)
@@ -77,11 +77,8 @@ func (s *session) lookAtTable(ctx context.Context, c *doctor.Case) (err error) {
 			fmt.Fprintln(s.Stderr, unseenText(want))
 		}
 	}
-	// Where ip_vs is not loaded, to ask for it would make the kernel load it.
-	// A /proc that has only processes has no /proc/net.
-	const net = "/proc/thread-self/net"
-	if _, err := os.Stat(net + "/ip_vs"); err != nil {
-		if _, err := os.Stat(net); err != nil {
+	if is, known := loaded(); !is {
+		if !known {
 			unseen("/proc")
 		}
 		return nil

@@ -134,10 +134,10 @@ type answer struct {
 // process returns a run of the program on the fake kernel.
 func (k *fakeKernel) process(a *answer, stdin string, argv ...string) (p Process, done func()) {
 	var out, errs bytes.Buffer
+	dial := func(context.Context, ipvs.Config) (kernel, error) { k.dials++; return k, nil }
 	return Process{
 		Args: argv, Stdin: strings.NewReader(stdin), Stdout: &out, Stderr: &errs,
-		dial:  func(context.Context, ipvs.Config) (kernel, error) { k.dials++; return k, nil },
-		names: noNames(),
+		dial: dial, redial: dial, names: noNames(),
 	}, func() { a.out, a.errors = out.String(), errs.String() }
 }
 

@@ -41,26 +41,39 @@ func (s *session) lockPath(cmd args.Command) string {
 // lock waits for the lock and holds it until unlock is called.
 func (s *session) lock(cmd args.Command) (unlock func(), err error) {
 	path := s.lockPath(cmd)
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	l, err := openLock(path)
 	if err != nil {
 		return nil, fileFailure("lock", path, err)
 	}
 	start, said := time.Now(), false
 	for {
-		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		err := l.try()
 		switch waited := time.Since(start); {
 		case err == nil:
-			return func() { f.Close() }, nil
+			return l.unlock, nil
 		case err != unix.EWOULDBLOCK && err != unix.EINTR:
-			f.Close()
+			l.unlock()
 			return nil, fileFailure("lock", path, err)
 		case waited > s.lockSilence && !said:
 			said = true
 			fmt.Fprintln(s.Stderr, waitingText(path))
 		case waited > s.lockWait:
-			f.Close()
+			l.unlock()
 			return nil, lockFailure(path)
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
 }
+
+// lock is a lock file.
+type lock struct{ f *os.File }
+
+func openLock(path string) (lock, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	return lock{f}, err
+}
+
+// try takes the lock; its error is EWOULDBLOCK if another process has it.
+func (l lock) try() error { return unix.Flock(int(l.f.Fd()), unix.LOCK_EX|unix.LOCK_NB) }
+
+func (l lock) unlock() { l.f.Close() }
