@@ -35,6 +35,7 @@ func main() {
 		Stdin:  os.Stdin,
 		Stdout: os.Stdout,
 		Stderr: os.Stderr,
+		Widen:  widen,
 	}))
 }
 

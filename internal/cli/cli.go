@@ -36,6 +36,10 @@ type Process struct {
 	Version        func() string // of this program; nil if there is none
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
+	// Widen gives the program what a single change does without: further
+	// processors, huge pages. It is called before anything larger, and before
+	// other programs are run; nil does nothing.
+	Widen func()
 
 	// dial reaches the kernel; nil for the real one.
 	dial func(context.Context, ipvs.Config) (kernel, error)
@@ -71,13 +75,16 @@ type kernel interface {
 func Run(ctx context.Context, p Process) int {
 	s := &session{Process: p}
 	if s.dial == nil {
-		s.dial = load
+		s.dial = s.load
 	}
 	if s.redial == nil {
 		s.redial = redial
 	}
 	if s.Version == nil {
 		s.Version = func() string { return "" }
+	}
+	if s.Widen == nil {
+		s.Widen = func() {}
 	}
 	if s.names == nil {
 		s.names = names.New()
@@ -127,6 +134,7 @@ func (s *session) program() string {
 func (s *session) main(ctx context.Context) int {
 	if len(s.Args) == 1 {
 		s.noStats = true
+		s.Widen()
 		return s.report(s.list(ctx, args.Command{ID: spec.List}))
 	}
 	cmd, err := s.parse(ctx, s.Args[1:])
@@ -159,6 +167,9 @@ func (s *session) parse(ctx context.Context, argv []string) (args.Command, error
 		return cmd, parseFailure(err, s.program())
 	}
 	s.netns, s.noStats = cmd.NetNS, !showsStats(cmd)
+	if _, change := cmd.Change(); !change && cmd.ID != spec.Help && cmd.ID != spec.Version {
+		s.Widen()
+	}
 	return cmd, nil
 }
 
@@ -327,9 +338,10 @@ func output(err error) error {
 }
 
 // load opens the kernel's IPVS, and loads the module once if it is missing.
-func load(ctx context.Context, cfg ipvs.Config) (kernel, error) {
+func (s *session) load(ctx context.Context, cfg ipvs.Config) (kernel, error) {
 	k, err := connect(ctx, cfg)
 	if errors.Is(err, ipvs.ErrNoIPVS) {
+		s.Widen()
 		modprobe := exec.CommandContext(ctx, "/sbin/modprobe", "--", "ip_vs")
 		modprobe.Stderr = os.Stderr
 		if modprobe.Run() == nil {
