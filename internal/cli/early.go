@@ -22,8 +22,9 @@ const (
 	// earlySize is the size from which a file takes a while.
 	earlySize = 64 << 10
 	// earlyWait is how long the lock and the table are kept for a file that
-	// takes longer, since its names are looked up or its disk is slow.
-	earlyWait = time.Second
+	// takes longer. Meanwhile a server that is to be removed may get its first
+	// connection, but the time is no longer than a large table takes to read.
+	earlyWait = 100 * time.Millisecond
 )
 
 // reading is the table as it is read under the lock, and the lock.
