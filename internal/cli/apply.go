@@ -59,15 +59,15 @@ func (s *session) apply(ctx context.Context, cmd args.Command) int {
 	mode := modeOf(cmd)
 	var beside *early
 	name, f, err := s.readRules(ctx, cmd.File, func(in io.Reader) { beside = s.readEarly(ctx, cmd, in) })
+	if err == nil && cmd.Given.Has(spec.OptMerge) {
+		f.Merge(ctx)
+	}
 	read, known := beside.end(err == nil && (!f.Faulty() || mode == keepGoing))
 	if err != nil {
 		return s.report(err)
 	}
 	if known {
 		defer read.unlock()
-	}
-	if cmd.Given.Has(spec.OptMerge) {
-		f.Merge(ctx)
 	}
 	var warned warnings
 	if cmd.Given.HasAny(spec.Of(spec.OptCheck, spec.OptDryRun)) {

@@ -85,6 +85,15 @@ func TestLargeFileAndTableAreReadSideBySide(t *testing.T) {
 				}
 			},
 		},
+		"merged": {
+			text: large, options: []string{"--merge"}, reads: 2, table: large + dns,
+			wait: func(r *sideBySide) { <-r.read },
+		},
+		"merged, with a line that may not be": {
+			text: large + "-C\n", options: []string{"--merge"}, reads: 1, table: dns,
+			wait: func(r *sideBySide) { <-r.read },
+			want: answer{status: 2, errors: "<stdin>: line 2001: -C conflicts with --merge, which keeps other services\n"},
+		},
 		"a small file": {text: web, reads: 2, table: web, wait: notYet},
 		"a dry run": {
 			text: large, options: []string{"--dry-run"}, reads: 1, table: dns, wait: notYet,
