@@ -109,7 +109,12 @@ func TestExamplesOfTheManual(t *testing.T) {
 	// Linux since 7.2.7 for none.
 	const prepare = `
 iptables() {
-	command iptables "$@" 2>/dev/null || ! modprobe -nq ip_tables || xtables-legacy-multi iptables "$@"
+	if command iptables -t mangle -N probe 2>/dev/null; then
+		command iptables -t mangle -X probe
+		command iptables "$@"
+	elif modprobe -nq ip_tables; then
+		xtables-legacy-multi iptables "$@"
+	fi
 }
 ipvsadm() { case "$*" in --monitor*) timeout 2 ipvsadm "$@" || [ $? = 124 ] ;; *) command ipvsadm "$@" ;; esac; }
 `

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -97,7 +98,11 @@ func TestReadme(t *testing.T) {
 				ran["console"]++
 				for _, step := range steps(t, session.Root, shown.console) {
 					out, err := program.Try("sh", "-c", step.Command)
-					out = tableSize.ReplaceAllString(out, "(size=4096)")
+					if _, err := os.Stat("/proc/thread-self/net/ip_vs_status"); err == nil {
+						// Since Linux 7.1, which has this file, the connection
+						// table grows with what is in it.
+						out = tableSize.ReplaceAllString(out, "(size=4096)")
+					}
 					if differs := session.Compare(out, step.Answer); differs != nil {
 						t.Errorf("# %s\n%s\n%v (%v)", step.Command, out, differs, err)
 					}
@@ -128,8 +133,7 @@ func TestReadme(t *testing.T) {
 	}, "curl")
 }
 
-// tableSize matches the size of the connection table. Since Linux 7.1 it grows
-// with what is in it.
+// tableSize matches the size of the connection table.
 var tableSize = regexp.MustCompile(`\(size=\d+\)`)
 
 // serveName starts a web server in the calling thread's namespace that answers

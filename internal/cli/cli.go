@@ -51,6 +51,9 @@ type Process struct {
 	// lockWait limits the wait for a lock, and after lockSilence a
 	// message reports the wait; zero for the defaults.
 	lockWait, lockSilence time.Duration
+	// earlyWait limits how long a table that was read early is kept; zero
+	// for the default.
+	earlyWait time.Duration
 	// drainLock is the lock file of drains, "" for the default.
 	drainLock string
 }
@@ -91,6 +94,7 @@ func Run(ctx context.Context, p Process) int {
 	}
 	s.lockWait = cmp.Or(s.lockWait, lockWait)
 	s.lockSilence = cmp.Or(s.lockSilence, lockSilence)
+	s.earlyWait = cmp.Or(s.earlyWait, earlyWait)
 	s.drainLock = cmp.Or(s.drainLock, drainLockFile)
 	s.parser = args.New(s.names)
 	if isTerminal(s.Stdout) {

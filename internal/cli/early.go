@@ -65,7 +65,7 @@ func (s *session) readEarly(ctx context.Context, cmd args.Command, in io.Reader)
 		case e.read <- r:
 		case <-ctx.Done():
 			r.unlock()
-		case <-time.After(earlyWait):
+		case <-time.After(s.earlyWait):
 			r.unlock()
 		}
 	}()
