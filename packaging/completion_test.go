@@ -61,6 +61,29 @@ end
 `},
 }
 
+// quotedNames completes names that contain commands, which a shell that ran the
+// line as it was completed would run too.
+func quotedNames(t *testing.T) {
+	program.Run(t, "ip", "netns", "add", "qq$(id)")
+	program.Run(t, "ip", "link", "add", "qq;id>y", "type", "dummy")
+	t.Cleanup(func() {
+		program.Run(t, "ip", "netns", "delete", "qq$(id)")
+		program.Run(t, "ip", "link", "delete", "qq;id>y")
+	})
+	const script = `
+. /usr/share/bash-completion/completions/ipvsadm
+for COMP_LINE; do
+	COMP_POINT=${#COMP_LINE} COMPREPLY=()
+	_ipvsadm ipvsadm
+	echo "${COMPREPLY[@]}"
+done
+`
+	got := program.Run(t, "bash", "-c", script, "bash", "ipvsadm --netns q", `ipvsadm --netns qq\$`, "ipvsadm --start-daemon master --mcast-interface q")
+	if want := `qq\$\(id\)` + "\n" + `qq\$\(id\)` + "\n" + `qq\;id\>y` + "\n"; got != want {
+		t.Errorf("%swant\n%s", got, want)
+	}
+}
+
 func TestCompletion(t *testing.T) {
 	guesttest.InGuest(t, func(t *testing.T) {
 		install(t, "debian")
@@ -81,6 +104,7 @@ func TestCompletion(t *testing.T) {
 		for _, line := range []string{"-A -t 12.0.0.9:80", "-a -t 12.0.0.9:80 -r 192.168.168.90:80 -m"} {
 			program.Run(t, append([]string{"ipvsadm", "--netns", "blue"}, strings.Fields(line)...)...)
 		}
+		t.Run("bash quotes names", quotedNames)
 		dir := t.TempDir()
 		program.Write(t, filepath.Join(dir, "here"), "")
 		type line struct {

@@ -127,6 +127,15 @@ _ipvsadm_clients() { # program
     "$1" "${netns[@]}" -Lnc 2>/dev/null | head -n 1000 | awk 'NR > 2 { sub(/:[0-9]+$/, "", $4); gsub(/[][]/, "", $4); print $4 }' | sort -u
 }
 
+# _ipvsadm_names lists the files of a directory, quoted: Bash inserts them as
+# they are, and a name may contain a command. Those with blanks are left out.
+_ipvsadm_names() {
+    local name
+    for name in "$1"/*; do
+        [[ -e $name && $name != *[[:space:]]* ]] && printf '%q\n' "${name##*/}"
+    done
+}
+
 # _ipvsadm_values lists the words of a kind of value, of which a part is typed.
 _ipvsadm_values() { # kind program line typed
     case $1 in
@@ -136,8 +145,8 @@ _ipvsadm_values() { # kind program line typed
     scheduler) _ipvsadm_schedulers ;;
     flags) awk -v line="$3" -v typed="$4" 'BEGIN { n = split(line, word, " "); for (i = 1; i <= n; i++) { if (word[i] ~ /^--scheduler=/) scheduler = substr(word[i], 13); else if (word[i] == "--scheduler" || word[i] ~ /^-[A-Za-z6]*s$/) scheduler = word[i + 1]; else if (word[i] ~ /^-s/) scheduler = substr(word[i], 3) } n = split(typed, word, ","); for (i = 1; i <= n; i++) given[word[i]] = 1; n = split("sh-fallback sh 8 sh-port sh 16 mh-fallback mh 8 mh-port mh 16 flag-1 - 8 flag-2 - 16 flag-3 - 32", word, " "); for (i = 1; i <= n; i += 3) if (word[i] in given) { taken[word[i + 2]] = 1; if (scheduler == "" && word[i + 1] != "-") scheduler = word[i + 1] } for (i = 1; i <= n; i += 3) if (word[i + 1] == scheduler) named[word[i + 2]] = 1; for (i = 1; i <= n; i += 3) if (!(word[i + 2] in taken) && (scheduler == "" || word[i + 1] == scheduler || word[i + 1] == "-" && !(word[i + 2] in named))) print word[i] }' ;;
     engine) _ipvsadm_modules | sed -n 's/^pe_//p' ;;
-    interface) ls /sys/class/net ;;
-    netns) ls /run/netns 2>/dev/null ;;
+    interface) _ipvsadm_names /sys/class/net ;;
+    netns) _ipvsadm_names /run/netns ;;
     word) ;;
     *) echo "${1//|/ }" ;;
     esac

@@ -54,6 +54,15 @@ _ipvsadm_clients() { # program
     "$1" "${netns[@]}" -Lnc 2>/dev/null | head -n 1000 | awk '@clients@' | sort -u
 }
 
+# _ipvsadm_names lists the files of a directory, quoted: Bash inserts them as
+# they are, and a name may contain a command. Those with blanks are left out.
+_ipvsadm_names() {
+    local name
+    for name in "$1"/*; do
+        [[ -e $name && $name != *[[:space:]]* ]] && printf '%q\n' "${name##*/}"
+    done
+}
+
 # _ipvsadm_values lists the words of a kind of value, of which a part is typed.
 _ipvsadm_values() { # kind program line typed
     case $1 in
@@ -63,8 +72,8 @@ _ipvsadm_values() { # kind program line typed
     scheduler) _ipvsadm_schedulers ;;
     flags) awk -v line="$3" -v typed="$4" '@flags@' ;;
     engine) _ipvsadm_modules | sed -n 's/^pe_//p' ;;
-    interface) ls /sys/class/net ;;
-    netns) ls /run/netns 2>/dev/null ;;
+    interface) _ipvsadm_names /sys/class/net ;;
+    netns) _ipvsadm_names /run/netns ;;
     word) ;;
     *) echo "${1//|/ }" ;;
     esac
