@@ -27,7 +27,7 @@ MODULES = internal/test/bench/moby internal/test/schema
 define NOTE_debian
 If AUTO is true in /etc/default/ipvsadm, the removal of Debian's ipvsadm clears
 the table. To keep it, run "systemctl mask --runtime ipvsadm" first, and go on
-as README.md in /usr/share/doc/ipvsadm-go says.
+as install.md in /usr/share/doc/ipvsadm-go says.
 endef
 NOTE_redhat = The table stays when this package replaces Red Hat's ipvsadm.
 
@@ -195,10 +195,10 @@ race:
 generate:
 	IPVSADM_TEST_UPDATE=1 $(GO) test -run TestGeneratedFilesAreCurrent ./internal/test/generate ./internal/test/lab
 
-# Take the README's picture of --watch anew, in a kernel.
+# Take the picture of --watch anew, in a kernel.
 .PHONY: picture
 picture: kernel
-	REQUIRE_KERNEL=1 IPVSADM_TEST_UPDATE=1 $(GO) test -count 1 -run TestReadmeShowsTheScreen ./cmd/ipvsadm
+	REQUIRE_KERNEL=1 IPVSADM_TEST_UPDATE=1 $(GO) test -count 1 -run TestPictureOfWatch ./cmd/ipvsadm
 
 # Check formatting, vet, staticcheck, modules and shell scripts.
 .PHONY: lint

@@ -61,7 +61,7 @@ func TestDebianPackage(t *testing.T) {
 			}
 			t.Run(name+"alone", func(t *testing.T) {
 				list := program.Run(t, "dpkg-deb", "--contents", ours)
-				for _, page := range []string{"README.md", "CHANGELOG.md", "clusters.md", "fleet.md", "scale.md", "nat.svg"} {
+				for _, page := range []string{"README.md", "CHANGELOG.md", "clusters.md", "differences.md", "fleet.md", "guide.md", "install.md", "scale.md", "speed.md", "nat.svg"} {
 					if !strings.Contains(list, "/usr/share/doc/ipvsadm-go/"+page+"\n") {
 						t.Errorf("the package has no %s:\n%s", page, list)
 					}

@@ -10,25 +10,27 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/internal/test/program"
 )
 
-// TestReadmeAtBoot types what the README has for the boot, in a systemd, and
-// the line that starts the timer of the metrics.
-func TestReadmeAtBoot(t *testing.T) {
+// TestPagesAtBoot types, under systemd, what the README has for the boot, and
+// the guide's line that starts the timer of the metrics.
+func TestPagesAtBoot(t *testing.T) {
 	guesttest.InGuest(t, func(t *testing.T) {
 		install(t, "debian")
 		m := boot(t)
-		_, section, _ := strings.Cut(program.Read(t, "../README.md"), "\n## Everyday use\n")
-		section, _, found := strings.Cut(section, "\n## Differences from 1.31\n")
-		if !found {
-			t.Fatal("the README has other sections")
+		_, section, _ := strings.Cut(program.Read(t, "../README.md"), "\n## Five minutes\n")
+		section, _, found := strings.Cut(section, "\n## Safety\n")
+		_, metrics, found2 := strings.Cut(program.Read(t, "doc/guide.md"), "\n## Lists, rates and metrics\n")
+		if !found || !found2 {
+			t.Fatal("the pages have other sections")
 		}
 		guesttest.Modprobe(t, "ip_vs")
 		program.Run(t, "ipvsadm", "-A", "-t", "12.0.0.1:80", "-s", "rr")
 		program.Run(t, "ipvsadm", "-a", "-t", "12.0.0.1:80", "-r", "192.168.168.10:80", "-m")
 		var typed []string
-		for line := range strings.Lines(section) {
+		for line := range strings.Lines(section + metrics) {
 			command, isRoot := strings.CutPrefix(line, "    # ")
 			switch name, _, _ := strings.Cut(command, " "); {
 			case isRoot && (name == "ipvsadm-save" || name == "echo" || name == "systemctl"):
+				command, _, _ = strings.Cut(command, "  # ")
 				m.succeeds("sh", "-c", command)
 				typed = append(typed, strings.TrimSpace(command))
 			}
@@ -36,14 +38,14 @@ func TestReadmeAtBoot(t *testing.T) {
 		if len(typed) < 4 {
 			t.Errorf("only %q are typed", typed)
 		}
-		m.file(rulesFile, webRules)
+		m.file(rulesFile, "--set 900 120 300\n"+webRules)
 		m.file("/etc/sysctl.d/50-ipvs.conf", "net.ipv4.ip_forward=1\n")
 		for _, unit := range []string{"ipvsadm.service", "ipvsadm-metrics.timer"} {
 			m.succeeds("systemctl", "is-enabled", unit)
 			m.succeeds("systemctl", "is-active", unit)
 		}
 		program.Run(t, "ipvsadm", "-C")
-		m.systemctl("reload") // the README: it undoes changes since the last save
+		m.systemctl("reload") // the guide: it undoes changes since the last save
 		m.table(webRules)
 		m.systemctl("stop")
 		m.table("")

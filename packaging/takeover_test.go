@@ -15,8 +15,8 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/internal/test/program"
 )
 
-// TestDebianTakeover replaces Debian's ipvsadm on a running director, as the
-// README has it and without that, goes on to a later version, and goes back.
+// TestDebianTakeover replaces Debian's ipvsadm on a running director, as
+// install.md has it and without that, goes on to a later version, and goes back.
 func TestDebianTakeover(t *testing.T) {
 	folder := packages(t)
 	guesttest.InGuest(t, func(t *testing.T) {
@@ -24,7 +24,7 @@ func TestDebianTakeover(t *testing.T) {
 		for _, release := range []string{"own", "13"} {
 			old := one(t, folder, "old/"+release+"/ipvsadm_*.deb")
 			for name, procedure := range map[string][]string{
-				" as in the README": readmeBlock(t, "### Replace ipvsadm on a running director"),
+				" as in install.md": installBlock(t, "## Replace ipvsadm on a running director"),
 				" without it":       {"apt install ./dist/ipvsadm-go_*_amd64.deb"},
 			} {
 				t.Run(release+name, func(t *testing.T) {
@@ -283,14 +283,14 @@ func (m machine) enabled(want string) {
 	}
 }
 
-// readmeBlock returns the commands of the block below a heading of the README.
-func readmeBlock(t *testing.T, heading string) []string {
+// installBlock returns the commands of the block below a heading of install.md.
+func installBlock(t *testing.T, heading string) []string {
 	t.Helper()
-	_, text, found := strings.Cut(program.Read(t, "../README.md"), "\n"+heading+"\n")
+	_, text, found := strings.Cut(program.Read(t, "doc/install.md"), "\n"+heading+"\n")
 	_, text, begins := strings.Cut(text, "```sh\n")
 	text, _, ends := strings.Cut(text, "\n```\n")
 	if !found || !begins || !ends {
-		t.Fatalf("the README has no block below %q", heading)
+		t.Fatalf("install.md has no block below %q", heading)
 	}
 	return strings.Split(text, "\n")
 }

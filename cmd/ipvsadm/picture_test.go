@@ -5,10 +5,12 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"html"
 	"io"
 	"net"
 	"os"
 	"os/exec"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -19,16 +21,13 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/internal/test/terminal"
 )
 
-// The README's picture of --watch stands between these lines.
-const (
-	pictureBegin = "<!-- picture of --watch: make picture -->\n```text\n"
-	pictureEnd   = "```\n<!-- end of picture -->\n"
-)
+// picture is the README's picture of --watch.
+const picture = "../../packaging/doc/watch.svg"
 
-// TestReadmeShowsTheScreen takes the picture anew and compares it with that of
-// the README, except for the numbers. With IPVSADM_TEST_UPDATE, as make picture
-// sets it, it writes the README.
-func TestReadmeShowsTheScreen(t *testing.T) {
+// TestPictureOfWatch takes the picture anew and compares its text with the
+// stored one, except for the numbers. With IPVSADM_TEST_UPDATE, as make picture
+// sets it, it writes the file.
+func TestPictureOfWatch(t *testing.T) {
 	if guest.InGuest() {
 		fmt.Print(takePicture(t))
 		return
@@ -36,30 +35,71 @@ func TestReadmeShowsTheScreen(t *testing.T) {
 	kernel := guesttest.Kernel(t)
 	var out, errs bytes.Buffer
 	status, err := guest.Run(t.Context(), guest.Job{
-		Kernel: kernel, Args: []string{os.Args[0], "-test.run=^TestReadmeShowsTheScreen$"},
+		Kernel: kernel, Args: []string{os.Args[0], "-test.run=^TestPictureOfWatch$"},
 		Env: []string{"PATH=" + guest.GuestPath()}, Stdout: &out, Stderr: &errs,
 	})
-	picture, found := strings.CutSuffix(out.String(), "PASS\n")
+	taken, found := strings.CutSuffix(out.String(), "PASS\n")
 	if err != nil || status != 0 || !found {
 		t.Fatalf("%v, status %d\n%s%s", err, status, out.String(), errs.String())
 	}
-	text := program.Read(t, readme)
-	before, rest, found := strings.Cut(text, pictureBegin)
-	shown, after, found2 := strings.Cut(rest, pictureEnd)
-	switch {
-	case !found || !found2:
-		t.Error("the README has no place for the picture")
-	case os.Getenv("IPVSADM_TEST_UPDATE") != "":
-		program.Write(t, readme, before+pictureBegin+picture+pictureEnd+after)
-	case withoutFigures(shown) != withoutFigures(picture):
-		t.Errorf("the screen is\n%snot as in the README: make picture", picture)
+	if os.Getenv("IPVSADM_TEST_UPDATE") != "" {
+		program.Write(t, picture, taken)
+		return
+	}
+	if shown := program.Read(t, picture); textOf(shown) != textOf(taken) {
+		t.Errorf("the screen shows\n%snot\n%s: make picture", textOf(taken), textOf(shown))
 	}
 }
 
-// withoutFigures leaves of a picture what is the same each time.
-func withoutFigures(picture string) string {
+var svgTag = regexp.MustCompile(`<[^>]*>`)
+
+// textOf returns the text of a picture without its numbers.
+func textOf(svg string) string {
+	return withoutFigures(html.UnescapeString(svgTag.ReplaceAllString(svg, "")))
+}
+
+// colors are the fill colors of text with the attributes that --watch uses.
+var colors = map[string]string{"": "#c9d1d9", "1": "#ffffff", "4": "#8b949e", "7": "#79c0ff", "32": "#56d364", "33": "#e3b341", "31": "#ff7b72", "1;31": "#ff7b72"}
+
+// svg draws a screen: a line of text for each of its lines, a span for each run
+// of cells with the same attributes.
+func svg(on *terminal.Screen) string {
+	const cellWidth, lineHeight = 8.4, 18
 	var b strings.Builder
-	for line := range strings.Lines(picture) {
+	width, height := float64(on.Width)*cellWidth+24, on.Height*lineHeight+24
+	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %.0f %d" width="%.0f" height="%d" font-family="DejaVu Sans Mono, Menlo, Consolas, monospace" font-size="14">`+"\n", width, height, width, height)
+	b.WriteString(`<!-- Written by make picture: do not edit. -->` + "\n" + `<rect width="100%" height="100%" rx="8" fill="#0d1117"/>` + "\n")
+	for y := range on.Height {
+		fmt.Fprintf(&b, `<text x="12" y="%d" xml:space="preserve">`, 12+(y+1)*lineHeight-5)
+		for x := 0; x < on.Width; {
+			begin, attributes := x, on.At(x, y).Attributes
+			var run strings.Builder
+			for ; x < on.Width && on.At(x, y).Attributes == attributes; x++ {
+				run.WriteRune(on.At(x, y).Rune)
+			}
+			text := run.String()
+			if x == on.Width {
+				text = strings.TrimRight(text, " ")
+			}
+			if text == "" {
+				continue
+			}
+			bold := ""
+			if strings.HasPrefix(attributes, "1") {
+				bold = ` font-weight="bold"`
+			}
+			fmt.Fprintf(&b, `<tspan x="%.1f" fill="%s"%s>%s</tspan>`, 12+float64(begin)*cellWidth, colors[attributes], bold, html.EscapeString(text))
+		}
+		b.WriteString("</text>\n")
+	}
+	b.WriteString("</svg>\n")
+	return b.String()
+}
+
+// withoutFigures leaves of a picture what is the same each time.
+func withoutFigures(text string) string {
+	var b strings.Builder
+	for line := range strings.Lines(text) {
 		clock := len("        17:00:00\n")
 		switch {
 		case b.Len() == 0:
@@ -127,14 +167,15 @@ func takePicture(t *testing.T) string {
 	time.Sleep(9 * time.Second) // until rates are known and steady
 	program.Run(t, "ipvsadm", "-a", "-t", "12.0.0.1:80", "-r", "192.168.168.30:80", "-m", "-w", "0")
 	on.Await(t, "the new server", func(text string) bool { return strings.Contains(text, "+  192.168.168.30:80") })
-	picture := on.Text()
+	var drawn string
+	on.Look(func(s *terminal.Screen) { drawn = svg(s) })
 	if err := on.Type("q"); err != nil {
 		t.Fatal(err)
 	}
 	if err := cmd.Wait(); err != nil {
 		t.Fatal(err)
 	}
-	return picture
+	return drawn
 }
 
 // serve answers a request on each connection.

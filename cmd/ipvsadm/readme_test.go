@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -21,7 +22,10 @@ import (
 
 func TestMain(m *testing.M) { program.Main(m) }
 
-const readme = "../../README.md"
+const (
+	readme = "../../README.md"
+	guide  = "../../packaging/doc/guide.md"
+)
 
 // blocks returns the code blocks of a kind.
 func blocks(text, kind string) []string {
@@ -75,9 +79,15 @@ client ens33 outside 12.0.0.10/24
 `)
 
 // TestReadme runs the commands that the README shows on a director, its
-// servers and a client, and compares the answers. What is typed elsewhere, to
-// build, install and boot, has other tests.
-func TestReadme(t *testing.T) {
+// servers and a client, and compares the answers. Commands that build, install
+// and boot have other tests.
+func TestReadme(t *testing.T) { typePage(t, readme, "console", "ip", "curl") }
+
+// TestGuide does the same for the guide.
+func TestGuide(t *testing.T) { typePage(t, guide, "console", "ipvsadm") }
+
+// typePage runs the commands that a page shows, some of each kind.
+func typePage(t *testing.T, page string, kinds ...string) {
 	guesttest.InGuest(t, func(t *testing.T) {
 		guesttest.Namespace(t)
 		program.InPath(t)
@@ -93,7 +103,7 @@ func TestReadme(t *testing.T) {
 		run := func(command string) string { return program.Run(t, "sh", "-c", command) }
 		ran := map[string]int{}
 		var pages []string
-		for _, shown := range typedIn(program.Read(t, readme)) {
+		for _, shown := range typedIn(program.Read(t, page)) {
 			if shown.console != "" {
 				ran["console"]++
 				for _, step := range steps(t, session.Root, shown.console) {
@@ -122,12 +132,12 @@ func TestReadme(t *testing.T) {
 				pages = append(pages, run("ip netns exec client "+shown.command+" -s -m 10"))
 			}
 		}
-		for _, name := range []string{"console", "ipvsadm", "ip", "curl"} {
+		for _, name := range kinds {
 			if ran[name] == 0 {
 				t.Errorf("no %s is typed", name)
 			}
 		}
-		if slices.Sort(pages); !slices.Equal(pages, []string{"nginx1", "nginx2"}) {
+		if slices.Sort(pages); len(pages) > 0 && !slices.Equal(pages, []string{"nginx1", "nginx2"}) {
 			t.Errorf("the client has got %q", pages)
 		}
 	}, "curl")
@@ -154,8 +164,10 @@ func TestPagesNameTargets(t *testing.T) {
 	const root = "../../"
 	quoted := regexp.MustCompile("`(make [a-z][^`]*)`")
 	tried := map[string]bool{}
-	for _, page := range []string{"README.md", ".github/CONTRIBUTING.md", "packaging/doc/clusters.md", "packaging/doc/fleet.md", "packaging/doc/scale.md"} {
-		text := program.Read(t, root+page)
+	pages, err := filepath.Glob(root + "packaging/doc/*.md")
+	must.OK(t, err)
+	for _, page := range append(pages, readme, root+".github/CONTRIBUTING.md") {
+		text := program.Read(t, page)
 		var commands []string
 		for _, shown := range typedIn(text) {
 			commands = append(commands, shown.command)
@@ -189,31 +201,6 @@ func steps(t *testing.T, prompt *regexp.Regexp, text string) []session.Step {
 		t.Fatalf("%d commands, %v in\n%s", len(list), err, text)
 	}
 	return list
-}
-
-// TestReadmeShowsTheDemo finds each excerpt in the demo, commands and answers
-// without a gap.
-func TestReadmeShowsTheDemo(t *testing.T) {
-	demo, found := steps(t, session.Host, program.Read(t, "../../internal/test/lab/demo.txt")), false
-	for _, block := range blocks(program.Read(t, readme), "text") {
-		if !strings.Contains(block, "[root@") {
-			continue
-		}
-		shown := steps(t, session.Terminal, block)
-		found = true
-		at := 0
-		for at+len(shown) <= len(demo) && !slices.EqualFunc(shown, demo[at:at+len(shown)], func(a, b session.Step) bool {
-			return a.Host == b.Host && a.Command == b.Command && session.Compare(a.Answer, b.Answer) == nil
-		}) {
-			at++
-		}
-		if at+len(shown) > len(demo) {
-			t.Errorf("this is no part of the demo:\n%s", block)
-		}
-	}
-	if !found {
-		t.Error("nothing is typed")
-	}
 }
 
 // TestReadmeShowsTheLibrary checks that the README's piece of Go is part of
