@@ -68,10 +68,15 @@ $(BIN):
 	CGO_ENABLED=0 GOARCH=$(ARCH) $(GO) build -trimpath -buildvcs=false -ldflags '-s -w $(START) -X main.version=$(VERSION) -X main.commit=$(COMMIT)' -o $@ ./cmd/ipvsadm
 	for l in $(LINKS); do ln -sf ipvsadm $(@D)/$$l; done
 
-# Install what tests, demo and checks need. Without root it is fetched into the
-# user's cache when it is first used.
+# Install what the tests need. Without root it is fetched into the user's cache
+# when it is first used, as the programs of demo, lab and bench always are.
 .PHONY: deps
 deps:
+	@.ci/deps user-mode-linux qemu-system-x86 kmod iproute2 iptables ipvsadm curl procps netbase shellcheck mandoc zsh fish systemd jq
+
+# Check that the machine has Go and no ipvsadm of ours.
+.PHONY: machine
+machine:
 	@.ci/deps
 
 # Fetch the kernel of the tests, if it is not on this machine.
@@ -81,40 +86,40 @@ kernel:
 
 # Show the NAT cluster of two web servers, in a kernel of its own.
 .PHONY: demo
-demo: deps bin/ipvsadm
+demo: machine bin/ipvsadm
 	$(MAKE) --no-print-directory --silent install FAMILY=redhat PREFIX=/usr DESTDIR=bin/redhat
 	$(GO) run ./internal/test/lab -fetch -kernel '$(KERNEL)' -units bin/redhat/usr/lib/systemd/system demo
 
 # Count requests that fail while the table is restored without pause, with this
 # program and with the original.
 .PHONY: gap
-gap: deps bin/ipvsadm
+gap: machine bin/ipvsadm
 	$(GO) run ./internal/test/lab -fetch -kernel '$(KERNEL)' gap
 
 # Look for what gets lost or leaks under everything at once. Requests, restores,
 # saves, lists, other writers and a monitor take the time SOAK.
 SOAK ?= 1h
 .PHONY: soak
-soak: deps bin/ipvsadm
+soak: machine bin/ipvsadm
 	$(GO) run ./internal/test/lab -fetch -kernel '$(KERNEL)' -for '$(SOAK)' soak
 
 # Measure commands next to 1.31, to the kernel's bare interface and to moby/ipvs.
 # ROWS, a regular expression, picks some.
 ROWS ?=
 .PHONY: bench
-bench: deps bin/ipvsadm
+bench: machine bin/ipvsadm
 	$(GO) run ./internal/test/bench -fetch -kernel '$(KERNEL)' -rows '$(value ROWS)'
 
 # Measure tables of up to 100,000 servers. It takes 20 minutes. ROWS picks some of
 # the tables.
 .PHONY: scale
-scale: deps bin/ipvsadm
+scale: machine bin/ipvsadm
 	$(GO) run ./internal/test/bench -fetch -kernel '$(KERNEL)' -scale -rows '$(value ROWS)'
 
 # Build the clusters and count where their packets go. SCENARIO names one, or
 # some.
 .PHONY: lab
-lab: deps bin/ipvsadm
+lab: machine bin/ipvsadm
 	$(GO) run ./internal/test/lab -fetch -kernel '$(KERNEL)' clusters $(SCENARIO)
 
 # All tests, those in a real kernel included; none is skipped. The scripts run
@@ -202,7 +207,8 @@ picture: kernel
 
 # Check formatting, vet, staticcheck, modules and shell scripts.
 .PHONY: lint
-lint: deps
+lint:
+	@.ci/deps shellcheck
 	@test -z "$$(gofmt -l cmd internal packaging pkg)" || { gofmt -d cmd internal packaging pkg; exit 1; }
 	$(GO) vet ./...
 	for os in darwin freebsd windows; do GOOS=$$os $(GO) vet ./pkg/ipvs/... || exit 1; done

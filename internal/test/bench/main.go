@@ -47,7 +47,7 @@ func main() {
 // boot builds the programs, runs this one in a guest, and reports whether all
 // goals were met.
 func boot(ctx context.Context, bin, version string, fetch bool, flags ...string) (met bool, err error) {
-	kernel, err := guest.Obtain(ctx, version, fetch, os.Stderr)
+	kernel, err := guest.Obtain(ctx, version, fetch, os.Stderr, "ipvsadm", "iproute2", "kmod", "procps")
 	if err != nil {
 		return false, err
 	}

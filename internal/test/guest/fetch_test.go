@@ -72,7 +72,7 @@ func TestPackageManagerIsQuiet(t *testing.T) {
 	tool("dpkg-query", `case "$*" in *zsh) exit 1 ;; *ipvsadm-go) ;; *) echo "install ok installed" ;; esac`)
 	const broken = `echo "Get:1 of a hundred lines"; echo "E: no such package" >&2; case "$*" in *install*) exit 100 ;; esac`
 	deps := func() (string, error) {
-		out, err := exec.Command("../../../.ci/deps").CombinedOutput()
+		out, err := exec.Command("../../../.ci/deps", "ipvsadm", "zsh").CombinedOutput()
 		return string(out), err
 	}
 	tool("apt-get", `echo "Get:1 of a hundred lines"`)
@@ -90,6 +90,14 @@ func TestPackageManagerIsQuiet(t *testing.T) {
 	var log strings.Builder
 	_, err = FetchPackages(t.Context(), "", &log, "zsh")
 	all("FetchPackages", log.String(), err)
+}
+
+// TestDemoInstallsNothing reads what make would run.
+func TestDemoInstallsNothing(t *testing.T) {
+	out, err := exec.Command("make", "-n", "-C", "../../..", "demo").Output()
+	if err != nil || !strings.Contains(string(out), "\n.ci/deps\n") || strings.Contains(string(out), ".ci/deps ") {
+		t.Errorf("make demo: %v\n%s", err, out)
+	}
 }
 
 // Fetches from the network, so only where tests have to have everything.
