@@ -118,9 +118,11 @@ type session struct {
 	netns  string // where to work, if it was named
 	// noStats means that the command shows no statistics.
 	noStats bool
-	client  kernel
-	hinted  map[string]bool // the hints that were given
-	before  *ipvs.Table     // what a change is about to alter, for hints
+	// patience is that of lists, zero for the usual one.
+	patience time.Duration
+	client   kernel
+	hinted   map[string]bool // the hints that were given
+	before   *ipvs.Table     // what a change is about to alter, for hints
 	// tableReads counts how often hints have read the table.
 	tableReads int
 }
@@ -275,7 +277,7 @@ func showsStats(cmd args.Command) bool {
 // config says how to reach the kernel. Without handoffs a list takes a tenth
 // less time, and no other goroutine has to run meanwhile.
 func (s *session) config() ipvs.Config {
-	return ipvs.Config{NetNS: s.netns, NoHandoff: true, NoStats: s.noStats}
+	return ipvs.Config{NetNS: s.netns, NoHandoff: true, NoStats: s.noStats, Patience: s.patience}
 }
 
 // open connects to the kernel; its error is a *failure.

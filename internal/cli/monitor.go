@@ -28,6 +28,7 @@ import (
 func (s *session) monitor(ctx context.Context, cmd args.Command) error {
 	signal.Ignore(unix.SIGPIPE)
 	defer signal.Reset(unix.SIGPIPE)
+	s.patience = monitorPatience
 	if err := s.open(ctx); err != nil {
 		return err
 	}
@@ -40,6 +41,9 @@ const (
 	// readerPoll is the interval of checks whether the reader has closed
 	// the pipe.
 	readerPoll = time.Second
+	// monitorPatience is the time limit of a list that other writers keep
+	// changing. With the usual one, events would be up to seconds late.
+	monitorPatience = time.Second
 )
 
 // wholeTable reads the table, again if it keeps changing. After maxReadings
@@ -55,7 +59,7 @@ func (s *session) wholeTable(ctx context.Context) (t *ipvs.Table, err error) {
 
 // follow is monitor without the signals.
 func (s *session) follow(ctx context.Context, cmd args.Command) error {
-	have, err := s.wholeTable(ctx)
+	have, err := s.client.Table(ctx)
 	if err != nil && !errors.Is(err, ipvs.ErrChanging) {
 		return listFailure(err)
 	}

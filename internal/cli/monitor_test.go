@@ -6,10 +6,14 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
+	"io"
 	"os"
+	"os/signal"
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -156,6 +160,44 @@ func TestMonitorDoesNotTakeWhatWasMissedForDeleted(t *testing.T) {
 	if got, err = s.complete(t.Context(), have, half); err != nil || len(ipvs.Diff(have, got)) != 1 {
 		t.Errorf("%v, %v", ipvs.Diff(have, got), err)
 	}
+}
+
+// busyKernel is a table that others change without pause: a list comes to no
+// end before its patience does.
+type busyKernel struct {
+	changingKernel
+	patience time.Duration
+}
+
+func (k busyKernel) Table(ctx context.Context) (*ipvs.Table, error) {
+	time.Sleep(k.patience)
+	return k.changingKernel.Table(ctx)
+}
+
+func TestMonitorShowsChangesBesideWriters(t *testing.T) {
+	signal.Reset(unix.SIGPIPE) // starts the runtime's signal thread, which cannot be in the bubble
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		begin, k, dials := time.Now(), newFakeKernel(t, web), 0
+		dial := func(_ context.Context, cfg ipvs.Config) (kernel, error) {
+			dials++
+			return busyKernel{changingKernel{k}, cfg.Patience}, nil
+		}
+		var writer sync.WaitGroup
+		defer writer.Wait()
+		writer.Go(func() {
+			for n := 1; ctx.Err() == nil && n < 1000; n++ { // a change each tenth of a second
+				k.run(t, fmt.Sprintf("-A -f %d -s rr\n", n))
+				time.Sleep(time.Second / 10)
+			}
+		})
+		first := time.Duration(0)
+		p := Process{Args: []string{"ipvsadm", "--monitor"}, Stderr: io.Discard, dial: dial, redial: dial, names: noNames(),
+			Stdout: writerFunc(func(b []byte) (int, error) { first = time.Since(begin); cancel(); return len(b), nil })}
+		if status := Run(ctx, p); status != 0 || dials != 1 || first == 0 || first > 5*time.Second {
+			t.Errorf("status %d, %d connections, the first change after %v", status, dials, first)
+		}
+	})
 }
 
 func TestMonitorEndsWithItsReader(t *testing.T) {

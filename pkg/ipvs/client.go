@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"syscall"
+	"time"
 
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs/internal/nl"
 )
@@ -40,6 +41,7 @@ type Client struct {
 	dec      decoder
 	found    []DestinationEntry // of the last service, before they are copied
 	parts    []part             // of the last list
+	patience time.Duration      // of a list
 	cramped  bool               // the kernel has been short of memory for datagrams
 }
 
@@ -62,6 +64,10 @@ type Config struct {
 	// them is half of what a list takes here. The kernel sends them all the
 	// same. The connections of destinations are counted as ever.
 	NoStats bool
+	// Patience is the time limit of a list that is repeated because the table
+	// changes while it is read, after which the error is [ErrChanging]; zero
+	// means a second. A program that polls may prefer less.
+	Patience time.Duration
 }
 
 // Dial opens a client. The error matches [ErrNoIPVS] where the kernel has no
@@ -105,6 +111,7 @@ func newClient(t transport, family uint16, send, receive int) *Client {
 		family:   family,
 		maxBytes: send / 2,
 		maxCount: max(1, receive/refusalSize),
+		patience: maxPatience,
 	}
 }
 

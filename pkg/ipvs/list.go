@@ -55,7 +55,8 @@ const (
 	// elsewhere.
 	maxQuiet = 5
 	// maxPatience is how long a call goes on after the first repetition of
-	// each list, with up to maxPause between dumps.
+	// each list, unless Config.Patience says otherwise, with up to maxPause
+	// between dumps.
 	maxPatience = time.Second
 	maxPause    = 10 * time.Millisecond
 )
@@ -98,7 +99,7 @@ func (c *Client) listed() (parts []part, ended bool) {
 	return c.parts, len(c.parts) == 0 || !c.parts[len(c.parts)-1].full(c.cramped)
 }
 
-// patience is what is left of maxPatience.
+// patience is what is left of Config.Patience.
 type patience time.Duration
 
 // kind is how to list one kind of entry, E, which K identifies.
@@ -503,7 +504,7 @@ func (v *view) span(end int) bool {
 // If the error matches [ErrChanging], the list is returned beside it, but
 // services may be missing: see the package's documentation.
 func (c *Client) Services(ctx context.Context) ([]ServiceEntry, error) {
-	left := patience(maxPatience)
+	left := patience(c.patience)
 	return c.services(ctx, &left)
 }
 
@@ -525,7 +526,7 @@ func (c *Client) Destinations(ctx context.Context, id ServiceID) ([]DestinationE
 	if err := id.validate(); err != nil {
 		return nil, &QueryError{Query: "list destinations", Err: err}
 	}
-	left := patience(maxPatience)
+	left := patience(c.patience)
 	return c.destinations(ctx, id, &left)
 }
 
@@ -543,7 +544,7 @@ func (c *Client) destinations(ctx context.Context, id ServiceID, left *patience)
 // If the error matches [ErrChanging], the list is returned beside it, but
 // entries may be missing: see the package's documentation.
 func (c *Client) ServicesWithDestinations(ctx context.Context) ([]ServiceEntry, error) {
-	left := patience(maxPatience)
+	left := patience(c.patience)
 	services, changing := c.services(ctx, &left)
 	if changing != nil && !errors.Is(changing, ErrChanging) {
 		return nil, changing
@@ -586,7 +587,7 @@ func (c *Client) beside(ctx context.Context) (*Client, error) {
 		return nil, err
 	}
 	other := newClient(t, c.family, 0, 0) // it only asks
-	other.cramped, other.dec.noStats = c.cramped, c.dec.noStats
+	other.cramped, other.dec.noStats, other.patience = c.cramped, c.dec.noStats, c.patience
 	return other, nil
 }
 

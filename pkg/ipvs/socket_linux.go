@@ -84,6 +84,9 @@ func dial(cfg Config) (c *Client, err error) {
 	}
 	c = newClient(sock, f.ID, send, receive)
 	c.dec.noStats = cfg.NoStats
+	if cfg.Patience > 0 {
+		c.patience = cfg.Patience
+	}
 	c.netNS = func() (*os.File, error) { return netNSOf(raw) }
 	return c, nil
 }
