@@ -59,13 +59,10 @@ help:
 		/^\.PHONY: [a-z-]+$$/ && text { sub(/[.:] .*|[.]$$/, "", text); printf "%-14s%s\n", $$2, text } \
 		!/=/ { text = "" }' $(firstword $(MAKEFILE_LIST))
 
-# Where the program begins: in assembly, if there is one for the machine.
-START = $(if $(wildcard cmd/ipvsadm/start_$(or $(ARCH),$(shell $(GO) env GOARCH)).s),-E ipvsadm_start)
-
 # One static binary under three names, for the machine's own kind or ARCH.
 .PHONY: $(BIN)
 $(BIN):
-	CGO_ENABLED=0 GOARCH=$(ARCH) $(GO) build -trimpath -buildvcs=false -ldflags '-s -w $(START) -X main.version=$(VERSION) -X main.commit=$(COMMIT)' -o $@ ./cmd/ipvsadm
+	CGO_ENABLED=0 GOARCH=$(ARCH) $(GO) build -trimpath -buildvcs=false -ldflags '-s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)' -o $@ ./cmd/ipvsadm
 	for l in $(LINKS); do ln -sf ipvsadm $(@D)/$$l; done
 
 # Install what the tests need. Without root it is fetched into the user's cache

@@ -1,11 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Go's runtime keeps files of the control group open, to follow its limit of
-// processors. Where few files may be open the program needs the room.
-//
-//go:debug containermaxprocs=0
-//go:debug updatemaxprocs=0
-
 // Command ipvsadm administers the kernel's IP Virtual Server. Under the names
 // ipvsadm-save and ipvsadm-restore it does what those do.
 package main
@@ -25,7 +19,6 @@ import (
 var version, commit string
 
 func main() {
-	closeOutput()
 	os.Exit(cli.Run(context.Background(), cli.Process{
 		Args: os.Args,
 		Version: func() string {
@@ -35,7 +28,6 @@ func main() {
 		Stdin:  os.Stdin,
 		Stdout: os.Stdout,
 		Stderr: os.Stderr,
-		Widen:  widen,
 	}))
 }
 

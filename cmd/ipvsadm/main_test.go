@@ -4,23 +4,15 @@ package main
 
 import (
 	"archive/zip"
-	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"runtime/debug"
-	"slices"
-	"strconv"
 	"strings"
 	"testing"
-	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/program"
@@ -72,106 +64,6 @@ func TestVersionOfWhatMakeBuilds(t *testing.T) {
 	}
 	if want := "ipvsadm-go v1.2.3, commit 89abcdef\n"; second != want {
 		t.Errorf("the second line is %q, want %q", second, want)
-	}
-}
-
-// TestClosedOutput closes standard output, or opens /dev/null for reading and
-// writing, as Python and daemon(3) do for programs without output.
-func TestClosedOutput(t *testing.T) {
-	bin := build(t)
-	for _, c := range []struct {
-		command string
-		status  int
-		errs    string
-	}{
-		{"-v >&-", 1, "can't write to standard output: Bad file descriptor\n"},
-		{"-v >&- 2>&-", 1, ""},
-		{"-v 1<>/dev/null", 0, ""},
-		{"-v <&- >/dev/null", 0, ""},
-	} {
-		var errs strings.Builder
-		cmd := exec.Command("sh", "-c", "exec "+bin+" "+c.command)
-		cmd.Stderr = &errs
-		if err := cmd.Run(); cmd.ProcessState == nil || cmd.ProcessState.ExitCode() != c.status || errs.String() != c.errs {
-			t.Errorf("%s: %v, %s", c.command, err, errs.String())
-		}
-	}
-}
-
-// TestProcessors reads what Go's runtime says of itself while a change is tried
-// and while a file is read.
-func TestProcessors(t *testing.T) {
-	bin := build(t)
-	all := strconv.Itoa(runtime.NumCPU())
-	for _, c := range []struct {
-		command string
-		env     []string
-		want    string // the last
-	}{
-		{"-A -t 10.0.0.1:80 --netns nosuch", nil, "1"},
-		{"-A -t 10.0.0.1:80 --netns nosuch", []string{"GOMAXPROCS=3"}, "3"},
-		{"--apply --check", nil, all},
-		{"--apply --check", []string{"GOMAXPROCS=3", "A=1", "B="}, "3"},
-	} {
-		// The runtime speaks every few milliseconds, and a change may end before.
-		var got string
-		for end := time.Now().Add(time.Minute); got != c.want && time.Now().Before(end); {
-			cmd := exec.Command("sh", "-c", "sleep 0.02 | exec "+bin+" "+c.command)
-			cmd.Env = append(slices.Clone(c.env), "PATH=/usr/bin:/bin", "GODEBUG=schedtrace=1")
-			answer, err := cmd.CombinedOutput()
-			if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
-				t.Fatal(err)
-			}
-			for _, match := range regexp.MustCompile(`gomaxprocs=(\d+)`).FindAllStringSubmatch(string(answer), -1) {
-				got = match[1]
-			}
-			if got != "" && c.want == "1" {
-				break
-			}
-		}
-		if got != c.want {
-			t.Errorf("%s with %v: %s processors, want %s", c.command, c.env, got, c.want)
-		}
-	}
-	if out := program.Run(t, "sh", "-c", "exec env -i "+bin+" -v 'a b' '' 2>&1"); !strings.HasPrefix(out, "ipvsadm v1.31") {
-		t.Errorf("without an environment: %s", out)
-	}
-}
-
-// TestHugePages looks at programs that wait: for somebody to write into a FIFO,
-// which one takes for a network namespace, and for the end of their input.
-func TestHugePages(t *testing.T) {
-	bin := build(t)
-	fifo := filepath.Join(t.TempDir(), "fifo")
-	must.OK(t, unix.Mkfifo(fifo, 0o600))
-	for _, c := range []struct {
-		args []string
-		want string
-	}{
-		{[]string{"-A", "-t", "10.0.0.1:80", "--netns", fifo}, "0"},
-		{[]string{"--apply", "--check"}, "1"},
-	} {
-		cmd := exec.Command(bin, c.args...)
-		input, err := cmd.StdinPipe()
-		must.OK(t, err)
-		must.OK(t, cmd.Start())
-		status := fmt.Sprintf("/proc/%d/status", cmd.Process.Pid)
-		waits := regexp.MustCompile(`State:\tS`)
-		said := regexp.MustCompile(`THP_enabled:\t(.)`)
-		var got string
-		for end := time.Now().Add(10 * time.Second); got != c.want && time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
-			b, err := os.ReadFile(status)
-			must.OK(t, err)
-			if m := said.FindSubmatch(b); m != nil && waits.Match(b) {
-				got = string(m[1])
-			}
-		}
-		input.Close()
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-		if got != c.want {
-			t.Errorf("ipvsadm %s: huge pages %q, want %s", strings.Join(c.args, " "), got, c.want)
-		}
 	}
 }
 

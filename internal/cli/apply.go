@@ -13,7 +13,6 @@ import (
 	"math"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"slices"
 	"sync"
 	"syscall"
@@ -57,17 +56,12 @@ func modeOf(cmd args.Command) mode {
 // parses the lines of the file.
 func (s *session) apply(ctx context.Context, cmd args.Command) int {
 	mode := modeOf(cmd)
-	var beside *early
-	name, f, err := s.readRules(ctx, cmd.File, func(in io.Reader) { beside = s.readEarly(ctx, cmd, in) })
-	if err == nil && cmd.Given.Has(spec.OptMerge) {
-		f.Merge(ctx)
-	}
-	read, known := beside.end(err == nil && (!f.Faulty() || mode == keepGoing))
+	name, f, err := s.readRules(ctx, cmd.File)
 	if err != nil {
 		return s.report(err)
 	}
-	if known {
-		defer read.unlock()
+	if cmd.Given.Has(spec.OptMerge) {
+		f.Merge(ctx)
 	}
 	var warned warnings
 	if cmd.Given.HasAny(spec.Of(spec.OptCheck, spec.OptDryRun)) {
@@ -77,27 +71,25 @@ func (s *session) apply(ctx context.Context, cmd args.Command) int {
 		s.complain(name, f, warned)
 		return checkStatus(f)
 	}
-	have := read.table
-	if !known {
-		if err := s.probe(ctx); err != nil {
+	if err := s.probe(ctx); err != nil {
+		return s.report(err)
+	}
+	if !cmd.Given.HasAny(spec.Of(spec.OptDryRun, spec.OptDiff)) {
+		unlock, err := s.lock(cmd)
+		if err != nil {
 			return s.report(err)
 		}
-		if !cmd.Given.HasAny(spec.Of(spec.OptDryRun, spec.OptDiff)) {
-			unlock, err := s.lock(cmd)
-			if err != nil {
-				return s.report(err)
-			}
-			defer unlock()
-		}
-		if cmd.Given.Has(spec.OptDiff) { // what it misses, no later round finds
-			have, err = s.wholeTable(ctx)
-		} else {
-			have, err = restore.ReadTable(ctx, s.client)
-		}
-		if err != nil {
-			s.report(listFailure(err))
-			return statusUsage // nothing was changed
-		}
+		defer unlock()
+	}
+	var have *ipvs.Table
+	if cmd.Given.Has(spec.OptDiff) { // what it misses, no later round finds
+		have, err = s.wholeTable(ctx)
+	} else {
+		have, err = restore.ReadTable(ctx, s.client)
+	}
+	if err != nil {
+		s.report(listFailure(err))
+		return statusUsage // nothing was changed
 	}
 	if mode != byLine && f.Empty() && len(have.Services) > 0 && !cmd.Given.Has(spec.OptMerge) {
 		return s.report(emptyFailure(name))
@@ -254,76 +246,29 @@ func (s *session) complain(name string, f *restore.File, warned warnings) {
 	}
 }
 
-// readRules reads a rule file, or standard input if it has no name. It calls
-// begin before it reads.
-func (s *session) readRules(ctx context.Context, file string, begin func(io.Reader)) (name string, f *restore.File, err error) {
-	read := func(in io.Reader) (*restore.File, error) {
-		begin(in)
-		return restore.Read(ctx, &frugal{Reader: in}, maxText(), s.changeParser())
-	}
+// maxText limits how many bytes of rules are read: a million rules fit.
+const maxText = 256 << 20
+
+// readRules reads a rule file, or standard input if it has no name.
+func (s *session) readRules(ctx context.Context, file string) (name string, f *restore.File, err error) {
 	if file == "" {
 		if isTerminal(s.Stdin) {
 			s.say(applyHint)
 		}
-		if f, err = read(s.Stdin); err != nil {
+		if f, err = restore.Read(ctx, s.Stdin, maxText, s.changeParser()); err != nil {
 			err = inputFailure(err)
 		}
 		return stdinName, f, err
 	}
-	in, err := openFile(file)
+	in, err := os.Open(file)
 	if err == nil {
 		defer in.Close()
-		f, err = read(in)
+		f, err = restore.Read(ctx, in, maxText, s.changeParser())
 	}
 	if err != nil {
 		err = fileFailure("read", file, err)
 	}
 	return file, f, err
-}
-
-// frugal is an input that makes the program save memory once it turns out to be
-// large: the collector then runs when there is a tenth of garbage, where it
-// would wait for as much of it as there is memory in use.
-type frugal struct {
-	io.Reader
-	read int
-}
-
-func (f *frugal) Read(p []byte) (int, error) {
-	const large = 8 << 20
-	n, err := f.Reader.Read(p)
-	if f.read < large && f.read+n >= large {
-		debug.SetGCPercent(10)
-	}
-	f.read += n
-	return n, err
-}
-
-// openFile opens a file for reading. It needs one descriptor; os.Open needs
-// two more for the first file, for the runtime's poller.
-func openFile(name string) (*os.File, error) {
-	for {
-		fd, err := unix.Open(name, unix.O_RDONLY|unix.O_CLOEXEC, 0)
-		if err == nil {
-			return os.NewFile(uintptr(fd), name), nil
-		}
-		if err != unix.EINTR {
-			return nil, err
-		}
-	}
-}
-
-// maxText limits how many bytes of rules are read: a million rules fit. A
-// process whose address space is limited has room for fewer. Go cannot report
-// that memory is exhausted, it reserves some at the start, and a rule may
-// take many times the size of its text.
-func maxText() int64 {
-	const most, least, reserved, times = 256 << 20, 1 << 20, 1250 << 20, 200
-	var limit unix.Rlimit
-	if err := unix.Getrlimit(unix.RLIMIT_AS, &limit); err != nil || limit.Cur >= reserved+most*times {
-		return most
-	}
-	return int64(max(least, (max(limit.Cur, reserved)-reserved)/times))
 }
 
 // printChanges prints changes in the order of a listing.

@@ -36,10 +36,6 @@ type Process struct {
 	Version        func() string // of this program; nil if there is none
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
-	// Widen gives the program what a single change does without: further
-	// processors, huge pages. It is called before anything larger, and before
-	// other programs are run; nil does nothing.
-	Widen func()
 
 	// dial reaches the kernel; nil for the real one.
 	dial func(context.Context, ipvs.Config) (kernel, error)
@@ -51,9 +47,6 @@ type Process struct {
 	// lockWait limits the wait for a lock, and after lockSilence a
 	// message reports the wait; zero for the defaults.
 	lockWait, lockSilence time.Duration
-	// earlyWait limits how long a table that was read early is kept; zero
-	// for the default.
-	earlyWait time.Duration
 	// drainLock is the lock file of drains, "" for the default.
 	drainLock string
 }
@@ -86,15 +79,11 @@ func Run(ctx context.Context, p Process) int {
 	if s.Version == nil {
 		s.Version = func() string { return "" }
 	}
-	if s.Widen == nil {
-		s.Widen = func() {}
-	}
 	if s.names == nil {
 		s.names = names.New()
 	}
 	s.lockWait = cmp.Or(s.lockWait, lockWait)
 	s.lockSilence = cmp.Or(s.lockSilence, lockSilence)
-	s.earlyWait = cmp.Or(s.earlyWait, earlyWait)
 	s.drainLock = cmp.Or(s.drainLock, drainLockFile)
 	s.parser = args.New(s.names)
 	if isTerminal(s.Stdout) {
@@ -140,7 +129,6 @@ func (s *session) program() string {
 func (s *session) main(ctx context.Context) int {
 	if len(s.Args) == 1 {
 		s.noStats = true
-		s.Widen()
 		return s.report(s.list(ctx, args.Command{ID: spec.List}))
 	}
 	cmd, err := s.parse(ctx, s.Args[1:])
@@ -173,9 +161,6 @@ func (s *session) parse(ctx context.Context, argv []string) (args.Command, error
 		return cmd, parseFailure(err, s.program())
 	}
 	s.netns, s.noStats = cmd.NetNS, !showsStats(cmd)
-	if _, change := cmd.Change(); !change && cmd.ID != spec.Help && cmd.ID != spec.Version {
-		s.Widen()
-	}
 	return cmd, nil
 }
 
@@ -347,7 +332,6 @@ func output(err error) error {
 func (s *session) load(ctx context.Context, cfg ipvs.Config) (kernel, error) {
 	k, err := connect(ctx, cfg)
 	if errors.Is(err, ipvs.ErrNoIPVS) {
-		s.Widen()
 		modprobe := exec.CommandContext(ctx, "/sbin/modprobe", "--", "ip_vs")
 		modprobe.Stderr = os.Stderr
 		if modprobe.Run() == nil {
@@ -378,10 +362,6 @@ func loaded() (is, known bool) {
 }
 
 func connect(ctx context.Context, cfg ipvs.Config) (kernel, error) {
-	roomForFiles()
-	if err := checkFiles(); err != nil {
-		return nil, err
-	}
 	c, err := ipvs.Dial(ctx, cfg)
 	if err != nil {
 		return nil, err

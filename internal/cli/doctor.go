@@ -9,7 +9,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"time"
 
@@ -28,7 +27,7 @@ const examination = 2 * time.Second
 func (s *session) doctor(ctx context.Context, cmd args.Command) int {
 	c := doctor.Case{File: cmd.File, NetNS: s.netns}
 	if cmd.File != "" {
-		name, f, err := s.readRules(ctx, cmd.File, func(io.Reader) {})
+		name, f, err := s.readRules(ctx, cmd.File)
 		switch {
 		case err != nil:
 			return s.report(err)

@@ -297,7 +297,7 @@ func reason(err error) string {
 		return refusedFiles[refusal]
 	}
 	if errors.Is(err, restore.ErrLarge) {
-		return fmt.Sprintf("it has more than %d MB, the most that fits into memory", maxText()>>20)
+		return fmt.Sprintf("it has more than %d MB, the most that is read", maxText>>20)
 	}
 	var errno syscall.Errno
 	if errors.As(err, &errno) {

@@ -7,9 +7,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"os"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/args"
 	"github.com/ipvsadm-go/ipvsadm/internal/rule"
@@ -20,8 +17,7 @@ import (
 // restore runs each line of r as a command line, as -R does. A line that the
 // kernel refuses, or that has a word that cannot be read, is reported and the
 // rest goes on; any other fault ends the run. Changes are sent many at a time.
-// None is kept back, nor what became of it, while the program waits for more
-// input.
+// None is kept back while the program waits for more input.
 func (s *session) restore(ctx context.Context, r io.Reader) int {
 	if err := s.probe(ctx); err != nil {
 		return s.report(err)
@@ -29,20 +25,15 @@ func (s *session) restore(ctx context.Context, r io.Reader) int {
 	if isTerminal(r) {
 		s.say(restoreHint)
 	}
-	b := newBatch(s)
-	defer b.end()
-	in := bufio.NewReaderSize(&flusher{r, func() {
-		if b.send(ctx); !isReady(r) {
-			b.wait()
-		}
-	}}, 32<<10)
+	b := &batch{session: s}
+	in := bufio.NewReaderSize(&flusher{r, func() { b.send(ctx) }}, 64<<10)
 	var words []string
 	var line []byte
 	for n := 1; ; n++ {
 		var err error
 		line, err = readLine(in, line[:0])
 		if err != nil && err != io.EOF {
-			b.finish(ctx)
+			b.send(ctx)
 			return s.report(inputFailure(err))
 		}
 		if words = rule.AppendWords(words[:0], line); len(words) > 0 {
@@ -51,7 +42,7 @@ func (s *session) restore(ctx context.Context, r io.Reader) int {
 			}
 		}
 		if err == io.EOF {
-			b.finish(ctx)
+			b.send(ctx)
 			return b.status
 		}
 	}
@@ -80,60 +71,15 @@ func (f *flusher) Read(p []byte) (int, error) {
 	return f.r.Read(p)
 }
 
-// isReady reports whether a read of r is known not to wait.
-func isReady(r io.Reader) bool {
-	f, ok := r.(*os.File)
-	if !ok {
-		return false
-	}
-	n, err := unix.Poll([]unix.PollFd{{Fd: int32(f.Fd()), Events: unix.POLLIN}}, 0)
-	return err == nil && n > 0
-}
-
-const (
-	// maxPending is how many changes wait to be sent together at the most.
-	maxPending = 256
-	// maxPieces is how many such pieces there are at the most: one that the
-	// kernel works at, one that it finds when it is ready, and one that is
-	// read.
-	maxPieces = 3
-)
+// maxPending is the most changes that are sent together.
+const maxPending = 1024
 
 // batch runs lines of rule text and keeps changes back to send them together.
 type batch struct {
 	*session
-	kept     *piece
-	unused   []*piece
-	unsent   chan *piece
-	answered chan *piece
-	waiting  int // pieces to be answered
-	status   int // of the last line
-}
-
-// piece is changes that are sent together.
-type piece struct {
 	changes []ipvs.Change
-	lines   []int // where each change stands
-	err     error // what became of them
-}
-
-func newBatch(s *session) *batch {
-	b := &batch{session: s}
-	b.kept = b.another()
-	return b
-}
-
-// another returns an empty piece. It may have to wait for one.
-func (b *batch) another() *piece {
-	if b.waiting == maxPieces {
-		b.take()
-	}
-	if last := len(b.unused) - 1; last >= 0 {
-		p := b.unused[last]
-		b.unused = b.unused[:last]
-		return p
-	}
-	return &piece{changes: make([]ipvs.Change, 0, maxPending), lines: make([]int, 0, maxPending)}
+	lines   []int // the line of each change
+	status  int   // of the last line
 }
 
 // line runs one line and reports whether it was the last to run.
@@ -143,20 +89,19 @@ func (b *batch) line(ctx context.Context, n int, words []string) (end bool) {
 		err = &args.Fault{Kind: args.NotACommand}
 	}
 	if err != nil {
-		b.finish(ctx)
+		b.send(ctx)
 		b.status = b.report(inLine(n, parseFailure(err, b.program())))
 		var f *args.Fault
 		return !errors.As(err, &f) || !f.Unreadable()
 	}
 	if c, ok := cmd.Change(); ok && !cmd.Given.Has(spec.OptExist) {
-		b.kept.changes = append(b.kept.changes, c)
-		b.kept.lines = append(b.kept.lines, n)
-		if len(b.kept.changes) == maxPending {
+		b.changes, b.lines = append(b.changes, c), append(b.lines, n)
+		if len(b.changes) == maxPending {
 			b.send(ctx)
 		}
 		return false
 	}
-	b.finish(ctx)
+	b.send(ctx)
 	err = b.run(ctx, &cmd)
 	b.status = b.report(inLine(n, err))
 	if b.status == statusRefused && cmd.Given.HasAny(spec.Existing) {
@@ -175,64 +120,22 @@ func isOnItsOwn(c spec.CommandID) bool {
 	return false
 }
 
-// finish makes all changes so far.
-func (b *batch) finish(ctx context.Context) {
-	b.send(ctx)
-	b.wait()
-}
-
-// end ends what send has begun.
-func (b *batch) end() {
-	if b.unsent != nil {
-		close(b.unsent)
-	}
-}
-
-// send begins to make the collected changes.
+// send makes the collected changes and reports each one that was refused, or
+// that may not have been made.
 func (b *batch) send(ctx context.Context) {
-	if len(b.kept.changes) == 0 {
+	if len(b.changes) == 0 {
 		return
 	}
-	if err := b.open(ctx); err != nil {
-		b.status = b.report(inLine(b.kept.lines[0], err))
-		b.kept.empty()
-		return
-	}
-	if b.unsent == nil {
-		b.unsent, b.answered = make(chan *piece, maxPieces), make(chan *piece, maxPieces)
-		go func() {
-			for p := range b.unsent {
-				p.err = b.client.Apply(ctx, p.changes...)
-				b.answered <- p
-			}
-		}()
-	}
-	b.unsent <- b.kept
-	b.waiting++
-	b.kept = b.another()
-}
-
-// wait waits for the changes that were sent and reports those refused.
-func (b *batch) wait() {
-	for b.waiting > 0 {
-		b.take()
-	}
-}
-
-// take waits for the first piece that was sent. It reports each change that was
-// refused, or of which it is not known whether it was made.
-func (b *batch) take() {
-	p := <-b.answered
-	b.waiting--
+	err := b.client.Apply(ctx, b.changes...)
 	var refused ipvs.ChangeErrors
-	tried, failed := 0, p.err
+	tried, failed := 0, err
 	var ended *ipvs.ApplyError
-	if errors.As(p.err, &ended) {
+	if errors.As(err, &ended) {
 		refused, tried, failed = ended.Refused, ended.Tried, ended.Err
-	} else if errors.As(p.err, &refused) {
+	} else if errors.As(err, &refused) {
 		failed = nil
 	}
-	for i, line := range p.lines {
+	for i, line := range b.lines {
 		b.status = statusOK
 		switch {
 		case len(refused) > 0 && refused[0].Index == i:
@@ -242,8 +145,5 @@ func (b *batch) take() {
 			b.status = b.report(inLine(line, changeFailure(0, failed)))
 		}
 	}
-	p.empty()
-	b.unused = append(b.unused, p)
+	b.changes, b.lines = b.changes[:0], b.lines[:0]
 }
-
-func (p *piece) empty() { p.changes, p.lines, p.err = p.changes[:0], p.lines[:0], nil }

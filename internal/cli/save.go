@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"os/signal"
 	"slices"
 	"strings"
@@ -87,7 +88,7 @@ type saveScope struct{ timeouts, daemons bool }
 // its commands are enough for that: nothing is looked up, and mistakes do not
 // matter.
 func (s *saveScope) addThoseOf(file string) error {
-	in, err := openFile(file)
+	in, err := os.Open(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -95,7 +96,7 @@ func (s *saveScope) addThoseOf(file string) error {
 		return err
 	}
 	defer in.Close()
-	return restore.ReadWords(in, maxText(), func(words []string) {
+	return restore.ReadWords(in, maxText, func(words []string) {
 		s.timeouts = s.timeouts || slices.ContainsFunc(words, spells(spec.SetTimeouts))
 		s.daemons = s.daemons || slices.ContainsFunc(words, spells(spec.StartDaemon))
 	})

@@ -52,6 +52,7 @@ var rules = []rule{
 	{id: "no-kernel-needed", shown: "../../../testdata/script"},
 	{id: "vanished-service", shown: "../../../testdata/script"},
 	{id: "full-output", shown: "../../../testdata/script"},
+	{id: "process-limits", shown: "../../../testdata/script"},
 }
 
 func byChance(id string) bool {
