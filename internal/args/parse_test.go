@@ -40,7 +40,7 @@ func newParser(t testing.TB) *Parser {
 			t.Fatal(err)
 		}
 	}
-	return New(names.With(filepath.Join(dir, "hosts"), filepath.Join(dir, "services"), noDNS{}))
+	return New(names.NewFrom(filepath.Join(dir, "hosts"), filepath.Join(dir, "services"), noDNS{}))
 }
 
 // argv splits a line at blanks; _ stands for a blank in a word, "" for an

@@ -187,7 +187,7 @@ func finishedStatus(f *restore.File, mode mode) int {
 // changeParser returns the parser of the lines of a rule file. Few of its
 // errors are shown, so ruleFailure makes the message only then.
 func (s *session) changeParser() restore.Parse {
-	ahead := args.New(s.names.Ahead())
+	ahead := args.New(s.names.Async())
 	return func(ctx context.Context, words []string, wait bool) (restore.Rule, error) {
 		if wait {
 			return s.parseChange(ctx, s.parser, words)

@@ -169,7 +169,7 @@ func (noDNS) LookupNetIP(context.Context, string, string) ([]netip.Addr, error) 
 }
 func (noDNS) LookupAddr(context.Context, string) ([]string, error) { return nil, errNoName }
 
-func noNames() *names.Resolver { return names.With("/dev/null", "/dev/null", noDNS{}) }
+func noNames() *names.Resolver { return names.NewFrom("/dev/null", "/dev/null", noDNS{}) }
 
 // refuseLikeAKernel refuses what a table in memory cannot judge: a scheduler
 // called nosuch, the server 10.9.9.9 and the interface nosuch.

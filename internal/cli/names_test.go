@@ -51,7 +51,7 @@ func (k *fakeKernel) withDNS(t *testing.T, dns names.DNS, stdin string, argv ...
 	services := filepath.Join(t.TempDir(), "services")
 	must.OK(t, os.WriteFile(services, []byte("http 80/tcp\n"), 0o600))
 	p, done := k.process(&a, stdin, argv...)
-	p.names = names.With("/dev/null", services, dns)
+	p.names = names.NewFrom("/dev/null", services, dns)
 	a.status = Run(t.Context(), p)
 	done()
 	return a

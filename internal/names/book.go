@@ -11,36 +11,36 @@ import (
 	"time"
 )
 
-// bookTimeout limits the time for all look-ups of a book.
+// bookTimeout limits the time for all lookups of a Book.
 const bookTimeout = 10 * time.Second
 
-// Book has names that can replace addresses and ports in a save: only those
-// that a Resolver turns back into the same address or port. A hosts file may
-// have one name for two addresses, and reverse DNS may return a name that DNS
-// does not resolve.
+// Book contains the names that a save writes instead of addresses and ports.
+// It only has names that resolve to the same address or port again: a hosts
+// file may have one name for two addresses, and reverse DNS may return a name
+// that DNS does not resolve.
 type Book struct {
 	resolver *Resolver
 	hosts    map[netip.Addr]string
 }
 
-// Book looks up the names of all addrs, and then the addresses of these
-// names, many at once. An address whose look-ups have not ended after 10
-// seconds, or when ctx ends, has no name in the book.
+// Book looks up the names of addrs, and checks each by resolving it again. It
+// runs many lookups at once. An address whose lookups take longer than 10
+// seconds, or are interrupted by ctx, has no name in the Book.
 func (r *Resolver) Book(ctx context.Context, addrs []netip.Addr) *Book {
 	ctx, cancel := context.WithTimeout(ctx, bookTimeout)
 	defer cancel()
 	b := &Book{r, map[netip.Addr]string{}}
 	var mu sync.Mutex
-	r.forAll(addrs, func(addr netip.Addr) {
+	r.forEach(addrs, func(addr netip.Addr) {
 		name, found := r.HostName(ctx, addr)
 		if !found {
 			return
 		}
-		ask := r.Host4
+		resolve := r.Host4
 		if addr.Is6() {
-			ask = r.Host6
+			resolve = r.Host6
 		}
-		if back, err := ask(ctx, name); err == nil && back == addr {
+		if resolved, err := resolve(ctx, name); err == nil && resolved == addr {
 			mu.Lock()
 			defer mu.Unlock()
 			b.hosts[addr] = name
@@ -49,15 +49,15 @@ func (r *Resolver) Book(ctx context.Context, addrs []netip.Addr) *Book {
 	return b
 }
 
-// forAll calls do for each address, many at once.
-func (r *Resolver) forAll(addrs []netip.Addr, do func(netip.Addr)) {
+// forEach calls f once for each distinct address, maxLookups at a time.
+func (r *Resolver) forEach(addrs []netip.Addr, f func(netip.Addr)) {
 	distinct := slices.Compact(slices.SortedFunc(slices.Values(addrs), netip.Addr.Compare))
 	queue := make(chan netip.Addr)
 	var workers sync.WaitGroup
-	for range min(lookUpLimit, len(distinct)) {
+	for range min(maxLookups, len(distinct)) {
 		workers.Go(func() {
 			for addr := range queue {
-				do(addr)
+				f(addr)
 			}
 		})
 	}
@@ -68,24 +68,25 @@ func (r *Resolver) forAll(addrs []netip.Addr, do func(netip.Addr)) {
 	workers.Wait()
 }
 
-// port returns the name of a port that leads back to it.
-func (b *Book) port(port uint16, proto string) string {
+// serviceName returns the name of a port, or "" if the name does not resolve
+// to the port again.
+func (b *Book) serviceName(port uint16, proto string) string {
 	name, _ := b.resolver.ServiceName(port, proto)
 	if _, err := strconv.Atoi(name); err == nil {
-		return "" // it would be read back as another number
+		return "" // a restore would take it for a port number
 	}
-	if back, found := b.resolver.Port(name, proto); !found || back != port {
+	if resolved, found := b.resolver.Port(name, proto); !found || resolved != port {
 		return ""
 	}
 	return name
 }
 
-// AppendAddrPort appends an address and port as a save has them: like
-// Resolver.AppendAddrPort, but with the names of the book. A nil book has
-// none.
+// AppendAddrPort is like Resolver.AppendAddrPort, but uses the names of the
+// Book, so that a restore resolves them to the same address and port. A nil
+// Book has no names.
 func (b *Book) AppendAddrPort(text []byte, ap netip.AddrPort, proto string) []byte {
 	if b == nil {
 		return appendAddrPort(text, ap, "", "")
 	}
-	return appendAddrPort(text, ap, b.hosts[ap.Addr()], b.port(ap.Port(), proto))
+	return appendAddrPort(text, ap, b.hosts[ap.Addr()], b.serviceName(ap.Port(), proto))
 }

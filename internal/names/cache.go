@@ -7,24 +7,25 @@ import (
 	"sync"
 )
 
-// cache asks each question once and keeps the answer, errors included. The
-// zero value is ready to use.
+// cache runs one lookup for each key and keeps the answer, errors included.
+// The zero value is ready to use.
 type cache[K comparable, V any] struct {
 	mu      sync.Mutex
 	answers map[K]*answer[V]
 }
 
-// answer holds its value and error once done is closed.
+// answer is the result of a lookup. The value and error are set when done is
+// closed.
 type answer[V any] struct {
 	done  chan struct{}
 	value V
 	err   error
 }
 
-// get returns the answer to key. The first caller asks for it, and those that
-// come meanwhile wait for the same answer. The look-up continues when ctx
-// ends, since its answer also serves callers with another context.
-func (c *cache[K, V]) get(ctx context.Context, key K, ask func(context.Context, K) (V, error)) (V, error) {
+// get returns the answer for key. The first caller starts the lookup, and
+// later callers wait for the same answer. The lookup continues after ctx is
+// canceled, since callers with other contexts may be waiting for it.
+func (c *cache[K, V]) get(ctx context.Context, key K, lookup func(context.Context, K) (V, error)) (V, error) {
 	var none V
 	if err := ctx.Err(); err != nil {
 		return none, err
@@ -33,7 +34,7 @@ func (c *cache[K, V]) get(ctx context.Context, key K, ask func(context.Context, 
 	if first {
 		go func() {
 			defer close(a.done)
-			a.value, a.err = ask(context.WithoutCancel(ctx), key)
+			a.value, a.err = lookup(context.WithoutCancel(ctx), key)
 		}()
 	}
 	select {
@@ -44,8 +45,8 @@ func (c *cache[K, V]) get(ctx context.Context, key K, ask func(context.Context, 
 	}
 }
 
-// known returns the answer to key if there is one by now.
-func (c *cache[K, V]) known(key K) (a *answer[V], known bool) {
+// cached returns the answer for key if its lookup has finished.
+func (c *cache[K, V]) cached(key K) (a *answer[V], ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if a = c.answers[key]; a == nil {
@@ -59,8 +60,8 @@ func (c *cache[K, V]) known(key K) (a *answer[V], known bool) {
 	}
 }
 
-// claim returns the place for key's answer, and reports whether the caller is
-// the first, which fills it in.
+// claim returns the answer for key, and reports whether the caller is the
+// first to claim it and has to fill it in.
 func (c *cache[K, V]) claim(key K) (a *answer[V], first bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

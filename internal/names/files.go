@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// The files hosts(5) and services(5), read as by glibc's source "files": a
-// line that it would not understand is skipped, never an error.
+// This file parses hosts(5) and services(5) like glibc's nss_files module:
+// malformed lines are skipped.
 
 package names
 
@@ -13,14 +13,15 @@ import (
 	"strings"
 )
 
-// host is a line of the hosts file; names has at least one.
+// host is a line of the hosts file. It has at least one name.
 type host struct {
 	addr  netip.Addr
 	names []string
 }
 
-// parseHosts keeps the order of the lines. A line without a name is skipped;
-// glibc would return the empty name, which 1.31 saves and cannot restore.
+// parseHosts returns the entries of a hosts file in the order of its lines.
+// It skips lines without a name: glibc returns an empty name for them, which
+// 1.31 saves and cannot restore.
 func parseHosts(text string) []host {
 	var hosts []host
 	for words := range entries(text) {
@@ -33,9 +34,9 @@ func parseHosts(text string) []host {
 	return hosts
 }
 
-// ipv4 returns the address of the line as the answer to an IPv4 question:
-// glibc takes ::1 for 127.0.0.1 and unwraps an IPv4-mapped address. Any other
-// IPv6 address is returned as it is.
+// ipv4 returns the address that an IPv4 lookup finds in this line. Like glibc
+// it maps ::1 to 127.0.0.1 and unmaps IPv4-mapped addresses; other IPv6
+// addresses are returned unchanged.
 func (h host) ipv4() netip.Addr {
 	if h.addr == netip.IPv6Loopback() {
 		return netip.AddrFrom4([4]byte{127, 0, 0, 1})
@@ -55,8 +56,8 @@ type service struct {
 	aliases []string
 }
 
-// parseServices keeps the order of the lines. A port out of range is skipped;
-// glibc would take it modulo 65536.
+// parseServices returns the entries of a services file in the order of its
+// lines. It skips ports above 65535, which glibc takes modulo 65536.
 func parseServices(text string) []service {
 	var services []service
 	for words := range entries(text) {
@@ -72,8 +73,8 @@ func parseServices(text string) []service {
 	return services
 }
 
-// entries yields the words of each line that has at least two before its
-// comment.
+// entries yields the words of each line, without comments. It skips lines
+// with fewer than two words.
 func entries(text string) iter.Seq[[]string] {
 	return func(yield func([]string) bool) {
 		for line := range strings.Lines(text) {

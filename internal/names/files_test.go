@@ -15,15 +15,15 @@ func FuzzParseHosts(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		hosts := parseHosts(text)
-		var again strings.Builder
+		var written strings.Builder
 		for _, h := range hosts {
 			if !h.addr.IsValid() || len(h.names) == 0 {
-				t.Fatalf("%q holds the incomplete entry %+v", text, h)
+				t.Fatalf("parseHosts(%q) has the incomplete entry %+v", text, h)
 			}
-			fmt.Fprintln(&again, h.addr, strings.Join(h.names, " "))
+			fmt.Fprintln(&written, h.addr, strings.Join(h.names, " "))
 		}
-		if got := parseHosts(again.String()); !reflect.DeepEqual(got, hosts) {
-			t.Errorf("%q is %+v, which written and read again is %+v", text, hosts, got)
+		if got := parseHosts(written.String()); !reflect.DeepEqual(got, hosts) {
+			t.Errorf("parseHosts(%q) = %+v, and after a round trip %+v", text, hosts, got)
 		}
 	})
 }
@@ -34,15 +34,15 @@ func FuzzParseServices(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		services := parseServices(text)
-		var again strings.Builder
+		var written strings.Builder
 		for _, s := range services {
 			if s.name == "" || s.proto == "" {
-				t.Fatalf("%q holds the incomplete entry %+v", text, s)
+				t.Fatalf("parseServices(%q) has the incomplete entry %+v", text, s)
 			}
-			fmt.Fprintf(&again, "%s %d/%s %s\n", s.name, s.port, s.proto, strings.Join(s.aliases, " "))
+			fmt.Fprintf(&written, "%s %d/%s %s\n", s.name, s.port, s.proto, strings.Join(s.aliases, " "))
 		}
-		if got := parseServices(again.String()); !reflect.DeepEqual(got, services) {
-			t.Errorf("%q is %+v, which written and read again is %+v", text, services, got)
+		if got := parseServices(written.String()); !reflect.DeepEqual(got, services) {
+			t.Errorf("parseServices(%q) = %+v, and after a round trip %+v", text, services, got)
 		}
 	})
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Addresses and numbers as the C library reads them.
+// This file parses addresses and numbers like the C library.
 
 package names
 
@@ -11,11 +11,11 @@ import (
 	"strings"
 )
 
-// ParseIPv4 reads the text of an IPv4 address as glibc's inet_aton does: one
-// to four numbers with dots between them, each decimal, octal (0...) or
-// hexadecimal (0x...). The last number fills the remaining bytes, so 10.1 is
-// 10.0.0.1 and 24 is 0.0.0.24. White space ends the address, whatever comes
-// after it. A number too large for its place is refused.
+// ParseIPv4 parses an IPv4 address like glibc's inet_aton: one to four
+// numbers separated by dots, each decimal, octal (0...) or hexadecimal
+// (0x...). The last number fills the remaining bytes, so 10.1 is 10.0.0.1 and
+// 24 is 0.0.0.24. A number must fit in its bytes. White space ends the
+// address, and anything may follow it.
 func ParseIPv4(s string) (netip.Addr, bool) {
 	var addr uint32
 	for room := 32; ; {
@@ -39,9 +39,9 @@ func ParseIPv4(s string) (netip.Addr, bool) {
 	}
 }
 
-// number reads the number at the start of s, as strtoul does with base 0 but
-// without a sign, and returns what follows it. It reports false if there is
-// no digit or the value exceeds 32 bits.
+// number parses the number at the start of s like strtoul with base 0, but
+// does not accept a sign. It returns the rest of s, and reports false if
+// there is no digit or the value exceeds 32 bits.
 func number(s string) (n uint32, rest string, ok bool) {
 	base := uint64(10)
 	switch {
@@ -63,8 +63,8 @@ func number(s string) (n uint32, rest string, ok bool) {
 	return uint32(value), rest, len(rest) < len(s)
 }
 
-// digit returns the value of a hexadecimal digit, or more than any for
-// another byte.
+// digit returns the value of a hexadecimal digit. For any other byte it
+// returns a value that is no digit in any base.
 func digit(c byte) uint64 {
 	switch lower := c | 0x20; {
 	case '0' <= c && c <= '9':
@@ -75,7 +75,7 @@ func digit(c byte) uint64 {
 	return math.MaxUint8
 }
 
-// isSpace is C's isspace in the C locale.
+// isSpace reports whether c is white space for C's isspace, in the C locale.
 func isSpace(c rune) bool {
 	return c == ' ' || '\t' <= c && c <= '\r'
 }

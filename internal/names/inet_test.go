@@ -19,7 +19,7 @@ func TestParseIPv4(t *testing.T) {
 		{"0X too, with digits of either case", "0XfE.0xFf", "254.0.0.255"},
 		{"zero alone", "0", "0.0.0.0"},
 		{"the largest single number", "4294967295", "255.255.255.255"},
-		{"the largest rest of three bytes", "1.16777215", "1.255.255.255"},
+		{"the largest last number of two", "1.16777215", "1.255.255.255"},
 		{"many leading zeros", "00000000000000000000001.0.0.1", "1.0.0.1"},
 		{"anything may follow white space", "1.2.3.4 x", "1.2.3.4"},
 		{"a tab and a line end are white space", "1.2.3.4\t\n", "1.2.3.4"},
@@ -32,19 +32,19 @@ func TestParseIPv4(t *testing.T) {
 		{"a final dot is refused", "1.2.3.4.", ""},
 		{"a final dot before the fourth number is refused", "1.2.", ""},
 		{"an empty number is refused", "1..2", ""},
-		{"256 in the first place is refused", "256.1.1.1", ""},
-		{"256 in the last of four places is refused", "1.1.1.256", ""},
-		{"a rest beyond three bytes is refused", "1.16777216", ""},
-		{"a rest beyond two bytes is refused", "1.1.65536", ""},
+		{"256 as the first number is refused", "256.1.1.1", ""},
+		{"256 as the last of four numbers is refused", "1.1.1.256", ""},
+		{"a last number beyond three bytes is refused", "1.16777216", ""},
+		{"a last number beyond two bytes is refused", "1.1.65536", ""},
 		{"a number beyond 32 bits is refused", "4294967296", ""},
 		{"a number beyond 64 bits is refused", "18446744073709551617", ""},
-		{"8 is no octal digit", "08", ""},
+		{"8 is not an octal digit", "08", ""},
 		{"0x without a digit is refused", "0x", ""},
-		{"g is no hexadecimal digit", "0xg", ""},
-		{"0b is no prefix", "0b1", ""},
-		{"0o is no prefix", "0o1", ""},
-		{"no underscore in a number", "1_0.0.0.1", ""},
-		{"text behind the number is refused", "1.2.3.4x", ""},
+		{"g is not a hexadecimal digit", "0xg", ""},
+		{"the prefix 0b is refused", "0b1", ""},
+		{"the prefix 0o is refused", "0o1", ""},
+		{"an underscore is refused", "1_0.0.0.1", ""},
+		{"text after the last number is refused", "1.2.3.4x", ""},
 		{"a no-break space is not white space", "1.2.3.4\u00a0", ""},
 		{"a byte above 127 is not white space", "1.2.3.4\x85", ""},
 		{"IPv6 is refused", "::1", ""},
@@ -65,17 +65,17 @@ func FuzzParseIPv4(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		addr, ok := ParseIPv4(s)
-		if plain, err := netip.ParseAddr(s); err == nil && plain.Is4() && (!ok || addr != plain) {
-			t.Errorf("ParseIPv4(%q) = %v, %v; it is plainly %v", s, addr, ok, plain)
+		if want, err := netip.ParseAddr(s); err == nil && want.Is4() && (!ok || addr != want) {
+			t.Errorf("ParseIPv4(%q) = %v, %v, want %v as from netip", s, addr, ok, want)
 		}
 		if !ok {
 			return
 		}
-		if again, ok := ParseIPv4(addr.String()); !ok || again != addr {
-			t.Errorf("ParseIPv4(%q) = %v, which reads back as %v, %v", s, addr, again, ok)
+		if got, ok := ParseIPv4(addr.String()); !ok || got != addr {
+			t.Errorf("ParseIPv4(%q) = %v, and of that text %v, %v", s, addr, got, ok)
 		}
-		if more, ok := ParseIPv4(s + " x"); !ok || more != addr {
-			t.Errorf("ParseIPv4(%q) = %v, but with \" x\" behind it %v, %v", s, addr, more, ok)
+		if got, ok := ParseIPv4(s + " x"); !ok || got != addr {
+			t.Errorf("ParseIPv4(%q) = %v, but %v, %v with \" x\" appended", s, addr, got, ok)
 		}
 		if text := strings.FieldsFunc(s, isSpace)[0]; strings.Count(text, ".") > 3 {
 			t.Errorf("ParseIPv4(%q) = %v, from more than four numbers", s, addr)

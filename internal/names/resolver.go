@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package names turns host and service names into addresses and ports, and
-// back, with the answers that ipvsadm 1.31 gets from glibc: the hosts and
-// services files first, then DNS.
+// Package names resolves host and service names to addresses and ports, and
+// back, with the results that ipvsadm 1.31 gets from glibc: from the hosts
+// and services files first, then from DNS.
 //
-// Only these sources are asked. The files come before DNS whatever order
-// nsswitch.conf gives, and DNS is left out where nsswitch.conf does not name
-// it; glibc's other modules (db, myhostname, mdns and the like) are not
-// loaded, since the program is one static binary.
+// The files come before DNS even if nsswitch.conf has another order, and DNS
+// is not used if nsswitch.conf does not list it. glibc's other modules (db,
+// myhostname, mdns and so on) are not supported, since a static binary cannot
+// load them.
 package names
 
 import (
@@ -22,28 +22,28 @@ import (
 )
 
 const (
-	// reverseTimeout is the longest that one reverse look-up keeps a
-	// listing waiting.
+	// reverseTimeout limits one reverse lookup, so that a slow name
+	// server does not block a listing.
 	reverseTimeout = 5 * time.Second
-	// lookUpLimit is how many look-ups are under way at once where many are
-	// wanted.
-	lookUpLimit = 64
+	// maxLookups is the maximum number of concurrent lookups in calls
+	// that look up many names.
+	maxLookups = 64
 )
 
-// DNS is what a Resolver asks for names that its files do not hold.
-// *net.Resolver is one.
+// DNS resolves the names that are not in the hosts file. *net.Resolver
+// implements it.
 type DNS interface {
 	// LookupNetIP returns the addresses of host; network is "ip4" or
 	// "ip6".
 	LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error)
-	// LookupAddr returns the names of the address addr, each with or
-	// without a trailing dot.
+	// LookupAddr returns the names of addr, with or without a trailing
+	// dot.
 	LookupAddr(ctx context.Context, addr string) ([]string, error)
 }
 
-// Resolver looks names up. It reads each file once, when it first needs it,
-// and keeps every answer about a host, so that one process never sees two
-// answers to one question. It is safe for concurrent use.
+// Resolver looks up host and service names. It reads each file once, on first
+// use, and caches all results for hosts, so that repeated lookups in one
+// process agree. It is safe for concurrent use.
 type Resolver struct {
 	hosts     func() []host
 	services  func() []service
@@ -52,28 +52,28 @@ type Resolver struct {
 	hostNames cache[netip.Addr, string]
 }
 
-// question is what is asked of a host name: its address in one of the
-// families "ip4" and "ip6".
+// question is a lookup of a host name: the network is "ip4" or "ip6", as for
+// DNS.LookupNetIP.
 type question struct{ network, name string }
 
-// New returns a Resolver for this machine: /etc/hosts, /etc/services and the
-// DNS servers that /etc/resolv.conf names. It opens nothing yet.
+// New returns a Resolver that uses /etc/hosts, /etc/services and the DNS
+// servers in /etc/resolv.conf. It opens no file yet.
 func New() *Resolver {
-	return With("/etc/hosts", "/etc/services", &net.Resolver{PreferGo: true})
+	return NewFrom("/etc/hosts", "/etc/services", &net.Resolver{PreferGo: true})
 }
 
-// With returns a Resolver that reads the given files in place of the
-// machine's and asks dns. A file that cannot be read holds no names, as in
-// glibc.
-func With(hostsPath, servicesPath string, dns DNS) *Resolver {
+// NewFrom returns a Resolver that uses the given files and name server. As in
+// glibc, a file that cannot be read has the same effect as an empty one.
+func NewFrom(hostsPath, servicesPath string, dns DNS) *Resolver {
 	return &Resolver{
-		hosts:    sync.OnceValue(func() []host { return parseHosts(read(hostsPath)) }),
-		services: sync.OnceValue(func() []service { return parseServices(read(servicesPath)) }),
+		hosts:    sync.OnceValue(func() []host { return parseHosts(readFile(hostsPath)) }),
+		services: sync.OnceValue(func() []service { return parseServices(readFile(servicesPath)) }),
 		dns:      dns,
 	}
 }
 
-func read(path string) string {
+// readFile returns the text of a file, or "" if it cannot be read.
+func readFile(path string) string {
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return ""
@@ -81,50 +81,51 @@ func read(path string) string {
 	return string(text)
 }
 
-// Host4 returns the IPv4 address that s stands for: an address in any form
-// that ParseIPv4 reads, or a host name, whose first address it is (1.31:
-// inet_aton, then gethostbyname). Of several that DNS returns, net.Resolver's
-// sorting by RFC 6724 can move one that is loopback, link-local or without a
-// route; the others keep DNS's order. The timeouts of DNS are those of
-// resolv.conf. The error is a *net.DNSError, or that of ctx.
+// Host4 returns an IPv4 address: s is either an address in a form that
+// ParseIPv4 accepts, or a host name, and the result its first address (1.31:
+// inet_aton, then gethostbyname). The DNS timeouts are those in resolv.conf.
+// The error is a *net.DNSError, or the error of ctx.
+//
+// If DNS returns several addresses, net.Resolver sorts them by RFC 6724. That
+// moves only addresses that are loopback, link-local or without a route.
 func (r *Resolver) Host4(ctx context.Context, s string) (netip.Addr, error) {
 	if addr, ok := ParseIPv4(s); ok {
 		return addr, nil
 	}
-	return r.ask(ctx, question{"ip4", s})
+	return r.lookup(ctx, question{"ip4", s})
 }
 
-// Host6 returns the first IPv6 address of a host name, as Host4 does for
-// IPv4; s is not the text of an address.
+// Host6 returns the first IPv6 address of a host name. Unlike Host4 it does
+// not parse addresses.
 func (r *Resolver) Host6(ctx context.Context, s string) (netip.Addr, error) {
-	return r.ask(ctx, question{"ip6", s})
+	return r.lookup(ctx, question{"ip6", s})
 }
 
-func (r *Resolver) ask(ctx context.Context, q question) (netip.Addr, error) {
-	if !askable(q.name) {
+func (r *Resolver) lookup(ctx context.Context, q question) (netip.Addr, error) {
+	if !isHostName(q.name) {
 		return netip.Addr{}, noSuchHost(q.name)
 	}
-	return r.addresses.get(ctx, q, r.forward)
+	return r.addresses.get(ctx, q, r.resolveAddr)
 }
 
 // HostName returns the name of an IPv4 or IPv6 address (1.31: gethostbyaddr):
-// the first name on the first line of the hosts file that has the address,
-// else the first one that DNS knows, without the trailing dot. It reports
-// false if there is none, or if the look-up fails or takes more than 5
-// seconds; 1.31 then prints the number.
+// the first name on the first line of the hosts file with that address, or
+// else the first name from DNS, without the trailing dot. It reports false if
+// there is no name, or if the lookup fails or takes more than 5 seconds; 1.31
+// then prints the address.
 func (r *Resolver) HostName(ctx context.Context, addr netip.Addr) (string, bool) {
-	name, _ := r.hostNames.get(ctx, addr, r.reverse)
+	name, _ := r.hostNames.get(ctx, addr, r.resolveName)
 	return name, name != ""
 }
 
-// Prefetch looks up the names of all addrs, many at once, and returns when
-// HostName can answer for each without a wait, or when ctx ends.
+// Prefetch looks up the names of addrs, many at once. It returns when all are
+// cached, so that HostName does not block, or when ctx is canceled.
 func (r *Resolver) Prefetch(ctx context.Context, addrs []netip.Addr) {
-	r.forAll(addrs, func(addr netip.Addr) { r.HostName(ctx, addr) })
+	r.forEach(addrs, func(addr netip.Addr) { r.HostName(ctx, addr) })
 }
 
-// Port returns the port of the service with this name or alias for the
-// protocol "tcp", "udp" or "sctp"; case counts in both (1.31: getservbyname).
+// Port returns the port of a service, by its name or an alias, for the
+// protocol "tcp", "udp" or "sctp" (1.31: getservbyname). Case matters.
 func (r *Resolver) Port(name, proto string) (uint16, bool) {
 	for _, s := range r.services() {
 		if s.proto == proto && (s.name == name || slices.Contains(s.aliases, name)) {
@@ -134,9 +135,8 @@ func (r *Resolver) Port(name, proto string) (uint16, bool) {
 	return 0, false
 }
 
-// ServiceName returns the name on the first line of the services file that
-// has this port for the protocol "tcp", "udp" or "sctp" (1.31:
-// getservbyport).
+// ServiceName returns the name on the first line of the services file with
+// this port and protocol: "tcp", "udp" or "sctp" (1.31: getservbyport).
 func (r *Resolver) ServiceName(port uint16, proto string) (string, bool) {
 	for _, s := range r.services() {
 		if s.port == port && s.proto == proto {
@@ -146,9 +146,9 @@ func (r *Resolver) ServiceName(port uint16, proto string) (string, bool) {
 	return "", false
 }
 
-// inHosts reads the hosts file itself, since net.Resolver would sort its
-// addresses by RFC 6724, and gethostbyname keeps the order of the lines.
-func (r *Resolver) inHosts(q question) (netip.Addr, bool) {
+// lookupHosts looks up a name in the hosts file, and returns the first match
+// as gethostbyname does. net.Resolver would sort the addresses by RFC 6724.
+func (r *Resolver) lookupHosts(q question) (netip.Addr, bool) {
 	for _, h := range r.hosts() {
 		addr := h.addr
 		if q.network == "ip4" {
@@ -161,8 +161,8 @@ func (r *Resolver) inHosts(q question) (netip.Addr, bool) {
 	return netip.Addr{}, false
 }
 
-func (r *Resolver) forward(ctx context.Context, q question) (netip.Addr, error) {
-	if addr, found := r.inHosts(q); found {
+func (r *Resolver) resolveAddr(ctx context.Context, q question) (netip.Addr, error) {
+	if addr, found := r.lookupHosts(q); found {
 		return addr, nil
 	}
 	addrs, err := r.dns.LookupNetIP(ctx, q.network, q.name)
@@ -178,7 +178,7 @@ func (r *Resolver) forward(ctx context.Context, q question) (netip.Addr, error) 
 	return addrs[0], nil
 }
 
-func (r *Resolver) reverse(ctx context.Context, addr netip.Addr) (string, error) {
+func (r *Resolver) resolveName(ctx context.Context, addr netip.Addr) (string, error) {
 	for _, h := range r.hosts() {
 		if h.addr == addr || addr.Is4() && h.ipv4() == addr {
 			return h.names[0], nil
@@ -190,15 +190,15 @@ func (r *Resolver) reverse(ctx context.Context, addr netip.Addr) (string, error)
 	if len(names) == 0 {
 		return "", err
 	}
-	// net.Resolver returns the well-formed names along with an error
-	// about the others.
+	// If only some names are malformed, net.Resolver returns the others
+	// and an error.
 	return strings.TrimSuffix(names[0], "."), nil
 }
 
-// askable reports whether s can be a host name. glibc looks up neither digits
-// and dots (unless a final dot makes them a domain name) nor text with a
-// colon.
-func askable(s string) bool {
+// isHostName reports whether glibc would look up s as a host name. It does
+// not look up text with a colon, nor text of only digits and dots, unless it
+// ends with a dot.
+func isHostName(s string) bool {
 	if strings.Contains(s, ":") {
 		return false
 	}

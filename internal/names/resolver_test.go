@@ -25,7 +25,7 @@ const hostsText = `# the hosts of the tests
 10.0.0.1	second
    10.0.0.3	indented
 10.0.0.4
-10.0.0.4	nameless-line-passed-over
+10.0.0.4	after-a-nameless-line
 10.0.0.5#glued	hidden
 10.0.0.010	octal
 10.6	short
@@ -60,17 +60,17 @@ negative	-1/tcp
 sip	5060/sctp
 ended	93/tcp	cr` + "\r\n" + `unended	94/tcp`
 
-// fakeDNS answers from its tables and counts the questions, in total and
-// concurrent ones. A name or address that is in neither table does not exist.
+// fakeDNS resolves the names and addresses in its maps, and no others. It
+// counts the queries, and how many run at once.
 type fakeDNS struct {
 	addrs map[string][]netip.Addr
 	names map[string][]string
-	err   error         // comes with every answer about an address
-	delay time.Duration // before every answer
+	err   error         // returned by LookupAddr along with the names
+	delay time.Duration // of every reply
 
-	mu             sync.Mutex
-	asked          map[string]int
-	atOnce, atMost int
+	mu            sync.Mutex
+	queries       map[string]int
+	running, peak int // concurrent queries: now, and the maximum
 }
 
 func (f *fakeDNS) LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error) {
@@ -95,16 +95,16 @@ func (f *fakeDNS) LookupAddr(ctx context.Context, addr string) ([]string, error)
 
 func (f *fakeDNS) wait(ctx context.Context, question string) error {
 	f.mu.Lock()
-	if f.asked == nil {
-		f.asked = make(map[string]int)
+	if f.queries == nil {
+		f.queries = make(map[string]int)
 	}
-	f.asked[question]++
-	f.atOnce++
-	f.atMost = max(f.atMost, f.atOnce)
+	f.queries[question]++
+	f.running++
+	f.peak = max(f.peak, f.running)
 	f.mu.Unlock()
 	defer func() {
 		f.mu.Lock()
-		f.atOnce--
+		f.running--
 		f.mu.Unlock()
 	}()
 	select {
@@ -123,7 +123,7 @@ func newResolver(t *testing.T, dns DNS) *Resolver {
 		must.OK(t, os.WriteFile(path, []byte(text), 0o600))
 		return path
 	}
-	return With(write("hosts", hostsText), write("services", servicesText), dns)
+	return NewFrom(write("hosts", hostsText), write("services", servicesText), dns)
 }
 
 func TestHost4(t *testing.T) {
@@ -140,29 +140,29 @@ func TestHost4(t *testing.T) {
 	}}
 	r := newResolver(t, dns)
 	for _, c := range []struct{ name, host, want string }{
-		{"the text of an address is no name", "123", "0.0.0.123"},
-		{"inet_aton's forms are addresses", "0x0a.1", "10.0.0.1"},
-		{"a name takes the first line that has it", "web", "10.0.0.1"},
-		{"case does not count in a host name", "WEB.example.COM", "10.0.0.1"},
-		{"an alias is as good as the name", "alias1", "10.0.0.1"},
-		{"a second line for an address counts", "second", "10.0.0.1"},
+		{"an address is not looked up", "123", "0.0.0.123"},
+		{"an address in inet_aton's notation is not looked up", "0x0a.1", "10.0.0.1"},
+		{"the first line with the name is used", "web", "10.0.0.1"},
+		{"the case of a host name does not matter", "WEB.example.COM", "10.0.0.1"},
+		{"an alias is found", "alias1", "10.0.0.1"},
+		{"a second line for an address is used", "second", "10.0.0.1"},
 		{"the hosts file comes before DNS", "web2", "10.0.0.2"},
 		{"a comment ends the line", "web9", ""},
-		{"::1 stands for 127.0.0.1", "only6", "127.0.0.1"},
-		{"an IPv4-mapped line is an IPv4 one", "mapped", "10.0.0.7"},
-		{"an IPv6 line is none", "lower6", ""},
-		{"an indented line counts", "indented", "10.0.0.3"},
+		{"::1 means 127.0.0.1", "only6", "127.0.0.1"},
+		{"an IPv4-mapped address is IPv4", "mapped", "10.0.0.7"},
+		{"an IPv6 address is ignored", "lower6", ""},
+		{"an indented line is used", "indented", "10.0.0.3"},
 		{"a line may end in CR LF", "spaced", "10.0.0.9"},
-		{"the last line needs no end", "unended", "10.0.0.11"},
-		{"the hosts file takes no octal address", "octal", ""},
-		{"the hosts file takes no short address", "short", ""},
-		{"a final dot counts in the hosts file", "a.b.", "10.0.0.10"},
-		{"a name with a final dot is for DNS", "web.", "192.0.2.5"},
-		{"of many addresses DNS's first", "www.example.net", "192.0.2.2"},
-		{"an IPv4-mapped answer is unwrapped", "wide.example", "192.0.2.3"},
-		{"an empty answer is none", "none.example", ""},
-		{"DNS does not know the name", "absent.example", ""},
-		{"a failed address is not looked up", "1.2.3.256", ""},
+		{"the last line may lack a line end", "unended", "10.0.0.11"},
+		{"an octal address in the hosts file is ignored", "octal", ""},
+		{"a short address in the hosts file is ignored", "short", ""},
+		{"a final dot matters in the hosts file", "a.b.", "10.0.0.10"},
+		{"a name with a final dot is looked up in DNS", "web.", "192.0.2.5"},
+		{"the first address from DNS is used", "www.example.net", "192.0.2.2"},
+		{"an IPv4-mapped address from DNS is unmapped", "wide.example", "192.0.2.3"},
+		{"DNS has no address for the name", "none.example", ""},
+		{"DNS does not have the name", "absent.example", ""},
+		{"an invalid address is not looked up", "1.2.3.256", ""},
 		{"digits with a final dot are a domain name", "256.", "192.0.2.6"},
 		{"text with a colon is not looked up", "a:b", ""},
 		{"empty text is not looked up", "", ""},
@@ -185,38 +185,38 @@ func TestHost4(t *testing.T) {
 
 func TestHostName(t *testing.T) {
 	dns := &fakeDNS{names: map[string][]string{
-		"10.0.0.1":          {"not-asked.example."},
+		"10.0.0.1":          {"not-used.example."},
 		"10.0.0.5":          {"Five.example.", "other.example."},
 		"10.0.0.6":          {"dotless.example"},
 		"192.0.2.1":         {},
 		"192.0.2.2":         {"."},
 		"2001:db8::2":       {"two6.example."},
 		"::ffff:127.0.0.1":  {"mapped-loopback.example."},
-		"10.0.0.10":         {"not-asked.example."},
+		"10.0.0.10":         {"not-used.example."},
 		"::ffff:192.0.2.33": {"mapped33.example."},
 	}}
 	r := newResolver(t, dns)
 	for _, c := range []struct{ name, addr, want string }{
 		{"the first name of the first line", "10.0.0.1", "Web.Example.com"},
-		{"a later line's name can be the first of its address", "10.0.0.2", "web"},
-		{"::1 answers for 127.0.0.1", "127.0.0.1", "six"},
-		{"::1 answers for itself", "::1", "six"},
-		{"127.0.0.1 does not answer for its mapped form", "::ffff:127.0.0.1", "mapped-loopback.example"},
-		{"an IPv4-mapped line answers for IPv4", "10.0.0.7", "mapped"},
-		{"an earlier plain line wins for IPv4", "10.0.0.8", "plain"},
-		{"a plain line does not answer for the mapped form", "::ffff:10.0.0.8", "mapped8"},
-		{"IPv6 text of any case is the same address", "2001:db8::1", "Upper6"},
-		{"a scoped line is none", "fe80::1", ""},
-		{"a line without a name is passed over", "10.0.0.4", "nameless-line-passed-over"},
-		{"a name of digits is a name", "10.0.0.10", "123"},
-		{"CR LF is no part of the name", "10.0.0.9", "spaced"},
-		{"DNS's first name, without the final dot", "10.0.0.5", "Five.example"},
-		{"DNS's name may come without the dot", "10.0.0.6", "dotless.example"},
-		{"DNS knows IPv6 addresses", "2001:db8::2", "two6.example"},
-		{"DNS is asked about mapped addresses", "::ffff:192.0.2.33", "mapped33.example"},
-		{"no name in the answer", "192.0.2.1", ""},
-		{"the root is no name", "192.0.2.2", ""},
-		{"DNS does not know the address", "192.0.2.3", ""},
+		{"a name that an earlier line has for another address", "10.0.0.2", "web"},
+		{"a line for ::1 matches 127.0.0.1", "127.0.0.1", "six"},
+		{"a line for ::1 matches ::1", "::1", "six"},
+		{"a line for 127.0.0.1 does not match its mapped form", "::ffff:127.0.0.1", "mapped-loopback.example"},
+		{"a line with an IPv4-mapped address matches IPv4", "10.0.0.7", "mapped"},
+		{"an earlier line with the IPv4 address matches first", "10.0.0.8", "plain"},
+		{"an IPv4 line does not match the mapped form", "::ffff:10.0.0.8", "mapped8"},
+		{"the case of an IPv6 address does not matter", "2001:db8::1", "Upper6"},
+		{"a line with a scoped address is ignored", "fe80::1", ""},
+		{"a line without a name is skipped", "10.0.0.4", "after-a-nameless-line"},
+		{"a name may consist of digits", "10.0.0.10", "123"},
+		{"the line end CR LF is not part of the name", "10.0.0.9", "spaced"},
+		{"the first name from DNS, without the final dot", "10.0.0.5", "Five.example"},
+		{"a name from DNS may lack the final dot", "10.0.0.6", "dotless.example"},
+		{"an IPv6 address is looked up in DNS", "2001:db8::2", "two6.example"},
+		{"a mapped address is looked up in DNS", "::ffff:192.0.2.33", "mapped33.example"},
+		{"DNS has no name for the address", "192.0.2.1", ""},
+		{"the root domain is not a name", "192.0.2.2", ""},
+		{"DNS does not have the address", "192.0.2.3", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			name, ok := r.HostName(t.Context(), netip.MustParseAddr(c.addr))
@@ -227,7 +227,7 @@ func TestHostName(t *testing.T) {
 	}
 }
 
-func TestHostNameKeepsAGoodNameBesideAnError(t *testing.T) {
+func TestHostNameUsesANameThatDNSReturnsWithAnError(t *testing.T) {
 	dns := &fakeDNS{
 		names: map[string][]string{"192.0.2.1": {"good.example."}},
 		err:   &net.DNSError{Err: "DNS response contained records which contain invalid names"},
@@ -248,29 +248,29 @@ func TestPort(t *testing.T) {
 		{"the name", "http", "tcp", 80, true},
 		{"the name for another protocol", "http", "udp", 80, true},
 		{"an alias", "web", "tcp", 80, true},
-		{"an alias on an earlier line wins over a name", "www", "tcp", 80, true},
-		{"an alias belongs to its protocol", "www", "udp", 0, false},
-		{"an alias of a later line for the port", "later", "tcp", 80, true},
-		{"case counts in a name", "case", "tcp", 0, false},
-		{"case counts in an alias", "alias", "tcp", 0, false},
-		{"case counts in a protocol", "upper", "tcp", 0, false},
-		{"a comment may touch the entry", "glued", "tcp", 83, true},
-		{"an indented line counts", "indented", "tcp", 84, true},
-		{"a blank before the slash spoils the line", "spaced", "tcp", 0, false},
-		{"a comma is no slash", "comma", "tcp", 0, false},
-		{"a line without a protocol is none", "nothing", "tcp", 0, false},
-		{"a line with an empty protocol is none", "protoless", "", 0, false},
-		{"more than one slash passes", "double", "tcp", 89, true},
+		{"an alias on an earlier line is found before a name", "www", "tcp", 80, true},
+		{"an alias is valid for its protocol only", "www", "udp", 0, false},
+		{"an alias on a later line for the port", "later", "tcp", 80, true},
+		{"the case of a name matters", "case", "tcp", 0, false},
+		{"the case of an alias matters", "alias", "tcp", 0, false},
+		{"the case of a protocol matters", "upper", "tcp", 0, false},
+		{"a comment may follow without a blank", "glued", "tcp", 83, true},
+		{"an indented line is used", "indented", "tcp", 84, true},
+		{"a line with a blank before the slash is skipped", "spaced", "tcp", 0, false},
+		{"a line with a comma for the slash is skipped", "comma", "tcp", 0, false},
+		{"a line without a protocol is skipped", "nothing", "tcp", 0, false},
+		{"a line with an empty protocol is skipped", "protoless", "", 0, false},
+		{"a line with two slashes is used", "double", "tcp", 89, true},
 		{"an octal port", "octal", "tcp", 64, true},
 		{"a hexadecimal port", "hex", "tcp", 90, true},
 		{"port 0", "zero", "tcp", 0, true},
-		{"a port beyond 65535 is none", "wide", "tcp", 0, false},
-		{"a negative port is none", "negative", "tcp", 0, false},
-		{"SCTP has its own entries", "sip", "sctp", 5060, true},
-		{"SCTP does not borrow TCP's", "http", "sctp", 0, false},
+		{"a line with a port above 65535 is skipped", "wide", "tcp", 0, false},
+		{"a line with a negative port is skipped", "negative", "tcp", 0, false},
+		{"an SCTP service", "sip", "sctp", 5060, true},
+		{"a TCP service is not found for SCTP", "http", "sctp", 0, false},
 		{"a line may end in CR LF", "cr", "tcp", 93, true},
-		{"the last line needs no end", "unended", "tcp", 94, true},
-		{"a comment's word is no name", "WorldWideWeb", "tcp", 0, false},
+		{"the last line may lack a line end", "unended", "tcp", 94, true},
+		{"a word of a comment is ignored", "WorldWideWeb", "tcp", 0, false},
 		{"the empty name", "", "tcp", 0, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -293,8 +293,8 @@ func TestServiceName(t *testing.T) {
 		{"the first line for the port", 80, "tcp", "http"},
 		{"another protocol", 80, "udp", "http"},
 		{"a protocol without the port", 80, "sctp", ""},
-		{"the name as it is written", 81, "tcp", "Case"},
-		{"a name that is an alias elsewhere", 92, "tcp", "www"},
+		{"a name in the case of the file", 81, "tcp", "Case"},
+		{"a name that another line has as an alias", 92, "tcp", "www"},
 		{"port 0", 0, "tcp", "zero"},
 		{"SCTP", 5060, "sctp", "sip"},
 		{"an unknown port", 65535, "tcp", ""},
@@ -308,10 +308,10 @@ func TestServiceName(t *testing.T) {
 	}
 }
 
-func TestMissingFilesHoldNoNames(t *testing.T) {
+func TestAMissingFileIsAnEmptyFile(t *testing.T) {
 	absent := filepath.Join(t.TempDir(), "absent")
 	dns := &fakeDNS{names: map[string][]string{"127.0.0.1": {"from-dns."}}}
-	r := With(absent, absent, dns)
+	r := NewFrom(absent, absent, dns)
 	if name, _ := r.HostName(t.Context(), netip.MustParseAddr("127.0.0.1")); name != "from-dns" {
 		t.Errorf("HostName without a hosts file = %q, want the DNS name", name)
 	}
@@ -320,52 +320,52 @@ func TestMissingFilesHoldNoNames(t *testing.T) {
 	}
 }
 
-func TestAFileIsReadAtItsFirstUseAndNeverAgain(t *testing.T) {
+func TestAFileIsReadOnceOnFirstUse(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "services")
-	r := With(filepath.Join(dir, "hosts"), path, &fakeDNS{})
+	r := NewFrom(filepath.Join(dir, "hosts"), path, &fakeDNS{})
 	must.OK(t, os.WriteFile(path, []byte("first 1/tcp\n"), 0o600))
 	if name, _ := r.ServiceName(1, "tcp"); name != "first" {
-		t.Errorf("a file written after With gives %q, want first", name)
+		t.Errorf("ServiceName of a file written after NewFrom = %q, want first", name)
 	}
 	must.OK(t, os.Remove(path))
 	if name, _ := r.ServiceName(1, "tcp"); name != "first" {
-		t.Errorf("after the file is gone: %q, want first", name)
+		t.Errorf("ServiceName after the file is deleted = %q, want first", name)
 	}
 }
 
-func TestASlowReverseLookUpGivesUpAfterFiveSeconds(t *testing.T) {
+func TestAReverseLookupTimesOutAfterFiveSeconds(t *testing.T) {
 	addr := netip.MustParseAddr("192.0.2.1")
 	for _, c := range []struct {
 		name        string
-		delay, took time.Duration
+		delay, want time.Duration
 		found       bool
 	}{
-		{"an answer after 4.9 s is in time", 4900 * time.Millisecond, 4900 * time.Millisecond, true},
-		{"an answer after a minute is not awaited", time.Minute, 5 * time.Second, false},
+		{"a reply after 4.9 s is in time", 4900 * time.Millisecond, 4900 * time.Millisecond, true},
+		{"a reply after a minute is too late", time.Minute, 5 * time.Second, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dns := &fakeDNS{names: map[string][]string{"192.0.2.1": {"slow.example."}}, delay: c.delay}
 			r := newResolver(t, dns)
 			synctest.Test(t, func(t *testing.T) {
-				for _, took := range []time.Duration{c.took, 0} {
+				for _, want := range []time.Duration{c.want, 0} {
 					start := time.Now()
 					if name, ok := r.HostName(t.Context(), addr); ok != c.found {
 						t.Errorf("HostName = %q, %v, want found %v", name, ok, c.found)
 					}
-					if got := time.Since(start); got != took {
-						t.Errorf("HostName took %v, want %v", got, took)
+					if got := time.Since(start); got != want {
+						t.Errorf("HostName took %v, want %v", got, want)
 					}
 				}
 			})
-			if n := dns.asked["192.0.2.1"]; n != 1 {
-				t.Errorf("DNS was asked %d times, want once", n)
+			if n := dns.queries["192.0.2.1"]; n != 1 {
+				t.Errorf("%d DNS queries, want 1", n)
 			}
 		})
 	}
 }
 
-func TestOneLookUpForEachQuestion(t *testing.T) {
+func TestConcurrentCallersShareALookup(t *testing.T) {
 	addr := netip.MustParseAddr("192.0.2.1")
 	dns := &fakeDNS{
 		names: map[string][]string{"192.0.2.1": {"www.example."}},
@@ -374,9 +374,9 @@ func TestOneLookUpForEachQuestion(t *testing.T) {
 	}
 	r := newResolver(t, dns)
 	synctest.Test(t, func(t *testing.T) {
-		var askers sync.WaitGroup
+		var callers sync.WaitGroup
 		for range 10 {
-			askers.Go(func() {
+			callers.Go(func() {
 				if name, _ := r.HostName(t.Context(), addr); name != "www.example" {
 					t.Errorf("HostName = %q", name)
 				}
@@ -387,15 +387,15 @@ func TestOneLookUpForEachQuestion(t *testing.T) {
 					t.Errorf("HostName of an unknown address = %q", name)
 				}
 				if _, err := r.Host4(t.Context(), "absent.example"); err == nil {
-					t.Error("Host4 of an unknown name gave an address")
+					t.Error("Host4 of an unknown name returned an address")
 				}
 			})
 		}
-		askers.Wait()
+		callers.Wait()
 	})
 	for _, q := range []string{"192.0.2.1", "192.0.2.2", "ip4 www.example", "ip4 absent.example"} {
-		if n := dns.asked[q]; n != 1 {
-			t.Errorf("DNS was asked %q %d times, want once", q, n)
+		if n := dns.queries[q]; n != 1 {
+			t.Errorf("%q: %d queries, want 1", q, n)
 		}
 	}
 }
@@ -411,7 +411,7 @@ func TestPrefetch(t *testing.T) {
 		start := time.Now()
 		r.Prefetch(t.Context(), addrs)
 		if got := time.Since(start); got != 4*time.Second {
-			t.Errorf("200 look-ups of 1 s took %v, want 4 s with %d at once", got, lookUpLimit)
+			t.Errorf("200 lookups of 1 s took %v, want 4 s with %d at once", got, maxLookups)
 		}
 		for _, addr := range addrs {
 			name, _ := r.HostName(t.Context(), addr)
@@ -420,23 +420,23 @@ func TestPrefetch(t *testing.T) {
 			}
 		}
 		if got := time.Since(start); got != 4*time.Second {
-			t.Errorf("after Prefetch, HostName waited: %v in all, want 4 s", got)
+			t.Errorf("HostName after Prefetch blocked: %v in total, want 4 s", got)
 		}
 	})
-	if dns.atMost != lookUpLimit {
-		t.Errorf("at most %d look-ups were under way at once, want %d", dns.atMost, lookUpLimit)
+	if dns.peak != maxLookups {
+		t.Errorf("at most %d lookups ran at once, want %d", dns.peak, maxLookups)
 	}
-	if len(dns.asked) != 200 {
-		t.Errorf("DNS was asked about %d addresses, want 200", len(dns.asked))
+	if len(dns.queries) != 200 {
+		t.Errorf("queries for %d addresses, want 200", len(dns.queries))
 	}
-	for addr, n := range dns.asked {
+	for addr, n := range dns.queries {
 		if n != 1 {
-			t.Errorf("DNS was asked about %s %d times, want once", addr, n)
+			t.Errorf("%s: %d queries, want 1", addr, n)
 		}
 	}
 }
 
-func TestAnEndedContextEndsTheWaitAndNotTheLookUp(t *testing.T) {
+func TestALookupContinuesWhenItsCallerIsCanceled(t *testing.T) {
 	addrs := []netip.Addr{netip.MustParseAddr("192.0.2.1")}
 	for len(addrs) < 100 {
 		addrs = append(addrs, addrs[len(addrs)-1].Next())
@@ -449,19 +449,19 @@ func TestAnEndedContextEndsTheWaitAndNotTheLookUp(t *testing.T) {
 		defer cancel()
 		r.Prefetch(ctx, addrs)
 		if got := time.Since(start); got != time.Second {
-			t.Errorf("Prefetch took %v beyond its context's second", got)
+			t.Errorf("Prefetch took %v, want 1 s as its context allows", got)
 		}
 		if _, err := r.Host4(ctx, "www.example"); !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("Host4 with an ended context: %v", err)
+			t.Errorf("Host4 after the deadline of its context: %v", err)
 		}
 		if name, _ := r.HostName(t.Context(), addrs[0]); name != "one.example" {
-			t.Errorf("HostName for another asker = %q, want one.example", name)
+			t.Errorf("HostName for another caller = %q, want one.example", name)
 		}
 		if got := time.Since(start); got != 2*time.Second {
-			t.Errorf("the look-up under way answered after %v, want 2 s", got)
+			t.Errorf("the running lookup returned after %v, want 2 s", got)
 		}
 	})
-	if len(dns.asked) != lookUpLimit {
-		t.Errorf("DNS was asked %d questions, want only the %d under way when the context ended", len(dns.asked), lookUpLimit)
+	if len(dns.queries) != maxLookups {
+		t.Errorf("queries for %d addresses, want only the %d lookups that ran when the context was canceled", len(dns.queries), maxLookups)
 	}
 }

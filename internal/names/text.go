@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// The text of addresses, shared by listings, saves and daemons.
+// This file formats addresses for listings, saves and sync daemons.
 
 package names
 
@@ -10,9 +10,9 @@ import (
 	"strconv"
 )
 
-// AppendAddr appends the text of an address as glibc's inet_ntop writes it:
-// as netip does, except for the IPv4-compatible addresses, ::1.2.3.4, which
-// netip writes in hexadecimal.
+// AppendAddr appends an address in the format of glibc's inet_ntop. It
+// differs from that of netip only in IPv4-compatible addresses, as in
+// ::1.2.3.4, which netip writes in hexadecimal.
 func AppendAddr(b []byte, addr netip.Addr) []byte {
 	if addr.Is6() {
 		raw := addr.As16()
@@ -24,11 +24,10 @@ func AppendAddr(b []byte, addr netip.Addr) []byte {
 	return addr.AppendTo(b)
 }
 
-// AppendAddrPort appends an address and port as 1.31 prints them before it
-// shortens them: 12.0.0.1:http, [2001:db8::1]:80. Names replace numbers where
-// there are any, unless numeric is set; r may then be nil. The protocol is
-// that of the services file, "tcp", "udp" or "sctp"; for any other the port
-// stays a number.
+// AppendAddrPort appends an address and port as 1.31 prints them, without
+// truncation: 12.0.0.1:http, [2001:db8::1]:80. It appends names if there are
+// any, unless numeric is set; r may then be nil. The name of the port is
+// looked up for the protocol "tcp", "udp" or "sctp", and for no other.
 func (r *Resolver) AppendAddrPort(ctx context.Context, b []byte, ap netip.AddrPort, proto string, numeric bool) []byte {
 	var host, port string
 	if !numeric {
@@ -38,7 +37,7 @@ func (r *Resolver) AppendAddrPort(ctx context.Context, b []byte, ap netip.AddrPo
 	return appendAddrPort(b, ap, host, port)
 }
 
-// appendAddrPort uses those of the names that are not empty.
+// appendAddrPort appends host and port, or the numbers if these are empty.
 func appendAddrPort(b []byte, ap netip.AddrPort, host, port string) []byte {
 	brackets := ap.Addr().Is6()
 	if brackets {

@@ -7,20 +7,20 @@ import (
 	"testing"
 )
 
-// The IPv6 texts are those that 1.31 lists.
+// TestAppendAddr expects IPv6 addresses as 1.31 lists them.
 func TestAppendAddr(t *testing.T) {
 	for _, c := range []struct{ name, addr, want string }{
 		{"IPv4", "12.0.0.1", "12.0.0.1"},
 		{"IPv4-mapped", "::ffff:102:304", "::ffff:1.2.3.4"},
 		{"IPv4-compatible", "::102:304", "::1.2.3.4"},
-		{"six groups of zeros and one more at the end", "::1:0", "::0.1.0.0"},
+		{"six leading groups of zeros and a last one", "::1:0", "::0.1.0.0"},
 		{"seven groups of zeros", "::1234", "::1234"},
 		{"the unspecified address", "::", "::"},
 		{"loopback", "::1", "::1"},
 		{"almost IPv4-mapped", "::fffe:102:304", "::fffe:102:304"},
-		{"a single group of zeros is written", "2001:db8:0:1:1:1:1:1", "2001:db8:0:1:1:1:1:1"},
-		{"the longer run of zeros goes", "2001:0:0:1:0:0:0:1", "2001:0:0:1::1"},
-		{"of equal runs the first goes", "1:0:0:1:0:0:1:1", "1::1:0:0:1:1"},
+		{"a single group of zeros is kept", "2001:db8:0:1:1:1:1:1", "2001:db8:0:1:1:1:1:1"},
+		{"the longer run of zeros is elided", "2001:0:0:1:0:0:0:1", "2001:0:0:1::1"},
+		{"the first of equal runs is elided", "1:0:0:1:0:0:1:1", "1::1:0:0:1:1"},
 		{"zeros at the end", "1::", "1::"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -40,7 +40,7 @@ func TestAppendAddrPort(t *testing.T) {
 		want              string
 	}{
 		{"names of host and port", "10.0.0.1:80", "tcp", false, "Web.Example.com:http"},
-		{"the port of a protocol that has no name for it", "10.0.0.1:80", "sctp", false, "Web.Example.com:80"},
+		{"a port without a name for this protocol", "10.0.0.1:80", "sctp", false, "Web.Example.com:80"},
 		{"no protocol", "10.0.0.1:80", "", false, "Web.Example.com:80"},
 		{"an IPv6 host keeps its brackets", "[2001:db8::2]:80", "tcp", false, "[two6.example]:http"},
 		{"no names", "192.0.2.1:65535", "tcp", false, "192.0.2.1:65535"},
@@ -58,8 +58,8 @@ func TestAppendAddrPort(t *testing.T) {
 }
 
 func TestNumericTextNeedsNoResolver(t *testing.T) {
-	var none *Resolver
-	if got := string(none.AppendAddrPort(t.Context(), nil, netip.MustParseAddrPort("[::1]:80"), "tcp", true)); got != "[::1]:80" {
+	var r *Resolver
+	if got := string(r.AppendAddrPort(t.Context(), nil, netip.MustParseAddrPort("[::1]:80"), "tcp", true)); got != "[::1]:80" {
 		t.Errorf("AppendAddrPort without a resolver = %q", got)
 	}
 }

@@ -132,7 +132,7 @@ func resolver(t *testing.T, dns names.DNS) *names.Resolver {
 	for path, text := range map[string]string{hosts: hostsText, services: servicesText} {
 		must.OK(t, os.WriteFile(path, []byte(text), 0o600))
 	}
-	return names.With(hosts, services, dns)
+	return names.NewFrom(hosts, services, dns)
 }
 
 // listings are the golden files and the options with which 1.31 made them.

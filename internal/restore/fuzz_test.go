@@ -34,7 +34,7 @@ func (noDNS) LookupAddr(context.Context, string) ([]string, error) {
 
 // rules parses rule text as the program does.
 func rules() restore.Parse {
-	p := args.New(names.With("/dev/null", "/dev/null", noDNS{}))
+	p := args.New(names.NewFrom("/dev/null", "/dev/null", noDNS{}))
 	return func(ctx context.Context, words []string, _ bool) (restore.Rule, error) {
 		cmd, err := p.ParseRule(ctx, words)
 		if err != nil {

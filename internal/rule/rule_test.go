@@ -169,7 +169,7 @@ func TestNamesStandInPlaceOfNumbers(t *testing.T) {
 	for file, text := range map[string]string{hosts: "12.0.0.1 vip\n2001:db8::a " + long + "\n", services: "http 80/tcp\n"} {
 		must.OK(t, os.WriteFile(file, []byte(text), 0o600))
 	}
-	w := Writer{Names: names.With(hosts, services, noDNS{}).Book(t.Context(), []netip.Addr{netip.MustParseAddr("12.0.0.1"), netip.MustParseAddr("2001:db8::a")})}
+	w := Writer{Names: names.NewFrom(hosts, services, noDNS{}).Book(t.Context(), []netip.Addr{netip.MustParseAddr("12.0.0.1"), netip.MustParseAddr("2001:db8::a")})}
 	for want, c := range map[string]change{
 		"-A -t vip:http -s rr": of(ipvs.OpAddService, at(ipvs.TCP, "12.0.0.1:80")),
 		"-A -u vip:80 -s rr":   of(ipvs.OpAddService, at(ipvs.UDP, "12.0.0.1:80")),

@@ -12,14 +12,14 @@ import (
 	"time"
 )
 
-func TestAheadDoesNotWait(t *testing.T) {
+func TestAsyncDoesNotBlock(t *testing.T) {
 	known := netip.MustParseAddr("192.0.2.7")
 	dns := &fakeDNS{addrs: map[string][]netip.Addr{"host7.example": {known}}, delay: time.Second}
 	r := newResolver(t, dns)
 	const hosts = 200
 	name := func(i int) string { return fmt.Sprintf("host%d.example", i) }
 	synctest.Test(t, func(t *testing.T) {
-		a, start := r.Ahead(), time.Now()
+		a, start := r.Async(), time.Now()
 		for range 2 {
 			for i := range hosts {
 				if _, err := a.Host4(t.Context(), name(i)); !errors.Is(err, ErrPending) {
@@ -27,63 +27,63 @@ func TestAheadDoesNotWait(t *testing.T) {
 				}
 			}
 		}
-		if took := time.Since(start); took != 0 {
-			t.Errorf("it waited %v", took)
+		if elapsed := time.Since(start); elapsed != 0 {
+			t.Errorf("Host4 blocked for %v", elapsed)
 		}
 		for i := range hosts {
 			if addr, err := r.Host4(t.Context(), name(i)); (err == nil) != (i == 7) || i == 7 && addr != known {
 				t.Errorf("%s: %v, %v", name(i), addr, err)
 			}
 		}
-		if took := time.Since(start); took != 4*time.Second {
-			t.Errorf("%d look-ups of 1 s took %v, want 4 s with %d at once", hosts, took, lookUpLimit)
+		if elapsed := time.Since(start); elapsed != 4*time.Second {
+			t.Errorf("%d lookups of 1 s took %v, want 4 s with %d at once", hosts, elapsed, maxLookups)
 		}
 		for i := range hosts {
 			if addr, err := a.Host4(t.Context(), name(i)); errors.Is(err, ErrPending) || i == 7 && addr != known {
-				t.Errorf("%s has been looked up: %v, %v", name(i), addr, err)
+				t.Errorf("%s after its lookup: %v, %v", name(i), addr, err)
 			}
 		}
 	})
-	if dns.atMost > lookUpLimit+1 { // the one that is waited for
-		t.Errorf("at most %d look-ups were under way at once, want %d", dns.atMost, lookUpLimit)
+	if dns.peak > maxLookups+1 { // plus the one of r.Host4
+		t.Errorf("%d lookups at once, want at most %d", dns.peak, maxLookups+1)
 	}
-	for question, n := range dns.asked {
+	for question, n := range dns.queries {
 		if n != 1 {
-			t.Errorf("DNS was asked %s %d times", question, n)
+			t.Errorf("%s: %d queries, want 1", question, n)
 		}
 	}
-	if len(dns.asked) != hosts {
-		t.Errorf("DNS was asked %d questions, want %d", len(dns.asked), hosts)
+	if len(dns.queries) != hosts {
+		t.Errorf("queries for %d names, want %d", len(dns.queries), hosts)
 	}
 }
 
-func TestAheadAnswersAtOnceWhatTakesNoLookUp(t *testing.T) {
+func TestAsyncReturnsResultsWithoutDNS(t *testing.T) {
 	dns := &fakeDNS{}
 	r := newResolver(t, dns)
-	a := r.Ahead()
+	a := r.Async()
 	for _, s := range []string{"192.0.2.1", "10.1", "1.2.3.400", "a:b", "localhost", "localhost"} {
 		want, wantErr := r.Host4(t.Context(), s)
 		if addr, err := a.Host4(t.Context(), s); addr != want || fmt.Sprint(err) != fmt.Sprint(wantErr) {
 			t.Errorf("Host4(%q) = %v, %v, want %v, %v", s, addr, err, want, wantErr)
 		}
 	}
-	if addr, err := newResolver(t, dns).Ahead().Host4(t.Context(), "localhost"); err != nil || !addr.IsLoopback() {
-		t.Errorf("a name of the hosts file is %v, %v", addr, err)
+	if addr, err := newResolver(t, dns).Async().Host4(t.Context(), "localhost"); err != nil || !addr.IsLoopback() {
+		t.Errorf("Host4 of a name in the hosts file = %v, %v", addr, err)
 	}
 	if port, found := a.Port("http", "tcp"); port != 80 || !found {
-		t.Errorf("Port is %d, %v", port, found)
+		t.Errorf("Port = %d, %v", port, found)
 	}
-	if len(dns.asked) != 0 {
-		t.Errorf("DNS was asked %v", dns.asked)
+	if len(dns.queries) != 0 {
+		t.Errorf("DNS queries: %v", dns.queries)
 	}
 }
 
-func TestAheadEndsWithItsContext(t *testing.T) {
+func TestAsyncStopsWhenItsContextIsCanceled(t *testing.T) {
 	dns := &fakeDNS{delay: 2 * time.Second}
 	r := newResolver(t, dns)
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
-		a := r.Ahead()
+		a := r.Async()
 		for i := range 1000 {
 			_, _ = a.Host6(ctx, fmt.Sprintf("host%d.example", i))
 		}
@@ -91,11 +91,11 @@ func TestAheadEndsWithItsContext(t *testing.T) {
 		cancel()
 		synctest.Wait()
 		if a.workers != 0 || len(a.queue) != 0 {
-			t.Errorf("%d workers go on with %d names", a.workers, len(a.queue))
+			t.Errorf("%d workers still run, with %d names in the queue", a.workers, len(a.queue))
 		}
-		time.Sleep(time.Hour) // what was under way ends
+		time.Sleep(time.Hour) // until the running lookups end
 	})
-	if len(dns.asked) != lookUpLimit {
-		t.Errorf("DNS was asked %d questions, want only the %d under way when the context ended", len(dns.asked), lookUpLimit)
+	if len(dns.queries) != maxLookups {
+		t.Errorf("queries for %d names, want only the %d lookups that ran when the context was canceled", len(dns.queries), maxLookups)
 	}
 }
