@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package rule reads and writes rule text, in which a table is saved and
-// restored: each line is a command line without the program's name. It splits
-// lines into words, which package args parses, and writes changes as lines.
+// Package rule reads and writes rule text, the format of saved tables: each
+// line is a command line without the program's name. The package splits lines
+// into words, for package args to parse, and writes changes as lines.
 package rule
 
 import (
@@ -21,13 +21,14 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// AppendWords appends the words of a line, which it splits as 1.31 does: at
-// blanks, tabs and line ends of either kind, without quoting; the word
-// "ipvsadm" is dropped anywhere, so that whole command lines may be pasted. A
-// word longer than maxWord bytes is split, since 1.31 has no more room, and a
-// zero byte ends a word. Successive lines have most words in common: a string
-// beyond the end of words is reused if it equals the word to be appended
-// there.
+// AppendWords appends the words of a line. Like 1.31 it splits the line at
+// blanks, tabs, CR and LF, without quoting, and drops every word "ipvsadm", so
+// that whole command lines can be pasted. A zero byte ends a word, and words
+// longer than maxWord bytes are split.
+//
+// Successive lines have most words in common. To save allocations, a string
+// between the length and the capacity of words is reused if it is equal to
+// the word to append there.
 func AppendWords(words []string, line []byte) []string {
 	for start, i := 0, 0; i <= len(line); i++ {
 		if i < len(line) && !isBlank(line[i]) {
@@ -50,13 +51,13 @@ func AppendWords(words []string, line []byte) []string {
 func isBlank(c byte) bool { return c <= ' ' && (c == ' ' || c == '\t' || c == '\r' || c == '\n') }
 
 const (
-	maxWord     = 4096
+	maxWord     = 4096 // the size of 1.31's buffer
 	programName = "ipvsadm"
 )
 
-// AppendFileWords appends the words of a line as ipvsadm-restore reads it: a
-// path to ipvsadm may come first, and a word that begins with # starts a
-// comment. A line without words is no rule.
+// AppendFileWords appends the words of a line of a rule file. Unlike
+// AppendWords it also drops a path to ipvsadm at the start of the line, and
+// comments, which begin with a word that starts with #.
 func AppendFileWords(words []string, line []byte) []string {
 	first := len(words)
 	words = AppendWords(words, line)
@@ -72,10 +73,10 @@ func AppendFileWords(words []string, line []byte) []string {
 	return words
 }
 
-// Changes returns the changes that build a table, in an order that the kernel
-// accepts: timeouts if the table has any, services, and sync daemons last,
-// since while one runs the kernel accepts no server whose family is not that
-// of its service.
+// Changes returns the changes that create a table: its timeouts if it has
+// any, its services with their servers, and its sync daemons. Daemons come
+// last: while one runs, the kernel rejects a server whose address family
+// differs from that of its service.
 func Changes(t *ipvs.Table) iter.Seq[ipvs.Change] {
 	return func(yield func(ipvs.Change) bool) {
 		if t.Timeouts != (ipvs.Timeouts{}) && !yield(ipvs.SetTimeouts(t.Timeouts)) {
@@ -100,26 +101,25 @@ func Changes(t *ipvs.Table) iter.Seq[ipvs.Change] {
 	}
 }
 
-// Writer writes changes as lines that AppendWords and package args read back.
+// Writer writes changes as lines that AppendWords and package args parse.
 type Writer struct {
-	// Names are the names written instead of numbers; nil for none.
+	// Names are written instead of addresses and ports; nil for none.
 	Names *names.Book
 }
 
 // Write writes each change as a line.
-func (w Writer) Write(to io.Writer, changes iter.Seq[ipvs.Change]) error {
-	out := bufio.NewWriterSize(to, 64<<10)
+func (w Writer) Write(out io.Writer, changes iter.Seq[ipvs.Change]) error {
+	buf := bufio.NewWriterSize(out, 64<<10)
 	for c := range changes {
-		if _, err := out.Write(append(w.Append(out.AvailableBuffer(), c), '\n')); err != nil {
+		if _, err := buf.Write(append(w.Append(buf.AvailableBuffer(), c), '\n')); err != nil {
 			return err
 		}
 	}
-	return out.Flush()
+	return buf.Flush()
 }
 
-// Append appends the line of a change, without a line end. Defaults that 1.31
-// does not save are left out: the netmask of a service that is not
-// persistent, thresholds of 0.
+// Append appends a change as a line, without the line end. Like 1.31 it omits
+// the netmask of a service that is not persistent, and thresholds of 0.
 func (w Writer) Append(b []byte, c ipvs.Change) []byte {
 	switch c.Op {
 	case ipvs.OpAddService:
@@ -181,8 +181,7 @@ func (w Writer) service(b []byte, s *ipvs.Service) []byte {
 }
 
 // ListedFlags returns the names of a service's scheduler flags as 1.31 lists
-// them: if the scheduler has names of its own, flags without such a name are
-// left out.
+// them. If the scheduler has its own flag names, other flags are omitted.
 func ListedFlags(s *ipvs.Service) []string {
 	all := ipvs.SchedulerFlags()
 	own := ""
@@ -234,8 +233,8 @@ func destination(b []byte, d *ipvs.Destination) []byte {
 	case ipvs.Tunnel:
 		b = option(b, spec.OptIPIP)
 	default:
-		// The kernel makes a server on the director itself LocalNode,
-		// whatever the forwarding method was; 1.31 saves that as -g.
+		// The kernel reports LocalNode for a server on the director
+		// itself, with any forwarding method; 1.31 saves it as -g.
 		b = option(b, spec.OptGatewaying)
 	}
 	b = num(b, spec.OptWeight, uint64(uint32(d.Weight)))
@@ -288,7 +287,7 @@ func daemon(b []byte, d *ipvs.Daemon) []byte {
 	return b
 }
 
-// command begins a line with the shortest spelling of a command.
+// command appends the shortest spelling of a command.
 func command(b []byte, id spec.CommandID) []byte {
 	c := spec.FindCommand(id)
 	return spelling(b, c.Long, c.Short)
@@ -307,9 +306,9 @@ func spelling(b []byte, long string, short byte) []byte {
 	return append(append(b, "--"...), long...)
 }
 
-// text appends an option with its value. A word that is the program's name
-// would be dropped when the line is read, and one that begins with # would
-// start a comment, so that neither may be a word by itself.
+// text appends an option with its value. Reading would drop a word "ipvsadm",
+// and take a word that begins with # for a comment, so that such a value is
+// written in the same word as its option.
 func text(b []byte, id spec.OptionID, v string) []byte {
 	separator := byte(' ')
 	if v == programName || strings.HasPrefix(v, "#") {
