@@ -83,7 +83,7 @@ func (s *session) apply(ctx context.Context, cmd args.Command) int {
 	}
 	var have *ipvs.Table
 	if cmd.Given.Has(spec.OptDiff) { // what it misses, no later round finds
-		have, err = s.wholeTable(ctx)
+		have, err = s.readTable(ctx, wholeTable)
 	} else {
 		have, err = restore.ReadTable(ctx, s.client)
 	}

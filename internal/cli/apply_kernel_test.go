@@ -95,8 +95,7 @@ func testModuleStaysAway(t *testing.T) {
 	if want := file + ": line 2001: "; status != statusUsage || !strings.HasPrefix(errs.String(), want) {
 		t.Errorf("status %d, %s", status, errs.String())
 	}
-	s := session{}
-	s.redial = redial
+	s := newSession(Process{})
 	if err := s.reconnected(t.Context(), func() error { return nil }); !errors.Is(err, ipvs.ErrNoIPVS) {
 		t.Errorf("without the module a monitor is told %v", err)
 	}
@@ -119,8 +118,9 @@ func (d director) become(want *ipvs.Table) {
 // do runs this program in this process.
 func (d director) do(stdin string, argv ...string) answer {
 	var out, errs bytes.Buffer
-	status := Run(d.Context(), Process{Args: argv, Stdin: strings.NewReader(stdin), Stdout: &out, Stderr: &errs, names: noNames()})
-	return answer{status, out.String(), errs.String()}
+	s := newSession(Process{Args: argv, Stdin: strings.NewReader(stdin), Stdout: &out, Stderr: &errs})
+	s.names = noNames()
+	return answer{s.start(d.Context()), out.String(), errs.String()}
 }
 
 // restore runs ipvsadm-restore in this process.

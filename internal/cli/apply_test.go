@@ -680,7 +680,7 @@ func TestSecondRestoreWaitsForTheFirst(t *testing.T) {
 	var a answer
 	p, done := k.process(&a, web, "ipvsadm-restore", "--lock", path)
 	p.lockSilence, p.lockWait = time.Millisecond, 50*time.Millisecond
-	a.status = Run(t.Context(), p)
+	a.status = p.start(t.Context())
 	done()
 	waiting := "waiting for lock " + path + ", held by another ipvsadm\n"
 	want := answer{status: 2, errors: waiting + "lock " + path + " is held by another ipvsadm; nothing was changed\n"}
@@ -700,7 +700,7 @@ func TestSecondRestoreWaitsForTheFirst(t *testing.T) {
 	}
 	ended := make(chan int, 1)
 	go func() {
-		ended <- Run(context.Background(), p)
+		ended <- p.start(context.Background())
 		w.Close()
 	}()
 	said := make([]byte, len(waiting))
@@ -752,7 +752,7 @@ func TestLongWorkShowsProgressOnATerminalOnly(t *testing.T) {
 		var a answer
 		p, _ := k.process(&a, manyServices(800, "-m"), restoreArgs(t)...)
 		p.Stderr = stderr
-		if status := Run(t.Context(), p); status != 0 {
+		if status := p.start(t.Context()); status != 0 {
 			t.Errorf("status %d", status)
 		}
 	}

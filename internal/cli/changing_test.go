@@ -68,7 +68,7 @@ func TestListsThatKeepChanging(t *testing.T) {
 		p, done := k.process(&a, "", append([]string{"ipvsadm"}, strings.Fields(c.line)...)...)
 		p.dial = func(context.Context, ipvs.Config) (kernel, error) { return &serversChanging{k, c.full}, nil }
 		p.drainLock = t.TempDir() + "/lock"
-		a.status = Run(t.Context(), p)
+		a.status = p.start(t.Context())
 		done()
 		if a != c.want || k.rules() != timeouts+c.left {
 			t.Errorf("%s: %+v, want %+v; left\n%s", c.line, a, c.want, k.rules())
@@ -85,7 +85,7 @@ func TestRestoreDrainsThoughListsKeepChanging(t *testing.T) {
 	p.dial = func(context.Context, ipvs.Config) (kernel, error) {
 		return &serversChanging{k, func(n int) bool { return n > 3 }}, nil
 	}
-	a.status = Run(t.Context(), p)
+	a.status = p.start(t.Context())
 	done()
 	if want := "--set 900 120 300\n-A -t 10.0.0.1:80 -s rr\n"; a != (answer{}) || k.rules() != want {
 		t.Errorf("%+v, left\n%s", a, k.rules())

@@ -25,7 +25,7 @@ const examination = 2 * time.Second
 // doctor examines the director, or what it would be with the table of a file,
 // and returns the exit status.
 func (s *session) doctor(ctx context.Context, cmd args.Command) int {
-	c := doctor.Case{File: cmd.File, NetNS: s.netns}
+	c := doctor.Case{File: cmd.File, NetNS: s.config.NetNS}
 	if cmd.File != "" {
 		name, f, err := s.readRules(ctx, cmd.File)
 		switch {
@@ -44,7 +44,7 @@ func (s *session) doctor(ctx context.Context, cmd args.Command) int {
 	ctx, cancel := context.WithTimeout(ctx, examination)
 	defer cancel()
 	var err error
-	if c.Host, err = doctor.Read(ctx, s.netns, c.Table); err != nil {
+	if c.Host, err = doctor.Read(ctx, s.config.NetNS, c.Table); err != nil {
 		s.report(hostFailure(err))
 		return statusUsage
 	}
@@ -82,18 +82,15 @@ func (s *session) lookAtTable(ctx context.Context, c *doctor.Case) (err error) {
 		}
 		return nil
 	}
-	s.client, err = s.redial(ctx, s.config())
 	var info ipvs.Info
-	if err == nil {
+	err = s.reconnected(ctx, func() (err error) {
 		info, err = s.client.Info(ctx)
-	}
-	unknown, isUnknown := errors.AsType[*ipvs.NetNSError](err)
-	switch {
-	case isUnknown:
-		return netnsFailure(unknown)
+		return err
+	})
+	switch _, namespace := errors.AsType[*ipvs.NetNSError](err); {
 	case errors.Is(err, ipvs.ErrNoIPVS):
 		return nil
-	case errors.Is(err, fs.ErrPermission):
+	case errors.Is(err, fs.ErrPermission) && !namespace:
 		unseen("root")
 		return nil
 	case err != nil:
@@ -103,12 +100,9 @@ func (s *session) lookAtTable(ctx context.Context, c *doctor.Case) (err error) {
 	if c.Table != nil {
 		return nil
 	}
-	t, err := s.wholeTable(ctx)
-	if err != nil && !errors.Is(err, ipvs.ErrChanging) {
-		return listFailure(err)
-	}
-	if err != nil {
-		s.say(changingHint)
+	t, err := s.readTable(ctx, wholeTable)
+	if err := s.reportPartial(err); err != nil {
+		return err
 	}
 	render.Sort(t.Services)
 	c.Table = t

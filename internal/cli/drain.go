@@ -52,7 +52,7 @@ func (s *session) drain(ctx context.Context, cmd args.Command) int {
 		return s.report(err)
 	}
 	defer unlock()
-	d.doubts(machine{files: os.DirFS("/"), elsewhere: s.netns != ""})
+	d.doubts(s.machine(subject{}))
 	signals := catchSignals()
 	defer signals.release()
 	if err := d.weigh(ctx, false); err != nil {
@@ -90,10 +90,8 @@ func (d *drain) find(ctx context.Context, cmd args.Command) (bool, error) {
 	id := cmd.Service.ServiceID
 	c, _ := cmd.Change()
 	var err error
-	if d.service, err = d.client.Service(ctx, id); err == nil {
-		d.servers, err = d.client.Destinations(ctx, id)
-	}
-	d.service.Destinations = d.servers
+	d.service, err = d.readService(ctx, id)
+	d.servers = d.service.Destinations
 	if !d.whole && (err == nil || errors.Is(err, ipvs.ErrChanging)) {
 		var e *ipvs.DestinationEntry
 		if e, err = found(&d.service, cmd.Destination.AddrPort(), err); err == nil {

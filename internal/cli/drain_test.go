@@ -150,7 +150,7 @@ func (k *fakeKernel) drain(t *testing.T, lock, command string) (a answer) {
 	t.Helper()
 	p, done := k.process(&a, "", strings.Fields(command)...)
 	p.drainLock = lock
-	a.status = Run(t.Context(), p)
+	a.status = p.start(t.Context())
 	done()
 	return a
 }

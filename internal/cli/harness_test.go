@@ -87,7 +87,8 @@ func (k *fakeKernel) run(t testing.TB, rules string) {
 // each passes the changes of rules to do, which must not refuse any.
 func each(t testing.TB, rules string, do func(...ipvs.Change) error) {
 	t.Helper()
-	s := &session{Process: Process{Args: []string{"ipvsadm"}}, parser: args.New(noNames())}
+	s := newSession(Process{Args: []string{"ipvsadm"}})
+	s.parser = args.New(noNames())
 	for line, text := range strings.Split(strings.TrimSuffix(rules, "\n"), "\n") {
 		words := rule.AppendFileWords(nil, []byte(text))
 		if len(words) == 0 {
@@ -132,19 +133,25 @@ type answer struct {
 }
 
 // process returns a run of the program on the fake kernel.
-func (k *fakeKernel) process(a *answer, stdin string, argv ...string) (p Process, done func()) {
+func (k *fakeKernel) process(a *answer, stdin string, argv ...string) (p *session, done func()) {
 	var out, errs bytes.Buffer
-	dial := func(context.Context, ipvs.Config) (kernel, error) { k.dials++; return k, nil }
-	return Process{
-		Args: argv, Stdin: strings.NewReader(stdin), Stdout: &out, Stderr: &errs,
-		dial: dial, redial: dial, names: noNames(),
-	}, func() { a.out, a.errors = out.String(), errs.String() }
+	p = k.session(Process{Args: argv, Stdin: strings.NewReader(stdin), Stdout: &out, Stderr: &errs})
+	return p, func() { a.out, a.errors = out.String(), errs.String() }
+}
+
+// session returns a session that works on the fake kernel.
+func (k *fakeKernel) session(p Process) *session {
+	s := newSession(p)
+	s.names = noNames()
+	s.dial = func(context.Context, ipvs.Config) (kernel, error) { k.dials++; return k, nil }
+	s.redial = s.dial
+	return s
 }
 
 func (k *fakeKernel) do(t testing.TB, stdin string, argv ...string) (a answer) {
 	t.Helper()
 	p, done := k.process(&a, stdin, argv...)
-	a.status = Run(t.Context(), p)
+	a.status = p.start(t.Context())
 	done()
 	return a
 }

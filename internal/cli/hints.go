@@ -2,22 +2,17 @@
 
 package cli
 
-// This file has the hints about the machine, and shows hints: a line below a
-// message, with what to do. Only a terminal gets them, since 1.31 has none
-// and scripts read its bytes. hints_words.go has the hints about words,
-// hints_table.go those about the table.
+// This file has the hints about the machine. A hint is a line below a message,
+// with what to do. Only a terminal gets them, since 1.31 has none and scripts
+// read its bytes. hints_words.go has the hints about words, hints_table.go
+// those about the table.
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"net"
-	"os"
 	"strings"
-	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/args"
 	"github.com/ipvsadm-go/ipvsadm/internal/outfile"
@@ -48,64 +43,10 @@ type subject struct {
 	inFile bool
 }
 
-func (s *session) machine(about subject) machine {
-	var u unix.Utsname
-	_ = unix.Uname(&u) // fails for a bad pointer alone
-	return machine{
-		files: os.DirFS("/"), release: unix.ByteSliceToString(u.Release[:]), euid: os.Geteuid(),
-		program: s.Args[0], elsewhere: s.netns != "", links: net.Interfaces, subject: about, before: s.before,
-	}
-}
-
-// hintTime limits the time for which a hint may read the table.
-const hintTime = 2 * time.Second
-
-// kernelTable reads the kernel's table for a hint, or returns nil. It reads a
-// few times in one run, and no more once it has failed, since any number of a
-// script's lines may be refused.
-func (s *session) kernelTable() *ipvs.Table {
-	if s.client == nil || s.tableReads == maxHints {
-		return nil
-	}
-	s.tableReads++
-	ctx, cancel := context.WithTimeout(context.Background(), hintTime)
-	defer cancel()
-	t, err := s.client.Table(ctx)
-	if err != nil {
-		s.tableReads = maxHints
-		return nil
-	}
-	return t
-}
-
-// maxHints is the maximum number of hints in one run.
-const maxHints = 20
-
-// hint writes a hint to a terminal, each one once.
-func (s *session) hint(about subject, find func(machine) string) {
-	if !isTerminal(s.Stderr) || len(s.hinted) == maxHints {
-		return
-	}
-	text := find(s.machine(about))
-	if text == "" || s.hinted[text] {
-		return
-	}
-	if s.hinted == nil {
-		s.hinted = map[string]bool{}
-	}
-	s.hinted[text] = true
-	fmt.Fprintln(s.Stderr, hintText(text))
-}
-
 // hintText returns a hint as it is shown, in one line whatever its words
 // contain.
 func hintText(text string) string {
 	return "hint: " + plain(strings.ReplaceAll(text, "\n", `\n`))
-}
-
-// say writes a hint that depends on nothing.
-func (s *session) say(text string) {
-	s.hint(subject{}, func(machine) string { return text })
 }
 
 const (

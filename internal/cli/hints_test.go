@@ -136,11 +136,8 @@ func TestInputFromATerminalIsAnnounced(t *testing.T) {
 		if _, err := master.Write([]byte{4}); err != nil { // Ctrl-D
 			t.Fatal(err)
 		}
-		p := Process{
-			Args: c.args, Stdin: slave, Stdout: new(bytes.Buffer), Stderr: slave,
-			dial: func(context.Context, ipvs.Config) (kernel, error) { return newFakeKernel(t, ""), nil },
-		}
-		if status := Run(t.Context(), p); status != 0 {
+		p := newFakeKernel(t, "").session(Process{Args: c.args, Stdin: slave, Stdout: new(bytes.Buffer), Stderr: slave})
+		if status := p.start(t.Context()); status != 0 {
 			t.Errorf("%v: status %d", c.args, status)
 		}
 		fmt.Fprint(slave, "end")
@@ -159,7 +156,7 @@ func (k *fakeKernel) onTerminal(t *testing.T, stdin string, argv ...string) stri
 	go func() { shown <- readUntil(t, master, "end") }()
 	p, _ := k.process(new(answer), stdin, argv...)
 	p.Stderr = slave
-	Run(t.Context(), p)
+	p.start(t.Context())
 	fmt.Fprint(slave, "end")
 	return strings.TrimSuffix(strings.ReplaceAll(<-shown, "\r", ""), "end")
 }

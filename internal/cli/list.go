@@ -104,14 +104,11 @@ func (s *session) listTable(ctx context.Context, p render.Writer) error {
 	if err != nil {
 		return listFailure(err)
 	}
-	services, err := s.client.ServicesWithDestinations(ctx)
-	if err != nil && !errors.Is(err, ipvs.ErrChanging) {
-		return listFailure(err)
+	t, err := s.readTable(ctx, services)
+	if err := s.reportPartial(err); err != nil {
+		return err
 	}
-	if err != nil {
-		s.say(changingHint)
-	}
-	return output(p.Table(ctx, info, services))
+	return output(p.Table(ctx, info, t.Services))
 }
 
 // listMetrics fails if the table keeps changing, since a missing service
@@ -125,12 +122,12 @@ func (s *session) listMetrics(ctx context.Context, cmd args.Command) error {
 	if err != nil {
 		return listFailure(err)
 	}
-	services, err := s.client.ServicesWithDestinations(ctx)
+	t, err := s.readTable(ctx, services)
 	if err != nil {
 		return listFailure(err)
 	}
 	return s.deliver(cmd, func(out io.Writer) error {
-		return render.Metrics(out, renderOptions(cmd.Given), info, totals, services)
+		return render.Metrics(out, renderOptions(cmd.Given), info, totals, t.Services)
 	})
 }
 
@@ -139,15 +136,12 @@ func (s *session) listService(ctx context.Context, p render.Writer, id ipvs.Serv
 	if err != nil {
 		return listFailure(err)
 	}
-	e, err := s.client.Service(ctx, id)
-	if err != nil {
-		return listFailure(&ipvs.ChangeError{Change: ipvs.Change{Service: ipvs.Service{ServiceID: id}}, Err: err})
+	e, err := s.readService(ctx, id)
+	if errors.Is(err, ipvs.ErrNoService) {
+		err = &ipvs.ChangeError{Change: ipvs.Change{Service: ipvs.Service{ServiceID: id}}, Err: err}
 	}
-	if e.Destinations, err = s.client.Destinations(ctx, id); err != nil && !errors.Is(err, ipvs.ErrChanging) {
-		return listFailure(err)
-	}
-	if err != nil {
-		s.say(changingHint)
+	if err := s.reportPartial(err); err != nil {
+		return err
 	}
 	return output(p.Services(ctx, info, []ipvs.ServiceEntry{e}))
 }

@@ -235,6 +235,9 @@ func errnoText(e syscall.Errno) string {
 
 // initFailure is the message where IPVS cannot be reached at all.
 func initFailure(cause error) error {
+	if unknown, ok := errors.AsType[*ipvs.NetNSError](cause); ok {
+		return netnsFailure(unknown)
+	}
 	err := cause
 	if errors.Is(err, ipvs.ErrNoIPVS) {
 		err = unix.ENOPROTOOPT // 1.31's word for it, from the kernel's older interface

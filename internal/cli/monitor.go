@@ -28,7 +28,7 @@ import (
 func (s *session) monitor(ctx context.Context, cmd args.Command) error {
 	signal.Ignore(unix.SIGPIPE)
 	defer signal.Reset(unix.SIGPIPE)
-	s.patience = monitorPatience
+	s.config.Patience = monitorPatience
 	if err := s.open(ctx); err != nil {
 		return err
 	}
@@ -36,8 +36,6 @@ func (s *session) monitor(ctx context.Context, cmd args.Command) error {
 }
 
 const (
-	// maxReadings limits how often a table is read that keeps changing.
-	maxReadings = 5
 	// readerPoll is the interval of checks whether the reader has closed
 	// the pipe.
 	readerPoll = time.Second
@@ -46,20 +44,9 @@ const (
 	monitorPatience = time.Second
 )
 
-// wholeTable reads the table, again if it keeps changing. After maxReadings
-// it returns the last with an error that matches ipvs.ErrChanging.
-func (s *session) wholeTable(ctx context.Context) (t *ipvs.Table, err error) {
-	for range maxReadings {
-		if t, err = s.client.Table(ctx); !errors.Is(err, ipvs.ErrChanging) {
-			break
-		}
-	}
-	return t, err
-}
-
 // follow is monitor without the signals.
 func (s *session) follow(ctx context.Context, cmd args.Command) error {
-	have, err := s.client.Table(ctx)
+	have, err := s.readTable(ctx, wholeTable)
 	if err != nil && !errors.Is(err, ipvs.ErrChanging) {
 		return listFailure(err)
 	}
@@ -73,7 +60,7 @@ func (s *session) follow(ctx context.Context, cmd args.Command) error {
 		case <-ctx.Done():
 			return nil
 		case <-reader.C:
-			if readerHasGone(s.Process.Stdout) {
+			if readerHasGone(s.Stdout) {
 				return nil
 			}
 			continue
@@ -105,31 +92,13 @@ func (s *session) follow(ctx context.Context, cmd args.Command) error {
 func (s *session) readAgain(ctx context.Context, have *ipvs.Table) (*ipvs.Table, error) {
 	var now *ipvs.Table
 	err := s.reconnected(ctx, func() (err error) {
-		now, err = s.client.Table(ctx)
+		now, err = s.readTable(ctx, wholeTable)
 		if errors.Is(err, ipvs.ErrChanging) && now != nil {
 			now, err = s.complete(ctx, have, now)
 		}
 		return err
 	})
 	return now, err
-}
-
-// reconnected calls read, which asks the kernel, on a new connection if the one
-// before has failed: a module that comes back has another family.
-func (s *session) reconnected(ctx context.Context, read func() error) error {
-	if s.client == nil {
-		client, err := s.redial(ctx, s.config())
-		if err != nil {
-			return err
-		}
-		s.client = client
-	}
-	err := read()
-	if err != nil && !errors.Is(err, ipvs.ErrChanging) {
-		s.client.Close()
-		s.client = nil
-	}
-	return err
 }
 
 // complete adds to a table that may lack entries the previous ones that are

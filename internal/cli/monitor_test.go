@@ -38,9 +38,8 @@ func monitored(t *testing.T, k *fakeKernel, seconds int, act func(n int), option
 		ctx, cancel := context.WithTimeout(t.Context(), time.Duration(seconds)*time.Second+time.Second/2)
 		defer cancel()
 		var stdout, stderr bytes.Buffer
-		s := &session{client: k, Process: Process{
-			Stdout: &stdout, Stderr: &stderr, redial: func(context.Context, ipvs.Config) (kernel, error) { return k, nil },
-		}}
+		s := k.session(Process{Stdout: &stdout, Stderr: &stderr})
+		s.client = k
 		cmd, err := args.New(noNames()).Parse(ctx, append([]string{"--monitor"}, options...))
 		if err == nil {
 			err = s.follow(ctx, cmd)
@@ -149,7 +148,8 @@ func TestMonitorWaitsForATableThatHasGone(t *testing.T) {
 func TestMonitorDoesNotTakeWhatWasMissedForDeleted(t *testing.T) {
 	have := newFakeKernel(t, web+web10+web20+dns+dns10).Now()
 	is := newFakeKernel(t, web+web10+web20+"-A -f 1 -s rr\n") // the DNS service has gone
-	s := &session{client: is}
+	s := is.session(Process{})
+	s.client = is
 	missed := newFakeKernel(t, "-A -f 1 -s rr\n").Now()
 	got, err := s.complete(t.Context(), have, missed)
 	must.OK(t, err)
@@ -192,9 +192,10 @@ func TestMonitorShowsChangesBesideWriters(t *testing.T) {
 			}
 		})
 		first := time.Duration(0)
-		p := Process{Args: []string{"ipvsadm", "--monitor"}, Stderr: io.Discard, dial: dial, redial: dial, names: noNames(),
-			Stdout: writerFunc(func(b []byte) (int, error) { first = time.Since(begin); cancel(); return len(b), nil })}
-		if status := Run(ctx, p); status != 0 || dials != 1 || first == 0 || first > 5*time.Second {
+		p := k.session(Process{Args: []string{"ipvsadm", "--monitor"}, Stderr: io.Discard,
+			Stdout: writerFunc(func(b []byte) (int, error) { first = time.Since(begin); cancel(); return len(b), nil })})
+		p.dial, p.redial = dial, dial
+		if status := p.start(ctx); status != 0 || dials != 1 || first == 0 || first > 5*time.Second {
 			t.Errorf("status %d, %d connections, the first change after %v", status, dials, first)
 		}
 	})
@@ -208,9 +209,8 @@ func TestMonitorEndsWithItsReader(t *testing.T) {
 	if !readerHasGone(write) {
 		t.Error("nobody reads, and it is not seen")
 	}
-	p := Process{Args: []string{"ipvsadm", "--monitor"}, Stdout: write, Stderr: new(bytes.Buffer),
-		dial: func(context.Context, ipvs.Config) (kernel, error) { return newFakeKernel(t, web), nil }}
-	if status := Run(t.Context(), p); status != 0 {
+	p := newFakeKernel(t, web).session(Process{Args: []string{"ipvsadm", "--monitor"}, Stdout: write, Stderr: new(bytes.Buffer)})
+	if status := p.start(t.Context()); status != 0 {
 		t.Errorf("status %d", status)
 	}
 }
@@ -226,7 +226,9 @@ func TestMonitorWithALongIntervalEndsWithItsReader(t *testing.T) {
 			read.Close()
 		}()
 		begin := time.Now()
-		s := &session{client: newFakeKernel(t, web), Process: Process{Stdout: write, Stderr: new(bytes.Buffer)}}
+		k := newFakeKernel(t, web)
+		s := k.session(Process{Stdout: write, Stderr: new(bytes.Buffer)})
+		s.client = k
 		if err := s.follow(t.Context(), args.Command{Interval: 24 * time.Hour}); err != nil {
 			t.Error(err)
 		}

@@ -52,7 +52,7 @@ func (k *fakeKernel) withDNS(t *testing.T, dns names.DNS, stdin string, argv ...
 	must.OK(t, os.WriteFile(services, []byte("http 80/tcp\n"), 0o600))
 	p, done := k.process(&a, stdin, argv...)
 	p.names = names.NewFrom("/dev/null", services, dns)
-	a.status = Run(t.Context(), p)
+	a.status = p.start(t.Context())
 	done()
 	return a
 }

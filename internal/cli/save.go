@@ -40,31 +40,30 @@ func (s *session) save(ctx context.Context, cmd args.Command) error {
 		return err
 	}
 	// Everything is read before anything is written.
-	var t ipvs.Table
-	var err error
-	if t.Services, err = s.client.ServicesWithDestinations(ctx); err != nil {
+	how := services
+	if scope.timeouts || scope.daemons {
+		how = wholeTable
+	}
+	t, err := s.readTable(ctx, how)
+	if err != nil {
 		return listFailure(err)
 	}
 	if cmd.Given.Has(spec.OptUpdate) && len(t.Services) == 0 {
 		fmt.Fprintln(s.Stderr, keptText(cmd.Output))
 		return nil
 	}
-	if scope.timeouts {
-		if t.Timeouts, err = s.client.Timeouts(ctx); err != nil {
-			return listFailure(err)
-		}
+	if !scope.timeouts {
+		t.Timeouts = ipvs.Timeouts{}
 	}
-	if scope.daemons {
-		if t.Daemons, err = s.client.Daemons(ctx); err != nil {
-			return listFailure(err)
-		}
+	if !scope.daemons {
+		t.Daemons = nil
 	}
 	render.Sort(t.Services)
 	var w rule.Writer
 	if !cmd.Given.Has(spec.OptNumeric) {
 		w.Names = s.names.Book(ctx, render.Addresses(t.Services))
 	}
-	return s.deliver(cmd, func(out io.Writer) error { return w.Write(out, rule.Changes(&t)) })
+	return s.deliver(cmd, func(out io.Writer) error { return w.Write(out, rule.Changes(t)) })
 }
 
 // deliver writes a text to standard output, or the whole of it to the file of

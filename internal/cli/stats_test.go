@@ -30,7 +30,7 @@ func TestStatisticsAreReadWhereTheyAreShown(t *testing.T) {
 		if p.Args[0] == restoreName {
 			p.Args = append([]string{restoreName}, restoreArgs(t)[1:]...)
 		}
-		status := Run(t.Context(), p)
+		status := p.start(t.Context())
 		done()
 		if status != 0 || dials != 1 || read != want {
 			t.Errorf("%s: status %d, %d connections, statistics %v, want %v", line, status, dials, read, want)

@@ -39,7 +39,7 @@ func (s *session) watch(ctx context.Context, cmd args.Command) int {
 	}
 	w := &watcher{
 		session: s, fullScreen: terminal, interval: cmd.Interval,
-		browser:  watch.NewBrowser(watchTitle(s.netns, cmd.Interval), lookOf(os.Getenv)),
+		browser:  watch.NewBrowser(watchTitle(s.config.NetNS, cmd.Interval), lookOf(os.Getenv)),
 		readings: make(chan tableReading, 1),
 		typed:    make(chan typing),
 		signals:  make(chan os.Signal, 8),
@@ -230,7 +230,8 @@ func (w *watcher) startReading(ctx context.Context) {
 func (w *watcher) read(ctx context.Context) (r tableReading) {
 	r.err = w.reconnected(ctx, func() (err error) {
 		r.At = time.Now()
-		r.Services, err = w.client.ServicesWithDestinations(ctx)
+		t, err := w.readTable(ctx, services)
+		r.Services = t.Services
 		return err
 	})
 	if errors.Is(r.err, ipvs.ErrChanging) {
@@ -254,7 +255,7 @@ func (w *watcher) take(r tableReading) {
 		return
 	case r.Partial:
 		w.browser.Message = refusalText(0, ipvs.ErrChanging)
-	case machine{files: os.DirFS("/"), elsewhere: w.netns != ""}.setting("net.ipv4.vs.run_estimation") == "0":
+	case w.machine(subject{}).setting("net.ipv4.vs.run_estimation") == "0":
 		w.browser.Message = estimationOffText
 	}
 	w.browser.Update(r.Reading)

@@ -4,7 +4,6 @@ package cli
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"os"
 	"strings"
@@ -35,15 +34,14 @@ func TestWatchNeedsATerminal(t *testing.T) {
 		t.Setenv("TERM", c.term)
 		k := newFakeKernel(t, web)
 		var errs bytes.Buffer
-		p := Process{Args: []string{"ipvsadm", "--watch"}, Stdin: strings.NewReader(""), Stdout: new(bytes.Buffer), Stderr: &errs,
-			dial: func(context.Context, ipvs.Config) (kernel, error) { k.dials++; return k, nil }}
+		p := k.session(Process{Args: []string{"ipvsadm", "--watch"}, Stdin: strings.NewReader(""), Stdout: new(bytes.Buffer), Stderr: &errs})
 		if c.in != nil {
 			p.Stdin = slave
 		}
 		if c.out != nil {
 			p.Stdout = slave
 		}
-		if status := Run(t.Context(), p); status != statusUsage || errs.String() != c.want || k.dials > 0 {
+		if status := p.start(t.Context()); status != statusUsage || errs.String() != c.want || k.dials > 0 {
 			t.Errorf("status %d, %q, want %q", status, errs.String(), c.want)
 		}
 	}
@@ -85,7 +83,7 @@ type watched struct {
 	errs   *bytes.Buffer
 }
 
-func startWatch(t *testing.T, k *fakeKernel, prepare func(*Process)) *watched {
+func startWatch(t *testing.T, k *fakeKernel, prepare func(*session)) *watched {
 	t.Helper()
 	t.Setenv("TERM", "xterm")
 	t.Setenv("NO_COLOR", "1")
@@ -97,11 +95,9 @@ func startWatch(t *testing.T, k *fakeKernel, prepare func(*Process)) *watched {
 	w := &watched{t, on, k, on.Settings(t), make(chan int, 1), new(bytes.Buffer)}
 	t.Cleanup(on.Close)
 	fmt.Fprint(on.Slave, "# ipvsadm --watch 1\r\n")
-	p := Process{Args: []string{"ipvsadm", "--watch", "1"}, Stdin: on.Slave, Stdout: on.Slave, Stderr: w.errs, names: noNames(),
-		dial:   func(context.Context, ipvs.Config) (kernel, error) { return k, nil },
-		redial: func(context.Context, ipvs.Config) (kernel, error) { return k, nil }}
+	p := k.session(Process{Args: []string{"ipvsadm", "--watch", "1"}, Stdin: on.Slave, Stdout: on.Slave, Stderr: w.errs})
 	if prepare != nil {
-		prepare(&p)
+		prepare(p)
 	}
 	go func() {
 		defer func() {
@@ -110,7 +106,7 @@ func startWatch(t *testing.T, k *fakeKernel, prepare func(*Process)) *watched {
 				w.status <- 2
 			}
 		}()
-		w.status <- Run(t.Context(), p)
+		w.status <- p.start(t.Context())
 	}()
 	return w
 }
@@ -225,8 +221,8 @@ func TestWatchEndsOnATerminalThatHangs(t *testing.T) {
 	k := newFakeKernel(t, manyServices(200, "-m"))
 	status := make(chan int, 1)
 	go func() {
-		status <- Run(t.Context(), Process{Args: []string{"ipvsadm", "--watch"}, Stdin: slave, Stdout: slave, Stderr: new(bytes.Buffer),
-			dial: func(context.Context, ipvs.Config) (kernel, error) { return k, nil }})
+		p := k.session(Process{Args: []string{"ipvsadm", "--watch"}, Stdin: slave, Stdout: slave, Stderr: new(bytes.Buffer)})
+		status <- p.start(t.Context())
 	}()
 	for range 30 { // each draws the whole screen again, until that hangs
 		time.Sleep(20 * time.Millisecond)

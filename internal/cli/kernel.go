@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"os"
+	"os/exec"
+
+	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
+)
+
+// kernel is what the program needs of ipvs.Client.
+type kernel interface {
+	Apply(context.Context, ...ipvs.Change) error
+	Info(context.Context) (ipvs.Info, error)
+	Table(context.Context) (*ipvs.Table, error)
+	Totals(context.Context) (ipvs.Stats, error)
+	Timeouts(context.Context) (ipvs.Timeouts, error)
+	Daemons(context.Context) ([]ipvs.Daemon, error)
+	Service(context.Context, ipvs.ServiceID) (ipvs.ServiceEntry, error)
+	Destinations(context.Context, ipvs.ServiceID) ([]ipvs.DestinationEntry, error)
+	ServicesWithDestinations(context.Context) ([]ipvs.ServiceEntry, error)
+	Connections(context.Context, ipvs.ConnectionFilter) iter.Seq2[ipvs.Connection, error]
+	NetNS() (uint64, error)
+	Close() error
+}
+
+// connection is a session's connection to the kernel. A command opens it when
+// it first needs the kernel, so that the others work without IPVS.
+type connection struct {
+	config ipvs.Config
+	dial   func(context.Context, ipvs.Config) (kernel, error) // loads the module if it is missing
+	redial func(context.Context, ipvs.Config) (kernel, error) // does not load it
+	client kernel                                             // nil while the connection is closed
+}
+
+// open connects to the kernel; its error is a *failure.
+func (c *connection) open(ctx context.Context) error {
+	if c.client != nil {
+		return nil
+	}
+	k, err := c.dial(ctx, c.config)
+	if err != nil {
+		return initFailure(err)
+	}
+	c.client = k
+	return nil
+}
+
+// probe connects to the kernel's IPVS and queries its version, to find out
+// whether the user may. 1.31 does so before any command. The error is a
+// *failure.
+func (c *connection) probe(ctx context.Context) error {
+	if err := c.open(ctx); err != nil {
+		return err
+	}
+	if _, err := c.client.Info(ctx); err != nil {
+		return initFailure(err)
+	}
+	return nil
+}
+
+// reconnected calls read, which queries the kernel, on a new connection if the
+// previous one has failed: a module that was loaded again has another family.
+func (c *connection) reconnected(ctx context.Context, read func() error) error {
+	if c.client == nil {
+		client, err := c.redial(ctx, c.config)
+		if err != nil {
+			return err
+		}
+		c.client = client
+	}
+	err := read()
+	if err != nil && !errors.Is(err, ipvs.ErrChanging) {
+		c.close()
+	}
+	return err
+}
+
+func (c *connection) close() {
+	if c.client != nil {
+		c.client.Close()
+		c.client = nil
+	}
+}
+
+// part is how much of the table is read.
+type part uint8
+
+const (
+	services   part = iota // with their servers
+	wholeTable             // timeouts and sync daemons, too
+)
+
+// readTable reads the kernel's table. While other programs keep changing it
+// entries may be missing: then the error matches ipvs.ErrChanging, and the
+// table is valid.
+func (c *connection) readTable(ctx context.Context, how part) (*ipvs.Table, error) {
+	if how == wholeTable {
+		return c.client.Table(ctx)
+	}
+	list, err := c.client.ServicesWithDestinations(ctx)
+	return &ipvs.Table{Services: list}, err
+}
+
+// readService reads a service with its servers. The error matches
+// ipvs.ErrChanging if servers may be missing.
+func (c *connection) readService(ctx context.Context, id ipvs.ServiceID) (ipvs.ServiceEntry, error) {
+	e, err := c.client.Service(ctx, id)
+	if err == nil {
+		e.Destinations, err = c.client.Destinations(ctx, id)
+	}
+	return e, err
+}
+
+// load opens the kernel's IPVS, and loads the module once if it is missing.
+func load(ctx context.Context, cfg ipvs.Config) (kernel, error) {
+	k, err := connect(ctx, cfg)
+	if errors.Is(err, ipvs.ErrNoIPVS) {
+		modprobe := exec.CommandContext(ctx, "/sbin/modprobe", "--", "ip_vs")
+		modprobe.Stderr = os.Stderr
+		if modprobe.Run() == nil {
+			return connect(ctx, cfg)
+		}
+	}
+	return k, err
+}
+
+// redial opens the kernel's IPVS if it is loaded: a query of its family would
+// make the kernel load the module.
+func redial(ctx context.Context, cfg ipvs.Config) (kernel, error) {
+	if is, known := loaded(); known && !is {
+		return nil, ipvs.ErrNoIPVS
+	}
+	return connect(ctx, cfg)
+}
+
+// loaded reports whether the kernel has IPVS, and whether that is known: a
+// /proc that shows only processes lacks /proc/net.
+func loaded() (is, known bool) {
+	const net = "/proc/thread-self/net"
+	if _, err := os.Stat(net + "/ip_vs"); err == nil {
+		return true, true
+	}
+	_, err := os.Stat(net)
+	return false, err == nil
+}
+
+func connect(ctx context.Context, cfg ipvs.Config) (kernel, error) {
+	c, err := ipvs.Dial(ctx, cfg)
+	if err != nil {
+		return nil, err // not a kernel that holds a nil *Client
+	}
+	return c, nil
+}

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/ipvsadm-go/ipvsadm/internal/args"
+	"github.com/ipvsadm-go/ipvsadm/internal/names"
+	"github.com/ipvsadm-go/ipvsadm/internal/spec"
+	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
+)
+
+// Process is what a run of the program gets from its environment.
+type Process struct {
+	Args           []string      // with the program's name first
+	Version        func() string // of this program; nil if there is none
+	Stdin          io.Reader
+	Stdout, Stderr io.Writer
+}
+
+// session is one run of the program: its environment, its connection to the
+// kernel, and its messages. Tests change it before it runs.
+type session struct {
+	Process
+	connection
+	names *names.Resolver
+	// lockWait limits the wait for a lock, and after lockSilence a
+	// message reports the wait.
+	lockWait, lockSilence time.Duration
+	drainLock             string // the lock file of drains
+
+	parser     *args.Parser
+	before     *ipvs.Table     // what a change is about to alter, for hints
+	hinted     map[string]bool // the hints that were given
+	tableReads int             // how often hints have read the table
+}
+
+func newSession(p Process) *session {
+	s := &session{
+		Process:    p,
+		connection: connection{config: ipvs.Config{NoHandoff: true}, dial: load, redial: redial},
+		names:      names.New(),
+		lockWait:   lockWait, lockSilence: lockSilence, drainLock: drainLockFile,
+	}
+	if s.Version == nil {
+		s.Version = func() string { return "" }
+	}
+	if isTerminal(s.Stdout) {
+		s.Stdout = screen{s.Stdout}
+	}
+	return s
+}
+
+// program returns the name under which ipvsadm is called, for messages about
+// its usage. The wrappers read command lines of ipvsadm too.
+func (s *session) program() string {
+	switch filepath.Base(s.Args[0]) {
+	case saveName, restoreName:
+		return filepath.Join(filepath.Dir(s.Args[0]), "ipvsadm")
+	}
+	return s.Args[0]
+}
+
+// parse parses the program's command line and notes its global options; its
+// error is a *failure.
+func (s *session) parse(ctx context.Context, argv []string) (args.Command, error) {
+	cmd, err := s.parser.Parse(ctx, argv)
+	if err != nil {
+		return cmd, parseFailure(err, s.program())
+	}
+	s.config.NetNS, s.config.NoStats = cmd.NetNS, !showsStats(cmd)
+	return cmd, nil
+}
+
+// showsStats reports whether a command may show statistics: any list may be
+// among the commands of -R.
+func showsStats(cmd args.Command) bool {
+	switch cmd.ID {
+	case spec.List:
+		return cmd.Given.HasAny(spec.Of(spec.OptStats, spec.OptRate, spec.OptJSON, spec.OptMetrics))
+	case spec.Save, spec.Apply, spec.Monitor:
+		return false
+	}
+	return true
+}
+
+// report writes the message of an error and returns its status.
+func (s *session) report(err error) int { return s.reportAbout(subject{table: s.kernelTable}, err) }
+
+func (s *session) reportAbout(about subject, err error) int {
+	if err == nil {
+		return statusOK
+	}
+	var f *failure
+	if !errors.As(err, &f) {
+		f = &failure{text: err.Error(), status: statusUsage, cause: err}
+	}
+	text := f.text
+	if f.quoted || isTerminal(s.Stderr) {
+		text = plain(text)
+	}
+	fmt.Fprintln(s.Stderr, text)
+	s.hint(about, func(m machine) string { return errorHint(err, m) })
+	return f.status
+}
+
+// reportPartial hints that a table was read that may lack entries, and returns
+// any other error of the reading as a *failure.
+func (s *session) reportPartial(err error) error {
+	switch {
+	case errors.Is(err, ipvs.ErrChanging):
+		s.say(changingHint)
+	case err != nil:
+		return listFailure(err)
+	}
+	return nil
+}
+
+const (
+	// maxHints is the maximum number of hints in one run.
+	maxHints = 20
+	// hintTime limits the time for which a hint may read the table.
+	hintTime = 2 * time.Second
+)
+
+// hint writes a hint to a terminal, each one once.
+func (s *session) hint(about subject, find func(machine) string) {
+	if !isTerminal(s.Stderr) || len(s.hinted) == maxHints {
+		return
+	}
+	text := find(s.machine(about))
+	if text == "" || s.hinted[text] {
+		return
+	}
+	if s.hinted == nil {
+		s.hinted = map[string]bool{}
+	}
+	s.hinted[text] = true
+	fmt.Fprintln(s.Stderr, hintText(text))
+}
+
+// say writes a hint that depends on nothing.
+func (s *session) say(text string) {
+	s.hint(subject{}, func(machine) string { return text })
+}
+
+func (s *session) machine(about subject) machine {
+	var u unix.Utsname
+	_ = unix.Uname(&u) // fails only for a bad pointer
+	return machine{
+		files: os.DirFS("/"), release: unix.ByteSliceToString(u.Release[:]), euid: os.Geteuid(),
+		program: s.Args[0], elsewhere: s.config.NetNS != "", links: net.Interfaces, subject: about, before: s.before,
+	}
+}
+
+// kernelTable reads the kernel's table for a hint, or returns nil. It reads a
+// few times in one run, and no more once it has failed, since any number of a
+// script's lines may be refused.
+func (s *session) kernelTable() *ipvs.Table {
+	if s.client == nil || s.tableReads == maxHints {
+		return nil
+	}
+	s.tableReads++
+	ctx, cancel := context.WithTimeout(context.Background(), hintTime)
+	defer cancel()
+	t, err := s.readTable(ctx, wholeTable)
+	if err != nil {
+		s.tableReads = maxHints
+		return nil
+	}
+	return t
+}
