@@ -195,7 +195,8 @@ race:
 # README, the page of the clusters.
 .PHONY: generate
 generate:
-	IPVSADM_TEST_UPDATE=1 $(GO) test -run TestGeneratedFilesAreCurrent ./internal/test/generate ./internal/test/lab
+	$(GO) run ./internal/test/generate
+	$(GO) run ./internal/test/lab page
 
 # Take the picture of --watch anew, in a kernel.
 .PHONY: picture

@@ -166,7 +166,7 @@ func blame(err error, r *reader) error {
 			f.Word = r.word
 		}
 	case IllegalValue, InvalidTimeout, InvalidMark, IllegalPrefix, InvalidGroup4, InvalidGroup6:
-		f.Word, f.Option = r.value, r.row.option
+		f.Word, f.Option = r.value, r.row.Option
 	}
 	return f
 }

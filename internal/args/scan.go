@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,11 +25,11 @@ type scan struct {
 
 // accept handles the option that the reader has found.
 func (s *scan) accept(r *reader) error {
-	switch c := r.row.command; {
-	case c == nil && s.cmd.ID == 0 && !spec.Global.Has(r.row.option.ID):
+	switch c := r.row.Command; {
+	case c == nil && s.cmd.ID == 0 && !spec.Global.Has(r.row.Option.ID):
 		return fault(NotACommand)
 	case c == nil:
-		return s.option(r.row.option, r.value)
+		return s.option(r.row.Option, r.value)
 	case s.cmd.ID != 0:
 		return fault(SecondCommand, r.last)
 	default:
@@ -114,13 +115,11 @@ func (s *scan) option(o *spec.Option, value string) error {
 	case spec.OptMasquerading:
 		dst.Forward = ipvs.Masquerade
 	case spec.OptTunnelType:
-		for i := range spec.Tunnels {
-			if spec.Tunnels[i].Name == value {
-				dst.Tunnel.Type = ipvs.TunnelType(i)
-				return nil
-			}
+		i := slices.Index(spec.Names(o.Choices), value)
+		if i < 0 {
+			return fault(IllegalValue, o.Noun)
 		}
-		return fault(IllegalValue, o.Noun)
+		dst.Tunnel.Type = ipvs.TunnelType(i)
 	case spec.OptTunnelPort:
 		return setNumber(o, value, &dst.Tunnel.Port)
 	case spec.OptTunnelCsum:
@@ -405,9 +404,9 @@ func (s *scan) checkServer() error {
 		}
 		return nil
 	}
-	t := &spec.Tunnels[dst.Tunnel.Type]
-	if v, bad := t.Rule.Check(s.cmd.Given & spec.TunnelOptions); bad {
-		return violation(v, [...]FaultKind{TunnelNeedsOption, TunnelIllegal, TunnelConflict}, t.Name)
+	t := dst.Tunnel.Type
+	if v, bad := spec.TunnelRules[t].Check(s.cmd.Given & spec.TunnelOptions); bad {
+		return violation(v, [...]FaultKind{TunnelNeedsOption, TunnelIllegal, TunnelConflict}, spec.TunnelTypes[t].Name)
 	}
 	return nil
 }

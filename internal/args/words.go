@@ -17,32 +17,13 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/internal/spec"
 )
 
-// row is the entry of the table that a name or letter stands for: a command
-// or an option. It is the value of a flag, so that pflag can look it up.
-type row struct {
-	command *spec.Command
-	option  *spec.Option
-}
+// row is the row of a command or an option. It is the value of a flag, so
+// that pflag can look it up.
+type row struct{ spec.Row }
 
 func (*row) String() string   { return "" }
 func (*row) Type() string     { return "" }
 func (*row) Set(string) error { return nil }
-
-func (r *row) isForCommandLine() bool { return r.option != nil && spec.CommandLine.Has(r.option.ID) }
-
-func (r *row) value() spec.Value {
-	if r.command != nil {
-		return r.command.Value
-	}
-	return r.option.Value
-}
-
-func (r *row) defaultValue() string {
-	if r.command != nil {
-		return r.command.Default
-	}
-	return r.option.Default
-}
 
 // reader finds the options of command lines, one line after the other.
 type reader struct {
@@ -102,7 +83,7 @@ func (r *reader) short() bool {
 		r.letter[letter] = r.row
 	}
 	value, equals := strings.CutPrefix(rest, "=")
-	if equals || rest != "" && r.row != nil && r.row.value() != spec.NoValue {
+	if equals || rest != "" && r.row != nil && r.row.Value != spec.NoValue {
 		return r.found(value, true)
 	}
 	r.letters = rest
@@ -111,11 +92,11 @@ func (r *reader) short() bool {
 
 // found reads the value of the option in r.row, which may be attached to it.
 func (r *reader) found(value string, attached bool) bool {
-	if r.row == nil || r.isRule && r.row.isForCommandLine() {
+	if r.row == nil || r.isRule && r.row.Option != nil && r.row.CommandLine {
 		return r.stop(UnknownOption)
 	}
 	r.value, r.last = value, r.word
-	switch kind := r.row.value(); {
+	switch kind := r.row.Value; {
 	case attached && kind == spec.NoValue:
 		return r.stop(UnwantedValue)
 	case attached || kind == spec.NoValue:
@@ -125,7 +106,7 @@ func (r *reader) found(value string, attached bool) bool {
 	case kind == spec.RequiredValue:
 		return r.stop(MissingValue)
 	default:
-		r.value = r.row.defaultValue()
+		r.value = r.row.Default
 	}
 	return true
 }
@@ -142,23 +123,14 @@ func (r *reader) named(name string) *row {
 	if f := r.flags.Lookup(name); f != nil {
 		return f.Value.(*row)
 	}
-	for i := range spec.Commands {
-		if c := &spec.Commands[i]; c.Long == name {
-			return r.register(&row{command: c}, c.Long, c.Short)
-		}
+	found, ok := spec.FindLong(name)
+	if !ok {
+		return nil
 	}
-	for i := range spec.Options {
-		if o := &spec.Options[i]; o.Long == name {
-			return r.register(&row{option: o}, o.Long, o.Short)
-		}
-	}
-	return nil
-}
-
-func (r *reader) register(row *row, long string, short byte) *row {
-	f := &pflag.Flag{Name: long, Value: row}
-	if short != 0 {
-		f.Shorthand = string(rune(short))
+	row := &row{found}
+	f := &pflag.Flag{Name: row.Long, Value: row}
+	if row.Short != 0 {
+		f.Shorthand = string(rune(row.Short))
 	}
 	r.flags.AddFlag(f)
 	return row
@@ -170,18 +142,9 @@ type letters [256]*row
 
 // lettered finds the row of a letter, which is one byte.
 func (r *reader) lettered(b byte) *row {
-	if b == 0 {
+	found, ok := spec.FindLetter(b)
+	if !ok {
 		return nil
 	}
-	for i := range spec.Commands {
-		if c := &spec.Commands[i]; c.Short == b || c.Alias == b {
-			return r.named(c.Long)
-		}
-	}
-	for i := range spec.Options {
-		if o := &spec.Options[i]; o.Short == b {
-			return r.named(o.Long)
-		}
-	}
-	return nil
+	return r.named(found.Long)
 }

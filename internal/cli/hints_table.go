@@ -70,12 +70,12 @@ func (m machine) refusalHint(e *ipvs.ChangeError) string {
 // does not find.
 func moduleHint(s ipvs.Service) string {
 	if !spec.IsScheduler(s.Scheduler) {
-		return strangeOr("scheduler", s.Scheduler, spec.SchedulerNames())
+		return strangeOr("scheduler", s.Scheduler, spec.Names(spec.Schedulers[:]))
 	}
 	modules := []string{"ip_vs_" + s.Scheduler}
 	if pe := s.PersistenceEngine; pe != "" {
-		if !slices.Contains(spec.PersistenceEngines[:], pe) {
-			return strangeOr("persistence engine", pe, spec.PersistenceEngines[:])
+		if !slices.Contains(spec.Names(spec.PersistenceEngines[:]), pe) {
+			return strangeOr("persistence engine", pe, spec.Names(spec.PersistenceEngines[:]))
 		}
 		modules = append(modules, "ip_vs_pe_"+pe)
 	}

@@ -16,7 +16,6 @@ import (
 
 	"github.com/ipvsadm-go/ipvsadm/internal/args"
 	"github.com/ipvsadm-go/ipvsadm/internal/spec"
-	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
 // faultHint returns the hint about a line that was not understood.
@@ -64,7 +63,7 @@ func (m machine) faultHint(f *args.Fault) string {
 	case args.IncompatibleFlag:
 		return fmt.Sprintf("%s goes with -s %s", f.Words[0], f.Words[0][:strings.IndexByte(f.Words[0], '-')])
 	case args.UnknownFlag:
-		return meant(f.Words[0], "", flagNames())
+		return meant(f.Words[0], "", spec.Names(spec.SchedulerFlags[:]))
 	case args.InvalidGroup4:
 		return "a multicast group is an address from 224.0.0.0 to 239.255.255.255, or an IPv6 address that begins with ff"
 	case args.InvalidGroup6:
@@ -141,36 +140,41 @@ func (m machine) commandHint(word string) string {
 		if c := commandNamed(word); c != "" {
 			return fmt.Sprintf("commands begin with dashes: %s %s", m.program, c)
 		}
-		return meant(word, "commands begin with dashes, and -h lists them", longCommands())
+		return meant(word, "commands begin with dashes, and -h lists them", longNames(false))
 	case optionNamed(word):
 		return "put the command before its options"
 	}
-	name, _, _ := strings.Cut(word, "=")
-	if arg := valueOf(name); arg != "" && slices.Contains(longCommands(), name) {
-		return fmt.Sprintf("%s needs a value: %[1]s %s", name, arg)
+	if r, _ := rowOf(word, 1); r.Command != nil && r.Arg != "" && strings.HasPrefix(word, "--") {
+		return fmt.Sprintf("--%s needs a value: --%[1]s %s", r.Long, r.Arg)
 	}
 	return unknownHint(word)
 }
 
 // commandNamed returns the option for a command's bare name, or "".
 func commandNamed(word string) string {
-	for i := range spec.Commands {
-		if c := &spec.Commands[i]; word == c.Name || word == c.Long {
-			return "--" + c.Long
-		}
+	i := slices.IndexFunc(spec.Commands[:], func(c spec.Command) bool { return word == c.Name || word == c.Long })
+	if i < 0 {
+		return ""
 	}
-	return ""
+	return "--" + spec.Commands[i].Long
 }
 
 func optionNamed(word string) bool {
-	for i := range spec.Options {
-		o := &spec.Options[i]
-		name, _, _ := strings.Cut(word, "=")
-		if name == "--"+o.Long || len(word) > 1 && o.Short != 0 && word[0] == '-' && word[1] == o.Short {
-			return true
-		}
+	r, _ := rowOf(word, 1)
+	return r.Option != nil
+}
+
+// rowOf returns the row of a word, which begins with a dash. In a word of
+// letters it is that of the letter at a place.
+func rowOf(word string, at int) (spec.Row, bool) {
+	if long, isLong := strings.CutPrefix(word, "--"); isLong {
+		name, _, _ := strings.Cut(long, "=")
+		return spec.FindLong(name)
 	}
-	return false
+	if at >= len(word) {
+		return spec.Row{}, false
+	}
+	return spec.FindLetter(word[at])
 }
 
 // unknownHint is about an unknown option.
@@ -180,41 +184,24 @@ func unknownHint(word string) string {
 		if c := commandNamed(name[2:]); c != "" {
 			return fmt.Sprintf("did you mean %s?", c)
 		}
-		return meant(name, "", slices.Concat(longCommands(), longOptions()))
+		return meant(name, "", longNames(true))
 	}
-	if bare := strings.TrimPrefix(name, "-"); len(bare) > 1 && slices.Contains(slices.Concat(longCommands(), longOptions()), "--"+bare) {
+	bare := strings.TrimPrefix(name, "-")
+	if _, found := spec.FindLong(bare); found && len(bare) > 1 {
 		return fmt.Sprintf("long options have two dashes: --%s", bare)
 	}
 	for i := 1; i < len(name); i++ {
-		if letter := name[i]; !isLetter(letter) {
-			if other := letter ^ 0x20; isLetter(other) && other != letter {
-				return fmt.Sprintf("there is no -%c; -%c is %s", letter, other, letterName(other))
-			}
-			if letter < utf8.RuneSelf {
-				return fmt.Sprintf("there is no option -%c", letter)
-			}
-			return ""
+		letter := name[i]
+		if _, found := spec.FindLetter(letter); found {
+			continue
 		}
-	}
-	return ""
-}
-
-func isLetter(b byte) bool { return letterName(b) != "" }
-
-// letterName returns the long name of a letter's command or option.
-func letterName(b byte) string {
-	if b == 0 {
+		if other, found := spec.FindLetter(letter ^ 0x20); found {
+			return fmt.Sprintf("there is no -%c; -%c is --%s", letter, letter^0x20, other.Long)
+		}
+		if letter < utf8.RuneSelf {
+			return fmt.Sprintf("there is no option -%c", letter)
+		}
 		return ""
-	}
-	for i := range spec.Commands {
-		if c := &spec.Commands[i]; c.Short == b || c.Alias == b {
-			return "--" + c.Long
-		}
-	}
-	for i := range spec.Options {
-		if o := &spec.Options[i]; o.Short == b {
-			return "--" + o.Long
-		}
 	}
 	return ""
 }
@@ -222,19 +209,8 @@ func letterName(b byte) string {
 // valueOf returns what the help calls the value of an option, or of the last
 // letter of a word.
 func valueOf(word string) string {
-	name := word
-	if !strings.HasPrefix(word, "--") && word != "" {
-		name = letterName(word[len(word)-1])
-	}
-	for i := range spec.Commands {
-		if c := &spec.Commands[i]; "--"+c.Long == name {
-			return c.Arg
-		}
-	}
-	for i := range spec.Options {
-		if o := &spec.Options[i]; "--"+o.Long == name {
-			return o.Arg
-		}
+	if r, found := rowOf(word, len(word)-1); found {
+		return r.Arg
 	}
 	return ""
 }
@@ -268,25 +244,22 @@ func needsHint(option string) string {
 
 // illegalHint names the commands that take an option.
 func illegalHint(option string) string {
-	var takes []string
-	for i := range spec.Commands {
-		c := &spec.Commands[i]
-		for j := range spec.Options {
-			if o := &spec.Options[j]; o.ID.String() == option && c.Rule.Takes().Has(o.ID) {
-				takes = append(takes, c.Name)
-				break
-			}
-		}
-	}
+	takers := spec.Takers(option)
+	ofServers := slices.Contains(takers, spec.FindCommand(spec.AddServer))
+	ofServices := slices.Contains(takers, spec.FindCommand(spec.AddService))
 	switch {
 	case option == spec.OptRealServer.String():
 		return "real servers have their own commands: -a adds, -e edits, -d deletes one"
-	case slices.Contains(takes, spec.FindCommand(spec.AddServer).Name) && !slices.Contains(takes, spec.FindCommand(spec.AddService).Name):
+	case ofServers && !ofServices:
 		return fmt.Sprintf("'%s' is for real servers: ipvsadm -e -t address -r server", option)
-	case slices.Contains(takes, spec.FindCommand(spec.AddService).Name) && !slices.Contains(takes, spec.FindCommand(spec.AddServer).Name):
+	case ofServices && !ofServers:
 		return fmt.Sprintf("'%s' is for virtual services: ipvsadm -E -t address", option)
-	case len(takes) > 0:
-		return fmt.Sprintf("'%s' is an option of: %s", option, strings.Join(takes, ", "))
+	case len(takers) > 0:
+		var names []string
+		for _, c := range takers {
+			names = append(names, c.Name)
+		}
+		return fmt.Sprintf("'%s' is an option of: %s", option, strings.Join(names, ", "))
 	}
 	return ""
 }
@@ -307,9 +280,9 @@ func valueHint(f *args.Fault) string {
 	o := f.Option
 	switch {
 	case o == nil: // of a command: the daemons
-		return meant(f.Word, "", []string{"master", "backup"})
+		return meant(f.Word, "", spec.Names(spec.FindCommand(spec.StartDaemon).Choices))
 	case o.ID == spec.OptTunnelType:
-		return meant(f.Word, "", tunnelNames())
+		return meant(f.Word, "", spec.Names(o.Choices))
 	case o.Noun == spec.FindOption(spec.OptTCPService).Noun, o.ID == spec.OptRealServer:
 		if e, ok := errors.AsType[*args.NameError](f); ok {
 			return nameHint(e)
@@ -380,30 +353,13 @@ func rangeHint(o *spec.Option) string {
 	return fmt.Sprintf("a whole number from %d to %d", o.Min, o.Max)
 }
 
-func longCommands() (names []string) {
-	for i := range spec.Commands {
-		names = append(names, "--"+spec.Commands[i].Long)
-	}
-	return names
-}
-
-func longOptions() (names []string) {
-	for i := range spec.Options {
-		names = append(names, "--"+spec.Options[i].Long)
-	}
-	return names
-}
-
-func tunnelNames() (names []string) {
-	for i := range spec.Tunnels {
-		names = append(names, spec.Tunnels[i].Name)
-	}
-	return names
-}
-
-func flagNames() (names []string) {
-	for _, f := range ipvs.SchedulerFlags() {
-		names = append(names, f.Name)
+// longNames returns the long names of all commands, and of the options as
+// well.
+func longNames(options bool) (names []string) {
+	for r := range spec.Rows() {
+		if r.Command != nil || options {
+			names = append(names, "--"+r.Long)
+		}
 	}
 	return names
 }

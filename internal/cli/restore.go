@@ -85,7 +85,7 @@ type batch struct {
 // line runs one line and reports whether it was the last to run.
 func (b *batch) line(ctx context.Context, n int, words []string) (end bool) {
 	cmd, err := b.parser.ParseRule(ctx, words)
-	if err == nil && isOnItsOwn(cmd.ID) {
+	if err == nil && spec.FindCommand(cmd.ID).CommandLine {
 		err = &args.Fault{Kind: args.NotACommand}
 	}
 	if err != nil {
@@ -108,16 +108,6 @@ func (b *batch) line(ctx context.Context, n int, words []string) (end bool) {
 		return false // as any other change that is refused
 	}
 	return err != nil || cmd.ID == spec.Help || cmd.ID == spec.Version // 1.31 exits with these
-}
-
-// isOnItsOwn reports whether a command is no line of a rule file: it reads one
-// itself, goes on until it is told to end, or examines the machine.
-func isOnItsOwn(c spec.CommandID) bool {
-	switch c {
-	case spec.Restore, spec.Apply, spec.Monitor, spec.Watch, spec.Doctor:
-		return true
-	}
-	return false
 }
 
 // send makes the collected changes and reports each one that was refused, or

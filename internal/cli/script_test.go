@@ -90,7 +90,7 @@ func (t scriptT) Run(name string, f func(testscript.T)) {
 
 func TestScriptsDifferOnlyAsListed(t *testing.T) {
 	listed := make(map[string]bool)
-	for _, d := range manual.Differences {
+	for _, d := range manual.Differences() {
 		listed[d.ID] = true
 	}
 	shown := make(map[string]bool)

@@ -78,20 +78,8 @@ func (s *session) parse(ctx context.Context, argv []string) (args.Command, error
 	if err != nil {
 		return cmd, parseFailure(err, s.program())
 	}
-	s.config.NetNS, s.config.NoStats = cmd.NetNS, !showsStats(cmd)
+	s.config.NetNS, s.config.NoStats = cmd.NetNS, !spec.FindCommand(cmd.ID).ShowsStats(cmd.Given)
 	return cmd, nil
-}
-
-// showsStats reports whether a command may show statistics: any list may be
-// among the commands of -R.
-func showsStats(cmd args.Command) bool {
-	switch cmd.ID {
-	case spec.List:
-		return cmd.Given.HasAny(spec.Of(spec.OptStats, spec.OptRate, spec.OptJSON, spec.OptMetrics))
-	case spec.Save, spec.Apply, spec.Monitor:
-		return false
-	}
-	return true
 }
 
 // report writes the message of an error and returns its status.

@@ -95,7 +95,7 @@ func lineWarnings(words []string, c ipvs.Change) (texts []string) {
 		if !spec.IsScheduler(c.Service.Scheduler) {
 			warn("no kernel has a scheduler %s", c.Service.Scheduler)
 		}
-		if pe := c.Service.PersistenceEngine; pe != "" && !slices.Contains(spec.PersistenceEngines[:], pe) {
+		if pe := c.Service.PersistenceEngine; pe != "" && !slices.Contains(spec.Names(spec.PersistenceEngines[:]), pe) {
 			warn("no kernel has a persistence engine %s", pe)
 		}
 		if text := netmaskWarning(c.Service); text != "" {

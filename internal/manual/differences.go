@@ -2,6 +2,12 @@
 
 package manual
 
+import (
+	"strings"
+
+	"github.com/ipvsadm-go/ipvsadm/internal/spec"
+)
+
 // Difference is a deliberate difference from ipvsadm 1.31. The documents list
 // all of them, and the tests that compare the two programs allow no other.
 type Difference struct {
@@ -11,8 +17,25 @@ type Difference struct {
 	Why      string
 }
 
-// Differences are all of them.
-var Differences = []Difference{
+// Differences returns all of them.
+func Differences() []Difference { return append(differences[:], newWords()) }
+
+// newWords is the difference that the words beyond 1.31 are, each named.
+func newWords() Difference {
+	var words []string
+	for r := range spec.Rows() {
+		if r.Beyond() {
+			words = append(words, "`--"+r.Long+"`")
+		}
+	}
+	last := len(words) - 1
+	return Difference{ID: "new-options",
+		Original: strings.Join(words[:last], ", ") + " and " + words[last] + " are unknown, and ipvsadm-restore ignores its arguments.",
+		Ours:     "They are options, and ipvsadm-restore takes them and a file.",
+		Why:      "This program adds them."}
+}
+
+var differences = [...]Difference{
 	{ID: "thresholds-saved",
 		Original: "`-S` loses the connection thresholds, `-x` and `-y`.",
 		Ours:     "They are saved after the weight, if they are not zero.",
@@ -77,10 +100,6 @@ var Differences = []Difference{
 		Original: "ipvsadm-restore skips lines that begin with `#`, but stops at an indented comment, a comment after a command, a path to ipvsadm, and a byte order mark.",
 		Ours:     "It skips these too. `-R` takes no comments, as in 1.31.",
 		Why:      "Rules that are edited by hand or copied from a script have them."},
-	{ID: "new-options",
-		Original: "`--apply`, `--all`, `--output`, `--update`, `--strict`, `--keep-going`, `--check`, `--dry-run`, `--diff`, `--merge`, `--keep`, `--exist`, `--drain`, `--monitor`, `--watch`, `--doctor`, `--lock`, `--netns`, `--json`, `--metrics`, `--client`, `--state` and `--wide` are unknown, and ipvsadm-restore ignores its arguments.",
-		Ours:     "They are options, and ipvsadm-restore takes them and a file.",
-		Why:      "This program adds them."},
 	{ID: "filtered-connections",
 		Original: "`-L -c` lists all connections: it takes no service and no server.",
 		Ours:     "With `-t`, `-u`, `--sctp-service` or `-f`, or with `-r`, it lists only their connections.",

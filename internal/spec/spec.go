@@ -6,45 +6,103 @@
 // use it; nothing else lists options.
 package spec
 
-import "math/bits"
+import (
+	"iter"
+	"math/bits"
+)
 
-// Option is an option that modifies a command.
-type Option struct {
-	ID    OptionID
+// Word is a word of the command line that begins with dashes, a command or an
+// option: how it is written and described.
+type Word struct {
 	Long  string // without the dashes
 	Short byte   // 0 if there is none
+	Alias byte   // a second letter, 0 if there is none
 	Value Value
-	// Default is the value of an option with OptionalValue if none
-	// follows.
+	// Default is the value of a word with OptionalValue if none follows.
 	Default string
-	Arg     string // what the help calls the value
+	Arg     string // name of the value, or of the command's arguments
 	Help    string
+	// Details are more sentences for the manual, with code between
+	// backquotes.
+	Details string
 	// Noun is the name of the value in messages: "illegal NOUN
 	// specified".
 	Noun string
 	// Min and Max bound a numeric value.
 	Min, Max int64
+	Kind     Kind     // of the value, for completion
+	Choices  []Choice // the values, nil if there are others
+	// Since is the release that added the word, empty if 1.31 has it.
+	Since string
+	// CommandLine says that a line of rule text may not have the word: it
+	// reads lines itself, takes time, or concerns the whole run.
+	CommandLine bool
+}
+
+// Beyond reports whether 1.31 does not have the word.
+func (w *Word) Beyond() bool { return w.Since != "" }
+
+// Choice is a word that a value may be.
+type Choice struct{ Name, Help string }
+
+// Names returns the names of choices.
+func Names(choices []Choice) []string {
+	names := make([]string, len(choices))
+	for i := range choices {
+		names[i] = choices[i].Name
+	}
+	return names
+}
+
+// Kind is what completion offers as a value besides Choices.
+type Kind string
+
+// The kinds of value that are more than a word.
+const (
+	TCPAddress    Kind = "-t"
+	UDPAddress    Kind = "-u"
+	SCTPAddress   Kind = "--sctp-service"
+	MarkValue     Kind = "-f"
+	ServerAddress Kind = "server"
+	ClientAddress Kind = "client"
+	SchedulerName Kind = "scheduler"
+	FlagList      Kind = "flags"
+	EngineName    Kind = "engine"
+	InterfaceName Kind = "interface"
+	NamespaceName Kind = "netns"
+	FileName      Kind = "file"
+)
+
+// Option is an option that modifies a command.
+type Option struct {
+	ID      OptionID
+	Section Section // of the help
+	Word
 }
 
 // Command is an option that says what to do.
 type Command struct {
-	ID    CommandID
-	Name  string // what messages call it
-	Long  string
-	Short byte // 0 if there is none
-	Alias byte // a second letter, 0 if there is none
-	Value Value
-	Arg   string // name of the value or the arguments in the help
+	ID   CommandID
+	Name string // what messages call it
+	Word
 	// MaxArgs is the maximum number of arguments, words that are neither
 	// options nor their values.
 	MaxArgs int
-	Help    string
-	Noun    string // as for Option
 	Rule    Rule
-	// Default, Min and Max are as for Option.
-	Default  string
-	Min, Max int64
+	// Forms are the lines of the synopsis, if one does not suffice.
+	Forms []Form
+	// Stats are the options with which the command shows statistics, or
+	// Always.
+	Stats Set
 }
+
+// Form is a line of the synopsis: one of the options in Needs, and any that
+// the command takes of those in Takes.
+type Form struct{ Needs, Takes Set }
+
+// ShowsStats reports whether the command shows statistics with the options
+// given.
+func (c *Command) ShowsStats(given Set) bool { return c.Stats.HasAny(given | Always) }
 
 // Value says whether an option has a value.
 type Value uint8
@@ -196,15 +254,67 @@ var optionRows = func() (rows [optionCount]uint8) {
 	return rows
 }()
 
-// Beyond reports whether 1.31 does not have the command.
-func (c *Command) Beyond() bool {
-	switch c.ID {
-	case Apply, Monitor, Doctor, Watch:
-		return true
-	}
-	return false
-}
-
 // FindCommand returns the row of a command; the identity must be one of the
 // constants.
 func FindCommand(id CommandID) *Command { return &Commands[id-1] }
+
+// Row is a row of Commands or Options.
+type Row struct {
+	*Word
+	Command *Command // nil for an option
+	Option  *Option  // nil for a command
+}
+
+// Rows returns all commands, then all options.
+func Rows() iter.Seq[Row] {
+	return func(yield func(Row) bool) {
+		for i := range Commands {
+			if c := &Commands[i]; !yield(Row{Word: &c.Word, Command: c}) {
+				return
+			}
+		}
+		for i := range Options {
+			if o := &Options[i]; !yield(Row{Word: &o.Word, Option: o}) {
+				return
+			}
+		}
+	}
+}
+
+// FindLong returns the row with a long name, without the dashes.
+func FindLong(name string) (Row, bool) {
+	for r := range Rows() {
+		if r.Long == name {
+			return r, true
+		}
+	}
+	return Row{}, false
+}
+
+// FindLetter returns the row with a letter.
+func FindLetter(letter byte) (Row, bool) {
+	for r := range Rows() {
+		if letter != 0 && (r.Short == letter || r.Alias == letter) {
+			return r, true
+		}
+	}
+	return Row{}, false
+}
+
+// Takers returns the commands that take an option, given its name in
+// messages.
+func Takers(name string) []*Command {
+	var options Set
+	for i := range Options {
+		if id := Options[i].ID; id.String() == name {
+			options |= Of(id)
+		}
+	}
+	var takers []*Command
+	for i := range Commands {
+		if c := &Commands[i]; c.Rule.Takes().HasAny(options) {
+			takers = append(takers, c)
+		}
+	}
+	return takers
+}

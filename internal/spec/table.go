@@ -77,8 +77,9 @@ const (
 // AllOptions has every option.
 const AllOptions Set = 1<<optionCount - 1
 
-// Beyond are the options that 1.31 does not have.
-const Beyond Set = AllOptions &^ (1<<OptAll - 1)
+// Always is in the Stats of a command that shows statistics whatever options
+// are given.
+const Always Set = 1 << 63
 
 // Sets of which only one option may be given. Messages have a name for each,
 // see Option.Alternatives.
@@ -91,6 +92,9 @@ const (
 // any command.
 const Uncounted Set = 1<<OptIPv6 | 1<<OptSort
 
+// OnlyAccepted are the options that have no effect on a list.
+const OnlyAccepted Set = 1<<OptSort | 1<<OptSyncID
+
 // Global are the options that every command takes, before it or after it. A
 // line of rule text may not have them.
 const Global Set = 1 << OptNetNS
@@ -98,140 +102,170 @@ const Global Set = 1 << OptNetNS
 // Existing are the options about what the table has already.
 const Existing Set = 1<<OptKeep | 1<<OptExist | 1<<OptDrain
 
-// CommandLine are the options that a line of rule text may not have: the
-// global ones, and what takes time.
-const CommandLine Set = Global | 1<<OptDrain
-
 // TunnelOptions are the options that only a tunneled real server takes.
 const TunnelOptions Set = 1<<OptTunnelType | 1<<OptTunnelPort | 1<<OptTunnelNoCsum | 1<<OptTunnelCsum | 1<<OptTunnelRemCsum
 
 const maxInt32 = 1<<31 - 1
 
+// Section is a part of the help and of the manual, and an index of Sections.
+type Section uint8
+
+// The sections, those that are beyond 1.31 last.
+const (
+	ServiceSection Section = iota
+	ServiceSettings
+	ServerSettings
+	DaemonSection
+	ListSection
+	ChangeSection
+	MoreListSection
+	MonitorSection
+	SaveSection
+	RestoreSection
+	GlobalSection
+)
+
+// Sections are the titles of the sections, each with a command that can be
+// run after those of the sections before.
+var Sections = [...]struct{ Title, Example string }{
+	ServiceSection:  {"Virtual service", "ipvsadm -L -t 12.0.0.1:80"},
+	ServiceSettings: {"Settings of a virtual service", "ipvsadm -A -t 12.0.0.1:443 -s wlc -p 600"},
+	ServerSettings:  {"Settings of a real server", "ipvsadm -a -t 12.0.0.1:80 -r 192.168.168.10:8080 -m -w 3"},
+	DaemonSection:   {"Sync daemons", "ipvsadm --start-daemon master --mcast-interface eth1"},
+	ListSection:     {"Lists", "ipvsadm -Ln --rate"},
+	ChangeSection:   {"More for changes", "ipvsadm -d -t 12.0.0.1:80 -r 192.168.168.10:8080 --drain 60"},
+	MoreListSection: {"More for lists", "ipvsadm -Lnc --client 10.1.0.0/16 --state established"},
+	MonitorSection:  {"Monitor", "ipvsadm --monitor --timestamp"},
+	SaveSection:     {"Saves", "ipvsadm -Sn --all --output /etc/ipvsadm.rules"},
+	RestoreSection:  {"Restores", "ipvsadm --apply --dry-run /etc/ipvsadm.rules"},
+	GlobalSection:   {"Every command", "ipvsadm --netns blue -Ln"},
+}
+
 // Options is the table of options, in the order in which the help shows them.
 var Options = [...]Option{
-	{ID: OptTCPService, Long: "tcp-service", Short: 't', Value: RequiredValue, Arg: "address",
-		Help: "TCP service: host:port or [host]:port", Noun: "virtual server address[:port]"},
-	{ID: OptUDPService, Long: "udp-service", Short: 'u', Value: RequiredValue, Arg: "address",
-		Help: "UDP service: host:port or [host]:port", Noun: "virtual server address[:port]"},
-	{ID: OptSCTPService, Long: "sctp-service", Value: RequiredValue, Arg: "address",
-		Help: "SCTP service: host:port or [host]:port", Noun: "virtual server address[:port]"},
-	{ID: OptFWMarkService, Long: "fwmark-service", Short: 'f', Value: RequiredValue, Arg: "mark",
-		Help: "firewall mark of the packets", Noun: "fwmark", Min: 1, Max: 1<<32 - 1},
-	{ID: OptIPv6, Long: "ipv6", Short: '6',
-		Help: "with -f: IPv6 packets"},
-	{ID: OptScheduler, Long: "scheduler", Short: 's', Value: RequiredValue, Arg: "name",
-		Help: "scheduler (default wlc)"},
-	{ID: OptSchedFlags, Long: "sched-flags", Short: 'b', Value: RequiredValue, Arg: "flags",
-		Help: "scheduler flags, separated by commas"},
-	{ID: OptPersistenceEngine, Long: "pe", Value: RequiredValue, Arg: "engine",
-		Help: "persistence engine"},
-	{ID: OptPersistent, Long: "persistent", Short: 'p', Value: OptionalValue, Default: "360", Arg: "seconds",
-		Help: "persistence timeout in seconds (default 360)", Noun: "timeout", Min: 1, Max: maxTimeout},
-	{ID: OptNetmask, Long: "netmask", Short: 'M', Value: RequiredValue, Arg: "mask",
+	{ID: OptTCPService, Section: ServiceSection, Word: Word{Long: "tcp-service", Short: 't', Value: RequiredValue, Arg: "address",
+		Help: "TCP service: host:port or [host]:port", Noun: "virtual server address[:port]", Kind: TCPAddress}},
+	{ID: OptUDPService, Section: ServiceSection, Word: Word{Long: "udp-service", Short: 'u', Value: RequiredValue, Arg: "address",
+		Help: "UDP service: host:port or [host]:port", Noun: "virtual server address[:port]", Kind: UDPAddress}},
+	{ID: OptSCTPService, Section: ServiceSection, Word: Word{Long: "sctp-service", Value: RequiredValue, Arg: "address",
+		Help: "SCTP service: host:port or [host]:port", Noun: "virtual server address[:port]", Kind: SCTPAddress}},
+	{ID: OptFWMarkService, Section: ServiceSection, Word: Word{Long: "fwmark-service", Short: 'f', Value: RequiredValue, Arg: "mark",
+		Help: "firewall mark of the packets", Noun: "fwmark", Min: 1, Max: 1<<32 - 1, Kind: MarkValue}},
+	{ID: OptIPv6, Section: ServiceSection, Word: Word{Long: "ipv6", Short: '6',
+		Help: "with -f: IPv6 packets"}},
+	{ID: OptScheduler, Section: ServiceSettings, Word: Word{Long: "scheduler", Short: 's', Value: RequiredValue, Arg: "name",
+		Help: "scheduler (default wlc)", Kind: SchedulerName, Choices: Schedulers[:]}},
+	{ID: OptSchedFlags, Section: ServiceSettings, Word: Word{Long: "sched-flags", Short: 'b', Value: RequiredValue, Arg: "flags",
+		Help: "scheduler flags, separated by commas", Kind: FlagList, Choices: SchedulerFlags[:]}},
+	{ID: OptPersistenceEngine, Section: ServiceSettings, Word: Word{Long: "pe", Value: RequiredValue, Arg: "engine",
+		Help: "persistence engine", Kind: EngineName, Choices: PersistenceEngines[:]}},
+	{ID: OptPersistent, Section: ServiceSettings, Word: Word{Long: "persistent", Short: 'p', Value: OptionalValue, Default: "360", Arg: "seconds",
+		Help: "persistence timeout in seconds (default 360)", Noun: "timeout", Min: 1, Max: maxTimeout}},
+	{ID: OptNetmask, Section: ServiceSettings, Word: Word{Long: "netmask", Short: 'M', Value: RequiredValue, Arg: "mask",
 		Help: "persistence netmask: clients of one network share a server (255.255.255.0; IPv6: 64)", Noun: "virtual server persistent mask",
-		Min: 1, Max: 128},
-	{ID: OptOnePacket, Long: "ops", Short: 'o',
-		Help: "one-packet scheduling (UDP)"},
-	{ID: OptRealServer, Long: "real-server", Short: 'r', Value: RequiredValue, Arg: "address",
-		Help: "real server: host, host:port or [host]:port", Noun: "real server address[:port]"},
-	{ID: OptGatewaying, Long: "gatewaying", Short: 'g',
-		Help: "direct routing (default)"},
-	{ID: OptIPIP, Long: "ipip", Short: 'i',
-		Help: "IP tunneling"},
-	{ID: OptMasquerading, Long: "masquerading", Short: 'm',
-		Help: "NAT (masquerading)"},
-	{ID: OptTunnelType, Long: "tun-type", Value: RequiredValue, Arg: "type",
-		Help: "tunnel type (default ipip)", Noun: "tunnel type"},
-	{ID: OptTunnelPort, Long: "tun-port", Value: RequiredValue, Arg: "port",
-		Help: "UDP port of a gue tunnel", Noun: "tunnel port", Min: 1, Max: 65535},
-	{ID: OptTunnelNoCsum, Long: "tun-nocsum",
-		Help: "no tunnel checksum (gue, gre; default)"},
-	{ID: OptTunnelCsum, Long: "tun-csum",
-		Help: "tunnel checksum (gue, gre)"},
-	{ID: OptTunnelRemCsum, Long: "tun-remcsum",
-		Help: "remote tunnel checksum (gue)"},
-	{ID: OptWeight, Long: "weight", Short: 'w', Value: RequiredValue, Arg: "number",
-		Help: "weight (default 1); 0 drains the server", Noun: "weight", Max: maxInt32},
-	{ID: OptUThreshold, Long: "u-threshold", Short: 'x', Value: RequiredValue, Arg: "number",
-		Help: "upper connection threshold: no new connections at or above it (default 0, none)", Noun: "u_threshold", Max: maxInt32},
-	{ID: OptLThreshold, Long: "l-threshold", Short: 'y', Value: RequiredValue, Arg: "number",
-		Help: "lower connection threshold: new connections again below it", Noun: "l_threshold", Max: maxInt32},
-	{ID: OptKeep, Long: "keep",
-		Help: "keep the settings that are not named"},
-	{ID: OptExist, Long: "exist",
-		Help: "edit what exists already; ignore what is missing when deleting"},
-	{ID: OptDrain, Long: "drain", Value: RequiredValue, Arg: "seconds",
-		Help: "drain time in seconds: no new connections, then delete once the others have ended", Noun: "drain time", Max: maxTimeout},
-	{ID: OptConnection, Long: "connection", Short: 'c',
-		Help: "connections: all, or those of a service"},
-	{ID: OptClient, Long: "client", Value: RequiredValue, Arg: "address[/length]",
-		Help: "only connections of a client or a network", Noun: "client address[/length]"},
-	{ID: OptState, Long: "state", Value: RequiredValue, Arg: "name",
-		Help: "only connections in a state, such as ESTABLISHED (any case)", Noun: "connection state"},
-	{ID: OptTimeout, Long: "timeout",
-		Help: "connection timeouts"},
-	{ID: OptDaemon, Long: "daemon",
-		Help: "sync daemons"},
-	{ID: OptStats, Long: "stats",
-		Help: "connections, packets and bytes since the last --zero"},
-	{ID: OptRate, Long: "rate",
-		Help: "connections, packets and bytes per second"},
-	{ID: OptExact, Long: "exact", Short: 'X',
-		Help: "exact numbers, without K, M, G or T"},
-	{ID: OptThresholds, Long: "thresholds",
-		Help: "connection thresholds of the servers"},
-	{ID: OptPersistentConn, Long: "persistent-conn",
-		Help: "persistent connections of the servers"},
-	{ID: OptTunnelInfo, Long: "tun-info",
-		Help: "tunnel settings of the servers"},
-	{ID: OptNoSort, Long: "nosort",
-		Help: "do not sort"},
-	{ID: OptSort, Long: "sort",
-		Help: "sort (default; no effect)"},
-	{ID: OptNumeric, Long: "numeric", Short: 'n',
-		Help: "numeric addresses and ports, no name lookups"},
-	{ID: OptWide, Long: "wide",
-		Help: "columns as wide as their content"},
-	{ID: OptJSON, Long: "json",
-		Help: "JSON, always numeric"},
-	{ID: OptMetrics, Long: "metrics",
-		Help: "Prometheus text format, always numeric"},
-	{ID: OptTimestamp, Long: "timestamp",
-		Help: "time in front of each change"},
-	{ID: OptSyncID, Long: "syncid", Value: RequiredValue, Arg: "number",
-		Help: "sync group, 0 to 255 (default 0)", Noun: "syncid", Max: 255},
-	{ID: OptSyncMaxLen, Long: "sync-maxlen", Value: RequiredValue, Arg: "bytes",
-		Help: "maximum length of a sync message", Noun: "sync-maxlen", Min: 1, Max: 65507},
-	{ID: OptMcastInterface, Long: "mcast-interface", Value: RequiredValue, Arg: "interface",
-		Help: "interface for sync messages (default eth0)"},
-	{ID: OptMcastGroup, Long: "mcast-group", Value: RequiredValue, Arg: "address",
-		Help: "multicast group, IPv4 or IPv6 (default 224.0.0.81)"},
-	{ID: OptMcastPort, Long: "mcast-port", Value: RequiredValue, Arg: "port",
-		Help: "UDP port of the multicast group (default 8848)", Noun: "mcast-port", Min: 1, Max: 65535},
-	{ID: OptMcastTTL, Long: "mcast-ttl", Value: RequiredValue, Arg: "hops",
-		Help: "TTL of sync messages (default 1)", Noun: "mcast-ttl", Min: 1, Max: 255},
-	{ID: OptAll, Long: "all",
-		Help: "save timeouts and sync daemons as well"},
-	{ID: OptOutput, Long: "output", Value: RequiredValue, Arg: "file",
-		Help: "write to a file, replaced as a whole where possible (-: standard output)"},
-	{ID: OptUpdate, Long: "update", Value: RequiredValue, Arg: "file",
-		Help: "like --output, with timeouts and sync daemons if the file has them; an empty table does not replace it"},
-	{ID: OptStrict, Long: "strict",
-		Help: "all or nothing, as with a file: if a line is refused, the table stays as it was"},
-	{ID: OptKeepGoing, Long: "keep-going",
-		Help: "leave out lines that are faulty or refused, apply the rest"},
-	{ID: OptCheck, Long: "check",
-		Help: "check the file only; needs neither root nor ip_vs"},
-	{ID: OptDryRun, Long: "dry-run",
-		Help: "print the changes as commands instead of making them"},
-	{ID: OptDiff, Long: "diff",
-		Help: "print the changes as a unified diff instead of making them; status 1 if there are any"},
-	{ID: OptMerge, Long: "merge",
-		Help: "keep virtual services that the file does not name"},
-	{ID: OptLock, Long: "lock", Value: RequiredValue, Arg: "file",
-		Help: "lock file that serializes restores (default /run/ipvsadm.lock)"},
-	{ID: OptNetNS, Long: "netns", Value: RequiredValue, Arg: "namespace",
-		Help: "network namespace: name of ip netns, path or process ID", Noun: "network namespace"},
+		Min: 1, Max: 128}},
+	{ID: OptOnePacket, Section: ServiceSettings, Word: Word{Long: "ops", Short: 'o',
+		Help: "one-packet scheduling (UDP)"}},
+	{ID: OptRealServer, Section: ServerSettings, Word: Word{Long: "real-server", Short: 'r', Value: RequiredValue, Arg: "address",
+		Help: "real server: host, host:port or [host]:port", Noun: "real server address[:port]", Kind: ServerAddress}},
+	{ID: OptGatewaying, Section: ServerSettings, Word: Word{Long: "gatewaying", Short: 'g',
+		Help: "direct routing (default)"}},
+	{ID: OptIPIP, Section: ServerSettings, Word: Word{Long: "ipip", Short: 'i',
+		Help: "IP tunneling"}},
+	{ID: OptMasquerading, Section: ServerSettings, Word: Word{Long: "masquerading", Short: 'm',
+		Help: "NAT (masquerading)"}},
+	{ID: OptTunnelType, Section: ServerSettings, Word: Word{Long: "tun-type", Value: RequiredValue, Arg: "type",
+		Help: "tunnel type (default ipip)", Noun: "tunnel type", Choices: TunnelTypes[:]}},
+	{ID: OptTunnelPort, Section: ServerSettings, Word: Word{Long: "tun-port", Value: RequiredValue, Arg: "port",
+		Help: "UDP port of a gue tunnel", Noun: "tunnel port", Min: 1, Max: 65535}},
+	{ID: OptTunnelNoCsum, Section: ServerSettings, Word: Word{Long: "tun-nocsum",
+		Help: "no tunnel checksum (gue, gre; default)"}},
+	{ID: OptTunnelCsum, Section: ServerSettings, Word: Word{Long: "tun-csum",
+		Help: "tunnel checksum (gue, gre)"}},
+	{ID: OptTunnelRemCsum, Section: ServerSettings, Word: Word{Long: "tun-remcsum",
+		Help: "remote tunnel checksum (gue)"}},
+	{ID: OptWeight, Section: ServerSettings, Word: Word{Long: "weight", Short: 'w', Value: RequiredValue, Arg: "number",
+		Help: "weight (default 1); 0 drains the server", Noun: "weight", Max: maxInt32}},
+	{ID: OptUThreshold, Section: ServerSettings, Word: Word{Long: "u-threshold", Short: 'x', Value: RequiredValue, Arg: "number",
+		Help: "upper connection threshold: no new connections at or above it (default 0, none)", Noun: "u_threshold", Max: maxInt32}},
+	{ID: OptLThreshold, Section: ServerSettings, Word: Word{Long: "l-threshold", Short: 'y', Value: RequiredValue, Arg: "number",
+		Help: "lower connection threshold: new connections again below it", Noun: "l_threshold", Max: maxInt32}},
+	{ID: OptKeep, Section: ChangeSection, Word: Word{Long: "keep",
+		Help: "keep the settings that are not named", Since: "0.1.0"}},
+	{ID: OptExist, Section: ChangeSection, Word: Word{Long: "exist",
+		Help: "edit what exists already; ignore what is missing when deleting", Since: "0.1.0"}},
+	{ID: OptDrain, Section: ChangeSection, Word: Word{Long: "drain", Value: RequiredValue, Arg: "seconds",
+		Help: "drain time in seconds: no new connections, then delete once the others have ended", Noun: "drain time", Max: maxTimeout, Since: "0.1.0", CommandLine: true}},
+	{ID: OptConnection, Section: ListSection, Word: Word{Long: "connection", Short: 'c',
+		Help: "connections: all, or those of a service"}},
+	{ID: OptClient, Section: MoreListSection, Word: Word{Long: "client", Value: RequiredValue, Arg: "address[/length]",
+		Help: "only connections of a client or a network", Noun: "client address[/length]", Kind: ClientAddress, Since: "0.1.0"}},
+	{ID: OptState, Section: MoreListSection, Word: Word{Long: "state", Value: RequiredValue, Arg: "name",
+		Help: "only connections in a state, such as ESTABLISHED (any case)", Noun: "connection state", Choices: ConnectionStates[:], Since: "0.1.0"}},
+	{ID: OptTimeout, Section: ListSection, Word: Word{Long: "timeout",
+		Help: "connection timeouts"}},
+	{ID: OptDaemon, Section: ListSection, Word: Word{Long: "daemon",
+		Help: "sync daemons"}},
+	{ID: OptStats, Section: ListSection, Word: Word{Long: "stats",
+		Help: "connections, packets and bytes since the last --zero"}},
+	{ID: OptRate, Section: ListSection, Word: Word{Long: "rate",
+		Help: "connections, packets and bytes per second"}},
+	{ID: OptExact, Section: ListSection, Word: Word{Long: "exact", Short: 'X',
+		Help: "exact numbers, without K, M, G or T"}},
+	{ID: OptThresholds, Section: ListSection, Word: Word{Long: "thresholds",
+		Help: "connection thresholds of the servers"}},
+	{ID: OptPersistentConn, Section: ListSection, Word: Word{Long: "persistent-conn",
+		Help: "persistent connections of the servers"}},
+	{ID: OptTunnelInfo, Section: ListSection, Word: Word{Long: "tun-info",
+		Help: "tunnel settings of the servers"}},
+	{ID: OptNoSort, Section: ListSection, Word: Word{Long: "nosort",
+		Help: "do not sort"}},
+	{ID: OptSort, Section: ListSection, Word: Word{Long: "sort",
+		Help: "sort (default; no effect)"}},
+	{ID: OptNumeric, Section: ListSection, Word: Word{Long: "numeric", Short: 'n',
+		Help: "numeric addresses and ports, no name lookups"}},
+	{ID: OptWide, Section: MoreListSection, Word: Word{Long: "wide",
+		Help: "columns as wide as their content", Since: "0.1.0"}},
+	{ID: OptJSON, Section: MoreListSection, Word: Word{Long: "json",
+		Help: "JSON, always numeric", Since: "0.1.0"}},
+	{ID: OptMetrics, Section: MoreListSection, Word: Word{Long: "metrics",
+		Help: "Prometheus text format, always numeric", Since: "0.1.0"}},
+	{ID: OptTimestamp, Section: MonitorSection, Word: Word{Long: "timestamp",
+		Help: "time in front of each change", Since: "0.1.0"}},
+	{ID: OptSyncID, Section: DaemonSection, Word: Word{Long: "syncid", Value: RequiredValue, Arg: "number",
+		Help: "sync group, 0 to 255 (default 0)", Noun: "syncid", Max: 255}},
+	{ID: OptSyncMaxLen, Section: DaemonSection, Word: Word{Long: "sync-maxlen", Value: RequiredValue, Arg: "bytes",
+		Help: "maximum length of a sync message", Noun: "sync-maxlen", Min: 1, Max: 65507}},
+	{ID: OptMcastInterface, Section: DaemonSection, Word: Word{Long: "mcast-interface", Value: RequiredValue, Arg: "interface",
+		Help: "interface for sync messages (default eth0)", Kind: InterfaceName}},
+	{ID: OptMcastGroup, Section: DaemonSection, Word: Word{Long: "mcast-group", Value: RequiredValue, Arg: "address",
+		Help: "multicast group, IPv4 or IPv6 (default 224.0.0.81)"}},
+	{ID: OptMcastPort, Section: DaemonSection, Word: Word{Long: "mcast-port", Value: RequiredValue, Arg: "port",
+		Help: "UDP port of the multicast group (default 8848)", Noun: "mcast-port", Min: 1, Max: 65535}},
+	{ID: OptMcastTTL, Section: DaemonSection, Word: Word{Long: "mcast-ttl", Value: RequiredValue, Arg: "hops",
+		Help: "TTL of sync messages (default 1)", Noun: "mcast-ttl", Min: 1, Max: 255}},
+	{ID: OptAll, Section: SaveSection, Word: Word{Long: "all",
+		Help: "save timeouts and sync daemons as well", Since: "0.1.0"}},
+	{ID: OptOutput, Section: SaveSection, Word: Word{Long: "output", Value: RequiredValue, Arg: "file",
+		Help: "write to a file, replaced as a whole where possible (-: standard output)", Kind: FileName, Since: "0.1.0"}},
+	{ID: OptUpdate, Section: SaveSection, Word: Word{Long: "update", Value: RequiredValue, Arg: "file",
+		Help: "like --output, with timeouts and sync daemons if the file has them; an empty table does not replace it", Kind: FileName, Since: "0.1.0"}},
+	{ID: OptStrict, Section: RestoreSection, Word: Word{Long: "strict",
+		Help: "all or nothing, as with a file: if a line is refused, the table stays as it was", Since: "0.1.0"}},
+	{ID: OptKeepGoing, Section: RestoreSection, Word: Word{Long: "keep-going",
+		Help: "leave out lines that are faulty or refused, apply the rest", Since: "0.1.0"}},
+	{ID: OptCheck, Section: RestoreSection, Word: Word{Long: "check",
+		Help: "check the file only; needs neither root nor ip_vs", Since: "0.1.0"}},
+	{ID: OptDryRun, Section: RestoreSection, Word: Word{Long: "dry-run",
+		Help: "print the changes as commands instead of making them", Since: "0.1.0"}},
+	{ID: OptDiff, Section: RestoreSection, Word: Word{Long: "diff",
+		Help: "print the changes as a unified diff instead of making them; status 1 if there are any", Since: "0.1.0"}},
+	{ID: OptMerge, Section: RestoreSection, Word: Word{Long: "merge",
+		Help: "keep virtual services that the file does not name", Since: "0.1.0"}},
+	{ID: OptLock, Section: RestoreSection, Word: Word{Long: "lock", Value: RequiredValue, Arg: "file",
+		Help: "lock file that serializes restores (default /run/ipvsadm.lock)", Kind: FileName, Since: "0.1.0"}},
+	{ID: OptNetNS, Section: GlobalSection, Word: Word{Long: "netns", Value: RequiredValue, Arg: "namespace",
+		Help: "network namespace: name of ip netns, path or process ID", Noun: "network namespace", Kind: NamespaceName, Since: "0.1.0", CommandLine: true}},
 }
 
 // maxTimeout is the longest timeout in seconds that 1.31 accepts: 31 days.
@@ -272,6 +306,7 @@ const (
 	serverOptions  = ForwardingMethod | 1<<OptWeight | 1<<OptUThreshold | 1<<OptLThreshold | TunnelOptions
 	theServer      = ServiceAddress | 1<<OptRealServer
 	listOptions    = 1<<OptNumeric | 1<<OptStats | 1<<OptRate | 1<<OptThresholds | 1<<OptPersistentConn | 1<<OptNoSort | 1<<OptSort | 1<<OptSyncID | 1<<OptExact | 1<<OptTunnelInfo | 1<<OptWide
+	listAlways     = 1<<OptNumeric | 1<<OptWide
 	listOther      = 1<<OptTimeout | 1<<OptDaemon | 1<<OptMetrics
 	daemonOptions  = 1<<OptMcastInterface | 1<<OptSyncID | 1<<OptMcastGroup | 1<<OptMcastPort | 1<<OptMcastTTL | 1<<OptSyncMaxLen
 )
@@ -279,55 +314,70 @@ const (
 // Commands is the table of commands, in the order in which the help shows
 // them.
 var Commands = [...]Command{
-	{ID: AddService, Name: "add-service", Long: "add-service", Short: 'A', Help: "add a virtual service",
+	{ID: AddService, Name: "add-service", Word: Word{Long: "add-service", Short: 'A',
+		Help: "add a virtual service"},
 		Rule: Rule{Required: ServiceAddress, Allowed: serviceOptions | 1<<OptExist}},
-	{ID: EditService, Name: "edit-service", Long: "edit-service", Short: 'E', Help: "replace all settings of a virtual service; what is not named goes back to its default (see --keep)",
+	{ID: EditService, Name: "edit-service", Word: Word{Long: "edit-service", Short: 'E',
+		Help: "replace all settings of a virtual service; what is not named goes back to its default (see --keep)"},
 		Rule: Rule{Required: ServiceAddress, Allowed: serviceOptions | 1<<OptKeep}},
-	{ID: DeleteService, Name: "delete-service", Long: "delete-service", Short: 'D', Help: "delete a virtual service and its servers",
+	{ID: DeleteService, Name: "delete-service", Word: Word{Long: "delete-service", Short: 'D',
+		Help: "delete a virtual service and its servers"},
 		Rule: Rule{Required: ServiceAddress, Allowed: 1<<OptExist | 1<<OptDrain}},
-	{ID: Flush, Name: "flush", Long: "clear", Short: 'C', Help: "delete all virtual services"},
-	{ID: Restore, Name: "restore", Long: "restore", Short: 'R', Help: "run the commands on standard input, one per line"},
-	{ID: Apply, Name: "apply", Long: "apply", Arg: "[file]", MaxArgs: 1, Help: "change the table to match a file, with the fewest changes",
+	{ID: Flush, Name: "flush", Word: Word{Long: "clear", Short: 'C', Help: "delete all virtual services"}},
+	{ID: Restore, Name: "restore", Stats: Always, Word: Word{Long: "restore", Short: 'R',
+		Help: "run the commands on standard input, one per line", CommandLine: true}},
+	{ID: Apply, Name: "apply", MaxArgs: 1, Word: Word{Long: "apply", Arg: "[file]",
+		Help: "change the table to match a file, with the fewest changes", Kind: FileName, Since: "0.1.0", CommandLine: true},
 		Rule: Rule{Allowed: 1<<OptNumeric | 1<<OptLock | 1<<OptMerge | 1<<OptDrain,
 			OneOf: []Set{1<<OptStrict | 1<<OptKeepGoing, 1<<OptCheck | 1<<OptDryRun | 1<<OptDiff}}},
-	{ID: Save, Name: "save", Long: "save", Short: 'S', Help: "print the table as commands for --restore",
+	{ID: Save, Name: "save", Word: Word{Long: "save", Short: 'S',
+		Help: "print the table as commands for --restore"},
 		Rule: Rule{Allowed: 1<<OptNumeric | 1<<OptAll, OneOf: []Set{1<<OptOutput | 1<<OptUpdate}}},
-	{ID: AddServer, Name: "add-server", Long: "add-server", Short: 'a', Help: "add a real server to a virtual service",
+	{ID: AddServer, Name: "add-server", Word: Word{Long: "add-server", Short: 'a',
+		Help: "add a real server to a virtual service"},
 		Rule: Rule{Required: theServer, Allowed: serverOptions | 1<<OptExist}},
-	{ID: EditServer, Name: "edit-server", Long: "edit-server", Short: 'e', Help: "replace all settings of a real server; what is not named goes back to its default (see --keep)",
+	{ID: EditServer, Name: "edit-server", Word: Word{Long: "edit-server", Short: 'e',
+		Help: "replace all settings of a real server; what is not named goes back to its default (see --keep)"},
 		Rule: Rule{Required: theServer, Allowed: serverOptions | 1<<OptKeep}},
-	{ID: DeleteServer, Name: "delete-server", Long: "delete-server", Short: 'd', Help: "delete a real server from a virtual service",
+	{ID: DeleteServer, Name: "delete-server", Word: Word{Long: "delete-server", Short: 'd',
+		Help: "delete a real server from a virtual service"},
 		Rule: Rule{Required: theServer, Allowed: 1<<OptExist | 1<<OptDrain}},
-	{ID: List, Name: "list", Long: "list", Short: 'L', Alias: 'l', Help: "list the table, or one virtual service",
+	{ID: List, Name: "list", Stats: 1<<OptStats | 1<<OptRate | 1<<OptJSON | 1<<OptMetrics, Word: Word{Long: "list", Short: 'L', Alias: 'l',
+		Help: "list the table, or one virtual service"},
 		Rule: Rule{Allowed: listOptions, OneOf: []Set{1<<OptConnection | listOther, ServiceAddress | listOther, 1<<OptJSON | 1<<OptMetrics},
-			With: []With{{OptConnection, 1<<OptRealServer | 1<<OptClient | 1<<OptState}, {OptMetrics, 1 << OptOutput}}}},
-	{ID: Monitor, Name: "monitor", Long: "monitor", Value: OptionalValue, Default: "1", Arg: "seconds", Noun: "interval",
-		Min: 1, Max: maxTimeout, Help: "print changes of the table as commands; interval in seconds (default 1)",
+			With: []With{{OptConnection, 1<<OptRealServer | 1<<OptClient | 1<<OptState}, {OptMetrics, 1 << OptOutput}}},
+		Forms: []Form{
+			{Takes: ServiceAddress | listOptions&^OnlyAccepted | 1<<OptJSON},
+			{Needs: 1 << OptConnection, Takes: ServiceAddress | 1<<OptRealServer | 1<<OptClient | 1<<OptState | 1<<OptPersistentConn | listAlways | 1<<OptJSON},
+			{Needs: 1<<OptTimeout | 1<<OptDaemon, Takes: 1 << OptJSON},
+			{Needs: 1 << OptMetrics, Takes: 1 << OptOutput},
+		}},
+	{ID: Monitor, Name: "monitor", Word: Word{Long: "monitor", Value: OptionalValue, Default: "1", Arg: "seconds", Noun: "interval", Min: 1, Max: maxTimeout,
+		Help: "print changes of the table as commands; interval in seconds (default 1)", Since: "0.1.0", CommandLine: true},
 		Rule: Rule{Allowed: 1<<OptJSON | 1<<OptTimestamp}},
-	{ID: Doctor, Name: "doctor", Long: "doctor", Arg: "[file]", MaxArgs: 1,
-		Help: "diagnose what keeps this director from balancing, or would with the table of a file",
+	{ID: Doctor, Name: "doctor", MaxArgs: 1, Stats: Always, Word: Word{Long: "doctor", Arg: "[file]",
+		Help: "diagnose what keeps this director from balancing, or would with the table of a file", Kind: FileName, Since: "0.1.0", CommandLine: true},
 		Rule: Rule{Allowed: 1 << OptJSON}},
-	{ID: Watch, Name: "watch", Long: "watch", Value: OptionalValue, Default: "2", Arg: "seconds", Noun: "interval",
-		Min: 1, Max: maxTimeout, Help: "live screen of the table with rates; interval in seconds (default 2)"},
-	{ID: Zero, Name: "zero", Long: "zero", Short: 'Z', Help: "zero the counters of all virtual services, or of one",
+	{ID: Watch, Name: "watch", Stats: Always, Word: Word{Long: "watch", Value: OptionalValue, Default: "2", Arg: "seconds", Noun: "interval", Min: 1, Max: maxTimeout,
+		Help: "live screen of the table with rates; interval in seconds (default 2)", Since: "0.1.0", CommandLine: true}},
+	{ID: Zero, Name: "zero", Word: Word{Long: "zero", Short: 'Z',
+		Help: "zero the counters of all virtual services, or of one"},
 		Rule: Rule{Allowed: ServiceAddress}},
-	{ID: SetTimeouts, Name: "set", Long: "set", Arg: "tcp tcpfin udp", MaxArgs: 3, Help: "set the connection timeouts in seconds (0: no change)"},
-	{ID: StartDaemon, Name: "start-daemon", Long: "start-daemon", Value: RequiredValue, Arg: "master|backup",
-		Help: "start a sync daemon", Noun: "start-daemon parameter", Rule: Rule{Allowed: daemonOptions}},
-	{ID: StopDaemon, Name: "stop-daemon", Long: "stop-daemon", Value: RequiredValue, Arg: "master|backup",
-		Help: "stop a sync daemon", Noun: "start_daemon", Rule: Rule{Allowed: 1 << OptSyncID}},
-	{ID: Help, Name: "help", Long: "help", Short: 'h', Help: "show a summary of commands and options"},
-	{ID: Version, Name: "version", Long: "version", Short: 'v', Help: "show the version"},
-}
-
-// Scheduler is a scheduler of IPVS.
-type Scheduler struct {
-	Name string // as kernels know it
-	Help string
+	{ID: SetTimeouts, Name: "set", MaxArgs: 3, Word: Word{Long: "set", Arg: "tcp tcpfin udp",
+		Help: "set the connection timeouts in seconds (0: no change)"}},
+	{ID: StartDaemon, Name: "start-daemon", Word: Word{Long: "start-daemon", Value: RequiredValue, Arg: "master|backup",
+		Help: "start a sync daemon", Noun: "start-daemon parameter", Choices: daemonRoles[:]},
+		Rule: Rule{Allowed: daemonOptions}},
+	{ID: StopDaemon, Name: "stop-daemon", Word: Word{Long: "stop-daemon", Value: RequiredValue, Arg: "master|backup",
+		Help: "stop a sync daemon", Noun: "start_daemon", Choices: daemonRoles[:]},
+		Rule: Rule{Allowed: 1 << OptSyncID}},
+	{ID: Help, Name: "help", Word: Word{Long: "help", Short: 'h',
+		Help: "show a summary of commands and options"}},
+	{ID: Version, Name: "version", Word: Word{Long: "version", Short: 'v', Help: "show the version"}},
 }
 
 // Schedulers are those that kernels have. A kernel may lack some.
-var Schedulers = [...]Scheduler{
+var Schedulers = [...]Choice{
 	{"rr", "round robin"},
 	{"wrr", "round robin by weight"},
 	{"lc", "fewest connections"},
@@ -344,35 +394,69 @@ var Schedulers = [...]Scheduler{
 	{"twos", "the less loaded of two servers picked at random by weight"},
 }
 
-// SchedulerNames returns the names of Schedulers.
-func SchedulerNames() []string {
-	names := make([]string, len(Schedulers))
-	for i := range Schedulers {
-		names[i] = Schedulers[i].Name
-	}
-	return names
-}
-
 // IsScheduler reports whether a kernel may have a scheduler of this name.
-func IsScheduler(name string) bool {
-	return slices.ContainsFunc(Schedulers[:], func(s Scheduler) bool { return s.Name == name })
+func IsScheduler(name string) bool { return slices.Contains(Names(Schedulers[:]), name) }
+
+// SchedulerFlags are the names of the flags that schedulers have. Others than
+// sh and mh do not use theirs.
+var SchedulerFlags = [...]Choice{
+	{"sh-fallback", "sh: another server while the hashed one has weight 0 or is overloaded"},
+	{"sh-port", "sh: hash the source port as well"},
+	{"mh-fallback", "mh: another server while the hashed one has weight 0 or is overloaded"},
+	{"mh-port", "mh: hash the source port as well"},
+	{"flag-1", "first flag of any other scheduler"},
+	{"flag-2", "second flag of any other scheduler"},
+	{"flag-3", "third flag of any scheduler"},
 }
 
 // PersistenceEngines are those that kernels have.
-var PersistenceEngines = [...]string{"sip"}
+var PersistenceEngines = [...]Choice{{"sip", "Call-ID of SIP over UDP"}}
 
-// Tunnel is a tunnel type with the options that it takes.
-type Tunnel struct {
-	Name string
-	Rule Rule
+// ConnectionStates are the states of TCP, of UDP, of SCTP, and of persistence
+// templates, as /proc/net/ip_vs_conn spells them. A state is listed once.
+var ConnectionStates = [...]Choice{
+	{"NONE", "new; a template that no connection has used"},
+	{"ESTABLISHED", "established"},
+	{"SYN_SENT", "TCP: SYN of a server seen"},
+	{"SYN_RECV", "TCP: SYN of a client seen, no acknowledgment of an answer yet"},
+	{"FIN_WAIT", "TCP: closing"},
+	{"TIME_WAIT", "TCP: closed by both sides"},
+	{"CLOSE", "TCP: reset"},
+	{"CLOSE_WAIT", "TCP: closed by the client"},
+	{"LAST_ACK", "TCP: waits for the last acknowledgment"},
+	{"LISTEN", "TCP: no packets yet"},
+	{"SYNACK", "TCP: SYN answered by the defense against floods"},
+	{"UDP", "UDP"},
+	{"INIT1", "SCTP: INIT of a client seen"},
+	{"INIT", "SCTP: INIT repeated"},
+	{"COOKIE_SENT", "SCTP: INIT answered"},
+	{"COOKIE_REPLIED", "SCTP: cookie returned by the client"},
+	{"COOKIE_WAIT", "SCTP: waits for a cookie"},
+	{"COOKIE", "SCTP: cookie sent"},
+	{"COOKIE_ECHOED", "SCTP: cookie echoed"},
+	{"SHUTDOWN_SENT", "SCTP: closed by the client"},
+	{"SHUTDOWN_RECEIVED", "SCTP: closed by the server"},
+	{"SHUTDOWN_ACK_SENT", "SCTP: shutdown acknowledged"},
+	{"REJECTED", "SCTP: refused"},
+	{"CLOSED", "SCTP: ended"},
+	{"ASSURED", "template that a connection has used"},
 }
+
+// daemonRoles are what a sync daemon can be.
+var daemonRoles = [...]Choice{
+	{"master", "sends the connections of this director"},
+	{"backup", "receives those of a master"},
+}
+
+// TunnelTypes are the tunnel types, in the order of the kernel's numbers
+// IP_VS_CONN_F_TUNNEL_TYPE_*.
+var TunnelTypes = [...]Choice{{"ipip", "IP in IP"}, {"gue", "Generic UDP Encapsulation"}, {"gre", "Generic Routing Encapsulation"}}
 
 const tunnelCsums = 1<<OptTunnelNoCsum | 1<<OptTunnelCsum
 
-// Tunnels are the tunnel types, in the order of the kernel's numbers
-// IP_VS_CONN_F_TUNNEL_TYPE_*.
-var Tunnels = [...]Tunnel{
-	{"ipip", Rule{Allowed: 1 << OptTunnelType}},
-	{"gue", Rule{Required: 1 << OptTunnelPort, Allowed: 1 << OptTunnelType, OneOf: []Set{tunnelCsums | 1<<OptTunnelRemCsum}}},
-	{"gre", Rule{Allowed: 1 << OptTunnelType, OneOf: []Set{tunnelCsums}}},
+// TunnelRules say which options each of TunnelTypes takes.
+var TunnelRules = [...]Rule{
+	{Allowed: 1 << OptTunnelType},
+	{Required: 1 << OptTunnelPort, Allowed: 1 << OptTunnelType, OneOf: []Set{tunnelCsums | 1<<OptTunnelRemCsum}},
+	{Allowed: 1 << OptTunnelType, OneOf: []Set{tunnelCsums}},
 }

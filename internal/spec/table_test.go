@@ -55,6 +55,15 @@ func TestRowsAreWhole(t *testing.T) {
 	}
 	for _, c := range Commands {
 		texts(c.Long, c.Name, c.Long, c.Help)
+		if c.Forms != nil {
+			var shown Set
+			for _, f := range c.Forms {
+				shown |= f.Needs | f.Takes
+			}
+			if takes := c.Rule.Takes() &^ Global &^ OnlyAccepted; shown&^Uncounted != takes&^Uncounted {
+				t.Errorf("--%s takes %b, but its forms show %b", c.Long, takes, shown)
+			}
+		}
 		if takes := c.Value != NoValue || c.MaxArgs > 0; takes != (c.Arg != "") {
 			t.Errorf("--%s takes something: %v, but the help calls it %q", c.Long, takes, c.Arg)
 		}
@@ -84,8 +93,49 @@ func TestSchedulersAreTold(t *testing.T) {
 		}
 		seen[s.Help] = s.Name
 	}
-	if len(SchedulerNames()) != len(Schedulers) || IsScheduler("") {
+	if len(Names(Schedulers[:])) != len(Schedulers) || IsScheduler("") {
 		t.Error("the names are not those of the table")
+	}
+}
+
+// TestSectionsAreOfOneKind checks that 1.31 has all options of a section or
+// none, that those that it lacks have no letter, and that the sections that it
+// lacks are the last ones.
+func TestSectionsAreOfOneKind(t *testing.T) {
+	beyond := make(map[Section]bool)
+	for i := range Options {
+		o := &Options[i]
+		if known, found := beyond[o.Section]; found && known != o.Beyond() {
+			t.Errorf("the section %q has --%s, and options of another kind", Sections[o.Section].Title, o.Long)
+		}
+		beyond[o.Section] = o.Beyond()
+		if o.Beyond() != (o.ID >= OptAll) || o.Beyond() && o.Short != 0 {
+			t.Errorf("--%s: since %q, with the letter %q and the identity %d", o.Long, o.Since, o.Short, o.ID)
+		}
+	}
+	if len(beyond) != len(Sections) {
+		t.Errorf("options in %d sections of %d", len(beyond), len(Sections))
+	}
+	for s := range Section(len(Sections) - 1) {
+		if beyond[s] && !beyond[s+1] {
+			t.Errorf("%q is behind what 1.31 lacks", Sections[s+1].Title)
+		}
+	}
+}
+
+func TestRowsAreFound(t *testing.T) {
+	for r := range Rows() {
+		if found, ok := FindLong(r.Long); !ok || found != r {
+			t.Errorf("FindLong(%q) is %v", r.Long, found.Word)
+		}
+		for _, letter := range []byte{r.Short, r.Alias} {
+			if found, ok := FindLetter(letter); ok != (letter != 0) || ok && found != r {
+				t.Errorf("FindLetter(%q) is %v", letter, found.Word)
+			}
+		}
+	}
+	if takers := Takers("forwarding-method"); len(takers) != 2 || takers[0].ID != AddServer || takers[1].ID != EditServer {
+		t.Errorf("%d commands take a forwarding method", len(takers))
 	}
 }
 

@@ -76,7 +76,7 @@ _ipvsadm_kind() {
     -y | -[!-]*y | --l-threshold) echo 'word' ;;
     --drain) echo 'word' ;;
     --client) echo 'client' ;;
-    --state) echo 'ESTABLISHED|SYN_SENT|SYN_RECV|FIN_WAIT|TIME_WAIT|CLOSE|CLOSE_WAIT|LAST_ACK|UDP|ASSURED|NONE' ;;
+    --state) echo 'NONE|ESTABLISHED|SYN_SENT|SYN_RECV|FIN_WAIT|TIME_WAIT|CLOSE|CLOSE_WAIT|LAST_ACK|LISTEN|SYNACK|UDP|INIT1|INIT|COOKIE_SENT|COOKIE_REPLIED|COOKIE_WAIT|COOKIE|COOKIE_ECHOED|SHUTDOWN_SENT|SHUTDOWN_RECEIVED|SHUTDOWN_ACK_SENT|REJECTED|CLOSED|ASSURED' ;;
     --syncid) echo 'word' ;;
     --sync-maxlen) echo 'word' ;;
     --mcast-interface) echo 'interface' ;;

@@ -210,7 +210,7 @@ complete -c ipvsadm -n '__ipvsadm_is add-service delete-service add-server delet
 complete -c ipvsadm -n '__ipvsadm_is delete-service apply delete-server' -l drain -x -d 'drain time in seconds: no new connections, then delete once the others have ended'
 complete -c ipvsadm -n '__ipvsadm_is list' -s c -l connection -d 'connections: all, or those of a service'
 complete -c ipvsadm -n '__ipvsadm_is list' -l client -x -a '(__ipvsadm_clients)' -d 'only connections of a client or a network'
-complete -c ipvsadm -n '__ipvsadm_is list' -l state -x -a 'ESTABLISHED SYN_SENT SYN_RECV FIN_WAIT TIME_WAIT CLOSE CLOSE_WAIT LAST_ACK UDP ASSURED NONE' -d 'only connections in a state, such as ESTABLISHED (any case)'
+complete -c ipvsadm -n '__ipvsadm_is list' -l state -x -a 'NONE ESTABLISHED SYN_SENT SYN_RECV FIN_WAIT TIME_WAIT CLOSE CLOSE_WAIT LAST_ACK LISTEN SYNACK UDP INIT1 INIT COOKIE_SENT COOKIE_REPLIED COOKIE_WAIT COOKIE COOKIE_ECHOED SHUTDOWN_SENT SHUTDOWN_RECEIVED SHUTDOWN_ACK_SENT REJECTED CLOSED ASSURED' -d 'only connections in a state, such as ESTABLISHED (any case)'
 complete -c ipvsadm -n '__ipvsadm_is list' -l timeout -d 'connection timeouts'
 complete -c ipvsadm -n '__ipvsadm_is list' -l daemon -d 'sync daemons'
 complete -c ipvsadm -n '__ipvsadm_is list' -l stats -d 'connections, packets and bytes since the last --zero'

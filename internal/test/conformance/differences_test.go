@@ -223,33 +223,12 @@ func takeNewOptions(s *step) {
 			return slices.ContainsFunc(words, func(w string) bool {
 				name, isLong := strings.CutPrefix(w, "--")
 				name, _, _ = strings.Cut(name, "=")
-				return isLong && newOptions[name]
+				r, found := spec.FindLong(name)
+				return isLong && found && r.Beyond()
 			})
 		})
 	}
 }
-
-func isNewCommand(c *spec.Command) bool {
-	return c.ID == spec.Apply || c.ID == spec.Monitor || c.ID == spec.Watch || c.ID == spec.Doctor
-}
-
-var newOptions = func() map[string]bool {
-	all := map[string]bool{}
-	for i := range spec.Commands {
-		if c := &spec.Commands[i]; isNewCommand(c) {
-			all[c.Long] = true
-		}
-	}
-	for i := range spec.Options {
-		if o := &spec.Options[i]; isNew(o) {
-			all[o.Long] = true
-		}
-	}
-	return all
-}()
-
-// isNew reports whether 1.31 lacks the option.
-func isNew(o *spec.Option) bool { return o.ID >= spec.OptAll }
 
 // filterConnections accepts that we list some of the connections, or find
 // another fault, where the original refuses to.
@@ -275,7 +254,7 @@ func stopDaemon(s *step) {
 }
 
 func TestEachDifferenceHasItsRule(t *testing.T) {
-	for _, d := range manual.Differences {
+	for _, d := range manual.Differences() {
 		i := slices.IndexFunc(rules, func(r rule) bool { return r.id == d.ID })
 		switch {
 		case i < 0:
@@ -287,7 +266,7 @@ func TestEachDifferenceHasItsRule(t *testing.T) {
 		}
 	}
 	for _, r := range rules {
-		if !slices.ContainsFunc(manual.Differences, func(d manual.Difference) bool { return d.ID == r.id }) {
+		if !slices.ContainsFunc(manual.Differences(), func(d manual.Difference) bool { return d.ID == r.id }) {
 			t.Errorf("%s is not in the list of differences", r.id)
 		}
 	}

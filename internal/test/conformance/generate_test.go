@@ -522,12 +522,12 @@ func (t *table) junk() {
 // commands and options are those of 1.31, without our additions.
 var commands, options = func() (commands []spec.CommandID, options []spec.OptionID) {
 	for i := range spec.Commands {
-		if c := &spec.Commands[i]; !isNewCommand(c) {
+		if c := &spec.Commands[i]; !c.Beyond() {
 			commands = append(commands, c.ID)
 		}
 	}
 	for i := range spec.Options {
-		if o := &spec.Options[i]; !isNew(o) {
+		if o := &spec.Options[i]; !o.Beyond() {
 			options = append(options, o.ID)
 		}
 	}

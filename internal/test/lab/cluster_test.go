@@ -44,6 +44,13 @@ func testShort(t *testing.T, c cluster) {
 	}, packages...)
 }
 
+func TestPageIsCurrent(t *testing.T) {
+	const root = "../../../"
+	want, err := fillPage(root + page)
+	must.OK(t, err)
+	program.Current(t, root+page, want)
+}
+
 func TestSessionsAreWhole(t *testing.T) {
 	check := func(name, hosts string, steps []session.Step) {
 		for _, step := range steps {

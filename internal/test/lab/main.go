@@ -6,12 +6,13 @@
 //	go run ./internal/test/lab -units folder demo
 //	go run ./internal/test/lab gap|clusters [cluster or scenario]...
 //	go run ./internal/test/lab -for 1h soak
+//	go run ./internal/test/lab page
 //
 // The demo is a session: commands and their answers. It restarts the service
 // of Red Hat, whose unit make demo puts into a folder. Gap counts requests that
 // fail in the demo's network while a director restores, soak has everything go on
 // there at once for a long time, and clusters counts where the packets of every
-// kind of cluster go. The program runs twice: on
+// kind of cluster go. Page writes the sessions into clusters.md. The program runs twice: on
 // the host, where it boots the guest, and in the guest, where the commands
 // run as root.
 package main
@@ -62,7 +63,7 @@ func main() {
 	flag.BoolVar(&l.fetch, "fetch", false, "fetch what is not on this machine into the user's cache: kernel and programs")
 	flag.DurationVar(&l.length, "for", time.Minute, "`time` that the soak takes")
 	flag.Usage = func() {
-		fmt.Fprint(flag.CommandLine.Output(), "usage: lab [flags] demo|gap|soak|clusters [cluster or scenario]...\n")
+		fmt.Fprint(flag.CommandLine.Output(), "usage: lab [flags] demo|gap|soak|page|clusters [cluster or scenario]...\n")
 		flag.PrintDefaults()
 	}
 	flag.Parse()
@@ -76,6 +77,8 @@ func main() {
 			return l.clusters(ctx, []cluster{soak(l.length)}, names)
 		case "clusters":
 			return l.clusters(ctx, clusters, names)
+		case "page":
+			return true, writePage()
 		}
 		flag.Usage()
 		os.Exit(2)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package generate
+package main
 
 import (
 	_ "embed"
@@ -47,6 +47,14 @@ func fill(page, name string) string {
 		switch strings.TrimSpace(place) {
 		case "header":
 			fmt.Fprintf(&b, ".\\\" %s\n", generated(name))
+		case "synopsis":
+			for i := range spec.Commands {
+				pageSynopsis(&b, manual.Synopsis(&spec.Commands[i])...)
+			}
+		case "synopsis save":
+			pageSynopsis(&b, manual.WrapperSynopsis(spec.FindCommand(spec.Save)))
+		case "synopsis apply":
+			pageSynopsis(&b, manual.WrapperSynopsis(spec.FindCommand(spec.Apply)))
 		case "commands":
 			pageCommands(&b)
 		case "options":
@@ -77,54 +85,42 @@ func pageCommands(b *strings.Builder) {
 	b.WriteString(".Bl -tag -width Ds\n")
 	for i := range spec.Commands {
 		c := &spec.Commands[i]
-		pageItem(b, c.Short, c.Alias, c.Long, c.Value, c.Arg)
-		pageText(b, sentence(c.Help))
+		pageItem(b, &c.Word, c.Short)
 		if c.Beyond() {
 			pageText(b, beyond)
-		}
-		pageSet(b, "Needs", c.Rule.Required)
-		pageSet(b, "Takes", c.Rule.Allowed)
-		for _, s := range c.Rule.OneOf {
-			pageSet(b, "Takes one of", s)
-		}
-		for _, w := range c.Rule.With {
-			pageSet(b, "With "+spellings(spec.Of(w.Option))[0]+" takes", w.Takes)
 		}
 	}
 	b.WriteString(".El\n")
 }
 
-func pageSet(b *strings.Builder, words string, set spec.Set) {
-	if set != 0 {
-		pageText(b, words+" "+strings.Join(spellings(set), ", ")+".")
-	}
-}
-
-// spellings are the short spellings of a set of options, the long ones of those
-// that have no other; options that exclude each other stand together.
-func spellings(set spec.Set) []string {
-	var list []string
-	var last spec.Set
-	for o, short := range manual.Options(set, 0) {
-		spelling := "--" + o.Long
-		if short != 0 {
-			spelling = "-" + string(short)
+// pageSynopsis writes the grammar of a program: each item on a line of its
+// own, whose brackets and bars separate macros.
+func pageSynopsis(b *strings.Builder, forms ...[]string) {
+	separate := strings.NewReplacer("[/length]", "[/length]", "[", " [ ", "]", " ] ", "{", " { ", "}", " } ", "|", " | ")
+	macros := map[string]string{"[": "Oo", "]": "Oc", "{": "Bro", "}": "Brc", "|": "|"}
+	for _, items := range forms {
+		b.WriteString(".Nm\n")
+		for _, item := range items {
+			var line []string
+			for _, word := range strings.Fields(separate.Replace(item)) {
+				option, isOption := strings.CutPrefix(word, "-")
+				switch macro := macros[word]; {
+				case macro != "":
+					word = macro
+				case isOption:
+					word = "Fl " + option
+				default:
+					word = "Ar " + word
+				}
+				line = append(line, word)
+			}
+			fmt.Fprintf(b, ".%s\n", strings.Join(line, " "))
 		}
-		_, all := o.Alternatives()
-		switch {
-		case spec.Uncounted.Has(o.ID):
-		case all == last:
-			list[len(list)-1] += "/" + spelling
-		default:
-			list = append(list, spelling)
-		}
-		last = all
 	}
-	return list
 }
 
 func pageSections(b *strings.Builder) {
-	for _, s := range manual.Sections() {
+	for s := range manual.Sections() {
 		fmt.Fprintf(b, ".Ss %s\n", roff(s.Title))
 		if s.Beyond {
 			pageText(b, beyond)
@@ -138,21 +134,21 @@ func pageSections(b *strings.Builder) {
 func pageOptions(b *strings.Builder, set spec.Set, output byte) {
 	b.WriteString(".Bl -tag -width Ds\n")
 	for o, short := range manual.Options(set, output) {
-		pageItem(b, short, 0, o.Long, o.Value, o.Arg)
-		pageText(b, sentence(manual.Text(o)))
+		pageItem(b, &o.Word, short)
 	}
 	b.WriteString(".El\n")
 }
 
-func pageItem(b *strings.Builder, short, alias byte, long string, v spec.Value, arg string) {
+// pageItem writes the item of a word, whose letter is given.
+func pageItem(b *strings.Builder, w *spec.Word, short byte) {
 	b.WriteString(".It ")
-	for _, letter := range []byte{short, alias} {
+	for _, letter := range []byte{short, w.Alias} {
 		if letter != 0 {
 			fmt.Fprintf(b, "Fl %c , ", letter)
 		}
 	}
-	fmt.Fprintf(b, "Fl -%s", long)
-	optional := v == spec.OptionalValue
+	fmt.Fprintf(b, "Fl -%s", w.Long)
+	arg, optional := w.Arg, w.Value == spec.OptionalValue
 	if strings.HasPrefix(arg, "[") && strings.HasSuffix(arg, "]") {
 		arg, optional = arg[1:len(arg)-1], true
 	}
@@ -164,7 +160,18 @@ func pageItem(b *strings.Builder, short, alias byte, long string, v spec.Value, 
 		fmt.Fprintf(b, " Ar %s", arg)
 	}
 	b.WriteByte('\n')
+	pageText(b, sentence(manual.Text(w)))
+	if w.Details != "" {
+		pageText(b, w.Details)
+	}
+	if w.Since != "" && w.Since != firstRelease {
+		pageText(b, "Since "+w.Since+".")
+	}
 }
+
+// firstRelease is the release whose words the page marks by sections and not
+// one by one.
+const firstRelease = "0.1.0"
 
 func pageSchedulers(b *strings.Builder) {
 	b.WriteString(".Bl -tag -width lblcr -compact\n")
@@ -177,7 +184,7 @@ func pageSchedulers(b *strings.Builder) {
 
 func pageDifferences(b *strings.Builder) {
 	b.WriteString(".Bl -bullet\n")
-	for _, d := range manual.Differences {
+	for _, d := range manual.Differences() {
 		b.WriteString(".It\n")
 		pageText(b, "1.31: "+d.Original)
 		pageText(b, "Here: "+d.Ours)

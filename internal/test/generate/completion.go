@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package generate
+package main
 
 import (
 	"cmp"
@@ -49,7 +49,7 @@ func completions() map[string]string {
 var scriptTexts = strings.NewReplacer(
 	"@modules@", `s:^(.*/)?ip_vs_([a-z0-9_]+)(\.ko.*| .*)?$:\2:p`,
 	"@others@", `ftp|pe_.*`,
-	"@schedulers@", strings.Join(spec.SchedulerNames(), " "),
+	"@schedulers@", strings.Join(spec.Names(spec.Schedulers[:]), " "),
 	"@table@", `BEGIN { if (line !~ / -[A-Za-z6]*[tuf] |-service /) line = "" } option == "-r" && $1 == "-a" && (line == "" || index(line, " " $3 " ")) { `+
 		`for (i = 4; i < NF; i++) if ($i == "-r") print $(i + 1) } $1 == "-A" && $2 == option { print $3 }`,
 	"@clients@", `NR > 2 { sub(/:[0-9]+$/, "", $4); gsub(/[][]/, "", $4); print $4 }`,
@@ -91,58 +91,21 @@ func script(text, name string, places map[string]func(*strings.Builder)) string 
 	return b.String()
 }
 
-// The kinds of value that are more than a word of which nothing is known. A
-// kind may also be the words that there are, with bars between them.
+// The kinds of value of which nothing is known, and of a command's argument.
 const (
-	tcpValue       = "-t"
-	udpValue       = "-u"
-	sctpValue      = "--sctp-service"
-	markValue      = "-f"
-	serverValue    = "server"
-	clientValue    = "client"
-	schedulerValue = "scheduler"
-	flagsValue     = "flags"
-	engineValue    = "engine"
-	interfaceValue = "interface"
-	netnsValue     = "netns"
-	fileValue      = "file"
-	wordValue      = "word"
+	wordValue     spec.Kind = "word"
+	argumentValue spec.Kind = "argument"
 )
 
-// kind says what the value of an option is; empty for an option that has none
-// or may have none.
-func kind(o *spec.Option) string {
-	switch o.ID {
-	case spec.OptTCPService:
-		return tcpValue
-	case spec.OptUDPService:
-		return udpValue
-	case spec.OptSCTPService:
-		return sctpValue
-	case spec.OptFWMarkService:
-		return markValue
-	case spec.OptRealServer:
-		return serverValue
-	case spec.OptScheduler:
-		return schedulerValue
-	case spec.OptPersistenceEngine:
-		return engineValue
-	case spec.OptMcastInterface:
-		return interfaceValue
-	case spec.OptNetNS:
-		return netnsValue
-	case spec.OptOutput, spec.OptUpdate, spec.OptLock:
-		return fileValue
-	case spec.OptSchedFlags:
-		return flagsValue
-	case spec.OptClient:
-		return clientValue
-	case spec.OptState:
-		return "ESTABLISHED|SYN_SENT|SYN_RECV|FIN_WAIT|TIME_WAIT|CLOSE|CLOSE_WAIT|LAST_ACK|UDP|ASSURED|NONE"
-	case spec.OptTunnelType:
-		return strings.Join(manual.Words(o), "|")
-	}
-	if o.Value == spec.RequiredValue {
+// kind returns the kind of a value, or its choices with bars between them;
+// empty for a word that has no value or may have none.
+func kind(w *spec.Word) spec.Kind {
+	switch {
+	case w.Kind != "":
+		return w.Kind
+	case w.Choices != nil:
+		return spec.Kind(strings.Join(spec.Names(w.Choices), "|"))
+	case w.Value == spec.RequiredValue:
 		return wordValue
 	}
 	return ""
@@ -161,7 +124,7 @@ var wrappers = [...]wrapper{
 }
 
 // takesFile reports whether the argument of a command is a rule file.
-func takesFile(c *spec.Command) bool { return c.Arg == "[file]" }
+func takesFile(c *spec.Command) bool { return c.Kind == spec.FileName }
 
 func commandWords(c *spec.Command) []string {
 	var words []string
@@ -216,23 +179,23 @@ func bashKinds(b *strings.Builder) {
 		if short != 0 {
 			pattern = fmt.Sprintf("-%c | -[!-]*%c | %s", short, short, pattern)
 		}
-		if k := kind(o); k != "" {
-			bashCase(b, pattern, k)
+		if k := kind(&o.Word); k != "" {
+			bashCase(b, pattern, string(k))
 		}
 	}
 	for i := range spec.Commands {
 		c := &spec.Commands[i]
 		if c.Value == spec.RequiredValue {
-			bashCase(b, "--"+c.Long, c.Arg)
+			bashCase(b, "--"+c.Long, string(kind(&c.Word)))
 		}
 	}
 	for i := range spec.Commands {
 		if c := &spec.Commands[i]; takesFile(c) {
-			bashCase(b, "--"+c.Long, "argument")
+			bashCase(b, "--"+c.Long, string(argumentValue))
 		}
 	}
-	bashCase(b, "ipvsadm-restore", "argument")
-	fmt.Fprintf(b, "    -%c) [[ $command == ipvsadm-save ]] && echo '%s' ;;\n", manual.SaveOutputLetter, fileValue)
+	bashCase(b, "ipvsadm-restore", string(argumentValue))
+	fmt.Fprintf(b, "    -%c) [[ $command == ipvsadm-save ]] && echo '%s' ;;\n", manual.SaveOutputLetter, spec.FileName)
 }
 
 func bashCase(b *strings.Builder, pattern, text string) {
@@ -279,9 +242,9 @@ func zshArguments(b *strings.Builder, c *spec.Command, output byte) {
 	line := func(text string) { fmt.Fprintf(b, "            %s\n", quote(text)) }
 	switch {
 	case c.Value == spec.RequiredValue:
-		line(":" + c.Long + zshAction(c.Arg))
+		line(":" + c.Long + zshAction(kind(&c.Word)))
 	case takesFile(c):
-		line(":rules" + zshAction(fileValue))
+		line(":rules" + zshAction(spec.FileName))
 	}
 	for o, short := range manual.Options(c.Rule.Takes(), output) {
 		_, besides := o.Alternatives()
@@ -295,7 +258,7 @@ func zshArguments(b *strings.Builder, c *spec.Command, output byte) {
 		letter, long := "", ""
 		switch o.Value {
 		case spec.RequiredValue:
-			text += ":" + o.Arg + zshAction(kind(o))
+			text += ":" + o.Arg + zshAction(kind(&o.Word))
 			letter, long = "+", "="
 		case spec.OptionalValue:
 			text += "::" + o.Arg + zshAction(wordValue)
@@ -312,28 +275,28 @@ func zshArguments(b *strings.Builder, c *spec.Command, output byte) {
 
 // zshAction is what completes a value. A blank keeps zsh from adding arguments
 // of its own.
-func zshAction(kind string) string {
-	if strings.Contains(kind, "|") {
-		return ":(" + strings.ReplaceAll(kind, "|", " ") + ")"
+func zshAction(kind spec.Kind) string {
+	if strings.Contains(string(kind), "|") {
+		return ":(" + strings.ReplaceAll(string(kind), "|", " ") + ")"
 	}
 	switch kind {
-	case tcpValue, udpValue, sctpValue, markValue:
-		return ": _ipvsadm_table " + kind
-	case serverValue:
+	case spec.TCPAddress, spec.UDPAddress, spec.SCTPAddress, spec.MarkValue:
+		return ": _ipvsadm_table " + string(kind)
+	case spec.ServerAddress:
 		return ": _ipvsadm_table -r"
-	case clientValue:
+	case spec.ClientAddress:
 		return ": _ipvsadm_clients"
-	case schedulerValue:
+	case spec.SchedulerName:
 		return ": _ipvsadm_schedulers"
-	case flagsValue:
+	case spec.FlagList:
 		return ": _ipvsadm_flags"
-	case engineValue:
+	case spec.EngineName:
 		return ": _ipvsadm_engines"
-	case interfaceValue:
+	case spec.InterfaceName:
 		return ":_net_interfaces"
-	case netnsValue:
+	case spec.NamespaceName:
 		return ": _ipvsadm_netns"
-	case fileValue:
+	case spec.FileName:
 		return ":_files"
 	}
 	return ": "
@@ -357,7 +320,7 @@ func fishCommands(b *strings.Builder) {
 }
 
 func fishOptions(b *strings.Builder) {
-	complete := func(program string, when []string, short byte, long, kind, help string) {
+	complete := func(program string, when []string, short byte, long string, kind spec.Kind, help string) {
 		fmt.Fprintf(b, "complete -c %s", program)
 		if when != nil {
 			fmt.Fprintf(b, " -n '__ipvsadm_is %s'", strings.Join(when, " "))
@@ -369,9 +332,9 @@ func fishOptions(b *strings.Builder) {
 	}
 	for i := range spec.Commands {
 		c := &spec.Commands[i]
-		when, value := []string{"none"}, ""
+		when, value := []string{"none"}, spec.Kind("")
 		if c.Value == spec.RequiredValue {
-			when, value = append(when, c.Long), c.Arg
+			when, value = append(when, c.Long), kind(&c.Word)
 		}
 		complete("ipvsadm", when, c.Short, c.Long, value, c.Help)
 		if c.Alias != 0 {
@@ -387,11 +350,11 @@ func fishOptions(b *strings.Builder) {
 				when = append(when, c.Long)
 			}
 		}
-		complete("ipvsadm", when, short, o.Long, kind(o), o.Help)
+		complete("ipvsadm", when, short, o.Long, kind(&o.Word), o.Help)
 	}
 	for _, w := range wrappers {
 		for o, short := range manual.Options(w.command.Rule.Takes(), w.output) {
-			complete(w.program, nil, short, o.Long, kind(o), o.Help)
+			complete(w.program, nil, short, o.Long, kind(&o.Word), o.Help)
 		}
 	}
 	for i := range spec.Commands {
@@ -402,32 +365,32 @@ func fishOptions(b *strings.Builder) {
 	b.WriteString("complete -c ipvsadm-restore -F\n")
 }
 
-func fishValue(kind string) string {
+func fishValue(kind spec.Kind) string {
 	switch kind {
 	case "":
 		return ""
 	case wordValue:
 		return " -x"
-	case fileValue:
+	case spec.FileName:
 		return " -r -F"
-	case tcpValue, udpValue, sctpValue, markValue:
-		return " -x -a '(__ipvsadm_table " + kind + ")'"
-	case serverValue:
+	case spec.TCPAddress, spec.UDPAddress, spec.SCTPAddress, spec.MarkValue:
+		return " -x -a '(__ipvsadm_table " + string(kind) + ")'"
+	case spec.ServerAddress:
 		return " -x -a '(__ipvsadm_table -r)'"
-	case clientValue:
+	case spec.ClientAddress:
 		return " -x -a '(__ipvsadm_clients)'"
-	case schedulerValue:
+	case spec.SchedulerName:
 		return " -x -a '(__ipvsadm_schedulers)'"
-	case flagsValue:
+	case spec.FlagList:
 		return " -x -a '(__ipvsadm_flags)'"
-	case engineValue:
+	case spec.EngineName:
 		return " -x -a '(__ipvsadm_engines)'"
-	case interfaceValue:
+	case spec.InterfaceName:
 		return " -x -a '(ls /sys/class/net)'"
-	case netnsValue:
+	case spec.NamespaceName:
 		return " -x -a '(ls /run/netns 2>/dev/null)'"
 	}
-	return " -x -a '" + strings.ReplaceAll(kind, "|", " ") + "'"
+	return " -x -a '" + strings.ReplaceAll(string(kind), "|", " ") + "'"
 }
 
 // quote quotes a word for Bash and zsh.
