@@ -40,8 +40,8 @@ func (s *session) fullScreen() (*fullScreen, error) {
 	return &fullScreen{in: s.Stdin.(*os.File), out: out.(*os.File), written: make(chan error, 1)}, nil
 }
 
-// lookOf returns what the terminal can show, by the environment.
-func lookOf(getenv func(string) string) watch.Look {
+// displayOf returns the abilities of the terminal, according to the environment.
+func displayOf(getenv func(string) string) watch.Display {
 	locale := ""
 	for _, name := range [...]string{"LC_ALL", "LC_CTYPE", "LANG"} {
 		if locale = getenv(name); locale != "" {
@@ -49,7 +49,7 @@ func lookOf(getenv func(string) string) watch.Look {
 		}
 	}
 	locale = strings.ToLower(locale)
-	return watch.Look{
+	return watch.Display{
 		// The Linux console's fonts lack the characters of the bars.
 		UTF8:  getenv("TERM") != "linux" && (strings.Contains(locale, "utf-8") || strings.Contains(locale, "utf8")),
 		Color: getenv("NO_COLOR") == "",

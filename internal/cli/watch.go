@@ -39,7 +39,7 @@ func (s *session) watch(ctx context.Context, cmd args.Command) int {
 	}
 	w := &watcher{
 		session: s, fullScreen: terminal, interval: cmd.Interval,
-		browser:  watch.NewBrowser(watchTitle(s.config.NetNS, cmd.Interval), lookOf(os.Getenv)),
+		browser:  watch.NewBrowser(watchTitle(s.config.NetNS, cmd.Interval), displayOf(os.Getenv)),
 		readings: make(chan tableReading, 1),
 		typed:    make(chan typing),
 		signals:  make(chan os.Signal, 8),
@@ -101,7 +101,7 @@ func (w *watcher) run(ctx context.Context) (status int) {
 	clock := time.NewTicker(w.interval)
 	defer clock.Stop()
 	resume := func() { // reading after a while without
-		w.browser.Break()
+		w.browser.ResetRates()
 		w.startReading(ctx)
 		clock.Reset(w.interval)
 	}
@@ -166,7 +166,7 @@ func (w *watcher) draw() {
 		return
 	}
 	next := w.browser.Draw(w.size())
-	if b := next.AppendDiff(nil, w.shown, w.browser.Look); len(b) > 0 {
+	if b := next.AppendDiff(nil, w.shown, w.browser.Display); len(b) > 0 {
 		w.write(b)
 	}
 	w.shown = next
@@ -251,7 +251,7 @@ func (w *watcher) take(r tableReading) {
 		return
 	case r.err != nil:
 		w.browser.Message = plain(unreadableText(r.err))
-		w.browser.Break()
+		w.browser.ResetRates()
 		return
 	case r.Partial:
 		w.browser.Message = refusalText(0, ipvs.ErrChanging)

@@ -47,19 +47,19 @@ func TestWatchNeedsATerminal(t *testing.T) {
 	}
 }
 
-func TestLookOf(t *testing.T) {
+func TestDisplayOf(t *testing.T) {
 	for _, c := range []struct {
 		env  string
-		want watch.Look
+		want watch.Display
 	}{
-		{"TERM=xterm", watch.Look{Color: true}},
-		{"TERM=xterm LANG=de_DE.UTF-8", watch.Look{Color: true, UTF8: true}},
-		{"TERM=xterm LANG=en_US.utf8 NO_COLOR=1", watch.Look{UTF8: true}},
-		{"TERM=xterm LANG=C.UTF-8 LC_ALL=C", watch.Look{Color: true}},
-		{"TERM=xterm LANG=C LC_CTYPE=C.UTF-8", watch.Look{Color: true, UTF8: true}},
-		{"TERM=linux LANG=C.UTF-8", watch.Look{Color: true}},
+		{"TERM=xterm", watch.Display{Color: true}},
+		{"TERM=xterm LANG=de_DE.UTF-8", watch.Display{Color: true, UTF8: true}},
+		{"TERM=xterm LANG=en_US.utf8 NO_COLOR=1", watch.Display{UTF8: true}},
+		{"TERM=xterm LANG=C.UTF-8 LC_ALL=C", watch.Display{Color: true}},
+		{"TERM=xterm LANG=C LC_CTYPE=C.UTF-8", watch.Display{Color: true, UTF8: true}},
+		{"TERM=linux LANG=C.UTF-8", watch.Display{Color: true}},
 	} {
-		got := lookOf(func(name string) string {
+		got := displayOf(func(name string) string {
 			for word := range strings.FieldsSeq(c.env) {
 				if value, found := strings.CutPrefix(word, name+"="); found {
 					return value

@@ -8,66 +8,69 @@ import (
 	"strings"
 )
 
-// byAddress sorts as a list does; otherwise lines are sorted by a figure.
-const byAddress figure = -1
+// addressOrder is the sort key for the order of a listing. Any other sort key
+// is a figure.
+const addressOrder figure = -1
 
-// Browser is the table as its user looks at it.
+// Browser is the state of the live screen: the table, and how the user has
+// sorted, filtered and scrolled it.
 type Browser struct {
-	Title   string // what is watched, at the head
-	Message string // stands in place of the title if there is one
-	Look    Look
+	Title   string // on the first line of the screen
+	Message string // if not empty, replaces the title
+	Display Display
 
-	model  Model
-	lines  []ref // that pass the filter, in order
-	top    int   // the first line on the screen
-	page   int   // lines on the screen when it was last drawn
-	sorted figure
-	// reversed turns the order round. Figures begin with the largest.
-	reversed bool
+	model    Model
+	rows     []row // the rows that match the filter, sorted
+	top      int   // index of the first row on the screen
+	page     int   // number of rows on the screen when it was last drawn
+	sortKey  figure
+	reversed bool // the reverse order: a figure sorts its largest values first
 	filter   string
-	editing  bool // the filter is being typed
+	editing  bool // the user is typing the filter
 	units    units
 	paused   bool
 }
 
-// ref is a line: a server of a service, or the service itself.
-type ref struct{ service, server int32 }
+// row is a row of the table: a virtual service, or one of its real servers.
+// The fields are indexes in Model.services and service.servers; for a virtual
+// service, server is serviceRow.
+type row struct{ service, server int32 }
 
-const itself = -1
+const serviceRow = -1
 
-// NewBrowser returns a Browser that has had no reading.
-func NewBrowser(title string, l Look) *Browser {
-	return &Browser{Title: title, Look: l, sorted: byAddress}
+// NewBrowser returns a Browser without a reading.
+func NewBrowser(title string, d Display) *Browser {
+	return &Browser{Title: title, Display: d, sortKey: addressOrder}
 }
 
-// Paused reports whether the user wants to see no other reading for now.
+// Paused reports whether the user has paused the screen.
 func (b *Browser) Paused() bool { return b.paused }
 
-// Break is that of the model.
-func (b *Browser) Break() { b.model.Break() }
+// ResetRates calls Model.ResetRates.
+func (b *Browser) ResetRates() { b.model.ResetRates() }
 
-// Update shows a reading.
+// Update replaces the table with a new reading.
 func (b *Browser) Update(r Reading) {
 	b.model.Update(r)
-	b.arrange()
+	b.updateRows()
 }
 
-// Press obeys a key, and reports whether the user wants to quit.
+// Press handles a key, and reports whether the user wants to quit.
 func (b *Browser) Press(k Key) (quit bool) {
 	if b.editing {
-		b.edit(k)
+		b.editFilter(k)
 		return false
 	}
 	switch k {
 	case 'q', 'Q':
 		return true
 	case 's', KeyRight:
-		b.sortBy(b.sorted + 1)
+		b.sortBy(b.sortKey + 1)
 	case 'S', KeyLeft:
-		b.sortBy(b.sorted - 1)
+		b.sortBy(b.sortKey - 1)
 	case 'r':
 		b.reversed = !b.reversed
-		b.arrange()
+		b.updateRows()
 	case 'f', '/':
 		b.editing = true
 	case KeyEscape:
@@ -87,14 +90,14 @@ func (b *Browser) Press(k Key) (quit bool) {
 	case KeyHome:
 		b.top = 0
 	case KeyEnd:
-		b.top = len(b.lines)
+		b.top = len(b.rows)
 	}
-	b.top = max(0, min(b.top, len(b.lines)-b.page))
+	b.top = max(0, min(b.top, len(b.rows)-b.page))
 	return false
 }
 
-// edit obeys a key that is typed into the filter.
-func (b *Browser) edit(k Key) {
+// editFilter handles a key while the user is typing the filter.
+func (b *Browser) editFilter(k Key) {
 	switch {
 	case k == KeyEnter:
 		b.editing = false
@@ -112,74 +115,75 @@ func (b *Browser) edit(k Key) {
 
 func (b *Browser) setFilter(text string) {
 	b.filter, b.top = text, 0
-	b.arrange()
+	b.updateRows()
 }
 
 func (b *Browser) sortBy(f figure) {
 	switch {
-	case f < byAddress:
+	case f < addressOrder:
 		f = figureCount - 1
 	case f == figureCount:
-		f = byAddress
+		f = addressOrder
 	}
-	b.sorted, b.top = f, 0
-	b.arrange()
+	b.sortKey, b.top = f, 0
+	b.updateRows()
 }
 
-// arrange puts the lines that pass the filter in order: services, and behind
-// each its servers.
-func (b *Browser) arrange() {
-	services := make([]ref, len(b.model.services))
+// updateRows filters and sorts the rows: each service is followed by its
+// servers. A service that matches the filter is shown with all its servers,
+// and a server that matches is shown with its service.
+func (b *Browser) updateRows() {
+	services := make([]row, len(b.model.services))
 	for i := range services {
-		services[i] = ref{int32(i), itself}
+		services[i] = row{int32(i), serviceRow}
 	}
 	b.sort(services)
-	b.lines = slices.Grow(b.lines[:0], len(services)+b.model.servers)
+	b.rows = slices.Grow(b.rows[:0], len(services)+b.model.serverCount)
 	for _, s := range services {
 		svc := &b.model.services[s.service]
 		all := b.matches(svc.ServiceID.String)
-		b.lines = append(b.lines, s)
-		first := len(b.lines)
+		b.rows = append(b.rows, s)
+		first := len(b.rows)
 		for i := range svc.servers {
 			if all || b.matches(svc.servers[i].AddrPort().String) {
-				b.lines = append(b.lines, ref{s.service, int32(i)})
+				b.rows = append(b.rows, row{s.service, int32(i)})
 			}
 		}
-		if !all && len(b.lines) == first {
-			b.lines = b.lines[:first-1]
+		if !all && len(b.rows) == first {
+			b.rows = b.rows[:first-1]
 			continue
 		}
-		b.sort(b.lines[first:])
+		b.sort(b.rows[first:])
 	}
 }
 
-// matches reports whether a name passes the filter, in any case. The name is
-// asked for only if there is a filter.
+// matches reports whether a name contains the filter, ignoring case. The name
+// is a function, so that it is formatted only if there is a filter.
 func (b *Browser) matches(name func() string) bool {
 	return b.filter == "" || strings.Contains(strings.ToLower(name()), strings.ToLower(b.filter))
 }
 
-// sort sorts services, or servers of one service, which are in the order of the
-// model.
-func (b *Browser) sort(lines []ref) {
+// sort sorts services, or the servers of one service, by the sort key. They
+// must be in address order, the order of the model.
+func (b *Browser) sort(rows []row) {
 	switch {
-	case b.sorted != byAddress:
-		slices.SortStableFunc(lines, func(x, y ref) int {
-			c := cmp.Compare(b.entry(y).figures[b.sorted], b.entry(x).figures[b.sorted])
+	case b.sortKey != addressOrder:
+		slices.SortStableFunc(rows, func(x, y row) int {
+			c := cmp.Compare(b.entry(y).figures[b.sortKey], b.entry(x).figures[b.sortKey])
 			if b.reversed {
 				return -c
 			}
 			return c
 		})
 	case b.reversed:
-		slices.Reverse(lines)
+		slices.Reverse(rows)
 	}
 }
 
-// entry returns what a line is about.
-func (b *Browser) entry(r ref) *entry {
+// entry returns the entry that a row shows.
+func (b *Browser) entry(r row) *entry {
 	s := &b.model.services[r.service]
-	if r.server == itself {
+	if r.server == serviceRow {
 		return &s.entry
 	}
 	return &s.servers[r.server].entry

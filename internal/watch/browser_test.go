@@ -12,37 +12,38 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// busy is a Browser of two services that have traffic.
-func busy(l Look) (*world, *Browser) {
-	w, b := newWorld(), NewBrowser("every 2 s", l)
-	w.now = time.Date(2026, 11, 28, 17, 0, 0, 0, time.UTC)
-	w.add(tcp(1, 10, 11), tcp(2, 20))
-	w.add(ipvs.ServiceEntry{Service: ipvs.NewService(ipvs.MarkID(7, ipvs.IPv6), "mh"), Destinations: []ipvs.DestinationEntry{{
+// newBusyBrowser returns a Browser of three services, two of which have
+// traffic.
+func newBusyBrowser(d Display) (*fakeKernel, *Browser) {
+	k, b := newFakeKernel(), NewBrowser("every 2 s", d)
+	k.now = time.Date(2026, 11, 28, 17, 0, 0, 0, time.UTC)
+	k.add(tcp(1, 10, 11), tcp(2, 20))
+	k.add(ipvs.ServiceEntry{Service: ipvs.NewService(ipvs.MarkID(7, ipvs.IPv6), "mh"), Destinations: []ipvs.DestinationEntry{{
 		Destination: ipvs.Destination{Addr: netip.MustParseAddr("2001:db8:1234:5678:9abc:def0:1111:2222"), Forward: ipvs.Route, Weight: 3},
 	}}})
 	for i, pkts := range []float64{100, 30000, 0} {
-		s := &w.services[i]
-		w.count(&s.Stats, pkts/10, pkts, 60*pkts, time.Second)
+		s := &k.services[i]
+		k.addTraffic(&s.Stats, pkts/10, pkts, 60*pkts, time.Second)
 		for j := range s.Destinations {
 			part := pkts / float64(len(s.Destinations)+1) * float64(j+1)
-			w.count(&s.Destinations[j].Stats, part/10, part, 60*part, time.Second)
+			k.addTraffic(&s.Destinations[j].Stats, part/10, part, 60*part, time.Second)
 			s.Destinations[j].Conns = ipvs.ConnCounts{Active: uint32(12 * (j + 1)), Inactive: 1234567}
 		}
 	}
 	for range 3 {
-		w.pass(2 * time.Second)
-		b.Update(w.read())
+		k.advance(2 * time.Second)
+		b.Update(k.read())
 	}
-	return w, b
+	return k, b
 }
 
-func press(b *Browser, text string) {
+func pressKeys(b *Browser, text string) {
 	for _, k := range keys(text) {
 		b.Press(k)
 	}
 }
 
-func compare(t *testing.T, s *Screen, want string) {
+func expect(t *testing.T, s *Screen, want string) {
 	t.Helper()
 	if got := s.String(); got != want {
 		t.Errorf("the screen is\n%swant\n%s", got, want)
@@ -50,8 +51,8 @@ func compare(t *testing.T, s *Screen, want string) {
 }
 
 func TestTheScreenOf80Columns(t *testing.T) {
-	_, b := busy(Look{UTF8: true})
-	compare(t, b.Draw(80, 12), ` every 2 s  3 services, 4 servers                                       17:00:06
+	_, b := newBusyBrowser(Display{UTF8: true})
+	expect(t, b.Draw(80, 12), ` every 2 s  3 services, 4 servers                                       17:00:06
                                      conns packets/s   bytes/s      conns
  service, server          fwd  weight   /s   in  out   in  out  act inact share
  TCP 12.0.0.1:80          wrr      21   10  101    0 6.0K    0   36  2.5M
@@ -64,9 +65,9 @@ func TestTheScreenOf80Columns(t *testing.T) {
 
  s sort  r reverse  f filter  u units  p pause  q quit                  1-7 of 7
 `)
-	b.Look.UTF8 = false
-	press(b, "u")
-	compare(t, b.Draw(80, 12), ` every 2 s  3 services, 4 servers                                       17:00:06
+	b.Display.UTF8 = false
+	pressKeys(b, "u")
+	expect(t, b.Draw(80, 12), ` every 2 s  3 services, 4 servers                                       17:00:06
                                      conns packets/s    bits/s      conns
  service, server          fwd  weight   /s   in  out   in  out  act inact share
  TCP 12.0.0.1:80          wrr      21   10  101    0  48K    0   36  2.5M
@@ -82,9 +83,9 @@ func TestTheScreenOf80Columns(t *testing.T) {
 }
 
 func TestTheScreenOf200Columns(t *testing.T) {
-	_, b := busy(Look{UTF8: true})
-	press(b, "uu")
-	compare(t, b.Draw(200, 12), ` every 2 s  3 services, 4 servers                                                                                                                                                               17:00:06
+	_, b := newBusyBrowser(Display{UTF8: true})
+	pressKeys(b, "uu")
+	expect(t, b.Draw(200, 12), ` every 2 s  3 services, 4 servers                                                                                                                                                               17:00:06
                                                                                  conns      packets      packets        bytes        bytes       active     inactive
  service, server                                      method       weight           /s         in/s        out/s         in/s        out/s        conns        conns share
  TCP 12.0.0.1:80                                      wrr              21           10          101            0         6048            0           36      2469134
@@ -99,28 +100,28 @@ func TestTheScreenOf200Columns(t *testing.T) {
 `)
 }
 
-// Nothing runs into its neighbor and nothing is written beyond the edge, however
-// small the screen is.
+// TestScreensOfEverySize checks that no text overlaps, or is written beyond
+// the edge of the screen.
 func TestScreensOfEverySize(t *testing.T) {
-	_, b := busy(Look{})
+	_, b := newBusyBrowser(Display{})
 	on := terminal.NewScreen(1, 1)
 	for width := 1; width <= 220; width++ {
 		for _, height := range []int{1, 2, 3, 4, 5, 24} {
 			on.Resize(width, height)
-			show(t, on, nil, b.Draw(width, height), b.Look)
+			checkDiff(t, on, nil, b.Draw(width, height), b.Display)
 		}
-		if l := arrange(width, false); width >= 80 && (l.name < leastName || l.share == 0) || width >= 50 && l.name < leastName {
+		if l := newLayout(width, false); width >= 80 && (l.name < minName || l.share == 0) || width >= 50 && l.name < minName {
 			t.Errorf("%d columns: %+v", width, l)
 		}
 	}
 }
 
-// order returns the lines' names.
-func order(b *Browser) string {
+// rowNames returns the names of the rows, in their order.
+func rowNames(b *Browser) string {
 	var names []string
-	for _, r := range b.lines {
+	for _, r := range b.rows {
 		s := &b.model.services[r.service]
-		if r.server == itself {
+		if r.server == serviceRow {
 			names = append(names, strings.TrimPrefix(s.ServiceID.String(), "TCP "))
 		} else {
 			names = append(names, "-"+s.servers[r.server].Addr.String())
@@ -139,58 +140,58 @@ func TestKeysSortAndFilter(t *testing.T) {
 		{"r", mark + " " + mark6 + " 12.0.0.2:80 -192.0.0.20 12.0.0.1:80 -192.0.0.11 -192.0.0.10"},
 		{"s", "12.0.0.1:80 -192.0.0.11 -192.0.0.10 12.0.0.2:80 -192.0.0.20 " + mark + " " + mark6},                          // by weight
 		{"sss", "12.0.0.2:80 -192.0.0.20 12.0.0.1:80 -192.0.0.11 -192.0.0.10 " + mark + " " + mark6},                        // by packets
-		{"\x1b[C\x1b[C\x1b[C\x1b[Dsr", mark + " " + mark6 + " 12.0.0.1:80 -192.0.0.10 -192.0.0.11 12.0.0.2:80 -192.0.0.20"}, // the smallest first
+		{"\x1b[C\x1b[C\x1b[C\x1b[Dsr", mark + " " + mark6 + " 12.0.0.1:80 -192.0.0.10 -192.0.0.11 12.0.0.2:80 -192.0.0.20"}, // reversed
 		{"S", "12.0.0.1:80 -192.0.0.10 -192.0.0.11 12.0.0.2:80 -192.0.0.20 " + mark + " " + mark6},                          // by inactive connections
-		{"sssssssss", "12.0.0.1:80 -192.0.0.10 -192.0.0.11 12.0.0.2:80 -192.0.0.20 " + mark + " " + mark6},                  // all round
-		{"f12.0.0.1\r", "12.0.0.1:80 -192.0.0.10 -192.0.0.11"},                                                              // a service has its servers
+		{"sssssssss", "12.0.0.1:80 -192.0.0.10 -192.0.0.11 12.0.0.2:80 -192.0.0.20 " + mark + " " + mark6},                  // by address
+		{"f12.0.0.1\r", "12.0.0.1:80 -192.0.0.10 -192.0.0.11"},                                                              // a service and its servers
 		{"f192.0.0.1", "12.0.0.1:80 -192.0.0.10 -192.0.0.11"},                                                               // while it is typed
-		{"f192.0.0.11\r", "12.0.0.1:80 -192.0.0.11"},                                                                        // a server has its service
+		{"f192.0.0.11\r", "12.0.0.1:80 -192.0.0.11"},                                                                        // a server and its service
 		{"f:8080\r", "12.0.0.1:80 -192.0.0.10 -192.0.0.11 12.0.0.2:80 -192.0.0.20"},                                         // ports
 		{"ffwm 7\r", mark + " " + mark6},                                                                                    // marks, in any case
-		{"fnone\r", ""},                                                                                                     // nothing
+		{"fnone\r", ""},                                                                                                     // no match
 		{"fnonx\x7f\x7f\x7f\x7f\x7fDEF0\r", mark + " " + mark6},                                                             // mistyped
-		{"fnone\x15fwm\r", mark + " " + mark6},                                                                              // begun anew
-		{"fnone\x1b", "12.0.0.1:80 -192.0.0.10 -192.0.0.11 12.0.0.2:80 -192.0.0.20 " + mark + " " + mark6},                  // thought better of
-		{"fnone\r\x1b", "12.0.0.1:80 -192.0.0.10 -192.0.0.11 12.0.0.2:80 -192.0.0.20 " + mark + " " + mark6},                // taken back
+		{"fnone\x15fwm\r", mark + " " + mark6},                                                                              // erased
+		{"fnone\x1b", "12.0.0.1:80 -192.0.0.10 -192.0.0.11 12.0.0.2:80 -192.0.0.20 " + mark + " " + mark6},                  // canceled
+		{"fnone\r\x1b", "12.0.0.1:80 -192.0.0.10 -192.0.0.11 12.0.0.2:80 -192.0.0.20 " + mark + " " + mark6},                // removed
 		{"f12.0.0\rs\x1b[Cs", "12.0.0.2:80 -192.0.0.20 12.0.0.1:80 -192.0.0.11 -192.0.0.10"},                                // and sorted
-		{"f12.0.0\rqsss", "12.0.0.2:80 -192.0.0.20 12.0.0.1:80 -192.0.0.11 -192.0.0.10"},                                    // q was quit
+		{"f12.0.0\rqsss", "12.0.0.2:80 -192.0.0.20 12.0.0.1:80 -192.0.0.11 -192.0.0.10"},                                    // q quits
 	} {
-		_, b := busy(Look{})
-		press(b, c.keys)
-		if got := order(b); got != c.want {
+		_, b := newBusyBrowser(Display{})
+		pressKeys(b, c.keys)
+		if got := rowNames(b); got != c.want {
 			t.Errorf("%q: %s, want\n%s", c.keys, got, c.want)
 		}
 	}
-	_, b := busy(Look{})
-	if press(b, "fq"); b.filter != "q" || !b.Press(KeyEnter) && !b.Press('q') {
-		t.Error("q quits while the filter is typed, or never")
+	_, b := newBusyBrowser(Display{})
+	if pressKeys(b, "fq"); b.filter != "q" || !b.Press(KeyEnter) && !b.Press('q') {
+		t.Error("q quits while the filter is typed, or does not quit afterwards")
 	}
 }
 
 func TestKeysPause(t *testing.T) {
-	_, b := busy(Look{})
-	if press(b, "p"); !b.Paused() || !strings.Contains(b.Draw(80, 24).String(), "paused") {
+	_, b := newBusyBrowser(Display{})
+	if pressKeys(b, "p"); !b.Paused() || !strings.Contains(b.Draw(80, 24).String(), "paused") {
 		t.Error("not paused")
 	}
-	if press(b, "p"); b.Paused() {
+	if pressKeys(b, "p"); b.Paused() {
 		t.Error("paused")
 	}
 }
 
 func TestMessagesAndMarksAreShown(t *testing.T) {
-	w, b := busy(Look{Color: true})
-	w.services[0].Destinations[0].Weight = 9
-	w.services[0].Destinations = w.services[0].Destinations[:1]
-	w.services[1].Destinations = append(w.services[1].Destinations, tcp(0, 30).Destinations[0])
-	w.pass(2 * time.Second)
-	b.Update(w.read())
+	k, b := newBusyBrowser(Display{Color: true})
+	k.services[0].Destinations[0].Weight = 9
+	k.services[0].Destinations = k.services[0].Destinations[:1]
+	k.services[1].Destinations = append(k.services[1].Destinations, tcp(0, 30).Destinations[0])
+	k.advance(2 * time.Second)
+	b.Update(k.read())
 	b.Message = "can't read the table"
 	s := b.Draw(80, 24)
 	text := s.String()
 	for y, want := range map[int]struct {
 		sign rune
 		style
-	}{4: {'*', edited}, 5: {'-', removed}, 6: {' ', strong}, 8: {'+', added}} {
+	}{4: {'*', changed}, 5: {'-', removed}, 6: {' ', strong}, 8: {'+', added}} {
 		if c := s.line(y); c[0].r != want.sign || c[1].style != want.style {
 			t.Errorf("line %d has the sign %c and the style %d", y, c[0].r, c[1].style)
 		}
@@ -200,8 +201,8 @@ func TestMessagesAndMarksAreShown(t *testing.T) {
 	}
 }
 
-// many has ten thousand services of ten servers each.
-func many() Reading {
+// largeReading returns a reading with 10,000 services of ten servers each.
+func largeReading() Reading {
 	r := Reading{At: time.Unix(1e9, 0)}
 	for i := range 10_000 {
 		r.Services = append(r.Services, tcp(i, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10))
@@ -210,8 +211,8 @@ func many() Reading {
 }
 
 func TestScrolling(t *testing.T) {
-	b := NewBrowser("", Look{})
-	b.Update(many())
+	b := NewBrowser("", Display{})
+	b.Update(largeReading())
 	b.Draw(80, 24)
 	for _, c := range []struct {
 		keys string
@@ -220,42 +221,43 @@ func TestScrolling(t *testing.T) {
 		{"\x1b[A", 0}, {"\x1b[B\x1b[B", 2}, {"\x1b[6~", 22}, {"\x1b[5~", 2}, {"\x1b[F", 110_000 - 20}, {"\x1b[B", 110_000 - 20},
 		{"\x1b[H", 0}, {" ", 20}, {"s", 0},
 	} {
-		if press(b, c.keys); b.top != c.top {
-			t.Errorf("%q: line %d is the first, want %d", c.keys, b.top, c.top)
+		if pressKeys(b, c.keys); b.top != c.top {
+			t.Errorf("%q: the first row is %d, want %d", c.keys, b.top, c.top)
 		}
 	}
-	press(b, "\x1b[F")
+	pressKeys(b, "\x1b[F")
 	if text := b.Draw(80, 44).String(); !strings.Contains(text, "109961-110000 of 110000") {
-		t.Errorf("a higher screen has\n%s", text)
+		t.Errorf("a screen of 44 lines:\n%s", text)
 	}
 	b.Update(Reading{At: time.Unix(1e9+2, 0)})
 	b.Update(Reading{At: time.Unix(1e9+4, 0)})
 	if text := b.Draw(80, 24).String(); !strings.Contains(text, "0-0 of 0") {
-		t.Errorf("an empty table has\n%s", text)
+		t.Errorf("an empty table:\n%s", text)
 	}
 }
 
-// Only the lines that are seen are formatted.
+// BenchmarkScroll draws pages of a large table, of which only the rows on the
+// screen must be formatted.
 func BenchmarkScroll(b *testing.B) {
-	w := NewBrowser("", Look{UTF8: true, Color: true})
-	w.Update(many())
-	before := w.Draw(200, 60)
+	screen := NewBrowser("", Display{UTF8: true, Color: true})
+	screen.Update(largeReading())
+	before := screen.Draw(200, 60)
 	var out []byte
 	for b.Loop() {
-		w.Press(KeyPageDown)
-		now := w.Draw(200, 60)
-		out = now.AppendDiff(out[:0], before, w.Look)
+		screen.Press(KeyPageDown)
+		now := screen.Draw(200, 60)
+		out = now.AppendDiff(out[:0], before, screen.Display)
 		before = now
 	}
 }
 
 func BenchmarkUpdate(b *testing.B) {
-	w := NewBrowser("", Look{})
-	r := many()
-	press(w, "sss")
+	screen := NewBrowser("", Display{})
+	r := largeReading()
+	pressKeys(screen, "sss")
 	for b.Loop() {
 		r.At = r.At.Add(2 * time.Second)
-		w.Update(r)
+		screen.Update(r)
 	}
 }
 
@@ -266,11 +268,11 @@ func TestNumbers(t *testing.T) {
 		width int
 		want  string
 	}{
-		{0, inUnits, 4, "0"}, {0.5, inUnits, 4, "0.5"}, {9.96, inUnits, 4, "10"}, {12.5, inUnits, 4, "12"}, {999.4, inUnits, 4, "999"},
-		{999.6, inUnits, 4, "1.0K"}, {1049, inUnits, 4, "1.0K"}, {9960, inUnits, 4, "10K"}, {123456, inUnits, 4, "123K"}, {999500, inUnits, 4, "1.0M"},
-		{1234567, inDigits, 12, "1234567"}, {1234567, inDigits, 4, "1.2M"}, {12e18, inUnits, 4, "12E"}, {1 << 64, inDigits, 12, "18E"},
+		{0, scaled, 4, "0"}, {0.5, scaled, 4, "0.5"}, {9.96, scaled, 4, "10"}, {12.5, scaled, 4, "12"}, {999.4, scaled, 4, "999"},
+		{999.6, scaled, 4, "1.0K"}, {1049, scaled, 4, "1.0K"}, {9960, scaled, 4, "10K"}, {123456, scaled, 4, "123K"}, {999500, scaled, 4, "1.0M"},
+		{1234567, exact, 12, "1234567"}, {1234567, exact, 4, "1.2M"}, {12e18, scaled, 4, "12E"}, {1 << 64, exact, 12, "18E"},
 	} {
-		if got := number(c.v, c.u, c.width); got != c.want {
+		if got := formatNumber(c.v, c.u, c.width); got != c.want {
 			t.Errorf("%v: %s, want %s", c.v, got, c.want)
 		}
 	}
@@ -283,12 +285,12 @@ func TestNumbers(t *testing.T) {
 		{0.5, 6, true, "███"}, {0.25, 6, true, "█▌"}, {1, 6, true, "██████"}, {0.01, 6, true, ""}, {0.02, 6, true, "▏"},
 		{0.5, 6, false, "###"}, {0.5, 21, false, " 50% ########"}, {1, 21, true, "100% ████████████████"}, {0.04, 21, true, "  4% ▋"},
 	} {
-		if got := bar(c.part, c.width, Look{UTF8: c.utf8}); got != c.want {
+		if got := bar(c.part, c.width, Display{UTF8: c.utf8}); got != c.want {
 			t.Errorf("%v: %q, want %q", c.part, got, c.want)
 		}
 	}
 	for width, want := range map[int]string{20: "TCP [2001~1:2222]:80", 30: "TCP [2001:db8::1111:2222]:80", 1: "~", 0: ""} {
-		if got := cut("TCP [2001:db8::1111:2222]:80", width, Look{}); got != want {
+		if got := shorten("TCP [2001:db8::1111:2222]:80", width, Display{}); got != want {
 			t.Errorf("in %d columns: %s, want %s", width, got, want)
 		}
 	}

@@ -7,24 +7,23 @@ import (
 	"strconv"
 )
 
-// The lines of a screen around those of the table: a title and two lines of
-// column titles above them, one with the keys below.
+// The lines of the screen above and below the rows.
 const (
-	headLines = 3
-	footLines = 1
+	headLines = 3 // the title and two lines of column titles
+	footLines = 1 // the keys
 )
 
-// Draw returns the screen for a terminal of some size. It formats the lines
-// that are seen, and no others.
+// Draw returns the screen for a terminal of the given size. It formats only
+// the rows on the screen, since a table can have 100,000 rows.
 func (b *Browser) Draw(width, height int) *Screen {
 	s := newScreen(width, height)
 	b.page = max(1, height-headLines-footLines)
-	b.top = max(0, min(b.top, len(b.lines)-b.page))
-	end := min(b.top+b.page, len(b.lines))
-	l := arrange(width, b.model.inet6)
+	b.top = max(0, min(b.top, len(b.rows)-b.page))
+	end := min(b.top+b.page, len(b.rows))
+	l := newLayout(width, b.model.inet6)
 	b.drawTitle(s)
 	b.drawHead(s, l)
-	for i, r := range b.lines[b.top:end] {
+	for i, r := range b.rows[b.top:end] {
 		b.drawLine(s, headLines+i, r, l)
 	}
 	b.drawFoot(s, end)
@@ -32,43 +31,44 @@ func (b *Browser) Draw(width, height int) *Screen {
 }
 
 func (b *Browser) drawTitle(s *Screen) {
-	at := b.model.at.Format("15:04:05")
+	clock := b.model.readAt.Format("15:04:05")
 	if b.Message != "" {
 		s.put(0, 0, alert, b.Message)
 	} else {
-		title := " " + b.Title
-		title += "  " + count(b.model.live, "service") + ", " + count(b.model.servers, "server")
+		title := " " + b.Title + "  " + pluralize(b.model.serviceCount, "service")
+		title += ", " + pluralize(b.model.serverCount, "server")
 		if b.filter != "" {
 			title += "  filter: " + b.filter
 		}
 		if b.paused {
 			title += "  paused"
 		}
-		s.put(0, 0, plain, title)
+		s.put(0, 0, normal, title)
 	}
-	s.put(s.Width-len(at)-2, 0, plain, "  "+at)
+	s.put(s.Width-len(clock)-2, 0, normal, "  "+clock)
 }
 
-func count(n int, what string) string {
+// pluralize returns a number with a noun, in the plural unless n is 1.
+func pluralize(n int, noun string) string {
 	if n != 1 {
-		what += "s"
+		noun += "s"
 	}
-	return strconv.Itoa(n) + " " + what
+	return strconv.Itoa(n) + " " + noun
 }
 
 func (b *Browser) drawHead(s *Screen, l layout) {
-	look := func(f figure) style {
-		if f == b.sorted {
-			return sorted
+	titleStyle := func(f figure) style {
+		if f == b.sortKey {
+			return highlight
 		}
 		return heading
 	}
 	s.put(0, 2, heading, fmt.Sprintf("%-*s", s.Width, ""))
 	x := 1
-	s.put(x, 2, look(byAddress), "service, server"[:min(len("service, server"), l.name)])
+	s.put(x, 2, titleStyle(addressOrder), "service, server"[:min(len("service, server"), l.name)])
 	if x += l.name; l.forward > 0 {
 		title := "method"
-		if l.figures[weight] < len(title) { // whose title is as long
+		if l.figures[weight] < len(title) { // the title "weight" overlaps it
 			title = "fwd"
 		}
 		s.put(x+1, 2, heading, title)
@@ -83,19 +83,19 @@ func (b *Browser) drawHead(s *Screen, l layout) {
 		if width >= wideTitles {
 			t = titles[f].wide
 		}
-		if b.units == inBits && (figure(f) == inBytes || figure(f) == outBytes) {
-			t[0] = inBitsTitle(t[0])
+		if b.units == scaledBits && (figure(f) == inBytes || figure(f) == outBytes) {
+			t[0] = bitsTitle(t[0])
 		}
-		s.put(x-len(t[0]), 1, plain, t[0])
-		s.put(x-len(t[1]), 2, look(figure(f)), t[1])
+		s.put(x-len(t[0]), 1, normal, t[0])
+		s.put(x-len(t[1]), 2, titleStyle(figure(f)), t[1])
 	}
 	if l.share > 0 {
 		s.put(x+1, 2, heading, "share")
 	}
 }
 
-// inBitsTitle returns the title of a column of bytes for one of bits.
-func inBitsTitle(title string) string {
+// bitsTitle returns the title of a column of bytes, changed to bits.
+func bitsTitle(title string) string {
 	switch title {
 	case "bytes":
 		return "bits"
@@ -105,34 +105,35 @@ func inBitsTitle(title string) string {
 	return title
 }
 
-// signs are the marks of entries, for those who see no colors.
-var signs = [...]string{stays: "", fresh: "+", changed: "*", gone: "-"}
+// signs shows the mark of an entry in the first column, since color alone may
+// not be visible.
+var signs = [...]string{markNone: "", markAdded: "+", markChanged: "*", markRemoved: "-"}
 
-var markStyles = [...]style{stays: plain, fresh: added, changed: edited, gone: removed}
+var markStyles = [...]style{markNone: normal, markAdded: added, markChanged: changed, markRemoved: removed}
 
-func (b *Browser) drawLine(s *Screen, y int, r ref, l layout) {
+func (b *Browser) drawLine(s *Screen, y int, r row, l layout) {
 	svc := &b.model.services[r.service]
 	e, mark := &svc.entry, svc.mark
 	var name, forward, share string
 	st := strong
-	if r.server == itself {
+	if r.server == serviceRow {
 		name, forward = svc.ServiceID.String(), svc.Scheduler
 	} else {
 		d := &svc.servers[r.server]
 		e = &d.entry
-		if mark != gone { // a service takes its servers with it
+		if mark != markRemoved { // removing a service removes its servers
 			mark = d.mark
 		}
-		name, forward, st = "  "+d.AddrPort().String(), d.Forward.String(), plain
-		if svc.inPkts > 0 && mark != gone && e.figures[inPkts] > 0 {
-			share = bar(e.figures[inPkts]/svc.inPkts, l.share, b.Look)
+		name, forward, st = "  "+d.AddrPort().String(), d.Forward.String(), normal
+		if svc.inPkts > 0 && mark != markRemoved && e.figures[inPkts] > 0 {
+			share = bar(e.figures[inPkts]/svc.inPkts, l.share, b.Display)
 		}
 	}
-	if mark != stays {
+	if mark != markNone {
 		st = markStyles[mark]
 	}
 	s.put(0, y, st, signs[mark])
-	s.put(1, y, st, cut(name, l.name, b.Look))
+	s.put(1, y, st, shorten(name, l.name, b.Display))
 	x := 1 + l.name
 	if l.forward > 0 {
 		s.put(x+1, y, st, forward)
@@ -147,7 +148,7 @@ func (b *Browser) drawLine(s *Screen, y int, r ref, l layout) {
 		s.put(x-len(text), y, st, text)
 	}
 	if l.share > 0 {
-		s.put(x+1, y, plain, share)
+		s.put(x+1, y, normal, share)
 	}
 }
 
@@ -155,26 +156,26 @@ func (b *Browser) figure(f figure, v float64, width int) string {
 	switch {
 	case v == unknown:
 		return "-"
-	case b.units == inBits && (f == inBytes || f == outBytes):
+	case b.units == scaledBits && (f == inBytes || f == outBytes):
 		v *= 8
 	}
-	return number(v, b.units, width)
+	return formatNumber(v, b.units, width)
 }
 
 func (b *Browser) drawFoot(s *Screen, end int) {
 	y := s.Height - 1
 	if b.editing {
 		const label = " filter by address, port or mark: "
-		s.put(0, y, plain, label+b.filter)
-		s.put(len(label)+len(b.filter), y, sorted, " ")
+		s.put(0, y, normal, label+b.filter)
+		s.put(len(label)+len(b.filter), y, highlight, " ")
 		return
 	}
 	x := 1
 	for _, key := range [...]string{"sort", "reverse", "filter", "units", "pause", "quit"} {
 		s.put(x, y, strong, key[:1])
-		s.put(x+1, y, plain, " "+key)
+		s.put(x+1, y, normal, " "+key)
 		x += len(key) + 4
 	}
-	place := fmt.Sprintf("  %d-%d of %d", min(b.top+1, end), end, len(b.lines))
-	s.put(s.Width-len(place), y, plain, place)
+	position := fmt.Sprintf("  %d-%d of %d", min(b.top+1, end), end, len(b.rows))
+	s.put(s.Width-len(position), y, normal, position)
 }

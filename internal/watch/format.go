@@ -8,20 +8,21 @@ import (
 	"strings"
 )
 
-// units is how bytes and large numbers are shown.
+// units selects the format of figures.
 type units uint8
 
 const (
-	inUnits  units = iota // bytes, with K, M, G and so forth: thousands
-	inBits                // likewise, bits
-	inDigits              // bytes, with all digits where the column has room
+	scaled     units = iota // bytes, with K, M, G and so on as powers of 1000
+	scaledBits              // bits, likewise
+	exact                   // bytes, with all digits if the column is wide enough
 	unitsCount
 )
 
-// number writes a number that is not negative.
-func number(v float64, u units, width int) string {
-	if u == inDigits {
-		if s := decimal(v); len(s) <= width {
+// formatNumber formats a number that is not negative. Exact numbers that are
+// too wide for the column are scaled.
+func formatNumber(v float64, u units, width int) string {
+	if u == exact {
+		if s := formatDecimal(v); len(s) <= width {
 			return s
 		}
 	}
@@ -29,11 +30,12 @@ func number(v float64, u units, width int) string {
 	for i := 0; i < len("KMGTPE") && math.Round(v) >= 1000; i++ {
 		v, unit = v/1000, "KMGTPE"[i:i+1]
 	}
-	return decimal(v) + unit
+	return formatDecimal(v) + unit
 }
 
-// decimal writes a number with a decimal place if it is small and not whole.
-func decimal(v float64) string {
+// formatDecimal formats a number with one decimal place if it is less than 10
+// and not an integer, and otherwise rounds it.
+func formatDecimal(v float64) string {
 	places := 0
 	if v < 9.95 && v != math.Trunc(v) {
 		places = 1
@@ -44,35 +46,36 @@ func decimal(v float64) string {
 const (
 	ellipsis    = '…'
 	fullBlock   = '█'
-	narrowBlock = '▏' // the last of eight
+	narrowBlock = '▏' // seven code points after fullBlock
 )
 
-// cut leaves out the middle of a text that is too long, since addresses differ
-// at their ends.
-func cut(text string, width int, l Look) string {
+// shorten removes the middle of a text that is too long, since similar
+// addresses differ at the end.
+func shorten(text string, width int, d Display) string {
 	if len(text) <= width || width < 1 {
 		return text[:min(len(text), width)]
 	}
 	mark := "~"
-	if l.UTF8 {
+	if d.UTF8 {
 		mark = string(ellipsis)
 	}
 	tail := width / 2
 	return text[:width-1-tail] + mark + text[len(text)-tail:]
 }
 
-// bar shows a part of a whole, from 0 to 1, and with room its percentage.
-func bar(part float64, width int, l Look) string {
+// bar returns a bar for a share between 0 and 1. A bar of 16 columns or more
+// begins with the percentage.
+func bar(share float64, width int, d Display) string {
 	label := ""
 	if width >= 16 {
-		percent := strconv.Itoa(int(math.Round(100*part))) + "% "
+		percent := strconv.Itoa(int(math.Round(100*share))) + "% "
 		label = strings.Repeat(" ", len("100% ")-len(percent)) + percent
 		width -= len("100% ")
 	}
-	if !l.UTF8 {
-		return label + strings.Repeat("#", int(math.Round(part*float64(width))))
+	if !d.UTF8 {
+		return label + strings.Repeat("#", int(math.Round(share*float64(width))))
 	}
-	eighths := int(math.Round(part * float64(8*width)))
+	eighths := int(math.Round(share * float64(8*width)))
 	b := strings.Repeat(string(fullBlock), eighths/8)
 	if rest := rune(eighths % 8); rest > 0 {
 		b += string(fullBlock + 8 - rest)

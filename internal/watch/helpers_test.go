@@ -13,38 +13,39 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// world is a kernel in miniature: entries whose counters are brought up to date
-// every two seconds, each at a time of its own.
-type world struct {
+// fakeKernel is a table with traffic. Like the kernel, it updates the
+// counters of each entry every two seconds, at a different time for each.
+type fakeKernel struct {
 	now      time.Time
 	services []ipvs.ServiceEntry
-	counted  map[*ipvs.Stats]*traffic
+	traffic  map[*ipvs.Stats]*traffic
 }
 
-// traffic is what is to be counted of an entry.
+// traffic is the steady traffic of an entry.
 type traffic struct {
-	conns, pkts, bytes float64 // a second
-	since              time.Time
-	next               time.Time // of the updates
+	conns, pkts, bytes float64   // per second
+	since              time.Time // the last update
+	next               time.Time // the next update
 	averages           [3]float64
 }
 
-func newWorld() *world {
-	return &world{now: time.Unix(1e9, 0), services: make([]ipvs.ServiceEntry, 0, 10), counted: map[*ipvs.Stats]*traffic{}}
+func newFakeKernel() *fakeKernel {
+	k := &fakeKernel{now: time.Unix(1e9, 0), traffic: map[*ipvs.Stats]*traffic{}}
+	k.services = make([]ipvs.ServiceEntry, 0, 10)
+	return k
 }
 
-// count makes an entry have traffic, as a kernel does that has updates some time
-// after the world's beginning.
-func (w *world) count(s *ipvs.Stats, conns, pkts, bytes float64, phase time.Duration) {
-	w.counted[s] = &traffic{conns: conns, pkts: pkts, bytes: bytes, since: w.now, next: w.now.Add(phase),
+// addTraffic starts traffic of an entry, whose first update is after phase.
+func (k *fakeKernel) addTraffic(s *ipvs.Stats, conns, pkts, bytes float64, phase time.Duration) {
+	k.traffic[s] = &traffic{conns: conns, pkts: pkts, bytes: bytes, since: k.now, next: k.now.Add(phase),
 		averages: [3]float64{conns, pkts, bytes}}
 }
 
-// pass lets time go by.
-func (w *world) pass(d time.Duration) {
-	w.now = w.now.Add(d)
-	for s, c := range w.counted {
-		for ; !c.next.After(w.now); c.next = c.next.Add(period + 16*time.Millisecond) {
+// advance moves the time forward, with the updates of that time.
+func (k *fakeKernel) advance(d time.Duration) {
+	k.now = k.now.Add(d)
+	for s, c := range k.traffic {
+		for ; !c.next.After(k.now); c.next = c.next.Add(period + 16*time.Millisecond) {
 			seconds := c.next.Sub(c.since).Seconds()
 			c.since = c.next
 			for i, v := range [...]float64{c.conns, c.pkts, c.bytes} {
@@ -58,16 +59,17 @@ func (w *world) pass(d time.Duration) {
 	}
 }
 
-// read returns the table as a dump would.
-func (w *world) read() Reading {
-	t := ipvs.Table{Services: w.services}
-	return Reading{At: w.now, Services: t.Clone().Services}
+// read returns a copy of the table.
+func (k *fakeKernel) read() Reading {
+	t := ipvs.Table{Services: k.services}
+	return Reading{At: k.now, Services: t.Clone().Services}
 }
 
-// add adds services, up to ten; their counters stay where they are.
-func (w *world) add(services ...ipvs.ServiceEntry) { w.services = append(w.services, services...) }
+// add adds services. There may be ten in all: growing the list would move the
+// counters to which traffic points.
+func (k *fakeKernel) add(services ...ipvs.ServiceEntry) { k.services = append(k.services, services...) }
 
-// tcp is a service with servers, by their last numbers.
+// tcp returns the service 12.0.0.n with the given servers, 192.0.0.n.
 func tcp(n int, servers ...int) ipvs.ServiceEntry {
 	e := ipvs.ServiceEntry{Service: ipvs.NewService(ipvs.AddrID(ipvs.TCP, ipv4(12, n), 80), "wrr")}
 	for _, d := range servers {
@@ -82,8 +84,8 @@ func ipv4(first byte, n int) netip.Addr {
 	return netip.AddrFrom4([4]byte{first, 0, byte(n >> 8), byte(n)})
 }
 
-// figuresOf returns a service of the model, or a server of it.
-func figuresOf(t *testing.T, m *Model, service, server int) *entry {
+// findEntry returns the entry of a service, if server is 0, or of its server.
+func findEntry(t *testing.T, m *Model, service, server int) *entry {
 	t.Helper()
 	for i := range m.services {
 		if s := &m.services[i]; s.Addr == ipv4(12, service) {
@@ -97,11 +99,12 @@ func figuresOf(t *testing.T, m *Model, service, server int) *entry {
 			}
 		}
 	}
-	t.Fatalf("server %d of service %d is not there", server, service)
+	t.Fatalf("server %d of service %d not found", server, service)
 	return nil
 }
 
-// marks returns each line's mark and name.
+// marks returns a line for each service, with the signs and addresses of it
+// and its servers.
 func marks(m *Model) string {
 	var b strings.Builder
 	for i := range m.services {
@@ -109,7 +112,7 @@ func marks(m *Model) string {
 		fmt.Fprintf(&b, "%s%v:", signs[s.mark], s.Addr)
 		for j := range s.servers {
 			sign := signs[s.servers[j].mark]
-			if s.mark == gone { // with all its servers
+			if s.mark == markRemoved { // and its servers with it
 				sign = ""
 			}
 			fmt.Fprintf(&b, " %s%v", sign, s.servers[j].Addr)
@@ -119,15 +122,16 @@ func marks(m *Model) string {
 	return b.String()
 }
 
-// show brings a terminal from one screen to another and compares them.
-func show(t testing.TB, on *terminal.Screen, before, s *Screen, l Look) {
+// checkDiff writes the diff from one screen to another to a terminal that shows
+// the first, and fails unless it then shows the second.
+func checkDiff(t testing.TB, on *terminal.Screen, before, s *Screen, d Display) {
 	t.Helper()
-	if _, err := on.Write(s.AppendDiff(nil, before, l)); err != nil {
+	if _, err := on.Write(s.AppendDiff(nil, before, d)); err != nil {
 		t.Fatal(err)
 	}
 	for y := range s.Height {
 		for x, c := range s.line(y) {
-			if got, want := on.At(x, y), (terminal.Cell{Rune: c.r, Attributes: c.style.attributes(l)}); got != want {
+			if got, want := on.At(x, y), (terminal.Cell{Rune: c.r, Attributes: c.style.attributes(d)}); got != want {
 				t.Fatalf("line %d, column %d: %+v, want %+v; the screen is\n%s", y, x, got, want, on)
 			}
 		}

@@ -7,13 +7,12 @@ import (
 	"unicode/utf8"
 )
 
-// Key is a key of the keyboard: the rune that it types, or one of the constants
-// below.
+// Key is a key press: the rune that was typed, or one of the constants below.
 type Key rune
 
-// Keys that type no rune.
+// Keys that do not type a rune.
 const (
-	KeyOther Key = -iota - 1 // any other
+	KeyOther Key = -iota - 1 // a key without a function here
 	KeyEscape
 	KeyEnter
 	KeyBackspace
@@ -31,9 +30,9 @@ const (
 
 const escape = 0x1b
 
-// Decode returns the first key of what a terminal sent, and its length in
-// bytes. The length is 0 where more has to come to know the key; if final is
-// set, nothing more comes for now.
+// Decode returns the first key in terminal input, and its length in bytes. If
+// the input is an incomplete key, the length is 0, or if final is set, Decode
+// decides without further input.
 func Decode(b []byte, final bool) (Key, int) {
 	switch c := b[0]; {
 	case c == escape:
@@ -59,9 +58,8 @@ func Decode(b []byte, final bool) (Key, int) {
 	return Key(r), n
 }
 
-// decodeEscape reads what begins with an escape character: the key of that
-// name, if nothing follows or what follows is a key of its own, or the sequence
-// that a key of the cursor or a function key sends.
+// decodeEscape decodes input that begins with an escape character: an escape
+// sequence, as cursor and function keys send it, or else the escape key.
 func decodeEscape(b []byte, final bool) (Key, int) {
 	incomplete := func() (Key, int) {
 		switch {
@@ -91,7 +89,7 @@ func decodeEscape(b []byte, final bool) (Key, int) {
 		}
 		return KeyOther, 4
 	}
-	// Parameters, and a letter or a tilde.
+	// The sequence consists of parameters and a letter or tilde.
 	for i := 2; i < len(b); i++ {
 		switch c := b[i]; {
 		case c >= '@' && c <= '~':
@@ -124,8 +122,9 @@ func keyOfLetter(c byte) Key {
 	return KeyOther
 }
 
-// keyOfNumber returns the key of a number. Behind a semicolon is which of
-// Shift, Alt and Control are held.
+// keyOfNumber returns the key for the first parameter of a sequence that ends
+// with a tilde. It ignores the second parameter, which encodes Shift, Alt and
+// Control.
 func keyOfNumber(parameters []byte) Key {
 	number, _, _ := bytes.Cut(parameters, []byte{';'})
 	switch string(number) {

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// keys returns all keys of what comes in pieces, with a rest between them that
-// is not the last.
+// keys decodes input that arrives in pieces. An incomplete key at the end of
+// a piece continues in the next one, except at the end of the last.
 func keys(pieces ...string) []Key {
 	var list []Key
 	var b []byte
@@ -52,23 +52,24 @@ func TestDecode(t *testing.T) {
 		}
 	}
 	if k, n := Decode([]byte("\x1b[5"), false); n != 0 {
-		t.Errorf("half a sequence is the key %v", k)
+		t.Errorf("an incomplete sequence is decoded as the key %v", k)
 	}
 }
 
-// Keys are the same wherever what is typed is cut in two.
+// FuzzDecode checks that input decodes to the same keys if it arrives in two
+// pieces.
 func FuzzDecode(f *testing.F) {
 	for _, s := range []string{"s\x1b", "\x1b[5~\x1bOA", "\x1b[[A", "é\x1b[1;5A", "\x1b[1\x1b[\xff"} {
 		f.Add(s, 1)
 	}
-	f.Fuzz(func(t *testing.T, typed string, at int) {
-		whole := keys(typed)
-		if len(typed) > 0 && len(whole) == 0 {
-			t.Errorf("%q is no key", typed)
+	f.Fuzz(func(t *testing.T, typed string, n int) {
+		want := keys(typed)
+		if len(typed) > 0 && len(want) == 0 {
+			t.Errorf("%q is decoded as no key", typed)
 		}
-		at = max(0, min(at, len(typed)))
-		if got := keys(typed[:at], typed[at:]); !slices.Equal(got, whole) {
-			t.Errorf("%q, cut at %d: %v, want %v", typed, at, got, whole)
+		n = max(0, min(n, len(typed)))
+		if got := keys(typed[:n], typed[n:]); !slices.Equal(got, want) {
+			t.Errorf("%q, split at %d: %v, want %v", typed, n, got, want)
 		}
 	})
 }

@@ -2,8 +2,8 @@
 
 package watch
 
-// titles of the columns of figures stand in two lines. Where two columns share
-// a title, it stands over the second.
+// titles contains the two lines of each column title. A narrow title that two
+// columns share is above the second one.
 var titles = [figureCount]struct{ narrow, wide [2]string }{
 	weight:   {[2]string{"", "weight"}, [2]string{"", "weight"}},
 	connRate: {[2]string{"conns", "/s"}, [2]string{"conns", "/s"}},
@@ -15,49 +15,54 @@ var titles = [figureCount]struct{ narrow, wide [2]string }{
 	inactive: {[2]string{"conns", "inact"}, [2]string{"inactive", "conns"}},
 }
 
-// wideTitles is the width of a column from which its title is the wide one.
+// wideTitles is the minimum width of a column for its wide title.
 const wideTitles = len("inactive")
 
-// layout has the widths of the columns, 0 for one that is not shown. One column
-// of marks stands in front of the name, and a blank between any two others.
+// layout contains the widths of the columns; hidden ones have a width of 0.
+// The name follows the sign of the mark directly, and each other column a
+// blank.
 type layout struct {
 	name, forward, share int
 	figures              [figureCount]int
 }
 
-// Widths of columns. At their least they take 80 together.
+// Limits for the widths of columns. The minimum widths fill 80 columns.
 const (
-	leastName  = 24
-	ipv4Name   = len("SCTP 255.255.255.255:65535")
-	ipv6Name   = len("SCTP [ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff]:65535")
-	mostFigure = 12
-	mostShare  = 60
+	minName   = 24
+	ipv4Name  = len("SCTP 255.255.255.255:65535")
+	ipv6Name  = len("SCTP [ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff]:65535")
+	maxFigure = 12
+	maxShare  = 60
 )
 
-var leastFigures = [figureCount]int{4, 4, 4, 4, 4, 4, 4, 5}
+var minFigures = [figureCount]int{4, 4, 4, 4, 4, 4, 4, 5}
 
-func arrange(width int, inet6 bool) layout {
-	l := layout{name: leastName, forward: 6, share: 6, figures: leastFigures}
-	left := width - 1 - l.name - (l.forward + 1) - (l.share + 1)
+// newLayout returns the layout for a screen of some width. It starts with the
+// minimum widths, hides columns if these do not fit, and otherwise
+// distributes the remaining width: first to the name, then to the figures,
+// then to the bar.
+func newLayout(width int, inet6 bool) layout {
+	l := layout{name: minName, forward: 6, share: 6, figures: minFigures}
+	rest := width - 1 - l.name - (l.forward + 1) - (l.share + 1)
 	for _, w := range l.figures {
-		left -= w + 1
+		rest -= w + 1
 	}
 	f := &l.figures
 	for _, c := range [...]*int{&l.share, &l.forward, &f[inactive], &f[outPkts], &f[outBytes], &f[weight], &f[inBytes], &f[active], &f[inPkts], &f[connRate]} {
-		if left >= 0 {
+		if rest >= 0 {
 			break
 		}
-		left += *c + 1
+		rest += *c + 1
 		*c = 0
 	}
-	if left < 0 {
-		l.name = max(l.name+left, 0)
+	if rest < 0 {
+		l.name = max(l.name+rest, 0)
 		return l
 	}
-	grow := func(c *int, most int) {
-		if *c > 0 && *c < most {
-			more := min(most-*c, left)
-			*c, left = *c+more, left-more
+	grow := func(c *int, limit int) { // unless the column is hidden
+		if *c > 0 && *c < limit {
+			n := min(limit-*c, rest)
+			*c, rest = *c+n, rest-n
 		}
 	}
 	if inet6 {
@@ -65,11 +70,11 @@ func arrange(width int, inet6 bool) layout {
 	} else {
 		grow(&l.name, ipv4Name)
 	}
-	for most := range mostFigure + 1 {
+	for limit := range maxFigure + 1 {
 		for i := range f {
-			grow(&f[i], most)
+			grow(&f[i], limit)
 		}
 	}
-	grow(&l.share, mostShare)
+	grow(&l.share, maxShare)
 	return l
 }

@@ -10,10 +10,10 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// figure is a number of a line.
+// figure identifies a column of numbers.
 type figure int
 
-// The figures, in the order of their columns. Rates are a second.
+// The figures, in the order of their columns. Rates are per second.
 const (
 	weight figure = iota
 	connRate
@@ -28,25 +28,25 @@ const (
 
 type figures [figureCount]float64
 
-// unknown is a rate that is not known yet.
+// unknown is the value of a rate that has not been measured yet.
 const unknown = -1
 
-// mark says what has become of an entry since the reading before.
+// mark is the change of an entry since the previous reading.
 type mark uint8
 
 const (
-	stays mark = iota
-	fresh
-	changed
-	gone
+	markNone mark = iota
+	markAdded
+	markChanged
+	markRemoved
 )
 
-// entry is what services and servers have in common.
+// entry contains the common fields of services and servers.
 type entry struct {
 	meter
 	figures figures
 	mark    mark
-	missed  bool // a partial reading lacked it
+	missing bool // it was missing from the last partial reading
 }
 
 type server struct {
@@ -54,156 +54,166 @@ type server struct {
 	entry
 }
 
-// service is a virtual service. Its weight and connections are those of its
-// servers together.
+// service is a virtual service. Its weight and numbers of connections are the
+// sums of its servers'.
 type service struct {
 	*ipvs.ServiceEntry
 	entry
 	servers []server
-	inPkts  float64 // of its servers together, a second
+	inPkts  float64 // the sum of its servers' rates
 }
 
-// Model is the table as it changes: what was counted between two readings, and
-// which entries are new, changed and gone. The zero Model has had no reading.
+// Model is the table with the rates and marks that follow from successive
+// readings. It keeps a removed entry, with a mark, until the next reading.
+// The zero Model is one without a reading.
 type Model struct {
-	services []service
-	live     int // services without those gone
-	servers  int // of all services, likewise
-	inet6    bool
-	at       time.Time
-	broken   bool
-	// now and past are the memory of this reading and of the one before, which
-	// the next one takes.
-	now, past memory
+	services     []service
+	serviceCount int // without removed services
+	serverCount  int // without removed servers
+	inet6        bool
+	readAt       time.Time
+	ratesReset   bool
+	// The lists of the current and the previous reading. Update reuses
+	// the older ones, since a table can have 100,000 entries.
+	current, previous lists
 }
 
-type memory struct {
+type lists struct {
 	services []service
 	servers  []server
 }
 
-// resize returns a list of so many empty entries.
+// resize returns a list of n zero entries in the memory of list.
 func resize[E any](list []E, n int) []E {
 	list = slices.Grow(list[:0], n)[:n]
 	clear(list)
 	return list
 }
 
-// Break says that the next reading comes too late for rates: it is only the
-// first of the two that they need.
-func (m *Model) Break() { m.broken = true }
+// ResetRates starts the measurement of rates over: a rate needs two readings
+// in close succession, and the next reading is the first of them. Call it
+// after a pause.
+func (m *Model) ResetRates() { m.ratesReset = true }
 
-// Update takes a reading.
+// Update replaces the table with a new reading.
 func (m *Model) Update(r Reading) {
-	u := update{first: m.at.IsZero()}
-	if !m.broken && !u.first {
-		u.elapsed = r.At.Sub(m.at)
+	u := update{first: m.readAt.IsZero()}
+	if !m.ratesReset && !u.first {
+		u.elapsed = r.At.Sub(m.readAt)
 	}
-	m.at, m.broken = r.At, false
-	m.live, m.servers, m.inet6 = len(r.Services), 0, false
+	m.readAt, m.ratesReset = r.At, false
+	m.serviceCount, m.serverCount, m.inet6 = len(r.Services), 0, false
 	for i := range r.Services {
-		m.servers += len(r.Services[i].Destinations)
+		m.serverCount += len(r.Services[i].Destinations)
 	}
-	m.now, m.past = m.past, m.now
-	m.now.services, m.now.servers = resize(m.now.services, m.live), resize(m.now.servers, m.servers)
-	next, room := m.now.services, m.now.servers
-	past := finder[ipvs.ServiceID, service]{list: m.services, key: func(s *service) ipvs.ServiceID { return s.ServiceID }}
+	m.current, m.previous = m.previous, m.current
+	c := &m.current
+	c.services, c.servers = resize(c.services, m.serviceCount), resize(c.servers, m.serverCount)
+	services, free := c.services, c.servers
+	old := finder[ipvs.ServiceID, service]{list: m.services}
+	old.key = func(s *service) ipvs.ServiceID { return s.ServiceID }
 	for i := range r.Services {
-		e, s := &r.Services[i], &next[i]
+		e, s := &r.Services[i], &services[i]
 		n := len(e.Destinations)
-		s.ServiceEntry, s.servers, room = e, room[:n:n], room[n:]
+		s.ServiceEntry, s.servers, free = e, free[:n:n], free[n:]
 		m.inet6 = m.inet6 || e.Addr.Is6() && e.FWMark == 0 || n > 0 && e.Destinations[0].Addr.Is6()
-		u.service(s, past.find(e.ServiceID), r.Partial)
+		u.service(s, old.find(e.ServiceID), r.Partial)
 	}
-	m.services = past.merge(next, func(s *service) bool {
-		s.servers = slices.Clone(s.servers) // whose memory the next reading takes
-		return s.leave(r.Partial)
+	m.services = old.merge(services, func(s *service) bool {
+		s.servers = slices.Clone(s.servers) // the next Update reuses the memory
+		return s.remove(r.Partial)
 	})
 }
 
-// update compares a reading with the one before.
+// update compares a reading with the previous one.
 type update struct {
-	first   bool          // there is none before
-	elapsed time.Duration // zero where no rates can be had
+	first   bool          // there is no previous reading
+	elapsed time.Duration // since the previous reading; 0 if rates were reset
 }
 
-// service fills in a service that was another before, nil if it was not there.
-func (u *update) service(s, was *service, partial bool) {
-	past := finder[netip.AddrPort, server]{key: func(d *server) netip.AddrPort { return d.AddrPort() }}
-	if was != nil && was.mark == gone {
-		was = nil
+// service fills in s by comparing it with old, the service in the previous
+// reading, which is nil for a new service.
+func (u *update) service(s, old *service, partial bool) {
+	oldServers := finder[netip.AddrPort, server]{key: func(d *server) netip.AddrPort { return d.AddrPort() }}
+	if old != nil && old.mark == markRemoved {
+		old = nil
 	}
 	zeroed := false
-	if was != nil {
-		past.list = was.servers
-		zeroed = was.missed || fell(&was.Stats, &s.Stats)
+	if old != nil {
+		oldServers.list = old.servers
+		zeroed = old.missing || decreased(&old.Stats, &s.Stats)
 	}
 	for i := range s.servers {
 		d := &s.servers[i]
 		d.DestinationEntry = &s.ServiceEntry.Destinations[i]
 		d.figures[weight] = float64(d.Weight)
 		d.figures[active], d.figures[inactive] = float64(d.Conns.Active), float64(d.Conns.Inactive)
-		before := past.find(d.AddrPort())
-		if before == nil || before.mark == gone {
+		o := oldServers.find(d.AddrPort())
+		if o == nil || o.mark == markRemoved {
 			u.entry(&d.entry, nil, nil, &d.Stats, false, false)
 		} else {
-			// Counters of a service are zeroed with those of its servers.
-			u.entry(&d.entry, &before.entry, &before.Stats, &d.Stats, zeroed, before.Destination != d.Destination)
+			// The kernel zeroes a service together with its
+			// servers.
+			u.entry(&d.entry, &o.entry, &o.Stats, &d.Stats, zeroed, o.Destination != d.Destination)
 		}
 		for _, f := range [...]figure{weight, active, inactive} {
 			s.figures[f] += d.figures[f]
 		}
 		s.inPkts += max(d.figures[inPkts], 0)
 	}
-	if was == nil {
+	if old == nil {
 		u.entry(&s.entry, nil, nil, &s.Stats, false, false)
 		return
 	}
-	u.entry(&s.entry, &was.entry, &was.Stats, &s.Stats, zeroed, was.Service != s.Service)
-	s.servers = past.merge(s.servers, func(d *server) bool { return d.leave(partial) })
+	u.entry(&s.entry, &old.entry, &old.Stats, &s.Stats, zeroed, old.Service != s.Service)
+	s.servers = oldServers.merge(s.servers, func(d *server) bool { return d.remove(partial) })
 }
 
-// entry fills in the mark and the rates of an entry that was another before,
-// with other counters, nil if it was not there.
-func (u *update) entry(e, was *entry, before, now *ipvs.Stats, zeroed, differs bool) {
+// entry fills in the mark and the rates of e by comparing it with old, the
+// entry in the previous reading, which is nil for a new entry. The counters
+// are given separately; zeroed means that they were reset between the
+// readings.
+func (u *update) entry(e, old *entry, oldStats, stats *ipvs.Stats, zeroed, differs bool) {
 	for f := connRate; f <= outBytes; f++ {
 		e.figures[f] = unknown
 	}
 	switch {
-	case was == nil && !u.first:
-		e.mark = fresh
-	case was != nil && differs:
-		e.mark = changed
+	case old == nil && !u.first:
+		e.mark = markAdded
+	case old != nil && differs:
+		e.mark = markChanged
 	}
-	e.begun = u.first || was != nil
-	if was == nil || was.missed || zeroed || u.elapsed == 0 || fell(before, now) {
+	e.synced = u.first || old != nil
+	if old == nil || old.missing || zeroed || u.elapsed == 0 || decreased(oldStats, stats) {
 		return
 	}
-	e.meter = was.meter
-	if e.known {
-		copy(e.figures[connRate:outBytes+1], was.figures[connRate:outBytes+1])
+	e.meter = old.meter
+	if e.measured {
+		copy(e.figures[connRate:outBytes+1], old.figures[connRate:outBytes+1])
 	}
-	e.next(before, now, u.elapsed, &e.figures)
+	e.measure(oldStats, stats, u.elapsed, &e.figures)
 }
 
-// leave marks an entry that a reading lacks, and reports whether it is still to
-// be shown.
-func (e *entry) leave(partial bool) bool {
-	shown := e.mark != gone
-	e.mark = gone
-	if partial { // it may be there
-		e.mark, e.missed = stays, true
+// remove marks an entry that is not in the new reading as removed, or as
+// missing if the reading is partial. It reports whether the entry is still
+// shown: one that was already marked as removed is not.
+func (e *entry) remove(partial bool) bool {
+	shown := e.mark != markRemoved
+	e.mark = markRemoved
+	if partial {
+		e.mark, e.missing = markNone, true
 	}
 	return shown
 }
 
-// finder finds entries in the list of the reading before. Most are behind the
-// one that was found last, so the index is seldom made.
+// finder finds entries in the list of the previous reading. It first looks at
+// the entry after the last result: entries rarely change their order, so that
+// the index is rarely needed.
 type finder[K comparable, E any] struct {
 	list  []E
 	key   func(*E) K
-	next  int
-	hits  int
+	next  int // index of the entry to look at first
+	hits  int // number of entries found
 	index map[K]int
 }
 
@@ -232,30 +242,31 @@ func indexOf[K comparable, E any](list []E, key func(*E) K) map[K]int {
 	return index
 }
 
-// merge adds to a list what the one before had besides and keep accepts, each
-// behind the entry that it followed.
+// merge returns list plus the removed entries, which only the list of the
+// previous reading contains. It omits those for which keep returns false. Each
+// removed entry follows the same entry as before.
 func (f *finder[K, E]) merge(list []E, keep func(*E) bool) []E {
 	if f.hits == len(f.list) {
 		return list
 	}
-	type straggler struct {
-		behind int
-		entry  E
+	type removal struct {
+		pos   int // the index in list to insert it at
+		entry E
 	}
-	var stragglers []straggler
-	index, behind := indexOf(list, f.key), 0
+	var removals []removal
+	index, pos := indexOf(list, f.key), 0
 	for i := range f.list {
-		if at, found := index[f.key(&f.list[i])]; found {
-			behind = at + 1
+		if found, ok := index[f.key(&f.list[i])]; ok {
+			pos = found + 1
 		} else if e := f.list[i]; keep(&e) {
-			stragglers = append(stragglers, straggler{behind, e})
+			removals = append(removals, removal{pos, e})
 		}
 	}
-	slices.SortStableFunc(stragglers, func(a, b straggler) int { return a.behind - b.behind })
-	merged := make([]E, 0, len(list)+len(stragglers))
+	slices.SortStableFunc(removals, func(a, b removal) int { return a.pos - b.pos })
+	merged := make([]E, 0, len(list)+len(removals))
 	for i := range len(list) + 1 {
-		for len(stragglers) > 0 && stragglers[0].behind == i {
-			merged, stragglers = append(merged, stragglers[0].entry), stragglers[1:]
+		for len(removals) > 0 && removals[0].pos == i {
+			merged, removals = append(merged, removals[0].entry), removals[1:]
 		}
 		if i < len(list) {
 			merged = append(merged, list[i])

@@ -10,35 +10,37 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// near reports whether a rate is as wanted, but for what the kernel's timers
-// are late.
-func near(is, want float64) bool { return math.Abs(is-want) <= 0.02*want }
+// isNear reports whether a rate is within 2 % of the expected one: the
+// kernel's timers are late.
+func isNear(is, want float64) bool { return math.Abs(is-want) <= 0.02*want }
 
-// Whatever the interval, and whenever the kernel brings its counters up to date,
-// a steady rate is shown as one, from the second or third reading on.
+// TestSteadyRatesAreSteady checks that steady traffic has the same rate in
+// every reading from the third on, for any interval between the readings and
+// any update time in the kernel.
 func TestSteadyRatesAreSteady(t *testing.T) {
 	for _, interval := range []time.Duration{1, 2, 3, 5, 10, 60} {
 		interval *= time.Second
 		for phase := time.Duration(0); phase < period; phase += 123 * time.Millisecond {
-			w := newWorld()
-			w.add(tcp(1, 10))
-			w.count(&w.services[0].Stats, 20, 200, 30000, phase)
-			w.pass(10 * time.Second)
+			k := newFakeKernel()
+			k.add(tcp(1, 10))
+			k.addTraffic(&k.services[0].Stats, 20, 200, 30000, phase)
+			k.advance(10 * time.Second)
 			var m Model
-			m.Update(w.read())
-			if f := figuresOf(t, &m, 1, 0).figures; f[connRate] != unknown {
-				t.Fatalf("one reading makes the rate %v", f[connRate])
+			m.Update(k.read())
+			if f := findEntry(t, &m, 1, 0).figures; f[connRate] != unknown {
+				t.Fatalf("the rate after one reading is %v", f[connRate])
 			}
 			for n := range 400 {
-				// Readings are late, now more, now less.
+				// Readings are late by up to 40 ms.
 				late := time.Duration(n*7919%40) * time.Millisecond
-				w.pass(interval + late - m.at.Sub(time.Unix(1e9, 0))%time.Second)
-				m.Update(w.read())
-				f := figuresOf(t, &m, 1, 0).figures
+				k.advance(interval + late - m.readAt.Sub(time.Unix(1e9, 0))%time.Second)
+				m.Update(k.read())
+				f := findEntry(t, &m, 1, 0).figures
 				if f[inPkts] == unknown && time.Duration(n+1)*interval <= 2*period {
 					continue
 				}
-				if !near(f[connRate], 20) || !near(f[inPkts], 200) || !near(f[inBytes], 30000) || f[outPkts] != 0 {
+				if !isNear(f[connRate], 20) || !isNear(f[inPkts], 200) ||
+					!isNear(f[inBytes], 30000) || f[outPkts] != 0 {
 					t.Fatalf("interval %v, phase %v, reading %d: %v", interval, phase, n, f)
 				}
 			}
@@ -46,161 +48,161 @@ func TestSteadyRatesAreSteady(t *testing.T) {
 	}
 }
 
-// readings makes some readings, two seconds apart.
-func (w *world) readings(m *Model, n int) {
+// readTimes updates the model with n readings, two seconds apart.
+func (k *fakeKernel) readTimes(m *Model, n int) {
 	for range n {
-		w.pass(2 * time.Second)
-		m.Update(w.read())
+		k.advance(2 * time.Second)
+		m.Update(k.read())
 	}
 }
 
 func TestRatesFollowTheTraffic(t *testing.T) {
-	w := newWorld()
-	w.add(tcp(1, 10))
-	stats := &w.services[0].Stats
-	w.count(stats, 0, 100, 6000, time.Second)
+	k := newFakeKernel()
+	k.add(tcp(1, 10))
+	stats := &k.services[0].Stats
+	k.addTraffic(stats, 0, 100, 6000, time.Second)
 	var m Model
-	w.readings(&m, 4)
+	k.readTimes(&m, 4)
 	for _, pkts := range []float64{100, 400, 100, 0, 0, 1000} {
-		c := w.counted[stats]
+		c := k.traffic[stats]
 		c.pkts, c.bytes = pkts, 60*pkts
-		w.readings(&m, 2)
-		if f := figuresOf(t, &m, 1, 0).figures; !near(f[inPkts], pkts) {
-			t.Errorf("%v packets a second are %v", pkts, f[inPkts])
+		k.readTimes(&m, 2)
+		if f := findEntry(t, &m, 1, 0).figures; !isNear(f[inPkts], pkts) {
+			t.Errorf("the rate of %v packets per second is %v", pkts, f[inPkts])
 		}
 	}
 }
 
-func TestRatesNeedTwoSoundReadings(t *testing.T) {
-	start := func(t *testing.T) (*world, *Model) {
-		w, m := newWorld(), new(Model)
-		w.add(tcp(1, 10), tcp(2, 20))
-		for i := range w.services {
-			w.count(&w.services[i].Stats, 10, 100, 6000, time.Second)
-			w.count(&w.services[i].Destinations[0].Stats, 10, 100, 6000, time.Second)
+func TestRatesNeedTwoValidReadings(t *testing.T) {
+	start := func(t *testing.T) (*fakeKernel, *Model) {
+		k, m := newFakeKernel(), new(Model)
+		k.add(tcp(1, 10), tcp(2, 20))
+		for i := range k.services {
+			k.addTraffic(&k.services[i].Stats, 10, 100, 6000, time.Second)
+			k.addTraffic(&k.services[i].Destinations[0].Stats, 10, 100, 6000, time.Second)
 		}
-		w.pass(6 * time.Second)
-		w.readings(m, 3)
-		return w, m
+		k.advance(6 * time.Second)
+		k.readTimes(m, 3)
+		return k, m
 	}
 	expect := func(t *testing.T, m *Model, service, server int, want float64) {
 		t.Helper()
-		if is := figuresOf(t, m, service, server).figures[inPkts]; is != want && !near(is, want) {
-			t.Errorf("service %d, server %d: %v packets a second, want %v", service, server, is, want)
+		if got := findEntry(t, m, service, server).figures[inPkts]; got != want && !isNear(got, want) {
+			t.Errorf("service %d, server %d: %v packets per second, want %v", service, server, got, want)
 		}
 	}
 	zero := func(s *ipvs.Stats) { *s = ipvs.Stats{} }
 	t.Run("zeroed", func(t *testing.T) {
-		w, m := start(t)
-		s := &w.services[0]
+		k, m := start(t)
+		s := &k.services[0]
 		zero(&s.Stats)
 		zero(&s.Destinations[0].Stats)
-		w.readings(m, 1)
+		k.readTimes(m, 1)
 		expect(t, m, 1, 0, unknown)
 		expect(t, m, 1, 10, unknown)
 		expect(t, m, 2, 0, 100)
-		w.readings(m, 1)
+		k.readTimes(m, 1)
 		expect(t, m, 1, 0, 100)
 		expect(t, m, 1, 10, 100)
 	})
-	t.Run("zeroed while a server had little", func(t *testing.T) {
-		w, m := start(t)
-		s := &w.services[0]
+	t.Run("zeroed, with more traffic than before", func(t *testing.T) {
+		k, m := start(t)
+		s := &k.services[0]
 		zero(&s.Stats)
-		s.Destinations[0].Stats.InPkts += 5000 // more than before, zeroed nevertheless
-		w.readings(m, 1)
+		s.Destinations[0].Stats.InPkts += 5000 // more than before it was zeroed
+		k.readTimes(m, 1)
 		expect(t, m, 1, 10, unknown)
-		w.readings(m, 1)
+		k.readTimes(m, 1)
 		expect(t, m, 1, 10, 100)
 	})
 	t.Run("server replaced", func(t *testing.T) {
-		w, m := start(t)
-		zero(&w.services[0].Destinations[0].Stats)
-		w.readings(m, 1)
+		k, m := start(t)
+		zero(&k.services[0].Destinations[0].Stats)
+		k.readTimes(m, 1)
 		expect(t, m, 1, 0, 100)
 		expect(t, m, 1, 10, unknown)
-		w.readings(m, 1)
+		k.readTimes(m, 1)
 		expect(t, m, 1, 10, 100)
 	})
-	t.Run("new", func(t *testing.T) {
-		w, m := start(t)
-		w.add(tcp(3, 30))
-		w.count(&w.services[2].Stats, 10, 100, 6000, time.Second)
-		w.readings(m, 1)
+	t.Run("new service", func(t *testing.T) {
+		k, m := start(t)
+		k.add(tcp(3, 30))
+		k.addTraffic(&k.services[2].Stats, 10, 100, 6000, time.Second)
+		k.readTimes(m, 1)
 		expect(t, m, 3, 0, unknown)
 		expect(t, m, 3, 30, unknown)
 		expect(t, m, 2, 0, 100)
-		w.readings(m, 2)
+		k.readTimes(m, 2)
 		expect(t, m, 3, 0, 100)
 	})
 	t.Run("after a pause", func(t *testing.T) {
-		w, m := start(t)
-		w.pass(time.Hour)
-		m.Break()
-		m.Update(w.read())
+		k, m := start(t)
+		k.advance(time.Hour)
+		m.ResetRates()
+		m.Update(k.read())
 		expect(t, m, 1, 0, unknown)
-		w.readings(m, 1)
+		k.readTimes(m, 1)
 		expect(t, m, 1, 0, 100)
 	})
-	t.Run("missed by a partial reading", func(t *testing.T) {
-		w, m := start(t)
-		w.pass(2 * time.Second)
-		r := w.read()
+	t.Run("missing from a partial reading", func(t *testing.T) {
+		k, m := start(t)
+		k.advance(2 * time.Second)
+		r := k.read()
 		r.Services, r.Partial = r.Services[1:], true
 		m.Update(r)
 		if got, want := marks(m), "12.0.0.1: 192.0.0.10\n12.0.0.2: 192.0.0.20\n"; got != want {
 			t.Errorf("%swant\n%s", got, want)
 		}
-		w.readings(m, 1)
+		k.readTimes(m, 1)
 		expect(t, m, 1, 0, unknown)
 		expect(t, m, 1, 10, unknown)
 		expect(t, m, 2, 0, 100)
-		w.readings(m, 1)
+		k.readTimes(m, 1)
 		expect(t, m, 1, 0, 100)
 	})
 }
 
 func TestMarksLastForOneReading(t *testing.T) {
-	w, m := newWorld(), new(Model)
+	k, m := newFakeKernel(), new(Model)
 	step := func(want string) {
 		t.Helper()
-		w.readings(m, 1)
+		k.readTimes(m, 1)
 		if got := marks(m); got != want {
 			t.Errorf("%swant\n%s", got, want)
 		}
 	}
-	w.add(tcp(1, 10, 11, 12), tcp(2, 20))
+	k.add(tcp(1, 10, 11, 12), tcp(2, 20))
 	step("12.0.0.1: 192.0.0.10 192.0.0.11 192.0.0.12\n12.0.0.2: 192.0.0.20\n")
-	w.services[0].Destinations = append(w.services[0].Destinations[:1:1], w.services[0].Destinations[2], tcp(1, 13).Destinations[0])
-	w.services[0].Destinations[0].Weight = 7
-	w.services[1].Scheduler = "rr"
-	w.add(tcp(3))
+	k.services[0].Destinations = append(k.services[0].Destinations[:1:1], k.services[0].Destinations[2], tcp(1, 13).Destinations[0])
+	k.services[0].Destinations[0].Weight = 7
+	k.services[1].Scheduler = "rr"
+	k.add(tcp(3))
 	step("12.0.0.1: *192.0.0.10 -192.0.0.11 192.0.0.12 +192.0.0.13\n*12.0.0.2: 192.0.0.20\n+12.0.0.3:\n")
 	step("12.0.0.1: 192.0.0.10 192.0.0.12 192.0.0.13\n12.0.0.2: 192.0.0.20\n12.0.0.3:\n")
-	w.services = w.services[2:]
+	k.services = k.services[2:]
 	step("-12.0.0.1: 192.0.0.10 192.0.0.12 192.0.0.13\n-12.0.0.2: 192.0.0.20\n12.0.0.3:\n")
-	w.services = append([]ipvs.ServiceEntry{tcp(2, 20)}, w.services...) // back at once
+	k.services = append([]ipvs.ServiceEntry{tcp(2, 20)}, k.services...) // added again
 	step("+12.0.0.2: +192.0.0.20\n12.0.0.3:\n")
-	w.services = nil
+	k.services = nil
 	step("-12.0.0.2: 192.0.0.20\n-12.0.0.3:\n")
 	step("")
 }
 
-// Counters are no change, and a service sums its servers.
+// TestServicesSumTheirServers also checks that traffic sets no mark.
 func TestServicesSumTheirServers(t *testing.T) {
-	w, m := newWorld(), new(Model)
-	w.add(tcp(1, 10, 20))
-	d := w.services[0].Destinations
+	k, m := newFakeKernel(), new(Model)
+	k.add(tcp(1, 10, 20))
+	d := k.services[0].Destinations
 	d[0].Conns, d[1].Conns = ipvs.ConnCounts{Active: 3, Inactive: 5}, ipvs.ConnCounts{Active: 4}
-	w.count(&d[0].Stats, 1, 30, 100, 0)
-	w.count(&d[1].Stats, 1, 90, 100, 0)
-	w.pass(4 * time.Second)
-	w.readings(m, 2)
-	f := figuresOf(t, m, 1, 0)
-	if f.figures[weight] != 30 || f.figures[active] != 7 || f.figures[inactive] != 5 || f.mark != stays {
+	k.addTraffic(&d[0].Stats, 1, 30, 100, 0)
+	k.addTraffic(&d[1].Stats, 1, 90, 100, 0)
+	k.advance(4 * time.Second)
+	k.readTimes(m, 2)
+	f := findEntry(t, m, 1, 0)
+	if f.figures[weight] != 30 || f.figures[active] != 7 || f.figures[inactive] != 5 || f.mark != markNone {
 		t.Errorf("%+v", f)
 	}
-	if sum := m.services[0].inPkts; !near(sum, 120) {
-		t.Errorf("%v packets a second", sum)
+	if sum := m.services[0].inPkts; !isNear(sum, 120) {
+		t.Errorf("%v packets per second", sum)
 	}
 }

@@ -2,17 +2,18 @@
 
 package watch
 
-// This file makes rates from counters. The kernel does not bring the counters
-// of an entry up to date as it counts, but every two seconds, at times that
-// differ from entry to entry. A difference of counters over the time between
-// two readings would be off by up to two seconds' worth: read every second, a
-// steady rate would alternate between zero and twice its value.
+// This file calculates rates from counters. The kernel updates the counters
+// that it reports only every two seconds, at a different time for each entry.
+// If two readings are a second apart, a difference of counters therefore
+// contains the traffic of either zero or two seconds, and dividing it by the
+// time between the readings would make a steady rate alternate between zero
+// and twice its value.
 //
-// What is known exactly is what each update adds: the traffic of two seconds.
-// So a difference is divided by the number of updates that it is made of. That
-// number is 0 or 1 in a second, 1 or 2 in three seconds, and so forth. Which of
-// them it is the kernel's own estimate tells, a moving average that each update
-// brings nearer to the rate: it takes a quarter of the difference.
+// Each update adds the traffic of exactly two seconds, so the difference is
+// divided by the number of updates between the readings. That number is 0 or
+// 1 in one second, 1 or 2 in three seconds, and so on. The kernel's own
+// estimate of the rate shows which: it is a moving average that each update
+// moves by a quarter of its distance from the rate.
 
 import (
 	"math"
@@ -24,61 +25,63 @@ import (
 const (
 	// period is the time between two updates of a counter.
 	period = 2 * time.Second
-	// slack is how much longer two updates may lie apart, since the kernel's
-	// timers are late, and how late a reading may be.
+	// slack is the maximum delay of an update or a reading. The kernel's
+	// timers are late.
 	slack = 100 * time.Millisecond
 )
 
-// meter measures the rates of one entry.
+// meter is the state of the measurement of an entry's rates.
 type meter struct {
-	known bool // there are rates
-	// begun means that an update was seen, or that the entry is old enough to
-	// have had one: what the first one adds is the traffic of a shorter time.
-	begun bool
+	measured bool // the rates have been measured
+	// synced means that the next update will add the traffic of a whole
+	// period. The first update of a new entry adds less.
+	synced bool
 }
 
-// fell reports whether a counter went back, since the entry was zeroed or
-// replaced.
-func fell(before, now *ipvs.Stats) bool {
-	return now.Conns < before.Conns || now.InPkts < before.InPkts || now.OutPkts < before.OutPkts ||
-		now.InBytes < before.InBytes || now.OutBytes < before.OutBytes
+// decreased reports whether a counter has decreased, which means that the
+// entry was zeroed or replaced.
+func decreased(old, stats *ipvs.Stats) bool {
+	return stats.Conns < old.Conns || stats.InPkts < old.InPkts || stats.OutPkts < old.OutPkts ||
+		stats.InBytes < old.InBytes || stats.OutBytes < old.OutBytes
 }
 
-// next measures the counters of a reading that comes some time after another,
-// and sets the rates, unless they are as before.
-func (m *meter) next(before, now *ipvs.Stats, elapsed time.Duration, f *figures) {
-	idle := now.Conns == before.Conns && now.InPkts == before.InPkts && now.OutPkts == before.OutPkts
+// measure sets the rates from the counters of two readings. It leaves them as
+// they are if the kernel has not updated the counters in between.
+func (m *meter) measure(old, stats *ipvs.Stats, elapsed time.Duration, f *figures) {
+	idle := stats.Conns == old.Conns && stats.InPkts == old.InPkts && stats.OutPkts == old.OutPkts
 	n := 1.0
 	switch {
-	case idle && now.Rates.InBPS == before.Rates.InBPS && now.Rates.InBPS != 0 && elapsed <= period+slack:
-		return // no update, the average would have fallen
-	case !idle && !m.begun:
-		m.begun = true
+	case idle && stats.Rates.InBPS == old.Rates.InBPS && stats.Rates.InBPS != 0 && elapsed <= period+slack:
+		return // an update would have changed the average
+	case !idle && !m.synced:
+		m.synced = true
 		return
 	case !idle:
-		n = updates(float64(before.Rates.InBPS), float64(now.Rates.InBPS), float64(now.InBytes-before.InBytes), elapsed)
+		added := float64(stats.InBytes - old.InBytes)
+		n = countUpdates(float64(old.Rates.InBPS), float64(stats.Rates.InBPS), added, elapsed)
 	}
-	m.known, m.begun = true, true
-	rate := func(before, now uint64) float64 { return float64(now-before) / (n * period.Seconds()) }
-	f[connRate] = rate(before.Conns, now.Conns)
-	f[inPkts] = rate(before.InPkts, now.InPkts)
-	f[outPkts] = rate(before.OutPkts, now.OutPkts)
-	f[inBytes] = rate(before.InBytes, now.InBytes)
-	f[outBytes] = rate(before.OutBytes, now.OutBytes)
+	m.measured, m.synced = true, true
+	rate := func(old, new uint64) float64 { return float64(new-old) / (n * period.Seconds()) }
+	f[connRate] = rate(old.Conns, stats.Conns)
+	f[inPkts] = rate(old.InPkts, stats.InPkts)
+	f[outPkts] = rate(old.OutPkts, stats.OutPkts)
+	f[inBytes] = rate(old.InBytes, stats.InBytes)
+	f[outBytes] = rate(old.OutBytes, stats.OutBytes)
 }
 
-// updates returns how many updates have added so much to a counter, if they
-// have brought the average of the rate from before to now: the number, of those
-// that the time allows, for which a steady rate explains that best.
-func updates(before, now, added float64, elapsed time.Duration) float64 {
+// countUpdates returns the number of updates between two readings, in which
+// the kernel's average changed from oldAverage to average and the counter
+// increased by added. It tries each number that is possible in the elapsed
+// time: at a steady rate, each predicts a different average.
+func countUpdates(oldAverage, average, added float64, elapsed time.Duration) float64 {
 	periods := elapsed.Seconds() / period.Seconds()
 	late := slack.Seconds() / period.Seconds()
-	best, least := 1.0, math.Inf(1)
+	best, minError := 1.0, math.Inf(1)
 	for n := max(1, math.Ceil(periods-late-1)); n <= max(1, math.Floor(periods+late+1)); n++ {
 		rate := added / (n * period.Seconds())
-		average := rate + (before-rate)*math.Pow(0.75, n)
-		if off := math.Abs(average - now); off < least {
-			best, least = n, off
+		predicted := rate + (oldAverage-rate)*math.Pow(0.75, n)
+		if e := math.Abs(predicted - average); e < minError {
+			best, minError = n, e
 		}
 	}
 	return best

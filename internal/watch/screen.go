@@ -8,46 +8,46 @@ import (
 	"unicode/utf8"
 )
 
-// style is how a cell looks.
+// style is the appearance of a cell.
 type style uint8
 
 const (
-	plain   style = iota
-	strong        // a virtual service
-	heading       // titles of columns
-	sorted        // the title of the column by which lines are sorted
+	normal    style = iota
+	strong          // a virtual service
+	heading         // a column title
+	highlight       // the title of the sort column; the cursor in the filter
 	added
-	edited
+	changed
 	removed
 	alert
 )
 
-// attributes are the parameters of the control sequence that selects a style
-// (SGR), without colors and with them.
+// attributes contains the parameters of the control sequence SGR for each
+// style, without and with color.
 var attributes = [...][2]string{
-	plain:   {"", ""},
-	strong:  {"1", "1"},
-	heading: {"4", "4"},
-	sorted:  {"7", "7"},
-	added:   {"1", "32"},
-	edited:  {"1", "33"},
-	removed: {"2", "31"},
-	alert:   {"7", "1;31"},
+	normal:    {"", ""},
+	strong:    {"1", "1"},
+	heading:   {"4", "4"},
+	highlight: {"7", "7"},
+	added:     {"1", "32"},
+	changed:   {"1", "33"},
+	removed:   {"2", "31"},
+	alert:     {"7", "1;31"},
 }
 
-func (s style) attributes(l Look) string {
-	if l.Color {
+func (s style) attributes(d Display) string {
+	if d.Color {
 		return attributes[s][1]
 	}
 	return attributes[s][0]
 }
 
 type cell struct {
-	r     rune // each takes one column
+	r     rune // one that takes one column
 	style style
 }
 
-// Screen is what a terminal shows.
+// Screen is the content of a terminal's screen.
 type Screen struct {
 	Width, Height int
 	cells         []cell
@@ -61,7 +61,7 @@ func newScreen(width, height int) *Screen {
 	return s
 }
 
-// line returns a line; what lies outside is empty.
+// line returns the cells of a line, or none if y is outside the screen.
 func (s *Screen) line(y int) []cell {
 	if y < 0 || y >= s.Height {
 		return nil
@@ -69,7 +69,8 @@ func (s *Screen) line(y int) []cell {
 	return s.cells[y*s.Width : (y+1)*s.Width]
 }
 
-// put writes text from a place on, as far as it fits.
+// put writes text to a line, beginning in column x, and drops what does not
+// fit on the screen.
 func (s *Screen) put(x, y int, st style, text string) {
 	line := s.line(y)
 	for _, r := range text {
@@ -77,21 +78,22 @@ func (s *Screen) put(x, y int, st style, text string) {
 			return
 		}
 		if x >= 0 {
-			line[x] = cell{shown(r), st}
+			line[x] = cell{singleColumn(r), st}
 		}
 		x++
 	}
 }
 
-// shown returns a rune that takes one column: names come from elsewhere.
-func shown(r rune) rune {
+// singleColumn returns r if it takes exactly one column, or a question mark.
+// Names from the kernel could contain any rune.
+func singleColumn(r rune) rune {
 	if r >= ' ' && r <= '~' || r == ellipsis || r >= fullBlock && r <= narrowBlock {
 		return r
 	}
 	return '?'
 }
 
-// String returns the lines without the blanks at their ends.
+// String returns the text of the screen, without trailing blanks.
 func (s *Screen) String() string {
 	var b strings.Builder
 	for y := range s.Height {
@@ -104,54 +106,56 @@ func (s *Screen) String() string {
 	return b.String()
 }
 
-// Control sequences of ECMA-48 and the private ones of DEC that every terminal
-// in use knows or passes over.
+// Control sequences of ECMA-48 and DEC. Terminals ignore those that they do
+// not support.
 const (
-	// Enter begins a screen that leaves alone what the terminal showed, and
-	// hides the cursor.
+	// Enter switches to the alternate screen, so that the text on the
+	// main screen is kept, and hides the cursor.
 	Enter = "\x1b[?1049h\x1b[?25l"
-	// Leave undoes Enter. A terminal without a second screen is left empty.
+	// Leave undoes Enter. It clears the screen first, for terminals
+	// without an alternate screen.
 	Leave = "\x1b[m\x1b[H\x1b[2J\x1b[?25h\x1b[?1049l"
 
 	clearScreen = "\x1b[m\x1b[2J"
 )
 
-// shortGap is up to how many equal cells are written again, since to skip them
-// takes as many bytes.
+// shortGap is the maximum number of unchanged cells between changed ones that
+// are written again: moving the cursor over them would take as many bytes.
 const shortGap = 5
 
-// AppendDiff appends what turns the screen before, or whatever a terminal shows
-// if that is nil or of another size, into this one.
-func (s *Screen) AppendDiff(b []byte, before *Screen, l Look) []byte {
-	if before == nil || before.Width != s.Width || before.Height != s.Height {
-		before = newScreen(s.Width, s.Height)
+// AppendDiff appends the control sequences and text that turn the previous
+// screen of the terminal into s. If previous is nil, or differs in size, the
+// terminal is cleared first.
+func (s *Screen) AppendDiff(b []byte, previous *Screen, d Display) []byte {
+	if previous == nil || previous.Width != s.Width || previous.Height != s.Height {
+		previous = newScreen(s.Width, s.Height)
 		b = append(b, clearScreen...)
 	}
-	current := plain // each diff begins and ends with it
+	current := normal // the style at the start and the end of every diff
 	for y := range s.Height {
-		now, was := s.line(y), before.line(y)
-		behind := -1 // where the cursor is in this line
-		for x := range now {
-			if now[x] == was[x] {
+		line, old := s.line(y), previous.line(y)
+		cursor := -1 // its column, if it is in this line
+		for x := range line {
+			if line[x] == old[x] {
 				continue
 			}
-			from := x
-			if behind >= 0 && x-behind <= shortGap {
-				from = behind
+			start := x
+			if cursor >= 0 && x-cursor <= shortGap {
+				start = cursor
 			} else {
 				b = appendMove(b, x, y)
 			}
-			for _, c := range now[from : x+1] {
+			for _, c := range line[start : x+1] {
 				if c.style != current {
-					b = appendStyle(b, c.style.attributes(l))
+					b = appendStyle(b, c.style.attributes(d))
 					current = c.style
 				}
 				b = utf8.AppendRune(b, c.r)
 			}
-			behind = x + 1
+			cursor = x + 1
 		}
 	}
-	if current != plain {
+	if current != normal {
 		b = appendStyle(b, "")
 	}
 	return b
@@ -163,7 +167,7 @@ func appendMove(b []byte, x, y int) []byte {
 	return append(b, 'H')
 }
 
-// appendStyle sets attributes, and no others.
+// appendStyle appends the sequence that resets all attributes and sets these.
 func appendStyle(b []byte, attributes string) []byte {
 	b = append(b, "\x1b["...)
 	if attributes != "" {

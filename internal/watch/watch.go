@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package watch is the live screen without its terminal. Readings of the table
-// go into a Browser, and so do the keys that Decode finds in what is typed. It
-// draws a Screen, and AppendDiff writes what turns the Screen before into that
-// one. Nothing here reads, writes or asks for the time.
+// Package watch implements the live screen, independent of the terminal. A
+// Browser receives readings of the table and keys, which Decode parses from
+// terminal input, and draws a Screen. Screen.AppendDiff writes the changes
+// from the previous Screen to the terminal.
+//
+// The package does no input or output and does not use the clock.
 package watch
 
 import (
@@ -12,18 +14,18 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// Reading is the table at a time.
+// Reading is the table at one point in time.
 type Reading struct {
 	At time.Time
-	// Services are in the order in which a list has them, and so are the
-	// destinations of each. They are kept and must not be altered.
+	// Services and their destinations are in the order of a listing. They
+	// are retained and must not be modified.
 	Services []ipvs.ServiceEntry
 	// Partial means that entries may be missing: see ipvs.ErrChanging.
 	Partial bool
 }
 
-// Look is what a terminal can show.
-type Look struct {
-	UTF8  bool // else ASCII
+// Display describes the abilities of a terminal.
+type Display struct {
+	UTF8  bool // it can show UTF-8; otherwise only ASCII
 	Color bool
 }
