@@ -9,62 +9,62 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// server names a real server of a virtual service.
+// server identifies a real server of a virtual service.
 type server struct {
 	service ipvs.ServiceID
 	server  netip.AddrPort
 }
 
-// SortChanges returns changes in the order of a listing: each service with
-// its servers behind it. What is about one service or one server keeps its
-// order, and daemons are stopped before and started behind all services,
-// since a kernel with a daemon refuses servers of the other family; so the
-// changes can still be made in turn.
+// SortChanges returns the changes in the order of a listing: each service is
+// followed by its servers. The result can still be applied: changes of the
+// same service or server keep their order, and sync daemons are stopped first
+// and started last, since while one runs the kernel rejects a server whose
+// address family differs from that of its service.
 func SortChanges(changes []ipvs.Change) []ipvs.Change {
-	var before, after []ipvs.Change
+	var first, last []ipvs.Change
 	var services []ipvs.ServiceEntry
-	places := map[ipvs.ServiceID]int{}
-	ofServices := map[ipvs.ServiceID][]ipvs.Change{}
-	ofServers := map[server][]ipvs.Change{}
+	indexes := map[ipvs.ServiceID]int{}
+	serviceChanges := map[ipvs.ServiceID][]ipvs.Change{}
+	serverChanges := map[server][]ipvs.Change{}
 	for _, c := range changes {
 		id := c.Service.ServiceID
 		switch {
 		case c.Op == ipvs.OpStartDaemon:
-			after = append(after, c)
+			last = append(last, c)
 			continue
 		case id == ipvs.ServiceID{}:
 			if c.Op == ipvs.OpSetTimeouts {
-				before = slices.Insert(before, 0, c)
+				first = slices.Insert(first, 0, c)
 			} else {
-				before = append(before, c)
+				first = append(first, c)
 			}
 			continue
 		}
-		i, known := places[id]
-		if !known {
+		i, found := indexes[id]
+		if !found {
 			i = len(services)
-			places[id] = i
+			indexes[id] = i
 			services = append(services, ipvs.ServiceEntry{Service: ipvs.Service{ServiceID: id}})
 		}
 		if !c.Destination.Addr.IsValid() {
-			ofServices[id] = append(ofServices[id], c)
+			serviceChanges[id] = append(serviceChanges[id], c)
 			continue
 		}
 		key := server{id, c.Destination.AddrPort()}
-		if ofServers[key] == nil {
+		if serverChanges[key] == nil {
 			d := ipvs.Destination{Addr: c.Destination.Addr, Port: c.Destination.Port}
 			services[i].Destinations = append(services[i].Destinations, ipvs.DestinationEntry{Destination: d})
 		}
-		ofServers[key] = append(ofServers[key], c)
+		serverChanges[key] = append(serverChanges[key], c)
 	}
 	Sort(services)
-	sorted := append(make([]ipvs.Change, 0, len(changes)), before...)
+	sorted := append(make([]ipvs.Change, 0, len(changes)), first...)
 	for i := range services {
 		s := &services[i]
-		sorted = append(sorted, ofServices[s.ServiceID]...)
+		sorted = append(sorted, serviceChanges[s.ServiceID]...)
 		for j := range s.Destinations {
-			sorted = append(sorted, ofServers[server{s.ServiceID, s.Destinations[j].AddrPort()}]...)
+			sorted = append(sorted, serverChanges[server{s.ServiceID, s.Destinations[j].AddrPort()}]...)
 		}
 	}
-	return append(sorted, after...)
+	return append(sorted, last...)
 }

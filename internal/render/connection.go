@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// This file has the lines of connections.
+// This file formats the connection table.
 
 package render
 
@@ -14,37 +14,37 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// prefetchRows is the number of connections whose names are looked up at
-// once.
+// prefetchRows is the number of connections in a batch, whose names are
+// looked up together.
 const prefetchRows = 1024
 
-// Connections writes the titles and all rows. The format PersistentConn adds
-// the persistence engine of connections that have one.
+// Connections writes the titles and all rows. With the format PersistentConn
+// it adds the persistence engine of connections that have one.
 func (p *text) Connections(ctx context.Context, rows iter.Seq2[ipvs.Connection, error]) error {
 	if err := p.connectionTitles(); err != nil {
 		return err
 	}
-	var first error
-	var held []ipvs.Connection
+	var firstErr error
+	var batch []ipvs.Connection
 	for c, err := range rows {
 		if err != nil {
-			if first == nil {
-				first = err
+			if firstErr == nil {
+				firstErr = err
 			}
 			continue
 		}
-		held = append(held, c)
-		if p.o.Numeric || len(held) == prefetchRows {
-			if err := p.connections(ctx, held); err != nil {
+		batch = append(batch, c)
+		if p.o.Numeric || len(batch) == prefetchRows {
+			if err := p.connections(ctx, batch); err != nil {
 				return err
 			}
-			held = held[:0]
+			batch = batch[:0]
 		}
 	}
-	if err := p.connections(ctx, held); err != nil {
+	if err := p.connections(ctx, batch); err != nil {
 		return err
 	}
-	return first
+	return firstErr
 }
 
 func (p *text) connectionTitles() error {
@@ -53,13 +53,13 @@ func (p *text) connectionTitles() error {
 	if p.o.Format == PersistentConn {
 		engine = "        pe name          pe_data"
 	}
-	if p.sheet != nil {
-		p.sheet.add([]byte(caption))
+	if p.wide != nil {
+		p.wide.endLine([]byte(caption))
 		columns := strings.Fields(title)
 		if engine != "" {
 			columns = append(columns, "pe name", "pe_data")
 		}
-		p.sheet.addRow(columns...)
+		p.wide.addLine(columns...)
 		return nil
 	}
 	return p.line(append(p.w.AvailableBuffer(), caption+"\n"+title+engine...))
@@ -86,31 +86,31 @@ func (p *text) connection(ctx context.Context, c *ipvs.Connection) error {
 	column := func(b []byte, ap netip.AddrPort, width int) []byte {
 		b = p.gap(b)
 		start := len(b)
-		return p.end(p.appendAddr(ctx, b, ap, proto), start, width)
+		return p.endColumn(p.appendAddr(ctx, b, ap, proto), start, width)
 	}
-	b := p.end(append(p.w.AvailableBuffer(), c.Protocol.String()...), 0, 3)
+	b := p.endColumn(append(p.w.AvailableBuffer(), c.Protocol.String()...), 0, 3)
 	b = p.gap(b)
 	start := len(b)
-	b = p.end(appendExpiry(b, c.Expires), start, 6)
-	b = p.left(b, c.State, 11)
+	b = p.endColumn(appendExpiry(b, c.Expires), start, 6)
+	b = p.column(b, c.State, 11)
 	b = column(b, c.Client, 18)
 	b = column(b, c.Virtual, 18)
 	if p.o.Format != PersistentConn || c.PersistenceEngine == "" {
 		return p.line(column(b, c.Destination, 0))
 	}
 	b = column(b, c.Destination, 16)
-	b = p.left(b, c.PersistenceEngine, 18)
+	b = p.column(b, c.PersistenceEngine, 18)
 	return p.line(append(p.gap(b), c.PersistenceData...))
 }
 
-// appendExpiry appends minutes and seconds, each with two digits at least.
+// appendExpiry appends minutes and seconds, each with at least two digits.
 func appendExpiry(b []byte, d time.Duration) []byte {
 	seconds := uint64(d / time.Second)
-	b = appendTwo(b, seconds/60)
-	return appendTwo(append(b, ':'), seconds%60)
+	b = appendTwoDigits(b, seconds/60)
+	return appendTwoDigits(append(b, ':'), seconds%60)
 }
 
-func appendTwo(b []byte, n uint64) []byte {
+func appendTwoDigits(b []byte, n uint64) []byte {
 	if n < 10 {
 		b = append(b, '0')
 	}

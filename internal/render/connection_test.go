@@ -12,7 +12,7 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// Rows of the kernel as 1.31 listed them on Linux 6.1.
+// connections contains rows of the kernel as 1.31 listed them on Linux 6.1.
 var connections = []struct{ name, kernel, numeric, names string }{
 	{
 		"a connection",
@@ -27,7 +27,7 @@ var connections = []struct{ name, kernel, numeric, names string }{
 		"TCP 14:53  ESTABLISHED [fd01::2]:57858    [2001:db8:1::1]:http [fd02::2]:http",
 	},
 	{
-		"a service that the services file knows for UDP",
+		"a service name for UDP",
 		"UDP 0A010002 BAE2 0C000001 0035 0A020002 0035 UDP             293",
 		"UDP 04:53  UDP         10.1.0.2:47842     12.0.0.1:53        10.2.0.2:53",
 		"UDP 04:53  UDP         the-client.example.com:47842 vip:domain         rs.example:domain",
@@ -39,7 +39,7 @@ var connections = []struct{ name, kernel, numeric, names string }{
 		"TCP 05:53  ASSURED     the-client.example.com:0 vip:0              10.2.0.3:0",
 	},
 	{
-		"a template of a firewall mark, with more than 99 minutes",
+		"a template of a firewall mark that expires after 99 minutes",
 		"IP  0C000005 0000 0000004D 0000 0A020003 0000 ASSURED       19994",
 		"IP  333:14 ASSURED     12.0.0.5:0         0.0.0.77:0         10.2.0.3:0",
 		"IP  333:14 ASSURED     12.0.0.5:0         0.0.0.77:0         10.2.0.3:0",
@@ -58,7 +58,7 @@ var connections = []struct{ name, kernel, numeric, names string }{
 	},
 }
 
-// Rows with a persistence engine.
+// engineConnections contains rows with a persistence engine.
 var engineConnections = []struct{ name, kernel, numeric, names string }{
 	{
 		"a template of a persistence engine",
@@ -95,12 +95,12 @@ func TestConnectionsAreListedAs131ListsThem(t *testing.T) {
 	}
 }
 
-func TestPersistenceEngineIsLeftOutUnlessAskedFor(t *testing.T) {
+func TestPersistenceEngineIsListedOnlyWithPersistentConn(t *testing.T) {
 	checkConnection(t, engineConnections[0].kernel, Options{Numeric: true},
 		connectionTitles+"UDP 99:54  ASSURED     10.1.0.2:0         12.0.0.1:5060      10.2.0.2:5060\n")
 }
 
-func TestNamesInConnectionsAreCutAt59Bytes(t *testing.T) {
+func TestNamesInConnectionsAreTruncatedTo59Bytes(t *testing.T) {
 	checkConnection(t, "TCP 0A010002 8FFC 0C000004 0050 0A020003 0050 ESTABLISHED     893", Options{}, connectionTitles+
 		"TCP 14:53  ESTABLISHED the-client.example.com:36860 this-name-is-of-more-than-59-bytes-altogether.in-the-very-l 10.2.0.3:http\n")
 }
@@ -113,7 +113,7 @@ func checkConnection(t *testing.T, kernel string, o Options, want string) {
 	}), want)
 }
 
-func TestRowsThatCannotBeReadAreLeftOutAndReported(t *testing.T) {
+func TestMalformedRowsAreSkippedAndReported(t *testing.T) {
 	table := "Pro FromIP\n" + connections[0].kernel + "\nTCP oops\n" + connections[2].kernel + "\nUDP oops\n"
 	for _, o := range []Options{{Numeric: true}, {}} {
 		var err error
@@ -127,7 +127,7 @@ func TestRowsThatCannotBeReadAreLeftOutAndReported(t *testing.T) {
 		}
 		compare(t, got, want)
 		if !errors.Is(err, ipvs.ErrMalformed) || !strings.Contains(err.Error(), "line 3") {
-			t.Errorf("Connections gives %v, want the first malformed line, 3", err)
+			t.Errorf("Connections = %v, want the first malformed line, 3", err)
 		}
 	}
 }
@@ -136,7 +136,7 @@ func TestConnectionsToAFullDiskAreAnError(t *testing.T) {
 	table := "Pro FromIP\n" + strings.Repeat(connections[0].kernel+"\n", 2000)
 	p := Text(&full{bufferSize / 2}, nil, Options{Numeric: true})
 	if err := p.Connections(t.Context(), ipvs.ReadConnections(strings.NewReader(table), ipvs.ConnectionFilter{})); !errors.Is(err, errFull) {
-		t.Errorf("Connections gives %v, want %v", err, errFull)
+		t.Errorf("Connections = %v, want %v", err, errFull)
 	}
 }
 
@@ -152,8 +152,8 @@ func TestNamesOfConnectionsAreLookedUpTogether(t *testing.T) {
 		output(t, r, Options{}, func(p Writer) error {
 			return p.Connections(t.Context(), ipvs.ReadConnections(strings.NewReader(table.String()), ipvs.ConnectionFilter{}))
 		})
-		if took := time.Since(start); took != time.Second {
-			t.Errorf("look-ups of 1 s took %v, want 1 s", took)
+		if elapsed := time.Since(start); elapsed != time.Second {
+			t.Errorf("lookups of 1 s took %v, want 1 s", elapsed)
 		}
 	})
 }

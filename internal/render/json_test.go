@@ -20,7 +20,7 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// jsonOutput is a document without its line end.
+// jsonOutput returns a document without its line end.
 func jsonOutput(t *testing.T, o Options, print func(Writer) error) string {
 	t.Helper()
 	var out bytes.Buffer
@@ -33,7 +33,7 @@ func jsonOutput(t *testing.T, o Options, print func(Writer) error) string {
 	return document
 }
 
-// documents are of every kind, with all that can stand in them.
+// documents returns documents of every kind, with all members they can have.
 func documents(t *testing.T) map[string]string {
 	rows := "Pro FromIP\n"
 	for _, c := range connections {
@@ -119,9 +119,10 @@ func TestADocumentIsMadeOfTheLibrarysObjects(t *testing.T) {
 	}
 }
 
-// TestDocumentsFitTheSchema validates documents of every kind, those of the
-// scripts, which come from a real kernel, and some that are wrong.
-func TestDocumentsFitTheSchema(t *testing.T) {
+// TestDocumentsMatchTheSchema validates documents of every kind, the
+// documents in the scripts, which come from a real kernel, and some invalid
+// ones.
+func TestDocumentsMatchTheSchema(t *testing.T) {
 	type document struct {
 		name, text string
 		valid      bool
@@ -136,13 +137,13 @@ func TestDocumentsFitTheSchema(t *testing.T) {
 		{"an unknown member", "timeouts", `"tcp"`, `"tcpx":1,"tcp"`},
 		{"a missing member", "timeouts", `,"udp":2678400`, ``},
 		{"a number in quotes", "connections", `"client_port":33814`, `"client_port":"33814"`},
-		{"an address that is none", "connections", `"client_address":"10.1.0.2"`, `"client_address":"client"`},
+		{"a name for an address", "connections", `"client_address":"10.1.0.2"`, `"client_address":"client"`},
 		{"a mark and an address", "connections", `"fwmark":77`, `"fwmark":77,"virtual_address":"::","virtual_port":1`},
 		{"a counter below zero", "a table", `"packets_in":0`, `"packets_in":-1`},
-		{"a tunnel of another method", "a table", `"forward":"tunnel"`, `"forward":"route"`},
-		{"a port of IP in IP", "a table", `{"type":"ipip"}`, `{"type":"ipip","port":1}`},
+		{"a tunnel with direct routing", "a table", `"forward":"tunnel"`, `"forward":"route"`},
+		{"a port with IP in IP", "a table", `{"type":"ipip"}`, `{"type":"ipip","port":1}`},
 		{"persistence without a mask", "a table", `"persistence_netmask":"64"`, `"one_packet":true`},
-		{"a document cut short", "a table", `]}]}`, ``},
+		{"a truncated document", "a table", `]}]}`, ``},
 	} {
 		text := strings.Replace(docs[c.of], c.old, c.new, 1)
 		if text == docs[c.of] {
@@ -164,7 +165,7 @@ func TestDocumentsFitTheSchema(t *testing.T) {
 		}
 	}
 	if found < 5 {
-		t.Errorf("the scripts have %d documents", found)
+		t.Errorf("only %d documents in the scripts", found)
 	}
 	schema, err := filepath.Abs("../../packaging/doc/ipvsadm.schema.json")
 	must.OK(t, err)
@@ -179,19 +180,19 @@ func TestDocumentsFitTheSchema(t *testing.T) {
 	if err != nil {
 		t.Fatalf("validator: %v\n%s", err, errs.String())
 	}
-	answers := strings.Split(strings.TrimSuffix(string(out), "\n"), "\n")
-	if len(answers) != len(list) {
-		t.Fatalf("%d answers for %d documents: %s", len(answers), len(list), errs.String())
+	verdicts := strings.Split(strings.TrimSuffix(string(out), "\n"), "\n")
+	if len(verdicts) != len(list) {
+		t.Fatalf("%d verdicts for %d documents: %s", len(verdicts), len(list), errs.String())
 	}
 	for i, d := range list {
-		if (answers[i] == "valid") != d.valid {
-			t.Errorf("%s: %s\n%s", d.name, answers[i], d.text)
+		if (verdicts[i] == "valid") != d.valid {
+			t.Errorf("%s: %s\n%s", d.name, verdicts[i], d.text)
 		}
 	}
 }
 
-// sequence yields so many connections, then an error, and passes the number
-// of each to before.
+// sequence yields n connections, and then the error if it is not nil. Before
+// each connection it calls before.
 func sequence(n int, end error, before func(i int)) iter.Seq2[ipvs.Connection, error] {
 	addr := netip.MustParseAddrPort("12.0.0.1:80")
 	return func(yield func(ipvs.Connection, error) bool) {
@@ -207,7 +208,7 @@ func sequence(n int, end error, before func(i int)) iter.Seq2[ipvs.Connection, e
 	}
 }
 
-func TestConnectionsLeaveBeforeTheLastIsRead(t *testing.T) {
+func TestConnectionsAreWrittenWhileTheyAreRead(t *testing.T) {
 	const n = 10_000
 	for name, form := range map[string]func(io.Writer) Writer{
 		"text": func(w io.Writer) Writer { return Text(w, nil, Options{Numeric: true}) },
@@ -217,8 +218,8 @@ func TestConnectionsLeaveBeforeTheLastIsRead(t *testing.T) {
 			var out bytes.Buffer
 			p := form(&out)
 			if err := p.Connections(t.Context(), sequence(n, nil, func(i int) {
-				if held := i*60 - out.Len(); held > 2*bufferSize {
-					t.Fatalf("%d bytes are held back after %d connections", held, i)
+				if buffered := i*60 - out.Len(); buffered > 2*bufferSize {
+					t.Fatalf("%d bytes are buffered after %d connections", buffered, i)
 				}
 			})); err != nil {
 				t.Fatal(err)
@@ -227,7 +228,7 @@ func TestConnectionsLeaveBeforeTheLastIsRead(t *testing.T) {
 	}
 }
 
-func TestAListOfConnectionsThatBreaksOffIsNoDocument(t *testing.T) {
+func TestAnIncompleteListOfConnectionsIsInvalidJSON(t *testing.T) {
 	broken, malformed := errors.New("broken"), ipvs.ErrMalformed
 	for _, c := range []struct {
 		end   error
@@ -245,7 +246,7 @@ func TestAListOfConnectionsThatBreaksOffIsNoDocument(t *testing.T) {
 	}
 }
 
-func TestADocumentOnAFullDiskIsAnError(t *testing.T) {
+func TestJSONOnAFullDiskIsAnError(t *testing.T) {
 	for name, print := range map[string]func(Writer) error{
 		"table":       func(p Writer) error { return p.Table(t.Context(), info, large(1000, 10)) },
 		"connections": func(p Writer) error { return p.Connections(t.Context(), sequence(10_000, nil, func(int) {})) },
@@ -257,7 +258,7 @@ func TestADocumentOnAFullDiskIsAnError(t *testing.T) {
 	}
 }
 
-// BenchmarkForms writes the same rows in each form.
+// BenchmarkForms writes the same rows in each format.
 func BenchmarkForms(b *testing.B) {
 	forms := []struct {
 		name string

@@ -10,8 +10,8 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// counters are the counters of services, servers and all together, as
-// metrics.
+// counters are the metrics of services and real servers, and of IPVS as a
+// whole.
 var counters = [...]struct {
 	name, help string
 	value      func(*ipvs.Stats) uint64
@@ -23,7 +23,7 @@ var counters = [...]struct {
 	{"outgoing_bytes", "bytes to clients, seen with NAT (-m) only", func(s *ipvs.Stats) uint64 { return s.OutBytes }},
 }
 
-// gauges are what servers have besides.
+// gauges are the additional metrics of real servers.
 var gauges = [...]struct {
 	name, help string
 	value      func(*ipvs.DestinationEntry) uint64
@@ -33,9 +33,9 @@ var gauges = [...]struct {
 	{"weight", "Weight of the real server", func(d *ipvs.DestinationEntry) uint64 { return uint64(d.Weight) }},
 }
 
-// Metrics writes a table in Prometheus's text format, with the names and
-// labels that node_exporter has for IPVS. Of the options only NoSort matters.
-// It may sort the services in place.
+// Metrics writes a table in the Prometheus text format, with the names and
+// labels of the IPVS metrics of node_exporter. NoSort is the only option that
+// has an effect. Metrics may sort the services in place.
 func Metrics(w io.Writer, o Options, i ipvs.Info, totals ipvs.Stats, services []ipvs.ServiceEntry) error {
 	if !o.NoSort {
 		Sort(services)
@@ -79,18 +79,18 @@ func Metrics(w io.Writer, o Options, i ipvs.Info, totals ipvs.Stats, services []
 	return m.err
 }
 
-// metricsSize is the size of one write: there are ten times as many bytes as in
-// a list.
+// metricsSize is the size of one write. It is larger than bufferSize, since
+// metrics are ten times as long as a listing.
 const metricsSize = 256 << 10
 
-// metrics writes samples. They are too many to go through a bufio.Writer, which
-// would copy each once more.
+// metrics writes samples. It formats them directly in its buffer, where a
+// bufio.Writer would copy each of them.
 type metrics struct {
-	w    io.Writer
-	buf  []byte
-	err  error  // of the first write that failed
-	name string // of the family
-	head []byte // of the samples of a service's servers
+	w      io.Writer
+	buf    []byte
+	err    error  // the first write error
+	name   string // the name of the current family
+	prefix []byte // the name and labels that a service's servers have in common
 }
 
 func (m *metrics) write() {
@@ -100,50 +100,53 @@ func (m *metrics) write() {
 	m.buf = m.buf[:0]
 }
 
-// end ends a line with its value.
-func (m *metrics) end(b []byte, n uint64) {
+// appendValue ends a sample with its value.
+func (m *metrics) appendValue(b []byte, n uint64) {
 	b = strconv.AppendUint(append(b, ' '), n, 10)
 	if m.buf = append(b, '\n'); len(m.buf) >= metricsSize {
 		m.write()
 	}
 }
 
-// family begins the samples of one name.
+// family begins a family, the samples with one name.
 func (m *metrics) family(name, kind, help string) {
 	m.name = name
 	m.buf = fmt.Appendf(m.buf, "# HELP %s %s.\n# TYPE %s %s\n", name, help, name, kind)
 }
 
-// sample writes a sample with its labels, which are in two parts.
-func (m *metrics) sample(labels []byte, more string, n uint64) {
+// sample writes a sample, with the labels and suffix after its name.
+func (m *metrics) sample(labels []byte, suffix string, n uint64) {
 	b := append(append(m.buf, m.name...), labels...)
-	m.end(append(b, more...), n)
+	m.appendValue(append(b, suffix...), n)
 }
 
 func (m *metrics) backends(services []ipvs.ServiceEntry, labels *labelTable, value func(*ipvs.DestinationEntry) uint64) {
 	n := 0
 	for i := range services {
-		m.head = append(append(m.head[:0], m.name...), labels.services.part(i)...)
+		m.prefix = append(append(m.prefix[:0], m.name...), labels.services.part(i)...)
 		for j := range services[i].Destinations {
-			b := append(append(m.buf, m.head...), labels.backends.part(n)...)
-			m.end(b, value(&services[i].Destinations[j]))
+			b := append(append(m.buf, m.prefix...), labels.backends.part(n)...)
+			m.appendValue(b, value(&services[i].Destinations[j]))
 			n++
 		}
 	}
 }
 
-// labelTable has the labels that are needed for each family: those of services
-// without the last brace, and what their servers have besides. To keep the
-// servers' labels whole takes three times the memory.
+// labelTable contains the formatted labels, which every family repeats: those
+// of services, without the closing brace, and the additional ones of servers.
+// Complete labels of the servers would take three times the memory.
 type labelTable struct{ services, backends parts }
 
-// parts are texts, one behind the other.
+// parts is a list of texts in one buffer.
 type parts struct {
 	text []byte
 	ends []int
 }
 
-func makeParts(n, usual int) parts { return parts{make([]byte, 0, n*usual), make([]int, 0, n)} }
+// makeParts returns an empty list for n texts with an estimated size.
+func makeParts(n, size int) parts { return parts{make([]byte, 0, n*size), make([]int, 0, n)} }
+
+// add appends a text. The argument is p.text with the new text appended.
 
 func (p *parts) add(text []byte) { p.text, p.ends = text, append(p.ends, len(text)) }
 
@@ -174,8 +177,8 @@ func labelsOf(services []ipvs.ServiceEntry) labelTable {
 	return t
 }
 
-// appendLabels appends the labels of a service. A mark is in hexadecimal, as
-// in /proc/net/ip_vs.
+// appendLabels appends the labels of a service. A firewall mark is in
+// hexadecimal, as in /proc/net/ip_vs.
 func appendLabels(b []byte, id ipvs.ServiceID) []byte {
 	b = append(b, `local_address="`...)
 	proto := "FWM"

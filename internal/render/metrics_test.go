@@ -13,14 +13,14 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-func TestMetricsHaveEachNumber(t *testing.T) {
+func TestMetricsContainEachNumber(t *testing.T) {
 	count := func(n uint64) ipvs.Stats {
 		return ipvs.Stats{Conns: n, InPkts: n + 1, OutPkts: n + 2, InBytes: n + 3, OutBytes: 1<<64 - 1 - n}
 	}
 	services := large(1, 2)
 	s := &services[0]
 	s.Stats = count(100)
-	d := &s.Destinations[0] // the last address comes first
+	d := &s.Destinations[0] // 10.0.0.1, since the order is descending
 	d.Stats, d.Weight, d.Conns = count(200), 0, ipvs.ConnCounts{Active: 7, Inactive: 1<<32 - 1}
 	var out bytes.Buffer
 	must.OK(t, Metrics(&out, Options{NoSort: true}, info, count(1000), services))
@@ -43,15 +43,15 @@ func TestMetricsHaveEachNumber(t *testing.T) {
 		`ipvs_backend_weight` + backend + `0`,
 	} {
 		if !strings.Contains(out.String(), "\n"+line+"\n") {
-			t.Errorf("there is no %s in\n%s", line, out.String())
+			t.Errorf("no %s in\n%s", line, out.String())
 		}
 	}
 }
 
 func TestMetricsOnAFullDiskAreAnError(t *testing.T) {
-	for _, room := range []int{10, metricsSize / 2, 5 * metricsSize / 2} {
-		if err := Metrics(&full{room}, Options{}, info, ipvs.Stats{}, large(1000, 10)); !errors.Is(err, errFull) {
-			t.Errorf("with room for %d bytes: %v, want %v", room, err, errFull)
+	for _, free := range []int{10, metricsSize / 2, 5 * metricsSize / 2} {
+		if err := Metrics(&full{free}, Options{}, info, ipvs.Stats{}, large(1000, 10)); !errors.Is(err, errFull) {
+			t.Errorf("%d bytes free: %v, want %v", free, err, errFull)
 		}
 	}
 }

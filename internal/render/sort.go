@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// The order of a listing and of a save. 1.31 compares two values by the sign
-// of their difference in 32 bits, which wraps: 192.168.0.0 comes before
-// 10.0.0.0 but after 127.0.0.0, which itself comes after 10.0.0.0. This is no
-// order, so the result depends on which pairs are compared, and that on the
-// kernel's order and the C library's algorithm. This file keeps both.
+// This file implements the order of listings and saves. 1.31 compares two
+// values by the sign of their 32-bit difference, which wraps: 192.168.0.0
+// comes before 10.0.0.0, but after 127.0.0.0, which comes after 10.0.0.0.
+// This is not a total order, so the result depends on the initial order and
+// on the pairs that qsort compares. To get the same result, this file sorts
+// from the kernel's order and compares the same pairs as glibc.
 
 package render
 
@@ -15,32 +16,32 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// Sort sorts services, and the destinations of each, from the kernel's order
-// into 1.31's: services by firewall mark, family, protocol, address and port;
-// destinations by address and port.
+// Sort sorts services and their destinations, which must be in the kernel's
+// order, into the order of 1.31: services by firewall mark, address family,
+// protocol, address and port; destinations by address and port.
 func Sort(services []ipvs.ServiceEntry) {
 	mergeSort(services, make([]ipvs.ServiceEntry, len(services)/2), compareServices)
-	var room []ipvs.DestinationEntry
+	var buf []ipvs.DestinationEntry
 	for i := range services {
 		d := services[i].Destinations
-		if len(d)/2 > len(room) {
-			room = make([]ipvs.DestinationEntry, len(d)/2)
+		if len(d)/2 > len(buf) {
+			buf = make([]ipvs.DestinationEntry, len(d)/2)
 		}
-		mergeSort(d, room, compareDestinations)
+		mergeSort(d, buf, compareDestinations)
 	}
 }
 
-// mergeSort compares the same pairs as glibc's qsort: parts of n/2 and n-n/2,
-// merged from the left one while it compares as less or equal. room holds
-// half of list.
-func mergeSort[T any](list, room []T, compare func(a, b *T) int32) {
+// mergeSort compares the same pairs as glibc's qsort: it sorts the first n/2
+// elements and the rest, and merges them from the left while the left one is
+// less or equal. buf must have the length n/2.
+func mergeSort[T any](list, buf []T, compare func(a, b *T) int32) {
 	half := len(list) / 2
 	if half == 0 {
 		return
 	}
-	mergeSort(list[:half], room, compare)
-	mergeSort(list[half:], room, compare)
-	left, right := room[:copy(room, list[:half])], list[half:]
+	mergeSort(list[:half], buf, compare)
+	mergeSort(list[half:], buf, compare)
+	left, right := buf[:copy(buf, list[:half])], list[half:]
 	for len(left) > 0 && len(right) > 0 {
 		if compare(&left[0], &right[0]) <= 0 {
 			list[0], left = left[0], left[1:]
@@ -69,8 +70,8 @@ func compareDestinations(a, b *ipvs.DestinationEntry) int32 {
 	return compareAddrPorts(a.AddrPort(), b.AddrPort())
 }
 
-// compareAddrPorts compares as many words as the first address has; an IPv4
-// address has zeros after its first word.
+// compareAddrPorts compares addresses word by word, as many words as the
+// first address has, and then ports. An IPv4 address has one word.
 func compareAddrPorts(a, b netip.AddrPort) int32 {
 	x, y := words(a.Addr()), words(b.Addr())
 	n := 1
@@ -85,8 +86,8 @@ func compareAddrPorts(a, b netip.AddrPort) int32 {
 	return int32(a.Port()) - int32(b.Port())
 }
 
-// words returns an address as in the kernel's union nf_inet_addr, in host
-// order.
+// words returns an address in the layout of the kernel's union nf_inet_addr,
+// but in host byte order: an IPv4 address is followed by zeros.
 func words(a netip.Addr) (w [4]uint32) {
 	if a.Is4() {
 		raw := a.As4()

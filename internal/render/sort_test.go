@@ -14,11 +14,12 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// Each file holds two listings that 1.31 made of one table on Linux 6.1, with
-// --nosort and, after an empty line, without. The tables mix values that the
-// wrapping difference puts in odd places: private networks, multicast,
-// firewall marks on both sides of 2147483648, and servers of both families.
-func TestSortGivesTheOrderOf131(t *testing.T) {
+// TestSortReturnsTheOrderOf131 reads files with two listings of one table, by
+// 1.31 on Linux 6.1: with --nosort and, after an empty line, without. The
+// tables contain values for which the 32-bit difference wraps: private
+// networks, multicast, firewall marks around 2147483648, and servers of both
+// families.
+func TestSortReturnsTheOrderOf131(t *testing.T) {
 	files, err := filepath.Glob("testdata/order-*.txt")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("found %d files: %v", len(files), err)
@@ -27,7 +28,7 @@ func TestSortGivesTheOrderOf131(t *testing.T) {
 		t.Run(filepath.Base(file), func(t *testing.T) {
 			kernel, want, ok := strings.Cut(readFile(t, filepath.Base(file)), "\n\n")
 			if !ok {
-				t.Fatal("no empty line between two listings")
+				t.Fatal("no empty line between the listings")
 			}
 			kernel += "\n"
 			services := parseListing(t, kernel)

@@ -14,10 +14,10 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// titles are the two lines above the services, without the line end of the
-// second.
+// titles contains the two title lines of each format, without the final line
+// end.
 var titles = [...]string{
-	Plain: "Prot LocalAddress:Port Scheduler Flags\n" +
+	Default: "Prot LocalAddress:Port Scheduler Flags\n" +
 		"  -> RemoteAddress:Port           Forward Weight ActiveConn InActConn",
 	Stats: "Prot LocalAddress:Port               Conns   InPkts  OutPkts  InBytes OutBytes\n" +
 		"  -> RemoteAddress:Port",
@@ -38,8 +38,8 @@ func (p *text) Table(ctx context.Context, i ipvs.Info, services []ipvs.ServiceEn
 	return p.Services(ctx, i, services)
 }
 
-// Services writes titles and services without the header, as 1.31 does for a
-// named service.
+// Services writes the titles and services, without the header, as 1.31 does
+// for a named service.
 func (p *text) Services(ctx context.Context, _ ipvs.Info, services []ipvs.ServiceEntry) error {
 	if !p.o.NoSort {
 		Sort(services)
@@ -66,23 +66,23 @@ func (p *text) Services(ctx context.Context, _ ipvs.Info, services []ipvs.Servic
 }
 
 func (p *text) titles() error {
-	if p.sheet != nil {
-		p.sheet.right = p.o.Format == Stats || p.o.Format == Rate
-		p.sheet.titles(titles[p.o.Format])
+	if p.wide != nil {
+		p.wide.right = p.o.Format == Stats || p.o.Format == Rate
+		p.wide.addTitles(titles[p.o.Format])
 		return nil
 	}
 	return p.line(append(p.w.AvailableBuffer(), titles[p.o.Format]...))
 }
 
-// header writes the first line of the listing of a table.
+// header writes the first line of a table.
 func (p *text) header(i ipvs.Info) error {
 	b := append(p.w.AvailableBuffer(), "IP Virtual Server version "...)
 	b = append(b, i.Version.String()...)
 	return p.line(append(appendField(b, " (size=", uint64(i.ConnTableSize)), ')'))
 }
 
-// Addresses returns those of services and destinations, for
-// Resolver.Prefetch.
+// Addresses returns the addresses of services and destinations, for
+// names.Resolver.Prefetch.
 func Addresses(services []ipvs.ServiceEntry) []netip.Addr {
 	var list []netip.Addr
 	for i := range services {
@@ -97,9 +97,9 @@ func Addresses(services []ipvs.ServiceEntry) []netip.Addr {
 	return list
 }
 
-// The widths of the columns of addresses; a service's includes the protocol.
-// Only IPv4 addresses are cut; longer IPv6 addresses move the rest of the
-// line to the right.
+// The widths of the first columns; that of services includes the protocol.
+// Longer IPv4 addresses are truncated, while longer IPv6 addresses move the
+// rest of the line to the right, as in 1.31.
 const (
 	serviceWidth     = 33
 	destinationWidth = 28
@@ -116,14 +116,14 @@ func (p *text) service(ctx context.Context, s *ipvs.ServiceEntry, proto string) 
 		b = append(appendLeft(b, s.Protocol.String(), 4), ' ')
 		b = p.appendAddr(ctx, b, netip.AddrPortFrom(s.Addr, s.Port), proto)
 		if s.Family() == ipvs.IPv4 {
-			b = p.cut(b, 0, serviceWidth)
+			b = p.truncate(b, 0, serviceWidth)
 		}
 	}
 	switch p.o.Format {
 	case Stats:
-		b = p.appendStats(p.end(b, 0, serviceWidth), &s.Stats)
+		b = p.appendStats(p.endColumn(b, 0, serviceWidth), &s.Stats)
 	case Rate:
-		b = p.end(b, 0, serviceWidth)
+		b = p.endColumn(b, 0, serviceWidth)
 		for _, n := range [...]uint64{s.Stats.Rates.CPS, s.Stats.Rates.InPPS, s.Stats.Rates.OutPPS} {
 			b = p.appendCounter(b, n)
 		}
@@ -165,46 +165,46 @@ func (p *text) destination(ctx context.Context, d *ipvs.DestinationEntry, proto 
 	start := len(b)
 	b = p.appendAddr(ctx, b, d.AddrPort(), proto)
 	if d.Addr.Is4() {
-		b = p.cut(b, start, destinationWidth)
+		b = p.truncate(b, start, destinationWidth)
 	}
-	b = p.end(b, start, destinationWidth)
+	b = p.endColumn(b, start, destinationWidth)
 	switch p.o.Format {
 	case Stats:
 		b = p.appendStats(b, &d.Stats)
 	case Rate:
-		// Unlike a service's, these are never shortened.
+		// Unlike those of a service, these are never scaled.
 		for _, n := range [...]uint64{d.Stats.Rates.CPS, d.Stats.Rates.InPPS, d.Stats.Rates.OutPPS} {
-			b = p.right(p.gap(b), n, "", 8)
+			b = p.appendNumber(p.gap(b), n, "", 8)
 		}
 		b = p.appendBPS(b, &d.Stats.Rates)
 	case Thresholds:
-		b = p.leftInt(b, int64(d.UpperThreshold), 10)
-		b = p.leftInt(b, int64(d.LowerThreshold), 10)
+		b = p.intColumn(b, int64(d.UpperThreshold), 10)
+		b = p.intColumn(b, int64(d.LowerThreshold), 10)
 		b = p.appendConns(b, d)
 	case PersistentConn:
-		b = p.leftInt(b, int64(d.Weight), 9)
-		b = p.leftInt(b, int64(d.Conns.Persistent), 11)
+		b = p.intColumn(b, int64(d.Weight), 9)
+		b = p.intColumn(b, int64(d.Conns.Persistent), 11)
 		b = p.appendConns(b, d)
 	default:
-		b = p.left(b, d.Forward.String(), 7)
+		b = p.column(b, d.Forward.String(), 7)
 		if p.o.Format == TunnelInfo {
 			b = p.gap(b)
 			start := len(b)
-			b = p.end(appendTunnel(b, &d.Destination), start, 13)
+			b = p.endColumn(appendTunnel(b, &d.Destination), start, 13)
 		}
-		b = p.leftInt(b, int64(d.Weight), 6)
+		b = p.intColumn(b, int64(d.Weight), 6)
 		b = p.appendConns(b, d)
 	}
 	return p.line(b)
 }
 
 func (p *text) appendConns(b []byte, d *ipvs.DestinationEntry) []byte {
-	b = p.leftInt(b, int64(d.Conns.Active), 10)
-	return p.leftInt(b, int64(d.Conns.Inactive), 10)
+	b = p.intColumn(b, int64(d.Conns.Active), 10)
+	return p.intColumn(b, int64(d.Conns.Inactive), 10)
 }
 
-// appendTunnel appends "gue:6080:+c", "gre:-c", "ipip" or, where there is no
-// tunnel, "n/a".
+// appendTunnel appends the encapsulation, such as "gue:6080:+c", "gre:-c" or
+// "ipip", or "n/a" for a server without a tunnel.
 func appendTunnel(b []byte, d *ipvs.Destination) []byte {
 	if d.Forward != ipvs.Tunnel {
 		return append(b, "n/a"...)
@@ -236,23 +236,23 @@ func (p *text) appendBPS(b []byte, r *ipvs.Rates) []byte {
 	return p.appendCounter(p.appendCounter(b, r.InBPS), r.OutBPS)
 }
 
-// appendCounter appends a counter in nine columns, from 10^8 in thousands and
-// so on, rounded down. Like 1.31 it uses whole millions up to 10^11 and whole
-// billions up to 10^14. With Exact, a longer number takes a blank and all its
-// digits.
+// appendCounter appends a counter in nine columns. Like 1.31 it scales
+// numbers from 10^8 to thousands, from 10^9 to millions, from 10^11 to
+// billions and from 10^14 to trillions, and rounds down. With Exact it
+// appends a blank and all digits.
 func (p *text) appendCounter(b []byte, n uint64) []byte {
 	if p.o.Exact {
-		return p.right(p.gap(b), n, "", 8)
+		return p.appendNumber(p.gap(b), n, "", 8)
 	}
 	switch {
 	case n < 1e8:
-		return p.right(b, n, "", 9)
+		return p.appendNumber(b, n, "", 9)
 	case n < 1e9:
-		return p.right(b, n/1e3, "K", 9)
+		return p.appendNumber(b, n/1e3, "K", 9)
 	case n < 1e11:
-		return p.right(b, n/1e6, "M", 9)
+		return p.appendNumber(b, n/1e6, "M", 9)
 	case n < 1e14:
-		return p.right(b, n/1e9, "G", 9)
+		return p.appendNumber(b, n/1e9, "G", 9)
 	}
-	return p.right(b, n/1e12, "T", 9)
+	return p.appendNumber(b, n/1e12, "T", 9)
 }

@@ -20,8 +20,9 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// The files of testdata are what 1.31 printed of this table on Linux 6.1,
-// except for firewall marks from 2147483648, which are as we print them.
+// sample returns the table of the golden files in testdata, in which 1.31
+// listed it on Linux 6.1. Only firewall marks from 2147483648 were changed to
+// our output.
 func sample() []ipvs.ServiceEntry {
 	service := func(id ipvs.ServiceID, scheduler string, flags ipvs.ServiceFlags, destinations ...ipvs.Destination) ipvs.ServiceEntry {
 		s := ipvs.ServiceEntry{Service: ipvs.Service{ServiceID: id, Scheduler: scheduler, Flags: flags, Netmask: ipvs.FullNetmask(id.Family())}}
@@ -30,16 +31,16 @@ func sample() []ipvs.ServiceEntry {
 		}
 		return s
 	}
-	at := func(p ipvs.Protocol, addr string) ipvs.ServiceID {
+	id := func(p ipvs.Protocol, addr string) ipvs.ServiceID {
 		ap := netip.MustParseAddrPort(addr)
 		return ipvs.AddrID(p, ap.Addr(), ap.Port())
 	}
-	to := func(addr string, f ipvs.ForwardingMethod, weight int32) ipvs.Destination {
+	dst := func(addr string, f ipvs.ForwardingMethod, weight int32) ipvs.Destination {
 		ap := netip.MustParseAddrPort(addr)
 		return ipvs.Destination{Addr: ap.Addr(), Port: ap.Port(), Forward: f, Weight: weight}
 	}
-	through := func(addr string, i ipvs.TunnelInfo) ipvs.Destination {
-		d := to(addr, ipvs.Tunnel, 1)
+	tunnel := func(addr string, i ipvs.TunnelInfo) ipvs.Destination {
+		d := dst(addr, ipvs.Tunnel, 1)
 		d.Tunnel = i
 		return d
 	}
@@ -53,38 +54,38 @@ func sample() []ipvs.ServiceEntry {
 		return s
 	}
 	const sched1, sched2, sched3 = ipvs.FlagSched1, ipvs.FlagSched2, ipvs.FlagSched3
-	noTimeout := persistent(service(at(ipvs.UDP, "12.0.0.3:5060"), "wrr", sched2), 0, 0xffffffff, "sip")
+	noTimeout := persistent(service(id(ipvs.UDP, "12.0.0.3:5060"), "wrr", sched2), 0, 0xffffffff, "sip")
 	noTimeout.Flags &^= ipvs.FlagPersistent
 	return []ipvs.ServiceEntry{
-		service(ipvs.MarkID(4000000000, ipvs.IPv4), "rr", 0, to("192.168.168.10:0", ipvs.Route, 1)),
+		service(ipvs.MarkID(4000000000, ipvs.IPv4), "rr", 0, dst("192.168.168.10:0", ipvs.Route, 1)),
 		persistent(service(ipvs.MarkID(78, ipvs.IPv6), "wlc", 0,
-			to("[2001:db8::20]:80", ipvs.Masquerade, 0),
-			through("192.168.168.10:80", ipvs.TunnelInfo{})), 50*time.Second, 64, ""),
-		service(ipvs.MarkID(77, ipvs.IPv4), "rr", sched3, to("192.168.168.20:80", ipvs.Masquerade, 1)),
-		service(at(ipvs.TCP, "[2001:db8:1111:2222:3333:4444:5555:6666]:80"), "lblc", 0,
-			limited(to("[2001:db8::20]:80", ipvs.Masquerade, 100), 2147483647, 2147483646),
-			to("[2001:db8::10]:8080", ipvs.Masquerade, 1)),
-		service(at(ipvs.TCP, "[2001:db8::2]:8080"), "rr", sched1),
-		service(at(ipvs.TCP, "[::1.2.3.4]:80"), "mh", sched1|sched2|sched3),
-		service(at(ipvs.SCTP, "12.0.0.2:5060"), "sh", sched3),
+			dst("[2001:db8::20]:80", ipvs.Masquerade, 0),
+			tunnel("192.168.168.10:80", ipvs.TunnelInfo{})), 50*time.Second, 64, ""),
+		service(ipvs.MarkID(77, ipvs.IPv4), "rr", sched3, dst("192.168.168.20:80", ipvs.Masquerade, 1)),
+		service(id(ipvs.TCP, "[2001:db8:1111:2222:3333:4444:5555:6666]:80"), "lblc", 0,
+			limited(dst("[2001:db8::20]:80", ipvs.Masquerade, 100), 2147483647, 2147483646),
+			dst("[2001:db8::10]:8080", ipvs.Masquerade, 1)),
+		service(id(ipvs.TCP, "[2001:db8::2]:8080"), "rr", sched1),
+		service(id(ipvs.TCP, "[::1.2.3.4]:80"), "mh", sched1|sched2|sched3),
+		service(id(ipvs.SCTP, "12.0.0.2:5060"), "sh", sched3),
 		noTimeout,
-		persistent(service(at(ipvs.UDP, "12.0.0.2:5060"), "wrr", sched1|sched2|sched3|ipvs.FlagOnePacket),
+		persistent(service(id(ipvs.UDP, "12.0.0.2:5060"), "wrr", sched1|sched2|sched3|ipvs.FlagOnePacket),
 			2678400*time.Second, 0xffff00ff, "sip"),
-		service(at(ipvs.UDP, "12.0.0.1:53"), "sh", sched1|sched2|ipvs.FlagOnePacket,
-			to("192.168.168.10:53", ipvs.Route, 2147483647)),
-		service(at(ipvs.TCP, "12.0.0.4:80"), "rr", 0, to("192.168.168.30:80", ipvs.Masquerade, 1)),
-		service(at(ipvs.TCP, "12.0.0.3:80"), "rr", 0),
-		service(at(ipvs.TCP, "12.0.0.1:80"), "rr", 0,
-			limited(to("192.168.168.20:8080", ipvs.Masquerade, 2), 20, 10),
-			to("192.168.168.10:80", ipvs.Masquerade, 1)),
-		persistent(service(at(ipvs.TCP, "12.0.0.1:0"), "mh", sched2,
-			through("10.0.0.5:0", ipvs.TunnelInfo{}),
-			through("10.0.0.4:0", ipvs.TunnelInfo{Type: ipvs.TunnelGUE, Port: 1}),
-			through("10.0.0.3:0", ipvs.TunnelInfo{Type: ipvs.TunnelGUE, Port: 65535, Flags: ipvs.TunnelRemoteChecksum}),
-			through("10.0.0.2:0", ipvs.TunnelInfo{Type: ipvs.TunnelGUE, Port: 6080, Flags: ipvs.TunnelChecksum}),
-			through("10.0.0.1:0", ipvs.TunnelInfo{Type: ipvs.TunnelGRE, Flags: ipvs.TunnelChecksum}),
-			through("10.0.0.6:0", ipvs.TunnelInfo{Type: ipvs.TunnelGRE}),
-			to("127.0.0.1:0", ipvs.LocalNode, 1)), 360*time.Second, 0xffff0000, ""),
+		service(id(ipvs.UDP, "12.0.0.1:53"), "sh", sched1|sched2|ipvs.FlagOnePacket,
+			dst("192.168.168.10:53", ipvs.Route, 2147483647)),
+		service(id(ipvs.TCP, "12.0.0.4:80"), "rr", 0, dst("192.168.168.30:80", ipvs.Masquerade, 1)),
+		service(id(ipvs.TCP, "12.0.0.3:80"), "rr", 0),
+		service(id(ipvs.TCP, "12.0.0.1:80"), "rr", 0,
+			limited(dst("192.168.168.20:8080", ipvs.Masquerade, 2), 20, 10),
+			dst("192.168.168.10:80", ipvs.Masquerade, 1)),
+		persistent(service(id(ipvs.TCP, "12.0.0.1:0"), "mh", sched2,
+			tunnel("10.0.0.5:0", ipvs.TunnelInfo{}),
+			tunnel("10.0.0.4:0", ipvs.TunnelInfo{Type: ipvs.TunnelGUE, Port: 1}),
+			tunnel("10.0.0.3:0", ipvs.TunnelInfo{Type: ipvs.TunnelGUE, Port: 65535, Flags: ipvs.TunnelRemoteChecksum}),
+			tunnel("10.0.0.2:0", ipvs.TunnelInfo{Type: ipvs.TunnelGUE, Port: 6080, Flags: ipvs.TunnelChecksum}),
+			tunnel("10.0.0.1:0", ipvs.TunnelInfo{Type: ipvs.TunnelGRE, Flags: ipvs.TunnelChecksum}),
+			tunnel("10.0.0.6:0", ipvs.TunnelInfo{Type: ipvs.TunnelGRE}),
+			dst("127.0.0.1:0", ipvs.LocalNode, 1)), 360*time.Second, 0xffff0000, ""),
 	}
 }
 
@@ -113,11 +114,11 @@ sip      5060/udp
 http-alt 8080/tcp
 `
 
-// fakeDNS reports after a delay that it does not know the address.
+// fakeDNS is a name server without names, which replies after a delay.
 type fakeDNS struct{ delay time.Duration }
 
 func (f fakeDNS) LookupNetIP(context.Context, string, string) ([]netip.Addr, error) {
-	return nil, errors.New("a listing asks for no addresses")
+	return nil, errors.New("a listing must not look up addresses")
 }
 
 func (f fakeDNS) LookupAddr(context.Context, string) ([]string, error) {
@@ -135,7 +136,8 @@ func resolver(t *testing.T, dns names.DNS) *names.Resolver {
 	return names.NewFrom(hosts, services, dns)
 }
 
-// listings are the golden files and the options with which 1.31 made them.
+// listings contains the golden files, and the options with which 1.31 wrote
+// them.
 var listings = []struct {
 	file string
 	args []string
@@ -166,9 +168,8 @@ func TestTableIsListedAs131ListsIt(t *testing.T) {
 	}
 }
 
-// The rows are those of 1.31, to which the same numbers were fed in place of
-// the kernel's; but 1.31 reads a destination's connections, packets and rates
-// as 32 bits.
+// TestCounters expects rows as 1.31 lists them for these numbers, except that
+// 1.31 truncates connections, packets and rates of a destination to 32 bits.
 func TestCounters(t *testing.T) {
 	services := []ipvs.ServiceEntry{{
 		Service: ipvs.Service{ServiceID: ipvs.AddrID(ipvs.TCP, netip.MustParseAddr("12.0.0.1"), 80)},
@@ -230,7 +231,7 @@ func TestConnectionCounts(t *testing.T) {
 		format Format
 		want   string
 	}{
-		{Plain, "  -> 10.2.0.3:0                   Masq    3      4          4294967295\n"},
+		{Default, "  -> 10.2.0.3:0                   Masq    3      4          4294967295\n"},
 		{Thresholds, "  -> 10.2.0.3:0                   0          0          4          4294967295\n"},
 		{PersistentConn, "  -> 10.2.0.3:0                   3         1           4          4294967295\n"},
 		{TunnelInfo, "  -> 10.2.0.3:0                   Masq    n/a           3      4          4294967295\n"},
@@ -256,26 +257,27 @@ backup sync daemon (mcast=eth0, syncid=255)
 `)
 }
 
-func TestNamesOfAWholeTableAreLookedUpTogether(t *testing.T) {
+func TestNamesOfATableAreLookedUpTogether(t *testing.T) {
 	r := resolver(t, fakeDNS{delay: time.Second})
 	services := []ipvs.ServiceEntry{large(1, 20)[0]}
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
 		output(t, r, Options{}, func(p Writer) error { return p.Services(t.Context(), info, services) })
-		if took := time.Since(start); took != time.Second {
-			t.Errorf("21 look-ups of 1 s took %v, want 1 s", took)
+		if elapsed := time.Since(start); elapsed != time.Second {
+			t.Errorf("21 lookups of 1 s took %v, want 1 s", elapsed)
 		}
 	})
 }
 
-// full is a writer with room for so many bytes, like a file on a full disk.
-type full struct{ room int }
+// full is a writer that accepts a limited number of bytes, like a file on a
+// full disk.
+type full struct{ free int }
 
 var errFull = errors.New("no space left")
 
 func (f *full) Write(b []byte) (int, error) {
-	n := min(len(b), f.room)
-	f.room -= n
+	n := min(len(b), f.free)
+	f.free -= n
 	if n < len(b) {
 		return n, errFull
 	}
@@ -283,19 +285,19 @@ func (f *full) Write(b []byte) (int, error) {
 }
 
 func TestAFullDiskIsAnError(t *testing.T) {
-	for _, room := range []int{0, bufferSize / 2, 5 * bufferSize / 2} {
-		p := Text(&full{room}, nil, Options{Numeric: true})
+	for _, free := range []int{0, bufferSize / 2, 5 * bufferSize / 2} {
+		p := Text(&full{free}, nil, Options{Numeric: true})
 		err := p.Table(t.Context(), info, large(1000, 10))
 		if flush := p.Flush(); err == nil || !errors.Is(flush, errFull) {
-			t.Errorf("with room for %d bytes Table gives %v, Flush %v", room, err, flush)
+			t.Errorf("%d bytes free: Table = %v, Flush = %v", free, err, flush)
 		}
 	}
 	p := Text(&full{10}, nil, Options{Numeric: true})
 	if err := p.Table(t.Context(), info, nil); err != nil {
-		t.Errorf("a listing that still fits the buffer gives %v", err)
+		t.Errorf("Table of a listing smaller than the buffer = %v", err)
 	}
 	if err := p.Flush(); !errors.Is(err, errFull) {
-		t.Errorf("Flush gives %v, want %v", err, errFull)
+		t.Errorf("Flush = %v, want %v", err, errFull)
 	}
 }
 
@@ -332,7 +334,7 @@ func readFile(t *testing.T, name string) string {
 	return string(text)
 }
 
-// compare reports the lines that differ.
+// compare fails with the lines that differ, unless got is want.
 func compare(t *testing.T, got, want string) {
 	t.Helper()
 	if got == want {

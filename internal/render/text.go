@@ -14,21 +14,21 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// bufferSize is the size of one write.
+// bufferSize is the size of a write.
 const bufferSize = 64 << 10
 
-// Text returns a Writer of text as ipvsadm 1.31 lists it, to the byte: with
-// blanks at line ends and shortened names, since scripts cut columns at fixed
-// places. Two things differ on purpose: a firewall mark from 2147483648 is
-// not negative, and the counters of a destination are not cut to 32 bits.
-// With Numeric the resolver may be nil.
+// Text returns a Writer with the output of ipvsadm 1.31. It is the same to
+// the byte, including trailing blanks and truncated names, since scripts cut
+// columns at fixed positions. There are two intended differences: firewall
+// marks from 2147483648 are not negative, and counters of destinations are
+// not truncated to 32 bits.
 //
-// With Wide no column is cut or pushed to the right. All lines are then kept
-// in memory until the last is known.
+// With Numeric the resolver may be nil. With Wide no column is truncated or
+// moved to the right; all lines are kept in memory until Flush.
 func Text(w io.Writer, r *names.Resolver, o Options) Writer {
 	p := &text{w: bufio.NewWriterSize(w, bufferSize), names: r, o: o}
 	if o.Wide {
-		p.sheet = new(sheet)
+		p.wide = new(wideTable)
 	}
 	return p
 }
@@ -37,12 +37,12 @@ type text struct {
 	w     *bufio.Writer
 	names *names.Resolver
 	o     Options
-	sheet *sheet // nil unless Wide
+	wide  *wideTable // nil unless Wide
 }
 
 func (p *text) Flush() error {
-	if p.sheet != nil {
-		if err := p.sheet.write(p.w); err != nil {
+	if p.wide != nil {
+		if err := p.wide.write(p.w); err != nil {
 			return err
 		}
 	}
@@ -57,8 +57,8 @@ func (p *text) Timeouts(t ipvs.Timeouts) error {
 	return p.line(b)
 }
 
-// Daemons writes a line for each sync daemon. What kernels before 4.3 do not
-// report is left out.
+// Daemons writes a line for each sync daemon. It omits values that the kernel
+// does not report: kernels before 4.3 report only some.
 func (p *text) Daemons(daemons []ipvs.Daemon) error {
 	for _, d := range daemons {
 		b := append(p.w.AvailableBuffer(), d.State.String()...)
@@ -84,72 +84,73 @@ func (p *text) Daemons(daemons []ipvs.Daemon) error {
 }
 
 func (p *text) line(b []byte) error {
-	if p.sheet != nil {
-		p.sheet.add(b)
+	if p.wide != nil {
+		p.wide.endLine(b)
 		return nil
 	}
 	_, err := p.w.Write(append(b, '\n'))
 	return err
 }
 
-// maxAddr is the longest text of an address and port for which 1.31 has room.
+// maxAddr is the maximum length of an address and port: 1.31 truncates longer
+// ones.
 const maxAddr = 59
 
 func (p *text) appendAddr(ctx context.Context, b []byte, ap netip.AddrPort, proto string) []byte {
 	start := len(b)
 	b = p.names.AppendAddrPort(ctx, b, ap, proto, p.o.Numeric)
-	return p.cut(b, start, maxAddr)
+	return p.truncate(b, start, maxAddr)
 }
 
-// cut drops what exceeds width bytes from start on.
-func (p *text) cut(b []byte, start, width int) []byte {
-	if p.sheet != nil {
+// truncate removes the bytes from start+width on, unless the listing is wide.
+func (p *text) truncate(b []byte, start, width int) []byte {
+	if p.wide != nil {
 		return b
 	}
 	return b[:min(len(b), start+width)]
 }
 
-// end ends a column of so many bytes that begins at start.
-func (p *text) end(b []byte, start, width int) []byte {
-	if p.sheet != nil {
-		p.sheet.end(b)
+// endColumn ends the column that begins at start, and pads it to width bytes.
+func (p *text) endColumn(b []byte, start, width int) []byte {
+	if p.wide != nil {
+		p.wide.endColumn(b)
 		return b
 	}
 	return padTo(b, start, width)
 }
 
-// gap separates a column from the one before.
+// gap appends the blank between two columns.
 func (p *text) gap(b []byte) []byte {
-	if p.sheet != nil {
+	if p.wide != nil {
 		return b
 	}
 	return append(b, ' ')
 }
 
-// left appends a column behind a gap.
-func (p *text) left(b []byte, s string, width int) []byte {
+// column appends a gap and a column.
+func (p *text) column(b []byte, s string, width int) []byte {
 	b = p.gap(b)
 	start := len(b)
-	return p.end(append(b, s...), start, width)
+	return p.endColumn(append(b, s...), start, width)
 }
 
-func (p *text) leftInt(b []byte, n int64, width int) []byte {
+func (p *text) intColumn(b []byte, n int64, width int) []byte {
 	b = p.gap(b)
 	start := len(b)
-	return p.end(strconv.AppendInt(b, n, 10), start, width)
+	return p.endColumn(strconv.AppendInt(b, n, 10), start, width)
 }
 
-// right appends a column that is a number at its right end and a unit.
-func (p *text) right(b []byte, n uint64, unit string, width int) []byte {
-	if p.sheet != nil {
+// appendNumber appends a column with a right-aligned number and its unit.
+func (p *text) appendNumber(b []byte, n uint64, unit string, width int) []byte {
+	if p.wide != nil {
 		b = append(strconv.AppendUint(b, n, 10), unit...)
-		p.sheet.end(b)
+		p.wide.endColumn(b)
 		return b
 	}
 	return append(appendRight(b, n, width-len(unit)), unit...)
 }
 
-// padTo appends blanks up to width bytes from start on.
+// padTo appends blanks until the text from start on is width bytes long.
 func padTo(b []byte, start, width int) []byte {
 	for len(b) < start+width {
 		b = append(b, ' ')
@@ -162,8 +163,8 @@ func appendLeft(b []byte, s string, width int) []byte { return padTo(append(b, s
 
 // appendRight appends a right-aligned number.
 func appendRight(b []byte, n uint64, width int) []byte {
-	var room [20]byte
-	digits := strconv.AppendUint(room[:0], n, 10)
+	var buf [20]byte
+	digits := strconv.AppendUint(buf[:0], n, 10)
 	return append(padTo(b, len(b), width-len(digits)), digits...)
 }
 

@@ -14,8 +14,8 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// The script wide.txtar has the other formats; here are numbers that it
-// cannot have.
+// TestWideColumnsFitTheirNumbers uses counters too large for the script
+// wide.txtar, which checks the other formats.
 func TestWideColumnsFitTheirNumbers(t *testing.T) {
 	all := sample()
 	all[3].Destinations[0].Stats = ipvs.Stats{Conns: 123456789, OutBytes: 1<<64 - 1}
@@ -33,8 +33,8 @@ TCP  [2001:db8:1111:2222:3333:4444:5555:6666]:80       0      0       0       0 
 `)
 }
 
-// TestAWideListHasTheSameWords lists everything with and without Wide, and
-// looks where the columns of servers and connections are.
+// TestAWideListHasTheSameWords compares every listing with and without Wide,
+// and checks that the columns of servers and connections are aligned.
 func TestAWideListHasTheSameWords(t *testing.T) {
 	rows := "Pro FromIP\n"
 	for _, c := range slices.Concat(connections, engineConnections) {
@@ -56,7 +56,7 @@ func TestAWideListHasTheSameWords(t *testing.T) {
 				if len(wide) != len(narrow) {
 					t.Fatalf("%d lines, without Wide %d", len(wide), len(narrow))
 				}
-				places := ""
+				starts := ""
 				for i := range wide {
 					words := strings.Fields(wide[i])
 					if !slices.Equal(words, strings.Fields(narrow[i])) {
@@ -73,8 +73,8 @@ func TestAWideListHasTheSameWords(t *testing.T) {
 						continue
 					}
 					got := fmt.Sprint(columnStarts(wide[i])[:6])
-					if places = cmp.Or(places, got); got != places {
-						t.Errorf("the columns of %q are at %s, elsewhere at %s", wide[i], got, places)
+					if starts = cmp.Or(starts, got); got != starts {
+						t.Errorf("%q: columns start at %s, in lines before at %s", wide[i], got, starts)
 					}
 				}
 			})
@@ -82,7 +82,7 @@ func TestAWideListHasTheSameWords(t *testing.T) {
 	}
 }
 
-// columnStarts are the places where words begin.
+// columnStarts returns the positions of the first letters of the words.
 func columnStarts(line string) (list []int) {
 	for i := range line {
 		if line[i] != ' ' && (i == 0 || line[i-1] == ' ') {
@@ -92,7 +92,7 @@ func columnStarts(line string) (list []int) {
 	return list
 }
 
-func TestWideNamesAreWhole(t *testing.T) {
+func TestWideNamesAreNotTruncated(t *testing.T) {
 	got := output(t, resolver(t, fakeDNS{}), Options{Wide: true}, func(p Writer) error {
 		return p.Table(t.Context(), info, sample())
 	})
@@ -106,7 +106,7 @@ func TestWideNamesAreWhole(t *testing.T) {
 	}
 }
 
-func TestOtherListsDoNotBecomeWider(t *testing.T) {
+func TestWideDoesNotChangeTimeoutsAndDaemons(t *testing.T) {
 	print := func(p Writer) error {
 		return errors.Join(p.Timeouts(ipvs.Timeouts{TCP: time.Second}), p.Daemons(daemons))
 	}
