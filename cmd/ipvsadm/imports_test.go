@@ -24,20 +24,21 @@ const workshop = "internal/test/"
 var imports = map[string]string{
 	"cmd/ipvsadm":          "internal/cli",
 	"internal/args":        "internal/names internal/spec pkg/ipvs | internal/rule",
-	"internal/cli":         "internal/args internal/doctor internal/manual internal/names internal/outfile internal/render internal/restore internal/rule internal/spec internal/watch pkg/ipvs | pkg/ipvs/ipvstest",
+	"internal/cli":         "internal/args internal/doctor internal/manual internal/model internal/names internal/outfile internal/render internal/restore internal/rule internal/spec internal/watch pkg/ipvs | pkg/ipvs/ipvstest",
 	"internal/doctor":      "internal/rule pkg/ipvs",
 	"internal/manual":      "internal/spec pkg/ipvs",
+	"internal/model":       "pkg/ipvs",
 	"internal/names":       "",
 	"internal/outfile":     "",
 	"internal/render":      "internal/names internal/rule pkg/ipvs",
-	"internal/restore":     "internal/rule pkg/ipvs | internal/args internal/names internal/spec pkg/ipvs/ipvstest",
+	"internal/restore":     "internal/model internal/rule pkg/ipvs | internal/args internal/names internal/spec pkg/ipvs/ipvstest",
 	"internal/rule":        "internal/names internal/spec pkg/ipvs",
 	"internal/spec":        "",
 	"internal/watch":       "pkg/ipvs",
 	"packaging":            "| internal/spec",
-	"pkg/ipvs":             "pkg/ipvs/internal/nl | pkg/ipvs/ipvstest",
+	"pkg/ipvs":             "pkg/ipvs/internal/nl | internal/model pkg/ipvs/ipvstest",
 	"pkg/ipvs/internal/nl": "",
-	"pkg/ipvs/ipvstest":    "pkg/ipvs",
+	"pkg/ipvs/ipvstest":    "internal/model pkg/ipvs",
 }
 
 // users says which packages alone import a dependency. One of the benchmark's
@@ -46,16 +47,6 @@ var users = map[string]string{
 	"github.com/spf13/pflag":        "internal/args internal/test/bench/start",
 	"github.com/mdlayher/genetlink": "internal/test/bench internal/test/bench/start pkg/ipvs",
 	"github.com/mdlayher/netlink":   "internal/doctor internal/test/bench pkg/ipvs",
-}
-
-// The runtime keeps files open to follow a limit of processors, unless it is
-// told not to.
-func TestRuntimeKeepsNoFilesOpen(t *testing.T) {
-	out, err := exec.Command("go", "list", "-f", "{{.DefaultGODEBUG}}", ".").Output()
-	must.OK(t, err)
-	if settings := string(out); !strings.Contains(settings, "containermaxprocs=0") || !strings.Contains(settings, "updatemaxprocs=0") {
-		t.Errorf("GODEBUG is %q", settings)
-	}
 }
 
 func TestPackagesImportWhatTheTableSays(t *testing.T) {

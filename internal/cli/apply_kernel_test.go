@@ -23,6 +23,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ipvsadm-go/ipvsadm/internal/model"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/network"
@@ -60,7 +61,7 @@ func newDirector(t *testing.T) director {
 	t.Cleanup(func() {
 		// Nothing may be left running in a namespace that goes away.
 		if have, err := client.Table(context.Background()); err == nil {
-			_ = client.Apply(context.Background(), ipvs.Diff(have, nothing())...)
+			_ = client.Apply(context.Background(), model.Diff(have, nothing())...)
 		}
 		client.Close()
 	})
@@ -112,7 +113,7 @@ func nothing() *ipvs.Table {
 // become changes the table to match another.
 func (d director) become(want *ipvs.Table) {
 	d.Helper()
-	must.OK(d.T, d.client.Apply(d.Context(), ipvs.Diff(d.table(), want)...))
+	must.OK(d.T, d.client.Apply(d.Context(), model.Diff(d.table(), want)...))
 }
 
 // do runs this program in this process.

@@ -144,7 +144,7 @@ func (s *session) keepScheduler(ctx context.Context, before ipvs.Service) {
 	if err != nil || now.Scheduler != noScheduler || before.Scheduler == noScheduler {
 		return
 	}
-	err = s.client.Apply(ctx, ipvs.EditService(before))
+	err = s.client.Apply(ctx, ipvs.Change{Op: ipvs.OpEditService, Service: before})
 	fmt.Fprintln(s.Stderr, schedulerText(before, err))
 }
 

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"net/netip"
 
+	"github.com/ipvsadm-go/ipvsadm/internal/model"
 	"github.com/ipvsadm-go/ipvsadm/internal/render"
 	"github.com/ipvsadm-go/ipvsadm/internal/restore"
 	"github.com/ipvsadm-go/ipvsadm/internal/rule"
@@ -42,14 +43,14 @@ func (s *session) diff(name string, f *restore.File, have *ipvs.Table) int {
 // the services and servers of either.
 func compareSaves(have *ipvs.Table, want restore.Target, pair func(a, b *ipvs.Change)) {
 	if want.HasTimeouts {
-		a, b := ipvs.SetTimeouts(have.Timeouts), ipvs.SetTimeouts(want.Timeouts)
+		a, b := ipvs.Change{Op: ipvs.OpSetTimeouts, Timeouts: have.Timeouts}, ipvs.Change{Op: ipvs.OpSetTimeouts, Timeouts: want.Timeouts}
 		pair(&a, &b)
 	}
 	compareServices(have, want.Table, pair)
 	for _, state := range []ipvs.DaemonState{ipvs.Master, ipvs.Backup} {
 		if want.HasDaemon[state] {
 			a, b := startOf(have, state), startOf(want.Table, state)
-			if a != nil && b != nil && len(ipvs.Diff(&ipvs.Table{Daemons: []ipvs.Daemon{a.Daemon}}, &ipvs.Table{Daemons: []ipvs.Daemon{b.Daemon}})) == 0 {
+			if a != nil && b != nil && len(model.Diff(&ipvs.Table{Daemons: []ipvs.Daemon{a.Daemon}}, &ipvs.Table{Daemons: []ipvs.Daemon{b.Daemon}})) == 0 {
 				b = a // what the file leaves open is as it is
 			}
 			if a != nil || b != nil {
@@ -62,7 +63,7 @@ func compareSaves(have *ipvs.Table, want restore.Target, pair func(a, b *ipvs.Ch
 func startOf(t *ipvs.Table, state ipvs.DaemonState) *ipvs.Change {
 	for _, d := range t.Daemons {
 		if d.State == state {
-			c := ipvs.StartDaemon(d)
+			c := ipvs.Change{Op: ipvs.OpStartDaemon, Daemon: d}
 			return &c
 		}
 	}
@@ -118,7 +119,7 @@ func addition(e *ipvs.ServiceEntry) *ipvs.Change {
 	if e == nil {
 		return nil
 	}
-	c := ipvs.AddService(e.Service)
+	c := ipvs.Change{Op: ipvs.OpAddService, Service: e.Service}
 	return &c
 }
 
@@ -126,7 +127,7 @@ func serverAddition(id ipvs.ServiceID, d *ipvs.Destination) *ipvs.Change {
 	if d == nil {
 		return nil
 	}
-	c := ipvs.AddDestination(id, *d)
+	c := ipvs.Change{Op: ipvs.OpAddDestination, Service: ipvs.Service{ServiceID: id}, Destination: *d}
 	return &c
 }
 

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/rule"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/change"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
@@ -19,7 +20,7 @@ import (
 // many as there are, and never seven in a row.
 func TestUnifiedDiff(t *testing.T) {
 	line := func(n int) *ipvs.Change {
-		c := ipvs.DeleteService(ipvs.AddrID(ipvs.TCP, netip.AddrFrom4([4]byte{10, 0, byte(n >> 8), byte(n)}), 80))
+		c := change.DeleteService(ipvs.AddrID(ipvs.TCP, netip.AddrFrom4([4]byte{10, 0, byte(n >> 8), byte(n)}), 80))
 		return &c
 	}
 	show := func(c *ipvs.Change) string { return string(rule.Writer{}.Append(nil, *c)) }

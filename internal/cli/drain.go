@@ -175,7 +175,7 @@ func (d *drain) weigh(ctx context.Context, back bool) error {
 			return changeFailure(ipvs.OpEditDestination, unsure)
 		}
 	}
-	var changes []ipvs.Change
+	var changes ipvs.Batch
 	for i := range d.servers {
 		e := d.servers[i].Destination
 		if e.Weight == 0 {
@@ -196,7 +196,7 @@ func (d *drain) weigh(ctx context.Context, back bool) error {
 		} else {
 			e.Weight = 0
 		}
-		changes = append(changes, ipvs.EditDestination(id, e))
+		changes.EditDestination(id, e)
 	}
 	if err := d.client.Apply(ctx, changes...); err != nil {
 		return changeFailure(ipvs.OpEditDestination, err)

@@ -22,6 +22,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/ipvsadm-go/ipvsadm/internal/model"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
@@ -146,7 +147,7 @@ func (a *alternation) sent(i, service int) bool {
 	var err error
 	now.Destinations, err = a.client.Destinations(a.Context(), want.ServiceID)
 	must.OK(a.T, err)
-	return len(ipvs.Diff(&ipvs.Table{Services: []ipvs.ServiceEntry{now}}, &ipvs.Table{Services: []ipvs.ServiceEntry{want}})) == 0
+	return len(model.Diff(&ipvs.Table{Services: []ipvs.ServiceEntry{now}}, &ipvs.Table{Services: []ipvs.ServiceEntry{want}})) == 0
 }
 
 // awaitChanges returns when a restore of the file has changed a random one of
@@ -184,8 +185,8 @@ func (a *alternation) start(i int, options ...string) (cmd *exec.Cmd, errs *byte
 func (a *alternation) left(i int) []ipvs.Change {
 	a.Helper()
 	now := a.table()
-	left, back := ipvs.Diff(now, a.tables[i]), map[ipvs.ServiceID]bool{}
-	for _, c := range ipvs.Diff(now, a.tables[1-i]) {
+	left, back := model.Diff(now, a.tables[i]), map[ipvs.ServiceID]bool{}
+	for _, c := range model.Diff(now, a.tables[1-i]) {
 		back[c.Service.ServiceID] = true
 	}
 	for _, c := range left {
@@ -202,7 +203,7 @@ func (a *alternation) again(i int) {
 	if out := a.do("", "ipvsadm-restore", "--lock", filepath.Join(a.dir, "lock"), a.files[i]); out != (answer{}) {
 		a.Fatal(out)
 	}
-	if left := ipvs.Diff(a.table(), a.tables[i]); len(left) > 0 {
+	if left := model.Diff(a.table(), a.tables[i]); len(left) > 0 {
 		a.Fatalf("a restore that followed one that was interrupted left %v", left)
 	}
 }
@@ -235,7 +236,7 @@ func testKilled(t *testing.T) {
 		a.again(i)
 	}
 	t.Logf("of %d kills %d came before the first of about %d changes, %d midway and %d after the last",
-		kills, before, len(ipvs.Diff(a.tables[1], a.tables[0])), midway, after)
+		kills, before, len(model.Diff(a.tables[1], a.tables[0])), midway, after)
 	if midway < kills/3 {
 		t.Error("too few came midway to show anything")
 	}
@@ -310,7 +311,7 @@ func testStrictSignalled(t *testing.T) {
 		default:
 			t.Fatalf("%v: %v, %s", sig, cmd.ProcessState, errs)
 		}
-		if left := ipvs.Diff(a.table(), a.tables[now]); len(left) > 0 {
+		if left := model.Diff(a.table(), a.tables[now]); len(left) > 0 {
 			t.Fatalf("%v: %v, %s, but the table lacks %v", sig, cmd.ProcessState, errs, left)
 		}
 	}
@@ -338,7 +339,7 @@ func testStrictWithoutReader(t *testing.T) {
 		read.Close()
 		_ = cmd.Wait()
 		if status := cmd.ProcessState.ExitCode(); status != 2 || a.rules() != before {
-			t.Errorf("%v, the table lacks %v", cmd.ProcessState, ipvs.Diff(a.table(), a.tables[1]))
+			t.Errorf("%v, the table lacks %v", cmd.ProcessState, model.Diff(a.table(), a.tables[1]))
 		}
 	}
 }

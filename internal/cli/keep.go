@@ -24,12 +24,12 @@ func (s *session) keep(ctx context.Context, cmd *args.Command) error {
 	e, err := s.client.Service(ctx, id)
 	if cmd.ID == spec.EditService {
 		if err != nil {
-			return changeFailure(ipvs.OpEditService, &ipvs.ChangeError{Change: ipvs.EditService(cmd.Service), Err: err})
+			return changeFailure(ipvs.OpEditService, &ipvs.ChangeError{Change: ipvs.Change{Op: ipvs.OpEditService, Service: cmd.Service}, Err: err})
 		}
 		err = cmd.KeepService(e.Service)
 	} else {
 		var d *ipvs.DestinationEntry
-		c := ipvs.EditDestination(id, cmd.Destination)
+		c := ipvs.Change{Op: ipvs.OpEditDestination, Service: ipvs.Service{ServiceID: id}, Destination: cmd.Destination}
 		if err == nil {
 			e.Destinations, err = s.client.Destinations(ctx, id)
 		}
@@ -71,9 +71,9 @@ func (s *session) changeExisting(ctx context.Context, c ipvs.Change) error {
 	err := s.change(ctx, c)
 	switch {
 	case errors.Is(err, ipvs.ErrServiceExists):
-		return s.change(ctx, ipvs.EditService(c.Service))
+		return s.change(ctx, ipvs.Change{Op: ipvs.OpEditService, Service: c.Service})
 	case errors.Is(err, ipvs.ErrDestinationExists):
-		return s.change(ctx, ipvs.EditDestination(c.Service.ServiceID, c.Destination))
+		return s.change(ctx, ipvs.Change{Op: ipvs.OpEditDestination, Service: ipvs.Service{ServiceID: c.Service.ServiceID}, Destination: c.Destination})
 	case deletes(c) && (errors.Is(err, ipvs.ErrNoService) || errors.Is(err, ipvs.ErrNoDestination)):
 		return nil
 	}

@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/args"
+	"github.com/ipvsadm-go/ipvsadm/internal/model"
 	"github.com/ipvsadm-go/ipvsadm/internal/rule"
 	"github.com/ipvsadm-go/ipvsadm/internal/spec"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
@@ -76,7 +77,7 @@ func (s *session) follow(ctx context.Context, cmd args.Command) error {
 		if silent = err; err != nil {
 			continue
 		}
-		changes := ipvs.Diff(have, now)
+		changes := model.Diff(have, now)
 		have = now
 		if err := s.printEvents(changes, cmd.Given, time.Now()); err != nil {
 			if errors.Is(err, unix.EPIPE) {

@@ -21,6 +21,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/args"
+	"github.com/ipvsadm-go/ipvsadm/internal/model"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
@@ -153,12 +154,12 @@ func TestMonitorDoesNotTakeWhatWasMissedForDeleted(t *testing.T) {
 	missed := newFakeKernel(t, "-A -f 1 -s rr\n").Now()
 	got, err := s.complete(t.Context(), have, missed)
 	must.OK(t, err)
-	if d := ipvs.Diff(got, is.Now()); len(d) > 0 {
+	if d := model.Diff(got, is.Now()); len(d) > 0 {
 		t.Errorf("it differs by %v", d)
 	}
 	half := newFakeKernel(t, web+web20).Now()
-	if got, err = s.complete(t.Context(), have, half); err != nil || len(ipvs.Diff(have, got)) != 1 {
-		t.Errorf("%v, %v", ipvs.Diff(have, got), err)
+	if got, err = s.complete(t.Context(), have, half); err != nil || len(model.Diff(have, got)) != 1 {
+		t.Errorf("%v, %v", model.Diff(have, got), err)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ipvsadm-go/ipvsadm/internal/model"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
@@ -122,7 +123,7 @@ func randomServer(r *rand.Rand, s *ipvs.Service, mixed bool) ipvs.Destination {
 // sameTable reports whether two tables have the same configuration in any
 // order, apart from settings without effect.
 func sameTable(a, b *ipvs.Table) bool {
-	return len(ipvs.Diff(a, b)) == 0 && len(ipvs.Diff(b, a)) == 0 && rulesOf(a) == rulesOf(b)
+	return len(model.Diff(a, b)) == 0 && len(model.Diff(b, a)) == 0 && rulesOf(a) == rulesOf(b)
 }
 
 func TestRulesOfAnyTableReadAsTheSameTable(t *testing.T) {
@@ -167,7 +168,7 @@ func TestRestoreLeadsFromAnyTableToAnyOther(t *testing.T) {
 		}
 		options := [][]string{nil, {"--strict"}}[i%2]
 		dry := k.restore(t, file, append(options, "--dry-run")...)
-		if n := strings.Count(dry.out, "\n"); dry.status != 0 || n != len(ipvs.Diff(have, want)) {
+		if n := strings.Count(dry.out, "\n"); dry.status != 0 || n != len(model.Diff(have, want)) {
 			t.Fatalf("case %d: %d changes, %+v", i, n, dry)
 		}
 		if a := k.restore(t, file, options...); a != (answer{}) || !sameTable(k.Now(), want) {

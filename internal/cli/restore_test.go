@@ -17,6 +17,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/ipvsadm-go/ipvsadm/internal/test/change"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
@@ -170,7 +171,7 @@ func TestRestoreReadsOnWhileTheKernelIsBusy(t *testing.T) {
 // A line whose change may not have been made is reported, whatever became of
 // those before it.
 func TestRestoreReportsWhatMayNotHaveBeenMade(t *testing.T) {
-	change := ipvs.AddService(ipvs.NewService(ipvs.MarkID(2, ipvs.IPv4), "nosuch"))
+	change := change.AddService(ipvs.NewService(ipvs.MarkID(2, ipvs.IPv4), "nosuch"))
 	refused := ipvs.ChangeErrors{{Index: 1, Change: change, Err: syscall.ENOENT}}
 	for name, c := range map[string]struct {
 		down   error

@@ -49,8 +49,8 @@ func warningsOf(ctx context.Context, f *restore.File) warnings {
 	lines := map[ipvs.ServiceID]int{} // that add the services with a warning
 	var warned []ipvs.ServiceID       // these services
 	if !f.Complaints().Any() {        // else what is missing may be in a bad line
-		for s, servers := range f.Wanted().Services() {
-			if text := serviceWarning(s, servers); text != "" {
+		for _, s := range f.Wanted().View().Services {
+			if text := serviceWarning(s); text != "" {
 				if ofServices.add(0, text); ofServices.more == 0 {
 					lines[s.ServiceID] = 0
 					warned = append(warned, s.ServiceID)
@@ -77,11 +77,11 @@ func warningsOf(ctx context.Context, f *restore.File) warnings {
 	return all
 }
 
-func serviceWarning(s ipvs.Service, servers []ipvs.Destination) string {
-	if len(servers) == 0 {
+func serviceWarning(s ipvs.ServiceEntry) string {
+	if len(s.Destinations) == 0 {
 		return fmt.Sprintf("%v has no servers", s.ServiceID)
 	}
-	if slices.ContainsFunc(servers, func(d ipvs.Destination) bool { return d.Weight != 0 }) {
+	if slices.ContainsFunc(s.Destinations, func(d ipvs.DestinationEntry) bool { return d.Weight != 0 }) {
 		return ""
 	}
 	return fmt.Sprintf("%v: all servers have weight 0", s.ServiceID)

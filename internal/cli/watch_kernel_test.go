@@ -24,6 +24,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/ipvsadm-go/ipvsadm/internal/test/change"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/terminal"
@@ -363,7 +364,7 @@ func testMonitorUnderAWriter(t *testing.T) {
 	var services []ipvs.Service
 	for i := range 50 {
 		services = append(services, ipvs.NewService(ipvs.AddrID(ipvs.TCP, netip.AddrFrom4([4]byte{12, 0, 0, byte(i + 1)}), 80), "wrr"))
-		must.OK(t, d.client.Apply(t.Context(), ipvs.AddService(services[i]), ipvs.AddDestination(services[i].ServiceID, server())))
+		must.OK(t, d.client.Apply(t.Context(), change.AddService(services[i]), change.AddDestination(services[i].ServiceID, server())))
 	}
 	before := fakeOf(d.table())
 	cmd := d.command("ipvsadm", "--monitor", "--timestamp")
@@ -387,15 +388,15 @@ func testMonitorUnderAWriter(t *testing.T) {
 			s := services[random.IntN(len(services))]
 			switch random.IntN(8) {
 			case 0:
-				changes = append(changes, ipvs.DeleteService(s.ServiceID))
+				changes = append(changes, change.DeleteService(s.ServiceID))
 			case 1, 2:
-				changes = append(changes, ipvs.AddService(s))
+				changes = append(changes, change.AddService(s))
 			case 3:
-				changes = append(changes, ipvs.DeleteDestination(s.ServiceID, server().AddrPort()))
+				changes = append(changes, change.DeleteDestination(s.ServiceID, server().AddrPort()))
 			case 4, 5:
-				changes = append(changes, ipvs.AddDestination(s.ServiceID, server()))
+				changes = append(changes, change.AddDestination(s.ServiceID, server()))
 			default:
-				changes = append(changes, ipvs.EditDestination(s.ServiceID, server()))
+				changes = append(changes, change.EditDestination(s.ServiceID, server()))
 			}
 		}
 		_ = d.client.Apply(t.Context(), changes...) // what is refused does not matter

@@ -60,17 +60,17 @@ func (c *Case) ipvsadm(change ipvs.Change) string {
 
 // edit edits a server of a service.
 func (c *Case) edit(s *ipvs.ServiceEntry, d ipvs.Destination) string {
-	return c.ipvsadm(ipvs.EditDestination(s.ServiceID, d))
+	return c.ipvsadm(ipvs.Change{Op: ipvs.OpEditDestination, Service: s.Service, Destination: d})
 }
 
 // restart runs a sync daemon on another interface.
 func (c *Case) restart(d ipvs.Daemon, on string) string {
 	d.Interface = on
-	start := c.ipvsadm(ipvs.StartDaemon(d))
+	start := c.ipvsadm(ipvs.Change{Op: ipvs.OpStartDaemon, Daemon: d})
 	if c.File != "" {
 		return start
 	}
-	return c.ipvsadm(ipvs.StopDaemon(d.State)) + " && " + start
+	return c.ipvsadm(ipvs.Change{Op: ipvs.OpStopDaemon, Daemon: ipvs.Daemon{State: d.State}}) + " && " + start
 }
 
 // quote quotes a word for a shell, if it has to be.

@@ -17,7 +17,8 @@ func noServers(c *Case, s *ipvs.ServiceEntry) []Finding {
 		return nil
 	}
 	// The method is the operator's choice. Direct routing is the default.
-	line := c.ipvsadm(ipvs.AddDestination(s.ServiceID, ipvs.Destination{Addr: s.Addr, Port: s.Port, Forward: ipvs.Route, Weight: 1}))
+	server := ipvs.Destination{Addr: s.Addr, Port: s.Port, Forward: ipvs.Route, Weight: 1}
+	line := c.ipvsadm(ipvs.Change{Op: ipvs.OpAddDestination, Service: s.Service, Destination: server})
 	before, _, _ := strings.Cut(line, " -r ")
 	return []Finding{{Text: "it has no real servers, so connections are refused", Fix: before + " -r SERVER"}}
 }

@@ -16,6 +16,7 @@ import (
 	"net/netip"
 	"slices"
 
+	"github.com/ipvsadm-go/ipvsadm/internal/model"
 	"github.com/ipvsadm-go/ipvsadm/internal/rule"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
@@ -73,7 +74,7 @@ type File struct {
 	parse Parse
 	lines []line // instead of text, once the kernel has refused something
 
-	want *ipvs.Model
+	want *model.Model
 	// daemons has each sync daemon that the file mentions. If the first
 	// line about it stops it, the value is that line, else 0.
 	daemons map[ipvs.DaemonState]int
@@ -195,7 +196,7 @@ func merge(a, b Complaints) Complaints {
 
 // Wanted returns the table that the file describes, as far as is known. It is
 // not to be changed.
-func (f *File) Wanted() *ipvs.Model { return f.want }
+func (f *File) Wanted() *model.Model { return f.want }
 
 // Each calls do for each change of the file, with its line and the words of
 // it, which are valid during the call. It is for a file that has not been run
@@ -256,7 +257,7 @@ func (f *File) refold(ctx context.Context) {
 // folding builds the wanted table from lines.
 type folding struct {
 	*File
-	model ipvs.Model
+	model model.Model
 }
 
 // fold starts to build the wanted table.
@@ -302,7 +303,7 @@ func (f *folding) add(number int, c Rule) {
 	case err != nil && !objected:
 		f.refuse(number, c.Change, err)
 	case err == nil && unfit && c.Op == ipvs.OpAddDestination:
-		_ = f.model.Apply(ipvs.DeleteDestination(c.Service.ServiceID, c.Destination.AddrPort())) // it has just been added
+		_ = f.model.Apply(ipvs.Change{Op: ipvs.OpDeleteDestination, Service: c.Service, Destination: c.Destination}) // it has just been added
 		f.refuse(number, c.Change, reason)
 	}
 }
@@ -382,7 +383,7 @@ func (f *File) CheckStops(have *ipvs.Table) {
 	for state, number := range f.daemons {
 		if number > 0 && !slices.ContainsFunc(have.Daemons, func(d ipvs.Daemon) bool { return d.State == state }) {
 			f.objections[number] = objection{err: ipvs.ErrNoDaemon}
-			f.refuse(number, ipvs.StopDaemon(state), ipvs.ErrNoDaemon)
+			f.refuse(number, ipvs.Change{Op: ipvs.OpStopDaemon, Daemon: ipvs.Daemon{State: state}}, ipvs.ErrNoDaemon)
 		}
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/args"
+	"github.com/ipvsadm-go/ipvsadm/internal/model"
 	"github.com/ipvsadm-go/ipvsadm/internal/names"
 	"github.com/ipvsadm-go/ipvsadm/internal/restore"
 	"github.com/ipvsadm-go/ipvsadm/internal/rule"
@@ -59,7 +60,7 @@ func fileOf(t *testing.T, text string) *restore.File {
 // changed makes changes to a table, none of which may be refused.
 func changed(t *testing.T, what string, table *ipvs.Table, changes []ipvs.Change) *ipvs.Table {
 	t.Helper()
-	m := ipvs.NewModel(table)
+	m := model.New(table)
 	for _, c := range changes {
 		if err := m.Apply(c); err != nil {
 			t.Fatalf("%s: %v: %v", what, c, err)
@@ -84,9 +85,9 @@ func FuzzTextToTableAndBack(f *testing.F) {
 		file := fileOf(t, wantText)
 		want := changed(t, "the second text", none, file.Plan(none, false, true))
 
-		differences := ipvs.Diff(have, want)
+		differences := model.Diff(have, want)
 		got := changed(t, "the differences", have, differences)
-		if left := ipvs.Diff(got, want); len(left) > 0 {
+		if left := model.Diff(got, want); len(left) > 0 {
 			t.Fatalf("after %v these are left: %v", differences, left)
 		}
 		if mixedFamilies(want) {

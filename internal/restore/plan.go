@@ -5,6 +5,7 @@ package restore
 import (
 	"slices"
 
+	"github.com/ipvsadm-go/ipvsadm/internal/model"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
@@ -40,8 +41,8 @@ func (f *File) Target(have *ipvs.Table) Target {
 	for state := range f.daemons {
 		t.HasDaemon[state] = true
 	}
-	m := ipvs.NewModel(&ipvs.Table{Timeouts: have.Timeouts})
-	_ = m.Apply(ipvs.SetTimeouts(want.Timeouts)) // the file's were accepted
+	m := model.New(&ipvs.Table{Timeouts: have.Timeouts})
+	_ = m.Apply(ipvs.Change{Op: ipvs.OpSetTimeouts, Timeouts: want.Timeouts}) // the file's were accepted
 	want.Timeouts = m.Table().Timeouts
 	for _, d := range have.Daemons {
 		if !f.speaksOfDaemon(d) {
@@ -82,7 +83,7 @@ func (p plan) all() []ipvs.Change {
 }
 
 func (f *File) plan(have *ipvs.Table, strict, drain bool) plan {
-	p := plan{changes: f.want.Diff(f.spoken(have))}
+	p := plan{changes: model.Diff(f.spoken(have), f.want.View())}
 	if strict {
 		p.changes = riskyFirst(have, p.changes)
 	}
@@ -99,7 +100,7 @@ func (f *File) plan(have *ipvs.Table, strict, drain bool) plan {
 func riskyFirst(have *ipvs.Table, changes []ipvs.Change) []ipvs.Change {
 	var risky, rest []ipvs.Change
 	for left := changes; len(left) > 0; {
-		n := ipvs.Piece(left)
+		n := pieceLen(left)
 		if slices.ContainsFunc(left[:n], isRisky) {
 			risky = append(risky, left[:n]...)
 		} else {
@@ -107,7 +108,7 @@ func riskyFirst(have *ipvs.Table, changes []ipvs.Change) []ipvs.Change {
 		}
 		left = left[n:]
 	}
-	order, m := append(risky, rest...), ipvs.NewModel(have)
+	order, m := append(risky, rest...), model.New(have)
 	for _, c := range order {
 		if m.Apply(c) != nil {
 			return changes
@@ -132,7 +133,7 @@ const maxSearch = 4 << 20
 // Where much is replaced, those that are not in use wait too: the kernel
 // keeps what was removed for minutes and searches it for each server that is
 // added.
-func (p *plan) drain(have *ipvs.Table, want *ipvs.Model) {
+func (p *plan) drain(have *ipvs.Table, want *model.Model) {
 	removes := func(c ipvs.Change) bool { return c.Op == ipvs.OpDeleteDestination }
 	removed, added := 0, 0
 	for _, c := range p.changes {
@@ -149,8 +150,8 @@ func (p *plan) drain(have *ipvs.Table, want *ipvs.Model) {
 	all := int64(removed)*int64(added) > maxSearch
 	p.first = slices.Clone(p.changes)
 	had, drainable := ByID(have), map[ipvs.ServiceID]bool{}
-	for s := range want.Services() {
-		drainable[s.ServiceID] = isDrainable(s)
+	for _, s := range want.View().Services {
+		drainable[s.ServiceID] = isDrainable(s.Service)
 	}
 	for i, c := range p.first {
 		if !removes(c) {
@@ -162,7 +163,7 @@ func (p *plan) drain(have *ipvs.Table, want *ipvs.Model) {
 		}
 		idle := d.Destination
 		idle.Weight = 0
-		p.first[i] = ipvs.EditDestination(c.Service.ServiceID, idle)
+		p.first[i] = ipvs.Change{Op: ipvs.OpEditDestination, Service: c.Service, Destination: idle}
 		p.removals = append(p.removals, c)
 	}
 }

@@ -15,7 +15,9 @@ import (
 	"testing"
 	"testing/iotest"
 
+	"github.com/ipvsadm-go/ipvsadm/internal/model"
 	"github.com/ipvsadm-go/ipvsadm/internal/restore"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/change"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs/ipvstest"
@@ -50,23 +52,23 @@ func changeOf(command string, words []string) (ipvs.Change, error) {
 	}
 	switch command {
 	case "add":
-		return ipvs.AddService(ipvs.NewService(web(n[1]), words[2])), nil
+		return change.AddService(ipvs.NewService(web(n[1]), words[2])), nil
 	case "edit":
-		return ipvs.EditService(ipvs.NewService(web(n[1]), words[2])), nil
+		return change.EditService(ipvs.NewService(web(n[1]), words[2])), nil
 	case "delete":
-		return ipvs.DeleteService(web(n[1])), nil
+		return change.DeleteService(web(n[1])), nil
 	case "server":
 		d := server(n[2])
 		d.Weight = int32(n[3])
-		return ipvs.AddDestination(web(n[1]), d), nil
+		return change.AddDestination(web(n[1]), d), nil
 	case "remove":
-		return ipvs.DeleteDestination(web(n[1]), server(n[2]).AddrPort()), nil
+		return change.DeleteDestination(web(n[1]), server(n[2]).AddrPort()), nil
 	case "flush":
-		return ipvs.Flush(), nil
+		return change.Flush(), nil
 	case "start":
-		return ipvs.StartDaemon(ipvs.Daemon{State: ipvs.Master, Interface: append(words, "lo")[1]}), nil
+		return change.StartDaemon(ipvs.Daemon{State: ipvs.Master, Interface: append(words, "lo")[1]}), nil
 	case "stop":
-		return ipvs.StopDaemon(ipvs.Master), nil
+		return change.StopDaemon(ipvs.Master), nil
 	}
 	return ipvs.Change{}, errNonsense
 }
@@ -174,7 +176,7 @@ func TestEnds(t *testing.T) {
 	never := func(*ipvstest.Kernel) error { return nil }
 	fail := func(*ipvstest.Kernel) error { return broken }
 	again := func(k *ipvstest.Kernel) error {
-		_ = k.Do(ipvs.AddService(ipvs.NewService(web(99), "rr")))
+		_ = k.Do(change.AddService(ipvs.NewService(web(99), "rr")))
 		return nil
 	}
 	const nosuch = "1:scheduler or persistence engine not found"
@@ -209,7 +211,7 @@ func TestEnds(t *testing.T) {
 			}
 			if c.table != nil {
 				want := kernel(t, c.table...).Now()
-				if d := ipvs.Diff(k.Now(), want); len(d) > 0 {
+				if d := model.Diff(k.Now(), want); len(d) > 0 {
 					t.Errorf("the table lacks %v", d)
 				}
 			}
@@ -318,7 +320,7 @@ func TestStrictIsUndone(t *testing.T) {
 			if end.How != c.how && end.How != restore.Refused || end.Undo != restore.Undone {
 				t.Errorf("%s at piece %d: %+v", name, piece, end)
 			}
-			if d := ipvs.Diff(k.Now(), before); len(d) > 0 {
+			if d := model.Diff(k.Now(), before); len(d) > 0 {
 				t.Errorf("%s at piece %d: the table lacks %v", name, piece, d)
 			}
 		}
@@ -328,7 +330,7 @@ func TestStrictIsUndone(t *testing.T) {
 // What another writer did meanwhile is not undone.
 func TestUndoLeavesWhatOthersDid(t *testing.T) {
 	add := func(port int, scheduler string) ipvs.Change {
-		return ipvs.AddService(ipvs.NewService(web(port), scheduler))
+		return change.AddService(ipvs.NewService(web(port), scheduler))
 	}
 	edited := server(2)
 	edited.Weight = 7
@@ -340,20 +342,20 @@ func TestUndoLeavesWhatOthersDid(t *testing.T) {
 	}{
 		{"a service of their own", nil, []string{"add 80 rr"}, []ipvs.Change{add(99, "rr")}, []string{"add 99 rr"}},
 		{"their server in a service that was added", nil, []string{"add 80 rr", "server 80 1 1"},
-			[]ipvs.Change{ipvs.AddDestination(web(80), server(2))}, []string{"add 80 rr", "server 80 2 1"}},
+			[]ipvs.Change{change.AddDestination(web(80), server(2))}, []string{"add 80 rr", "server 80 2 1"}},
 		{"a service that was added, and they edited", nil, []string{"add 80 rr", "server 80 1 1"},
-			[]ipvs.Change{ipvs.EditService(ipvs.NewService(web(80), "wlc"))}, []string{"add 80 wlc"}},
-		{"a service that was added, and they deleted", nil, []string{"add 80 rr", "server 80 1 1"}, []ipvs.Change{ipvs.DeleteService(web(80))}, nil},
+			[]ipvs.Change{change.EditService(ipvs.NewService(web(80), "wlc"))}, []string{"add 80 wlc"}},
+		{"a service that was added, and they deleted", nil, []string{"add 80 rr", "server 80 1 1"}, []ipvs.Change{change.DeleteService(web(80))}, nil},
 		{"a service that was deleted, and they added again", []string{"add 80 rr", "server 80 1 1"}, nil, []ipvs.Change{add(80, "wlc")}, []string{"add 80 wlc"}},
 		{"a service that was edited, and they deleted", []string{"add 80 rr", "server 80 1 1"}, []string{"add 80 wlc", "server 80 2 1"},
-			[]ipvs.Change{ipvs.DeleteService(web(80))}, nil},
+			[]ipvs.Change{change.DeleteService(web(80))}, nil},
 		{"a server that was added, and they edited", []string{"add 80 rr"}, []string{"add 80 rr", "server 80 2 1"},
-			[]ipvs.Change{ipvs.EditDestination(web(80), edited)}, []string{"add 80 rr", "server 80 2 7"}},
+			[]ipvs.Change{change.EditDestination(web(80), edited)}, []string{"add 80 rr", "server 80 2 7"}},
 		{"a server that was deleted, and they added again", []string{"add 80 rr", "server 80 2 1"}, []string{"add 80 rr"},
-			[]ipvs.Change{ipvs.AddDestination(web(80), edited)}, []string{"add 80 rr", "server 80 2 7"}},
-		{"a daemon that was started, and they stopped", nil, []string{"start"}, []ipvs.Change{ipvs.StopDaemon(ipvs.Master)}, nil},
+			[]ipvs.Change{change.AddDestination(web(80), edited)}, []string{"add 80 rr", "server 80 2 7"}},
+		{"a daemon that was started, and they stopped", nil, []string{"start"}, []ipvs.Change{change.StopDaemon(ipvs.Master)}, nil},
 		{"a daemon that was stopped, and they started again", []string{"start"}, []string{"stop"},
-			[]ipvs.Change{ipvs.StartDaemon(ipvs.Daemon{State: ipvs.Master, Interface: "eth1"})}, []string{"start eth1"}},
+			[]ipvs.Change{change.StartDaemon(ipvs.Daemon{State: ipvs.Master, Interface: "eth1"})}, []string{"start eth1"}},
 		{"nothing of the kind", []string{"add 80 rr", "server 80 1 1", "add 81 rr"}, []string{"add 80 wlc", "server 80 2 1", "add 82 rr", "start"}, nil,
 			[]string{"add 80 rr", "server 80 1 1", "add 81 rr"}},
 	} {
@@ -378,7 +380,7 @@ func TestUndoLeavesWhatOthersDid(t *testing.T) {
 				t.Errorf("%+v", end)
 			}
 			want := kernel(t, c.want...).Now()
-			if d := ipvs.Diff(k.Now(), want); len(d) > 0 {
+			if d := model.Diff(k.Now(), want); len(d) > 0 {
 				t.Errorf("the table lacks %v, it is %v", d, k.Now())
 			}
 		})
@@ -388,8 +390,8 @@ func TestUndoLeavesWhatOthersDid(t *testing.T) {
 // What another writer changes again and again is not restored again and
 // again.
 func TestUndoAmongManyChanges(t *testing.T) {
-	deleteService, deleteServer := ipvs.DeleteService(web(80)), ipvs.DeleteDestination(web(81), server(1).AddrPort())
-	addService, addServer := ipvs.AddService(ipvs.NewService(web(80), "rr")), ipvs.AddDestination(web(81), server(1))
+	deleteService, deleteServer := change.DeleteService(web(80)), change.DeleteDestination(web(81), server(1).AddrPort())
+	addService, addServer := change.AddService(ipvs.NewService(web(80), "rr")), change.AddDestination(web(81), server(1))
 	for _, c := range []struct {
 		name string
 		// What they do before the table is read for the first and the
@@ -429,7 +431,7 @@ func TestUndoAmongManyChanges(t *testing.T) {
 			if end := f.Run(t.Context(), k, k.Now(), o); end.How != restore.Refused || end.Undo != restore.Undone {
 				t.Errorf("%+v", end)
 			}
-			if d := ipvs.Diff(k.Now(), kernel(t, c.want...).Now()); len(d) > 0 {
+			if d := model.Diff(k.Now(), kernel(t, c.want...).Now()); len(d) > 0 {
 				t.Errorf("the table lacks %v", d)
 			}
 		})
@@ -471,7 +473,7 @@ func TestUndoOfATableThatKeepsChanging(t *testing.T) {
 		if end.How != restore.Refused || end.Undo != c.undo || !errors.Is(end.UndoErr, c.err) {
 			t.Errorf("unsure %d times: %+v", times, end)
 		}
-		if d := ipvs.Diff(k.Now(), before); (len(d) == 0) != (c.undo == restore.Undone) {
+		if d := model.Diff(k.Now(), before); (len(d) == 0) != (c.undo == restore.Undone) {
 			t.Errorf("unsure %d times: %v, and the table lacks %v", times, end.Undo, d)
 		}
 	}
@@ -490,7 +492,7 @@ func TestSchedulerThatARefusalTookAwayComesBack(t *testing.T) {
 		}
 		k.Before = func(method string) error {
 			if method == "Table" && len(k.Batches()) == 1 {
-				return k.Do(ipvs.EditService(ipvs.NewService(web(80), "none")))
+				return k.Do(change.EditService(ipvs.NewService(web(80), "none")))
 			}
 			return nil
 		}
@@ -514,9 +516,9 @@ func TestPlanDrainsServersInUse(t *testing.T) {
 	idle := server(1)
 	idle.Weight = 0
 	want := []ipvs.Change{
-		ipvs.EditDestination(web(80), idle),
-		ipvs.DeleteDestination(web(80), server(3).AddrPort()),
-		ipvs.DeleteDestination(web(80), server(1).AddrPort()),
+		change.EditDestination(web(80), idle),
+		change.DeleteDestination(web(80), server(3).AddrPort()),
+		change.DeleteDestination(web(80), server(1).AddrPort()),
 	}
 	if got := f.Plan(table, false, true); !slices.Equal(got, want) {
 		t.Errorf("%v, want %v", got, want)
@@ -539,7 +541,7 @@ func TestPlanRemovesLastWhereMuchIsReplaced(t *testing.T) {
 			t.Errorf("%d services: the first removal is change %d of %d", services, slices.IndexFunc(plan, removes), len(plan))
 		}
 		after := kernel(t, old...)
-		if end := f.Run(t.Context(), after, after.Now(), quietly); end.How != restore.Finished || len(ipvs.Diff(after.Now(), kernel(t, file...).Now())) > 0 {
+		if end := f.Run(t.Context(), after, after.Now(), quietly); end.How != restore.Finished || len(model.Diff(after.Now(), kernel(t, file...).Now())) > 0 {
 			t.Errorf("%d services: %+v", services, end)
 		}
 	}
@@ -554,9 +556,9 @@ func TestDaemonsThatTheFileDoesNotSpeakOfStay(t *testing.T) {
 		said  string
 	}{
 		{nil, running, nil, ""},
-		{[]string{"stop"}, running, []ipvs.Change{ipvs.StopDaemon(ipvs.Master)}, ""},
+		{[]string{"stop"}, running, []ipvs.Change{change.StopDaemon(ipvs.Master)}, ""},
 		{[]string{"stop"}, &ipvs.Table{Services: []ipvs.ServiceEntry{}}, nil, "1:no such sync daemon runs"},
-		{[]string{"stop", "stop"}, running, []ipvs.Change{ipvs.StopDaemon(ipvs.Master)}, "2:no such sync daemon runs"},
+		{[]string{"stop", "stop"}, running, []ipvs.Change{change.StopDaemon(ipvs.Master)}, "2:no such sync daemon runs"},
 	} {
 		f, _ := read(t, c.lines...)
 		f.CheckStops(c.have)
@@ -640,7 +642,7 @@ func TestLinesThatWaitForNamesKeepTheirOrder(t *testing.T) {
 	if end := f.Run(t.Context(), k, k.Now(), quietly); end.How != restore.Finished {
 		t.Errorf("%+v", end)
 	}
-	if d := ipvs.Diff(k.Now(), kernel(t, "add 80 rr", "server 80 1 1", "add 81 wlc").Now()); len(d) > 0 {
+	if d := model.Diff(k.Now(), kernel(t, "add 80 rr", "server 80 1 1", "add 81 wlc").Now()); len(d) > 0 {
 		t.Errorf("the table lacks %v", d)
 	}
 	waited = false
@@ -748,7 +750,7 @@ func TestRulesThatMayMeetWhatIsThere(t *testing.T) {
 		if c.like != "" {
 			like = strings.Split(c.like, ",")
 		}
-		if d := ipvs.Diff(f.Wanted().Table(), kernel(t, like...).Now()); len(d) > 0 {
+		if d := model.Diff(f.Wanted().Table(), kernel(t, like...).Now()); len(d) > 0 {
 			t.Errorf("%v: the table lacks %v", c.lines, d)
 		}
 	}
@@ -769,9 +771,9 @@ func TestMergedFileLeavesOtherServicesAlone(t *testing.T) {
 		f.Merge(t.Context())
 		k := kernel(t, "add 80 rr", "server 80 1 1", "add 81 rr", "server 81 2 1")
 		have := k.Now()
-		must.OK(t, k.Do(ipvs.AddService(ipvs.NewService(web(90), "rr"))))
+		must.OK(t, k.Do(change.AddService(ipvs.NewService(web(90), "rr"))))
 		end := f.Run(t.Context(), k, have, quietly)
-		if d := ipvs.Diff(k.Now(), kernel(t, strings.Split(c.like, ",")...).Now()); end.How != restore.Finished || len(d) > 0 || said(f) != "" {
+		if d := model.Diff(k.Now(), kernel(t, strings.Split(c.like, ",")...).Now()); end.How != restore.Finished || len(d) > 0 || said(f) != "" {
 			t.Errorf("%v: %+v, %s, the table lacks %v", c.lines, end, said(f), d)
 		}
 	}
@@ -807,7 +809,7 @@ func TestMergedFileLeavesServicesOfRefusedLinesAlone(t *testing.T) {
 		if c.like != "" {
 			like = strings.Split(c.like, ",")
 		}
-		if d := ipvs.Diff(k.Now(), kernel(t, like...).Now()); end.How != restore.Finished || len(d) > 0 || said(f) != c.said {
+		if d := model.Diff(k.Now(), kernel(t, like...).Now()); end.How != restore.Finished || len(d) > 0 || said(f) != c.said {
 			t.Errorf("%v: %+v, %s, the table lacks %v", c.lines, end, said(f), d)
 		}
 	}

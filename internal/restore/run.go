@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/ipvsadm-go/ipvsadm/internal/model"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
@@ -189,12 +190,40 @@ func (r *run) round(ctx context.Context, have *ipvs.Table, p plan) *End {
 	return nil
 }
 
+// pieceLen returns how many of the changes, from the first on, belong together:
+// those about the same service, or about sync daemons. The kernel gets them at
+// once.
+func pieceLen(changes []ipvs.Change) int {
+	n := min(1, len(changes))
+	for n > 0 && n < len(changes) && pieceOf(changes[n]) == pieceOf(changes[0]) {
+		n++
+	}
+	return n
+}
+
+// piece is what a change is about.
+type piece struct {
+	service ipvs.ServiceID
+	daemons bool
+	other   ipvs.Op
+}
+
+func pieceOf(c ipvs.Change) piece {
+	switch c.Op {
+	case ipvs.OpFlush, ipvs.OpZero, ipvs.OpSetTimeouts:
+		return piece{other: c.Op}
+	case ipvs.OpStartDaemon, ipvs.OpStopDaemon:
+		return piece{daemons: true}
+	}
+	return piece{service: c.Service.ServiceID}
+}
+
 // chunkLen returns the number of changes to send together, about chunk in
 // whole pieces.
 func chunkLen(changes []ipvs.Change) int {
 	n := 0
 	for n < len(changes) && n < chunk {
-		n += ipvs.Piece(changes[n:])
+		n += pieceLen(changes[n:])
 	}
 	return n
 }
@@ -253,7 +282,7 @@ func (r *run) undo(ctx context.Context) (Undo, error) {
 		if unsure == nil {
 			r.journal.forgetChanged(now)
 		}
-		back := ipvs.Diff(now, r.journal.undone(now))
+		back := model.Diff(now, r.journal.undone(now))
 		if len(back) == 0 {
 			if unsure == nil {
 				return Undone, nil
@@ -280,7 +309,7 @@ func (r *run) undo(ctx context.Context) (Undo, error) {
 // for Drain, or until the run has to end.
 func (r *run) await(ctx context.Context, removals []ipvs.Change) error {
 	for end := time.Now().Add(r.Drain); len(removals) > 0 && time.Now().Before(end) && !r.Stopped(); {
-		n := ipvs.Piece(removals)
+		n := pieceLen(removals)
 		active, err := r.active(ctx, removals[:n])
 		switch {
 		case err != nil:

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/ipvsadm-go/ipvsadm/internal/model"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
@@ -251,16 +252,16 @@ func (j *journal) undoTimeouts(t *ipvs.Table) {
 // sameService, sameServer and sameDaemon report whether the first is what the
 // second asked for, as in Diff.
 func sameService(is, asked ipvs.Service) bool {
-	return len(ipvs.Diff(&ipvs.Table{Services: []ipvs.ServiceEntry{{Service: is}}}, &ipvs.Table{Services: []ipvs.ServiceEntry{{Service: asked}}})) == 0
+	return len(model.Diff(&ipvs.Table{Services: []ipvs.ServiceEntry{{Service: is}}}, &ipvs.Table{Services: []ipvs.ServiceEntry{{Service: asked}}})) == 0
 }
 
 func sameServer(is, asked ipvs.Destination) bool {
 	one := func(d ipvs.Destination) *ipvs.Table {
 		return &ipvs.Table{Services: []ipvs.ServiceEntry{{Destinations: []ipvs.DestinationEntry{{Destination: d}}}}}
 	}
-	return len(ipvs.Diff(one(is), one(asked))) == 0
+	return len(model.Diff(one(is), one(asked))) == 0
 }
 
 func sameDaemon(is, asked ipvs.Daemon) bool {
-	return len(ipvs.Diff(&ipvs.Table{Daemons: []ipvs.Daemon{is}}, &ipvs.Table{Daemons: []ipvs.Daemon{asked}})) == 0
+	return len(model.Diff(&ipvs.Table{Daemons: []ipvs.Daemon{is}}, &ipvs.Table{Daemons: []ipvs.Daemon{asked}})) == 0
 }

@@ -79,22 +79,23 @@ func AppendFileWords(words []string, line []byte) []string {
 // differs from that of its service.
 func Changes(t *ipvs.Table) iter.Seq[ipvs.Change] {
 	return func(yield func(ipvs.Change) bool) {
-		if t.Timeouts != (ipvs.Timeouts{}) && !yield(ipvs.SetTimeouts(t.Timeouts)) {
+		if t.Timeouts != (ipvs.Timeouts{}) && !yield(ipvs.Change{Op: ipvs.OpSetTimeouts, Timeouts: t.Timeouts}) {
 			return
 		}
 		for i := range t.Services {
 			s := &t.Services[i]
-			if !yield(ipvs.AddService(s.Service)) {
+			if !yield(ipvs.Change{Op: ipvs.OpAddService, Service: s.Service}) {
 				return
 			}
 			for j := range s.Destinations {
-				if !yield(ipvs.AddDestination(s.ServiceID, s.Destinations[j].Destination)) {
+				add := ipvs.Change{Op: ipvs.OpAddDestination, Destination: s.Destinations[j].Destination}
+				if add.Service.ServiceID = s.ServiceID; !yield(add) {
 					return
 				}
 			}
 		}
 		for _, d := range t.Daemons {
-			if !yield(ipvs.StartDaemon(d)) {
+			if !yield(ipvs.Change{Op: ipvs.OpStartDaemon, Daemon: d}) {
 				return
 			}
 		}

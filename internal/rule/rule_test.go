@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/names"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/change"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
@@ -72,25 +73,25 @@ func mark(n uint32, f ipvs.Family) ipvs.Service {
 	return ipvs.Service{ServiceID: ipvs.MarkID(n, f), Scheduler: "rr", Netmask: ipvs.FullNetmask(f)}
 }
 
-type change struct{ ipvs.Change }
+type aChange struct{ ipvs.Change }
 
 // edit returns the change with what f sets in its service and server.
-func (c change) edit(f func(*ipvs.Service, *ipvs.Destination)) change {
+func (c aChange) edit(f func(*ipvs.Service, *ipvs.Destination)) aChange {
 	f(&c.Service, &c.Destination)
 	return c
 }
 
 // svcOp returns a change of a service.
-func svcOp(op ipvs.Op, s ipvs.Service) change { return change{ipvs.Change{Op: op, Service: s}} }
+func svcOp(op ipvs.Op, s ipvs.Service) aChange { return aChange{ipvs.Change{Op: op, Service: s}} }
 
 // dstOp returns a change of a real server.
-func dstOp(op ipvs.Op, s ipvs.Service, ap string, f ipvs.ForwardingMethod) change {
+func dstOp(op ipvs.Op, s ipvs.Service, ap string, f ipvs.ForwardingMethod) aChange {
 	a := netip.MustParseAddrPort(ap)
-	return change{ipvs.Change{Op: op, Service: ipvs.Service{ServiceID: s.ServiceID},
+	return aChange{ipvs.Change{Op: op, Service: ipvs.Service{ServiceID: s.ServiceID},
 		Destination: ipvs.Destination{Addr: a.Addr(), Port: a.Port(), Forward: f, Weight: 1}}}
 }
 
-func daemonOp(op ipvs.Op, d ipvs.Daemon) change { return change{ipvs.Change{Op: op, Daemon: d}} }
+func daemonOp(op ipvs.Op, d ipvs.Daemon) aChange { return aChange{ipvs.Change{Op: op, Daemon: d}} }
 
 func TestChangesAreWrittenAsCommands(t *testing.T) {
 	type (
@@ -101,14 +102,14 @@ func TestChangesAreWrittenAsCommands(t *testing.T) {
 	persistent := func(s *svc, mask ipvs.Netmask) {
 		s.Flags, s.Timeout, s.Netmask = ipvs.FlagPersistent, 360*time.Second, mask
 	}
-	flags := func(scheduler string, f ipvs.ServiceFlags) change {
+	flags := func(scheduler string, f ipvs.ServiceFlags) aChange {
 		return svcOp(ipvs.OpAddService, web).edit(func(s *svc, _ *dst) { s.Scheduler, s.Flags = scheduler, f })
 	}
-	tunnel := func(i ipvs.TunnelInfo) change {
+	tunnel := func(i ipvs.TunnelInfo) aChange {
 		return dstOp(ipvs.OpAddDestination, web, "10.0.0.1:80", ipvs.Tunnel).edit(func(_ *svc, d *dst) { d.Tunnel = i })
 	}
 	const all = ipvs.FlagSched1 | ipvs.FlagSched2 | ipvs.FlagSched3
-	for want, c := range map[string]change{
+	for want, c := range map[string]aChange{
 		"-A -t 12.0.0.1:80 -s rr":                       svcOp(ipvs.OpAddService, web),
 		"-A -u 12.0.0.1:53 -s rr":                       svcOp(ipvs.OpAddService, udp),
 		"-A --sctp-service [2001:db8::1]:0 -s rr":       svcOp(ipvs.OpAddService, addr(ipvs.SCTP, "[2001:db8::1]:0")),
@@ -176,7 +177,7 @@ func TestNamesAreWrittenForNumbers(t *testing.T) {
 		must.OK(t, os.WriteFile(file, []byte(text), 0o600))
 	}
 	w := Writer{Names: names.NewFrom(hosts, services, noDNS{}).Book(t.Context(), []netip.Addr{netip.MustParseAddr("12.0.0.1"), netip.MustParseAddr("2001:db8::a")})}
-	for want, c := range map[string]change{
+	for want, c := range map[string]aChange{
 		"-A -t vip:http -s rr": svcOp(ipvs.OpAddService, addr(ipvs.TCP, "12.0.0.1:80")),
 		"-A -u vip:80 -s rr":   svcOp(ipvs.OpAddService, addr(ipvs.UDP, "12.0.0.1:80")),
 		"-a -t [2001:db8::1]:http -r [" + long + "]:81 -m -w 1": dstOp(ipvs.OpAddDestination, addr(ipvs.TCP, "[2001:db8::1]:80"), "[2001:db8::a]:81", ipvs.Masquerade),
@@ -192,8 +193,8 @@ func TestNamesAreWrittenForNumbers(t *testing.T) {
 // own, such a value would be dropped when it is read.
 func TestAValueEqualToTheProgramsNameIsKept(t *testing.T) {
 	for _, c := range []ipvs.Change{
-		ipvs.StartDaemon(ipvs.Daemon{State: ipvs.Master, Interface: "ipvsadm"}),
-		ipvs.AddService(ipvs.Service{ServiceID: mark(5, ipvs.IPv4).ServiceID, Scheduler: "ipvsadm", PersistenceEngine: "ipvsadm", Netmask: 1<<32 - 1}),
+		change.StartDaemon(ipvs.Daemon{State: ipvs.Master, Interface: "ipvsadm"}),
+		change.AddService(ipvs.Service{ServiceID: mark(5, ipvs.IPv4).ServiceID, Scheduler: "ipvsadm", PersistenceEngine: "ipvsadm", Netmask: 1<<32 - 1}),
 	} {
 		line := Writer{}.Append(nil, c)
 		if got := strings.Join(AppendWords(nil, line), " "); got != string(line) {

@@ -42,7 +42,7 @@ func perRule(b *testing.B, rules int) {
 }
 
 func BenchmarkEncode(b *testing.B) {
-	changes := Diff(&Table{}, bigTable(manyServices))
+	changes := Diff(nil, bigTable(manyServices).Services)
 	var out []byte
 	b.ReportAllocs()
 	for b.Loop() {
@@ -122,11 +122,11 @@ func TestListingTakesLessThanOneAllocationADestination(t *testing.T) {
 
 func BenchmarkDiff(b *testing.B) {
 	have, want := bigTable(manyServices), bigTable(manyServices)
-	for name, from := range map[string]*Table{"OfNothing": {}, "OfTheSame": have} {
+	for name, from := range map[string][]ServiceEntry{"OfNothing": nil, "OfTheSame": have.Services} {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				Diff(from, want)
+				Diff(from, want.Services)
 			}
 			perRule(b, manyServices*(1+eachServers))
 		})

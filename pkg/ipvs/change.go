@@ -7,9 +7,8 @@ import (
 	"net/netip"
 )
 
-// Change is one alteration of the table, the only thing that a [Model] or a
-// [Client] takes. The functions from [AddService] to [StopDaemon] make one;
-// String shows it.
+// Change is one alteration of the table, what [Client.Apply] takes. A [Batch]
+// makes changes; String shows one.
 //
 // Op says which of the other fields count. Those that do not count are zero,
 // so that changes compare with ==.
@@ -27,63 +26,67 @@ type Change struct {
 	Daemon Daemon
 }
 
-// AddService returns the change that adds a service without destinations.
-func AddService(s Service) Change { return Change{Op: OpAddService, Service: s} }
+// Batch is a list of changes to be made together: its methods queue one each,
+// and Client.Apply(ctx, batch...) makes them.
+type Batch []Change
 
-// EditService returns the change that replaces the configuration of a service.
-// Its destinations, connections and counters stay.
-func EditService(s Service) Change { return Change{Op: OpEditService, Service: s} }
+func (b *Batch) add(c Change) { *b = append(*b, c) }
 
-// DeleteService returns the change that deletes a service with all its
-// destinations.
-func DeleteService(id ServiceID) Change {
-	return Change{Op: OpDeleteService, Service: Service{ServiceID: id}}
+// AddService queues the addition of a service without destinations.
+func (b *Batch) AddService(s Service) { b.add(Change{Op: OpAddService, Service: s}) }
+
+// EditService queues the replacement of a service's configuration. Its
+// destinations, connections and counters stay.
+func (b *Batch) EditService(s Service) { b.add(Change{Op: OpEditService, Service: s}) }
+
+// DeleteService queues the deletion of a service with all its destinations.
+func (b *Batch) DeleteService(id ServiceID) {
+	b.add(Change{Op: OpDeleteService, Service: Service{ServiceID: id}})
 }
 
-// AddDestination returns the change that adds a destination to a service.
-func AddDestination(to ServiceID, d Destination) Change {
-	return Change{Op: OpAddDestination, Service: Service{ServiceID: to}, Destination: d}
+// AddDestination queues the addition of a destination to a service.
+func (b *Batch) AddDestination(to ServiceID, d Destination) {
+	b.add(Change{Op: OpAddDestination, Service: Service{ServiceID: to}, Destination: d})
 }
 
-// EditDestination returns the change that replaces the configuration of the
+// EditDestination queues the replacement of the configuration of the
 // destination with d's address and port. Its connections and counters stay.
-func EditDestination(of ServiceID, d Destination) Change {
-	return Change{Op: OpEditDestination, Service: Service{ServiceID: of}, Destination: d}
+func (b *Batch) EditDestination(of ServiceID, d Destination) {
+	b.add(Change{Op: OpEditDestination, Service: Service{ServiceID: of}, Destination: d})
 }
 
-// DeleteDestination returns the change that deletes a destination of a
-// service. The kernel drops what still arrives on its connections: see [Diff].
-func DeleteDestination(of ServiceID, ap netip.AddrPort) Change {
-	return Change{
+// DeleteDestination queues the deletion of a destination. The kernel drops the
+// packets that still arrive on its connections: see [Client.Drain].
+func (b *Batch) DeleteDestination(of ServiceID, ap netip.AddrPort) {
+	b.add(Change{
 		Op:          OpDeleteDestination,
 		Service:     Service{ServiceID: of},
 		Destination: Destination{Addr: ap.Addr(), Port: ap.Port()},
-	}
+	})
 }
 
-// Flush returns the change that deletes all services of the table, whoever
-// made them. Timeouts and sync daemons stay.
-func Flush() Change { return Change{Op: OpFlush} }
+// Flush queues the deletion of all services, whoever made them. Timeouts and
+// sync daemons stay.
+func (b *Batch) Flush() { b.add(Change{Op: OpFlush}) }
 
-// Zero returns the change that resets the counters of everything.
-func Zero() Change { return Change{Op: OpZero} }
+// Zero queues a reset of all counters.
+func (b *Batch) Zero() { b.add(Change{Op: OpZero}) }
 
-// ZeroService returns the change that resets the counters of a service and of
-// its destinations.
-func ZeroService(id ServiceID) Change {
-	return Change{Op: OpZeroService, Service: Service{ServiceID: id}}
+// ZeroService queues a reset of the counters of a service and its destinations.
+func (b *Batch) ZeroService(id ServiceID) {
+	b.add(Change{Op: OpZeroService, Service: Service{ServiceID: id}})
 }
 
-// SetTimeouts returns the change that sets the timeouts of connections; those
-// that are zero stay as they are.
-func SetTimeouts(t Timeouts) Change { return Change{Op: OpSetTimeouts, Timeouts: t} }
+// SetTimeouts queues a change of the timeouts of connections; those that are
+// zero stay as they are.
+func (b *Batch) SetTimeouts(t Timeouts) { b.add(Change{Op: OpSetTimeouts, Timeouts: t}) }
 
-// StartDaemon returns the change that starts a sync daemon.
-func StartDaemon(d Daemon) Change { return Change{Op: OpStartDaemon, Daemon: d} }
+// StartDaemon queues the start of a sync daemon.
+func (b *Batch) StartDaemon(d Daemon) { b.add(Change{Op: OpStartDaemon, Daemon: d}) }
 
-// StopDaemon returns the change that stops the sync daemon of a state.
-func StopDaemon(s DaemonState) Change {
-	return Change{Op: OpStopDaemon, Daemon: Daemon{State: s}}
+// StopDaemon queues the stop of the sync daemon of a state.
+func (b *Batch) StopDaemon(s DaemonState) {
+	b.add(Change{Op: OpStopDaemon, Daemon: Daemon{State: s}})
 }
 
 // Op is the kind of a Change.
@@ -153,17 +156,6 @@ func (o Op) onDestination() bool {
 	return o == OpAddDestination || o == OpEditDestination || o == OpDeleteDestination
 }
 
-// Piece returns how many of the changes, from the first on, belong together:
-// those that are about the same service, or all about sync daemons. Client.Apply
-// sends such a piece at once as far as it fits. It is 0 for no changes.
-func Piece(changes []Change) int {
-	n := min(1, len(changes))
-	for n > 0 && n < len(changes) && together(&changes[n-1], &changes[n]) {
-		n++
-	}
-	return n
-}
-
 // together reports whether two changes are about the same service, or both
 // about sync daemons.
 func together(a, b *Change) bool {
@@ -210,9 +202,9 @@ func (c Change) subject() string {
 	return s
 }
 
-// validate refuses what cannot be said to the kernel at all. What the kernel
-// can be told and refuses is left to it.
-func (c Change) validate() error {
+// Validate rejects a change that cannot be encoded; its error matches
+// [ErrInvalid]. What can be encoded is left to the kernel to refuse.
+func (c Change) Validate() error {
 	switch c.Op {
 	case OpAddService, OpEditService:
 		return c.Service.validate()

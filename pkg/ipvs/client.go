@@ -27,6 +27,7 @@ import (
 // client is as good as new afterwards. It does not interrupt the kernel while
 // that works through what was sent: see [Client.Apply].
 type Client struct {
+	actions
 	netNS func() (*os.File, error) // opens the client's network namespace
 
 	turn chan struct{} // has one element while a call uses what follows
@@ -105,7 +106,7 @@ const (
 )
 
 func newClient(t transport, family uint16, send, receive int) *Client {
-	return &Client{
+	c := &Client{
 		turn:     make(chan struct{}, 1),
 		main:     session{t: t},
 		family:   family,
@@ -113,6 +114,8 @@ func newClient(t transport, family uint16, send, receive int) *Client {
 		maxCount: max(1, receive/refusalSize),
 		patience: maxPatience,
 	}
+	c.kernel = c
+	return c
 }
 
 // NetNS returns the inode number of the client's network namespace, by which
@@ -193,7 +196,7 @@ func (c *Client) Close() error {
 // table was flushed.
 func (c *Client) Apply(ctx context.Context, changes ...Change) error {
 	for i := range changes {
-		if err := changes[i].validate(); err != nil {
+		if err := changes[i].Validate(); err != nil {
 			return &ChangeError{Index: i, Change: changes[i], Err: err}
 		}
 	}

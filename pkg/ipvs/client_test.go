@@ -132,7 +132,7 @@ func client(kernel func(message) [][]byte) (*Client, *wire) {
 func manyChanges(n int) []Change {
 	changes := make([]Change, n)
 	for i := range changes {
-		changes[i] = DeleteService(AddrID(TCP, netip.IPv4Unspecified(), uint16(i)))
+		changes[i] = deleteService(AddrID(TCP, netip.IPv4Unspecified(), uint16(i)))
 	}
 	return changes
 }
@@ -171,7 +171,7 @@ func TestAnswersToEarlierMessagesArePassedOver(t *testing.T) {
 	w.kernel = func(m message) [][]byte {
 		return [][]byte{status(nl.MsgError, m.seq-5, syscall.EPERM), append(reply(nl.MsgNoop, m.seq, nil), status(nl.MsgError, m.seq, 0)...)}
 	}
-	if err := c.Apply(t.Context(), Flush()); err != nil {
+	if err := c.Apply(t.Context(), flush()); err != nil {
 		t.Error(err)
 	}
 }
@@ -335,7 +335,7 @@ func TestADeadlineHoldsWhileAnotherCallHasItsTurn(t *testing.T) {
 		"Services":     func() error { _, err := c.Services(ctx); return err },
 		"Destinations": func() error { _, err := c.Destinations(ctx, web(1)); return err },
 		"Info":         func() error { _, err := c.Info(ctx); return err },
-		"Apply":        func() error { return c.Apply(ctx, Flush()) },
+		"Apply":        func() error { return c.Apply(ctx, flush()) },
 	} {
 		if err := call(); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("%s: %v, want the deadline", name, err)
@@ -401,7 +401,7 @@ func TestAnInterruptedApplySaysHowFarItGot(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	var e *ApplyError
-	if err := c.Apply(ctx, Flush()); !errors.As(err, &e) || e.Tried != 0 || e.Sent != 0 || !errors.Is(err, context.Canceled) {
+	if err := c.Apply(ctx, flush()); !errors.As(err, &e) || e.Tried != 0 || e.Sent != 0 || !errors.Is(err, context.Canceled) {
 		t.Errorf("with a context that has ended: %v", err)
 	}
 }
@@ -411,11 +411,11 @@ func TestEndedContextEndsTheWait(t *testing.T) {
 	w.late = make(chan struct{})
 	ctx, cancel := context.WithCancel(t.Context())
 	time.AfterFunc(10*time.Millisecond, cancel)
-	if err := c.Apply(ctx, Flush()); !errors.Is(err, context.Canceled) {
+	if err := c.Apply(ctx, flush()); !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v", err)
 	}
 	w.kernel = func(m message) [][]byte { return [][]byte{status(nl.MsgError, m.seq, 0)} }
-	if err := c.Apply(t.Context(), Flush()); err != nil {
+	if err := c.Apply(t.Context(), flush()); err != nil {
 		t.Errorf("the client is of no more use: %v", err)
 	}
 }
@@ -425,8 +425,8 @@ func TestErrorsSayWhatWasRefused(t *testing.T) {
 	for want, err := range map[string]error{
 		"add destination [2001:db8::1]:80 of FWM 77 IPv6: destination already exists": &ChangeError{Change: d, Err: syscall.EEXIST},
 		"add destination [2001:db8::1]:80 of FWM 77 IPv6: no such service":            &ChangeError{Change: d, Err: syscall.ESRCH},
-		"flush: operation not permitted":                                              &ChangeError{Change: Flush(), Err: syscall.EPERM},
-		"flush: <nil>":                                                                &ChangeError{Change: Flush()},
+		"flush: operation not permitted":                                              &ChangeError{Change: flush(), Err: syscall.EPERM},
+		"flush: <nil>":                                                                &ChangeError{Change: flush()},
 		"get service: <nil>":                                                          &QueryError{Query: "get service"},
 		"stop daemon master: no such sync daemon runs":                                &ChangeError{Change: Change{Op: OpStopDaemon, Daemon: Daemon{State: Master}}, Err: syscall.ESRCH},
 	} {

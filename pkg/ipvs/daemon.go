@@ -62,27 +62,6 @@ func (s DaemonState) String() string {
 	return fmt.Sprintf("DaemonState(%d)", uint32(s))
 }
 
-// clamped returns the daemon with the longest message that the kernel makes of
-// the one asked for: the headers have to fit as well, and a backup has room
-// for whatever a master may send.
-func (d Daemon) clamped() Daemon {
-	const udp, ip4, ip6 = 8, 20, 40
-	longest := uint16(1<<16 - 1 - udp - ip4)
-	if d.Group.Is6() {
-		longest = 1<<16 - 1 - udp - ip6
-	}
-	switch {
-	case d.MaxLen == 0:
-	case d.State == Backup && d.MaxLen < minBackupLen:
-		d.MaxLen = minBackupLen
-	case d.MaxLen > longest:
-		d.MaxLen = longest
-	}
-	return d
-}
-
-const minBackupLen = 1024
-
 func (d Daemon) validate() error {
 	if err := validName("interface", d.Interface, nl.IfNameLen); err != nil {
 		return err

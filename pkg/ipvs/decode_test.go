@@ -238,7 +238,7 @@ func TestEveryChangeFitsTheRoomForOne(t *testing.T) {
 	d.Interface = strings.Repeat("i", nl.IfNameLen)
 	for op := OpAddService; op <= OpStopDaemon; op++ {
 		c := Change{Op: op, Service: s, Destination: testDestination, Daemon: d}
-		must.OK(t, c.validate())
+		must.OK(t, c.Validate())
 		if n := len(appendChange(nil, header{}, &c)); n > roomForOne || n%4 != 0 {
 			t.Errorf("%v takes %d bytes", op, n)
 		}
@@ -266,7 +266,7 @@ func TestValuesThatCannotBeSentAreRefused(t *testing.T) {
 		"a long interface":     {Op: OpStartDaemon, Daemon: Daemon{State: Master, Interface: "0123456789abcdef"}},
 		"a group with a zone":  {Op: OpStartDaemon, Daemon: Daemon{State: Master, Group: netip.MustParseAddr("ff02::1%eth0")}},
 	} {
-		if err := new(Model).Apply(c); !errors.Is(err, ErrInvalid) {
+		if err := c.Validate(); !errors.Is(err, ErrInvalid) {
 			t.Errorf("%s: %v, want ErrInvalid", name, err)
 		}
 	}

@@ -32,6 +32,11 @@ type Destination struct {
 	Tunnel TunnelInfo
 }
 
+// NewDestination returns a destination with weight 1 that packets reach by NAT.
+func NewDestination(server netip.AddrPort) Destination {
+	return Destination{Addr: server.Addr().Unmap(), Port: server.Port(), Weight: 1}
+}
+
 // String shows the whole destination: address and port, forwarding method,
 // weight, and the rest where it is not at its default, as in
 // "192.168.168.10:80 Tunnel weight 1 upper 100 lower 50 gue 6080 csum".

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ipvsadm-go/ipvsadm/internal/model"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/change"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
@@ -16,7 +18,7 @@ import (
 // randomTable makes a table by random changes, of which the refused ones are
 // dropped. It has all timeouts set, since zeros mean something else to Diff.
 func randomTable(r *rand.Rand) *ipvs.Table {
-	m := ipvs.NewModel(&ipvs.Table{Timeouts: ipvs.Timeouts{TCP: 900 * time.Second, TCPFin: 120 * time.Second, UDP: 300 * time.Second}})
+	m := model.New(&ipvs.Table{Timeouts: ipvs.Timeouts{TCP: 900 * time.Second, TCPFin: 120 * time.Second, UDP: 300 * time.Second}})
 	for range r.IntN(60) {
 		_ = m.Apply(randomChange(r))
 	}
@@ -115,14 +117,14 @@ func TestDiffLeadsFromAnyTableToAnyOther(t *testing.T) {
 	for i := range 3000 {
 		r := rand.New(rand.NewPCG(4, uint64(i)))
 		a, b := randomTable(r), randomTable(r)
-		if d := ipvs.Diff(a, a.Clone()); len(d) != 0 {
+		if d := model.Diff(a, a.Clone()); len(d) != 0 {
 			t.Fatalf("case %d: a table differs from itself by %v", i, d)
 		}
-		changes := ipvs.Diff(a, b)
+		changes := model.Diff(a, b)
 		if want := fewest(a, b); len(changes) != want {
 			t.Fatalf("case %d: %d changes, want %d: %v", i, len(changes), want, changes)
 		}
-		got := ipvs.NewModel(a)
+		got := model.New(a)
 		for _, c := range changes {
 			if err := got.Apply(c); err != nil {
 				t.Fatalf("case %d: %v of %v", i, err, changes)
@@ -152,7 +154,7 @@ func checkOnTheWay(t *testing.T, i int, a, b *ipvs.Table, changes []ipvs.Change)
 		}
 		return false
 	}
-	model := ipvs.NewModel(a)
+	model := model.New(a)
 	for n, c := range changes {
 		must.OK(t, model.Apply(c))
 		now := model.Table()
@@ -182,13 +184,13 @@ func aService(port uint16, servers ...string) ipvs.ServiceEntry {
 func TestTableRemembersNothing(t *testing.T) {
 	have := &ipvs.Table{Services: []ipvs.ServiceEntry{aService(80), aService(81)}}
 	want := have.Clone()
-	if d := ipvs.Diff(have, want); len(d) != 0 {
+	if d := model.Diff(have, want); len(d) != 0 {
 		t.Fatalf("%v", d)
 	}
 	old := want.Services[0].ServiceID
 	want.Services[0].ServiceID = ipvs.AddrID(ipvs.TCP, anyAddr, 8080)
-	got := ipvs.Diff(have, want)
-	if expected := []ipvs.Change{ipvs.AddService(want.Services[0].Service), ipvs.DeleteService(old)}; !slices.Equal(got, expected) {
+	got := model.Diff(have, want)
+	if expected := []ipvs.Change{change.AddService(want.Services[0].Service), change.DeleteService(old)}; !slices.Equal(got, expected) {
 		t.Errorf("%v, want %v", got, expected)
 	}
 	if s := want.Lookup(old); s != nil {
@@ -201,9 +203,9 @@ func TestTableRemembersNothing(t *testing.T) {
 
 // Who owns some of the services of a table passes those only.
 func TestDiffTouchesNothingThatItWasNotShown(t *testing.T) {
-	mine := &ipvs.Table{Services: []ipvs.ServiceEntry{aService(80, "10.0.0.1:80"), aService(81)}}
-	got := ipvs.Diff(mine, &ipvs.Table{Services: []ipvs.ServiceEntry{}})
-	if want := []ipvs.Change{ipvs.DeleteService(mine.Services[0].ServiceID), ipvs.DeleteService(mine.Services[1].ServiceID)}; !slices.Equal(got, want) {
+	mine := []ipvs.ServiceEntry{aService(80, "10.0.0.1:80"), aService(81)}
+	got := ipvs.Diff(mine, nil)
+	if want := (ipvs.Batch{change.DeleteService(mine[0].ServiceID), change.DeleteService(mine[1].ServiceID)}); !slices.Equal(got, want) {
 		t.Errorf("%v, want %v", got, want)
 	}
 }
@@ -211,51 +213,41 @@ func TestDiffTouchesNothingThatItWasNotShown(t *testing.T) {
 func TestDiffTakesWhatIsThereTwiceForOne(t *testing.T) {
 	d := ipvs.DestinationEntry{Destination: dest("10.0.0.1:80", ipvs.Masquerade)}
 	web := ipvs.ServiceEntry{Service: ipvs.NewService(tcp("12.0.0.1:80"), "rr"), Destinations: []ipvs.DestinationEntry{d, d}}
-	have := &ipvs.Table{Services: []ipvs.ServiceEntry{web, web}}
+	have := []ipvs.ServiceEntry{web, web}
 	once := web
 	once.Destinations = web.Destinations[:1]
 	bare := web
 	bare.Destinations = []ipvs.DestinationEntry{}
 	for _, c := range []struct {
 		want []ipvs.ServiceEntry
-		ops  []ipvs.Change
+		ops  ipvs.Batch
 	}{
 		{[]ipvs.ServiceEntry{once}, nil},
-		{[]ipvs.ServiceEntry{bare}, []ipvs.Change{ipvs.DeleteDestination(web.ServiceID, d.AddrPort())}},
-		{[]ipvs.ServiceEntry{}, []ipvs.Change{ipvs.DeleteService(web.ServiceID)}},
+		{[]ipvs.ServiceEntry{bare}, ipvs.Batch{change.DeleteDestination(web.ServiceID, d.AddrPort())}},
+		{[]ipvs.ServiceEntry{}, ipvs.Batch{change.DeleteService(web.ServiceID)}},
 	} {
-		if got := ipvs.Diff(have, &ipvs.Table{Services: c.want}); !slices.Equal(got, c.ops) {
+		if got := ipvs.Diff(have, c.want); !slices.Equal(got, c.ops) {
 			t.Errorf("to %v: %v, want %v", c.want, got, c.ops)
 		}
 	}
 }
 
-func TestDiffLeavesAloneWhatIsAbsent(t *testing.T) {
-	have := &ipvs.Table{Services: []ipvs.ServiceEntry{aService(80, "10.0.0.1:80")}, Timeouts: ipvs.Timeouts{TCP: time.Second, TCPFin: time.Second, UDP: time.Second},
-		Daemons: []ipvs.Daemon{{State: ipvs.Master, Interface: "lo"}}}
-	server := have.Services[0].Destinations[0].AddrPort()
-	id := have.Services[0].ServiceID
-	noServers, anyServers := aService(80), aService(80)
-	anyServers.Destinations = nil
-	newOne := aService(81)
-	newOne.Destinations = nil
-	for _, c := range []struct {
-		name string
-		want ipvs.Table
-		diff []ipvs.Change
-	}{
-		{"everything is absent", ipvs.Table{}, nil},
-		{"services are empty", ipvs.Table{Services: []ipvs.ServiceEntry{}}, []ipvs.Change{ipvs.DeleteService(id)}},
-		{"servers are empty", ipvs.Table{Services: []ipvs.ServiceEntry{noServers}}, []ipvs.Change{ipvs.DeleteDestination(id, server)}},
-		{"servers are absent", ipvs.Table{Services: []ipvs.ServiceEntry{anyServers}}, nil},
-		{"servers of a new service are absent", ipvs.Table{Services: []ipvs.ServiceEntry{anyServers, newOne}}, []ipvs.Change{ipvs.AddService(newOne.Service)}},
-		{"daemons are empty", ipvs.Table{Daemons: []ipvs.Daemon{}}, []ipvs.Change{ipvs.StopDaemon(ipvs.Master)}},
-		{"one timeout is given", ipvs.Table{Timeouts: ipvs.Timeouts{UDP: time.Minute}}, []ipvs.Change{ipvs.SetTimeouts(ipvs.Timeouts{UDP: time.Minute})}},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			if got := ipvs.Diff(have, &c.want); !slices.Equal(got, c.diff) {
-				t.Errorf("%v, want %v", got, c.diff)
-			}
-		})
+func TestNilAndEmptyBothMeanNone(t *testing.T) {
+	have := []ipvs.ServiceEntry{aService(80, "10.0.0.1:80")}
+	id, server := have[0].ServiceID, have[0].Destinations[0].AddrPort()
+	bare := aService(80)
+	bare.Destinations = nil
+	for _, want := range [][]ipvs.ServiceEntry{nil, {}} {
+		if got := ipvs.Diff(have, want); !slices.Equal(got, ipvs.Batch{change.DeleteService(id)}) {
+			t.Errorf("to %#v: %v", want, got)
+		}
+	}
+	for _, s := range []ipvs.ServiceEntry{bare, aService(80)} {
+		if got := ipvs.Diff(have, []ipvs.ServiceEntry{s}); !slices.Equal(got, ipvs.Batch{change.DeleteDestination(id, server)}) {
+			t.Errorf("to %#v: %v", s, got)
+		}
+	}
+	if got := ipvs.Diff(nil, []ipvs.ServiceEntry{bare}); !slices.Equal(got, ipvs.Batch{change.AddService(bare.Service)}) {
+		t.Errorf("%v", got)
 	}
 }

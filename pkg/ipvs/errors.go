@@ -39,7 +39,7 @@ var (
 type ChangeError struct {
 	Index  int    // place of the change in what Client.Apply was given
 	Change Change // the change as it was given
-	Err    error  // a syscall.Errno if the kernel, or a Model in its stead, refused
+	Err    error  // a syscall.Errno if the kernel refused
 }
 
 // Error names the change and the reason.

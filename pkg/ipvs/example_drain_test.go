@@ -7,53 +7,30 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"slices"
 	"time"
 
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs/ipvstest"
 )
 
-// director is what drain needs of a client.
+// director is what retire needs of a client.
 type director interface {
-	Destinations(context.Context, ipvs.ServiceID) ([]ipvs.DestinationEntry, error)
-	Apply(context.Context, ...ipvs.Change) error
+	Drain(context.Context, ipvs.ServiceID, netip.AddrPort) error
+	DeleteDestination(context.Context, ipvs.ServiceID, netip.AddrPort) error
+	SetWeight(context.Context, ipvs.ServiceID, netip.AddrPort, int32) error
 }
 
-// drain gives a server weight 0, waits until it has no active connection left,
-// and deletes it. If the context ends first, the server gets its weight back.
-func drain(ctx context.Context, kernel director, service ipvs.ServiceID, addr netip.AddrPort) error {
-	var before *ipvs.Destination
-	for {
-		list, err := kernel.Destinations(ctx, service)
-		if err == nil {
-			i := slices.IndexFunc(list, func(d ipvs.DestinationEntry) bool { return d.AddrPort() == addr })
-			switch {
-			case i < 0:
-				return fmt.Errorf("%v of %v: %w", addr, service, ipvs.ErrNoDestination)
-			case before == nil:
-				before = &list[i].Destination
-				idle := *before
-				idle.Weight = 0
-				err = kernel.Apply(ctx, ipvs.EditDestination(service, idle))
-			case list[i].Conns.Active == 0:
-				return kernel.Apply(ctx, ipvs.DeleteDestination(service, addr))
-			}
-		}
-		if err == nil {
-			select {
-			case <-time.After(10 * time.Millisecond):
-				continue
-			case <-ctx.Done():
-				err = ctx.Err()
-			}
-		}
-		if before != nil {
-			// The context may have ended; putting the weight back must not.
-			err = errors.Join(err, kernel.Apply(context.WithoutCancel(ctx), ipvs.EditDestination(service, *before)))
-		}
+// retire deletes a server once it has no active connection left. If the context
+// ends first, the server gets the weight back.
+func retire(ctx context.Context, kernel director, of ipvs.ServiceID, server netip.AddrPort, weight int32) error {
+	err := kernel.Drain(ctx, of, server)
+	switch {
+	case err == nil:
+		return kernel.DeleteDestination(ctx, of, server)
+	case errors.Is(err, ipvs.ErrNoDestination):
 		return err
 	}
+	return errors.Join(err, kernel.SetWeight(context.WithoutCancel(ctx), of, server, weight))
 }
 
 // A server that is taken out of a service without breaking a connection.
@@ -73,7 +50,7 @@ func Example_drain() {
 	})
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	fmt.Println(drain(ctx, kernel, web, server.AddrPort()), kernel.Now().Services[0].Destinations)
+	fmt.Println(retire(ctx, kernel, web, server.AddrPort(), server.Weight), kernel.Now().Services[0].Destinations)
 	// Output:
 	// <nil> []
 }

@@ -26,14 +26,14 @@ func testExamples(t *testing.T) {
 	defer listener.Close()
 	web, others := tcp("127.0.0.1:80"), tcp("12.0.0.9:25")
 	local := dest("127.0.0.1:81", ipvs.Masquerade)
-	if err := c.Apply(t.Context(), ipvs.AddService(ipvs.NewService(others, "rr")), ipvs.AddDestination(others, dest("10.9.9.9:25", ipvs.Masquerade))); err != nil {
+	if err := errors.Join(c.AddService(t.Context(), ipvs.NewService(others, "rr")), c.AddDestination(t.Context(), others, dest("10.9.9.9:25", ipvs.Masquerade))); err != nil {
 		t.Fatal(err)
 	}
 
 	owned := func(id ipvs.ServiceID) bool { return id.Addr == web.Addr }
 	want := []ipvs.ServiceEntry{{Service: ipvs.NewService(web, "wlc"), Destinations: []ipvs.DestinationEntry{{Destination: local}}}}
 	for _, changes := range []int{2, 0} {
-		if made, err := reconcile(t.Context(), c, owned, want); err != nil || len(made) != changes {
+		if made, err := c.Reconcile(t.Context(), want, owned); err != nil || len(made) != changes {
 			t.Fatalf("reconcile: %v, %v, want %d changes", made, err, changes)
 		}
 	}
@@ -70,8 +70,8 @@ func testExamples(t *testing.T) {
 
 	short, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
-	if err := drain(short, c, web, local.AddrPort()); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("drain of a server that is in use: %v", err)
+	if err := retire(short, c, web, local.AddrPort(), 1); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("retire a server that is in use: %v", err)
 	}
 	if list, err := c.Destinations(t.Context(), web); err != nil || len(list) != 1 || list[0].Destination != local || list[0].Conns.Active != 1 {
 		t.Errorf("afterwards: %v, %v", list, err)
@@ -86,14 +86,14 @@ func testExamples(t *testing.T) {
 	}()
 	long, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	if err := drain(long, c, web, local.AddrPort()); err != nil {
+	if err := retire(long, c, web, local.AddrPort(), 1); err != nil {
 		t.Error(err)
 	}
-	if err := drain(long, c, web, local.AddrPort()); !errors.Is(err, ipvs.ErrNoDestination) {
-		t.Errorf("drain of nothing: %v", err)
+	if err := retire(long, c, web, local.AddrPort(), 1); !errors.Is(err, ipvs.ErrNoDestination) {
+		t.Errorf("retire nothing: %v", err)
 	}
 
-	if made, err := reconcile(t.Context(), c, owned, []ipvs.ServiceEntry{}); err != nil || len(made) != 1 {
+	if made, err := c.Reconcile(t.Context(), nil, owned); err != nil || len(made) != 1 {
 		t.Errorf("reconcile to nothing: %v, %v", made, err)
 	}
 	if list, err := c.ServicesWithDestinations(t.Context()); err != nil || len(list) != 1 || list[0].ServiceID != others || len(list[0].Destinations) != 1 {

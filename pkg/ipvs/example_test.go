@@ -8,13 +8,12 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
-	"time"
 
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
 // A virtual service with a real server behind NAT: the README shows the body.
-func ExampleClient_Apply() {
+func ExampleClient() {
 	_ = func(ctx context.Context) error {
 		client, err := ipvs.Dial(ctx, ipvs.Config{})
 		if err != nil {
@@ -22,10 +21,11 @@ func ExampleClient_Apply() {
 		}
 		defer client.Close()
 		web := ipvs.AddrID(ipvs.TCP, netip.MustParseAddr("12.0.0.1"), 80)
-		server := ipvs.Destination{Addr: netip.MustParseAddr("192.168.168.10"), Port: 80, Forward: ipvs.Masquerade, Weight: 1}
-		return client.Apply(ctx,
-			ipvs.AddService(ipvs.NewService(web, "rr")),
-			ipvs.AddDestination(web, server))
+		if err := client.AddService(ctx, ipvs.NewService(web, "rr")); err != nil {
+			return err // errors.Is(err, ipvs.ErrServiceExists): it is there already
+		}
+		server := ipvs.NewDestination(netip.MustParseAddrPort("192.168.168.10:80"))
+		return client.AddDestination(ctx, web, server)
 	}
 }
 
@@ -36,46 +36,20 @@ func ExampleDiff() {
 	server := func(addr string, weight int32) ipvs.DestinationEntry {
 		return ipvs.DestinationEntry{Destination: ipvs.Destination{Addr: netip.MustParseAddr(addr), Port: 80, Weight: weight}}
 	}
-	have := &ipvs.Table{Services: []ipvs.ServiceEntry{{
+	have := []ipvs.ServiceEntry{{
 		Service:      ipvs.NewService(web, "wlc"),
 		Destinations: []ipvs.DestinationEntry{server("192.168.168.10", 5), server("192.168.168.20", 1)},
-	}}}
-	want := &ipvs.Table{
-		Services: []ipvs.ServiceEntry{{
-			Service:      ipvs.NewService(web, "wlc"),
-			Destinations: []ipvs.DestinationEntry{server("192.168.168.20", 5)},
-		}},
-		Timeouts: ipvs.Timeouts{UDP: 30 * time.Second},
-	}
+	}}
+	want := []ipvs.ServiceEntry{{
+		Service:      ipvs.NewService(web, "wlc"),
+		Destinations: []ipvs.DestinationEntry{server("192.168.168.20", 5)},
+	}}
 	for _, change := range ipvs.Diff(have, want) {
 		fmt.Println(change)
 	}
 	// Output:
-	// set timeouts tcp 0s tcp-fin 0s udp 30s
 	// edit destination 192.168.168.20:80 Masq weight 5 of TCP 12.0.0.1:80
 	// delete destination 192.168.168.10:80 of TCP 12.0.0.1:80
-}
-
-// A model says what the kernel would say, without one.
-func ExampleModel() {
-	web := ipvs.AddrID(ipvs.TCP, netip.MustParseAddr("12.0.0.1"), 80)
-	server := ipvs.Destination{Addr: netip.MustParseAddr("192.168.168.10"), Port: 80, Weight: 1}
-	var model ipvs.Model
-	for _, change := range []ipvs.Change{
-		ipvs.AddService(ipvs.NewService(web, "rr")),
-		ipvs.AddDestination(web, server),
-		ipvs.AddDestination(web, server),
-	} {
-		if err := model.Apply(change); err != nil {
-			fmt.Println(err)
-		}
-	}
-	for _, s := range model.Table().Services {
-		fmt.Println(s.Service, len(s.Destinations))
-	}
-	// Output:
-	// add destination 192.168.168.10:80 of TCP 12.0.0.1:80: destination already exists
-	// TCP 12.0.0.1:80 rr 1
 }
 
 // The JSON of a service is that of "ipvsadm --json".

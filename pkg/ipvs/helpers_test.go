@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ipvsadm-go/ipvsadm/internal/test/change"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
@@ -86,7 +87,7 @@ func randomChange(r *rand.Rand) ipvs.Change {
 	case ipvs.OpAddDestination, ipvs.OpEditDestination:
 		return ipvs.Change{Op: op, Service: ipvs.Service{ServiceID: id}, Destination: d}
 	case ipvs.OpDeleteDestination:
-		return ipvs.DeleteDestination(id, d.AddrPort())
+		return change.DeleteDestination(id, d.AddrPort())
 	case ipvs.OpSetTimeouts:
 		secs := func() time.Duration { return time.Duration(r.IntN(3)*100) * time.Second }
 		return ipvs.Change{Op: op, Timeouts: ipvs.Timeouts{TCP: secs(), TCPFin: secs(), UDP: secs()}}
@@ -97,7 +98,7 @@ func randomChange(r *rand.Rand) ipvs.Change {
 		return ipvs.Change{Op: op, Daemon: ipvs.Daemon{State: pick(r, ipvs.Master, ipvs.Backup)}}
 	case ipvs.OpFlush:
 		if r.IntN(3) > 0 {
-			return ipvs.Zero() // so that tables have time to grow
+			return change.Zero() // so that tables have time to grow
 		}
 	}
 	return ipvs.Change{Op: op}

@@ -21,6 +21,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/ipvsadm-go/ipvsadm/internal/model"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/change"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
@@ -124,7 +126,7 @@ func checkContract(t *testing.T, changes []ipvs.Change) {
 	}
 	// Nothing may be left running in a namespace that goes away.
 	for _, d := range have.Daemons {
-		if err := c.Apply(t.Context(), ipvs.StopDaemon(d.State)); err != nil {
+		if err := c.Apply(t.Context(), change.StopDaemon(d.State)); err != nil {
 			t.Error(err)
 		}
 	}
@@ -143,84 +145,84 @@ func testContract(t *testing.T) {
 	}
 	a, b := dest("192.168.168.10:80", ipvs.Masquerade), dest("192.168.168.20:80", ipvs.Masquerade)
 	start := func(state ipvs.DaemonState, ifn string, group netip.Addr) ipvs.Change {
-		return ipvs.StartDaemon(ipvs.Daemon{State: state, Interface: ifn, Group: group})
+		return change.StartDaemon(ipvs.Daemon{State: state, Interface: ifn, Group: group})
 	}
 	for _, c := range []struct {
 		name    string
 		changes []ipvs.Change
 	}{
-		{"a service twice", []ipvs.Change{ipvs.AddService(ipvs.NewService(web, "rr")), ipvs.AddService(ipvs.NewService(web, "wlc"))}},
-		{"an unnamed scheduler", []ipvs.Change{ipvs.AddService(ipvs.NewService(web, ""))}},
-		{"no scheduler at all", []ipvs.Change{ipvs.AddService(ipvs.NewService(web, "none"))}},
+		{"a service twice", []ipvs.Change{change.AddService(ipvs.NewService(web, "rr")), change.AddService(ipvs.NewService(web, "wlc"))}},
+		{"an unnamed scheduler", []ipvs.Change{change.AddService(ipvs.NewService(web, ""))}},
+		{"no scheduler at all", []ipvs.Change{change.AddService(ipvs.NewService(web, "none"))}},
 		{"an edit replaces everything", []ipvs.Change{
-			ipvs.AddService(svc(ipvs.NewService(web, "rr"), func(s *ipvs.Service) { s.Flags, s.Timeout = ipvs.FlagPersistent, 60*time.Second })),
-			ipvs.EditService(ipvs.NewService(web, "wrr"))}},
-		{"an edit of nothing", []ipvs.Change{ipvs.EditService(ipvs.NewService(web, "rr"))}},
-		{"a deletion of nothing", []ipvs.Change{ipvs.DeleteService(web), ipvs.ZeroService(web)}},
-		{"a deletion takes the servers along", []ipvs.Change{ipvs.AddService(ipvs.NewService(web, "rr")), ipvs.AddDestination(web, a),
-			ipvs.DeleteService(web), ipvs.AddService(ipvs.NewService(web, "rr"))}},
-		{"a server of nothing", []ipvs.Change{ipvs.AddDestination(web, a), ipvs.EditDestination(web, a), ipvs.DeleteDestination(web, a.AddrPort())}},
-		{"a server twice", []ipvs.Change{ipvs.AddService(ipvs.NewService(web, "rr")), ipvs.AddDestination(web, a), ipvs.AddDestination(web, a)}},
-		{"an absent server", []ipvs.Change{ipvs.AddService(ipvs.NewService(web, "rr")), ipvs.EditDestination(web, a), ipvs.DeleteDestination(web, a.AddrPort())}},
-		{"servers come and go", []ipvs.Change{ipvs.AddService(ipvs.NewService(web, "rr")), ipvs.AddDestination(web, a), ipvs.AddDestination(web, b),
-			ipvs.DeleteDestination(web, a.AddrPort()), ipvs.AddDestination(web, a),
-			ipvs.EditDestination(web, with(b, func(d *ipvs.Destination) { d.Weight, d.UpperThreshold = 0, 9 }))}},
-		{"a negative weight", []ipvs.Change{ipvs.AddService(ipvs.NewService(web, "rr")), ipvs.AddDestination(web, with(a, func(d *ipvs.Destination) { d.Weight = -1 }))}},
-		{"a lower threshold above the upper", []ipvs.Change{ipvs.AddService(ipvs.NewService(web, "rr")),
-			ipvs.AddDestination(web, with(a, func(d *ipvs.Destination) { d.UpperThreshold, d.LowerThreshold = 5, 6 })),
-			ipvs.AddDestination(web, a),
-			ipvs.EditDestination(web, with(a, func(d *ipvs.Destination) { d.LowerThreshold = 1 }))}},
-		{"gue without a port", []ipvs.Change{ipvs.AddService(ipvs.NewService(web, "rr")),
-			ipvs.AddDestination(web, with(a, func(d *ipvs.Destination) { d.Forward, d.Tunnel.Type = ipvs.Tunnel, ipvs.TunnelGUE })),
-			ipvs.AddDestination(web, with(a, func(d *ipvs.Destination) { d.Tunnel.Type = ipvs.TunnelGUE }))}},
-		{"families mixed without a tunnel", []ipvs.Change{ipvs.AddService(ipvs.NewService(web, "rr")), ipvs.AddDestination(web, dest("[2001:db8::5]:80", ipvs.Masquerade)),
-			ipvs.DeleteDestination(web, netip.MustParseAddrPort("[2001:db8::5]:80"))}},
-		{"families mixed by a tunnel", []ipvs.Change{ipvs.AddService(ipvs.NewService(web, "rr")), ipvs.AddDestination(web, dest("[2001:db8::5]:80", ipvs.Tunnel)),
+			change.AddService(svc(ipvs.NewService(web, "rr"), func(s *ipvs.Service) { s.Flags, s.Timeout = ipvs.FlagPersistent, 60*time.Second })),
+			change.EditService(ipvs.NewService(web, "wrr"))}},
+		{"an edit of nothing", []ipvs.Change{change.EditService(ipvs.NewService(web, "rr"))}},
+		{"a deletion of nothing", []ipvs.Change{change.DeleteService(web), change.ZeroService(web)}},
+		{"a deletion takes the servers along", []ipvs.Change{change.AddService(ipvs.NewService(web, "rr")), change.AddDestination(web, a),
+			change.DeleteService(web), change.AddService(ipvs.NewService(web, "rr"))}},
+		{"a server of nothing", []ipvs.Change{change.AddDestination(web, a), change.EditDestination(web, a), change.DeleteDestination(web, a.AddrPort())}},
+		{"a server twice", []ipvs.Change{change.AddService(ipvs.NewService(web, "rr")), change.AddDestination(web, a), change.AddDestination(web, a)}},
+		{"an absent server", []ipvs.Change{change.AddService(ipvs.NewService(web, "rr")), change.EditDestination(web, a), change.DeleteDestination(web, a.AddrPort())}},
+		{"servers come and go", []ipvs.Change{change.AddService(ipvs.NewService(web, "rr")), change.AddDestination(web, a), change.AddDestination(web, b),
+			change.DeleteDestination(web, a.AddrPort()), change.AddDestination(web, a),
+			change.EditDestination(web, with(b, func(d *ipvs.Destination) { d.Weight, d.UpperThreshold = 0, 9 }))}},
+		{"a negative weight", []ipvs.Change{change.AddService(ipvs.NewService(web, "rr")), change.AddDestination(web, with(a, func(d *ipvs.Destination) { d.Weight = -1 }))}},
+		{"a lower threshold above the upper", []ipvs.Change{change.AddService(ipvs.NewService(web, "rr")),
+			change.AddDestination(web, with(a, func(d *ipvs.Destination) { d.UpperThreshold, d.LowerThreshold = 5, 6 })),
+			change.AddDestination(web, a),
+			change.EditDestination(web, with(a, func(d *ipvs.Destination) { d.LowerThreshold = 1 }))}},
+		{"gue without a port", []ipvs.Change{change.AddService(ipvs.NewService(web, "rr")),
+			change.AddDestination(web, with(a, func(d *ipvs.Destination) { d.Forward, d.Tunnel.Type = ipvs.Tunnel, ipvs.TunnelGUE })),
+			change.AddDestination(web, with(a, func(d *ipvs.Destination) { d.Tunnel.Type = ipvs.TunnelGUE }))}},
+		{"families mixed without a tunnel", []ipvs.Change{change.AddService(ipvs.NewService(web, "rr")), change.AddDestination(web, dest("[2001:db8::5]:80", ipvs.Masquerade)),
+			change.DeleteDestination(web, netip.MustParseAddrPort("[2001:db8::5]:80"))}},
+		{"families mixed by a tunnel", []ipvs.Change{change.AddService(ipvs.NewService(web, "rr")), change.AddDestination(web, dest("[2001:db8::5]:80", ipvs.Tunnel)),
 			start(ipvs.Master, multicast, netip.Addr{}),
-			ipvs.DeleteDestination(web, netip.MustParseAddrPort("[2001:db8::5]:80")),
+			change.DeleteDestination(web, netip.MustParseAddrPort("[2001:db8::5]:80")),
 			start(ipvs.Master, multicast, netip.Addr{}),
-			ipvs.AddDestination(web, dest("[2001:db8::5]:80", ipvs.Tunnel))}},
+			change.AddDestination(web, dest("[2001:db8::5]:80", ipvs.Tunnel))}},
 		{"an IPv6 mask out of bounds", []ipvs.Change{
-			ipvs.AddService(svc(ipvs.NewService(web6, "rr"), func(s *ipvs.Service) { s.Netmask = 0 })),
-			ipvs.AddService(svc(ipvs.NewService(web6, "rr"), func(s *ipvs.Service) { s.Netmask = 129 })),
-			ipvs.AddService(svc(ipvs.NewService(web6, "rr"), func(s *ipvs.Service) { s.Netmask = 1 })),
-			ipvs.EditService(svc(ipvs.NewService(web6, "rr"), func(s *ipvs.Service) { s.Netmask = 200 }))}},
+			change.AddService(svc(ipvs.NewService(web6, "rr"), func(s *ipvs.Service) { s.Netmask = 0 })),
+			change.AddService(svc(ipvs.NewService(web6, "rr"), func(s *ipvs.Service) { s.Netmask = 129 })),
+			change.AddService(svc(ipvs.NewService(web6, "rr"), func(s *ipvs.Service) { s.Netmask = 1 })),
+			change.EditService(svc(ipvs.NewService(web6, "rr"), func(s *ipvs.Service) { s.Netmask = 200 }))}},
 		{"addresses that no server can have", func() []ipvs.Change {
-			changes := []ipvs.Change{ipvs.AddService(ipvs.NewService(web, "rr")), ipvs.AddService(ipvs.NewService(web6, "rr"))}
+			changes := []ipvs.Change{change.AddService(ipvs.NewService(web, "rr")), change.AddService(ipvs.NewService(web6, "rr"))}
 			for _, s := range []string{"0.0.0.0:80", "0.1.2.3:80", "224.0.0.1:80", "239.255.255.255:80", "240.0.0.1:80", "255.255.255.255:80", "127.0.0.1:80", "1.2.3.4:0"} {
-				changes = append(changes, ipvs.AddDestination(web, dest(s, ipvs.Masquerade)))
+				changes = append(changes, change.AddDestination(web, dest(s, ipvs.Masquerade)))
 			}
 			for _, s := range []string{"[::]:80", "[::1]:80", "[::2]:80", "[ff02::1]:80", "[fe80::1]:80", "[fec0::1]:80", "[fd00::1]:80",
 				"[::ffff:1.2.3.4]:80", "[::1.2.3.4]:80", "[64:ff9b::1]:80", "[100::1]:80", "[e000::1]:80", "[2001:db8::7]:0"} {
-				changes = append(changes, ipvs.AddDestination(web6, dest(s, ipvs.Masquerade)))
+				changes = append(changes, change.AddDestination(web6, dest(s, ipvs.Masquerade)))
 			}
 			return changes
 		}()},
 		{"service addresses of every sort", func() []ipvs.Change {
 			var changes []ipvs.Change
 			for _, s := range []string{"0.0.0.0:80", "224.0.0.1:80", "255.255.255.255:80", "1.2.3.4:0", "[::]:80", "[ff02::1]:80", "[fe80::1]:80", "[::ffff:1.2.3.4]:80"} {
-				changes = append(changes, ipvs.AddService(ipvs.NewService(tcp(s), "rr")))
+				changes = append(changes, change.AddService(ipvs.NewService(tcp(s), "rr")))
 			}
 			return changes
 		}()},
-		{"protocols are apart", []ipvs.Change{ipvs.AddService(ipvs.NewService(web, "rr")),
-			ipvs.AddService(ipvs.NewService(ipvs.AddrID(ipvs.UDP, addr("12.0.0.1"), 80), "rr")), ipvs.AddService(ipvs.NewService(ipvs.AddrID(ipvs.SCTP, addr("12.0.0.1"), 80), "rr"))}},
-		{"marks of two families are apart", []ipvs.Change{ipvs.AddService(ipvs.NewService(ipvs.MarkID(77, ipvs.IPv4), "rr")), ipvs.AddService(ipvs.NewService(ipvs.MarkID(77, ipvs.IPv6), "rr")),
-			ipvs.AddService(ipvs.NewService(ipvs.MarkID(77, ipvs.IPv6), "rr")), ipvs.DeleteService(ipvs.MarkID(77, ipvs.IPv4)),
-			ipvs.AddService(ipvs.NewService(ipvs.MarkID(4294967295, ipvs.IPv4), "rr")),
-			ipvs.AddDestination(ipvs.MarkID(77, ipvs.IPv6), dest("[2001:db8::5]:0", ipvs.Route))}},
-		{"flush", []ipvs.Change{ipvs.AddService(ipvs.NewService(web, "rr")), ipvs.AddDestination(web, a), ipvs.Flush(), ipvs.Flush(), ipvs.AddService(ipvs.NewService(web, "rr"))}},
-		{"timeouts", []ipvs.Change{ipvs.SetTimeouts(ipvs.Timeouts{TCP: 10 * time.Second}),
-			ipvs.SetTimeouts(ipvs.Timeouts{TCPFin: 20 * time.Second, UDP: 30 * time.Second}),
-			ipvs.SetTimeouts(ipvs.Timeouts{}),
-			ipvs.SetTimeouts(ipvs.Timeouts{UDP: 1 << 31 * time.Second})}},
-		{"daemons", []ipvs.Change{ipvs.StopDaemon(ipvs.Master), start(ipvs.Master, multicast, netip.Addr{}),
+		{"protocols are apart", []ipvs.Change{change.AddService(ipvs.NewService(web, "rr")),
+			change.AddService(ipvs.NewService(ipvs.AddrID(ipvs.UDP, addr("12.0.0.1"), 80), "rr")), change.AddService(ipvs.NewService(ipvs.AddrID(ipvs.SCTP, addr("12.0.0.1"), 80), "rr"))}},
+		{"marks of two families are apart", []ipvs.Change{change.AddService(ipvs.NewService(ipvs.MarkID(77, ipvs.IPv4), "rr")), change.AddService(ipvs.NewService(ipvs.MarkID(77, ipvs.IPv6), "rr")),
+			change.AddService(ipvs.NewService(ipvs.MarkID(77, ipvs.IPv6), "rr")), change.DeleteService(ipvs.MarkID(77, ipvs.IPv4)),
+			change.AddService(ipvs.NewService(ipvs.MarkID(4294967295, ipvs.IPv4), "rr")),
+			change.AddDestination(ipvs.MarkID(77, ipvs.IPv6), dest("[2001:db8::5]:0", ipvs.Route))}},
+		{"flush", []ipvs.Change{change.AddService(ipvs.NewService(web, "rr")), change.AddDestination(web, a), change.Flush(), change.Flush(), change.AddService(ipvs.NewService(web, "rr"))}},
+		{"timeouts", []ipvs.Change{change.SetTimeouts(ipvs.Timeouts{TCP: 10 * time.Second}),
+			change.SetTimeouts(ipvs.Timeouts{TCPFin: 20 * time.Second, UDP: 30 * time.Second}),
+			change.SetTimeouts(ipvs.Timeouts{}),
+			change.SetTimeouts(ipvs.Timeouts{UDP: 1 << 31 * time.Second})}},
+		{"daemons", []ipvs.Change{change.StopDaemon(ipvs.Master), start(ipvs.Master, multicast, netip.Addr{}),
 			start(ipvs.Master, multicast, netip.Addr{}), start(ipvs.Backup, multicast, addr("224.0.0.5")),
-			ipvs.StopDaemon(ipvs.Master), start(ipvs.Master, multicast, addr("ff02::5"))}},
+			change.StopDaemon(ipvs.Master), start(ipvs.Master, multicast, addr("ff02::5"))}},
 		{"daemons that cannot be", []ipvs.Change{start(ipvs.Master, "", netip.Addr{}), start(3, multicast, netip.Addr{}),
 			start(0, "", netip.Addr{}), start(ipvs.Master, multicast, addr("::ffff:224.0.0.5")),
 			start(ipvs.Master, multicast, addr("1.2.3.4")), start(ipvs.Master, multicast, addr("2001:db8::1")),
-			ipvs.StopDaemon(3), ipvs.StopDaemon(0)}},
+			change.StopDaemon(3), change.StopDaemon(0)}},
 	} {
 		t.Run(c.name, func(t *testing.T) { checkContract(t, c.changes) })
 	}
@@ -266,12 +268,12 @@ func testRoundTrip(t *testing.T) {
 	}
 	var changes []ipvs.Change
 	for _, s := range want.Services {
-		changes = append(changes, ipvs.AddService(s.Service))
+		changes = append(changes, change.AddService(s.Service))
 		for _, d := range s.Destinations {
-			changes = append(changes, ipvs.AddDestination(s.ServiceID, d.Destination))
+			changes = append(changes, change.AddDestination(s.ServiceID, d.Destination))
 		}
 	}
-	changes = append(changes, ipvs.SetTimeouts(want.Timeouts))
+	changes = append(changes, change.SetTimeouts(want.Timeouts))
 	must.OK(t, c.Apply(t.Context(), changes...))
 	have, err := c.Table(t.Context())
 	must.OK(t, err)
@@ -292,12 +294,12 @@ func testInfo(t *testing.T) {
 		t.Errorf("Info = %+v, %v", i, err)
 	}
 	d := ipvs.Daemon{State: ipvs.Backup, Interface: "lo", SyncID: 7, MaxLen: 1400, Group: addr("ff02::5"), Port: 99, TTL: 3}
-	must.OK(t, c.Apply(t.Context(), ipvs.StartDaemon(d)))
+	must.OK(t, c.Apply(t.Context(), change.StartDaemon(d)))
 	got, err := c.Daemons(t.Context())
 	if err != nil || len(got) != 1 || got[0] != d {
 		t.Errorf("Daemons = %+v, %v; want %+v", got, err, d)
 	}
-	if err := c.Apply(t.Context(), ipvs.StopDaemon(d.State)); err != nil {
+	if err := c.Apply(t.Context(), change.StopDaemon(d.State)); err != nil {
 		t.Error(err)
 	}
 }
@@ -323,12 +325,12 @@ func testErrors(t *testing.T) {
 	c := inNamespace(t)
 	id, d := tcp("12.0.0.1:80"), dest("192.168.168.10:80", ipvs.Masquerade)
 	err := c.Apply(t.Context(),
-		ipvs.AddService(ipvs.NewService(id, "rr")),
-		ipvs.AddService(ipvs.NewService(id, "rr")),
-		ipvs.AddService(ipvs.NewService(tcp("12.0.0.1:81"), "nosuchsched")),
-		ipvs.AddDestination(id, d),
-		ipvs.AddDestination(id, d),
-		ipvs.DeleteDestination(tcp("12.0.0.1:99"), d.AddrPort()),
+		change.AddService(ipvs.NewService(id, "rr")),
+		change.AddService(ipvs.NewService(id, "rr")),
+		change.AddService(ipvs.NewService(tcp("12.0.0.1:81"), "nosuchsched")),
+		change.AddDestination(id, d),
+		change.AddDestination(id, d),
+		change.DeleteDestination(tcp("12.0.0.1:99"), d.AddrPort()),
 		ipvs.Change{Op: ipvs.OpStartDaemon, Daemon: ipvs.Daemon{State: ipvs.Master, Interface: "nosuchif"}},
 	)
 	var refused ipvs.ChangeErrors
@@ -347,7 +349,7 @@ func testErrors(t *testing.T) {
 			t.Errorf("refusal %d is of change %d: %v; want %d: %v", i, refused[i].Index, refused[i], w.index, w.err)
 		}
 	}
-	if err := c.Apply(t.Context(), ipvs.AddService(ipvs.Service{Scheduler: "rr"})); !errors.Is(err, ipvs.ErrInvalid) {
+	if err := c.Apply(t.Context(), change.AddService(ipvs.Service{Scheduler: "rr"})); !errors.Is(err, ipvs.ErrInvalid) {
 		t.Errorf("a service without an address: %v, want ErrInvalid", err)
 	}
 }
@@ -383,7 +385,7 @@ func testLargeBatch(t *testing.T) {
 func testZero(t *testing.T) {
 	c := inNamespace(t)
 	id := tcp("127.0.0.1:80")
-	must.OK(t, c.Apply(t.Context(), ipvs.AddService(ipvs.NewService(id, "rr")), ipvs.AddDestination(id, dest("127.0.0.1:81", ipvs.Masquerade))))
+	must.OK(t, c.Apply(t.Context(), change.AddService(ipvs.NewService(id, "rr")), change.AddDestination(id, dest("127.0.0.1:81", ipvs.Masquerade))))
 	counted := func() (svc, dst ipvs.Stats) {
 		list, err := c.ServicesWithDestinations(t.Context())
 		if err != nil || len(list) != 1 || len(list[0].Destinations) != 1 {
@@ -391,7 +393,7 @@ func testZero(t *testing.T) {
 		}
 		return list[0].Stats, list[0].Destinations[0].Stats
 	}
-	for _, zero := range []ipvs.Change{ipvs.ZeroService(id), ipvs.Zero()} {
+	for _, zero := range []ipvs.Change{change.ZeroService(id), change.Zero()} {
 		connect(t)
 		// The kernel sums its counters up every other second.
 		for range 50 {
@@ -446,10 +448,10 @@ func testCancels(t *testing.T) {
 	c := inNamespace(t)
 	writer := dial(t)
 	large := tcp("12.0.0.1:80")
-	changes := []ipvs.Change{ipvs.AddService(ipvs.NewService(large, "rr"))}
+	changes := []ipvs.Change{change.AddService(ipvs.NewService(large, "rr"))}
 	for i := range 2000 {
 		d := ipvs.Destination{Addr: netip.AddrFrom4([4]byte{10, 1, byte(i >> 8), byte(i)}), Port: 80, Weight: 1}
-		changes = append(changes, ipvs.AddDestination(large, d), ipvs.AddService(ipvs.NewService(ipvs.AddrID(ipvs.TCP, addr("12.0.0.2"), uint16(i+1)), "rr")))
+		changes = append(changes, change.AddDestination(large, d), change.AddService(ipvs.NewService(ipvs.AddrID(ipvs.TCP, addr("12.0.0.2"), uint16(i+1)), "rr")))
 	}
 	must.OK(t, c.Apply(t.Context(), changes...))
 	length := 2 * time.Second
@@ -496,7 +498,7 @@ func testCancels(t *testing.T) {
 			_, err = c.Service(ctx, large)
 		case 4:
 			id := ipvs.AddrID(ipvs.UDP, addr("12.0.0.3"), uint16(w+1))
-			err = c.Apply(ctx, ipvs.AddService(ipvs.NewService(id, "rr")), ipvs.DeleteService(id))
+			err = c.Apply(ctx, change.AddService(ipvs.NewService(id, "rr")), change.DeleteService(id))
 		}
 		calls.Add(1)
 		if ctx.Err() == nil || err == nil {
@@ -527,7 +529,7 @@ func testCancels(t *testing.T) {
 	wg.Go(func() { // services that come and go, so that the kernel moves entries about
 		for n := 0; over.Err() == nil; n++ {
 			id := ipvs.AddrID(ipvs.SCTP, addr("12.0.0.4"), uint16(n%200+1))
-			if err := writer.Apply(t.Context(), ipvs.AddService(ipvs.NewService(id, "rr")), ipvs.DeleteService(id)); err != nil {
+			if err := writer.Apply(t.Context(), change.AddService(ipvs.NewService(id, "rr")), change.DeleteService(id)); err != nil {
 				t.Error(err)
 			}
 		}
@@ -616,7 +618,7 @@ func count(t *testing.T, c *ipvs.Client) (services, connections int) {
 func testOtherNamespace(t *testing.T) {
 	c := inNamespace(t)
 	web := tcp("127.0.0.1:80")
-	must.OK(t, c.Apply(t.Context(), ipvs.AddService(ipvs.NewService(web, "rr")), ipvs.AddDestination(web, dest("127.0.0.1:81", ipvs.Masquerade))))
+	must.OK(t, c.Apply(t.Context(), change.AddService(ipvs.NewService(web, "rr")), change.AddDestination(web, dest("127.0.0.1:81", ipvs.Masquerade))))
 	connect(t)
 	here, err := os.Open("/proc/thread-self/ns/net")
 	must.OK(t, err)
@@ -659,7 +661,7 @@ func readlink(t *testing.T, path string) string {
 // a number; the name of another namespace is the same number.
 func testNamespaces(t *testing.T) {
 	c := inNamespace(t)
-	must.OK(t, c.Apply(t.Context(), ipvs.AddService(ipvs.NewService(tcp("12.0.0.1:80"), "rr"))))
+	must.OK(t, c.Apply(t.Context(), change.AddService(ipvs.NewService(tcp("12.0.0.1:80"), "rr"))))
 	sleep := exec.Command("sleep", "100")
 	must.OK(t, sleep.Start())
 	defer func() { _ = sleep.Process.Kill(); _ = sleep.Wait() }()
@@ -760,7 +762,7 @@ func testUnprivileged(t *testing.T) {
 		if _, err := c.Info(t.Context()); !errors.Is(err, fs.ErrPermission) {
 			t.Errorf("Info: %v, want a lack of permission", err)
 		}
-		if err := c.Apply(t.Context(), ipvs.Flush(), ipvs.Zero()); !errors.Is(err, fs.ErrPermission) {
+		if err := c.Apply(t.Context(), change.Flush(), change.Zero()); !errors.Is(err, fs.ErrPermission) {
 			t.Errorf("Apply: %v, want a lack of permission", err)
 		}
 	}()
@@ -783,7 +785,7 @@ func testClosed(t *testing.T) {
 			connections = err
 		}
 		_, namespace := c.NetNS()
-		for _, err := range []error{services, service, destinations, connections, namespace, c.Apply(t.Context(), ipvs.Zero())} {
+		for _, err := range []error{services, service, destinations, connections, namespace, c.Apply(t.Context(), change.Zero())} {
 			if !errors.Is(err, fs.ErrClosed) {
 				t.Errorf("%s: %v", name, err)
 			}
@@ -829,10 +831,10 @@ func testDiffOnKernel(t *testing.T) {
 			for _, want := range []*ipvs.Table{a, b, a} {
 				have, err := c.Table(t.Context())
 				must.OK(t, err)
-				must.OK(t, c.Apply(t.Context(), ipvs.Diff(have, want)...))
+				must.OK(t, c.Apply(t.Context(), model.Diff(have, want)...))
 				have, err = c.Table(t.Context())
 				must.OK(t, err)
-				if d := ipvs.Diff(have, want); len(d) != 0 {
+				if d := model.Diff(have, want); len(d) != 0 {
 					t.Fatalf("still to do: %v", d)
 				}
 				if d := diffTables(plainTable(have), plainTable(want)); d != "" {

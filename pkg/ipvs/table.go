@@ -11,11 +11,8 @@ import (
 // Table is what IPVS holds in one network namespace. It is plain data: it may
 // be built, altered, compared and copied like any other struct.
 //
-// One rule says what an absent part means where a table is wanted, as in
-// [Diff]: nil leaves that part alone, and empty means that there shall be
-// none. It holds for Services, for the Destinations of a service and for
-// Daemons; of Timeouts, those that are zero are left alone. What [Client] and
-// [Model] return has no absent parts, unless their documentation says so.
+// Nil and empty both mean none. What a [Client] returns is never nil, unless
+// its documentation says so.
 type Table struct {
 	// Services are in no particular order, none of them twice. The kernel
 	// lists them in the order of its hash table.
@@ -79,11 +76,6 @@ func findDestination(list []DestinationEntry, ap netip.AddrPort) int {
 		}
 	}
 	return -1
-}
-
-// findDaemon returns the place of the daemon of a state in a list, or -1.
-func findDaemon(list []Daemon, s DaemonState) int {
-	return slices.IndexFunc(list, func(d Daemon) bool { return d.State == s })
 }
 
 // Clone returns a copy of the table that shares nothing with it. What is nil

@@ -13,13 +13,16 @@ import (
 	"sync"
 	"syscall"
 
+	"github.com/ipvsadm-go/ipvsadm/internal/model"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
 // Kernel is the IPVS of one network namespace in memory, with the methods of
-// an *ipvs.Client and their errors. It answers changes as an ipvs.Model does.
+// an *ipvs.Client and their errors. It answers changes as package model does.
 // It is safe for concurrent use; set the exported fields before the first.
 type Kernel struct {
+	ipvs.Actions
+
 	// Refuse returns the errno of a change that the kernel is to refuse
 	// although a model would accept it, such as ENOENT for a scheduler that it
 	// shall lack; otherwise 0. It may be nil.
@@ -39,7 +42,7 @@ type Kernel struct {
 	Inode uint64
 
 	mu      sync.Mutex
-	model   *ipvs.Model
+	model   *model.Model
 	batches [][]ipvs.Change
 }
 
@@ -48,7 +51,9 @@ func New(t *ipvs.Table) *Kernel {
 	if t == nil {
 		t = &ipvs.Table{}
 	}
-	return &Kernel{model: ipvs.NewModel(t), IPVS: ipvs.Info{Version: 0x010201, ConnTableSize: 4096}}
+	k := &Kernel{model: model.New(t), IPVS: ipvs.Info{Version: 0x010201, ConnTableSize: 4096}}
+	k.Actions = ipvs.ActionsOn(k)
+	return k
 }
 
 // Do makes changes as another program would: it calls no function of the
@@ -69,7 +74,7 @@ func (k *Kernel) Do(changes ...ipvs.Change) error {
 func (k *Kernel) Set(t *ipvs.Table) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.model = ipvs.NewModel(t)
+	k.model = model.New(t)
 }
 
 // Now returns a copy of the table, without calling Before.
@@ -117,9 +122,8 @@ func queryError(method string, err error) error {
 // Apply makes changes as Client.Apply does.
 func (k *Kernel) Apply(ctx context.Context, changes ...ipvs.Change) error {
 	for i, c := range changes {
-		if e := new(ipvs.ChangeError); errors.As(new(ipvs.Model).Apply(c), &e) && errors.Is(e, ipvs.ErrInvalid) {
-			e.Index = i
-			return e
+		if err := c.Validate(); err != nil {
+			return &ipvs.ChangeError{Index: i, Change: c, Err: err}
 		}
 	}
 	err := k.begin(ctx, "Apply")
@@ -213,8 +217,8 @@ func (k *Kernel) Destinations(ctx context.Context, id ipvs.ServiceID) ([]ipvs.De
 }
 
 func (k *Kernel) find(ctx context.Context, method string, id ipvs.ServiceID) (ipvs.ServiceEntry, error) {
-	if e := new(ipvs.ChangeError); errors.As(new(ipvs.Model).Apply(ipvs.DeleteService(id)), &e) && errors.Is(e, ipvs.ErrInvalid) {
-		return ipvs.ServiceEntry{}, queryError(method, e.Err)
+	if err := (ipvs.Change{Op: ipvs.OpDeleteService, Service: ipvs.Service{ServiceID: id}}).Validate(); err != nil {
+		return ipvs.ServiceEntry{}, queryError(method, err)
 	}
 	if err := k.begin(ctx, method); err != nil {
 		return ipvs.ServiceEntry{}, queryError(method, err)

@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/ipvsadm-go/ipvsadm/internal/test/change"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs/ipvstest"
 )
@@ -46,8 +47,8 @@ func TestKernelHasTheMethodsOfAClient(t *testing.T) {
 func TestKernelAnswers(t *testing.T) {
 	ctx := t.Context()
 	k := ipvstest.New(nil)
-	err := k.Apply(ctx, ipvs.AddService(ipvs.NewService(web, "rr")), ipvs.AddDestination(web, server), ipvs.AddDestination(web, server),
-		ipvs.StartDaemon(ipvs.Daemon{State: ipvs.Backup, Interface: "lo"}), ipvs.StartDaemon(ipvs.Daemon{State: ipvs.Master, Interface: "lo"}))
+	err := k.Apply(ctx, change.AddService(ipvs.NewService(web, "rr")), change.AddDestination(web, server), change.AddDestination(web, server),
+		change.StartDaemon(ipvs.Daemon{State: ipvs.Backup, Interface: "lo"}), change.StartDaemon(ipvs.Daemon{State: ipvs.Master, Interface: "lo"}))
 	var refused ipvs.ChangeErrors
 	if !errors.As(err, &refused) || len(refused) != 1 || refused[0].Index != 2 || !errors.Is(err, ipvs.ErrDestinationExists) {
 		t.Fatalf("%v", err)
@@ -73,7 +74,7 @@ func TestKernelAnswers(t *testing.T) {
 	if d, err := k.Daemons(ctx); err != nil || len(d) != 2 || d[0].State != ipvs.Master {
 		t.Errorf("%v, %v", d, err)
 	}
-	if err := k.Apply(ctx, ipvs.Flush(), ipvs.AddService(ipvs.Service{})); !errors.Is(err, ipvs.ErrInvalid) || len(k.Now().Services) != 1 {
+	if err := k.Apply(ctx, change.Flush(), change.AddService(ipvs.Service{})); !errors.Is(err, ipvs.ErrInvalid) || len(k.Now().Services) != 1 {
 		t.Errorf("an invalid change: %v, and %v", err, k.Now())
 	}
 	if len(k.Batches()) != 1 || len(k.Batches()[0]) != 5 {
@@ -110,19 +111,19 @@ func TestKernelFailsAsItIsTold(t *testing.T) {
 		if len(called) > 2 {
 			return broken
 		}
-		return k.Do(ipvs.Zero()) // it is not held up by its own lock
+		return k.Do(change.Zero()) // it is not held up by its own lock
 	}
-	if err := k.Apply(t.Context(), ipvs.AddService(ipvs.NewService(web, "nosuch"))); !errors.Is(err, ipvs.ErrNoScheduler) {
+	if err := k.Apply(t.Context(), change.AddService(ipvs.NewService(web, "nosuch"))); !errors.Is(err, ipvs.ErrNoScheduler) {
 		t.Errorf("%v", err)
 	}
-	if err := k.Do(ipvs.AddService(ipvs.NewService(web, "nosuch"))); err != nil {
+	if err := k.Do(change.AddService(ipvs.NewService(web, "nosuch"))); err != nil {
 		t.Errorf("another program is refused: %v", err)
 	}
 	if _, err := k.Table(t.Context()); err != nil {
 		t.Error(err)
 	}
 	var applying *ipvs.ApplyError
-	if err := k.Apply(t.Context(), ipvs.Flush()); !errors.As(err, &applying) || !errors.Is(err, broken) || len(k.Now().Services) != 1 {
+	if err := k.Apply(t.Context(), change.Flush()); !errors.As(err, &applying) || !errors.Is(err, broken) || len(k.Now().Services) != 1 {
 		t.Errorf("%v", err)
 	}
 	if _, err := k.Table(t.Context()); !errors.Is(err, broken) {

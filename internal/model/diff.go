@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package model
+
+import (
+	"time"
+
+	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
+)
+
+// Diff returns the changes that turn the whole table have into the table want:
+// those of ipvs.Diff, and those of timeouts and sync daemons. Timeouts that
+// are zero in want are left alone, as are the settings that a wanted daemon
+// has as zero.
+//
+// Daemons stop first and start last: while one runs, the kernel accepts no
+// destination of another family than its service.
+func Diff(have, want *ipvs.Table) []ipvs.Change {
+	var changes ipvs.Batch
+	for _, h := range have.Daemons {
+		if findDaemon(want.Daemons, h.State) < 0 {
+			changes.StopDaemon(h.State)
+		}
+	}
+	h, w := have.Timeouts, want.Timeouts
+	same := func(h, w time.Duration) bool { return w == 0 || h == w }
+	if !same(h.TCP, w.TCP) || !same(h.TCPFin, w.TCPFin) || !same(h.UDP, w.UDP) {
+		changes.SetTimeouts(w)
+	}
+	services := ipvs.Diff(have.Services, want.Services)
+	if len(changes) == 0 {
+		changes = services
+	} else {
+		changes = append(changes, services...)
+	}
+	for _, w := range want.Daemons {
+		if i := findDaemon(have.Daemons, w.State); i >= 0 {
+			if serves(have.Daemons[i], w) {
+				continue
+			}
+			changes.StopDaemon(w.State)
+		}
+		changes.StartDaemon(w)
+	}
+	return changes
+}
+
+// serves reports whether a running daemon is what is wanted, where zeros leave
+// the choice to the kernel.
+func serves(d, w ipvs.Daemon) bool {
+	if w.MaxLen == 0 {
+		w.MaxLen = d.MaxLen
+	}
+	if !w.Group.IsValid() {
+		w.Group = d.Group
+	}
+	if w.Port == 0 {
+		w.Port = d.Port
+	}
+	if w.TTL == 0 {
+		w.TTL = d.TTL
+	}
+	return d == clamped(w)
+}
