@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package args reads command lines: the program's own, and the lines of rule
-// text. It accepts what ipvsadm 1.31 accepts, in every spelling, and reports
-// the fault that 1.31 reports: values are checked from left to right as the
-// options come, then everything else in 1.31's order.
+// Package args parses command lines: the program's own, and the lines of rule
+// text. It accepts every command line that ipvsadm 1.31 accepts, and reports
+// the same fault as 1.31 for others: it checks the values of options from
+// left to right, and then the rest in the order of 1.31.
 package args
 
 import (
@@ -28,26 +28,26 @@ type Command struct {
 	Timeouts    ipvs.Timeouts
 	Daemon      ipvs.Daemon
 
-	Client netip.Prefix // of a list of connections
-	State  string       // of a list of connections
+	Client netip.Prefix // --client, for a list of connections
+	State  string       // --state, for a list of connections
 
-	File   string // the argument of apply or doctor, empty if there is none
-	Output string // of save and list, the file of --output or --update
-	Lock   string // of apply, empty for the default
-	NetNS  string // of any command, empty for the program's own
+	File   string // the argument of apply or doctor, or empty
+	Output string // --output or --update, for save and list
+	Lock   string // --lock, for apply; empty for the default
+	NetNS  string // --netns, for any command; empty for the program's own
 
-	Drain    time.Duration // how long connections have to end
-	Interval time.Duration // of monitor and watch
+	Drain    time.Duration // --drain: maximum time for connections to end
+	Interval time.Duration // the time between readings of monitor and watch
 
 	schedFlags string // the value of --sched-flags, for KeepService
-	kept       bool   // completed by KeepService or KeepServer
+	completed  bool   // by KeepService or KeepServer
 }
 
 // Change returns the change that the command makes to the table. It reports
-// false for a command that makes none, or more than one, and for one that is
-// not complete; see Keeps.
+// false if the command makes none or several changes, or is incomplete: see
+// Keeps.
 func (c *Command) Change() (ipvs.Change, bool) {
-	if c.Keeps() && !c.kept {
+	if c.Keeps() && !c.completed {
 		return ipvs.Change{}, false
 	}
 	id := ipvs.Service{ServiceID: c.Service.ServiceID}
@@ -82,16 +82,16 @@ func (c *Command) Change() (ipvs.Change, bool) {
 	return ipvs.Change{}, false
 }
 
-// Parser reads command lines, one after the other. It is not safe for
-// concurrent use.
+// Parser parses command lines. It can be used for many command lines, but not
+// concurrently.
 type Parser struct {
 	names  Names
 	reader reader
 	scan   scan
 }
 
-// Names looks names up, as a names.Resolver does. A host whose error is
-// names.ErrPending is being looked up.
+// Names looks up names; names.Resolver and names.Async implement it. The
+// error names.ErrPending means that the lookup is still running.
 type Names interface {
 	Host4(ctx context.Context, name string) (netip.Addr, error)
 	Host6(ctx context.Context, name string) (netip.Addr, error)
@@ -100,25 +100,26 @@ type Names interface {
 
 // New returns a parser that looks up names with n.
 func New(n Names) *Parser {
-	return &Parser{names: n, reader: reader{flags: pflag.NewFlagSet("", pflag.ContinueOnError), letter: new(letters)}}
+	r := reader{flags: pflag.NewFlagSet("", pflag.ContinueOnError), shortRows: new(shortRows)}
+	return &Parser{names: n, reader: r}
 }
 
-// Parse reads the words after the program's name. The error is a *Fault, or
-// the context's if it ended a look-up, or names.ErrPending, whatever faults
-// there are, if some host is being looked up.
+// Parse parses the words after the program's name. The error is a *Fault, or
+// the error of ctx if that canceled a lookup. If a lookup is still running,
+// the error is names.ErrPending, even if the command line has faults.
 func (p *Parser) Parse(ctx context.Context, argv []string) (Command, error) {
 	return p.parse(ctx, argv, false)
 }
 
-// ParseRule reads the words of a line of rule text, where global options are
-// unknown. The error is as for Parse.
+// ParseRule parses the words of a line of rule text, in which global options
+// are unknown. It returns the same errors as Parse.
 func (p *Parser) ParseRule(ctx context.Context, words []string) (Command, error) {
 	return p.parse(ctx, words, true)
 }
 
 func (p *Parser) parse(ctx context.Context, argv []string, isRule bool) (Command, error) {
 	s := &p.scan
-	*s = scan{} // in place, without a copy
+	*s = scan{} // in place, to avoid a copy of the large struct
 	s.ctx, s.names = ctx, p.names
 	s.cmd.setDefaults()
 	err := p.read(argv, isRule)
@@ -136,26 +137,26 @@ func (p *Parser) read(argv []string, isRule bool) error {
 	r.start(argv, isRule)
 	for r.next() {
 		if err := s.accept(r); err != nil {
-			return blame(err, r)
+			return withWord(err, r)
 		}
 		if s.cmd.ID == spec.Help || s.cmd.ID == spec.Version {
-			return nil // whatever follows
+			return nil // the rest of the line is ignored
 		}
 	}
 	switch {
-	case s.cmd.ID == 0 && s.cmd.Given != 0 && r.fault == nil && len(r.plain) == 0:
-		s.cmd.ID = spec.List // as without any words
+	case s.cmd.ID == 0 && s.cmd.Given != 0 && r.fault == nil && len(r.args) == 0:
+		s.cmd.ID = spec.List // the default with global options only
 	case s.cmd.ID == 0:
 		return notACommand(r)
 	case r.fault != nil:
 		return r.fault
 	}
-	return s.finish(r.plain)
+	return s.finish(r.args)
 }
 
-// blame names the word that a fault is in: where a value is no good, the one
-// that was taken last.
-func blame(err error, r *reader) error {
+// withWord sets the faulty word of a fault. For an illegal value, that is the
+// value of the current option.
+func withWord(err error, r *reader) error {
 	f, ok := err.(*Fault)
 	if !ok {
 		return err
@@ -171,20 +172,20 @@ func blame(err error, r *reader) error {
 	return f
 }
 
-// notACommand is the fault of a line without a command. It names the first word
-// that stands in its place.
+// notACommand returns the fault for a line that does not begin with a
+// command. The faulty word is its first argument or unknown option.
 func notACommand(r *reader) *Fault {
 	f := fault(NotACommand)
 	switch {
-	case len(r.plain) > 0:
-		f.Word = r.plain[0]
+	case len(r.args) > 0:
+		f.Word = r.args[0]
 	case r.fault != nil:
 		f.Word = r.fault.Word
 	}
 	return f
 }
 
-// setDefaults sets what a command line without words has.
+// setDefaults sets the values that options can change.
 func (c *Command) setDefaults() {
 	c.Service.ServiceID = ipvs.MarkID(0, ipvs.IPv4)
 	c.Service.Netmask = ipvs.FullNetmask(ipvs.IPv4)

@@ -7,85 +7,86 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// Keeps reports whether what the command does not name stays as it is. It has
-// no change before KeepService or KeepServer has completed it.
+// Keeps reports whether the command has the option --keep, which keeps all
+// values whose options are not given. The command is incomplete until
+// KeepService or KeepServer has added them.
 func (c *Command) Keeps() bool { return c.Given.Has(spec.OptKeep) }
 
-// KeepService completes a command that edits a service with what was: each
-// value whose option was not given. Another scheduler has no use for the flags
-// of the old one. The error is a *Fault.
-func (c *Command) KeepService(was ipvs.Service) error {
+// KeepService completes a command that edits a service: it keeps each old
+// value whose option was not given. Scheduler flags are kept only for the
+// same scheduler. The error is a *Fault.
+func (c *Command) KeepService(old ipvs.Service) error {
 	s := scan{cmd: *c, schedFlags: c.schedFlags}
 	svc, given := &s.cmd.Service, c.Given
 	const schedFlags = ipvs.FlagSched1 | ipvs.FlagSched2 | ipvs.FlagSched3
 	if !given.Has(spec.OptScheduler) {
-		svc.Scheduler = was.Scheduler
+		svc.Scheduler = old.Scheduler
 	}
-	if !given.Has(spec.OptSchedFlags) && svc.Scheduler == was.Scheduler {
-		svc.Flags |= was.Flags & schedFlags
+	if !given.Has(spec.OptSchedFlags) && svc.Scheduler == old.Scheduler {
+		svc.Flags |= old.Flags & schedFlags
 	}
 	if !given.Has(spec.OptPersistent) {
-		svc.Flags |= was.Flags & ipvs.FlagPersistent
-		svc.Timeout = was.Timeout
+		svc.Flags |= old.Flags & ipvs.FlagPersistent
+		svc.Timeout = old.Timeout
 	}
-	if !given.Has(spec.OptNetmask) && was.Flags&ipvs.FlagPersistent != 0 {
-		svc.Netmask = was.Netmask
+	if !given.Has(spec.OptNetmask) && old.Flags&ipvs.FlagPersistent != 0 {
+		svc.Netmask = old.Netmask
 	}
-	svc.Flags |= was.Flags & ipvs.FlagOnePacket
+	svc.Flags |= old.Flags & ipvs.FlagOnePacket
 	if !given.Has(spec.OptPersistenceEngine) {
-		svc.PersistenceEngine = was.PersistenceEngine
+		svc.PersistenceEngine = old.PersistenceEngine
 	}
 	err := s.schedulerFlags()
 	if err == nil {
 		err = s.finishService()
 	}
-	s.cmd.kept = true
+	s.cmd.completed = true
 	*c = s.cmd
 	return err
 }
 
-// KeepServer completes a command that edits a real server with what was: each
-// value whose option was not given. A tunnel of another type has a port and
-// checksums of its own. The error is a *Fault.
-func (c *Command) KeepServer(was ipvs.Destination) error {
+// KeepServer completes a command that edits a real server: it keeps each old
+// value whose option was not given. The port and checksums of a tunnel are
+// kept only for the same tunnel type. The error is a *Fault.
+func (c *Command) KeepServer(old ipvs.Destination) error {
 	s := scan{cmd: *c}
 	dst, given := &s.cmd.Destination, c.Given
 	if !given.HasAny(spec.ForwardingMethod) {
-		dst.Forward = was.Forward
+		dst.Forward = old.Forward
 	}
 	if !given.Has(spec.OptWeight) {
-		dst.Weight = was.Weight
+		dst.Weight = old.Weight
 	}
 	if !given.Has(spec.OptUThreshold) {
-		dst.UpperThreshold = was.UpperThreshold
+		dst.UpperThreshold = old.UpperThreshold
 	}
 	if !given.Has(spec.OptLThreshold) {
-		dst.LowerThreshold = was.LowerThreshold
+		dst.LowerThreshold = old.LowerThreshold
 	}
-	if dst.Forward == ipvs.Tunnel && was.Forward == ipvs.Tunnel {
-		s.keepTunnel(was.Tunnel)
+	if dst.Forward == ipvs.Tunnel && old.Forward == ipvs.Tunnel {
+		s.keepTunnel(old.Tunnel)
 	}
 	err := s.checkServer()
-	s.cmd.Given, s.cmd.kept = given, true
+	s.cmd.Given, s.cmd.completed = given, true
 	*c = s.cmd
 	return err
 }
 
-// keepTunnel counts what the tunnel keeps as given, so that the rule of its
-// type is checked with it.
-func (s *scan) keepTunnel(was ipvs.TunnelInfo) {
+// keepTunnel keeps the old values of a tunnel. It marks the port as given, so
+// that the rule of the tunnel type, which requires one, is satisfied.
+func (s *scan) keepTunnel(old ipvs.TunnelInfo) {
 	t, given := &s.cmd.Destination.Tunnel, &s.cmd.Given
 	if !given.Has(spec.OptTunnelType) {
-		t.Type = was.Type
+		t.Type = old.Type
 	}
-	if t.Type != was.Type {
+	if t.Type != old.Type {
 		return
 	}
-	if !given.Has(spec.OptTunnelPort) && was.Port != 0 {
-		t.Port = was.Port
+	if !given.Has(spec.OptTunnelPort) && old.Port != 0 {
+		t.Port = old.Port
 		*given |= spec.Of(spec.OptTunnelPort)
 	}
 	if !given.HasAny(spec.Of(spec.OptTunnelNoCsum, spec.OptTunnelCsum, spec.OptTunnelRemCsum)) {
-		t.Flags = was.Flags
+		t.Flags = old.Flags
 	}
 }

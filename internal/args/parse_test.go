@@ -43,8 +43,8 @@ func newParser(t testing.TB) *Parser {
 	return New(names.NewFrom(filepath.Join(dir, "hosts"), filepath.Join(dir, "services"), noDNS{}))
 }
 
-// argv splits a line at blanks; _ stands for a blank in a word, "" for an
-// empty word.
+// argv splits a line into words at blanks. In a word, _ means a blank, and ""
+// is an empty word.
 func argv(line string) []string {
 	words := strings.Fields(line)
 	for i, w := range words {
@@ -53,17 +53,17 @@ func argv(line string) []string {
 	return words
 }
 
-// ruleOf returns the change of a command as rule text.
-func ruleOf(t testing.TB, cmd Command) string {
+// ruleText returns the change of a command as rule text.
+func ruleText(t testing.TB, cmd Command) string {
 	t.Helper()
 	c, ok := cmd.Change()
 	if !ok {
-		t.Fatalf("the command %d has no change", cmd.ID)
+		t.Fatalf("command %d has no change", cmd.ID)
 	}
 	return string(rule.Writer{}.Append(nil, c))
 }
 
-func TestCommandLinesThatMeanTheSame(t *testing.T) {
+func TestEquivalentCommandLines(t *testing.T) {
 	for want, lines := range map[string][]string{
 		"-A -t 12.0.0.1:80 -s rr": {
 			"-A -t 12.0.0.1:80 -s rr", "-At 12.0.0.1:80 -srr", "-At12.0.0.1:80 -s=rr", "-A -t=12.0.0.1:80 --scheduler rr",
@@ -129,8 +129,8 @@ func TestCommandLinesThatMeanTheSame(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if got := ruleOf(t, cmd); got != want {
-					t.Errorf("means %s, want %s", got, want)
+				if got := ruleText(t, cmd); got != want {
+					t.Errorf("parsed as %s, want %s", got, want)
 				}
 			})
 		}
@@ -146,7 +146,7 @@ func TestFaults(t *testing.T) {
 		s, a    = "-A -t 12.0.0.1:80 ", "-a -t 12.0.0.1:80 -r 10.0.0.1 "
 		d       = "--start-daemon master "
 	)
-	shown := make(map[FaultKind]bool)
+	tested := make(map[FaultKind]bool)
 	for _, c := range []struct {
 		line string
 		want *Fault
@@ -220,7 +220,7 @@ func TestFaults(t *testing.T) {
 		{"-L -c --stats", fault(ListConflict)}, {"-L --timeout --rate", fault(ListConflict)}, {"-L --daemon --thresholds", fault(ListConflict)},
 		{"-L --daemon --persistent-conn", fault(ListConflict)}, {"-L --persistent-conn --timeout", fault(ListConflict)},
 
-		// Of two faults, the one that 1.31 finds first.
+		// A line with two faults: 1.31 reports this one.
 		{s + "-p x -q", fault(InvalidTimeout, "x")}, {s + "-q -p x", fault(UnknownOption, "-q")},
 		{"-A -t x -D", fault(IllegalValue, service)}, {"-A -D -t x", fault(SecondCommand, "-D")},
 		{"-A -w x -t x", fault(IllegalValue, "weight")}, {"-A -s a -s b -t x", fault(RepeatedOption, "scheduler")},
@@ -233,7 +233,7 @@ func TestFaults(t *testing.T) {
 		{a + "-i --tun-type gre --tun-remcsum --tun-csum --tun-nocsum --tun-port 1", fault(TunnelIllegal, "tun-port", "gre")},
 		{"--start-daemon x -q", fault(IllegalValue, "start-daemon parameter")},
 	} {
-		shown[c.want.Kind] = true
+		tested[c.want.Kind] = true
 		t.Run(c.line, func(t *testing.T) {
 			cmd, err := newParser(t).Parse(t.Context(), argv(c.line))
 			if !isFault(err, c.want) {
@@ -242,19 +242,19 @@ func TestFaults(t *testing.T) {
 		})
 	}
 	for k := NotACommand; k <= ListConflict; k++ {
-		if !shown[k] {
-			t.Errorf("no line shows the fault %d", k)
+		if !tested[k] {
+			t.Errorf("no line has the fault %d", k)
 		}
 	}
 }
 
-// isFault compares what a message is made of.
+// isFault reports whether err is a fault with the same message as want.
 func isFault(err error, want *Fault) bool {
 	got, ok := err.(*Fault)
 	return ok && got.Kind == want.Kind && slices.Equal(got.Words, want.Words)
 }
 
-func TestFaultsNameTheWordTheyAreIn(t *testing.T) {
+func TestFaultsContainTheFaultyWord(t *testing.T) {
 	for line, want := range map[string]string{
 		"list":                     "list",
 		"--netns x lsit -q":        "lsit",
@@ -286,13 +286,13 @@ func TestFaultsNameTheWordTheyAreIn(t *testing.T) {
 	}
 }
 
-func TestFaultsNameWhatIsNotFound(t *testing.T) {
+func TestFaultsContainTheNameThatWasNotFound(t *testing.T) {
 	for line, want := range map[string]string{
 		"-A -t nohost:80":                    "nohost",
 		"-A -t nohost":                       "nohost",
 		"-A -t no-host.example.:80":          "no-host.example.",
 		"-A -t [nohost]:80":                  "nohost",
-		"-A -t vip6:80":                      "vip6", // it has no IPv4 address
+		"-A -t vip6:80":                      "vip6", // has no IPv4 address
 		"-A -t 12.0.0.1x:80":                 "12.0.0.1x",
 		"-A -t nohost:nosuch":                "nohost",
 		"-a -t vip:80 -r nohost:80":          "nohost",
@@ -302,7 +302,7 @@ func TestFaultsNameWhatIsNotFound(t *testing.T) {
 		"-A -t [2001:db8::1]:nosuch":         "nosuch/tcp",
 		"-a -f 5 -r web1:nosuch":             "nosuch/tcp",
 		"-a --sctp-service vip:sip5 -r 1:x2": "x2/sctp",
-		// What was not meant as a name.
+		// These are not names.
 		"-A -t 12.0.0.300:80":        "",
 		"-A -t 12.0.0.1.:80":         "",
 		"-A -t 12.0.0.1:65536":       "",
@@ -312,7 +312,7 @@ func TestFaultsNameWhatIsNotFound(t *testing.T) {
 		"-A -t -s rr":                "",
 		"-A -t vip:80,443":           "",
 		"-A -t a:b:80":               "",
-		"-a -r web1:http -t vip:80":  "", // the protocol is not known yet
+		"-a -r web1:http -t vip:80":  "", // the protocol follows later
 		"-A -t [2001:db8::1":         "",
 		"-A -t 2001:db8::g":          "",
 		"-A -t http://12.0.0.1:80":   "",
@@ -330,50 +330,50 @@ func TestFaultsNameWhatIsNotFound(t *testing.T) {
 				got += "/" + e.Proto
 			}
 			if (e.Proto == "") != (e.Err != nil) {
-				t.Errorf("%s: the error of the look-up is %v", line, e.Err)
+				t.Errorf("%s: the error of the lookup is %v", line, e.Err)
 			}
 		}
 		if got != want {
-			t.Errorf("%s: %q is not found, want %q", line, got, want)
+			t.Errorf("%s: the name is %q, want %q", line, got, want)
 		}
 	}
 }
 
-// asking is a resolver that has no answer yet.
-type asking struct {
+// pendingNames is a resolver whose lookups do not finish. It records them.
+type pendingNames struct {
 	Names
-	asked *[]string
+	hosts *[]string
 }
 
-func (a asking) Host4(ctx context.Context, name string) (netip.Addr, error) {
+func (p pendingNames) Host4(ctx context.Context, name string) (netip.Addr, error) {
 	if addr, ok := names.ParseIPv4(name); ok {
 		return addr, nil
 	}
-	*a.asked = append(*a.asked, name)
+	*p.hosts = append(*p.hosts, name)
 	return netip.Addr{}, names.ErrPending
 }
 
-func (a asking) Host6(ctx context.Context, name string) (netip.Addr, error) {
-	*a.asked = append(*a.asked, name+" of IPv6")
+func (p pendingNames) Host6(ctx context.Context, name string) (netip.Addr, error) {
+	*p.hosts = append(*p.hosts, name+" of IPv6")
 	return netip.Addr{}, names.ErrPending
 }
 
-func TestAllNamesOfALineAreAskedAtOnce(t *testing.T) {
+func TestAllLookupsOfALineAreStartedTogether(t *testing.T) {
 	for line, want := range map[string][]string{
 		"-a -t one:80 -r two:80":               {"one", "two"},
 		"-a -t [one]:80 -r [two]:80 -i":        {"one of IPv6", "one", "two of IPv6", "two"},
 		"-A -t one:80 -p -M two":               {"one", "two"},
 		"-a -t 12.0.0.1:80 -r two:80":          {"two"},
-		"-a -t one:nosuch -r two:80":           {"one"}, // a fault for certain, if not for which name
-		"-a -t one:80 -r [2001:db8::1]:80":     {"one"}, // the families may be the same
+		"-a -t one:nosuch -r two:80":           {"one"}, // the port is a fault in any case
+		"-a -t one:80 -r [2001:db8::1]:80":     {"one"}, // the families may be equal
 		"-A -t one:80 -q":                      {"one"},
 		"-A -t one:80 -t two:80":               {"one"},
 		"-a -t one:80 -r two:80 -w x -r three": {"one", "two"},
 	} {
-		var asked []string
-		p := New(asking{newParser(t).names, &asked})
-		if _, err := p.ParseRule(t.Context(), argv(line)); !errors.Is(err, names.ErrPending) || !slices.Equal(asked, want) {
-			t.Errorf("%s: %v, asked %q, want %q", line, err, asked, want)
+		var hosts []string
+		p := New(pendingNames{newParser(t).names, &hosts})
+		if _, err := p.ParseRule(t.Context(), argv(line)); !errors.Is(err, names.ErrPending) || !slices.Equal(hosts, want) {
+			t.Errorf("%s: %v, lookups of %q, want %q", line, err, hosts, want)
 		}
 		if _, err := p.ParseRule(t.Context(), argv("-A -t 12.0.0.1:80")); err != nil {
 			t.Errorf("the line after %s: %v", line, err)
@@ -381,7 +381,7 @@ func TestAllNamesOfALineAreAskedAtOnce(t *testing.T) {
 	}
 }
 
-func TestGlobalOptionsStandBeforeTheCommandOrAfterIt(t *testing.T) {
+func TestGlobalOptionsBeforeAndAfterTheCommand(t *testing.T) {
 	for line, want := range map[string]Command{
 		"--netns blue -L -n":           {ID: spec.List, NetNS: "blue", Given: spec.Of(spec.OptNumeric, spec.OptNetNS)},
 		"-L --netns=blue -n":           {ID: spec.List, NetNS: "blue", Given: spec.Of(spec.OptNumeric, spec.OptNetNS)},
@@ -411,7 +411,7 @@ func TestGlobalOptionsStandBeforeTheCommandOrAfterIt(t *testing.T) {
 	}
 }
 
-func TestALineOfRuleTextHasNoGlobalOption(t *testing.T) {
+func TestRuleTextHasNoGlobalOptions(t *testing.T) {
 	p := newParser(t)
 	if _, err := p.Parse(t.Context(), argv("-C --netns x")); err != nil {
 		t.Fatal(err)
@@ -430,7 +430,7 @@ func TestALineOfRuleTextHasNoGlobalOption(t *testing.T) {
 	}
 }
 
-func TestWhichConnectionsAreListed(t *testing.T) {
+func TestOptionsThatSelectConnections(t *testing.T) {
 	ap := netip.MustParseAddrPort
 	for line, want := range map[string]Command{
 		"-Lc --client 10.0.0.1":            {Client: netip.MustParsePrefix("10.0.0.1/32")},
@@ -449,7 +449,7 @@ func TestWhichConnectionsAreListed(t *testing.T) {
 	}
 }
 
-func TestHelpAndVersionLookAtNothingElse(t *testing.T) {
+func TestHelpAndVersionIgnoreTheRestOfTheLine(t *testing.T) {
 	for line, want := range map[string]spec.CommandID{
 		"-h": spec.Help, "--help foo": spec.Help, "-h -q": spec.Help, "-hq": spec.Help, "--help -A -t x": spec.Help,
 		"-v": spec.Version, "--version -D": spec.Version, "-vL": spec.Version, "-v -t": spec.Version,
@@ -461,9 +461,9 @@ func TestHelpAndVersionLookAtNothingElse(t *testing.T) {
 	}
 }
 
-func TestWhichCommandsTakeWhichOptions(t *testing.T) {
+func TestOptionsOfEachCommand(t *testing.T) {
 	const tunnel = " tun-type tun-port tun-nocsum tun-csum tun-remcsum"
-	options := map[string]string{ // by their names in messages
+	options := map[string]string{ // the keys are their names in messages
 		"numeric": "-n", "connection": "-c", "service-address": "-f 1", "scheduler": "-s rr", "persistent": "-p", "netmask": "-M 255.0.0.0",
 		"real-server": "-r 10.0.0.1:80", "forwarding-method": "-i", "weight": "-w 1", "u-threshold": "-x 1", "l-threshold": "-y 1",
 		"mcast-interface": "--mcast-interface lo", "timeout": "--timeout", "daemon": "--daemon", "stats": "--stats", "rate": "--rate",
@@ -501,33 +501,33 @@ func TestWhichCommandsTakeWhichOptions(t *testing.T) {
 				_, err := newParser(t).Parse(t.Context(), argv(line))
 				f, _ := errors.AsType[*Fault](err)
 				switch {
-				case f != nil && f.Kind == RepeatedOption: // the line has it already
+				case f != nil && f.Kind == RepeatedOption: // c.line has the option
 				case slices.Contains(allowed, name):
 					if f != nil && f.Kind == IllegalOption {
 						t.Errorf("%s: %v", line, err)
 					}
 				case !reflect.DeepEqual(err, error(fault(IllegalOption, name, c.name))):
-					t.Errorf("%s: %v, want it to be illegal", line, err)
+					t.Errorf("%s: %v, want IllegalOption", line, err)
 				}
 			}
 		})
 	}
 	for i := range spec.Options {
 		if id := spec.Options[i].ID; !spec.Uncounted.Has(id) && options[id.String()] == "" {
-			t.Errorf("no line has the option %s", id)
+			t.Errorf("the option %s is not tested", id)
 		}
 	}
 }
 
-// What an edit with --keep does not name is as the entry has it, and only then is
-// the whole of it checked.
-func TestEditsKeepWhatTheyDoNotName(t *testing.T) {
+// TestEditsWithKeep checks that the old values of options that are not given
+// are kept, and that the result is checked for faults.
+func TestEditsWithKeep(t *testing.T) {
 	const (
 		service = "-A -t 12.0.0.1:80 -s sh -b sh-port -p 300 -M 255.255.255.0 --pe sip"
 		nat     = "-a -t 12.0.0.1:80 -r 10.0.0.1:8080 -m -w 3 -x 9 -y 4"
 		gue     = "-a -t 12.0.0.1:80 -r 10.0.0.1:80 -i --tun-type gue --tun-port 6080 --tun-csum -w 3"
 	)
-	for _, c := range []struct{ was, edit, want, fault string }{
+	for _, c := range []struct{ old, edit, want, fault string }{
 		{service, "-E -t 12.0.0.1:80 --keep", "-E -t 12.0.0.1:80 -s sh -b sh-port -p 300 -M 255.255.255.0 --pe sip", ""},
 		{service, "-E -t 12.0.0.1:80 --keep -p 60", "-E -t 12.0.0.1:80 -s sh -b sh-port -p 60 -M 255.255.255.0 --pe sip", ""},
 		{service, "-E -t 12.0.0.1:80 --keep -s wlc", "-E -t 12.0.0.1:80 -s wlc -p 300 -M 255.255.255.0 --pe sip", ""},
@@ -547,9 +547,9 @@ func TestEditsKeepWhatTheyDoNotName(t *testing.T) {
 		{nat, "-e -t 12.0.0.1:80 -r 10.0.0.1 --keep -i --tun-type gue", "", "tunnel needs"},
 	} {
 		p := newParser(t)
-		was, err := p.Parse(t.Context(), argv(c.was))
+		old, err := p.Parse(t.Context(), argv(c.old))
 		if err != nil {
-			t.Fatal(c.was, err)
+			t.Fatal(c.old, err)
 		}
 		cmd, err := p.Parse(t.Context(), argv(c.edit))
 		if err != nil {
@@ -557,12 +557,12 @@ func TestEditsKeepWhatTheyDoNotName(t *testing.T) {
 			continue
 		}
 		if _, ok := cmd.Change(); ok {
-			t.Errorf("%s is a change before it is known what was", c.edit)
+			t.Errorf("%s has a change before it is completed", c.edit)
 		}
 		if cmd.ID == spec.EditService {
-			err = cmd.KeepService(was.Service)
+			err = cmd.KeepService(old.Service)
 		} else {
-			err = cmd.KeepServer(was.Destination)
+			err = cmd.KeepServer(old.Destination)
 		}
 		kinds := map[string]FaultKind{"incompatible": IncompatibleFlag, "udp": OnePacketNotUDP, "tunnel options": TunnelOptions, "tunnel needs": TunnelNeedsOption}
 		if c.fault != "" {
@@ -579,8 +579,8 @@ func TestEditsKeepWhatTheyDoNotName(t *testing.T) {
 	}
 }
 
-// FuzzParse writes the change of each accepted command line as rule text.
-// Read again it has to be the same change.
+// FuzzParse checks that the change of a command line is the same after it is
+// written as rule text and parsed again.
 func FuzzParse(f *testing.F) {
 	for _, line := range []string{
 		"-A -t 12.0.0.1:80 -s rr -p 60 -M 255.255.0.0 --pe sip", "-A -u vip:sip -s sh -o -b sh-port,flag-3", "-A -f 5 -6 -p -M 64x",
@@ -596,7 +596,7 @@ func FuzzParse(f *testing.F) {
 		cmd, err := p.Parse(t.Context(), strings.Split(text, "\n"))
 		if err != nil {
 			if _, ok := errors.AsType[*Fault](err); !ok {
-				t.Fatalf("an error that is no fault: %v", err)
+				t.Fatalf("the error is not a *Fault: %v", err)
 			}
 			return
 		}
@@ -608,23 +608,23 @@ func FuzzParse(f *testing.F) {
 		words := rule.AppendWords(nil, line)
 		for _, name := range []string{c.Service.Scheduler, c.Service.PersistenceEngine, c.Daemon.Interface} {
 			if name != "" && !slices.Contains(words, name) {
-				return // rule text cannot say names with blanks in them
+				return // rule text cannot contain names with blanks
 			}
 		}
-		again, err := p.Parse(t.Context(), words)
+		parsed, err := p.Parse(t.Context(), words)
 		if err != nil {
-			t.Fatalf("%s is refused: %v", line, err)
+			t.Fatalf("%s: %v", line, err)
 		}
 		if c.Service.Scheduler != "" && c.Service.Flags&ipvs.FlagPersistent == 0 {
-			c.Service.Netmask = ipvs.FullNetmask(c.Service.Family()) // which is not saved
+			c.Service.Netmask = ipvs.FullNetmask(c.Service.Family()) // not written
 		}
-		if got, _ := again.Change(); got != c {
-			t.Errorf("%s\nis read as %+v\nwant %+v", line, got, c)
+		if got, _ := parsed.Change(); got != c {
+			t.Errorf("%s\nis parsed as %+v\nwant %+v", line, got, c)
 		}
 	})
 }
 
-func TestAnInterruptedLookUpIsNoFault(t *testing.T) {
+func TestACanceledLookupIsNoFault(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	for _, line := range []string{"-A -t unknown:80", "-A -t [unknown]:80", "-a -t 12.0.0.1:80 -r unknown:80", "-A -t 12.0.0.1:80 -p -M unknown"} {

@@ -14,16 +14,16 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// scan fills in a Command, option by option.
+// scan is the state of parsing one command line, which fills in a Command.
 type scan struct {
 	ctx        context.Context
 	names      Names
 	cmd        Command
-	schedFlags string // checked at the end, since they depend on the scheduler
-	pending    bool   // a host is being looked up; its address is a placeholder
+	schedFlags string // checked at the end, when the scheduler is known
+	pending    bool   // a lookup is running; the address is a placeholder
 }
 
-// accept handles the option that the reader has found.
+// accept handles the current option of the reader.
 func (s *scan) accept(r *reader) error {
 	switch c := r.row.Command; {
 	case c == nil && s.cmd.ID == 0 && !spec.Global.Has(r.row.Option.ID):
@@ -31,13 +31,13 @@ func (s *scan) accept(r *reader) error {
 	case c == nil:
 		return s.option(r.row.Option, r.value)
 	case s.cmd.ID != 0:
-		return fault(SecondCommand, r.last)
+		return fault(SecondCommand, r.lastWord)
 	default:
 		return s.command(c, r.value)
 	}
 }
 
-// command handles the option that is the command.
+// command handles a command, such as -A.
 func (s *scan) command(c *spec.Command, value string) error {
 	s.cmd.ID = c.ID
 	switch c.ID {
@@ -60,7 +60,7 @@ func (s *scan) command(c *spec.Command, value string) error {
 	return nil
 }
 
-// option handles an option that is not the command.
+// option handles an option that is not a command.
 func (s *scan) option(o *spec.Option, value string) error {
 	if !spec.Uncounted.Has(o.ID) {
 		name, all := o.Alternatives()
@@ -90,11 +90,11 @@ func (s *scan) option(o *spec.Option, value string) error {
 		svc.ServiceID = ipvs.MarkID(svc.FWMark, ipvs.IPv6)
 		svc.Netmask = ipvs.FullNetmask(ipvs.IPv6)
 	case spec.OptScheduler:
-		svc.Scheduler = cut(value, 15)
+		svc.Scheduler = truncate(value, 15)
 	case spec.OptSchedFlags:
-		s.schedFlags = cut(value, 127)
+		s.schedFlags = truncate(value, 127)
 	case spec.OptPersistenceEngine:
-		svc.PersistenceEngine = cut(value, 16)
+		svc.PersistenceEngine = truncate(value, 16)
 	case spec.OptPersistent:
 		n, ok := number(value, o.Min, o.Max)
 		if !ok {
@@ -137,7 +137,7 @@ func (s *scan) option(o *spec.Option, value string) error {
 	case spec.OptSyncMaxLen:
 		return setNumber(o, value, &daemon.MaxLen)
 	case spec.OptMcastInterface:
-		daemon.Interface = cut(value, 15)
+		daemon.Interface = truncate(value, 15)
 	case spec.OptMcastGroup:
 		return s.mcastGroup(value)
 	case spec.OptMcastPort:
@@ -167,14 +167,14 @@ func (s *scan) option(o *spec.Option, value string) error {
 		}
 		s.cmd.NetNS = value
 	}
-	return nil // of the others it only matters that they were given
+	return nil // for other options, s.cmd.Given is enough
 }
 
 func (s *scan) service(o *spec.Option, p ipvs.Protocol, value string) error {
 	s.cmd.Service.Protocol = p
 	a, err := s.address(value)
 	if err != nil {
-		return s.illegal(o, err)
+		return s.addressFault(o, err)
 	}
 	s.cmd.Service.ServiceID = ipvs.AddrID(p, a.addr, a.port)
 	if a.addr.Is6() {
@@ -186,33 +186,34 @@ func (s *scan) service(o *spec.Option, p ipvs.Protocol, value string) error {
 func (s *scan) realServer(o *spec.Option, value string) error {
 	a, err := s.address(value)
 	if err != nil {
-		return s.illegal(o, err)
+		return s.addressFault(o, err)
 	}
-	if !a.hasPort && s.cmd.ID != spec.List { // which means every port
+	if !a.hasPort && s.cmd.ID != spec.List { // in a list, port 0 means any
 		a.port = s.cmd.Service.Port
 	}
 	s.cmd.Destination.Addr, s.cmd.Destination.Port = a.addr, a.port
 	return nil
 }
 
-// client reads an address or name and the length of a prefix.
+// client parses the value of --client: an address or name, and optionally the
+// length of a prefix.
 func (s *scan) client(o *spec.Option, value string) error {
 	text, length, hasLength := strings.Cut(value, "/")
 	a, isIPv6 := parseIPv6(text)
 	if !isIPv6 {
 		if isNumber(text) {
-			return s.illegal(o, errNoAddress)
+			return s.addressFault(o, errNoAddress)
 		}
 		var err error
 		if a, err = s.host4(text); err != nil {
-			return s.illegal(o, err)
+			return s.addressFault(o, err)
 		}
 	}
 	bits := a.BitLen()
 	if hasLength {
 		n, ok := number(length, 0, int64(bits))
 		if !ok {
-			return s.illegal(o, errNoAddress)
+			return s.addressFault(o, errNoAddress)
 		}
 		bits = int(n)
 	}
@@ -220,11 +221,11 @@ func (s *scan) client(o *spec.Option, value string) error {
 	return nil
 }
 
-// netmask reads the mask in the family that the service has so far: later
-// options may change it.
+// netmask parses a persistence netmask for the current address family of the
+// service, which later options may change.
 func (s *scan) netmask(o *spec.Option, value string) error {
 	if s.cmd.Service.Family() == ipvs.IPv6 {
-		n := leadingNumber(value) // 1.31 takes 64x for 64, here alone
+		n := leadingNumber(value) // 1.31 uses atoi here, and only here
 		if n < o.Min || n > o.Max {
 			return fault(IllegalPrefix)
 		}
@@ -233,7 +234,7 @@ func (s *scan) netmask(o *spec.Option, value string) error {
 	}
 	a, err := s.host4(value)
 	if err != nil {
-		return s.illegal(o, err)
+		return s.addressFault(o, err)
 	}
 	s.cmd.Service.Netmask = ipvs.NetmaskFrom4(a)
 	return nil
@@ -253,9 +254,9 @@ func (s *scan) mcastGroup(value string) error {
 	return nil
 }
 
-// illegal returns the fault of an address that is unreadable for the reason
-// err, or the context's error if it ended the look-up.
-func (s *scan) illegal(o *spec.Option, err error) error {
+// addressFault returns the fault for an address with the error err, or the
+// error of the context if that canceled the lookup.
+func (s *scan) addressFault(o *spec.Option, err error) error {
 	if err := s.ctx.Err(); err != nil {
 		return err
 	}
@@ -266,7 +267,7 @@ func (s *scan) illegal(o *spec.Option, err error) error {
 	return f
 }
 
-// setNumber sets a field to a number within the option's bounds.
+// setNumber parses a number within the bounds of the option.
 func setNumber[T ~uint8 | ~uint16 | ~uint32 | ~int32](o *spec.Option, value string, field *T) error {
 	n, ok := number(value, o.Min, o.Max)
 	if !ok {
@@ -277,17 +278,17 @@ func setNumber[T ~uint8 | ~uint16 | ~uint32 | ~int32](o *spec.Option, value stri
 }
 
 // cut shortens a value to the n bytes that 1.31 has room for.
-func cut(s string, n int) string { return s[:min(n, len(s))] }
+func truncate(s string, n int) string { return s[:min(n, len(s))] }
 
-// finish reads the arguments and checks what depends on more than one option.
-func (s *scan) finish(plain []string) error {
+// finish parses the arguments, and checks conditions on several options.
+func (s *scan) finish(args []string) error {
 	c := spec.FindCommand(s.cmd.ID)
-	if err := s.arguments(plain, c.MaxArgs); err != nil {
+	if err := s.arguments(args, c.MaxArgs); err != nil {
 		return err
 	}
-	if len(plain) > c.MaxArgs {
-		f := fault(UnexpectedArgument, plain[c.MaxArgs])
-		f.Word = plain[c.MaxArgs]
+	if len(args) > c.MaxArgs {
+		f := fault(UnexpectedArgument, args[c.MaxArgs])
+		f.Word = args[c.MaxArgs]
 		return f
 	}
 	if err := s.schedulerFlags(); err != nil && !s.cmd.Keeps() {
@@ -315,21 +316,21 @@ func (s *scan) finish(plain []string) error {
 	return nil
 }
 
-// arguments reads the command's arguments, of which there may be n.
-func (s *scan) arguments(plain []string, n int) error {
+// arguments parses the arguments of the command, which takes up to n.
+func (s *scan) arguments(args []string, n int) error {
 	switch s.cmd.ID {
 	case spec.Apply, spec.Doctor:
-		if len(plain) > 0 {
-			s.cmd.File = plain[0]
+		if len(args) > 0 {
+			s.cmd.File = args[0]
 		}
 	case spec.SetTimeouts:
-		if len(plain) < n {
+		if len(args) < n {
 			return fault(TimeoutCount)
 		}
 		for i, t := range []*time.Duration{&s.cmd.Timeouts.TCP, &s.cmd.Timeouts.TCPFin, &s.cmd.Timeouts.UDP} {
-			n, ok := number(plain[i], 0, spec.TimeoutMax)
+			n, ok := number(args[i], 0, spec.TimeoutMax)
 			if !ok {
-				return fault(InvalidTimeout, plain[i])
+				return fault(InvalidTimeout, args[i])
 			}
 			*t = time.Duration(n) * time.Second
 		}
@@ -392,7 +393,7 @@ func (s *scan) finishServer() error {
 	return s.checkServer()
 }
 
-// checkServer checks what depends on the forwarding method.
+// checkServer checks the conditions on the forwarding method.
 func (s *scan) checkServer() error {
 	svc, dst := &s.cmd.Service, &s.cmd.Destination
 	if dst.Forward != ipvs.Tunnel {
@@ -424,8 +425,8 @@ func (s *scan) finishList() error {
 	return nil
 }
 
-// violation returns the fault of a violation, whose kind is one of those for
-// Missing, Illegal and Conflict.
+// violation returns the fault for a violation of a rule. The kinds are those
+// for spec.Missing, spec.Illegal and spec.Conflict.
 func violation(v spec.Violation, kinds [3]FaultKind, of string) *Fault {
 	k := kinds[v.Kind-spec.Missing]
 	if v.Kind == spec.Conflict {

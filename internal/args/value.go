@@ -12,15 +12,14 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// number reads s as C's strtol does in base 10: blanks and a sign may precede
+// number parses s like C's strtol with base 10: blanks and a sign may precede
 // the digits. It reports false unless all of s is a number within bounds.
 func number(s string, low, high int64) (int64, bool) {
 	n, err := strconv.ParseInt(trimLeft(s), 10, 64)
 	return n, err == nil && low <= n && n <= high
 }
 
-// leadingNumber returns the number at the start of s, as C's atoi does, or 0
-// if there is none.
+// leadingNumber returns the number at the start of s, or 0, like C's atoi.
 func leadingNumber(s string) int64 {
 	s = trimLeft(s)
 	end := 0
@@ -34,7 +33,7 @@ func leadingNumber(s string) int64 {
 	return n
 }
 
-// trimLeft removes leading blanks, those of C's isspace.
+// trimLeft removes leading white space, as defined by C's isspace.
 func trimLeft(s string) string {
 	for s != "" && (s[0] == ' ' || '\t' <= s[0] && s[0] <= '\r') {
 		s = s[1:]
@@ -44,7 +43,7 @@ func trimLeft(s string) string {
 
 func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 
-// isNumber reports whether s has no byte other than digits.
+// isNumber reports whether s consists of digits only. It may be empty.
 func isNumber(s string) bool {
 	for i := range len(s) {
 		if !isDigit(s[i]) {
@@ -61,13 +60,13 @@ type address struct {
 	hasPort bool
 }
 
-// errNoAddress is the error of a text that is no address and has no name.
+// errNoAddress means that a text is neither an address nor a name.
 var errNoAddress = errors.New("not an address")
 
-// address reads host, host:port, [host]:port or a bare IPv6 address as 1.31
-// does. A port behind an IPv4 address in brackets is ignored, as 1.31 looks
-// for one inside them. Unlike in 1.31, a name in brackets may be that of an
-// IPv6 host, since saves have such names. The error is errNoAddress or a
+// address parses host, host:port, [host]:port or a bare IPv6 address. Like
+// 1.31, it ignores the port after an IPv4 address in brackets, and accepts
+// one inside them. Unlike 1.31, it accepts the name of an IPv6 host in
+// brackets, since saves contain such names. The error is errNoAddress or a
 // *NameError.
 func (s *scan) address(text string) (a address, err error) {
 	if isNumber(text) {
@@ -100,8 +99,8 @@ func (s *scan) address(text string) (a address, err error) {
 	return a, err
 }
 
-// parseIPv6 skips text that cannot be IPv6, since an error of netip
-// allocates.
+// parseIPv6 parses an IPv6 address. It first checks for two colons, since the
+// errors of netip allocate memory.
 func parseIPv6(text string) (netip.Addr, bool) {
 	if strings.Count(text, ":") < 2 {
 		return netip.Addr{}, false
@@ -110,8 +109,9 @@ func parseIPv6(text string) (netip.Addr, bool) {
 	return a, err == nil && a.Zone() == ""
 }
 
-// bracketedName looks the name of an IPv6 host up. While that is pending, the
-// name is looked up as that of an IPv4 host too, which it may turn out to be.
+// bracketedName looks up a name in brackets as the name of an IPv6 host.
+// While the lookup is running, it reports false, so that the caller starts a
+// lookup for IPv4 as well: the host may have no IPv6 address.
 func (s *scan) bracketedName(text string, bracketed bool) (netip.Addr, bool) {
 	if !bracketed {
 		return netip.Addr{}, false
@@ -126,7 +126,7 @@ func (s *scan) bracketedName(text string, bracketed bool) (netip.Addr, bool) {
 	return a, err == nil
 }
 
-// host4 reads an IPv4 address or looks the name of a host up.
+// host4 parses an IPv4 address or looks up the name of a host.
 func (s *scan) host4(text string) (netip.Addr, error) {
 	a, err := s.names.Host4(s.ctx, text)
 	switch {
@@ -141,8 +141,8 @@ func (s *scan) host4(text string) (netip.Addr, error) {
 	return a, errNoAddress
 }
 
-// port reads a number or the name of a service of the protocol that the
-// command line has named so far.
+// port parses a port number, or looks up a service name for the protocol of
+// the virtual service, which must come first on the command line.
 func (s *scan) port(text string) (uint16, error) {
 	if n, ok := number(text, 0, 65535); ok {
 		return uint16(n), nil
@@ -151,9 +151,9 @@ func (s *scan) port(text string) (uint16, error) {
 	switch {
 	case p != 0:
 	case s.cmd.Service.FWMark != 0:
-		p = ipvs.TCP // as 1.31 assumes for a service without one
+		p = ipvs.TCP // 1.31 assumes TCP for a firewall mark
 	default:
-		return 0, errNoAddress // 1.31 accepts no name before the service
+		return 0, errNoAddress // no protocol yet: 1.31 rejects names too
 	}
 	if n, found := s.names.Port(text, p.Network()); found {
 		return n, nil
@@ -164,8 +164,8 @@ func (s *scan) port(text string) (uint16, error) {
 	return 0, &NameError{Name: text, Proto: p.Network()}
 }
 
-// isName reports whether a text that stands for no address or port was meant as
-// a name: it has what names are made of, and not numbers and dots alone.
+// isName reports whether an invalid address or port could be a name: it
+// consists of the characters of names, and not only of digits and dots.
 func isName(text string) bool {
 	const digits, rest = "0123456789.", "-_+abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 	return strings.Trim(text, digits) != "" && strings.Trim(text, digits+rest) == "" && text[0] != '-' && text[0] != '+'

@@ -2,12 +2,12 @@
 
 package args
 
-// This file finds options in words as popt does, which 1.31 uses. popt
-// differs from getopt and from pflag's own parser:
+// This file splits command lines into options like popt, the library that
+// 1.31 uses. popt differs from getopt and from pflag's own parser:
 //   - -t=VALUE means -t VALUE;
-//   - an optional value is taken from the next word unless that begins with
-//     a dash, a required one whatever the word begins with;
-//   - a lone dash, and every word after --, is an argument.
+//   - the next word is the value of an option if that requires one, or, for
+//     an optional value, if the word does not begin with a dash;
+//   - a single dash is an argument, and so is every word after --.
 
 import (
 	"strings"
@@ -17,7 +17,7 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/internal/spec"
 )
 
-// row is the row of a command or an option. It is the value of a flag, so
+// row is the row of a command or an option. It implements pflag.Value, so
 // that pflag can look it up.
 type row struct{ spec.Row }
 
@@ -25,32 +25,32 @@ func (*row) String() string   { return "" }
 func (*row) Type() string     { return "" }
 func (*row) Set(string) error { return nil }
 
-// reader finds the options of command lines, one line after the other.
+// reader splits command lines into options and arguments.
 type reader struct {
-	flags   *pflag.FlagSet
-	letter  *letters
-	words   []string // what is left of the command line
-	letters string   // what is left of a word of letters
-	plain   []string // arguments, valid until the next command line
-	isRule  bool     // a line of rule text, where global options are unknown
-	// fault is what stopped the reading, if anything did.
-	fault *Fault
+	flags     *pflag.FlagSet
+	shortRows *shortRows
+	words     []string // the rest of the command line
+	group     string   // the rest of a group of short options, as in -Lnc
+	args      []string // the arguments; reused for the next command line
+	isRule    bool     // a line of rule text: global options are unknown
+	fault     *Fault   // the fault that ended the command line, or nil
 
-	// The option found last, the word that has it, its value, and the
-	// last word that it used.
-	row               *row
-	word, value, last string
+	// The current option: its row, the word that contains it, its value,
+	// and the last word that belongs to it.
+	row                   *row
+	word, value, lastWord string
 }
 
-// start prepares the reader for a command line.
+// start sets the command line to split.
 func (r *reader) start(argv []string, isRule bool) {
-	*r = reader{flags: r.flags, letter: r.letter, words: argv, plain: r.plain[:0], isRule: isRule}
+	*r = reader{flags: r.flags, shortRows: r.shortRows, args: r.args[:0]}
+	r.words, r.isRule = argv, isRule
 }
 
-// next finds the next option. It reports false at the end of the line and at
-// a fault.
+// next moves to the next option. It reports false at the end of the command
+// line, and if there is a fault.
 func (r *reader) next() bool {
-	for r.letters == "" {
+	for r.group == "" {
 		if len(r.words) == 0 {
 			return false
 		}
@@ -58,68 +58,69 @@ func (r *reader) next() bool {
 		r.words = r.words[1:]
 		switch {
 		case word == "--":
-			r.plain = append(r.plain, r.words...)
+			r.args = append(r.args, r.words...)
 			r.words = nil
 		case strings.HasPrefix(word, "--"):
 			name, value, attached := strings.Cut(word[len("--"):], "=")
-			r.word, r.row = word, r.named(name)
-			return r.found(value, attached)
+			r.word, r.row = word, r.findLong(name)
+			return r.readValue(value, attached)
 		case strings.HasPrefix(word, "-") && word != "-":
-			r.word, r.letters = word, word[1:]
+			r.word, r.group = word, word[1:]
 		default:
-			r.plain = append(r.plain, word)
+			r.args = append(r.args, word)
 		}
 	}
-	return r.short()
+	return r.nextShort()
 }
 
-// short finds the next option in a word of letters. The last one may have its
-// value in the same word.
-func (r *reader) short() bool {
-	letter, rest := r.letters[0], r.letters[1:]
-	r.letters = ""
-	if r.row = r.letter[letter]; r.row == nil {
-		r.row = r.lettered(letter)
-		r.letter[letter] = r.row
+// nextShort moves to the next option in a group of short options. The value
+// of the last option may be in the same word.
+func (r *reader) nextShort() bool {
+	letter, rest := r.group[0], r.group[1:]
+	r.group = ""
+	if r.row = r.shortRows[letter]; r.row == nil {
+		r.row = r.findShort(letter)
+		r.shortRows[letter] = r.row
 	}
 	value, equals := strings.CutPrefix(rest, "=")
 	if equals || rest != "" && r.row != nil && r.row.Value != spec.NoValue {
-		return r.found(value, true)
+		return r.readValue(value, true)
 	}
-	r.letters = rest
-	return r.found("", false)
+	r.group = rest
+	return r.readValue("", false)
 }
 
-// found reads the value of the option in r.row, which may be attached to it.
-func (r *reader) found(value string, attached bool) bool {
+// readValue sets the value of the current option. If attached is set, the
+// value is in the same word as the option.
+func (r *reader) readValue(value string, attached bool) bool {
 	if r.row == nil || r.isRule && r.row.Option != nil && r.row.CommandLine {
-		return r.stop(UnknownOption)
+		return r.fail(UnknownOption)
 	}
-	r.value, r.last = value, r.word
+	r.value, r.lastWord = value, r.word
 	switch kind := r.row.Value; {
 	case attached && kind == spec.NoValue:
-		return r.stop(UnwantedValue)
+		return r.fail(UnwantedValue)
 	case attached || kind == spec.NoValue:
 	case len(r.words) > 0 && (kind == spec.RequiredValue || !strings.HasPrefix(r.words[0], "-")):
 		r.value, r.words = r.words[0], r.words[1:]
-		r.last = r.value
+		r.lastWord = r.value
 	case kind == spec.RequiredValue:
-		return r.stop(MissingValue)
+		return r.fail(MissingValue)
 	default:
 		r.value = r.row.Default
 	}
 	return true
 }
 
-func (r *reader) stop(k FaultKind) bool {
+func (r *reader) fail(k FaultKind) bool {
 	r.fault = fault(k, r.word)
 	r.fault.Word = r.word
 	return false
 }
 
-// named finds the row of a long name. Rows are registered with pflag on first
-// use, since a command line uses few of them.
-func (r *reader) named(name string) *row {
+// findLong returns the row of a long option, or nil. It registers rows with
+// pflag on first use, since a command line uses only a few.
+func (r *reader) findLong(name string) *row {
 	if f := r.flags.Lookup(name); f != nil {
 		return f.Value.(*row)
 	}
@@ -136,15 +137,15 @@ func (r *reader) named(name string) *row {
 	return row
 }
 
-// letters has the rows of the letters that have been found: the lines of a file
-// use a few of them over and over.
-type letters [256]*row
+// shortRows caches the rows of short options: the lines of a file use the
+// same few of them.
+type shortRows [256]*row
 
-// lettered finds the row of a letter, which is one byte.
-func (r *reader) lettered(b byte) *row {
+// findShort returns the row of a short option, or nil.
+func (r *reader) findShort(b byte) *row {
 	found, ok := spec.FindLetter(b)
 	if !ok {
 		return nil
 	}
-	return r.named(found.Long)
+	return r.findLong(found.Long)
 }
