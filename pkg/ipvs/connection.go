@@ -19,21 +19,22 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs/internal/nl"
 )
 
-// Connection is a row of the connection table, /proc/net/ip_vs_conn: a
-// connection, or a template that keeps a client with its real server.
+// Connection is a row of the connection table, /proc/net/ip_vs_conn. It is a
+// connection, or a persistence template, which assigns a client to a real
+// server.
 type Connection struct {
 	Protocol    Protocol
 	Client      netip.AddrPort // port 0 in a template
-	Virtual     netip.AddrPort // in a template of a firewall mark, the mark is the address
+	Virtual     netip.AddrPort // in a template of a firewall mark, the address is the mark
 	Destination netip.AddrPort
-	State       string        // the kernel's word, such as "ESTABLISHED" or "NONE"
-	Expires     time.Duration // until it is forgotten, in whole seconds
-	// PersistenceEngine and its data, such as "sip" and a Call-ID, are empty
-	// for all but templates of such an engine.
+	State       string        // as named by the kernel, such as "ESTABLISHED" or "NONE"
+	Expires     time.Duration // remaining time until the kernel deletes it, in seconds
+	// PersistenceEngine and PersistenceData, such as "sip" and a Call-ID,
+	// are set only in templates of a persistence engine.
 	PersistenceEngine, PersistenceData string
 }
 
-// FWMark returns the firewall mark of a template that belongs to one, else 0.
+// FWMark returns the firewall mark of a template for a firewall mark, or 0.
 func (c *Connection) FWMark() uint32 {
 	a := c.Virtual.Addr()
 	switch {
@@ -47,61 +48,67 @@ func (c *Connection) FWMark() uint32 {
 	return binary.BigEndian.Uint32(raw[:])
 }
 
-// ConnectionFilter chooses rows of the connection table: those that fit each
-// field that is not zero. The zero value fits every row.
+// ConnectionFilter selects rows of the connection table: those that match all
+// fields that are not zero. The zero value selects every row.
 type ConnectionFilter struct {
-	// Service is a virtual service, in which port 0 fits every port. Connections
-	// do not carry a firewall mark: of such a service there are templates only.
+	// Service is a virtual service; port 0 matches every port.
+	// Connections do not record a firewall mark, so only the templates of
+	// such a service match.
 	Service ServiceID
-	// Destination is a real server, in which port 0 fits every port.
+	// Destination is a real server; port 0 matches every port.
 	Destination netip.AddrPort
-	// Client is a network of clients. Templates have the network of the
-	// persistence netmask as their client.
+	// Client is a network of clients. The client of a template is an
+	// address to which the persistence netmask was applied.
 	Client netip.Prefix
-	// State is the kernel's word, such as "ESTABLISHED", in any case.
+	// State is a state as named by the kernel, such as "ESTABLISHED".
+	// Case is ignored.
 	State string
 }
 
-// Match reports whether a connection fits.
+// Match reports whether the filter selects a connection.
 func (f *ConnectionFilter) Match(c *Connection) bool {
-	return f.fitsState(c.State) && f.fitsClient(c.Client) && f.fitsDestination(c.Destination) && f.fitsService(c)
+	return f.matchesState(c.State) && f.matchesClient(c.Client) &&
+		f.matchesDestination(c.Destination) && f.matchesService(c)
 }
 
-func (f *ConnectionFilter) fitsState(state string) bool {
+func (f *ConnectionFilter) matchesState(state string) bool {
 	return f.State == "" || strings.EqualFold(f.State, state)
 }
 
-func (f *ConnectionFilter) fitsClient(ap netip.AddrPort) bool {
+func (f *ConnectionFilter) matchesClient(ap netip.AddrPort) bool {
 	return !f.Client.IsValid() || f.Client.Contains(ap.Addr())
 }
 
-func (f *ConnectionFilter) fitsDestination(ap netip.AddrPort) bool {
-	return !f.Destination.Addr().IsValid() || fits(f.Destination, ap)
+func (f *ConnectionFilter) matchesDestination(ap netip.AddrPort) bool {
+	return !f.Destination.Addr().IsValid() || addrMatches(f.Destination, ap)
 }
 
-func (f *ConnectionFilter) fitsService(c *Connection) bool {
+func (f *ConnectionFilter) matchesService(c *Connection) bool {
 	switch id := f.Service; {
 	case !id.Addr.IsValid():
 		return true
 	case id.FWMark != 0:
 		return id.FWMark == c.FWMark() && id.Family() == FamilyOf(c.Virtual.Addr())
 	default:
-		return id.Protocol == c.Protocol && fits(netip.AddrPortFrom(id.Addr, id.Port), c.Virtual)
+		return id.Protocol == c.Protocol && addrMatches(netip.AddrPortFrom(id.Addr, id.Port), c.Virtual)
 	}
 }
 
-func fits(want, ap netip.AddrPort) bool {
+func addrMatches(want, ap netip.AddrPort) bool {
 	return want.Addr() == ap.Addr() && (want.Port() == 0 || want.Port() == ap.Port())
 }
 
-// Connections returns the rows of the connection table of the client's network
-// namespace that fit a filter, which is applied while they are read. They are
-// not of one instant: the kernel hands them over by the page. A row that cannot
-// be read is an error that matches [ErrMalformed] and does not end the rest; any
-// other error is the last. A row is read only as far as it fits.
+// Connections returns the rows that the filter selects of the connection
+// table in the client's network namespace. They are no snapshot: the table
+// changes while it is read.
 //
-// A caller without CAP_NET_ADMIN, whom a Client refuses this too, can pass
-// /proc/net/ip_vs_conn to [ReadConnections].
+// For a malformed row, the sequence yields an error that matches
+// [ErrMalformed], and continues. Any other error ends it. Rows that do not
+// match the filter are not parsed completely, so errors in them can go
+// unnoticed.
+//
+// Connections requires CAP_NET_ADMIN, as a Client does. Other callers can
+// pass the file /proc/net/ip_vs_conn to [ReadConnections].
 func (c *Client) Connections(ctx context.Context, filter ConnectionFilter) iter.Seq2[Connection, error] {
 	return func(yield func(Connection, error) bool) {
 		f, err := c.proc(ctx, "ip_vs_conn")
@@ -118,14 +125,15 @@ func (c *Client) Connections(ctx context.Context, filter ConnectionFilter) iter.
 	}
 }
 
-// ReadConnections returns the rows of a connection table in the form of
-// /proc/net/ip_vs_conn, with its title line, that fit a filter. Its errors are
-// those of [Client.Connections].
+// ReadConnections returns the rows that the filter selects of a connection
+// table in the format of /proc/net/ip_vs_conn, including its title line. It
+// yields the same errors as [Client.Connections].
 func ReadConnections(r io.Reader, filter ConnectionFilter) iter.Seq2[Connection, error] {
 	return readConnections(context.Background(), r, filter)
 }
 
-// readConnections looks at the context between rows, whether they fit or not.
+// readConnections implements ReadConnections with a context. It checks the
+// context for every row, even if the filter selects none.
 func readConnections(ctx context.Context, r io.Reader, filter ConnectionFilter) iter.Seq2[Connection, error] {
 	return func(yield func(Connection, error) bool) {
 		b := bufio.NewReaderSize(r, 64<<10)
@@ -145,10 +153,10 @@ func readConnections(ctx context.Context, r io.Reader, filter ConnectionFilter) 
 			case n == 1:
 				continue // the title
 			}
-			conn, fits, err := p.parse(bytes.TrimSuffix(line, []byte("\n")))
+			conn, ok, err := p.parse(bytes.TrimSuffix(line, []byte("\n")))
 			if err != nil {
 				err = fmt.Errorf("list connections: line %d: %w", n, err)
-			} else if !fits {
+			} else if !ok {
 				continue
 			}
 			if !yield(conn, err) {
@@ -158,23 +166,25 @@ func readConnections(ctx context.Context, r io.Reader, filter ConnectionFilter) 
 	}
 }
 
-// connParser reads rows without allocating for each: there may be millions. It
-// keeps the words that stand in many of them.
+// connParser parses rows. There may be millions, so it does not allocate
+// memory for each: words that many rows contain, such as states, are shared.
 type connParser struct {
 	filter ConnectionFilter
 	words  map[string]string
 }
 
-func (p *connParser) word(b []byte) string {
-	w, known := p.words[string(b)]
-	if !known {
+// intern returns b as a string. The same words share their memory.
+func (p *connParser) intern(b []byte) string {
+	w, found := p.words[string(b)]
+	if !found {
 		w = string(b)
 		p.words[w] = w
 	}
 	return w
 }
 
-// parse reports whether the row fits, and reads no more of one that does not.
+// parse parses a row and reports whether the filter selects it. It stops at
+// the first field that does not match.
 func (p *connParser) parse(line []byte) (c Connection, ok bool, err error) {
 	var f [9][]byte
 	rest := line
@@ -183,45 +193,45 @@ func (p *connParser) parse(line []byte) (c Connection, ok bool, err error) {
 			return c, false, malformed("the connection %q has %d fields, want %d", line, i, len(f))
 		}
 	}
-	if c.State = p.word(f[7]); !p.filter.fitsState(c.State) {
+	if c.State = p.intern(f[7]); !p.filter.matchesState(c.State) {
 		return c, false, nil
 	}
 	if c.Client, ok = parseHexAddrPort(f[1], f[2]); !ok {
-		return c, false, oddAddress(line, f[1], f[2])
-	} else if !p.filter.fitsClient(c.Client) {
+		return c, false, malformedAddress(line, f[1], f[2])
+	} else if !p.filter.matchesClient(c.Client) {
 		return c, false, nil
 	}
 	if c.Destination, ok = parseHexAddrPort(f[5], f[6]); !ok {
-		return c, false, oddAddress(line, f[5], f[6])
-	} else if !p.filter.fitsDestination(c.Destination) {
+		return c, false, malformedAddress(line, f[5], f[6])
+	} else if !p.filter.matchesDestination(c.Destination) {
 		return c, false, nil
 	}
 	if c.Protocol, ok = parseProtocol(f[0]); !ok {
 		return c, false, malformed("the connection %q has the unknown protocol %q", line, f[0])
 	}
 	if c.Virtual, ok = parseHexAddrPort(f[3], f[4]); !ok {
-		return c, false, oddAddress(line, f[3], f[4])
-	} else if !p.filter.fitsService(&c) {
+		return c, false, malformedAddress(line, f[3], f[4])
+	} else if !p.filter.matchesService(&c) {
 		return c, false, nil
 	}
 	secs, err := strconv.ParseUint(string(f[8]), 10, 32)
 	if err != nil {
-		return c, false, malformed("the connection %q expires in %q", line, f[8])
+		return c, false, malformed("the connection %q has the invalid expiry %q", line, f[8])
 	}
 	c.Expires = time.Duration(secs) * time.Second
 	if engine, data := cutField(rest); len(engine) > 0 {
-		c.PersistenceEngine = p.word(engine)
+		c.PersistenceEngine = p.intern(engine)
 		c.PersistenceData = strings.Join(strings.Fields(string(data)), " ")
 	}
 	return c, true, nil
 }
 
-func oddAddress(line, addr, port []byte) error {
-	return malformed("the connection %q has the odd address %s %s", line, addr, port)
+func malformedAddress(line, addr, port []byte) error {
+	return malformed("the connection %q has the invalid address %s %s", line, addr, port)
 }
 
-// cutField splits the first field, which ends at a blank, off a line; it is
-// empty where there is none.
+// cutField splits a line into the first field, which ends at a blank, and the
+// rest. The field is empty if there is none.
 func cutField(b []byte) (field, rest []byte) {
 	start := 0
 	for start < len(b) && isBlank(b[start]) {
@@ -248,8 +258,8 @@ func parseProtocol(b []byte) (Protocol, bool) {
 	return Protocol(n), err == nil && found
 }
 
-// parseHexAddrPort reads an address as the kernel prints it in hexadecimal:
-// IPv4 as eight digits, IPv6 as eight groups of four.
+// parseHexAddrPort parses an address and port in hexadecimal, as in the
+// kernel's files: IPv4 as eight digits, IPv6 as eight groups of four.
 func parseHexAddrPort(addr, port []byte) (netip.AddrPort, bool) {
 	var p [2]byte
 	if len(port) != 2*len(p) {

@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-func TestConnectionsThatFitAFilter(t *testing.T) {
+func TestConnectionsThatMatchAFilter(t *testing.T) {
 	table := "title\n" + strings.Join([]string{
 		0: "TCP 0A010002 8416 0C000001 0050 0A020003 1F90 ESTABLISHED     893",
 		1: "TCP 0A010003 8416 0C000001 01BB 0A020003 01BB TIME_WAIT       113",
@@ -23,30 +23,30 @@ func TestConnectionsThatFitAFilter(t *testing.T) {
 	}, "\n") + "\n"
 	rows := collect(t, table, ConnectionFilter{})
 	if len(rows) != 7 {
-		t.Fatalf("%d rows", len(rows))
+		t.Fatalf("%d rows, want 7", len(rows))
 	}
 	addr, ap := netip.MustParseAddr, netip.MustParseAddrPort
 	for name, c := range map[string]struct {
 		filter ConnectionFilter
 		want   []int
 	}{
-		"a service":                       {ConnectionFilter{Service: AddrID(TCP, addr("12.0.0.1"), 80)}, []int{0, 6}},
-		"a service of every port":         {ConnectionFilter{Service: AddrID(TCP, addr("12.0.0.1"), 0)}, []int{0, 1, 6}},
-		"a service of another protocol":   {ConnectionFilter{Service: AddrID(UDP, addr("12.0.0.1"), 80)}, []int{2}},
-		"a service of IPv6":               {ConnectionFilter{Service: AddrID(TCP, addr("2001:db8::1"), 80)}, []int{5}},
-		"a service with another address":  {ConnectionFilter{Service: AddrID(TCP, addr("12.0.0.2"), 0)}, nil},
-		"a mark":                          {ConnectionFilter{Service: MarkID(77, IPv4)}, []int{3}},
-		"a mark of IPv6":                  {ConnectionFilter{Service: MarkID(77, IPv6)}, []int{4}},
-		"a mark that there is not":        {ConnectionFilter{Service: MarkID(78, IPv4)}, nil},
-		"a server":                        {ConnectionFilter{Destination: ap("10.2.0.3:0")}, []int{0, 1, 3, 6}},
-		"a server at a port":              {ConnectionFilter{Destination: ap("10.2.0.3:8080")}, []int{0, 6}},
-		"a client":                        {ConnectionFilter{Client: netip.MustParsePrefix("10.1.0.3/32")}, []int{1}},
-		"a network":                       {ConnectionFilter{Client: netip.MustParsePrefix("10.1.9.9/16")}, []int{0, 1, 2, 3, 6}},
-		"every client of IPv6":            {ConnectionFilter{Client: netip.MustParsePrefix("::/0")}, []int{4, 5}},
-		"a state":                         {ConnectionFilter{State: "established"}, []int{0, 5}},
-		"a state's beginning":             {ConnectionFilter{State: "ESTABLISH"}, nil},
-		"all of them":                     {ConnectionFilter{AddrID(TCP, addr("12.0.0.1"), 80), ap("10.2.0.3:0"), netip.MustParsePrefix("10.1.0.2/32"), "None"}, []int{6}},
-		"all of them, but for the server": {ConnectionFilter{AddrID(TCP, addr("12.0.0.1"), 80), ap("10.2.0.4:0"), netip.MustParsePrefix("10.1.0.2/32"), "None"}, nil},
+		"a service":                      {ConnectionFilter{Service: AddrID(TCP, addr("12.0.0.1"), 80)}, []int{0, 6}},
+		"a service, any port":            {ConnectionFilter{Service: AddrID(TCP, addr("12.0.0.1"), 0)}, []int{0, 1, 6}},
+		"a service of another protocol":  {ConnectionFilter{Service: AddrID(UDP, addr("12.0.0.1"), 80)}, []int{2}},
+		"an IPv6 service":                {ConnectionFilter{Service: AddrID(TCP, addr("2001:db8::1"), 80)}, []int{5}},
+		"a service with another address": {ConnectionFilter{Service: AddrID(TCP, addr("12.0.0.2"), 0)}, nil},
+		"a mark":                         {ConnectionFilter{Service: MarkID(77, IPv4)}, []int{3}},
+		"an IPv6 mark":                   {ConnectionFilter{Service: MarkID(77, IPv6)}, []int{4}},
+		"a mark without templates":       {ConnectionFilter{Service: MarkID(78, IPv4)}, nil},
+		"a server":                       {ConnectionFilter{Destination: ap("10.2.0.3:0")}, []int{0, 1, 3, 6}},
+		"a server at a port":             {ConnectionFilter{Destination: ap("10.2.0.3:8080")}, []int{0, 6}},
+		"a client":                       {ConnectionFilter{Client: netip.MustParsePrefix("10.1.0.3/32")}, []int{1}},
+		"a network":                      {ConnectionFilter{Client: netip.MustParsePrefix("10.1.9.9/16")}, []int{0, 1, 2, 3, 6}},
+		"all IPv6 clients":               {ConnectionFilter{Client: netip.MustParsePrefix("::/0")}, []int{4, 5}},
+		"a state":                        {ConnectionFilter{State: "established"}, []int{0, 5}},
+		"the prefix of a state":          {ConnectionFilter{State: "ESTABLISH"}, nil},
+		"every field":                    {ConnectionFilter{AddrID(TCP, addr("12.0.0.1"), 80), ap("10.2.0.3:0"), netip.MustParsePrefix("10.1.0.2/32"), "None"}, []int{6}},
+		"every field, another server":    {ConnectionFilter{AddrID(TCP, addr("12.0.0.1"), 80), ap("10.2.0.4:0"), netip.MustParsePrefix("10.1.0.2/32"), "None"}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var want []Connection
@@ -76,8 +76,8 @@ func collect(t *testing.T, table string, filter ConnectionFilter) (list []Connec
 	return list
 }
 
-// TestAContextEndsAListInWhichNothingFits cancels while rows are passed over.
-func TestAContextEndsAListInWhichNothingFits(t *testing.T) {
+// TestCanceledListWithoutMatches cancels while rows are skipped.
+func TestCanceledListWithoutMatches(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	read := 0
 	endless := readerFunc(func(b []byte) (int, error) {

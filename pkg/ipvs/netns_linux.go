@@ -16,24 +16,25 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// netNSDir is where "ip netns" keeps the names of network namespaces.
+// netNSDir is the directory of the named network namespaces of "ip netns".
 const netNSDir = "/var/run/netns"
 
-// openNetNS opens a network namespace by name, path or process: see
+// openNetNS opens a network namespace by name, path or process ID: see
 // Config.NetNS.
-func openNetNS(where string) (*os.File, error) {
-	if strings.Contains(where, "/") {
-		return openNS(where)
+func openNetNS(netNS string) (*os.File, error) {
+	if strings.Contains(netNS, "/") {
+		return openNS(netNS)
 	}
-	f, err := openNS(filepath.Join(netNSDir, where))
-	pid, notNumber := strconv.ParseUint(where, 10, 31)
-	if errors.Is(err, fs.ErrNotExist) && notNumber == nil {
+	f, err := openNS(filepath.Join(netNSDir, netNS))
+	pid, parseErr := strconv.ParseUint(netNS, 10, 31)
+	if errors.Is(err, fs.ErrNotExist) && parseErr == nil {
 		return openNS(fmt.Sprintf("/proc/%d/ns/net", pid))
 	}
 	return f, err
 }
 
-// openNS has errors without the path, which NetNSError names as the caller did.
+// openNS opens the file of a namespace. Its errors do not contain the path,
+// since NetNSError names the namespace as the caller did.
 func openNS(path string) (*os.File, error) {
 	f, err := os.Open(path)
 	var pathErr *fs.PathError
@@ -43,8 +44,8 @@ func openNS(path string) (*os.File, error) {
 	return f, err
 }
 
-// openProc opens a file of /proc/net as it is in a network namespace, whatever
-// that of the calling thread is.
+// openProc opens a file of /proc/net in a network namespace, which need not
+// be that of the calling thread.
 func openProc(ns *os.File, name string) (f *os.File, err error) {
 	err = within(ns, func() error {
 		f, err = os.Open("/proc/thread-self/net/" + name)
@@ -53,19 +54,20 @@ func openProc(ns *os.File, name string) (f *os.File, err error) {
 	return f, err
 }
 
-// within calls f on a thread that is in a network namespace.
+// within calls f on a thread in a network namespace: the current thread if it
+// is in that namespace, or a new one.
 func within(ns *os.File, f func() error) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	if here, err := inNetNS(ns); err != nil {
+	if inside, err := inNetNS(ns); err != nil {
 		return err
-	} else if here {
+	} else if inside {
 		return f()
 	}
 	done := make(chan error)
 	go func() {
-		// The thread stays locked and so ends with the goroutine: it is of
-		// no use to others once it is in another namespace.
+		// The thread is never unlocked, so that it exits with the
+		// goroutine: no other goroutine may run in this namespace.
 		runtime.LockOSThread()
 		if err := unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET); err != nil {
 			done <- fmt.Errorf("enter the network namespace: %w", err)
@@ -91,15 +93,15 @@ func netNSOf(socket syscall.RawConn) (*os.File, error) {
 
 // inNetNS reports whether the calling thread is in a network namespace.
 func inNetNS(ns *os.File) (bool, error) {
-	that, err := ns.Stat()
+	want, err := ns.Stat()
 	if err != nil {
 		return false, err
 	}
-	this, err := os.Stat("/proc/thread-self/ns/net")
+	current, err := os.Stat("/proc/thread-self/ns/net")
 	if err != nil {
 		return false, err
 	}
-	return os.SameFile(this, that), nil
+	return os.SameFile(current, want), nil
 }
 
 // inode returns the inode number of a file.
@@ -111,12 +113,14 @@ func inode(f *os.File) (uint64, error) {
 	return st.Ino, nil
 }
 
-// InNetNS calls f on a thread in the network namespace that is named as in
-// [Config].NetNS. The files below /proc/thread-self/net and /proc/sys/net are
-// that namespace's there, and so are sockets that f opens; goroutines that it
-// starts may be elsewhere. Without a name it is the namespace of the calling
-// thread. The error is a *[NetNSError] where the namespace cannot be entered,
-// else that of f.
+// InNetNS calls f on a thread in a network namespace, which is named as in
+// [Config].NetNS; an empty name means the namespace of the calling thread.
+// The sockets that f opens belong to the namespace, and so do the files below
+// /proc/thread-self/net and /proc/sys/net. Goroutines that f starts may run
+// in other namespaces.
+//
+// The error is a *[NetNSError] if the namespace cannot be entered, and
+// otherwise the error of f.
 func InNetNS(netNS string, f func() error) error {
 	if netNS == "" {
 		runtime.LockOSThread()
@@ -128,9 +132,9 @@ func InNetNS(netNS string, f func() error) error {
 		return &NetNSError{netNS, err}
 	}
 	defer ns.Close()
-	var failed error
-	if err := within(ns, func() error { failed = f(); return nil }); err != nil {
+	var ferr error
+	if err := within(ns, func() error { ferr = f(); return nil }); err != nil {
 		return &NetNSError{netNS, err}
 	}
-	return failed
+	return ferr
 }
