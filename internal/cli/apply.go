@@ -12,12 +12,8 @@ import (
 	"io"
 	"math"
 	"os"
-	"os/signal"
 	"slices"
 	"sync"
-	"syscall"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/args"
 	"github.com/ipvsadm-go/ipvsadm/internal/names"
@@ -51,6 +47,14 @@ func modeOf(cmd args.Command) mode {
 	}
 	return byLine
 }
+
+// restoreCommand is ipvsadm-restore, which is also the command apply.
+type restoreCommand struct {
+	*session
+	cmd *args.Command
+}
+
+func (c restoreCommand) Run(ctx context.Context) error { return exit(c.apply(ctx, *c.cmd)) }
 
 // apply runs the command apply. The command is a copy, since its parser also
 // parses the lines of the file.
@@ -148,7 +152,7 @@ func (s *session) ended(name string, f *restore.File, mode mode, end restore.End
 		return finishedStatus(f, mode)
 	case restore.Interrupted:
 		fmt.Fprintln(s.Stderr, interruptedText(name, signals.got, end))
-		status = 128 + int(signals.got.(syscall.Signal))
+		status = signalStatus(signals.got)
 	case restore.Differing:
 		fmt.Fprintln(s.Stderr, stillDiffersText(name, end))
 		if err := s.printChanges(s.Stderr, end.Left); err != nil {
@@ -274,42 +278,4 @@ func (s *session) readRules(ctx context.Context, file string) (name string, f *r
 // printChanges prints changes in the order of a listing.
 func (s *session) printChanges(to io.Writer, changes []ipvs.Change) error {
 	return output(rule.Writer{}.Write(to, slices.Values(render.SortChanges(changes))))
-}
-
-// signals catches the signals that would end the program while it changes the
-// table.
-type signals struct {
-	ending chan os.Signal
-	pipe   chan os.Signal
-	got    os.Signal
-}
-
-// catchSignals catches the signals that end a program, unless they are
-// ignored, as by nohup or a shell's &. A closed pipe does not end it: output
-// without a reader is lost, and the work goes on.
-func catchSignals() *signals {
-	s := &signals{ending: make(chan os.Signal, 1), pipe: make(chan os.Signal, 1)}
-	for _, sig := range []os.Signal{unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT, unix.SIGABRT} {
-		if !signal.Ignored(sig) {
-			signal.Notify(s.ending, sig)
-		}
-	}
-	signal.Notify(s.pipe, unix.SIGPIPE)
-	return s
-}
-
-// caught reports whether a signal has come.
-func (s *signals) caught() bool {
-	if s.got == nil {
-		select {
-		case s.got = <-s.ending:
-		default:
-		}
-	}
-	return s.got != nil
-}
-
-func (s *signals) release() {
-	signal.Stop(s.ending)
-	signal.Stop(s.pipe)
 }

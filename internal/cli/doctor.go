@@ -2,9 +2,6 @@
 
 package cli
 
-// This file runs the command doctor: it hands the table and the machine to
-// package doctor, and prints what that finds.
-
 import (
 	"context"
 	"errors"
@@ -22,31 +19,35 @@ import (
 // examination is how long the machine is looked at, besides its table.
 const examination = 2 * time.Second
 
-// doctor examines the director, or what it would be with the table of a file,
-// and returns the exit status.
-func (s *session) doctor(ctx context.Context, cmd args.Command) int {
+// doctorCommand examines the director, or what it would be with the table of a
+// file.
+type doctorCommand struct {
+	*session
+	cmd *args.Command
+}
+
+func (s doctorCommand) Run(ctx context.Context) error {
+	cmd := s.cmd
 	c := doctor.Case{File: cmd.File, NetNS: s.config.NetNS}
 	if cmd.File != "" {
 		name, f, err := s.readRules(ctx, cmd.File)
 		switch {
 		case err != nil:
-			return s.report(err)
+			return err
 		case f.Complaints().Any():
 			s.complain(name, f, warnings{})
-			return statusUsage
+			return exit(statusUsage)
 		}
 		c.Table = f.Wanted().Table()
 	}
 	if err := s.lookAtTable(ctx, &c); err != nil {
-		s.report(err)
-		return statusUsage
+		return withStatus(err, statusUsage)
 	}
 	ctx, cancel := context.WithTimeout(ctx, examination)
 	defer cancel()
 	var err error
 	if c.Host, err = doctor.Read(ctx, s.config.NetNS, c.Table); err != nil {
-		s.report(hostFailure(err))
-		return statusUsage
+		return hostFailure(err)
 	}
 	if c.Host.Unasked > 0 {
 		fmt.Fprintln(s.Stderr, unaskedText(c.Host.Unasked))
@@ -57,20 +58,19 @@ func (s *session) doctor(ctx context.Context, cmd args.Command) int {
 		write = doctor.WriteJSON
 	}
 	if err := write(s.Stdout, findings); err != nil {
-		s.report(outputFailure(err))
-		return statusUsage
+		return withStatus(outputFailure(err), statusUsage)
 	}
 	worst := doctor.Worst(findings)
 	if worst < doctor.Warning {
 		s.say(serversHint(c.Table))
 	}
-	return doctorStatus(worst)
+	return exit(doctorStatus(worst))
 }
 
 // lookAtTable asks the kernel for its table, unless a file stands in its place,
-// and for the size of its connection table. Who may not see the table is told.
-// Its error is a *failure.
-func (s *session) lookAtTable(ctx context.Context, c *doctor.Case) (err error) {
+// and for the size of its connection table. It tells users without privilege
+// that they do not see the table. Its error is a *failure.
+func (s doctorCommand) lookAtTable(ctx context.Context, c *doctor.Case) (err error) {
 	unseen := func(want string) {
 		if c.Table == nil {
 			fmt.Fprintln(s.Stderr, unseenText(want))

@@ -2,8 +2,6 @@
 
 package cli
 
-// This file drains servers before it removes them: --drain of -d and -D.
-
 import (
 	"context"
 	"errors"
@@ -13,7 +11,6 @@ import (
 	"io/fs"
 	"os"
 	"slices"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -26,9 +23,12 @@ import (
 // drainPoll is the interval between two looks at the connections.
 const drainPoll = 200 * time.Millisecond
 
-// drain is a deletion that waits for connections to end.
-type drain struct {
+// drainCommand is a deletion with --drain: it sets the weight of the servers to
+// 0, waits until none has an active connection or the time is over, and deletes
+// them.
+type drainCommand struct {
 	*session
+	cmd     *args.Command
 	service ipvs.ServiceEntry
 	// servers are the ones to remove, as they were; with whole the
 	// service is removed too.
@@ -36,75 +36,69 @@ type drain struct {
 	whole   bool
 }
 
-// drain sets the weight of the servers to 0, waits until none has an active
-// connection or the time is over, and deletes them. It returns the exit
-// status.
-func (s *session) drain(ctx context.Context, cmd args.Command) int {
-	if err := s.open(ctx); err != nil {
-		return s.report(err)
+func (d *drainCommand) Run(ctx context.Context) error {
+	if err := d.open(ctx); err != nil {
+		return err
 	}
-	d := drain{session: s, whole: cmd.ID == spec.DeleteService}
-	if found, err := d.find(ctx, cmd); err != nil || !found {
-		return s.report(err)
+	if found, err := d.find(ctx); err != nil || !found {
+		return err
 	}
 	unlock, err := d.lock()
 	if err != nil {
-		return s.report(err)
+		return err
 	}
 	defer unlock()
-	d.doubts(s.machine(subject{}))
+	d.warn(d.machine(subject{}))
 	signals := catchSignals()
 	defer signals.release()
 	if err := d.weigh(ctx, false); err != nil {
 		_ = d.weigh(ctx, true)
-		return s.report(err)
+		return err
 	}
-	left, err := d.wait(ctx, cmd.Drain, signals.caught)
+	left, err := d.wait(ctx, d.cmd.Drain, signals.caught)
 	switch {
 	case err != nil:
-		s.report(err)
+		d.report(err)
 		d.putBack(ctx, "")
-		return statusPartly
+		return exit(statusPartly)
 	case signals.got != nil:
 		d.putBack(ctx, signals.got.String()+": ")
-		return 128 + int(signals.got.(syscall.Signal))
+		return exit(signalStatus(signals.got))
 	}
-	c, _ := cmd.Change()
-	switch err := s.client.Apply(ctx, c); {
-	case err == nil, errors.Is(err, ipvs.ErrNoService), errors.Is(err, ipvs.ErrNoDestination):
-	default:
-		status := s.report(changeFailure(c.Op, err))
+	c, _ := d.cmd.Change()
+	if err := d.client.Apply(ctx, c); err != nil && !isMissing(err) {
+		status := d.report(changeFailure(c.Op, err))
 		d.putBack(ctx, "")
-		return status
+		return exit(status)
 	}
 	if left > 0 {
-		fmt.Fprintln(s.Stderr, undrainedText(left))
-		return statusPartly
+		fmt.Fprintln(d.Stderr, undrainedText(left))
+		return exit(statusPartly)
 	}
-	return statusOK
+	return nil
 }
 
 // find reads what is to be removed. It reports false if that is missing and
 // --exist allows it.
-func (d *drain) find(ctx context.Context, cmd args.Command) (bool, error) {
-	id := cmd.Service.ServiceID
-	c, _ := cmd.Change()
-	var err error
-	d.service, err = d.readService(ctx, id)
-	d.servers = d.service.Destinations
-	if !d.whole && (err == nil || errors.Is(err, ipvs.ErrChanging)) {
+func (d *drainCommand) find(ctx context.Context) (found bool, err error) {
+	id := d.cmd.Service.ServiceID
+	if d.whole = d.cmd.ID == spec.DeleteService; d.whole {
+		d.service, err = d.readService(ctx, id)
+		d.servers = d.service.Destinations
+	} else {
 		var e *ipvs.DestinationEntry
-		if e, err = found(&d.service, cmd.Destination.AddrPort(), err); err == nil {
+		if d.service, e, err = d.readServer(ctx, id, d.cmd.Destination.AddrPort()); err == nil {
 			d.servers = []ipvs.DestinationEntry{*e}
 		}
 	}
-	if cmd.Given.Has(spec.OptExist) && (errors.Is(err, ipvs.ErrNoService) || errors.Is(err, ipvs.ErrNoDestination)) {
+	switch c, _ := d.cmd.Change(); {
+	case err == nil:
+		return true, nil
+	case d.cmd.Given.Has(spec.OptExist) && isMissing(err):
 		return false, nil
+	default:
+		return false, entryFailure(c, err)
 	}
-	if err != nil {
-		return false, changeFailure(c.Op, &ipvs.ChangeError{Change: c, Err: err})
-	}
-	return true, nil
 }
 
 // drainLockFile has a locked byte for each server that is being drained.
@@ -112,7 +106,7 @@ const drainLockFile = "/run/ipvsadm-drain.lock"
 
 // lock refuses a second drain of a server until unlock is called. If the lock
 // file cannot be made, drains are not serialized.
-func (d *drain) lock() (unlock func(), err error) {
+func (d *drainCommand) lock() (unlock func(), err error) {
 	f, err := os.OpenFile(d.drainLock, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
 	if errors.Is(err, fs.ErrPermission) || errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.EROFS) {
 		return func() {}, nil
@@ -139,8 +133,8 @@ func (d *drain) lock() (unlock func(), err error) {
 	return func() { f.Close() }, nil
 }
 
-// doubts returns why a drain may not have its effect.
-func (d *drain) doubts(m machine) {
+// warn reports why a drain may not have its effect.
+func (d *drainCommand) warn(m machine) {
 	svc := &d.service
 	const fallback = ipvs.FlagSched1 // sh-fallback, mh-fallback
 	var texts []string
@@ -166,7 +160,7 @@ func (d *drain) doubts(m machine) {
 // weigh sets the weight of the servers to 0, or with back to what it was,
 // unless another program has changed it. Their other settings stay as they
 // are now.
-func (d *drain) weigh(ctx context.Context, back bool) error {
+func (d *drainCommand) weigh(ctx context.Context, back bool) error {
 	id := d.service.ServiceID
 	var now []ipvs.DestinationEntry
 	var unsure, missed error // servers may be missing; one is
@@ -208,7 +202,7 @@ func (d *drain) weigh(ctx context.Context, back bool) error {
 }
 
 // putBack undoes a drain that did not finish.
-func (d *drain) putBack(ctx context.Context, why string) {
+func (d *drainCommand) putBack(ctx context.Context, why string) {
 	if err := d.weigh(ctx, true); err != nil {
 		d.report(err)
 		fmt.Fprintln(d.Stderr, why+notPutBackText)
@@ -219,7 +213,7 @@ func (d *drain) putBack(ctx context.Context, why string) {
 
 // wait waits until the connections have ended, the time is over or it is
 // stopped, and returns how many are left.
-func (d *drain) wait(ctx context.Context, most time.Duration, stopped func() bool) (left uint64, err error) {
+func (d *drainCommand) wait(ctx context.Context, most time.Duration, stopped func() bool) (left uint64, err error) {
 	terminal := isTerminal(d.Stderr)
 	if terminal {
 		defer fmt.Fprint(d.Stderr, "\r\x1b[K")

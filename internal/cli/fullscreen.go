@@ -3,6 +3,7 @@
 package cli
 
 import (
+	"io"
 	"os"
 	"runtime"
 	"strings"
@@ -24,20 +25,19 @@ type fullScreen struct {
 	writing bool
 }
 
-// fullScreen returns the terminal of standard input and output, or a *failure
-// where there is none that can show a screen.
-func (s *session) fullScreen() (*fullScreen, error) {
-	out := s.Stdout
+// fullScreenOf returns the terminal of an input and an output, or a *failure if
+// there is none that can show a screen.
+func fullScreenOf(in io.Reader, out io.Writer) (*fullScreen, error) {
 	if filtered, ok := out.(screen); ok {
 		out = filtered.Writer
 	}
-	if !isTerminal(s.Stdin) || !isTerminal(out) {
+	if !isTerminal(in) || !isTerminal(out) {
 		return nil, noTerminalFailure()
 	}
 	if term := os.Getenv("TERM"); term == "" || term == "dumb" {
 		return nil, dumbTerminalFailure(term)
 	}
-	return &fullScreen{in: s.Stdin.(*os.File), out: out.(*os.File), written: make(chan error, 1)}, nil
+	return &fullScreen{in: in.(*os.File), out: out.(*os.File), written: make(chan error, 1)}, nil
 }
 
 // displayOf returns the abilities of the terminal, according to the environment.

@@ -3,9 +3,11 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"iter"
+	"net/netip"
 	"os"
 	"os/exec"
 
@@ -114,6 +116,20 @@ func (c *connection) readService(ctx context.Context, id ipvs.ServiceID) (ipvs.S
 		e.Destinations, err = c.client.Destinations(ctx, id)
 	}
 	return e, err
+}
+
+// readServer reads a service and finds one of its servers. A list that keeps
+// changing may lack a server that exists: then the error matches
+// ipvs.ErrChanging.
+func (c *connection) readServer(ctx context.Context, id ipvs.ServiceID, server netip.AddrPort) (ipvs.ServiceEntry, *ipvs.DestinationEntry, error) {
+	e, err := c.readService(ctx, id)
+	if err != nil && !errors.Is(err, ipvs.ErrChanging) {
+		return e, nil, err
+	}
+	if d := e.Lookup(server); d != nil {
+		return e, d, nil
+	}
+	return e, nil, cmp.Or(err, error(ipvs.ErrNoDestination))
 }
 
 // load opens the kernel's IPVS, and loads the module once if it is missing.

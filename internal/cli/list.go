@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"os/signal"
 
 	"golang.org/x/sys/unix"
 
@@ -28,14 +27,6 @@ var formats = []struct {
 	{spec.OptTunnelInfo, render.TunnelInfo},
 }
 
-// writer returns the writer of the requested form.
-func (s *session) writer(given spec.Set) render.Writer {
-	if given.Has(spec.OptJSON) {
-		return render.JSON(s.Stdout, renderOptions(given))
-	}
-	return render.Text(s.Stdout, s.names, renderOptions(given))
-}
-
 func renderOptions(given spec.Set) render.Options {
 	o := render.Options{
 		Numeric: given.Has(spec.OptNumeric),
@@ -52,46 +43,53 @@ func renderOptions(given spec.Set) render.Options {
 	return o
 }
 
-// list runs the list command; its error is a *failure. A reader that closes a
-// pipe has read what it wanted.
-func (s *session) list(ctx context.Context, cmd args.Command) error {
-	signal.Ignore(unix.SIGPIPE)
-	defer signal.Reset(unix.SIGPIPE)
-	err := s.listTo(ctx, cmd)
+// listCommand prints the table or a part of it.
+type listCommand struct {
+	*session
+	cmd *args.Command
+}
+
+func (c listCommand) Run(ctx context.Context) error {
+	defer ignorePipe()()
+	err := c.list(ctx)
 	if errors.Is(err, unix.EPIPE) {
-		return nil
+		return nil // the reader has read what it wanted
 	}
 	return err
 }
 
-func (s *session) listTo(ctx context.Context, cmd args.Command) error {
-	if err := s.open(ctx); err != nil {
+func (c listCommand) list(ctx context.Context) error {
+	if err := c.open(ctx); err != nil {
 		return err
 	}
-	if cmd.Given.Has(spec.OptMetrics) {
-		return s.listMetrics(ctx, cmd)
+	given := c.cmd.Given
+	if given.Has(spec.OptMetrics) {
+		return c.listMetrics(ctx)
 	}
-	p := s.writer(cmd.Given)
+	p := render.Text(c.Stdout, c.names, renderOptions(given))
+	if given.Has(spec.OptJSON) {
+		p = render.JSON(c.Stdout, renderOptions(given))
+	}
 	var err error
 	switch {
-	case cmd.Given.Has(spec.OptConnection):
-		err = s.listConnections(ctx, p, connectionFilter(cmd))
-	case cmd.Given.HasAny(spec.ServiceAddress):
-		err = s.listService(ctx, p, cmd.Service.ServiceID)
-	case cmd.Given.Has(spec.OptTimeout):
+	case given.Has(spec.OptConnection):
+		err = c.listConnections(ctx, p)
+	case given.HasAny(spec.ServiceAddress):
+		err = c.listService(ctx, p, c.cmd.Service.ServiceID)
+	case given.Has(spec.OptTimeout):
 		var t ipvs.Timeouts
-		if t, err = s.client.Timeouts(ctx); err != nil {
+		if t, err = c.client.Timeouts(ctx); err != nil {
 			return listFailure(err)
 		}
 		err = output(p.Timeouts(t))
-	case cmd.Given.Has(spec.OptDaemon):
+	case given.Has(spec.OptDaemon):
 		var d []ipvs.Daemon
-		if d, err = s.client.Daemons(ctx); err != nil {
+		if d, err = c.client.Daemons(ctx); err != nil {
 			return listFailure(err)
 		}
 		err = output(p.Daemons(d))
 	default:
-		err = s.listTable(ctx, p)
+		err = c.listTable(ctx, p)
 	}
 	if e := output(p.Flush()); err == nil {
 		err = e
@@ -99,13 +97,13 @@ func (s *session) listTo(ctx context.Context, cmd args.Command) error {
 	return err
 }
 
-func (s *session) listTable(ctx context.Context, p render.Writer) error {
-	info, err := s.client.Info(ctx)
+func (c listCommand) listTable(ctx context.Context, p render.Writer) error {
+	info, err := c.client.Info(ctx)
 	if err != nil {
 		return listFailure(err)
 	}
-	t, err := s.readTable(ctx, services)
-	if err := s.reportPartial(err); err != nil {
+	t, err := c.readTable(ctx, services)
+	if err := c.reportPartial(err); err != nil {
 		return err
 	}
 	return output(p.Table(ctx, info, t.Services))
@@ -113,61 +111,61 @@ func (s *session) listTable(ctx context.Context, p render.Writer) error {
 
 // listMetrics fails if the table keeps changing, since a missing service
 // would look deleted.
-func (s *session) listMetrics(ctx context.Context, cmd args.Command) error {
-	info, err := s.client.Info(ctx)
+func (c listCommand) listMetrics(ctx context.Context) error {
+	info, err := c.client.Info(ctx)
 	if err != nil {
 		return listFailure(err)
 	}
-	totals, err := s.client.Totals(ctx)
+	totals, err := c.client.Totals(ctx)
 	if err != nil {
 		return listFailure(err)
 	}
-	t, err := s.readTable(ctx, services)
+	t, err := c.readTable(ctx, services)
 	if err != nil {
 		return listFailure(err)
 	}
-	return s.deliver(cmd, func(out io.Writer) error {
-		return render.Metrics(out, renderOptions(cmd.Given), info, totals, t.Services)
+	return deliver(c.session, c.cmd, func(out io.Writer) error {
+		return render.Metrics(out, renderOptions(c.cmd.Given), info, totals, t.Services)
 	})
 }
 
-func (s *session) listService(ctx context.Context, p render.Writer, id ipvs.ServiceID) error {
-	info, err := s.client.Info(ctx)
+func (c listCommand) listService(ctx context.Context, p render.Writer, id ipvs.ServiceID) error {
+	info, err := c.client.Info(ctx)
 	if err != nil {
 		return listFailure(err)
 	}
-	e, err := s.readService(ctx, id)
+	e, err := c.readService(ctx, id)
 	if errors.Is(err, ipvs.ErrNoService) {
 		err = &ipvs.ChangeError{Change: ipvs.Change{Service: ipvs.Service{ServiceID: id}}, Err: err}
 	}
-	if err := s.reportPartial(err); err != nil {
+	if err := c.reportPartial(err); err != nil {
 		return err
 	}
 	return output(p.Services(ctx, info, []ipvs.ServiceEntry{e}))
 }
 
-func connectionFilter(cmd args.Command) ipvs.ConnectionFilter {
-	f := ipvs.ConnectionFilter{Client: cmd.Client, State: cmd.State}
-	if cmd.Given.HasAny(spec.ServiceAddress) {
-		f.Service = cmd.Service.ServiceID
+func (c listCommand) filter() ipvs.ConnectionFilter {
+	f := ipvs.ConnectionFilter{Client: c.cmd.Client, State: c.cmd.State}
+	if c.cmd.Given.HasAny(spec.ServiceAddress) {
+		f.Service = c.cmd.Service.ServiceID
 	}
-	if cmd.Given.Has(spec.OptRealServer) {
-		f.Destination = cmd.Destination.AddrPort()
+	if c.cmd.Given.Has(spec.OptRealServer) {
+		f.Destination = c.cmd.Destination.AddrPort()
 	}
 	return f
 }
 
-func (s *session) listConnections(ctx context.Context, p render.Writer, filter ipvs.ConnectionFilter) error {
-	if err := s.probe(ctx); err != nil {
+func (c listCommand) listConnections(ctx context.Context, p render.Writer) error {
+	if err := c.probe(ctx); err != nil {
 		return err
 	}
 	var unread error
 	rows := func(yield func(ipvs.Connection, error) bool) {
-		for c, err := range s.client.Connections(ctx, filter) {
+		for conn, err := range c.client.Connections(ctx, c.filter()) {
 			if unread == nil {
 				unread = err
 			}
-			if !yield(c, err) {
+			if !yield(conn, err) {
 				return
 			}
 		}

@@ -2,8 +2,8 @@
 
 package cli
 
-// This file has every message and exit status. Messages that scripts may
-// know are 1.31's to the byte.
+// This file has the exit statuses and the messages, except the text of hints
+// and warnings. Messages that scripts may know are 1.31's to the byte.
 
 import (
 	"errors"
@@ -74,6 +74,25 @@ type failure struct {
 
 func (f *failure) Error() string { return f.text }
 func (f *failure) Unwrap() error { return f.cause }
+
+// exit is the end of a command that has reported itself what there is to
+// report.
+func exit(status int) error { return &failure{status: status} }
+
+// asFailure returns the failure that an error is, or one with its text.
+func asFailure(err error) *failure {
+	if f, ok := errors.AsType[*failure](err); ok {
+		return f
+	}
+	return &failure{text: err.Error(), status: statusUsage, cause: err}
+}
+
+// withStatus returns an error as a failure with another exit status.
+func withStatus(err error, status int) error {
+	f := *asFailure(err)
+	f.status = status
+	return &f
+}
 
 // faultMessages are formats of a fault's words.
 var faultMessages = [...]string{
@@ -263,12 +282,26 @@ func changeFailure(op ipvs.Op, err error) error {
 	return &failure{text: refusalText(op, err), status: statusRefused, cause: err}
 }
 
+// entryFailure is the message for an entry that cannot be read, to make a
+// change.
+func entryFailure(c ipvs.Change, err error) error {
+	return changeFailure(c.Op, &ipvs.ChangeError{Change: c, Err: err})
+}
+
 // listFailure is the message for a question that was not answered.
 func listFailure(err error) error {
 	if errors.Is(err, fs.ErrPermission) {
 		return initFailure(err)
 	}
 	return &failure{text: refusalText(0, err), status: statusList, cause: err}
+}
+
+// output returns the error of a write to standard output as a *failure.
+func output(err error) error {
+	if err != nil {
+		return outputFailure(err)
+	}
+	return nil
 }
 
 // outputFailure is the message where standard output takes no more.

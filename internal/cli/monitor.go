@@ -2,16 +2,12 @@
 
 package cli
 
-// This file runs the command monitor, which polls the table, since the kernel
-// sends no events, and prints the changes.
-
 import (
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"slices"
 	"time"
 
@@ -24,16 +20,20 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// monitor prints changes of the table until its reader closes the pipe or ctx
-// ends. Its error is a *failure.
-func (s *session) monitor(ctx context.Context, cmd args.Command) error {
-	signal.Ignore(unix.SIGPIPE)
-	defer signal.Reset(unix.SIGPIPE)
-	s.config.Patience = monitorPatience
-	if err := s.open(ctx); err != nil {
+// monitorCommand prints changes of the table until its reader closes the pipe
+// or the context ends. It polls the table, since the kernel sends no events.
+type monitorCommand struct {
+	*session
+	cmd *args.Command
+}
+
+func (m monitorCommand) Run(ctx context.Context) error {
+	defer ignorePipe()()
+	m.config.Patience = monitorPatience
+	if err := m.open(ctx); err != nil {
 		return err
 	}
-	return s.follow(ctx, cmd)
+	return m.follow(ctx)
 }
 
 const (
@@ -45,13 +45,13 @@ const (
 	monitorPatience = time.Second
 )
 
-// follow is monitor without the signals.
-func (s *session) follow(ctx context.Context, cmd args.Command) error {
-	have, err := s.readTable(ctx, wholeTable)
+// follow is Run without the signals.
+func (m monitorCommand) follow(ctx context.Context) error {
+	have, err := m.readTable(ctx, wholeTable)
 	if err != nil && !errors.Is(err, ipvs.ErrChanging) {
 		return listFailure(err)
 	}
-	clock := time.NewTicker(cmd.Interval)
+	clock := time.NewTicker(m.cmd.Interval)
 	defer clock.Stop()
 	reader := time.NewTicker(readerPoll)
 	defer reader.Stop()
@@ -61,25 +61,25 @@ func (s *session) follow(ctx context.Context, cmd args.Command) error {
 		case <-ctx.Done():
 			return nil
 		case <-reader.C:
-			if readerHasGone(s.Stdout) {
+			if readerHasGone(m.Stdout) {
 				return nil
 			}
 			continue
 		case <-clock.C:
 		}
-		now, err := s.readAgain(ctx, have)
+		now, err := m.readAgain(ctx, have)
 		switch {
 		case err != nil && silent == nil:
-			fmt.Fprintln(s.Stderr, unreadableText(err))
+			fmt.Fprintln(m.Stderr, unreadableText(err))
 		case err == nil && silent != nil:
-			fmt.Fprintln(s.Stderr, readableText)
+			fmt.Fprintln(m.Stderr, readableText)
 		}
 		if silent = err; err != nil {
 			continue
 		}
 		changes := model.Diff(have, now)
 		have = now
-		if err := s.printEvents(changes, cmd.Given, time.Now()); err != nil {
+		if err := m.printEvents(changes, time.Now()); err != nil {
 			if errors.Is(err, unix.EPIPE) {
 				return nil
 			}
@@ -90,12 +90,12 @@ func (s *session) follow(ctx context.Context, cmd args.Command) error {
 
 // readAgain reads the table after have. Entries that another writer hides
 // from a reading stay until they are known to be gone.
-func (s *session) readAgain(ctx context.Context, have *ipvs.Table) (*ipvs.Table, error) {
+func (m monitorCommand) readAgain(ctx context.Context, have *ipvs.Table) (*ipvs.Table, error) {
 	var now *ipvs.Table
-	err := s.reconnected(ctx, func() (err error) {
-		now, err = s.readTable(ctx, wholeTable)
+	err := m.reconnected(ctx, func() (err error) {
+		now, err = m.readTable(ctx, wholeTable)
 		if errors.Is(err, ipvs.ErrChanging) && now != nil {
-			now, err = s.complete(ctx, have, now)
+			now, err = m.complete(ctx, have, now)
 		}
 		return err
 	})
@@ -104,7 +104,7 @@ func (s *session) readAgain(ctx context.Context, have *ipvs.Table) (*ipvs.Table,
 
 // complete adds to a table that may lack entries the previous ones that are
 // not known to be gone.
-func (s *session) complete(ctx context.Context, have, now *ipvs.Table) (*ipvs.Table, error) {
+func (m monitorCommand) complete(ctx context.Context, have, now *ipvs.Table) (*ipvs.Table, error) {
 	for i := range have.Services {
 		was := &have.Services[i]
 		if is := now.Lookup(was.ServiceID); is != nil {
@@ -115,7 +115,7 @@ func (s *session) complete(ctx context.Context, have, now *ipvs.Table) (*ipvs.Ta
 			}
 			continue
 		}
-		_, err := s.client.Service(ctx, was.ServiceID)
+		_, err := m.client.Service(ctx, was.ServiceID)
 		switch {
 		case err == nil:
 			now.Services = append(now.Services, *was)
@@ -138,24 +138,24 @@ func readerHasGone(w io.Writer) bool {
 }
 
 // printEvents prints changes in an order in which they can be made.
-func (s *session) printEvents(changes []ipvs.Change, given spec.Set, at time.Time) error {
+func (m monitorCommand) printEvents(changes []ipvs.Change, at time.Time) error {
 	if len(changes) == 0 {
 		return nil
 	}
 	var b []byte
 	for _, c := range changes {
 		switch {
-		case given.Has(spec.OptJSON):
+		case m.cmd.Given.Has(spec.OptJSON):
 			b = appendEvent(b, c, at)
 		default:
-			if given.Has(spec.OptTimestamp) {
+			if m.cmd.Given.Has(spec.OptTimestamp) {
 				b = at.AppendFormat(b, "[2006-01-02T15:04:05.000000] ")
 			}
 			b = rule.Writer{}.Append(b, c)
 		}
 		b = append(b, '\n')
 	}
-	_, err := s.Stdout.Write(b)
+	_, err := m.Stdout.Write(b)
 	return err
 }
 

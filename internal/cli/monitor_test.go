@@ -43,7 +43,7 @@ func monitored(t *testing.T, k *fakeKernel, seconds int, act func(n int), option
 		s.client = k
 		cmd, err := args.New(noNames()).Parse(ctx, append([]string{"--monitor"}, options...))
 		if err == nil {
-			err = s.follow(ctx, cmd)
+			err = monitorCommand{s, &cmd}.follow(ctx)
 		}
 		if err != nil {
 			t.Error(err)
@@ -149,16 +149,16 @@ func TestMonitorWaitsForATableThatHasGone(t *testing.T) {
 func TestMonitorDoesNotTakeWhatWasMissedForDeleted(t *testing.T) {
 	have := newFakeKernel(t, web+web10+web20+dns+dns10).Now()
 	is := newFakeKernel(t, web+web10+web20+"-A -f 1 -s rr\n") // the DNS service has gone
-	s := is.session(Process{})
-	s.client = is
+	m := monitorCommand{is.session(Process{}), nil}
+	m.client = is
 	missed := newFakeKernel(t, "-A -f 1 -s rr\n").Now()
-	got, err := s.complete(t.Context(), have, missed)
+	got, err := m.complete(t.Context(), have, missed)
 	must.OK(t, err)
 	if d := model.Diff(got, is.Now()); len(d) > 0 {
 		t.Errorf("it differs by %v", d)
 	}
 	half := newFakeKernel(t, web+web20).Now()
-	if got, err = s.complete(t.Context(), have, half); err != nil || len(model.Diff(have, got)) != 1 {
+	if got, err = m.complete(t.Context(), have, half); err != nil || len(model.Diff(have, got)) != 1 {
 		t.Errorf("%v, %v", model.Diff(have, got), err)
 	}
 }
@@ -230,7 +230,7 @@ func TestMonitorWithALongIntervalEndsWithItsReader(t *testing.T) {
 		k := newFakeKernel(t, web)
 		s := k.session(Process{Stdout: write, Stderr: new(bytes.Buffer)})
 		s.client = k
-		if err := s.follow(t.Context(), args.Command{Interval: 24 * time.Hour}); err != nil {
+		if err := (monitorCommand{s, &args.Command{Interval: 24 * time.Hour}}).follow(t.Context()); err != nil {
 			t.Error(err)
 		}
 		if took := time.Since(begin); took > 10*time.Minute+2*time.Second {

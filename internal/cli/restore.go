@@ -14,18 +14,26 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// restore runs each line of r as a command line, as -R does. A line that the
-// kernel refuses, or that has a word that cannot be read, is reported and the
-// rest goes on; any other fault ends the run. Changes are sent many at a time.
-// None is kept back while the program waits for more input.
-func (s *session) restore(ctx context.Context, r io.Reader) int {
-	if err := s.probe(ctx); err != nil {
-		return s.report(err)
+// batchCommand is -R: it runs each line of standard input as a command line. A
+// line that the kernel refuses, or that has a word that cannot be read, is
+// reported and the rest goes on; any other fault ends the run. Changes are sent
+// many at a time. None is kept back while the program waits for more input.
+type batchCommand struct {
+	*session
+	run     func(context.Context, *session, *args.Command) error // runs any other command
+	changes []ipvs.Change
+	lines   []int // the line of each change
+	status  int   // of the last line
+}
+
+func (b *batchCommand) Run(ctx context.Context) error {
+	r := b.Stdin
+	if err := b.probe(ctx); err != nil {
+		return err
 	}
 	if isTerminal(r) {
-		s.say(restoreHint)
+		b.say(restoreHint)
 	}
-	b := &batch{session: s}
 	in := bufio.NewReaderSize(&flusher{r, func() { b.send(ctx) }}, 64<<10)
 	var words []string
 	var line []byte
@@ -34,16 +42,16 @@ func (s *session) restore(ctx context.Context, r io.Reader) int {
 		line, err = readLine(in, line[:0])
 		if err != nil && err != io.EOF {
 			b.send(ctx)
-			return s.report(inputFailure(err))
+			return inputFailure(err)
 		}
 		if words = rule.AppendWords(words[:0], line); len(words) > 0 {
 			if end := b.line(ctx, n, words); end {
-				return b.status
+				return exit(b.status)
 			}
 		}
 		if err == io.EOF {
 			b.send(ctx)
-			return b.status
+			return exit(b.status)
 		}
 	}
 }
@@ -74,16 +82,8 @@ func (f *flusher) Read(p []byte) (int, error) {
 // maxPending is the most changes that are sent together.
 const maxPending = 1024
 
-// batch runs lines of rule text and keeps changes back to send them together.
-type batch struct {
-	*session
-	changes []ipvs.Change
-	lines   []int // the line of each change
-	status  int   // of the last line
-}
-
 // line runs one line and reports whether it was the last to run.
-func (b *batch) line(ctx context.Context, n int, words []string) (end bool) {
+func (b *batchCommand) line(ctx context.Context, n int, words []string) (end bool) {
 	cmd, err := b.parser.ParseRule(ctx, words)
 	if err == nil && spec.FindCommand(cmd.ID).CommandLine {
 		err = &args.Fault{Kind: args.NotACommand}
@@ -102,7 +102,7 @@ func (b *batch) line(ctx context.Context, n int, words []string) (end bool) {
 		return false
 	}
 	b.send(ctx)
-	err = b.run(ctx, &cmd)
+	err = b.run(ctx, b.session, &cmd)
 	b.status = b.report(inLine(n, err))
 	if b.status == statusRefused && cmd.Given.HasAny(spec.Existing) {
 		return false // as any other change that is refused
@@ -112,7 +112,7 @@ func (b *batch) line(ctx context.Context, n int, words []string) (end bool) {
 
 // send makes the collected changes and reports each one that was refused, or
 // that may not have been made.
-func (b *batch) send(ctx context.Context) {
+func (b *batchCommand) send(ctx context.Context) {
 	if len(b.changes) == 0 {
 		return
 	}

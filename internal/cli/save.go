@@ -10,11 +10,8 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"os/signal"
 	"slices"
 	"strings"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/args"
 	"github.com/ipvsadm-go/ipvsadm/internal/outfile"
@@ -25,18 +22,23 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// save writes the table as rule text; its error is a *failure. A reader that
-// closes a pipe has not got the whole text.
-func (s *session) save(ctx context.Context, cmd args.Command) error {
-	signal.Ignore(unix.SIGPIPE)
-	defer signal.Reset(unix.SIGPIPE)
+// saveCommand writes the table as rule text. A closed pipe is an error: its
+// reader has not got the whole text.
+type saveCommand struct {
+	*session
+	cmd *args.Command
+}
+
+func (c saveCommand) Run(ctx context.Context) error {
+	defer ignorePipe()()
+	cmd := c.cmd
 	scope := saveScope{timeouts: cmd.Given.Has(spec.OptAll), daemons: cmd.Given.Has(spec.OptAll)}
 	if cmd.Given.Has(spec.OptUpdate) {
 		if err := scope.addThoseOf(cmd.Output); err != nil {
 			return fileFailure("read", cmd.Output, err)
 		}
 	}
-	if err := s.open(ctx); err != nil {
+	if err := c.open(ctx); err != nil {
 		return err
 	}
 	// Everything is read before anything is written.
@@ -44,12 +46,12 @@ func (s *session) save(ctx context.Context, cmd args.Command) error {
 	if scope.timeouts || scope.daemons {
 		how = wholeTable
 	}
-	t, err := s.readTable(ctx, how)
+	t, err := c.readTable(ctx, how)
 	if err != nil {
 		return listFailure(err)
 	}
 	if cmd.Given.Has(spec.OptUpdate) && len(t.Services) == 0 {
-		fmt.Fprintln(s.Stderr, keptText(cmd.Output))
+		fmt.Fprintln(c.Stderr, keptText(cmd.Output))
 		return nil
 	}
 	if !scope.timeouts {
@@ -61,14 +63,14 @@ func (s *session) save(ctx context.Context, cmd args.Command) error {
 	render.Sort(t.Services)
 	var w rule.Writer
 	if !cmd.Given.Has(spec.OptNumeric) {
-		w.Names = s.names.Book(ctx, render.Addresses(t.Services))
+		w.Names = c.names.Book(ctx, render.Addresses(t.Services))
 	}
-	return s.deliver(cmd, func(out io.Writer) error { return w.Write(out, rule.Changes(t)) })
+	return deliver(c.session, cmd, func(out io.Writer) error { return w.Write(out, rule.Changes(t)) })
 }
 
 // deliver writes a text to standard output, or the whole of it to the file of
 // --output or --update; its error is a *failure.
-func (s *session) deliver(cmd args.Command, write func(io.Writer) error) error {
+func deliver(s *session, cmd *args.Command, write func(io.Writer) error) error {
 	if !cmd.Given.HasAny(spec.Of(spec.OptOutput, spec.OptUpdate)) || cmd.Given.Has(spec.OptOutput) && cmd.Output == "-" {
 		return output(write(s.Stdout))
 	}

@@ -89,11 +89,11 @@ func (s *session) reportAbout(about subject, err error) int {
 	if err == nil {
 		return statusOK
 	}
-	var f *failure
-	if !errors.As(err, &f) {
-		f = &failure{text: err.Error(), status: statusUsage, cause: err}
-	}
+	f := asFailure(err)
 	text := f.text
+	if text == "" {
+		return f.status
+	}
 	if f.quoted || isTerminal(s.Stderr) {
 		text = plain(text)
 	}

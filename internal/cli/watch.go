@@ -2,9 +2,6 @@
 
 package cli
 
-// This file runs the command watch: readings of the table and what is typed go
-// to a watch.Browser, and what that draws goes to the terminal.
-
 import (
 	"context"
 	"errors"
@@ -12,7 +9,6 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -27,47 +23,27 @@ import (
 // of the same key.
 const escapeDelay = 100 * time.Millisecond
 
-// watch shows the table until its user quits or a signal ends it. It returns
-// the exit status.
-func (s *session) watch(ctx context.Context, cmd args.Command) int {
-	terminal, err := s.fullScreen()
-	if err != nil {
-		return s.report(err)
-	}
-	if err := s.open(ctx); err != nil {
-		return s.report(err)
-	}
-	w := &watcher{
-		session: s, fullScreen: terminal, interval: cmd.Interval,
-		browser:  watch.NewBrowser(watchTitle(s.config.NetNS, cmd.Interval), displayOf(os.Getenv)),
-		readings: make(chan tableReading, 1),
-		typed:    make(chan typing),
-		signals:  make(chan os.Signal, 8),
-	}
-	first := w.read(ctx)
-	if first.err != nil {
-		return s.report(listFailure(first.err))
-	}
-	w.take(first)
-	return w.run(ctx)
-}
-
-// watcher is a live screen.
-type watcher struct {
+// watchCommand is a live screen: it shows the table until its user quits or a
+// signal ends it. Readings of the table and typed keys go to a watch.Browser,
+// and what that draws goes to the terminal.
+type watchCommand struct {
 	*session
+	cmd *args.Command
 	*fullScreen
-	interval time.Duration
-	browser  *watch.Browser
-	shown    *watch.Screen // on the terminal; nil if that is not known
+	browser *watch.Browser
+	shown   *watch.Screen // on the terminal; nil if that is not known
 
+	clock    *time.Ticker
 	readings chan tableReading
 	reading  bool // one is under way
 	typed    chan typing
-	rest     []byte // typed, and no whole key yet
-	signals  chan os.Signal
+	rest     []byte           // typed, and no whole key yet
+	lone     <-chan time.Time // when an escape character in rest is a key
+	ending   *signals
+	signals  chan os.Signal // about the terminal
 }
 
-// tableReading is what became of a reading of the table.
+// tableReading is the result of a reading of the table.
 type tableReading struct {
 	watch.Reading
 	err   error
@@ -80,8 +56,20 @@ type typing struct {
 	err  error
 }
 
-// run is watch once the table has been read.
-func (w *watcher) run(ctx context.Context) (status int) {
+func (w *watchCommand) Run(ctx context.Context) (err error) {
+	if w.fullScreen, err = fullScreenOf(w.Stdin, w.Stdout); err != nil {
+		return err
+	}
+	if err := w.open(ctx); err != nil {
+		return err
+	}
+	w.browser = watch.NewBrowser(watchTitle(w.config.NetNS, w.cmd.Interval), displayOf(os.Getenv))
+	w.readings, w.typed, w.signals = make(chan tableReading, 1), make(chan typing), make(chan os.Signal, 8)
+	first := w.read(ctx)
+	if first.err != nil {
+		return listFailure(first.err)
+	}
+	w.take(first)
 	ctx, cancel := context.WithCancel(ctx)
 	defer func() {
 		cancel()
@@ -89,79 +77,83 @@ func (w *watcher) run(ctx context.Context) (status int) {
 			<-w.readings
 		}
 	}()
-	ending := catchSignals()
-	defer ending.release()
+	w.ending = catchSignals()
+	defer w.ending.release()
 	signal.Notify(w.signals, unix.SIGWINCH, unix.SIGTSTP, unix.SIGCONT)
 	defer signal.Stop(w.signals)
+	w.clock = time.NewTicker(w.cmd.Interval)
+	defer w.clock.Stop()
 	defer w.leave() // whatever happens, before anything else
 	if err := w.enter(); err != nil {
-		return w.end(outputFailure(err))
+		return outputFailure(err)
 	}
 	go w.listen(ctx)
-	clock := time.NewTicker(w.interval)
-	defer clock.Stop()
-	resume := func() { // reading after a while without
-		w.browser.ResetRates()
-		w.startReading(ctx)
-		clock.Reset(w.interval)
-	}
-	var lone <-chan time.Time // when an escape character is a key
-	for {
+	for quit := false; !quit; {
 		w.draw()
-		var err error
-		select {
-		case <-ctx.Done():
-			return statusOK
-		case sig := <-ending.ending:
-			return 128 + int(sig.(syscall.Signal))
-		case <-clock.C:
-			w.startReading(ctx)
-		case r := <-w.readings:
-			w.reading = false
-			w.take(r)
-		case in := <-w.typed:
-			w.rest = append(w.rest, in.keys...)
-			paused := w.browser.Paused()
-			if err = in.err; err == nil && w.press(false) {
-				return statusOK
-			}
-			if lone = nil; len(w.rest) > 0 {
-				lone = time.After(escapeDelay)
-			}
-			if paused && !w.browser.Paused() {
-				resume()
-			}
-		case <-lone:
-			w.press(true)
-		case err = <-w.written:
-			w.writing = false
-		case sig := <-w.signals:
-			if sig == unix.SIGWINCH { // draw looks at the size
-				continue
-			}
-			if sig == unix.SIGTSTP {
-				err = w.suspend()
-			} else {
-				err = w.setLine() // after SIGSTOP, of which nobody is told
-			}
-			w.shown = nil
-			resume()
-		}
-		if err != nil {
-			return w.end(lostTerminalFailure(err))
+		if quit, err = w.await(ctx); err != nil {
+			return err
 		}
 	}
+	return nil
 }
 
-// end leaves the screen, since the message has to stand behind it.
-func (w *watcher) end(err error) int {
-	w.leave()
-	return w.report(err)
+// await waits for something to happen and acts on it. It reports whether the
+// user wants to quit; its error is a *failure.
+func (w *watchCommand) await(ctx context.Context) (quit bool, err error) {
+	select {
+	case <-ctx.Done():
+		return true, nil
+	case sig := <-w.ending.ending:
+		return true, exit(signalStatus(sig))
+	case <-w.clock.C:
+		w.startReading(ctx)
+	case r := <-w.readings:
+		w.reading = false
+		w.take(r)
+	case in := <-w.typed:
+		w.rest = append(w.rest, in.keys...)
+		paused := w.browser.Paused()
+		if err = in.err; err == nil && w.press(false) {
+			return true, nil
+		}
+		if w.lone = nil; len(w.rest) > 0 {
+			w.lone = time.After(escapeDelay)
+		}
+		if paused && !w.browser.Paused() {
+			w.resume(ctx)
+		}
+	case <-w.lone:
+		w.press(true)
+	case err = <-w.written:
+		w.writing = false
+	case sig := <-w.signals:
+		switch sig {
+		case unix.SIGWINCH: // draw looks at the size
+			return false, nil
+		case unix.SIGTSTP:
+			err = w.suspend()
+		default:
+			err = w.setLine() // after SIGSTOP, which no process can catch
+		}
+		w.shown = nil
+		w.resume(ctx)
+	}
+	if err != nil {
+		return false, lostTerminalFailure(err)
+	}
+	return false, nil
+}
+
+// resume reads the table after a while without.
+func (w *watchCommand) resume(ctx context.Context) {
+	w.browser.ResetRates()
+	w.startReading(ctx)
+	w.clock.Reset(w.cmd.Interval)
 }
 
 // draw shows what has changed, unless the terminal still takes what changed
 // before.
-func (w *watcher) draw() {
+func (w *watchCommand) draw() {
 	if w.writing {
 		return
 	}
@@ -174,7 +166,7 @@ func (w *watcher) draw() {
 
 // press obeys the keys that were typed; final means that the last is complete.
 // It reports whether the user wants to quit.
-func (w *watcher) press(final bool) (quit bool) {
+func (w *watchCommand) press(final bool) (quit bool) {
 	for len(w.rest) > 0 {
 		k, n := watch.Decode(w.rest, final)
 		if n == 0 {
@@ -192,7 +184,7 @@ func (w *watcher) press(final bool) (quit bool) {
 }
 
 // listen passes on what is typed.
-func (w *watcher) listen(ctx context.Context) {
+func (w *watchCommand) listen(ctx context.Context) {
 	for {
 		b := make([]byte, 256)
 		n, err := w.in.Read(b)
@@ -209,7 +201,7 @@ func (w *watcher) listen(ctx context.Context) {
 
 // startReading reads the table behind the screen's back, since a large one
 // takes longer than its user should wait for a key.
-func (w *watcher) startReading(ctx context.Context) {
+func (w *watchCommand) startReading(ctx context.Context) {
 	if w.reading || w.browser.Paused() {
 		return
 	}
@@ -227,7 +219,7 @@ func (w *watcher) startReading(ctx context.Context) {
 }
 
 // read reads the table as a list does.
-func (w *watcher) read(ctx context.Context) (r tableReading) {
+func (w *watchCommand) read(ctx context.Context) (r tableReading) {
 	r.err = w.reconnected(ctx, func() (err error) {
 		r.At = time.Now()
 		t, err := w.readTable(ctx, services)
@@ -242,7 +234,7 @@ func (w *watcher) read(ctx context.Context) (r tableReading) {
 }
 
 // take shows a reading, or why there is none.
-func (w *watcher) take(r tableReading) {
+func (w *watchCommand) take(r tableReading) {
 	w.browser.Message = ""
 	switch {
 	case r.panic != "":

@@ -7,16 +7,39 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/ipvsadm-go/ipvsadm/internal/args"
 	"github.com/ipvsadm-go/ipvsadm/internal/manual"
 	"github.com/ipvsadm-go/ipvsadm/internal/spec"
 )
 
-// saveCommand is ipvsadm-save. Like 1.31's it ignores words that are no
-// options and have no place here. -o, which is --ops in ipvsadm, is --output.
-func (s *session) saveCommand(ctx context.Context) int {
+// The names besides ipvsadm under which the program runs.
+const (
+	saveName    = "ipvsadm-save"
+	restoreName = "ipvsadm-restore"
+)
+
+// commandLine parses the command line of the program, under whichever name. Its
+// error is a *failure.
+func commandLine(ctx context.Context, s *session) (args.Command, error) {
+	words := s.Args[1:]
+	switch {
+	case filepath.Base(s.Args[0]) == saveName:
+		return saveLine(ctx, s, words)
+	case filepath.Base(s.Args[0]) == restoreName:
+		return restoreLine(ctx, s, words)
+	case len(words) == 0:
+		words = []string{"--list"}
+	}
+	return s.parse(ctx, words)
+}
+
+// saveLine parses a command line of ipvsadm-save. Like 1.31's it ignores words
+// that are no options and have no place here. -o, which is --ops in ipvsadm, is
+// --output.
+func saveLine(ctx context.Context, s *session, rest []string) (args.Command, error) {
 	words := []string{"--save"}
 	var ignored []string
-	for rest := s.Args[1:]; len(rest) > 0; rest = rest[1:] {
+	for ; len(rest) > 0; rest = rest[1:] {
 		word := rest[0]
 		file, isOutput := strings.CutPrefix(word, "-o")
 		switch {
@@ -35,13 +58,13 @@ func (s *session) saveCommand(ctx context.Context) int {
 		}
 	}
 	cmd, err := s.parse(ctx, words)
-	if err != nil || s.wantsHelp() {
-		return s.usage(spec.Save)
+	if err != nil || wantsHelp(s) {
+		return cmd, usage(s, spec.Save)
 	}
 	if len(ignored) > 0 {
 		s.say(ignoredHint(ignored))
 	}
-	return s.report(s.save(ctx, cmd))
+	return cmd, nil
 }
 
 // takesValue reports whether a word is an option of the save whose value is
@@ -55,36 +78,32 @@ func takesValue(word string) bool {
 	return false
 }
 
-// restoreCommand is ipvsadm-restore.
-func (s *session) restoreCommand(ctx context.Context) int {
-	if s.wantsHelp() {
-		return s.usage(spec.Apply)
+// restoreLine parses a command line of ipvsadm-restore.
+func restoreLine(ctx context.Context, s *session, words []string) (cmd args.Command, err error) {
+	if wantsHelp(s) {
+		return cmd, usage(s, spec.Apply)
 	}
-	for _, word := range s.Args[1:] {
+	for _, word := range words {
 		if isRedirection(word) {
-			return s.report(redirectionFailure(word))
+			return cmd, redirectionFailure(word)
 		}
 	}
-	cmd, err := s.parse(ctx, append([]string{"--apply"}, s.Args[1:]...))
-	if err != nil {
-		return s.report(err)
-	}
-	return s.apply(ctx, cmd)
+	return s.parse(ctx, append([]string{"--apply"}, words...))
 }
 
-func (s *session) wantsHelp() bool {
+func wantsHelp(s *session) bool {
 	return len(s.Args) == 2 && (s.Args[1] == "-h" || s.Args[1] == "--help")
 }
 
 // usage prints the help of a wrapper, for -h and for words that it does not
 // know.
-func (s *session) usage(id spec.CommandID) int {
-	program := filepath.Base(s.Args[0])
-	if s.wantsHelp() {
-		return s.report(output(manual.Wrapper(s.Stdout, program, id)))
+func usage(s *session, id spec.CommandID) error {
+	to, status := s.Stderr, statusList
+	if wantsHelp(s) {
+		to, status = s.Stdout, statusOK
 	}
-	if err := manual.Wrapper(s.Stderr, program, id); err != nil {
-		return s.report(outputFailure(err))
+	if err := manual.Wrapper(to, filepath.Base(s.Args[0]), id); err != nil {
+		return outputFailure(err)
 	}
-	return statusList
+	return exit(status)
 }

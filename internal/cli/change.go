@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/ipvsadm-go/ipvsadm/internal/args"
+	"github.com/ipvsadm-go/ipvsadm/internal/spec"
+	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
+)
+
+// changeCommand makes one change. With --exist an addition edits what exists
+// already, and a deletion ignores what is missing.
+type changeCommand struct {
+	*session
+	cmd *args.Command
+}
+
+func (c changeCommand) Run(ctx context.Context) error {
+	change, _ := c.cmd.Change()
+	err := c.apply(ctx, change)
+	if err == nil || !c.cmd.Given.Has(spec.OptExist) {
+		return err
+	}
+	switch {
+	case errors.Is(err, ipvs.ErrServiceExists):
+		change.Op = ipvs.OpEditService
+		return c.apply(ctx, change)
+	case errors.Is(err, ipvs.ErrDestinationExists):
+		change.Op = ipvs.OpEditDestination
+		return c.apply(ctx, change)
+	case deletes(change) && isMissing(err):
+		return nil
+	}
+	return err
+}
+
+func deletes(c ipvs.Change) bool {
+	return c.Op == ipvs.OpDeleteService || c.Op == ipvs.OpDeleteDestination
+}
+
+// isMissing reports whether an error is that of an entry that does not exist.
+func isMissing(err error) bool {
+	return errors.Is(err, ipvs.ErrNoService) || errors.Is(err, ipvs.ErrNoDestination)
+}
+
+// apply makes a change; its error is a *failure.
+func (c changeCommand) apply(ctx context.Context, change ipvs.Change) error {
+	if err := c.open(ctx); err != nil {
+		return err
+	}
+	c.before = c.readBefore(ctx, change)
+	err := c.client.Apply(ctx, change)
+	if err == nil {
+		return nil
+	}
+	if change.Op == ipvs.OpEditService && c.before != nil {
+		c.keepScheduler(ctx, c.before.Services[0].Service)
+	}
+	return changeFailure(change.Op, err)
+}
+
+// readBefore reads what a change is about to alter: a service that it edits,
+// whose scheduler may have to be restored, and on a terminal what a hint may
+// need. It returns nil if that is not known.
+func (c changeCommand) readBefore(ctx context.Context, change ipvs.Change) *ipvs.Table {
+	var e ipvs.ServiceEntry
+	var err error
+	switch hints := isTerminal(c.Stderr); {
+	case change.Op == ipvs.OpFlush && hints:
+		return c.kernelTable()
+	case change.Op == ipvs.OpEditService:
+		e, err = c.client.Service(ctx, change.Service.ServiceID)
+	case hints && (deletes(change) || change.Op == ipvs.OpEditDestination):
+		e, err = c.readService(ctx, change.Service.ServiceID)
+	default:
+		return nil
+	}
+	if err != nil {
+		return nil
+	}
+	return &ipvs.Table{Services: []ipvs.ServiceEntry{e}}
+}
+
+// noScheduler is the kernel's name for no scheduler.
+const noScheduler = "none"
+
+// keepScheduler restores a service's scheduler after a refused edit: kernels
+// before mid-2026 remove the old one before they find that the new one does
+// not start.
+func (c changeCommand) keepScheduler(ctx context.Context, before ipvs.Service) {
+	now, err := c.client.Service(ctx, before.ServiceID)
+	if err != nil || now.Scheduler != noScheduler || before.Scheduler == noScheduler {
+		return
+	}
+	err = c.client.Apply(ctx, ipvs.Change{Op: ipvs.OpEditService, Service: before})
+	fmt.Fprintln(c.Stderr, schedulerText(before, err))
+}
