@@ -119,13 +119,12 @@ scale: machine bin/ipvsadm
 lab: machine bin/ipvsadm
 	$(GO) run ./internal/test/lab -fetch -kernel '$(KERNEL)' clusters $(SCENARIO)
 
-# All tests, those in a real kernel included; none is skipped. The scripts run
-# once more with the original 1.31. The machine's own User Mode Linux has one
-# processor, so with it comes a short run on a stock kernel, which has two.
+# All tests, those in a real kernel included; none is skipped. The machine's own
+# User Mode Linux has one processor, so with it comes a short run on a stock
+# kernel, which has two.
 .PHONY: test
 test: deps kernel
 	REQUIRE_KERNEL=1 $(GO) test -p 1 -timeout 1h ./...
-	REQUIRE_KERNEL=1 IPVSADM_TEST_ORIGINAL=1 $(GO) test -timeout 1h -run 'TestScripts$$' ./internal/cli
 	$(if $(KERNEL),,$(MAKE) --no-print-directory test-short KERNEL=debian-12)
 
 # The library's contract with the kernel, the scripts, and two restores at once.

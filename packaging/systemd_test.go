@@ -52,7 +52,7 @@ func TestUnits(t *testing.T) {
 		m.systemctl("start")
 		m.table(webRules)
 		m.succeeds("systemctl", "start", "ipvsadm-metrics.timer")
-		if !program.Await(time.Minute, func() bool { _, err := os.Stat(metrics); return err == nil }) {
+		if !must.Soon(func() bool { _, err := os.Stat(metrics); return err == nil }) {
 			t.Errorf("the timer writes no metrics:\n%s", m.succeeds("journalctl", "-u", "ipvsadm-metrics", "--no-pager"))
 		}
 		m.succeeds("systemctl", "stop", "ipvsadm-metrics.timer")
@@ -278,7 +278,7 @@ func (m machine) file(name, want string) {
 func (m machine) daemons(want ...string) {
 	m.t.Helper()
 	var got string
-	program.Await(time.Minute, func() bool {
+	must.Soon(func() bool {
 		got = program.Run(m.t, "ipvsadm", "-L", "--daemon")
 		return strings.Count(got, "\n") == len(want)
 	})
@@ -328,11 +328,11 @@ func bootAgain(t *testing.T) machine {
 	systemd.Stdout, systemd.Stderr = log, log
 	must.OK(t, systemd.Start())
 	m := machine{t, systemd}
-	if !program.Await(time.Minute, func() bool { _, err := m.do("systemctl", "start", "systemd-journald"); return err == nil }) {
+	if !must.Soon(func() bool { _, err := m.do("systemctl", "start", "systemd-journald"); return err == nil }) {
 		said, _ := os.ReadFile(log.Name())
 		t.Fatalf("no systemd:\n%s", said)
 	}
-	if !program.Await(time.Minute, func() bool { _, err := m.do("systemctl", "is-active", "multi-user.target"); return err == nil }) {
+	if !must.Soon(func() bool { _, err := m.do("systemctl", "is-active", "multi-user.target"); return err == nil }) {
 		t.Fatal("the boot does not end")
 	}
 	return m

@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
@@ -129,7 +128,7 @@ virtual=12.0.0.1:81
 			await := func(weight string) {
 				t.Helper()
 				want := "-a -t 12.0.0.1:81 -r 192.168.168.10:81 -m -w " + weight + "\n-A -t 12.0.0.1:82 -s rr\n-a -t 12.0.0.1:82 -r 192.168.168.10:81 -m -w " + weight
-				if !program.Await(time.Minute, func() bool { return strings.Contains(program.Run(t, "ipvsadm", "-Sn"), want) }) {
+				if !must.Soon(func() bool { return strings.Contains(program.Run(t, "ipvsadm", "-Sn"), want) }) {
 					t.Fatalf("%s: no weight %s in\n%s", during, weight, program.Run(t, "ipvsadm", "-Sn"))
 				}
 			}

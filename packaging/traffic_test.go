@@ -120,7 +120,7 @@ func (w *traffic) none(t *testing.T, during string) {
 		t.Errorf("%s: %d requests are lost", during, lost)
 	}
 	// The kernel sums up every two seconds.
-	if !program.Await(10*time.Second, func() bool { return connections(t) >= w.count }) {
+	if !must.Soon(func() bool { return connections(t) >= w.count }) {
 		t.Errorf("%s: the service had %d connections of %d", during, connections(t), w.count)
 	}
 }

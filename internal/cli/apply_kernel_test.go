@@ -164,7 +164,7 @@ func (d director) talk(service string) talk {
 	c, err := net.Dial("tcp", service)
 	must.OK(d.T, err)
 	d.Cleanup(func() { c.Close() })
-	must.OK(d.T, c.SetDeadline(time.Now().Add(30*time.Second)))
+	must.OK(d.T, c.SetDeadline(time.Now().Add(must.Patience)))
 	return talk{c}
 }
 
@@ -378,12 +378,10 @@ func testConnectionsStay(t *testing.T) {
 	}
 	must.OK(t, c.speak())
 	last := count()
-	for range 100 { // the kernel brings its counters up to date every two seconds
-		if last = count(); last.server.InPkts > 0 && last.service.InPkts > 0 {
-			break
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
+	must.Soon(func() bool { // the kernel updates its counters every two seconds
+		last = count()
+		return last.server.InPkts > 0 && last.service.InPkts > 0
+	})
 	kept := func(now counters) bool {
 		return now.conns.Active == 1 && now.service.Conns == 1 && now.server.Conns == 1 &&
 			now.service.InPkts >= last.service.InPkts && now.server.InBytes >= last.server.InBytes

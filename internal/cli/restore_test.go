@@ -36,7 +36,7 @@ func TestRestoreSendsWhatItHasBeforeItWaitsForMore(t *testing.T) {
 		fmt.Fprintf(typed, "-A -t 12.0.0.1:%d -s rr\n", n)
 		select {
 		case <-sent:
-		case <-time.After(10 * time.Second):
+		case <-time.After(must.Patience):
 			t.Fatalf("line %d is kept back while the program waits for the next", n)
 		}
 	}
@@ -82,7 +82,7 @@ func TestRestoreReportsBeforeItWaitsForMore(t *testing.T) {
 					if want := fmt.Sprintf("line %d: No such service\n", n); got != want {
 						t.Errorf("%q, want %q", got, want)
 					}
-				case <-time.After(10 * time.Second):
+				case <-time.After(must.Patience):
 					t.Fatalf("nothing is said of line %d while the program waits for the next", n)
 				}
 			}
@@ -144,7 +144,7 @@ func TestRestoreReadsOnWhileTheKernelIsBusy(t *testing.T) {
 		if n > 1 {
 			return
 		}
-		for end := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+		for end := time.Now().Add(must.Patience); ; time.Sleep(time.Millisecond) {
 			at, err := f.Seek(0, io.SeekCurrent)
 			if err == nil && at > block {
 				return

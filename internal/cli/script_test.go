@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // The scripts in testdata/script run the program as users do, on a real
-// kernel. With IPVSADM_TEST_ORIGINAL=1 they run ipvsadm 1.31 instead, which
-// shows that what they expect is what 1.31 does. If this program differs on
+// kernel, and then ipvsadm 1.31, which shows that what they expect is what 1.31
+// does. If this program differs on
 // purpose, a script says so with the conditions [ours] and [original], below
 // a comment "# differs: ID" that names a row of manual.Differences.
 // Differences that no script can show have a test in Go with such a comment.
@@ -23,6 +23,7 @@ import (
 
 	"github.com/ipvsadm-go/ipvsadm/internal/manual"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/program"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/session"
 )
@@ -34,47 +35,57 @@ const (
 	originals = "/usr/sbin"
 )
 
-func testsOriginal() bool { return os.Getenv("IPVSADM_TEST_ORIGINAL") == "1" }
-
 func TestScripts(t *testing.T) {
 	// Read on the host too, so that "go test" knows what the result
 	// depends on.
-	original := testsOriginal()
 	files := glob(t, filepath.Join(scripts, "*.txtar"))
 	guesttest.InGuest(t, func(t *testing.T) {
-		p := testscript.Params{
-			RequireUniqueNames: true,
-			Cmds:               map[string]func(*testscript.TestScript, bool, []string){"session": play},
-			Condition: func(cond string) (bool, error) {
-				switch cond {
-				case "ours":
-					return !original, nil
-				case "original":
-					return original, nil
-				}
-				return false, fmt.Errorf("unknown condition %q", cond)
-			},
+		bins := map[string]string{"ours": program.Folder(t), "original": originals}
+		run := func(files []string, prepare func() bool) {
+			for _, name := range []string{"ours", "original"} {
+				t.Run(name, func(t *testing.T) {
+					must.Soon(prepare)
+					testscript.RunT(scriptT{t}, testscript.Params{
+						Files:              files,
+						RequireUniqueNames: true,
+						Cmds:               map[string]func(*testscript.TestScript, bool, []string){"session": play},
+						Condition: func(cond string) (bool, error) {
+							if bins[cond] == "" {
+								return false, fmt.Errorf("unknown condition %q", cond)
+							}
+							return cond == name, nil
+						},
+						Setup: func(e *testscript.Env) error {
+							e.Setenv("PATH", bins[name]+":"+os.Getenv("PATH"))
+							return nil
+						},
+					})
+				})
+			}
 		}
-		bin := originals
-		if !original {
-			bin = program.Folder(t)
-		}
-		p.Setup = func(e *testscript.Env) error {
-			e.Setenv("PATH", bin+":"+os.Getenv("PATH"))
-			return nil
-		}
+		tools := t.TempDir()
+		must.OK(t, os.WriteFile(filepath.Join(tools, "await"), []byte(await), 0o755))
+		t.Setenv("PATH", tools+":"+os.Getenv("PATH"))
 		// Names that are in no file are not found at once.
 		program.Replace(t, "/etc/resolv.conf", "nameserver 127.0.0.1\n")
 		program.Replace(t, "/etc/nsswitch.conf", "hosts: files dns\n")
-		// One script is about a kernel without IPVS.
+		// One script is about a kernel without IPVS, and loads it at its end.
 		i := slices.Index(files, filepath.Join(scripts, "no-module.txtar"))
-		p.Files = files[i : i+1]
-		testscript.RunT(scriptT{t}, p)
+		run(files[i:i+1], func() bool { return exec.Command("modprobe", "-r", "ip_vs").Run() == nil })
 		guesttest.Modprobe(t, "ip_vs", "dummy")
-		p.Files = slices.Delete(files, i, i+1)
-		testscript.RunT(scriptT{t}, p)
+		run(slices.Delete(files, i, i+1), func() bool { return true })
 	})
 }
+
+// await is a program for scripts: it repeats a command until it succeeds.
+const await = `#!/bin/sh
+i=0
+until sh -c "$1" >/dev/null 2>&1; do
+	[ $i -lt 1800 ] || exit 1
+	i=$((i+1))
+	sleep 0.1
+done
+`
 
 // scriptT runs scripts one after the other, each in a new network namespace.
 type scriptT struct{ *testing.T }

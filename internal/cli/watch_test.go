@@ -126,7 +126,7 @@ func (w *watched) ends(status int) {
 		if got != status {
 			w.Errorf("status %d, want %d: %s", got, status, w.errs)
 		}
-	case <-time.After(20 * time.Second):
+	case <-time.After(must.Patience):
 		w.Fatalf("it does not end:\n%s", w.Text())
 	}
 	if got := w.Settings(w.T); got != w.before {
@@ -235,7 +235,7 @@ func TestWatchEndsOnATerminalThatHangs(t *testing.T) {
 		if got != 143 {
 			t.Errorf("status %d", got)
 		}
-	case <-time.After(10 * time.Second):
+	case <-time.After(must.Patience):
 		t.Fatal("it does not end")
 	}
 	if after, err := unix.IoctlGetTermios(int(slave.Fd()), unix.TCGETS); err != nil || *after != *before {

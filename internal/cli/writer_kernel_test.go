@@ -155,7 +155,7 @@ func testSavesMissNothing(t *testing.T) {
 // awaitMore returns when the table has more entries than a save.
 func (d director) awaitMore(save string) {
 	d.Helper()
-	for end := time.Now().Add(3 * time.Minute); len(d.do("", "ipvsadm-save", "-n").out) <= len(save); {
+	for end := time.Now().Add(must.Patience); len(d.do("", "ipvsadm-save", "-n").out) <= len(save); {
 		if time.Now().After(end) {
 			d.Fatal("the other program adds nothing")
 		}

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/network"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/program"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/session"
@@ -96,7 +97,7 @@ func (w world) ask(service string, messages, size int) error {
 func (w world) passes(service string) {
 	w.Helper()
 	var err error
-	if !program.Await(5*time.Second, func() bool { err = w.ask(service, 1, 16); return err == nil }) {
+	if !must.Soon(func() bool { err = w.ask(service, 1, 16); return err == nil }) {
 		w.Fatalf("%s: %v", service, err)
 	}
 }

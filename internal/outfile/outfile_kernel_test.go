@@ -696,11 +696,9 @@ func runAttack(t *testing.T, disk string, lasts time.Duration, outcomes map[stri
 	var out strings.Builder
 	thief.Stdout, thief.Stderr = &out, &out
 	must.OK(t, thief.Start())
-	for unix.Access(filepath.Join(dir, roundsFile), unix.F_OK) != nil {
-		time.Sleep(time.Millisecond)
-	}
+	must.Soon(func() bool { return unix.Access(filepath.Join(dir, roundsFile), unix.F_OK) == nil })
 
-	held := time.AfterFunc(lasts+10*time.Second, func() { panic("root waits for the other user") })
+	held := time.AfterFunc(lasts+must.Patience, func() { panic("root waits for the other user") })
 	defer held.Stop()
 	defer unix.Umask(unix.Umask(0o077))
 	for end := time.Now().Add(lasts); time.Now().Before(end); {

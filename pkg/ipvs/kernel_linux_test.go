@@ -396,12 +396,7 @@ func testZero(t *testing.T) {
 	for _, zero := range []ipvs.Change{change.ZeroService(id), change.Zero()} {
 		connect(t)
 		// The kernel sums its counters up every other second.
-		for range 50 {
-			if svc, _ := counted(); svc.InBytes != 0 {
-				break
-			}
-			time.Sleep(100 * time.Millisecond)
-		}
+		must.Soon(func() bool { svc, _ := counted(); return svc.InBytes != 0 })
 		if svc, dst := counted(); svc.Conns == 0 || svc.InPkts == 0 || svc.InBytes == 0 || dst.Conns == 0 {
 			t.Fatalf("nothing was counted: %+v %+v", svc, dst)
 		}

@@ -8,9 +8,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/program"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/session"
 )
@@ -93,17 +93,13 @@ func (p programs) restore(t *testing.T, rules string) {
 	}
 }
 
-// patience is the timeout of steps that take a few seconds on an idle
-// machine.
-const patience = 3 * time.Minute
-
 // await waits until the kernel's table, as the original saves it, is the
 // wanted one.
 func (p programs) await(t *testing.T, want string) {
 	t.Helper()
 	got := ""
-	if !program.Await(patience, func() bool { got = p.judge(t, "-Sn"); return got == want }) {
-		t.Fatalf("the table is after %v\n%swant\n%s", patience, got, want)
+	if !must.Soon(func() bool { got = p.judge(t, "-Sn"); return got == want }) {
+		t.Fatalf("the table is\n%swant\n%s", got, want)
 	}
 }
 

@@ -13,7 +13,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
@@ -104,7 +103,7 @@ func scrape(t *testing.T, folder string) string {
 		_ = exporter.Wait()
 	}()
 	var page string
-	if !program.Await(time.Minute, func() (answers bool) {
+	if !must.Soon(func() (answers bool) {
 		var err error
 		page, err = program.Try("curl", "-s", "http://"+address+"/metrics")
 		return err == nil

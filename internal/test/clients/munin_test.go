@@ -49,7 +49,7 @@ func (p programs) testMunin(t *testing.T) {
 	p.original.put(t)
 	const counted = "192_0_2_11.value 3\n192_0_2_12.value 3\n"
 	// The kernel updates its counters every two seconds.
-	if !program.Await(patience, func() bool { return program.Run(t, named) == counted }) {
+	if !must.Soon(func() bool { return program.Run(t, named) == counted }) {
 		t.Fatalf("the plugin does not count 3 connections each:\n%s", p.judge(t, "-Ln", "--stats"))
 	}
 	p.inTurn(t, func(t *testing.T, _ version) string {

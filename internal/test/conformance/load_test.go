@@ -77,9 +77,7 @@ func TestListingsUnderLoad(t *testing.T) {
 				}
 			}
 		}
-		if rates := shown["-Ln --rate"]; strings.Count(rates, "       0        0        0        0        0\n") >= strings.Count(rates, "\n")-3 {
-			t.Errorf("all rates are zero:\n%s", rates)
-		}
+		n.compareRates()
 	})
 }
 
@@ -114,20 +112,22 @@ func (n loaded) build() {
 // invite is a message of which the SIP engine reads the Call-ID.
 const invite = "INVITE sip:a@load SIP/2.0\r\nVia: SIP/2.0/UDP 10.77.0.1:5060\r\nCall-ID: a-call@load\r\nCSeq: 1 INVITE\r\nContent-Length: 0\r\n\r\n"
 
-// traffic leaves some connections open and closes others, for long enough
-// that the kernel, which looks every two seconds, has rates.
+// say sends a text over a connection of its own.
+func (n loaded) say(protocol, to, text string) net.Conn {
+	c, err := net.DialTimeout(protocol, to, must.Patience)
+	must.OK(n.t, err)
+	must.OK(n.t, c.SetDeadline(time.Now().Add(must.Patience)))
+	_, err = io.WriteString(c, text)
+	must.OK(n.t, err)
+	return c
+}
+
+// traffic leaves some connections open and closes others, and waits until the
+// kernel has counted them.
 func (n loaded) traffic() {
 	text := strings.Repeat("0123456789abcdef", 64)
-	say := func(protocol, to, text string) net.Conn {
-		c, err := net.DialTimeout(protocol, to, 2*time.Second)
-		must.OK(n.t, err)
-		_, err = io.WriteString(c, text)
-		must.OK(n.t, err)
-		return c
-	}
 	talk := func(protocol, to, text string) net.Conn {
-		c := say(protocol, to, text)
-		must.OK(n.t, c.SetDeadline(time.Now().Add(2*time.Second)))
+		c := n.say(protocol, to, text)
 		_, err := io.ReadFull(c, make([]byte, len(text)))
 		must.OK(n.t, err)
 		return c
@@ -137,12 +137,42 @@ func (n loaded) traffic() {
 		keep(talk("tcp", "10.0.0.1:81", text))
 	}
 	keep(talk("tcp", "10.0.0.1:80", text))
-	keep(say("udp", "[2001:db8::1]:53", text))
+	keep(n.say("udp", "[2001:db8::1]:53", text))
 	keep(talk("udp", "10.0.0.1:5060", invite))
 	talk("tcp", "10.0.0.1:81", text).Close()
 	for range 20 {
-		say("udp", "10.0.0.1:53", text).Close() // one-packet scheduling: there is no reply
-		time.Sleep(time.Second / 5)
+		n.say("udp", "10.0.0.1:53", text).Close() // one-packet scheduling: there is no reply
+	}
+	// The kernel updates its counters every two seconds.
+	counted := []*regexp.Regexp{
+		regexp.MustCompile(`TCP  10\.0\.0\.1:81 +7 +[1-9]`), regexp.MustCompile(`UDP  10\.0\.0\.1:53 +20 +20 `),
+		regexp.MustCompile(`UDP  \[2001:db8::1\]:53 +1 +1 `),
+	}
+	stats := command{words: []string{"ipvsadm", "-Ln", "--stats"}}
+	var got answer
+	if !must.Soon(func() bool {
+		var err error
+		got, err = n.arena.runOriginal(n.arena.ours, stats)
+		return err == nil && !slices.ContainsFunc(counted, func(r *regexp.Regexp) bool { return !r.MatchString(got.Stdout) })
+	}) {
+		n.t.Fatalf("not counted is what was sent:\n%v", got)
+	}
+}
+
+// compareRates compares a listing of rates that are not zero. They are for
+// some seconds after a packet.
+func (n loaded) compareRates() {
+	rates := command{words: []string{"ipvsadm", "-Ln", "--rate"}}
+	zero := regexp.MustCompile(`(?m)^UDP  10\.0\.0\.1:53 +0 +0 +0 +0 +0$`)
+	var shown string
+	if !must.Soon(func() bool {
+		for range 50 {
+			n.say("udp", "10.0.0.1:53", "a packet").Close()
+		}
+		shown = n.compare(rates)
+		return n.t.Failed() || !zero.MatchString(shown)
+	}) {
+		n.t.Errorf("all rates are zero:\n%s", shown)
 	}
 }
 

@@ -159,7 +159,7 @@ func (f writerFunc) Write(b []byte) (int, error) {
 func noProcessMentions(t *testing.T, word string) {
 	t.Helper()
 	var found string
-	for range 100 {
+	if !must.Soon(func() bool {
 		found = ""
 		lines, err := filepath.Glob("/proc/[0-9]*/cmdline")
 		must.OK(t, err)
@@ -168,12 +168,10 @@ func noProcessMentions(t *testing.T, word string) {
 				found = path
 			}
 		}
-		if found == "" {
-			return
-		}
-		time.Sleep(20 * time.Millisecond)
+		return found == ""
+	}) {
+		t.Errorf("still running: %s", found)
 	}
-	t.Errorf("still running: %s", found)
 }
 
 func TestRunErrorsSayWhatWentWrong(t *testing.T) {
@@ -322,7 +320,7 @@ func testGuest(t *testing.T) {
 	})
 	t.Run("the clock is the host's", func(t *testing.T) {
 		now, err := time.Parse(time.RFC3339Nano, os.Getenv("IPVSADM_TEST_NOW"))
-		if since := time.Since(now); err != nil || since < 0 || since > 10*time.Minute { // the boot of a busy machine included
+		if since := time.Since(now); err != nil || since < 0 || since > time.Hour { // the boot of a busy machine included
 			t.Errorf("%v after the boot, %v", since, err)
 		}
 	})

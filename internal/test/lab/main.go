@@ -87,7 +87,7 @@ func main() {
 }
 
 // limit is the timeout of a guest, boot included and the soak not.
-const limit = 5 * time.Minute
+const limit = 10 * time.Minute
 
 // lab is the host's side.
 type lab struct {

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
 )
 
 // pair is an active/standby pair of directors. The active one has two
@@ -130,7 +132,7 @@ func (d *downloads) add() {
 			return err
 		}
 		defer v.conn.Close()
-		body, err := v.get("/slow", time.Minute)
+		body, err := v.get("/slow", must.Patience)
 		d.mu.Lock()
 		defer d.mu.Unlock()
 		if len(body) == bigFile {
@@ -166,8 +168,8 @@ func startProbe() *probe {
 				if p.ended.Load() {
 					return nil
 				}
-			} else if time.Since(last) > patience {
-				return fmt.Errorf("no service for %v", patience)
+			} else if time.Since(last) > must.Patience {
+				return fmt.Errorf("no service for %v", must.Patience)
 			}
 		}
 	})

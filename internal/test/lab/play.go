@@ -19,14 +19,12 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/network"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/session"
 )
 
-const (
-	patience = 15 * time.Second // for one step
-	pause    = 100 * time.Millisecond
-)
+const pause = 100 * time.Millisecond
 
 var director, client = network.Host{Name: "director"}, network.Host{Name: "client"}
 
@@ -47,7 +45,7 @@ func run(host string, cmd *exec.Cmd) (output []byte, err error) {
 // shell runs a command line on a host. A status other than 0 is part of the
 // answer, not an error.
 func shell(host, command string) (answer string, err error) {
-	return shellWithin(patience, host, command)
+	return shellWithin(must.Patience, host, command)
 }
 
 func shellWithin(limit time.Duration, host, command string) (answer string, err error) {
@@ -87,7 +85,7 @@ type answered struct {
 func start(host, command string) <-chan answered {
 	end := make(chan answered, 1)
 	go func() {
-		answer, err := shellWithin(time.Minute, host, command)
+		answer, err := shell(host, command)
 		end <- answered{answer, err}
 	}()
 	return end
@@ -151,17 +149,12 @@ func playDemo(out io.Writer) (ok bool, err error) {
 
 // soon waits until a condition holds. The error says what was waited for.
 func soon(what string, condition func() (bool, error)) error {
-	for end := time.Now().Add(patience); ; time.Sleep(pause) {
-		holds, err := condition()
-		switch {
-		case err != nil:
-			return err
-		case holds:
-			return nil
-		case time.Now().After(end):
-			return fmt.Errorf("%s: not within %v", what, patience)
-		}
+	var err error
+	holds := false
+	if !must.Soon(func() bool { holds, err = condition(); return holds || err != nil }) {
+		return fmt.Errorf("%s: not within %v", what, must.Patience)
 	}
+	return err
 }
 
 // verbs are the commands that count.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"strconv"
 	"testing"
+	"time"
 )
 
 // OK fails the test if there is an error.
@@ -16,6 +17,21 @@ func OK(t testing.TB, err error) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// Patience is the time limit of a wait. It is long since a guest on a busy
+// machine stands still for seconds.
+const Patience = 3 * time.Minute
+
+// Soon polls until a condition holds, and reports whether it did before
+// Patience ended.
+func Soon(holds func() bool) bool {
+	for end := time.Now().Add(Patience); !holds(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			return false
+		}
+	}
+	return true
 }
 
 // Number returns the number in an environment variable, or else the usual one.

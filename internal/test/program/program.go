@@ -19,7 +19,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/cli"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
@@ -121,17 +120,6 @@ func Run(t testing.TB, words ...string) string {
 func Try(words ...string) (out string, err error) {
 	b, err := exec.Command(words[0], words[1:]...).CombinedOutput()
 	return strings.ReplaceAll(string(b), "\r", ""), err
-}
-
-// Await polls until a condition holds, and reports whether it did before
-// patience ended.
-func Await(patience time.Duration, holds func() bool) bool {
-	for end := time.Now().Add(patience); !holds(); time.Sleep(100 * time.Millisecond) {
-		if time.Now().After(end) {
-			return false
-		}
-	}
-	return true
 }
 
 // Need skips or fails a test if a program is missing.

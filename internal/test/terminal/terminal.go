@@ -9,9 +9,10 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
 )
 
 // Open returns both ends of a pseudo-terminal: the one that a terminal emulator
@@ -118,14 +119,9 @@ func (t *Terminal) Text() (text string) {
 // where it does not become so.
 func (t *Terminal) Await(tb testing.TB, what string, wanted func(text string) bool) {
 	tb.Helper()
-	for end := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-		text := t.Text()
-		if wanted(text) {
-			break
-		}
-		if time.Now().After(end) {
-			tb.Fatalf("%s is not shown:\n%s", what, text)
-		}
+	var text string
+	if !must.Soon(func() bool { text = t.Text(); return wanted(text) }) {
+		tb.Fatalf("%s is not shown:\n%s", what, text)
 	}
 	t.Look(func(s *Screen) {
 		if s.Err != nil {
