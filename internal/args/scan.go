@@ -277,7 +277,7 @@ func setNumber[T ~uint8 | ~uint16 | ~uint32 | ~int32](o *spec.Option, value stri
 	return nil
 }
 
-// cut shortens a value to the n bytes that 1.31 has room for.
+// truncate shortens a value to the n bytes that fit in 1.31's buffer.
 func truncate(s string, n int) string { return s[:min(n, len(s))] }
 
 // finish parses the arguments, and checks conditions on several options.

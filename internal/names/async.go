@@ -47,8 +47,8 @@ func (a *Async) Host6(ctx context.Context, s string) (netip.Addr, error) {
 func (a *Async) Port(name, proto string) (uint16, bool) { return a.resolver.Port(name, proto) }
 
 func (a *Async) lookup(ctx context.Context, q question) (netip.Addr, error) {
-	if answer, ok := a.resolver.addresses.cached(q); ok {
-		return answer.value, answer.err
+	if result, ok := a.resolver.addresses.cached(q); ok {
+		return result.value, result.err
 	}
 	if !isHostName(q.name) {
 		return a.resolver.lookup(ctx, q)

@@ -7,23 +7,23 @@ import (
 	"sync"
 )
 
-// cache runs one lookup for each key and keeps the answer, errors included.
+// cache runs one lookup for each key and keeps the result, errors included.
 // The zero value is ready to use.
 type cache[K comparable, V any] struct {
 	mu      sync.Mutex
-	answers map[K]*answer[V]
+	results map[K]*result[V]
 }
 
-// answer is the result of a lookup. The value and error are set when done is
+// result is the result of a lookup. Its value and error are set when done is
 // closed.
-type answer[V any] struct {
+type result[V any] struct {
 	done  chan struct{}
 	value V
 	err   error
 }
 
-// get returns the answer for key. The first caller starts the lookup, and
-// later callers wait for the same answer. The lookup continues after ctx is
+// get returns the result for key. The first caller starts the lookup, and
+// later callers wait for the same result. The lookup continues after ctx is
 // canceled, since callers with other contexts may be waiting for it.
 func (c *cache[K, V]) get(ctx context.Context, key K, lookup func(context.Context, K) (V, error)) (V, error) {
 	var none V
@@ -45,11 +45,11 @@ func (c *cache[K, V]) get(ctx context.Context, key K, lookup func(context.Contex
 	}
 }
 
-// cached returns the answer for key if its lookup has finished.
-func (c *cache[K, V]) cached(key K) (a *answer[V], ok bool) {
+// cached returns the result for key if its lookup has finished.
+func (c *cache[K, V]) cached(key K) (a *result[V], ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if a = c.answers[key]; a == nil {
+	if a = c.results[key]; a == nil {
 		return nil, false
 	}
 	select {
@@ -60,18 +60,18 @@ func (c *cache[K, V]) cached(key K) (a *answer[V], ok bool) {
 	}
 }
 
-// claim returns the answer for key, and reports whether the caller is the
+// claim returns the result for key, and reports whether the caller is the
 // first to claim it and has to fill it in.
-func (c *cache[K, V]) claim(key K) (a *answer[V], first bool) {
+func (c *cache[K, V]) claim(key K) (a *result[V], first bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if a, found := c.answers[key]; found {
+	if a, found := c.results[key]; found {
 		return a, false
 	}
-	if c.answers == nil {
-		c.answers = make(map[K]*answer[V])
+	if c.results == nil {
+		c.results = make(map[K]*result[V])
 	}
-	a = &answer[V]{done: make(chan struct{})}
-	c.answers[key] = a
+	a = &result[V]{done: make(chan struct{})}
+	c.results[key] = a
 	return a, true
 }

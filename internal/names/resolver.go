@@ -196,8 +196,8 @@ func (r *Resolver) resolveName(ctx context.Context, addr netip.Addr) (string, er
 }
 
 // isHostName reports whether glibc would look up s as a host name. It does
-// not look up text with a colon, nor text of only digits and dots, unless it
-// ends with a dot.
+// not look up text with a colon, or text of only digits and dots that does not
+// end with a dot.
 func isHostName(s string) bool {
 	if strings.Contains(s, ":") {
 		return false

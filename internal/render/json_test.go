@@ -210,13 +210,13 @@ func sequence(n int, end error, before func(i int)) iter.Seq2[ipvs.Connection, e
 
 func TestConnectionsAreWrittenWhileTheyAreRead(t *testing.T) {
 	const n = 10_000
-	for name, form := range map[string]func(io.Writer) Writer{
+	for name, format := range map[string]func(io.Writer) Writer{
 		"text": func(w io.Writer) Writer { return Text(w, nil, Options{Numeric: true}) },
 		"JSON": func(w io.Writer) Writer { return JSON(w, Options{}) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			var out bytes.Buffer
-			p := form(&out)
+			p := format(&out)
 			if err := p.Connections(t.Context(), sequence(n, nil, func(i int) {
 				if buffered := i*60 - out.Len(); buffered > 2*bufferSize {
 					t.Fatalf("%d bytes are buffered after %d connections", buffered, i)
@@ -258,9 +258,9 @@ func TestJSONOnAFullDiskIsAnError(t *testing.T) {
 	}
 }
 
-// BenchmarkForms writes the same rows in each format.
-func BenchmarkForms(b *testing.B) {
-	forms := []struct {
+// BenchmarkFormats writes the same rows in each format.
+func BenchmarkFormats(b *testing.B) {
+	formats := []struct {
 		name string
 		make func() Writer
 	}{
@@ -274,11 +274,11 @@ func BenchmarkForms(b *testing.B) {
 		"connections":  func(p Writer) error { return p.Connections(b.Context(), sequence(n, nil, func(int) {})) },
 		"destinations": func(p Writer) error { return p.Table(b.Context(), info, services) },
 	} {
-		for _, form := range forms {
-			b.Run(what+"/"+form.name, func(b *testing.B) {
+		for _, format := range formats {
+			b.Run(what+"/"+format.name, func(b *testing.B) {
 				b.ReportAllocs()
 				for b.Loop() {
-					p := form.make()
+					p := format.make()
 					must.OK(b, errors.Join(print(p), p.Flush()))
 				}
 				b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/n, "ns/row")

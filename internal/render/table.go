@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// This file has the lines of services and destinations.
+// This file formats tables: services and destinations.
 
 package render
 

@@ -75,7 +75,7 @@ func mark(n uint32, f ipvs.Family) ipvs.Service {
 
 type aChange struct{ ipvs.Change }
 
-// edit returns the change with what f sets in its service and server.
+// edit returns the change after f has modified its service and server.
 func (c aChange) edit(f func(*ipvs.Service, *ipvs.Destination)) aChange {
 	f(&c.Service, &c.Destination)
 	return c
