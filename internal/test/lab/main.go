@@ -52,7 +52,7 @@ director# rm -f /etc/resolv.conf
 `
 
 // packages are the Debian packages whose programs the guest needs.
-var packages = []string{"curl", "iproute2", "iptables", "ipvsadm", "keepalived", "kmod", "netbase", "nginx-light", "procps", "socat"}
+var packages = []string{"curl", "iproute2", "iptables", "ipvsadm", "keepalived", "kmod", "netbase", "nftables", "nginx-light", "procps", "socat"}
 
 func main() {
 	guest.Init()

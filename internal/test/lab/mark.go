@@ -11,6 +11,7 @@ var mark = cluster{
 	scenarios: []scenario{
 		{name: "tc", short: true, needs: marking, typed: markTC + markServers("3") + bothPorts},
 		{name: "tc-6", needs: marking, typed: mark6TC + mark6Servers("4") + bothPorts6},
+		{name: "nft", needs: "nft_fib_inet", page: markNFT + markServers("5"), typed: markNFT + markServers("5") + bothPorts + "director# nft delete table inet lvs\n"},
 		{name: "ports", short: true, needs: "iptable_mangle xt_mark xt_multiport", typed: markIptables + markServers("1") + bothPorts},
 		{name: "ports-6", needs: "ip6table_mangle xt_mark xt_multiport", typed: mark6Iptables + mark6Servers("2") + bothPorts6},
 		{name: "persistence", typed: natServers("-s rr -p 300", 1, 1, 1) + `
@@ -68,6 +69,14 @@ director# iptables -t mangle -A PREROUTING -d 12.0.0.1 -p tcp -m multiport --dpo
 director# ip6tables -t mangle -A PREROUTING -d fd00:12::1 -p tcp -m multiport --dports 80,443 -j MARK --set-mark 2
 `
 )
+
+// User Mode Linux has nf_tables without a family; nft_fib_inet is a module of
+// kernels that have the family inet.
+const markNFT = `
+director# nft add table inet lvs
+director# nft 'add chain inet lvs prerouting { type filter hook prerouting priority mangle; }'
+director# nft 'add rule inet lvs prerouting ip daddr 12.0.0.1 tcp dport { 80, 443 } meta mark set 5'
+`
 
 // The marks that tc sets on ingress. An iptables rule runs later and
 // overrides them.

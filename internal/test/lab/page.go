@@ -5,9 +5,13 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"net/netip"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
+
+	"github.com/ipvsadm-go/ipvsadm/internal/test/session"
 )
 
 const page = "packaging/doc/clusters.md"
@@ -75,13 +79,56 @@ func inBox(kind, name string) string {
 }
 
 // onPage returns a session as a terminal shows it, without the steps that
-// count.
+// count. Steps that a second host repeats are a note.
 func onPage(typed string) string {
 	var b strings.Builder
-	for _, s := range (scenario{typed: typed}).steps() {
-		if s.Host != counts {
+	runs := map[string][]session.Step{} // by kind of host: its last steps in a row
+	steps := slices.DeleteFunc((scenario{typed: typed}).steps(), func(s session.Step) bool { return s.Host == counts })
+	for len(steps) > 0 {
+		host, n := steps[0].Host, 0
+		for n < len(steps) && steps[n].Host == host {
+			n++
+		}
+		run, kind := steps[:n], strings.TrimRight(host, "0123456789")
+		steps = steps[n:]
+		if other, same := repeats(run, runs[kind]); same {
+			b.WriteString("# The same on " + host + other + ".\n")
+			continue
+		}
+		runs[kind] = run
+		for _, s := range run {
 			b.WriteString(s.String())
 		}
 	}
 	return b.String()
+}
+
+// repeats reports whether steps are those of another host but for addresses,
+// and returns how to say which addresses they have.
+func repeats(steps, before []session.Step) (other string, same bool) {
+	if len(steps) != len(before) || steps[0].Host == before[0].Host {
+		return "", false
+	}
+	var addresses []string
+	for i, s := range steps {
+		words, had := strings.Fields(s.Command), strings.Fields(before[i].Command)
+		if len(words) != len(had) {
+			return "", false
+		}
+		for j, w := range words {
+			if w == had[j] {
+				continue
+			}
+			if _, err := netip.ParseAddr(w); err != nil {
+				return "", false
+			}
+			if !slices.Contains(addresses, w) {
+				addresses = append(addresses, w)
+			}
+		}
+	}
+	if len(addresses) > 0 {
+		other = ", with " + strings.Join(addresses, " and ")
+	}
+	return other, true
 }
