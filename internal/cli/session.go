@@ -16,7 +16,6 @@ import (
 
 	"github.com/ipvsadm-go/ipvsadm/internal/args"
 	"github.com/ipvsadm-go/ipvsadm/internal/names"
-	"github.com/ipvsadm-go/ipvsadm/internal/spec"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
@@ -48,7 +47,7 @@ type session struct {
 func newSession(p Process) *session {
 	s := &session{
 		Process:    p,
-		connection: connection{config: ipvs.Config{NoHandoff: true}, dial: load, redial: redial},
+		connection: connection{dial: load, redial: redial},
 		names:      names.New(),
 		lockWait:   lockWait, lockSilence: lockSilence, drainLock: drainLockFile,
 	}
@@ -78,7 +77,7 @@ func (s *session) parse(ctx context.Context, argv []string) (args.Command, error
 	if err != nil {
 		return cmd, parseFailure(err, s.program())
 	}
-	s.config.NetNS, s.config.NoStats = cmd.NetNS, !spec.FindCommand(cmd.ID).ShowsStats(cmd.Given)
+	s.config.NetNS = cmd.NetNS
 	return cmd, nil
 }
 

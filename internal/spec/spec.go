@@ -91,18 +91,12 @@ type Command struct {
 	Rule    Rule
 	// Forms are the lines of the synopsis, if one does not suffice.
 	Forms []Form
-	// Stats are the options with which the command shows statistics, or
-	// Always.
-	Stats Set
 }
 
 // Form is a line of the synopsis: one of the options in Needs, and any that
 // the command takes of those in Takes.
 type Form struct{ Needs, Takes Set }
 
-// ShowsStats reports whether the command shows statistics with the options
-// given.
-func (c *Command) ShowsStats(given Set) bool { return c.Stats.HasAny(given | Always) }
 
 // Value says whether an option has a value.
 type Value uint8

@@ -77,10 +77,6 @@ const (
 // AllOptions has every option.
 const AllOptions Set = 1<<optionCount - 1
 
-// Always is in the Stats of a command that shows statistics whatever options
-// are given.
-const Always Set = 1 << 63
-
 // Sets of which only one option may be given. Messages have a name for each,
 // see Option.Alternatives.
 const (
@@ -324,7 +320,7 @@ var Commands = [...]Command{
 		Help: "delete a virtual service and its servers"},
 		Rule: Rule{Required: ServiceAddress, Allowed: 1<<OptExist | 1<<OptDrain}},
 	{ID: Flush, Name: "flush", Word: Word{Long: "clear", Short: 'C', Help: "delete all virtual services"}},
-	{ID: Restore, Name: "restore", Stats: Always, Word: Word{Long: "restore", Short: 'R',
+	{ID: Restore, Name: "restore", Word: Word{Long: "restore", Short: 'R',
 		Help: "run the commands on standard input, one per line", CommandLine: true}},
 	{ID: Apply, Name: "apply", MaxArgs: 1, Word: Word{Long: "apply", Arg: "[file]",
 		Help: "change the table to match a file, with the fewest changes", Kind: FileName, Since: "0.1.0", CommandLine: true},
@@ -342,7 +338,7 @@ var Commands = [...]Command{
 	{ID: DeleteServer, Name: "delete-server", Word: Word{Long: "delete-server", Short: 'd',
 		Help: "delete a real server from a virtual service"},
 		Rule: Rule{Required: theServer, Allowed: 1<<OptExist | 1<<OptDrain}},
-	{ID: List, Name: "list", Stats: 1<<OptStats | 1<<OptRate | 1<<OptJSON | 1<<OptMetrics, Word: Word{Long: "list", Short: 'L', Alias: 'l',
+	{ID: List, Name: "list", Word: Word{Long: "list", Short: 'L', Alias: 'l',
 		Help: "list the table, or one virtual service"},
 		Rule: Rule{Allowed: listOptions, OneOf: []Set{1<<OptConnection | listOther, ServiceAddress | listOther, 1<<OptJSON | 1<<OptMetrics},
 			With: []With{{OptConnection, 1<<OptRealServer | 1<<OptClient | 1<<OptState}, {OptMetrics, 1 << OptOutput}}},
@@ -355,10 +351,10 @@ var Commands = [...]Command{
 	{ID: Monitor, Name: "monitor", Word: Word{Long: "monitor", Value: OptionalValue, Default: "1", Arg: "seconds", Noun: "interval", Min: 1, Max: maxTimeout,
 		Help: "print changes of the table as commands; interval in seconds (default 1)", Since: "0.1.0", CommandLine: true},
 		Rule: Rule{Allowed: 1<<OptJSON | 1<<OptTimestamp}},
-	{ID: Doctor, Name: "doctor", MaxArgs: 1, Stats: Always, Word: Word{Long: "doctor", Arg: "[file]",
+	{ID: Doctor, Name: "doctor", MaxArgs: 1, Word: Word{Long: "doctor", Arg: "[file]",
 		Help: "diagnose what keeps this director from balancing, or would with the table of a file", Kind: FileName, Since: "0.1.0", CommandLine: true},
 		Rule: Rule{Allowed: 1 << OptJSON}},
-	{ID: Watch, Name: "watch", Stats: Always, Word: Word{Long: "watch", Value: OptionalValue, Default: "2", Arg: "seconds", Noun: "interval", Min: 1, Max: maxTimeout,
+	{ID: Watch, Name: "watch", Word: Word{Long: "watch", Value: OptionalValue, Default: "2", Arg: "seconds", Noun: "interval", Min: 1, Max: maxTimeout,
 		Help: "live screen of the table with rates; interval in seconds (default 2)", Since: "0.1.0", CommandLine: true}},
 	{ID: Zero, Name: "zero", Word: Word{Long: "zero", Short: 'Z',
 		Help: "zero the counters of all virtual services, or of one"},

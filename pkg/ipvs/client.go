@@ -8,17 +8,14 @@ import (
 	"io/fs"
 	"os"
 	"slices"
-	"syscall"
 	"time"
 
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs/internal/nl"
 )
 
-// Client talks to the IPVS of one network namespace over one socket; while it
-// lists the destinations of hundreds of services it may use a second one. It is
-// safe for concurrent use: calls take turns. All of them need CAP_NET_ADMIN in
-// the initial user namespace; the error of those that lack it matches
-// fs.ErrPermission.
+// Client talks to the IPVS of one network namespace over one socket. It is safe
+// for concurrent use: calls take turns. All of them need CAP_NET_ADMIN in the
+// initial user namespace; without it the error matches fs.ErrPermission.
 //
 // [Dial] makes one. The calls of any other, and those after Close, fail with
 // an error that matches fs.ErrClosed.
@@ -30,20 +27,17 @@ type Client struct {
 	actions
 	netNS func() (*os.File, error) // opens the client's network namespace
 
-	turn chan struct{} // has one element while a call uses what follows
+	patience time.Duration // of a list
 
-	main     session
-	closed   bool
-	family   uint16
-	seq      uint32
-	maxBytes int // that the socket accepts in one write
-	maxCount int // of messages in one write, whose refusals the socket can keep
-	out      []byte
-	dec      decoder
-	found    []DestinationEntry // of the last service, before they are copied
-	parts    []part             // of the last list
-	patience time.Duration      // of a list
-	cramped  bool               // the kernel has been short of memory for datagrams
+	turn   chan struct{} // has one element while a call uses the others
+	conn   *conn
+	closed bool
+}
+
+func newClient(c *conn) *Client {
+	client := &Client{turn: make(chan struct{}, 1), conn: c, patience: maxPatience}
+	client.kernel = client
+	return client
 }
 
 // Config says how to reach the kernel. The zero value is for the network
@@ -54,20 +48,9 @@ type Config struct {
 	// or the number of a process. A name counts before a number. It takes
 	// CAP_SYS_ADMIN to enter another namespace.
 	NetNS string
-	// NoHandoff keeps Go's scheduler out of the calls to the kernel. They are
-	// shorter, by the cost of handing the processor over and back, which
-	// goroutines beside them pay as well. But while the kernel works or
-	// sleeps, the others have one processor less, with a GOMAXPROCS of 1
-	// none, and a garbage collection waits. It is meant for programs that do
-	// one or two things at a time.
-	NoHandoff bool
-	// NoStats leaves the Stats of services and destinations zero: to read
-	// them is half of what a list takes here. The kernel sends them all the
-	// same. The connections of destinations are counted as ever.
-	NoStats bool
 	// Patience is the time limit of a list that is repeated because the table
 	// changes while it is read, after which the error is [ErrChanging]; zero
-	// means a second. A program that polls may prefer less.
+	// means three seconds. A program that polls may prefer less.
 	Patience time.Duration
 }
 
@@ -84,38 +67,6 @@ func Dial(ctx context.Context, cfg Config) (*Client, error) {
 		return nil, fmt.Errorf("open IPVS: %w", err)
 	}
 	return c, nil
-}
-
-// A refusal takes this much of the socket's buffer while it waits to be
-// read; if too many wait, the kernel drops the rest, so no more messages are
-// sent at once than all can be refused.
-const refusalSize = 1024
-
-// A write that has this many messages or bytes is large enough: beyond it
-// nothing is gained, but for the changes to one service, which stay together
-// as long as the socket takes them.
-const (
-	batchCount = 1024
-	batchBytes = 256 << 10
-)
-
-// roomForOne is more bytes than any change takes, usualSize what most take.
-const (
-	roomForOne = 512
-	usualSize  = 160
-)
-
-func newClient(t transport, family uint16, send, receive int) *Client {
-	c := &Client{
-		turn:     make(chan struct{}, 1),
-		main:     session{t: t},
-		family:   family,
-		maxBytes: send / 2,
-		maxCount: max(1, receive/refusalSize),
-		patience: maxPatience,
-	}
-	c.kernel = c
-	return c
 }
 
 // NetNS returns the inode number of the client's network namespace, by which
@@ -177,7 +128,7 @@ func (c *Client) Close() error {
 		return nil
 	}
 	c.closed = true
-	return c.main.t.Close()
+	return c.conn.t.Close()
 }
 
 // Apply makes the changes in the order given, many to a system call. A change
@@ -206,7 +157,7 @@ func (c *Client) Apply(ctx context.Context, changes ...Change) error {
 	defer c.unlock()
 	var refused ChangeErrors
 	for done := 0; done < len(changes); {
-		n, sent, err := c.batch(ctx, changes, done, &refused)
+		n, sent, err := c.conn.batch(ctx, changes, done, &refused)
 		if err != nil {
 			e := &ApplyError{Tried: done, Sent: done, Refused: refused, Err: err}
 			if sent {
@@ -222,150 +173,6 @@ func (c *Client) Apply(ctx context.Context, changes ...Change) error {
 	return nil
 }
 
-// batch sends as many changes from start on as fit one write and gathers the
-// refused ones. It returns how many those are, and whether they were sent. The
-// kernel works through a datagram in order and reports every error, but
-// success only where asked for, so a no-op that asks follows as a fence. The
-// last change cannot serve as one: the kernel has no answer at all to a change
-// that it was interrupted in, as when a sync daemon is stopped before its
-// thread first ran.
-func (c *Client) batch(ctx context.Context, changes []Change, start int, refused *ChangeErrors) (n int, sent bool, err error) {
-	rest, first := changes[start:], c.seq+1
-	b := slices.Grow(c.out[:0], min(len(rest), batchCount)*usualSize)
-	group, groupAt := 0, 0 // where the last piece begins
-	for ; n < len(rest); n++ {
-		if n == 0 || !together(&rest[n-1], &rest[n]) {
-			group, groupAt = n, len(b)
-			if n >= batchCount || len(b) >= batchBytes {
-				break
-			}
-		}
-		if n > 0 && (n == c.maxCount || len(b) > c.maxBytes-roomForOne) {
-			if group > 0 {
-				n, b = group, b[:groupAt] // the piece goes into the next write
-			}
-			break
-		}
-		b = appendChange(b, header{family: c.family, seq: first + uint32(n)}, &rest[n])
-	}
-	fence := first + uint32(n)
-	b = appendFence(b, fence)
-	c.out, c.seq = b, fence
-	sent, err = c.main.exchange(ctx, b, first, fence, func(m message) (bool, error) {
-		if m.typ != nl.MsgError {
-			return false, nil
-		}
-		err := m.status()
-		if _, ok := err.(syscall.Errno); m.seq == fence || err != nil && !ok {
-			return true, err
-		}
-		if err != nil {
-			i := start + int(m.seq-first)
-			*refused = append(*refused, &ChangeError{Index: i, Change: changes[i], Err: err})
-		}
-		return false, nil
-	})
-	return n, sent, err
-}
-
-// session is a transport and what is known of it.
-type session struct {
-	t      transport
-	unread bool // answers to a call that gave up may still arrive
-}
-
-// exchange sends b, which holds messages with the sequence numbers from first
-// to last, and passes each message of the kernel that answers one of them to
-// answered, until that reports the end. Answers to earlier messages are passed
-// over. It reports whether b was sent.
-func (s *session) exchange(ctx context.Context, b []byte, first, last uint32, answered func(message) (end bool, err error)) (sent bool, err error) {
-	release, err := bound(ctx, s.t)
-	if err != nil {
-		return false, err
-	}
-	defer release()
-	if err := s.settle(ctx); err != nil {
-		return false, err
-	}
-	s.unread = true
-	if err := s.t.Write(b); err != nil {
-		return false, contextError(ctx, err)
-	}
-	for read := 0; ; {
-		datagrams, err := s.t.Read()
-		if err != nil {
-			return true, contextError(ctx, err)
-		}
-		for _, rest := range datagrams {
-			read++
-			for len(rest) > 0 {
-				var m message
-				if m, rest, err = nextMessage(rest); err != nil {
-					return true, err
-				}
-				if m.seq-first > last-first {
-					continue
-				}
-				m.datagram = read
-				switch end, err := answered(m); {
-				case end:
-					s.unread = false
-					return true, err
-				case err != nil:
-					return true, err
-				}
-			}
-		}
-	}
-}
-
-// settle drops what was not read of the answers to a call that gave up: as
-// long as the kernel has more of a list to hand over, it refuses to begin
-// another.
-func (s *session) settle(ctx context.Context) error {
-	for s.unread {
-		more, err := s.t.Discard()
-		if err != nil {
-			return contextError(ctx, err)
-		}
-		s.unread = more
-	}
-	return nil
-}
-
-// query asks and passes each answer to decode. A list ends with a message of
-// its own; a plain answer with the acknowledgment that is asked for. What is
-// to be known of the datagrams of a list is in c.parts then.
-func (c *Client) query(ctx context.Context, s *session, cmd uint8, id *ServiceID, list bool, decode func([]byte) error) error {
-	c.seq++
-	h := header{family: c.family, seq: c.seq, flags: nl.FlagAck}
-	if list {
-		h.flags = nl.FlagDump
-	}
-	c.out = appendQuery(c.out[:0], h, cmd, id)
-	c.parts = c.parts[:0]
-	last := 0
-	_, err := s.exchange(ctx, c.out, c.seq, c.seq, func(m message) (bool, error) {
-		switch m.typ {
-		case nl.MsgError, nl.MsgDone:
-			return true, m.status()
-		case c.family:
-			if m.datagram != last {
-				last = m.datagram
-				c.parts = append(c.parts, part{})
-			}
-			c.parts[len(c.parts)-1].add(m.size())
-			b, err := m.body()
-			if err == nil {
-				err = decode(b)
-			}
-			return false, err
-		}
-		return false, nil
-	})
-	return err
-}
-
 // ask is query for one answer, which has to come.
 func (c *Client) ask(ctx context.Context, what string, cmd uint8, id *ServiceID, decode func([]byte) error) error {
 	if err := c.lock(ctx); err != nil {
@@ -373,7 +180,7 @@ func (c *Client) ask(ctx context.Context, what string, cmd uint8, id *ServiceID,
 	}
 	defer c.unlock()
 	answers := 0
-	err := c.query(ctx, &c.main, cmd, id, false, func(b []byte) error {
+	_, err := c.conn.query(ctx, cmd, id, false, func(b []byte) error {
 		answers++
 		return decode(b)
 	})
@@ -406,7 +213,7 @@ func (c *Client) Daemons(ctx context.Context) ([]Daemon, error) {
 	daemons := []Daemon{}
 	err := c.lock(ctx)
 	if err == nil {
-		err = c.query(ctx, &c.main, nl.CmdGetDaemon, nil, true, func(b []byte) error {
+		_, err = c.conn.query(ctx, nl.CmdGetDaemon, nil, true, func(b []byte) error {
 			var d Daemon
 			err := decodeDaemon(b, &d)
 			daemons = append(daemons, d)
@@ -428,6 +235,6 @@ func (c *Client) Service(ctx context.Context, id ServiceID) (ServiceEntry, error
 	if err := id.validate(); err != nil {
 		return s, &QueryError{Query: "get service", Err: err}
 	}
-	err := c.ask(ctx, "get service "+id.String(), nl.CmdGetService, &id, func(b []byte) error { return c.dec.service(b, &s) })
+	err := c.ask(ctx, "get service "+id.String(), nl.CmdGetService, &id, func(b []byte) error { return c.conn.dec.service(b, &s) })
 	return s, err
 }

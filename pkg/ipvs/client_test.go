@@ -22,7 +22,6 @@ import (
 // gives the datagrams that answer it.
 type wire struct {
 	kernel func(m message) [][]byte
-	beside *wire // nil if there can be none
 
 	mu      sync.Mutex
 	answers [][]byte
@@ -77,14 +76,6 @@ func (w *wire) Read() ([][]byte, error) {
 // Another opens none: a list is then repeated on the same wire.
 func (*wire) Another(int) (transport, error) { return nil, errors.ErrUnsupported }
 
-// Beside opens what the test has for it.
-func (w *wire) Beside() (transport, error) {
-	if w.beside == nil {
-		return nil, errors.ErrUnsupported
-	}
-	return w.beside, nil
-}
-
 func (w *wire) SetDeadline(t time.Time) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -126,7 +117,7 @@ func answer(seq uint32, attrs []byte) []byte {
 
 func client(kernel func(message) [][]byte) (*Client, *wire) {
 	w := &wire{kernel: kernel}
-	return newClient(w, testFamily, 1<<20, 1<<20), w
+	return newClient(newConn(w, testFamily, 1<<20, 1<<20)), w
 }
 
 func manyChanges(n int) []Change {

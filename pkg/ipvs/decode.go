@@ -126,7 +126,6 @@ func (f *fields) str(typ uint16, name string) []byte {
 
 // decoder remembers the last names, since most services share theirs.
 type decoder struct {
-	noStats   bool // passes them over
 	sched, pe string
 	f         fields
 }
@@ -154,11 +153,23 @@ func firstLevel(b []byte, typ uint16, what string) ([]byte, error) {
 
 // service reads the answer that describes one service.
 func (d *decoder) service(b []byte, s *ServiceEntry) error {
-	var err error
-	if s.ServiceID, err = d.serviceID(b); err != nil {
+	b, err := firstLevel(b, nl.AttrService, "service")
+	if err != nil {
 		return err
 	}
 	f := &d.f
+	f.read("service", b, nl.SvcMax)
+	fam := Family(f.u16(nl.SvcAF, "address family"))
+	if f.v[nl.SvcFWMark] != nil {
+		s.ServiceID = MarkID(f.u32(nl.SvcFWMark, "firewall mark"), fam)
+		if fam != IPv4 && fam != IPv6 && f.err == nil {
+			f.err = malformed("a service of the unknown address family %d", uint16(fam))
+		}
+	} else {
+		s.Protocol = Protocol(f.u16(nl.SvcProtocol, "protocol"))
+		s.Addr = f.addr(nl.SvcAddr, "address", fam)
+		s.Port = f.port(nl.SvcPort, "port")
+	}
 	s.Scheduler = intern(&d.sched, f.str(nl.SvcSchedName, "scheduler"))
 	s.Flags = ServiceFlags(binary.NativeEndian.Uint32(f.get(nl.SvcFlags, "flags", 8))) &^ flagHashed
 	s.Timeout = time.Duration(f.u32(nl.SvcTimeout, "persistence timeout")) * time.Second
@@ -174,40 +185,23 @@ func (d *decoder) service(b []byte, s *ServiceEntry) error {
 	if f.err != nil {
 		return f.err
 	}
-	return d.stats(f.v[nl.SvcStats64], f.v[nl.SvcStats], "service", &s.Stats)
-}
-
-// serviceID reads the identity of a service from such an answer, and leaves
-// the attributes of the rest in d.f.
-func (d *decoder) serviceID(b []byte) (id ServiceID, err error) {
-	if b, err = firstLevel(b, nl.AttrService, "service"); err != nil {
-		return id, err
-	}
-	f := &d.f
-	f.read("service", b, nl.SvcMax)
-	fam := Family(f.u16(nl.SvcAF, "address family"))
-	if f.v[nl.SvcFWMark] != nil {
-		id = MarkID(f.u32(nl.SvcFWMark, "firewall mark"), fam)
-		if fam != IPv4 && fam != IPv6 && f.err == nil {
-			f.err = malformed("a service of the unknown address family %d", uint16(fam))
-		}
-	} else {
-		id.Protocol = Protocol(f.u16(nl.SvcProtocol, "protocol"))
-		id.Addr = f.addr(nl.SvcAddr, "address", fam)
-		id.Port = f.port(nl.SvcPort, "port")
-	}
-	return id, f.err
+	return decodeStats(f.v[nl.SvcStats64], f.v[nl.SvcStats], "service", &s.Stats)
 }
 
 // destination reads the answer that describes one destination of a service
 // of the given family, which kernels before 3.18 take for granted.
 func (d *decoder) destination(b []byte, fam Family, e *DestinationEntry) error {
-	ap, err := d.destinationID(b, fam)
+	b, err := firstLevel(b, nl.AttrDest, "destination")
 	if err != nil {
 		return err
 	}
 	f := &d.f
-	e.Addr, e.Port = ap.Addr(), ap.Port()
+	f.read("destination", b, nl.DestMax)
+	if f.v[nl.DestAddrFamily] != nil {
+		fam = Family(f.u16(nl.DestAddrFamily, "address family"))
+	}
+	e.Addr = f.addr(nl.DestAddr, "address", fam)
+	e.Port = f.port(nl.DestPort, "port")
 	e.Forward = ForwardingMethod(f.u32(nl.DestFwdMethod, "forwarding method") & nl.FwdMask)
 	e.Weight = int32(f.u32(nl.DestWeight, "weight"))
 	e.UpperThreshold = f.u32(nl.DestUThresh, "upper threshold")
@@ -227,29 +221,7 @@ func (d *decoder) destination(b []byte, fam Family, e *DestinationEntry) error {
 	if f.err != nil {
 		return f.err
 	}
-	return d.stats(f.v[nl.DestStats64], f.v[nl.DestStats], "destination", &e.Stats)
-}
-
-// destinationID reads the identity of a destination from such an answer, and
-// leaves the attributes of the rest in d.f.
-func (d *decoder) destinationID(b []byte, fam Family) (ap netip.AddrPort, err error) {
-	if b, err = firstLevel(b, nl.AttrDest, "destination"); err != nil {
-		return ap, err
-	}
-	f := &d.f
-	f.read("destination", b, nl.DestMax)
-	if f.v[nl.DestAddrFamily] != nil {
-		fam = Family(f.u16(nl.DestAddrFamily, "address family"))
-	}
-	addr := f.addr(nl.DestAddr, "address", fam)
-	return netip.AddrPortFrom(addr, f.port(nl.DestPort, "port")), f.err
-}
-
-func (d *decoder) stats(wide, narrow []byte, of string, s *Stats) error {
-	if d.noStats {
-		return nil
-	}
-	return decodeStats(wide, narrow, of, s)
+	return decodeStats(f.v[nl.DestStats64], f.v[nl.DestStats], "destination", &e.Stats)
 }
 
 // decodeStats reads the wide counters, or the narrow ones of a kernel that

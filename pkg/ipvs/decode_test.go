@@ -271,27 +271,3 @@ func TestValuesThatCannotBeSentAreRefused(t *testing.T) {
 		}
 	}
 }
-
-// TestNoStatsLeavesTheStatisticsZero has counters in the answers for services
-// and destinations, and reads what is beside them.
-func TestNoStatsLeavesTheStatisticsZero(t *testing.T) {
-	table := bigTable(2)
-	for _, noStats := range []bool{false, true} {
-		c, _ := client(kernelOf(table))
-		c.dec.noStats = noStats
-		list, err := c.ServicesWithDestinations(t.Context())
-		if err != nil || len(list) != len(table.Services) {
-			t.Fatalf("%d services, %v", len(list), err)
-		}
-		for i, s := range list {
-			if s.Service != table.Services[i].Service || (s.Stats == Stats{}) != noStats {
-				t.Errorf("no statistics %v: %v", noStats, s)
-			}
-			for j, d := range s.Destinations {
-				if d.Destination != table.Services[i].Destinations[j].Destination || (d.Stats == Stats{}) != noStats {
-					t.Errorf("no statistics %v: %v", noStats, d)
-				}
-			}
-		}
-	}
-}

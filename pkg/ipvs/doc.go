@@ -51,19 +51,14 @@
 // service that is deleted is left out when its destinations are asked for. So
 // a list is not of one instant, unless nobody writes.
 //
-// The kernel hands a list over in datagrams of up to 32 KiB, about 90 entries,
-// and loses its place between two of them when entries come and go. A list of
-// one datagram is exact and is read once. A longer one is read again, cut at
-// other places, until each gap lies within a datagram: twice if nobody writes.
-// Where so much changes that this cannot be seen, several readings in a row
-// that find nothing new have to do. If it does not come to an end within a
-// second after the first repetition, what was found is returned beside an error
-// that matches [ErrChanging]. Who shows a list can show it with a warning; who
-// saves or compares it should treat it as failed.
-//
-// Linux 7.1 and later resize the table of services as it grows. Lists that seem
-// to cross a resize are read again, but that can be told from the order of the
-// entries only: while a table is resized again and again, a list can be short.
+// The kernel sends a list in datagrams of up to 32 KiB, about 90 entries, and
+// loses its place between two of them when entries come and go. A list of one
+// datagram is exact and is read once. A longer one is read again, cut at other
+// places, until a reading has every entry found so far, or three in a row find
+// nothing new: twice if nobody writes. If that takes more than three seconds,
+// what was found is returned with an error that matches [ErrChanging]. A caller
+// that shows a list can show it with a warning; one that saves or compares it
+// should treat it as failed.
 //
 // # Versions
 //

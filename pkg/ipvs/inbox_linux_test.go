@@ -5,7 +5,6 @@ package ipvs
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -26,18 +25,14 @@ func mailbox(t *testing.T) (in *inbox, send func([]byte), fd uintptr) {
 }
 
 func TestInbox(t *testing.T) {
-	for _, raw := range []bool{false, true} {
-		t.Run(fmt.Sprintf("raw %v", raw), func(t *testing.T) {
-			t.Run("all datagrams that wait come at once", func(t *testing.T) { testAllAtOnce(t, raw) })
-			t.Run("more datagrams than slots take turns", func(t *testing.T) { testMoreThanSlots(t, raw) })
-			t.Run("a datagram that is cut is an error", func(t *testing.T) { testCutDatagram(t, raw) })
-		})
-	}
+	t.Run("all datagrams that wait come at once", testAllAtOnce)
+	t.Run("more datagrams than slots take turns", testMoreThanSlots)
+	t.Run("a datagram that is cut is an error", testCutDatagram)
 }
 
-func testAllAtOnce(t *testing.T, raw bool) {
+func testAllAtOnce(t *testing.T) {
 	in, send, fd := mailbox(t)
-	if d, err := in.receive(fd, raw); !errors.Is(err, unix.EAGAIN) {
+	if d, err := in.receive(fd); !errors.Is(err, unix.EAGAIN) {
 		t.Errorf("an empty socket gives %d datagrams, %v", len(d), err)
 	}
 	sent := [][]byte{reply(1, 7, make([]byte, slotSize-nl.MsgHeaderLen)), reply(2, 8, []byte("odd")), reply(3, 9, nil)}
@@ -45,7 +40,7 @@ func testAllAtOnce(t *testing.T, raw bool) {
 		for _, b := range sent {
 			send(b)
 		}
-		got, err := in.receive(fd, raw)
+		got, err := in.receive(fd)
 		if err != nil || len(got) != len(sent) {
 			t.Fatalf("%d datagrams, %v", len(got), err)
 		}
@@ -57,22 +52,22 @@ func testAllAtOnce(t *testing.T, raw bool) {
 	}
 }
 
-func testMoreThanSlots(t *testing.T, raw bool) {
+func testMoreThanSlots(t *testing.T) {
 	in, send, fd := mailbox(t)
 	for range slots + 1 {
 		send(reply(1, 0, nil))
 	}
 	for _, want := range []int{slots, 1} {
-		if d, err := in.receive(fd, raw); err != nil || len(d) != want {
+		if d, err := in.receive(fd); err != nil || len(d) != want {
 			t.Errorf("%d datagrams, %v, want %d", len(d), err, want)
 		}
 	}
 }
 
-func testCutDatagram(t *testing.T, raw bool) {
+func testCutDatagram(t *testing.T) {
 	in, send, fd := mailbox(t)
 	send(make([]byte, slotSize+1))
-	if d, err := in.receive(fd, raw); !errors.Is(err, unix.EMSGSIZE) {
+	if d, err := in.receive(fd); !errors.Is(err, unix.EMSGSIZE) {
 		t.Errorf("%d datagrams, %v, want %v", len(d), err, unix.EMSGSIZE)
 	}
 }

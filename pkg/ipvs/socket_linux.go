@@ -28,9 +28,8 @@ type socket struct {
 		SetDeadline(time.Time) error
 		Close() error
 	}
-	raw       syscall.RawConn
-	noHandoff bool
-	inbox     *inbox
+	raw   syscall.RawConn
+	inbox *inbox
 }
 
 // dial opens a Generic Netlink socket and asks for the family's number.
@@ -78,12 +77,11 @@ func dial(cfg Config) (c *Client, err error) {
 	if optErr != nil {
 		return nil, optErr
 	}
-	sock := &socket{conn: conn, raw: raw, noHandoff: cfg.NoHandoff, inbox: newInbox()}
+	sock := &socket{conn: conn, raw: raw, inbox: newInbox()}
 	if err := sock.prime(slotSize); err != nil {
 		return nil, err
 	}
-	c = newClient(sock, f.ID, send, receive)
-	c.dec.noStats = cfg.NoStats
+	c = newClient(newConn(sock, f.ID, send, receive))
 	if cfg.Patience > 0 {
 		c.patience = cfg.Patience
 	}
@@ -114,18 +112,12 @@ func growBuffers(fd int) (send, receive int, err error) {
 }
 
 // Write sends to the kernel, the peer of a netlink socket without any other.
-// It does what it is told before the system call returns. With noHandoff, Go
-// interrupts a thread that takes long, to no effect on the kernel's work: signals
-// to the process then go to another thread, and can end it meanwhile.
+// It does what it is told before the system call returns.
 func (s *socket) Write(b []byte) error {
 	var n int
 	var err error
 	if e := s.raw.Write(func(fd uintptr) bool {
-		if s.noHandoff {
-			n, err = rawWrite(fd, b)
-		} else {
-			n, err = unix.Write(int(fd), b)
-		}
+		n, err = unix.Write(int(fd), b)
 		return err != unix.EAGAIN && err != unix.EINTR
 	}); e != nil {
 		return e
@@ -138,7 +130,7 @@ func (s *socket) Write(b []byte) error {
 
 func (s *socket) Read() (datagrams [][]byte, err error) {
 	if e := s.raw.Read(func(fd uintptr) bool {
-		datagrams, err = s.inbox.receive(fd, s.noHandoff)
+		datagrams, err = s.inbox.receive(fd)
 		return err != unix.EAGAIN && err != unix.EINTR
 	}); e != nil {
 		return nil, e
@@ -152,7 +144,7 @@ func (s *socket) Read() (datagrams [][]byte, err error) {
 func (s *socket) Discard() (more bool, err error) {
 	var received error
 	if e := s.raw.Read(func(fd uintptr) bool {
-		_, received = s.inbox.receive(fd, s.noHandoff)
+		_, received = s.inbox.receive(fd)
 		return true
 	}); e != nil {
 		return true, e
@@ -179,15 +171,9 @@ func (s *socket) prime(n int) error {
 	return err
 }
 
-// Another opens a socket whose first buffer is shorter than those of this one.
-// The two share an inbox.
-func (s *socket) Another(cut int) (transport, error) { return s.open(cut, s.inbox) }
-
-// Beside opens a socket with an inbox of its own.
-func (s *socket) Beside() (transport, error) { return s.open(slotSize, newInbox()) }
-
-// open opens a socket in the network namespace of this one.
-func (s *socket) open(first int, in *inbox) (transport, error) {
+// Another opens a socket in the same network namespace, whose first buffer is
+// shorter than those of this one. The two share an inbox.
+func (s *socket) Another(cut int) (transport, error) {
 	ns, err := netNSOf(s.raw)
 	if err != nil {
 		return nil, err
@@ -206,8 +192,8 @@ func (s *socket) open(first int, in *inbox) (transport, error) {
 	}
 	raw, err := f.SyscallConn()
 	if err == nil {
-		other := &socket{conn: f, raw: raw, noHandoff: s.noHandoff, inbox: in}
-		if err = other.prime(first); err == nil {
+		other := &socket{conn: f, raw: raw, inbox: s.inbox}
+		if err = other.prime(cut); err == nil {
 			return other, nil
 		}
 	}

@@ -24,9 +24,6 @@ type transport interface {
 	// lists are cut at other places than on this one. What either has read is
 	// valid until the next Read of any.
 	Another(cut int) (transport, error)
-	// Beside opens a transport to the same kernel in the same network
-	// namespace that works side by side with this one.
-	Beside() (transport, error)
 	// Discard drops what is there to be read now, without waiting, and
 	// reports whether there may be more.
 	Discard() (more bool, err error)

@@ -6,20 +6,10 @@ package ipvs
 // unix lacks.
 
 import (
-	"syscall"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
-
-// rawWrite writes without telling Go's scheduler: see Config.NoHandoff.
-func rawWrite(fd uintptr, b []byte) (int, error) {
-	n, _, errno := unix.RawSyscall(unix.SYS_WRITE, fd, uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)))
-	if errno != 0 {
-		return 0, errno
-	}
-	return int(n), nil
-}
 
 // inbox receives what waits at a netlink socket, several datagrams to a system
 // call: the end of a list, or each refusal, is a datagram of its own.
@@ -52,15 +42,9 @@ func newInbox() *inbox {
 func (in *inbox) setFirst(n int) { in.vectors[0].SetLen(n) }
 
 // receive returns datagrams, which are valid until the next call. It does not
-// wait for any. With raw, Go's scheduler is not told: see Config.NoHandoff.
-func (in *inbox) receive(fd uintptr, raw bool) ([][]byte, error) {
-	var n uintptr
-	var errno syscall.Errno
-	if raw {
-		n, _, errno = unix.RawSyscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&in.headers)), slots, unix.MSG_DONTWAIT, 0, 0)
-	} else {
-		n, _, errno = unix.Syscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&in.headers)), slots, unix.MSG_DONTWAIT, 0, 0)
-	}
+// wait for any.
+func (in *inbox) receive(fd uintptr) ([][]byte, error) {
+	n, _, errno := unix.Syscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&in.headers)), slots, unix.MSG_DONTWAIT, 0, 0)
 	if errno != 0 {
 		return nil, errno
 	}
