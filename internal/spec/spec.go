@@ -97,7 +97,6 @@ type Command struct {
 // the command takes of those in Takes.
 type Form struct{ Needs, Takes Set }
 
-
 // Value says whether an option has a value.
 type Value uint8
 
