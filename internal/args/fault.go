@@ -72,7 +72,7 @@ const (
 	IllegalValue                            // noun
 	InvalidTimeout                          // value
 	InvalidMark                             // value
-	IllegalPrefix                           // the IPv6 netmask
+	IllegalPrefix                           // (an invalid IPv6 netmask)
 	IncompatibleFlag                        // scheduler flag
 	UnknownFlag                             // scheduler flag
 	InvalidGroup4                           // multicast group

@@ -24,7 +24,7 @@ type Browser struct {
 	top      int   // index of the first row on the screen
 	page     int   // number of rows on the screen when it was last drawn
 	sortKey  figure
-	reversed bool // the reverse order: a figure sorts its largest values first
+	reversed bool // without it, figures sort from the largest to the smallest
 	filter   string
 	editing  bool // the user is typing the filter
 	units    units

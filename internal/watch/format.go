@@ -46,7 +46,7 @@ func formatDecimal(v float64) string {
 const (
 	ellipsis    = '…'
 	fullBlock   = '█'
-	narrowBlock = '▏' // seven code points after fullBlock
+	narrowBlock = '▏' // the last of eight; each is narrower than the one before
 )
 
 // shorten removes the middle of a text that is too long, since similar

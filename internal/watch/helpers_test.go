@@ -122,8 +122,8 @@ func marks(m *Model) string {
 	return b.String()
 }
 
-// checkDiff writes the diff from one screen to another to a terminal that shows
-// the first, and fails unless it then shows the second.
+// checkDiff writes the diff from one screen to another to a terminal that
+// shows the first, and fails unless it then shows the second.
 func checkDiff(t testing.TB, on *terminal.Screen, before, s *Screen, d Display) {
 	t.Helper()
 	if _, err := on.Write(s.AppendDiff(nil, before, d)); err != nil {

@@ -30,9 +30,9 @@ const (
 
 const escape = 0x1b
 
-// Decode returns the first key in terminal input, and its length in bytes. If
-// the input is an incomplete key, the length is 0, or if final is set, Decode
-// decides without further input.
+// Decode returns the first key in terminal input, and its length in bytes.
+// The length is 0 if the key is incomplete. If final is set, no more input is
+// expected, and an incomplete key is decoded as KeyEscape or KeyOther.
 func Decode(b []byte, final bool) (Key, int) {
 	switch c := b[0]; {
 	case c == escape:

@@ -19,8 +19,8 @@ var titles = [figureCount]struct{ narrow, wide [2]string }{
 const wideTitles = len("inactive")
 
 // layout contains the widths of the columns; hidden ones have a width of 0.
-// The name follows the sign of the mark directly, and each other column a
-// blank.
+// There is no blank between the sign of the mark and the name, and one
+// between other columns.
 type layout struct {
 	name, forward, share int
 	figures              [figureCount]int

@@ -243,8 +243,8 @@ func indexOf[K comparable, E any](list []E, key func(*E) K) map[K]int {
 }
 
 // merge returns list plus the removed entries, which only the list of the
-// previous reading contains. It omits those for which keep returns false. Each
-// removed entry follows the same entry as before.
+// previous reading contains. It omits those for which keep returns false.
+// Each removed entry follows the same entry as before.
 func (f *finder[K, E]) merge(list []E, keep func(*E) bool) []E {
 	if f.hits == len(f.list) {
 		return list

@@ -25,8 +25,8 @@ import (
 const (
 	// period is the time between two updates of a counter.
 	period = 2 * time.Second
-	// slack is the maximum delay of an update or a reading. The kernel's
-	// timers are late.
+	// slack is the maximum delay of an update or a reading: the kernel's
+	// timers can be late.
 	slack = 100 * time.Millisecond
 )
 
@@ -52,7 +52,7 @@ func (m *meter) measure(old, stats *ipvs.Stats, elapsed time.Duration, f *figure
 	n := 1.0
 	switch {
 	case idle && stats.Rates.InBPS == old.Rates.InBPS && stats.Rates.InBPS != 0 && elapsed <= period+slack:
-		return // an update would have changed the average
+		return // no update: it would have lowered the average
 	case !idle && !m.synced:
 		m.synced = true
 		return
