@@ -10,20 +10,20 @@ APIDIFF = golang.org/x/exp/cmd/apidiff@v0.0.0-20261113113407-e3970619a1a4
 NFPM = github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.2
 PROJECT = https://github.com/ipvsadm-go/ipvsadm
 MAINTAINER = ipvsadm-go developers <ipvsadm-go@users.noreply.github.com>
-# A version comes from the tag; where there is none yet it is made of the
-# commit's day and name.
+# The version is that of the tag, or without a tag, it consists of the date
+# and hash of the commit.
 VERSION := $(shell git describe --tags --match 'v[0-9]*' --dirty 2>/dev/null || git log -1 --format=v0.0+git%cd.%h --date=format:%Y%m%d 2>/dev/null || echo unknown)
 COMMIT := $(shell git describe --always --abbrev=40 --dirty --exclude '*' 2>/dev/null || echo unknown)
-# As the guest knows them: User Mode Linux, and Debian's stock kernels in QEMU.
+# Kernels for the tests: User Mode Linux, and Debian's stock kernels in QEMU.
 KERNELS = 6.1 6.12 7.2 debian-12 debian-13 debian-sid
 SCRIPTS = .ci/run .ci/deps .ci/old .ci/release $(wildcard packaging/scripts/*/*) $(addprefix packaging/testdata/,redhat/post redhat/preun redhat/postun rpmlint/cpio) packaging/completion/ipvsadm.bash
 UNITS = $(wildcard packaging/systemd/*.service packaging/systemd/*.timer)
 LINKS = ipvsadm-save ipvsadm-restore
 BIN = bin/ipvsadm
-# Modules of their own, for what only a benchmark or a test depends on.
+# Separate modules, with dependencies of a benchmark or a test only.
 MODULES = internal/test/bench/moby internal/test/schema
 
-# What the descriptions of the packages say about a running director.
+# Notes about running directors, for the descriptions of the packages.
 define NOTE_debian
 If AUTO is true in /etc/default/ipvsadm, the removal of Debian's ipvsadm clears
 the table. To keep it, run "systemctl mask --runtime ipvsadm" first, and go on
@@ -31,7 +31,7 @@ as install.md in /usr/share/doc/ipvsadm-go says.
 endef
 NOTE_redhat = The table stays when this package replaces Red Hat's ipvsadm.
 
-# Where a distribution's ipvsadm has its files: debian or redhat.
+# The distribution whose file locations are used: debian or redhat.
 FAMILY ?= $(if $(wildcard /etc/redhat-release),redhat,debian)
 RULES_debian = /etc/ipvsadm.rules
 RULES_redhat = /etc/sysconfig/ipvsadm
@@ -42,8 +42,8 @@ UNSAVED_debian = != yes
 UNSAVED_redhat = = no
 ZSH_debian = zsh/$(if $(filter /usr,$(PREFIX)),vendor-completions,site-functions)
 ZSH_redhat = zsh/site-functions
-# What is installed lies in one folder, so links lose theirs; what is not leads
-# to the project.
+# LOCALIZE changes links between installed pages, which are all in one
+# directory. Links to other files lead to the project's site.
 DOCS = README.md CHANGELOG.md $(wildcard packaging/doc/*)
 LOCALIZE = sed -i 's,](packaging/doc/,](,g; s,](\(\.\./\)*,](,g; s,](\(\.github/\|LICENSE\),]($(PROJECT)/blob/main/\1,g'
 
@@ -59,93 +59,96 @@ help:
 		/^\.PHONY: [a-z-]+$$/ && text { sub(/[.:] .*|[.]$$/, "", text); printf "%-14s%s\n", $$2, text } \
 		!/=/ { text = "" }' $(firstword $(MAKEFILE_LIST))
 
-# One static binary under three names, for the machine's own kind or ARCH.
+# Build one static binary under three names, for this architecture or ARCH.
 .PHONY: $(BIN)
 $(BIN):
 	CGO_ENABLED=0 GOARCH=$(ARCH) $(GO) build -trimpath -buildvcs=false -ldflags '-s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)' -o $@ ./cmd/ipvsadm
 	for l in $(LINKS); do ln -sf ipvsadm $(@D)/$$l; done
 
-# Install what the tests need. Without root it is fetched into the user's cache
-# when it is first used, as the programs of demo, lab and bench always are.
+# Install the programs that the tests need. Without root, they are downloaded
+# to the user's cache on first use, like those of demo, lab and bench.
 .PHONY: deps
 deps:
 	@.ci/deps user-mode-linux qemu-system-x86 kmod iproute2 iptables ipvsadm curl procps netbase shellcheck mandoc zsh fish systemd jq
 
-# Check that the machine has Go and no ipvsadm of ours.
+# Check that Go is installed, and that ipvsadm-go is not.
 .PHONY: machine
 machine:
 	@.ci/deps
 
-# Fetch the kernel of the tests, if it is not on this machine.
+# Download the kernel for the tests, unless it is on this machine.
 .PHONY: kernel
 kernel:
 	$(GO) run ./internal/test/guest/run -fetch -kernel '$(KERNEL)' -- true
 
-# Show the NAT cluster of two web servers, in a kernel of its own.
+# Show a NAT cluster with two web servers, in a separate kernel.
 .PHONY: demo
 demo: machine bin/ipvsadm
 	$(MAKE) --no-print-directory --silent install FAMILY=redhat PREFIX=/usr DESTDIR=bin/redhat
 	$(GO) run ./internal/test/lab -fetch -kernel '$(KERNEL)' -units bin/redhat/usr/lib/systemd/system demo
 
-# Count requests that fail while the table is restored without pause, with this
-# program and with the original.
+# Count requests that fail during continuous restores, with this program and
+# with 1.31.
 .PHONY: gap
 gap: machine bin/ipvsadm
 	$(GO) run ./internal/test/lab -fetch -kernel '$(KERNEL)' gap
 
-# Look for what gets lost or leaks under everything at once. Requests, restores,
-# saves, lists, other writers and a monitor take the time SOAK.
+# Run everything at once as a stress test, and fail on lost requests and
+# leaks. Requests, restores, saves, lists, other writers and a monitor run for
+# SOAK.
 SOAK ?= 1h
 .PHONY: soak
 soak: machine bin/ipvsadm
 	$(GO) run ./internal/test/lab -fetch -kernel '$(KERNEL)' -for '$(SOAK)' soak
 
-# Measure commands next to 1.31, to the kernel's bare interface and to moby/ipvs.
-# ROWS, a regular expression, picks some.
+# Compare the speed with 1.31, the bare kernel interface and moby/ipvs. The
+# regular expression ROWS selects rows.
 ROWS ?=
 .PHONY: bench
 bench: machine bin/ipvsadm
 	$(GO) run ./internal/test/bench -fetch -kernel '$(KERNEL)' -rows '$(value ROWS)'
 
-# Measure tables of up to 100,000 servers. It takes 20 minutes. ROWS picks some of
-# the tables.
+# Measure tables of up to 100,000 servers. It takes 20 minutes. The regular
+# expression ROWS selects tables.
 .PHONY: scale
 scale: machine bin/ipvsadm
 	$(GO) run ./internal/test/bench -fetch -kernel '$(KERNEL)' -scale -rows '$(value ROWS)'
 
-# Build the clusters and count where their packets go. SCENARIO names one, or
-# some.
+# Build the example clusters and count where their packets go. SCENARIO
+# selects clusters.
 .PHONY: lab
 lab: machine bin/ipvsadm
 	$(GO) run ./internal/test/lab -fetch -kernel '$(KERNEL)' clusters $(SCENARIO)
 
-# All tests, those in a real kernel included; none is skipped. The machine's own
-# User Mode Linux has one processor, so with it comes a short run on a stock
-# kernel, which has two.
+# Run all tests, including those in a real kernel. None is skipped. User Mode
+# Linux has one processor, so a short run on a stock kernel with two
+# processors follows, unless KERNEL is set.
 .PHONY: test
 test: deps kernel
 	REQUIRE_KERNEL=1 $(GO) test -p 1 -timeout 1h ./...
 	$(if $(KERNEL),,$(MAKE) --no-print-directory test-short KERNEL=debian-12)
 
-# The library's contract with the kernel, the scripts, and two restores at once.
+# Run the tests of the library on a kernel, the scripts, and concurrent
+# restores.
 .PHONY: test-short
 test-short: kernel
 	REQUIRE_KERNEL=1 $(GO) test -p 1 -timeout 15m -run 'TestKernel$$|TestScripts$$|TestApplyOnAKernel$$' ./pkg/ipvs ./internal/cli
 
-# Everything on every kernel, and how long each part took. It goes on after a
-# failure.
+# Run all tests on every kernel, and show how long each part takes. It
+# continues after a failure.
 .PHONY: test-release
 test-release:
 	.ci/release $(KERNELS)
 
-# Another user against files that root saves, for ATTACK at a time.
+# Test saves by root while another user attacks the file. Each attack runs for
+# the time ATTACK.
 ATTACK ?= 30s
 .PHONY: attack
 attack: deps kernel
 	REQUIRE_KERNEL=1 IPVSADM_TEST_ATTACK=$(ATTACK) $(GO) test -count 1 -v -run 'TestOnAKernel/.*/protected/attack' -timeout 15m ./internal/outfile
 
-# Compare generated command lines with the original 1.31: CASES scripts of seed
-# SEED, from number FIRST on.
+# Compare generated command lines with 1.31. The seed SEED determines the
+# scripts: CASES of them, beginning with number FIRST.
 CASES ?= 2000
 SEED ?= 1
 FIRST ?= 0
@@ -154,9 +157,9 @@ conformance: deps kernel
 	REQUIRE_KERNEL=1 IPVSADM_TEST_CASES=$(CASES) IPVSADM_TEST_SEED=$(SEED) IPVSADM_TEST_FIRST=$(FIRST) \
 		$(GO) test -v -count 1 -timeout 5h -run TestGenerated ./internal/test/conformance
 
-# Test the packages: two builds are the same, lintian and rpmlint find nothing,
-# and they replace the distributions' own in a guest, under traffic, and are
-# removed again.
+# Test the packages. Two builds must be identical, and lintian and rpmlint
+# find nothing. In a guest, under traffic, the packages replace the
+# distributions' own and are removed again.
 .PHONY: test-package
 test-package: deps kernel
 	.ci/deps lintian rpm rpmlint
@@ -172,14 +175,14 @@ test-package: deps kernel
 	$(GO) run $(NFPM) package -f packaging/testdata/redhat/nfpm.yaml -p rpm -t dist/old
 	REQUIRE_KERNEL=1 IPVSADM_TEST_PACKAGES=$(CURDIR)/dist $(GO) test -count 1 -v -run 'Package|Takeover' -timeout 1h ./packaging
 
-# Check --metrics with Prometheus's promtool, and scrape it from node_exporter.
-# Their packages are fetched, not installed.
+# Check --metrics with Prometheus's promtool, and scrape it from
+# node_exporter. Their packages are downloaded, but not installed.
 .PHONY: test-metrics
 test-metrics: deps kernel
 	REQUIRE_KERNEL=1 IPVSADM_TEST_METRICS=1 $(GO) test -count 1 -timeout 15m -run TestMetrics ./internal/test/clients
 
-# Run the playbook of packaging/doc/fleet.md with Debian's Ansible against two
-# network namespaces. It takes minutes.
+# Run the playbook of packaging/doc/fleet.md with Debian's Ansible on two
+# network namespaces. It takes several minutes.
 .PHONY: test-fleet
 test-fleet: deps kernel
 	REQUIRE_KERNEL=1 IPVSADM_TEST_FLEET=1 $(GO) test -count 1 -run TestFleet -timeout 30m ./packaging
@@ -190,14 +193,14 @@ test-fleet: deps kernel
 race:
 	$(GO) test -race -short ./...
 
-# Write what comes from the code: manual pages, completions, a table of the
-# README, the page of the clusters.
+# Generate files from the code: the manual pages, completions, a table of the
+# README and the page of the clusters.
 .PHONY: generate
 generate:
 	$(GO) run ./internal/test/generate
 	$(GO) run ./internal/test/lab page
 
-# Take the picture of --watch anew, in a kernel.
+# Update the picture of --watch, in a kernel.
 .PHONY: picture
 picture: kernel
 	REQUIRE_KERNEL=1 IPVSADM_TEST_UPDATE=1 $(GO) test -count 1 -run TestPictureOfWatch ./cmd/ipvsadm
@@ -216,7 +219,7 @@ lint:
 	if command -v shellcheck >/dev/null; then shellcheck $(SCRIPTS); \
 	else $(GO) run ./internal/test/guest/run -fetch -- shellcheck $(SCRIPTS); fi
 
-# Show how the exported API of pkg/ipvs differs from that of the commit BASE.
+# Show the changes to the exported API of pkg/ipvs since the commit BASE.
 BASE ?= HEAD
 .PHONY: api
 api:
@@ -231,10 +234,10 @@ install uninstall: share = $(DESTDIR)$(PREFIX)/share
 install uninstall: units = $(DESTDIR)$(PREFIX)/lib/systemd/system
 install uninstall: config = $(DESTDIR)$(CONFIG_$(FAMILY))
 
-# Install below PREFIX and DESTDIR, as FAMILY has it: debian or redhat. What is
-# built already is not built again, since root may have no Go, and settings that
-# are there are left alone. Where /sbin is a folder of its own, scripts look for
-# the programs there.
+# Install below PREFIX and DESTDIR, with the file locations of FAMILY. An
+# existing binary is not rebuilt, since root may have no Go, and existing
+# settings are kept. If /sbin is a separate directory, links are installed
+# there too, since scripts use them.
 .PHONY: install
 install: $(if $(wildcard $(BIN)),,$(BIN))
 	install -d $(DESTDIR)$(PREFIX)/sbin $(share)/man/man8 $(share)/bash-completion/completions \
@@ -256,8 +259,8 @@ install: $(if $(wildcard $(BIN)),,$(BIN))
 	sed -i 's:$(RULES_debian):$(RULES_$(FAMILY)):g; s:$(CONFIG_debian):$(CONFIG_$(FAMILY)):g; s:/usr/sbin:$(PREFIX)/sbin:g; s:$(UNSAVED_debian):$(UNSAVED_$(FAMILY)):' $(units)/ipvsadm*.service
 	test -e $(config) || install -m 644 packaging/systemd/ipvsadm.conf $(config)
 
-# Remove what install has put there, given the same variables. Settings that have
-# been changed, rules and folders stay.
+# Remove the installed files. Set the same variables as for install. Changed
+# settings, rules and directories are kept.
 .PHONY: uninstall
 uninstall:
 	for l in ipvsadm $(LINKS); do \
@@ -267,8 +270,8 @@ uninstall:
 	rm -f $(share)/$(ZSH_$(FAMILY))/_ipvsadm $(addprefix $(share)/doc/ipvsadm-go/,$(notdir $(DOCS))) $(UNITS:packaging/systemd/%=$(units)/%)
 	if cmp -s packaging/systemd/ipvsadm.conf $(config); then rm $(config); fi
 
-# Build the packages for Debian, Red Hat and derivatives in dist. The same commit
-# gives the same packages. A release needs its section of the changelog.
+# Build the packages for Debian, Red Hat and derivatives in dist. The builds
+# are reproducible. A release must have a section in CHANGELOG.md.
 .PHONY: package
 package:
 	@case '$(VERSION)' in v*[!0-9.]* | unknown) ;; *) \
@@ -280,8 +283,8 @@ package:
 	rm -rf dist/root
 	ls -l dist
 
-# Build one package: FAMILY, FORMAT and ARCH say which. A version cannot begin
-# with a letter nor have a dash.
+# Build one package, for FAMILY, FORMAT and ARCH. Its version must not begin
+# with a letter or contain a dash.
 .PHONY: dist
 dist: export SOURCE_DATE_EPOCH = $(shell git log -1 --format=%ct)
 dist: export PACKAGE_VERSION = $(shell echo '$(VERSION)' | sed 's/^v//; s/-/+/; s/-/./g')
@@ -303,7 +306,7 @@ dist:
 	find dist/root -exec touch -h -d @$$SOURCE_DATE_EPOCH {} +
 	$(GO) run $(NFPM) package -f dist/root/nfpm.yaml -p $(FORMAT) -t dist
 
-# Remove what was built.
+# Remove all build results.
 .PHONY: clean
 clean:
 	rm -rf bin dist
