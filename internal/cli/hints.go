@@ -2,46 +2,22 @@
 
 package cli
 
-// This file has the hints about the machine. A hint is a line below a message,
-// with what to do. Only a terminal gets them, since 1.31 has none and scripts
-// read its bytes. hints_words.go has the hints about words, hints_table.go
-// those about the table.
+// This file finds the hint after an error, and has the hints about the machine.
+// A hint is a line below a message, with what to do. Only a terminal gets them,
+// since 1.31 has none and scripts read its bytes. hints_words.go has the hints
+// about words, hints_table.go those about the table; hints that are the same
+// for any words are next to their messages.
 
 import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net"
 	"strings"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/args"
 	"github.com/ipvsadm-go/ipvsadm/internal/outfile"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
-
-// machine is what hints consult besides the error.
-type machine struct {
-	files   fs.FS // the root of the file tree
-	release string
-	euid    int
-	program string // as it was called
-	// elsewhere means that the command works in another network namespace
-	// than this process, whose settings and links do not matter to it.
-	elsewhere bool
-	links     func() ([]net.Interface, error)
-	subject
-	// before is the part of the table that the command was about to
-	// change, nil if it was not read.
-	before *ipvs.Table
-}
-
-// subject is what an error is about.
-type subject struct {
-	// table reads the table; it returns nil if that fails.
-	table func() *ipvs.Table
-	// inFile means that the table is the one that a rule file describes.
-	inFile bool
-}
 
 // hintText returns a hint as it is shown, in one line whatever its words
 // contain.
@@ -93,31 +69,6 @@ func (m machine) permissionHint() string {
 		return "this is root of a user namespace, as in a rootless container, but IPVS needs root of the host: run it there"
 	}
 	return "CAP_NET_ADMIN is missing: start the container with --cap-add NET_ADMIN"
-}
-
-// inUserNamespace reports whether root is another user outside, or sees only
-// some of the users.
-func (m machine) inUserNamespace() bool {
-	users, err := m.read("proc/self/uid_map")
-	fields := strings.Fields(users)
-	return err == nil && !(len(fields) == 3 && fields[0] == "0" && fields[1] == "0" && fields[2] == "4294967295")
-}
-
-func (m machine) read(name string) (string, error) {
-	b, err := fs.ReadFile(m.files, name)
-	return strings.TrimSpace(string(b)), err
-}
-
-// setting reads a network setting by its sysctl name, or returns "".
-func (m machine) setting(name string) string {
-	if m.elsewhere {
-		return ""
-	}
-	value, err := m.read("proc/sys/" + strings.ReplaceAll(name, ".", "/"))
-	if err != nil {
-		return ""
-	}
-	return value
 }
 
 // refusalHint is about a file that is not written.

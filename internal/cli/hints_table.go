@@ -195,18 +195,6 @@ func sorted[T any](list []T, compare func(a, b T) int) (words []string) {
 	return words
 }
 
-// some lists a few words.
-func some(words []string) string {
-	const most = 4
-	if len(words) > most {
-		return fmt.Sprintf("%s and %d more", strings.Join(words[:most], ", "), len(words)-most)
-	}
-	if last := len(words) - 1; last > 0 {
-		return strings.Join(words[:last], ", ") + " and " + words[last]
-	}
-	return strings.Join(words, "")
-}
-
 // successHint returns the hint after a command that succeeded and yet may not
 // do what was meant; words are the command line.
 func (m machine) successHint(cmd args.Command, words []string) string {

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -32,14 +33,8 @@ func (m machine) faultHint(f *args.Fault) string {
 		if arg := valueOf(f.Word); arg != "" {
 			return fmt.Sprintf("%s needs a value: %[1]s %s", f.Word, arg)
 		}
-	case args.UnwantedValue:
-		return "write the option alone, without =value"
-	case args.SecondCommand:
-		return "one command at a time: give each a line of its own"
 	case args.UnexpectedArgument:
 		return m.argumentHint(f.Word)
-	case args.TimeoutCount:
-		return "give seconds for tcp, tcpfin and udp (0: leave as is): --set 900 120 300"
 	case args.NeedsOption:
 		return needsHint(f.Words[0])
 	case args.IllegalOption:
@@ -48,10 +43,6 @@ func (m machine) faultHint(f *args.Fault) string {
 		return alternativesHint(f.Words[0])
 	case args.OptionConflict, args.TunnelConflict:
 		return fmt.Sprintf("use either '%s' or '%s'", f.Words[1], f.Words[0])
-	case args.TunnelNeedsOption:
-		return "name the UDP port that the server listens on: --tun-port 6080"
-	case args.TunnelIllegal:
-		return "gue takes --tun-port, gue and gre take checksum options, ipip takes neither"
 	case args.IllegalValue:
 		return valueHint(f)
 	case args.InvalidTimeout:
@@ -64,27 +55,12 @@ func (m machine) faultHint(f *args.Fault) string {
 		return fmt.Sprintf("%s goes with -s %s", f.Words[0], f.Words[0][:strings.IndexByte(f.Words[0], '-')])
 	case args.UnknownFlag:
 		return meant(f.Words[0], "", spec.Names(spec.SchedulerFlags[:]))
-	case args.InvalidGroup4:
-		return "a multicast group is an address from 224.0.0.0 to 239.255.255.255, or an IPv6 address that begins with ff"
-	case args.InvalidGroup6:
-		return "an IPv6 multicast group begins with ff: ff02::81"
-	case args.FamilyBeforeMark:
-		return "put -6 after the mark: -f 1 -6"
 	case args.ZeroPort:
 		if address, port, ok := hiddenPort(f.Word); ok {
 			return fmt.Sprintf("for port %s write [%s]:%[1]s", port, address)
 		}
-		return "add a port, host:port, or -p for a persistent service on all ports"
-	case args.OnePacketNotUDP:
-		return "-o needs -u"
-	case args.MixedFamilies:
-		return "service and server must both be IPv4 or both IPv6, except with -i"
-	case args.TunnelOptions:
-		return "tunnel options need -i"
-	case args.ListConflict:
-		return "connections, timeouts and daemons have one format each"
 	}
-	return ""
+	return faults[f.Kind].hint
 }
 
 // strangeHint is about characters that are not what they look like, or that
@@ -329,6 +305,25 @@ func addressHint(word string) string {
 	return shape + "ports are 0 to 65535"
 }
 
+// hiddenPort returns the last part of an IPv6 address that looks like a
+// common port.
+func hiddenPort(word string) (address, port string, ok bool) {
+	a, err := netip.ParseAddr(word)
+	i := strings.LastIndexByte(word, ':')
+	if err != nil || !a.Is6() || i < 1 {
+		return "", "", false
+	}
+	if address, port = word[:i], word[i+1:]; !isAddress(address) {
+		return "", "", false
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	switch n {
+	case 22, 25, 53, 80, 110, 123, 143, 389, 443, 465, 514, 587, 636, 993, 995, 1812, 3128, 3306, 3389, 5060, 5061, 5432, 6379, 8000, 8080, 8081, 8443:
+		return address, port, err == nil
+	}
+	return "", "", false
+}
+
 func isAddress(s string) bool {
 	_, err := netip.ParseAddr(s)
 	return err == nil
@@ -362,6 +357,18 @@ func longNames(options bool) (names []string) {
 		}
 	}
 	return names
+}
+
+// some lists a few words.
+func some(words []string) string {
+	const most = 4
+	if len(words) > most {
+		return fmt.Sprintf("%s and %d more", strings.Join(words[:most], ", "), len(words)-most)
+	}
+	if last := len(words) - 1; last > 0 {
+		return strings.Join(words[:last], ", ") + " and " + words[last]
+	}
+	return strings.Join(words, "")
 }
 
 // longestMeant is the maximum length of a word that is compared with the

@@ -94,35 +94,36 @@ func withStatus(err error, status int) error {
 	return &f
 }
 
-// faultMessages are formats of a fault's words.
-var faultMessages = [...]string{
-	args.UnknownOption:      "%s: unknown option",
-	args.MissingValue:       "%s: missing argument",
-	args.UnwantedValue:      "%s: option does not take an argument",
-	args.SecondCommand:      "invalid option `%s'",
-	args.RepeatedOption:     "multiple '%s' options specified",
-	args.UnexpectedArgument: "unexpected argument %s",
-	args.TimeoutCount:       "--set option requires 3 timeout values",
-	args.NeedsOption:        "You need to supply the '%s' option for the '%s' command",
-	args.IllegalOption:      "Illegal '%s' option with the '%s' command",
-	args.OptionConflict:     "The option '%s' conflicts with the '%s' option in the '%s' command",
-	args.TunnelNeedsOption:  "You need to supply the '%s' option for the '%s' tunnel type",
-	args.TunnelIllegal:      "Illegal '%s' option with the '%s' tunnel type",
-	args.TunnelConflict:     "The option '%s' conflicts with the '%s' option in the '%s' tunnel type",
-	args.IllegalValue:       "illegal %s specified",
-	args.InvalidTimeout:     "invalid timeout value `%s' specified",
-	args.InvalidMark:        "invalid fwmark value `%s' specified",
-	args.IllegalPrefix:      "illegal ipv6 netmask specified",
-	args.IncompatibleFlag:   "incompatible scheduler flag `%s'",
-	args.UnknownFlag:        "invalid scheduler flag `%s'",
-	args.InvalidGroup4:      "invalid IPv4 mcast-group `%s'",
-	args.InvalidGroup6:      "invalid IPv6 mcast-group `%s'",
-	args.FamilyBeforeMark:   "-6 used before -f\n",
-	args.ZeroPort:           "Zero port specified for non-persistent service",
-	args.OnePacketNotUDP:    "One-Packet Scheduling is only for UDP virtual services",
-	args.MixedFamilies:      "Different address family is allowed only for tunneling servers",
-	args.TunnelOptions:      "Tunnel options conflict with forward method",
-	args.ListConflict:       "options conflicts in the list command",
+// faults are the formats of a fault's words, and the hints that are the same
+// whatever the words are.
+var faults = [...]struct{ format, hint string }{
+	args.UnknownOption:      {"%s: unknown option", ""},
+	args.MissingValue:       {"%s: missing argument", ""},
+	args.UnwantedValue:      {"%s: option does not take an argument", "write the option alone, without =value"},
+	args.SecondCommand:      {"invalid option `%s'", "one command at a time: give each a line of its own"},
+	args.RepeatedOption:     {"multiple '%s' options specified", ""},
+	args.UnexpectedArgument: {"unexpected argument %s", ""},
+	args.TimeoutCount:       {"--set option requires 3 timeout values", "give seconds for tcp, tcpfin and udp (0: leave as is): --set 900 120 300"},
+	args.NeedsOption:        {"You need to supply the '%s' option for the '%s' command", ""},
+	args.IllegalOption:      {"Illegal '%s' option with the '%s' command", ""},
+	args.OptionConflict:     {"The option '%s' conflicts with the '%s' option in the '%s' command", ""},
+	args.TunnelNeedsOption:  {"You need to supply the '%s' option for the '%s' tunnel type", "name the UDP port that the server listens on: --tun-port 6080"},
+	args.TunnelIllegal:      {"Illegal '%s' option with the '%s' tunnel type", "gue takes --tun-port, gue and gre take checksum options, ipip takes neither"},
+	args.TunnelConflict:     {"The option '%s' conflicts with the '%s' option in the '%s' tunnel type", ""},
+	args.IllegalValue:       {"illegal %s specified", ""},
+	args.InvalidTimeout:     {"invalid timeout value `%s' specified", ""},
+	args.InvalidMark:        {"invalid fwmark value `%s' specified", ""},
+	args.IllegalPrefix:      {"illegal ipv6 netmask specified", ""},
+	args.IncompatibleFlag:   {"incompatible scheduler flag `%s'", ""},
+	args.UnknownFlag:        {"invalid scheduler flag `%s'", ""},
+	args.InvalidGroup4:      {"invalid IPv4 mcast-group `%s'", "a multicast group is an address from 224.0.0.0 to 239.255.255.255, or an IPv6 address that begins with ff"},
+	args.InvalidGroup6:      {"invalid IPv6 mcast-group `%s'", "an IPv6 multicast group begins with ff: ff02::81"},
+	args.FamilyBeforeMark:   {"-6 used before -f\n", "put -6 after the mark: -f 1 -6"},
+	args.ZeroPort:           {"Zero port specified for non-persistent service", "add a port, host:port, or -p for a persistent service on all ports"},
+	args.OnePacketNotUDP:    {"One-Packet Scheduling is only for UDP virtual services", "-o needs -u"},
+	args.MixedFamilies:      {"Different address family is allowed only for tunneling servers", "service and server must both be IPv4 or both IPv6, except with -i"},
+	args.TunnelOptions:      {"Tunnel options conflict with forward method", "tunnel options need -i"},
+	args.ListConflict:       {"options conflicts in the list command", "connections, timeouts and daemons have one format each"},
 }
 
 // parseFailure is the message for a command line that was not understood.
@@ -190,7 +191,7 @@ func faultText(f *args.Fault) string {
 	for i, w := range f.Words {
 		words[i] = w
 	}
-	return fmt.Sprintf(faultMessages[f.Kind], words...)
+	return fmt.Sprintf(faults[f.Kind].format, words...)
 }
 
 // refusals are the messages for what the kernel refuses, where an error of
@@ -487,7 +488,7 @@ func lostTerminalFailure(err error) *failure {
 func watchTitle(netns string, interval time.Duration) string {
 	title := fmt.Sprintf("every %d s", int(interval.Seconds()))
 	if netns != "" {
-		title += ", netns " + plain(netns)
+		title += ", netns " + netns
 	}
 	return title
 }

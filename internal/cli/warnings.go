@@ -8,10 +8,7 @@ package cli
 import (
 	"context"
 	"fmt"
-	"net/netip"
 	"slices"
-	"strconv"
-	"strings"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/restore"
 	"github.com/ipvsadm-go/ipvsadm/internal/spec"
@@ -132,23 +129,4 @@ func netmaskWarning(s ipvs.Service) string {
 			ipvs.PrefixNetmask(ipvs.IPv4, int(s.Netmask)).Addr4())
 	}
 	return fmt.Sprintf("netmask %v is not contiguous", s.Netmask.Addr4())
-}
-
-// hiddenPort returns the last part of an IPv6 address that looks like a
-// common port.
-func hiddenPort(word string) (address, port string, ok bool) {
-	a, err := netip.ParseAddr(word)
-	i := strings.LastIndexByte(word, ':')
-	if err != nil || !a.Is6() || i < 1 {
-		return "", "", false
-	}
-	if address, port = word[:i], word[i+1:]; !isAddress(address) {
-		return "", "", false
-	}
-	n, err := strconv.ParseUint(port, 10, 16)
-	switch n {
-	case 22, 25, 53, 80, 110, 123, 143, 389, 443, 465, 514, 587, 636, 993, 995, 1812, 3128, 3306, 3389, 5060, 5061, 5432, 6379, 8000, 8080, 8081, 8443:
-		return address, port, err == nil
-	}
-	return "", "", false
 }

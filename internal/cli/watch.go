@@ -63,7 +63,7 @@ func (w *watchCommand) Run(ctx context.Context) (err error) {
 	if err := w.open(ctx); err != nil {
 		return err
 	}
-	w.browser = watch.NewBrowser(watchTitle(w.config.NetNS, w.cmd.Interval), displayOf(os.Getenv))
+	w.browser = watch.NewBrowser(watchTitle(plain(w.config.NetNS), w.cmd.Interval), displayOf(os.Getenv))
 	w.readings, w.typed, w.signals = make(chan tableReading, 1), make(chan typing), make(chan os.Signal, 8)
 	first := w.read(ctx)
 	if first.err != nil {
