@@ -38,6 +38,8 @@ func (c changeCommand) Run(ctx context.Context) error {
 	return err
 }
 
+func (c changeCommand) successHint(m machine) string { return m.successHint(*c.cmd, c.Args) }
+
 func deletes(c ipvs.Change) bool {
 	return c.Op == ipvs.OpDeleteService || c.Op == ipvs.OpDeleteDestination
 }

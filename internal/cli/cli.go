@@ -25,25 +25,25 @@ func (s *session) start(ctx context.Context) int {
 	s.parser = args.New(s.names)
 	defer s.close()
 	cmd, err := commandLine(ctx, s)
-	if err == nil {
-		err = run(ctx, s, &cmd)
-	}
 	if err != nil {
 		return s.report(err)
 	}
-	s.hint(subject{}, func(m machine) string { return m.successHint(cmd, s.Args) })
+	c := commandOf(s, &cmd)
+	if err := c.Run(ctx); err != nil {
+		return s.report(err)
+	}
+	if c, ok := c.(interface{ successHint(machine) string }); ok {
+		s.hint(subject{}, c.successHint)
+	}
 	return statusOK
 }
 
-// command is a command with its command line. The error of Run is a *failure.
-type command interface{ Run(context.Context) error }
-
-// run runs the command of the first row that matches a command line.
-func run(ctx context.Context, s *session, cmd *args.Command) error {
+// commandOf returns the command of the first row that matches a command line.
+func commandOf(s *session, cmd *args.Command) command {
 	change := changeCommand{s, cmd}
 	for _, row := range [...]struct {
 		id      spec.CommandID // any if 0
-		options spec.Set       // one of them is given; any if empty
+		options spec.Set       // of which one is given; not looked at if empty
 		command
 	}{
 		{spec.Help, 0, helpCommand{s}},
@@ -51,7 +51,7 @@ func run(ctx context.Context, s *session, cmd *args.Command) error {
 		{spec.List, 0, listCommand{s, cmd}},
 		{spec.Save, 0, saveCommand{s, cmd}},
 		{spec.Apply, 0, restoreCommand{s, cmd}},
-		{spec.Restore, 0, &batchCommand{session: s, run: run}},
+		{spec.Restore, 0, &batchCommand{session: s, commandOf: commandOf}},
 		{spec.Monitor, 0, monitorCommand{s, cmd}},
 		{spec.Watch, 0, &watchCommand{session: s, cmd: cmd}},
 		{spec.Doctor, 0, doctorCommand{s, cmd}},
@@ -60,10 +60,10 @@ func run(ctx context.Context, s *session, cmd *args.Command) error {
 		{0, 0, change},
 	} {
 		if (row.id == 0 || row.id == cmd.ID) && (row.options == 0 || cmd.Given.HasAny(row.options)) {
-			return row.Run(ctx)
+			return row.command
 		}
 	}
-	return nil // the last row matches
+	panic("the last row matches")
 }
 
 type helpCommand struct{ *session }

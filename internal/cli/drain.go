@@ -101,10 +101,8 @@ func (d *drainCommand) find(ctx context.Context) (found bool, err error) {
 	}
 }
 
-// drainLockFile has a locked byte for each server that is being drained.
-const drainLockFile = "/run/ipvsadm-drain.lock"
-
-// lock refuses a second drain of a server until unlock is called. If the lock
+// lock refuses a second drain of a server until unlock is called: a byte of the
+// lock file is locked for each. If the lock
 // file cannot be made, drains are not serialized.
 func (d *drainCommand) lock() (unlock func(), err error) {
 	f, err := os.OpenFile(d.drainLock, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)

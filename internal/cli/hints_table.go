@@ -195,12 +195,10 @@ func sorted[T any](list []T, compare func(a, b T) int) (words []string) {
 	return words
 }
 
-// successHint returns the hint after a command that succeeded and yet may not
-// do what was meant; words are the command line.
+// successHint returns the hint after a change that was made and yet may not do
+// what was meant; words are the command line.
 func (m machine) successHint(cmd args.Command, words []string) string {
 	switch cmd.ID {
-	case spec.List:
-		return listHint(cmd.Given)
 	case spec.EditService:
 		return m.editServiceHint(cmd)
 	case spec.EditServer:
@@ -214,20 +212,6 @@ func (m machine) successHint(cmd args.Command, words []string) string {
 		return m.strandedHint(cmd)
 	}
 	return ""
-}
-
-// listHint names the one of several formats that counts.
-func listHint(given spec.Set) string {
-	var named []string
-	for _, f := range formats {
-		if given.Has(f.option) {
-			named = append(named, "--"+spec.FindOption(f.option).Long)
-		}
-	}
-	if len(named) < 2 {
-		return ""
-	}
-	return fmt.Sprintf("only one format is shown: %s, not %s", named[0], some(named[1:]))
 }
 
 // serverHint is about a server that was added or edited.

@@ -5,6 +5,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 
 	"golang.org/x/sys/unix"
@@ -56,6 +57,20 @@ func (c listCommand) Run(ctx context.Context) error {
 		return nil // the reader has read what it wanted
 	}
 	return err
+}
+
+// successHint names the one of several formats that counts.
+func (c listCommand) successHint(machine) string {
+	var named []string
+	for _, f := range formats {
+		if c.cmd.Given.Has(f.option) {
+			named = append(named, "--"+spec.FindOption(f.option).Long)
+		}
+	}
+	if len(named) < 2 {
+		return ""
+	}
+	return fmt.Sprintf("only one format is shown: %s, not %s", named[0], some(named[1:]))
 }
 
 func (c listCommand) list(ctx context.Context) error {

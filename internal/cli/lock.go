@@ -17,10 +17,6 @@ import (
 const (
 	lockFile      = "/run/ipvsadm.lock"
 	otherLockFile = "/run/ipvsadm-%d.lock"
-	// lockWait is how long another restore may take; after lockSilence a
-	// message reports the wait.
-	lockWait    = 60 * time.Second
-	lockSilence = time.Second
 )
 
 // lockPath returns the lock file that serializes restores in the client's

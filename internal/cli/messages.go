@@ -362,14 +362,6 @@ func moreWarningsText(name string, n int) string {
 	return fmt.Sprintf("%s: and %d more warnings", name, n)
 }
 
-// message is what is said of a warning.
-func (w warning) message(name string) string {
-	if w.line == 0 {
-		return fmt.Sprintf("%s: warning: %s", name, w.text)
-	}
-	return fmt.Sprintf("%s: line %d: warning: %s", name, w.line, w.text)
-}
-
 // inLine says which line of rule text an error is about.
 func inLine(n int, err error) error { return in(fmt.Sprintf("line %d: ", n), err) }
 

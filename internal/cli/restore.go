@@ -20,10 +20,10 @@ import (
 // many at a time. None is kept back while the program waits for more input.
 type batchCommand struct {
 	*session
-	run     func(context.Context, *session, *args.Command) error // runs any other command
-	changes []ipvs.Change
-	lines   []int // the line of each change
-	status  int   // of the last line
+	commandOf func(*session, *args.Command) command // of a line
+	changes   []ipvs.Change
+	lines     []int // the line of each change
+	status    int   // of the last line
 }
 
 func (b *batchCommand) Run(ctx context.Context) error {
@@ -102,7 +102,7 @@ func (b *batchCommand) line(ctx context.Context, n int, words []string) (end boo
 		return false
 	}
 	b.send(ctx)
-	err = b.run(ctx, b.session, &cmd)
+	err = b.commandOf(b.session, &cmd).Run(ctx)
 	b.status = b.report(inLine(n, err))
 	if b.status == statusRefused && cmd.Given.HasAny(spec.Existing) {
 		return false // as any other change that is refused

@@ -33,7 +33,7 @@ type session struct {
 	Process
 	connection
 	names *names.Resolver
-	// lockWait limits the wait for a lock, and after lockSilence a
+	// lockWait is how long another restore may take; after lockSilence a
 	// message reports the wait.
 	lockWait, lockSilence time.Duration
 	drainLock             string // the lock file of drains
@@ -44,12 +44,15 @@ type session struct {
 	tableReads int             // how often hints have read the table
 }
 
+// command is a command with its command line. The error of Run is a *failure.
+type command interface{ Run(context.Context) error }
+
 func newSession(p Process) *session {
 	s := &session{
 		Process:    p,
 		connection: connection{dial: load, redial: redial},
 		names:      names.New(),
-		lockWait:   lockWait, lockSilence: lockSilence, drainLock: drainLockFile,
+		lockWait:   60 * time.Second, lockSilence: time.Second, drainLock: "/run/ipvsadm-drain.lock",
 	}
 	if s.Version == nil {
 		s.Version = func() string { return "" }
@@ -59,6 +62,12 @@ func newSession(p Process) *session {
 	}
 	return s
 }
+
+// The names besides ipvsadm under which the program runs.
+const (
+	saveName    = "ipvsadm-save"
+	restoreName = "ipvsadm-restore"
+)
 
 // program returns the name under which ipvsadm is called, for messages about
 // its usage. The wrappers read command lines of ipvsadm too.

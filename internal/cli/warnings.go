@@ -21,6 +21,14 @@ type warning struct {
 	text string
 }
 
+// message is what is said of a warning.
+func (w warning) message(name string) string {
+	if w.line == 0 {
+		return fmt.Sprintf("%s: warning: %s", name, w.text)
+	}
+	return fmt.Sprintf("%s: line %d: warning: %s", name, w.line, w.text)
+}
+
 // warnings are the first warnings of a file, in the order of its lines, and
 // the number of further ones.
 type warnings struct {

@@ -12,12 +12,6 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/internal/spec"
 )
 
-// The names besides ipvsadm under which the program runs.
-const (
-	saveName    = "ipvsadm-save"
-	restoreName = "ipvsadm-restore"
-)
-
 // commandLine parses the command line of the program, under whichever name. Its
 // error is a *failure.
 func commandLine(ctx context.Context, s *session) (args.Command, error) {
