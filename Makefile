@@ -1,8 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
 
+# PREFIX, DESTDIR, FAMILY: directories for install, and debian or redhat
 PREFIX ?= /usr
 DESTDIR ?=
+# KERNEL: kernel of the guests, such as 7.2 or debian-12 (see CONTRIBUTING.md)
 KERNEL ?=
+# RUN, PKG: run only these tests, as go test -run does, of these packages
+RUN ?=
+PKG ?= ./...
+# FULL=1: repeat tests with an element of chance as often as for a release
+FULL ?=
+# CASES, SEED, FIRST: generated scripts of TestGenerated, from number FIRST on
+CASES ?= 60
+SEED ?= 1
+FIRST ?= 0
+# SCENARIO, TIME: clusters or scenarios for lab; or gap; or soak, for TIME
+SCENARIO ?=
+TIME ?= 1h
+# SCALE=1, ROWS: tables of up to 100,000 servers for bench; only these rows
+SCALE ?=
+ROWS ?=
+# BASE: commit to compare with for api
+BASE ?= HEAD
 GO ?= go
 
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -15,8 +34,8 @@ MAINTAINER = ipvsadm-go developers <ipvsadm-go@users.noreply.github.com>
 VERSION := $(shell git describe --tags --match 'v[0-9]*' --dirty 2>/dev/null || git log -1 --format=v0.0+git%cd.%h --date=format:%Y%m%d 2>/dev/null || echo unknown)
 COMMIT := $(shell git describe --always --abbrev=40 --dirty --exclude '*' 2>/dev/null || echo unknown)
 # Kernels for the tests: User Mode Linux, and Debian's stock kernels in QEMU.
-KERNELS = 6.1 6.12 7.2 debian-12 debian-13 debian-sid
-SCRIPTS = .ci/run .ci/deps .ci/old .ci/release $(wildcard packaging/scripts/*/*) $(addprefix packaging/testdata/,redhat/post redhat/preun redhat/postun rpmlint/cpio) packaging/completion/ipvsadm.bash
+KERNELS = 6.1 6.12 7.2 debian-11 debian-12 debian-13 debian-sid
+SCRIPTS = $(wildcard .ci/*) $(wildcard packaging/scripts/*/*) $(addprefix packaging/testdata/,redhat/post redhat/preun redhat/postun rpmlint/cpio) packaging/completion/ipvsadm.bash
 UNITS = $(wildcard packaging/systemd/*.service packaging/systemd/*.timer)
 LINKS = ipvsadm-save ipvsadm-restore
 BIN = bin/ipvsadm
@@ -47,188 +66,27 @@ ZSH_redhat = zsh/site-functions
 DOCS = README.md CHANGELOG.md $(wildcard packaging/doc/*)
 LOCALIZE = sed -i 's,](packaging/doc/,](,g; s,](\(\.\./\)*,](,g; s,](\(\.github/\|LICENSE\),]($(PROJECT)/blob/main/\1,g'
 
+# The program and its tests share one build cache.
+export CGO_ENABLED = 0
+export GOFLAGS += -trimpath
 export KERNEL
+export IPVSADM_TEST_FULL = $(FULL)
+export IPVSADM_TEST_CASES = $(CASES)
+export IPVSADM_TEST_SEED = $(SEED)
+export IPVSADM_TEST_FIRST = $(FIRST)
 
+## Build and install
+
+# Build bin/ipvsadm, one static binary under three names.
 .PHONY: all
 all: $(BIN)
 
-# Show this list: the first sentence above each target.
-.PHONY: help
-help:
-	@awk '/^#/ { text = text substr($$0, 2); next } \
-		/^\.PHONY: [a-z-]+$$/ && text { sub(/[.:] .*|[.]$$/, "", text); printf "%-14s%s\n", $$2, text } \
-		!/=/ { text = "" }' $(firstword $(MAKEFILE_LIST))
+# The architecture is this one or ARCH.
 
-# Build one static binary under three names, for this architecture or ARCH.
 .PHONY: $(BIN)
 $(BIN):
-	CGO_ENABLED=0 GOARCH=$(ARCH) $(GO) build -trimpath -buildvcs=false -ldflags '-s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)' -o $@ ./cmd/ipvsadm
+	GOARCH=$(ARCH) $(GO) build -buildvcs=false -ldflags '-s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)' -o $@ ./cmd/ipvsadm
 	for l in $(LINKS); do ln -sf ipvsadm $(@D)/$$l; done
-
-# Install the programs that the tests need. Without root, they are downloaded
-# to the user's cache on first use, like those of demo, lab and bench.
-.PHONY: deps
-deps:
-	@.ci/deps user-mode-linux qemu-system-x86 kmod iproute2 iptables ipvsadm curl procps netbase shellcheck mandoc zsh fish systemd jq
-
-# Check that Go is installed, and that ipvsadm-go is not.
-.PHONY: machine
-machine:
-	@.ci/deps
-
-# Download the kernel for the tests, unless it is on this machine.
-.PHONY: kernel
-kernel:
-	$(GO) run ./internal/test/guest/run -fetch -kernel '$(KERNEL)' -- true
-
-# Show a NAT cluster with two web servers, in a separate kernel.
-.PHONY: demo
-demo: machine bin/ipvsadm
-	$(MAKE) --no-print-directory --silent install FAMILY=redhat PREFIX=/usr DESTDIR=bin/redhat
-	$(GO) run ./internal/test/lab -fetch -kernel '$(KERNEL)' -units bin/redhat/usr/lib/systemd/system demo
-
-# Count requests that fail during continuous restores, with this program and
-# with 1.31.
-.PHONY: gap
-gap: machine bin/ipvsadm
-	$(GO) run ./internal/test/lab -fetch -kernel '$(KERNEL)' gap
-
-# Run everything at once as a stress test, and fail on lost requests and
-# leaks. Requests, restores, saves, lists, other writers and a monitor run for
-# SOAK.
-SOAK ?= 1h
-.PHONY: soak
-soak: machine bin/ipvsadm
-	$(GO) run ./internal/test/lab -fetch -kernel '$(KERNEL)' -for '$(SOAK)' soak
-
-# Compare the speed with 1.31, the bare kernel interface and moby/ipvs. The
-# regular expression ROWS selects rows.
-ROWS ?=
-.PHONY: bench
-bench: machine bin/ipvsadm
-	$(GO) run ./internal/test/bench -fetch -kernel '$(KERNEL)' -rows '$(value ROWS)'
-
-# Measure tables of up to 100,000 servers. It takes 20 minutes. The regular
-# expression ROWS selects tables.
-.PHONY: scale
-scale: machine bin/ipvsadm
-	$(GO) run ./internal/test/bench -fetch -kernel '$(KERNEL)' -scale -rows '$(value ROWS)'
-
-# Build the example clusters and count where their packets go. SCENARIO
-# selects clusters.
-.PHONY: lab
-lab: machine bin/ipvsadm
-	$(GO) run ./internal/test/lab -fetch -kernel '$(KERNEL)' clusters $(SCENARIO)
-
-# Run all tests, including those in a real kernel. None is skipped. User Mode
-# Linux has one processor, so a short run on a stock kernel with two
-# processors follows, unless KERNEL is set.
-.PHONY: test
-test: deps kernel
-	REQUIRE_KERNEL=1 $(GO) test -p 1 -timeout 1h ./...
-	$(if $(KERNEL),,$(MAKE) --no-print-directory test-short KERNEL=debian-12)
-
-# Run the tests of the library on a kernel, the scripts, and concurrent
-# restores.
-.PHONY: test-short
-test-short: kernel
-	REQUIRE_KERNEL=1 $(GO) test -p 1 -timeout 15m -run 'TestKernel$$|TestScripts$$|TestApplyOnAKernel$$' ./pkg/ipvs ./internal/cli
-
-# Run all tests on every kernel, and show how long each part takes. It
-# continues after a failure.
-.PHONY: test-release
-test-release:
-	.ci/release $(KERNELS)
-
-# Test saves by root while another user attacks the file. Each attack runs for
-# the time ATTACK.
-ATTACK ?= 30s
-.PHONY: attack
-attack: deps kernel
-	REQUIRE_KERNEL=1 IPVSADM_TEST_ATTACK=$(ATTACK) $(GO) test -count 1 -v -run 'TestOnAKernel/.*/protected/attack' -timeout 15m ./internal/outfile
-
-# Compare generated command lines with 1.31. The seed SEED determines the
-# scripts: CASES of them, beginning with number FIRST.
-CASES ?= 2000
-SEED ?= 1
-FIRST ?= 0
-.PHONY: conformance
-conformance: deps kernel
-	REQUIRE_KERNEL=1 IPVSADM_TEST_CASES=$(CASES) IPVSADM_TEST_SEED=$(SEED) IPVSADM_TEST_FIRST=$(FIRST) \
-		$(GO) test -v -count 1 -timeout 5h -run TestGenerated ./internal/test/conformance
-
-# Test the packages. Two builds must be identical, and lintian and rpmlint
-# find nothing. In a guest, under traffic, the packages replace the
-# distributions' own and are removed again.
-.PHONY: test-package
-test-package: deps kernel
-	.ci/deps lintian rpm rpmlint
-	$(MAKE) --no-print-directory package
-	rm -rf bin/packages && mkdir -p bin/packages && mv dist bin/packages/first
-	umask 077 && $(MAKE) --no-print-directory package
-	diff -r bin/packages/first dist
-	chmod 755 dist # apt reads as another user
-	lintian --fail-on error,warning dist/*.deb
-	$(GO) run ./internal/test/guest/run -- env PATH=$(CURDIR)/packaging/testdata/rpmlint:/usr/bin:/bin rpmlint --strict --config packaging/rpmlint.toml dist/*.rpm
-	.ci/old dist/old
-	dpkg-deb -x dist/old/own/ipvsadm_*.deb dist/old/root
-	$(GO) run $(NFPM) package -f packaging/testdata/redhat/nfpm.yaml -p rpm -t dist/old
-	REQUIRE_KERNEL=1 IPVSADM_TEST_PACKAGES=$(CURDIR)/dist $(GO) test -count 1 -v -run 'Package|Takeover' -timeout 1h ./packaging
-
-# Check --metrics with Prometheus's promtool, and scrape it from
-# node_exporter. Their packages are downloaded, but not installed.
-.PHONY: test-metrics
-test-metrics: deps kernel
-	REQUIRE_KERNEL=1 IPVSADM_TEST_METRICS=1 $(GO) test -count 1 -timeout 15m -run TestMetrics ./internal/test/clients
-
-# Run the playbook of packaging/doc/fleet.md with Debian's Ansible on two
-# network namespaces. It takes several minutes.
-.PHONY: test-fleet
-test-fleet: deps kernel
-	REQUIRE_KERNEL=1 IPVSADM_TEST_FLEET=1 $(GO) test -count 1 -run TestFleet -timeout 30m ./packaging
-
-# Run the tests that need no kernel with the race detector. It needs a C
-# compiler.
-.PHONY: race
-race:
-	$(GO) test -race -short ./...
-
-# Generate files from the code: the manual pages, completions, a table of the
-# README and the page of the clusters.
-.PHONY: generate
-generate:
-	$(GO) run ./internal/test/generate
-	$(GO) run ./internal/test/lab page
-
-# Update the picture of --watch, in a kernel.
-.PHONY: picture
-picture: kernel
-	REQUIRE_KERNEL=1 IPVSADM_TEST_UPDATE=1 $(GO) test -count 1 -run TestPictureOfWatch ./cmd/ipvsadm
-
-# Check formatting, vet, staticcheck, modules and shell scripts.
-.PHONY: lint
-lint:
-	@.ci/deps shellcheck
-	@test -z "$$(gofmt -l cmd internal packaging pkg)" || { gofmt -d cmd internal packaging pkg; exit 1; }
-	$(GO) vet ./...
-	for os in darwin freebsd windows; do GOOS=$$os $(GO) vet ./pkg/ipvs/... || exit 1; done
-	$(GO) run $(STATICCHECK) -checks all ./...
-	$(GO) mod tidy -diff
-	for module in $(MODULES); do \
-		(cd $$module && $(GO) vet . && $(GO) run $(STATICCHECK) -checks all . && $(GO) mod tidy -diff) || exit 1; done
-	if command -v shellcheck >/dev/null; then shellcheck $(SCRIPTS); \
-	else $(GO) run ./internal/test/guest/run -fetch -- shellcheck $(SCRIPTS); fi
-
-# Show the changes to the exported API of pkg/ipvs since the commit BASE.
-BASE ?= HEAD
-.PHONY: api
-api:
-	@rm -rf bin/api && mkdir -p bin/api/base
-	@git archive $(BASE) | tar -x -C bin/api/base
-	@cd bin/api/base && $(GO) run $(APIDIFF) -w ../old ./pkg/ipvs
-	@$(GO) run $(APIDIFF) -w bin/api/new ./pkg/ipvs
-	@$(GO) run $(APIDIFF) bin/api/old bin/api/new
-	@rm -rf bin/api
 
 install uninstall: share = $(DESTDIR)$(PREFIX)/share
 install uninstall: units = $(DESTDIR)$(PREFIX)/lib/systemd/system
@@ -285,6 +143,7 @@ package:
 
 # Build one package, for FAMILY, FORMAT and ARCH. Its version must not begin
 # with a letter or contain a dash.
+
 .PHONY: dist
 dist: export SOURCE_DATE_EPOCH = $(shell git log -1 --format=%ct)
 dist: export PACKAGE_VERSION = $(shell echo '$(VERSION)' | sed 's/^v//; s/-/+/; s/-/./g')
@@ -310,3 +169,125 @@ dist:
 .PHONY: clean
 clean:
 	rm -rf bin dist
+
+## Try, in a separate kernel
+
+# Show a NAT cluster with two web servers.
+.PHONY: demo
+demo: bin/ipvsadm
+	@.ci/deps
+	$(MAKE) --no-print-directory --silent install FAMILY=redhat PREFIX=/usr DESTDIR=bin/redhat
+	$(GO) run ./internal/test/lab -fetch -kernel '$(KERNEL)' -units bin/redhat/usr/lib/systemd/system demo
+
+# Build the example clusters and count where their packets go. SCENARIO=gap
+# counts requests that fail during continuous restores, with this program and
+# with 1.31. SCENARIO=soak runs everything at once as a stress test, and fails on
+# lost requests and leaks.
+.PHONY: lab
+lab: bin/ipvsadm
+	@.ci/deps
+	$(GO) run ./internal/test/lab -fetch -kernel '$(KERNEL)' -for '$(TIME)' $(if $(filter gap soak,$(SCENARIO)),,clusters) $(SCENARIO)
+
+# Compare the speed with 1.31, the bare kernel interface and moby/ipvs. SCALE=1
+# takes 20 minutes.
+.PHONY: bench
+bench: bin/ipvsadm
+	@.ci/deps
+	$(GO) run ./internal/test/bench -fetch -kernel '$(KERNEL)' $(if $(SCALE),-scale) -rows '$(value ROWS)'
+
+## Test
+
+# Run all tests, including those in a real kernel. None is skipped. User Mode
+# Linux has one processor, so tests that need two follow on a stock kernel,
+# unless KERNEL is set.
+.PHONY: test
+test: deps
+	@REQUIRE_KERNEL=1 $(if $(FULL),$(if $(KERNEL),,IPVSADM_TEST_METRICS=1 IPVSADM_TEST_FLEET=1)) .ci/parts \
+		"$(GO) test -timeout 1h $(if $(filter debian-%,$(KERNEL)),-p 1) $(if $(RUN),-v -count 1 -run '$(value RUN)') $(PKG)" \
+		$(if $(KERNEL)$(RUN),,"KERNEL=debian-12 $(GO) test -p 1 -timeout 1h -run '$(STOCK)' ./pkg/ipvs ./internal/cli")
+STOCK = TestKernel$$|TestApplyOnAKernel/two_at_once|TestAnotherWriterOnAKernel/restores
+
+# Test the packages. Two builds must be identical, and lintian and rpmlint
+# find nothing. In a guest, under traffic, the packages replace the
+# distributions' own and are removed again.
+.PHONY: test-package
+test-package: deps
+	.ci/deps lintian rpm rpmlint
+	$(MAKE) --no-print-directory package
+	rm -rf bin/packages && mkdir -p bin/packages && mv dist bin/packages/first
+	umask 077 && $(MAKE) --no-print-directory package
+	diff -r bin/packages/first dist
+	chmod 755 dist # apt reads as another user
+	lintian --fail-on error,warning dist/*.deb
+	$(GO) run ./internal/test/guest/run -- env PATH=$(CURDIR)/packaging/testdata/rpmlint:/usr/bin:/bin rpmlint --strict --config packaging/rpmlint.toml dist/*.rpm
+	.ci/old dist/old
+	dpkg-deb -x dist/old/own/ipvsadm_*.deb dist/old/root
+	$(GO) run $(NFPM) package -f packaging/testdata/redhat/nfpm.yaml -p rpm -t dist/old
+	REQUIRE_KERNEL=1 IPVSADM_TEST_PACKAGES=$(CURDIR)/dist $(GO) test -count 1 -v -run 'Package|Takeover' -timeout 1h ./packaging
+
+# Run everything on every kernel, and show how long each part takes.
+.PHONY: test-release
+test-release:
+	.ci/release $(KERNELS)
+
+# Run the tests that need no kernel with the race detector. It needs a C
+# compiler.
+.PHONY: race
+race:
+	CGO_ENABLED=1 $(GO) test -race -short ./...
+
+# Check formatting, vet, staticcheck, modules and shell scripts.
+.PHONY: lint
+lint:
+	@.ci/deps shellcheck
+	@test -z "$$(gofmt -l cmd internal packaging pkg)" || { gofmt -d cmd internal packaging pkg; exit 1; }
+	$(GO) vet ./...
+	for os in darwin freebsd windows; do GOOS=$$os $(GO) vet ./pkg/ipvs/... || exit 1; done
+	$(GO) run $(STATICCHECK) -checks all ./...
+	$(GO) mod tidy -diff
+	for module in $(MODULES); do \
+		(cd $$module && $(GO) vet . && $(GO) run $(STATICCHECK) -checks all . && $(GO) mod tidy -diff) || exit 1; done
+	if command -v shellcheck >/dev/null; then shellcheck $(SCRIPTS); \
+	else $(GO) run ./internal/test/guest/run -fetch -- shellcheck $(SCRIPTS); fi
+
+# Install the programs that the tests need, and download the kernel. Without
+# root, all is downloaded to the user's cache.
+.PHONY: deps
+deps:
+	@.ci/deps user-mode-linux qemu-system-x86 kmod iproute2 iptables ipvsadm curl procps netbase shellcheck mandoc zsh fish systemd jq
+	@for kernel in '$(KERNEL)' $(if $(KERNEL),,debian-12); do \
+		$(GO) run ./internal/test/guest/run -fetch -kernel "$$kernel" -- true || exit 1; done
+
+## Maintain
+
+# Generate files from the code: the manual pages, completions, a table of the
+# README and the page of the clusters.
+.PHONY: generate
+generate:
+	$(GO) run ./internal/test/generate
+	$(GO) run ./internal/test/lab page
+
+# Update the picture of --watch, in a kernel.
+.PHONY: picture
+picture: deps
+	REQUIRE_KERNEL=1 IPVSADM_TEST_UPDATE=1 $(GO) test -count 1 -run TestPictureOfWatch ./cmd/ipvsadm
+
+# Show the changes to the exported API of pkg/ipvs since the commit BASE.
+.PHONY: api
+api:
+	@rm -rf bin/api && mkdir -p bin/api/base
+	@git archive $(BASE) | tar -x -C bin/api/base
+	@cd bin/api/base && $(GO) run $(APIDIFF) -w ../old ./pkg/ipvs
+	@$(GO) run $(APIDIFF) -w bin/api/new ./pkg/ipvs
+	@$(GO) run $(APIDIFF) bin/api/old bin/api/new
+	@rm -rf bin/api
+
+# Show this list.
+.PHONY: help
+help:
+	@awk '/^## / { print "\n" substr($$0, 4) ":"; next } \
+		/^# [A-Z, ]+(=1)?(, ROWS)?: / { text = ""; variables = variables "  " substr($$0, 3) "\n"; next } \
+		/^#/ { text = text substr($$0, 2); next } \
+		/^\.PHONY: [a-z-]+$$/ && text { sub(/\. .*/, ".", text); printf "  %-13s%s\n", $$2, text } \
+		!/=/ { text = "" } \
+		END { printf "\nVariables:\n%s", variables }' $(firstword $(MAKEFILE_LIST))

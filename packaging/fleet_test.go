@@ -37,7 +37,7 @@ type fleet struct {
 // network namespaces.
 func TestFleet(t *testing.T) {
 	if os.Getenv("IPVSADM_TEST_FLEET") == "" {
-		t.Skip("needs Ansible and minutes: make test-fleet")
+		t.Skip("needs Ansible and minutes: make test FULL=1")
 	}
 	guesttest.InGuest(t, func(t *testing.T) {
 		program.Need(t, "ansible-playbook")

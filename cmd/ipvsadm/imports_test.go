@@ -26,7 +26,7 @@ var imports = map[string]string{
 	"internal/args":        "internal/names internal/spec pkg/ipvs | internal/rule",
 	"internal/cli":         "internal/args internal/doctor internal/manual internal/model internal/names internal/outfile internal/render internal/restore internal/rule internal/spec internal/watch pkg/ipvs | pkg/ipvs/ipvstest",
 	"internal/doctor":      "internal/rule pkg/ipvs",
-	"internal/manual":      "internal/spec pkg/ipvs",
+	"internal/manual":      "internal/spec",
 	"internal/model":       "pkg/ipvs",
 	"internal/names":       "",
 	"internal/outfile":     "",

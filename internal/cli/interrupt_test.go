@@ -205,9 +205,8 @@ func (a *alternation) again(i int) {
 
 // testKilled kills some restores at random instants, most after the first
 // changes, since what comes before takes many times as long.
-// IPVSADM_TEST_KILLS is their number.
 func testKilled(t *testing.T) {
-	kills := must.Number(t, "IPVSADM_TEST_KILLS", 100)
+	kills := must.Count(20, 100)
 	a := newAlternation(t, 30)
 	n, before, midway, after := 0, 0, 0, 0
 	for ; n < kills || midway < kills/3 && n < 6*kills; n++ { // more where the machine is busy
@@ -245,7 +244,7 @@ var interrupted = regexp.MustCompile(`^\S+: (interrupt|terminated|hangup|quit|ab
 // testSignalled sends signals early: with one CPU a Go program receives one
 // some milliseconds later.
 func testSignalled(t *testing.T) {
-	const signals = 12
+	signals := must.Count(5, 12)
 	a := newAlternation(t, 150)
 	n, midway := 0, 0
 	for ; n < signals || midway < signals/3 && n < 6*signals; n++ { // more where the machine is busy
@@ -278,9 +277,9 @@ func testSignalled(t *testing.T) {
 }
 
 // testStrictSignalled sends each signal at random instants of a restore that
-// is all or nothing. IPVSADM_TEST_SIGNALS is how often.
+// is all or nothing.
 func testStrictSignalled(t *testing.T) {
-	each := must.Number(t, "IPVSADM_TEST_SIGNALS", 3)
+	each := must.Count(1, 3)
 	a := newAlternation(t, 150)
 	n, undone, finished := 0, 0, 0
 	now := 1 // which file the table is

@@ -115,10 +115,9 @@ var crowds = []struct {
 
 // testSavesMissNothing saves large tables while another program adds and
 // deletes some entries. Each save has every untouched entry once, or fails
-// with a message and writes nothing. IPVSADM_TEST_SAVES is how many saves of
-// each kind, half of them with --output.
+// with a message and writes nothing. Half of them are with --output.
 func testSavesMissNothing(t *testing.T) {
-	saves := must.Number(t, "IPVSADM_TEST_SAVES", 4)
+	saves := must.Count(2, 4)
 	for _, crowd := range crowds {
 		t.Run(crowd.name, func(t *testing.T) {
 			d := newDirector(t)
@@ -254,9 +253,9 @@ func (c *savesCount) add(s saved, stay string, come []string) {
 // testRestoresSayWhatDiffers restores two files in turn, in each way, while
 // another program writes entries of its own, or those of the file. What
 // nobody else touches ends as in the file, or unchanged if the restore says
-// so. IPVSADM_TEST_RESTORES is how many restores of each kind.
+// so.
 func testRestoresSayWhatDiffers(t *testing.T) {
-	restores := must.Number(t, "IPVSADM_TEST_RESTORES", 2)
+	restores := must.Count(1, 2)
 	const common, each = 200, 200
 	service := func(i int) string { return fmt.Sprintf("-t 12.0.%d.%d:80", i>>8, i&255) }
 	part := func(first, n int, weight int) *strings.Builder {

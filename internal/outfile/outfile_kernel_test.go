@@ -4,7 +4,6 @@ package outfile
 
 // This file has the tests that need root, users, mounts and kernel settings.
 // They run in a guest, on the file systems that rules are saved to.
-// IPVSADM_TEST_ATTACK is the duration of each attack (default 1s).
 
 import (
 	"encoding/binary"
@@ -575,10 +574,7 @@ func killText(i int) string {
 }
 
 func testKills(t *testing.T, dir string) {
-	kills := 67 // 200 on three disks
-	if testing.Short() {
-		kills = 10
-	}
+	kills := must.Count(15, 67) // on each of three disks
 	path := filepath.Join(dir, "rules")
 	ends := map[string]int{}
 	for range kills {
@@ -615,12 +611,7 @@ func testKills(t *testing.T, dir string) {
 // writes, for a while. That user must neither read what root writes nor get a
 // file of root's changed.
 func testAttack(t *testing.T, disk string) {
-	lasts := time.Second
-	if s := os.Getenv("IPVSADM_TEST_ATTACK"); s != "" {
-		var err error
-		lasts, err = time.ParseDuration(s)
-		must.OK(t, err)
-	}
+	lasts := time.Duration(must.Count(1, 10)) * time.Second
 	const most = 20 // attempts on a slow machine, until everything has happened
 	t.Run("on this package", func(t *testing.T) {
 		outcomes := map[string]int{}

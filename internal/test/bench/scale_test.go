@@ -24,7 +24,7 @@ func TestSecondsHaveTwoDigits(t *testing.T) {
 	}
 }
 
-// TestScalePageHasEveryRow looks in each kernel's section for what make scale
+// TestScalePageHasEveryRow looks in each kernel's section for what make bench SCALE=1
 // prints.
 func TestScalePageHasEveryRow(t *testing.T) {
 	page, err := os.ReadFile("../../../packaging/doc/scale.md")

@@ -51,7 +51,7 @@ sleep 5 # the kernel sums up every two seconds
 // large.
 func TestMetrics(t *testing.T) {
 	if os.Getenv("IPVSADM_TEST_METRICS") != "1" {
-		t.Skip("needs large packages: make test-metrics")
+		t.Skip("needs large packages: make test FULL=1")
 	}
 	guesttest.InGuest(t, func(t *testing.T) {
 		guesttest.Modprobe(t, "ip_vs", "dummy")

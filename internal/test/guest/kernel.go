@@ -47,6 +47,7 @@ var sources = map[string]source{
 	"6.1":        {"bookworm", findUML, fetchUML},
 	"6.12":       {"trixie", findUML, fetchUML},
 	"7.2":        {"sid", findUML, fetchUML},
+	"debian-11":  {"bullseye", findStock, fetchStock},
 	"debian-12":  {"bookworm", findStock, fetchStock},
 	"debian-13":  {"trixie", findStock, fetchStock},
 	"debian-sid": {"sid", findStock, fetchStock},

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -26,7 +27,7 @@ const (
 	qemuProgram    = "usr/bin/qemu-system-x86_64"
 	busyboxProgram = "usr/bin/busybox"
 	stockModules   = "usr/lib/modules"
-	kmodProgram    = "usr/bin/kmod"
+	depmodProgram  = "usr/bin/depmod" // a link to kmod
 )
 
 func findStock(name, suite string) (Kernel, error) {
@@ -36,7 +37,7 @@ func findStock(name, suite string) (Kernel, error) {
 	}
 	k, err := stockAt(root)
 	if err != nil {
-		return Kernel{}, fmt.Errorf("guest: %w: make kernel KERNEL=%s", err, name)
+		return Kernel{}, fmt.Errorf("guest: %w: make deps KERNEL=%s", err, name)
 	}
 	if k.Path, err = exec.LookPath(filepath.Base(qemuProgram)); err != nil {
 		programs, err := packagesDir("", qemuPackage)
@@ -45,7 +46,7 @@ func findStock(name, suite string) (Kernel, error) {
 		}
 		k.Path, k.Libs = filepath.Join(programs, qemuProgram), filepath.Join(programs, libsDir)
 		if !exists(k.Path) {
-			return Kernel{}, fmt.Errorf("guest: no qemu-system-x86_64 on this machine: apt-get install %s, or make kernel KERNEL=%s", qemuPackage, name)
+			return Kernel{}, fmt.Errorf("guest: no qemu-system-x86_64 on this machine: apt-get install %s, or make deps KERNEL=%s", qemuPackage, name)
 		}
 	}
 	return k.withModules(filepath.Join(root, stockModules))
@@ -80,8 +81,12 @@ func fetchStock(ctx context.Context, suite string, log io.Writer) error {
 	if !exists(filepath.Join(root, stockModules, k.Version, "modules.dep")) {
 		// An installation would make the index. The suite's own program knows
 		// how its modules are compressed; it runs with its own C library.
-		depmod := exec.CommandContext(ctx, filepath.Join(root, loader), "--argv0", "depmod",
-			"--library-path", filepath.Join(root, libsDir), filepath.Join(root, kmodProgram), "-b", root, k.Version)
+		program := filepath.Join(root, depmodProgram)
+		if err := os.Symlink("kmod", program); err != nil && !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+		depmod := exec.CommandContext(ctx, filepath.Join(root, loader),
+			"--library-path", filepath.Join(root, libsDir), program, "-b", root, k.Version)
 		depmod.Stdout, depmod.Stderr = log, log
 		if err := depmod.Run(); err != nil {
 			return fmt.Errorf("guest: depmod: %w", err)

@@ -54,9 +54,9 @@ func findOwnUML(_, suite string) (Kernel, error) {
 	case found || err != nil:
 		return k, err
 	case amx:
-		return Kernel{}, errors.New("guest: no linux.uml on this machine that runs on its processor, which has AMX: make kernel")
+		return Kernel{}, errors.New("guest: no linux.uml on this machine that runs on its processor, which has AMX: make deps")
 	}
-	return Kernel{}, errors.New("guest: no linux.uml on this machine: apt-get install user-mode-linux, or make kernel")
+	return Kernel{}, errors.New("guest: no linux.uml on this machine: apt-get install user-mode-linux, or make deps")
 }
 
 func fetchOwnUML(ctx context.Context, suite string, log io.Writer) error {
@@ -87,7 +87,7 @@ func findRelease(version, suite string) (Kernel, error) {
 	case err != nil:
 		return Kernel{}, err
 	case !found:
-		return Kernel{}, fmt.Errorf("guest: no linux.uml %[1]s on this machine: make kernel KERNEL=%[1]s", version)
+		return Kernel{}, fmt.Errorf("guest: no linux.uml %[1]s on this machine: make deps KERNEL=%[1]s", version)
 	case !k.is(version):
 		root := strings.TrimSuffix(k.Path, "/"+umlProgram)
 		return Kernel{}, fmt.Errorf("guest: %s is release %s, not %s: the suite has moved on, remove the folder %s and fetch again", k.Path, k.Version, version, root)

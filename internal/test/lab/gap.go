@@ -31,7 +31,7 @@ const (
 	answerLimit = 30 * time.Second
 )
 
-// gaps are the trials of make gap. Any number of requests may fail with 1.31;
+// gaps are the trials of make lab SCENARIO=gap. Any number of requests may fail with 1.31;
 // without a restore, a failure is the lab's own fault.
 var gaps = []cluster{
 	gap("none", "5 none", "0"),

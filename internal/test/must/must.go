@@ -34,6 +34,15 @@ func Soon(holds func() bool) bool {
 	return true
 }
 
+// Count returns how often a test of chance does something: a few times, or many
+// with IPVSADM_TEST_FULL=1, as at night and for a release.
+func Count(few, many int) int {
+	if os.Getenv("IPVSADM_TEST_FULL") == "1" {
+		return many
+	}
+	return few
+}
+
 // Number returns the number in an environment variable, or else the usual one.
 func Number(t testing.TB, variable string, usual int) int {
 	t.Helper()

@@ -126,7 +126,7 @@ func Try(words ...string) (out string, err error) {
 func Need(t testing.TB, name string) {
 	t.Helper()
 	if _, err := exec.LookPath(name); err != nil {
-		guesttest.Lacks(t, fmt.Sprintf("no %s on this machine: make deps, or make kernel", name))
+		guesttest.Lacks(t, fmt.Sprintf("no %s on this machine: make deps", name))
 	}
 }
 

@@ -14,6 +14,7 @@ package guesttest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -21,6 +22,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -176,10 +178,16 @@ func (r outcome) report(t *testing.T) {
 // that the host's -test.run selects.
 func guestRun(name, hostRun string) string {
 	only := "^" + name + "$"
-	if _, sub, ok := strings.Cut(hostRun, "/"); ok && !strings.Contains(hostRun, "|") {
-		only += "/" + sub
+	var selected []string
+	for alternative := range strings.SplitSeq(hostRun, "|") {
+		top, sub, ok := strings.Cut(alternative, "/")
+		if matches, err := regexp.MatchString(top, name); err != nil || matches && !ok {
+			return only
+		} else if matches {
+			selected = append(selected, only+"/"+sub)
+		}
 	}
-	return only
+	return cmp.Or(strings.Join(selected, "|"), only)
 }
 
 func flagValue(name string) string {

@@ -148,7 +148,10 @@ func TestGuestRunsWhatTheHostRuns(t *testing.T) {
 		"TestA":           "^TestA$",
 		"A/one":           "^TestA$/one",
 		"A/one/deep":      "^TestA$/one/deep",
-		"TestA/one|TestB": "^TestA$",
+		"TestA/one|TestB": "^TestA$/one",
+		"TestB/one|TestA": "^TestA$",
+		"A/one|A/two":     "^TestA$/one|^TestA$/two",
+		"(TestA|B)/one":   "^TestA$",
 	} {
 		if got := guestRun("TestA", hostRun); got != want {
 			t.Errorf("-run %q: %q, want %q", hostRun, got, want)
