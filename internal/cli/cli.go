@@ -50,7 +50,7 @@ func commandOf(s *session, cmd *args.Command) command {
 		{spec.Version, 0, versionCommand{s}},
 		{spec.List, 0, listCommand{s, cmd}},
 		{spec.Save, 0, saveCommand{s, cmd}},
-		{spec.Apply, 0, restoreCommand{s, cmd}},
+		{spec.Apply, 0, &restoreCommand{session: s, cmd: *cmd}},
 		{spec.Restore, 0, &batchCommand{session: s, commandOf: commandOf}},
 		{spec.Monitor, 0, monitorCommand{s, cmd}},
 		{spec.Watch, 0, &watchCommand{session: s, cmd: cmd}},

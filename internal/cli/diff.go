@@ -20,16 +20,12 @@ import (
 // statusDiffers is the status of a diff that has lines, as of diff(1).
 const statusDiffers = 1
 
-// diff prints how the table would differ, and returns the exit status.
-func (s *session) diff(name string, f *restore.File, have *ipvs.Table) int {
-	if f.Complaints().Any() {
-		s.complain(name, f, warnings{})
-		return statusUsage
-	}
-	u := unified{from: "table", to: name, a: 1, b: 1}
-	compareSaves(have, f.Target(have), u.pair)
-	if _, err := s.Stdout.Write(u.text()); err != nil {
-		s.report(outputFailure(err))
+// printDiff prints how the table would differ, and returns the exit status.
+func (r *restoreCommand) printDiff(have *ipvs.Table, w *restore.Wanted) int {
+	u := unified{from: "table", to: r.name, a: 1, b: 1}
+	compareSaves(have, w.Target(have), u.pair)
+	if _, err := r.Stdout.Write(u.text()); err != nil {
+		r.report(outputFailure(err))
 		return statusUsage
 	}
 	if u.differs() {

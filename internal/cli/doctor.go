@@ -30,15 +30,16 @@ func (s doctorCommand) Run(ctx context.Context) error {
 	cmd := s.cmd
 	c := doctor.Case{File: cmd.File, NetNS: s.config.NetNS}
 	if cmd.File != "" {
-		name, f, err := s.readRules(ctx, cmd.File)
-		switch {
-		case err != nil:
+		name, f, err := s.readRules(ctx, cmd.File, nil)
+		if err != nil {
 			return err
-		case f.Complaints().Any():
-			s.complain(name, f, warnings{})
+		}
+		w := f.Wanted(nil, false)
+		if w.Complaints.Any() {
+			s.complain(name, w, warnings{})
 			return exit(statusUsage)
 		}
-		c.Table = f.Wanted().Table()
+		c.Table = w.Table
 	}
 	if err := s.lookAtTable(ctx, &c); err != nil {
 		return withStatus(err, statusUsage)

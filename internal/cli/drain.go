@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"hash/fnv"
 	"io"
-	"io/fs"
 	"os"
 	"slices"
 	"time"
@@ -106,7 +105,7 @@ func (d *drainCommand) find(ctx context.Context) (found bool, err error) {
 // file cannot be made, drains are not serialized.
 func (d *drainCommand) lock() (unlock func(), err error) {
 	f, err := os.OpenFile(d.drainLock, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
-	if errors.Is(err, fs.ErrPermission) || errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.EROFS) {
+	if isUncreatable(err) {
 		return func() {}, nil
 	}
 	if err != nil {

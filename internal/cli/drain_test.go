@@ -44,23 +44,28 @@ func TestServerInUseIsDrainedBeforeItIsRemoved(t *testing.T) {
 		conns     ipvs.ConnCounts
 		drained   bool
 	}{
-		"with an active connection":                          {tcp, " -w 5 -x 9 -y 2", "rr", active, true},
-		"with one that has just ended":                       {tcp, " -w 5", "wlc", inactive, true},
-		"with no connection it goes at once":                 {tcp, " -w 5", "rr", ipvs.ConnCounts{}, false},
-		"with weight 0 it has had its time":                  {tcp, " -w 0", "rr", active, false},
-		"of UDP, whose connections have no end, at once":     {" -u 10.0.0.1:80", " -w 5", "rr", active, false},
-		"of a firewall mark":                                 {" -f 7", " -w 5", "rr", active, true},
-		"of dh, which would turn clients away, at once":      {tcp, " -w 5", "dh", active, false},
-		"of sh, which would turn clients away, at once":      {tcp, " -w 5", "sh", active, false},
-		"of mh, which would turn clients away, at once":      {tcp, " -w 5", "mh -b mh-port", active, false},
-		"of sh that falls back":                              {tcp, " -w 5", "sh -b sh-fallback", active, true},
-		"of mh that falls back":                              {tcp, " -w 5", "mh -b mh-fallback,mh-port", active, true},
-		"of a service that goes as well it needs no thought": {"", " -w 5", "rr", active, false},
+		"with an active connection":                      {tcp, " -w 5 -x 9 -y 2", "rr", active, true},
+		"with one that has just ended":                   {tcp, " -w 5", "wlc", inactive, true},
+		"with no connection it goes at once":             {tcp, " -w 5", "rr", ipvs.ConnCounts{}, false},
+		"with weight 0 it is only removed":               {tcp, " -w 0", "rr", active, false},
+		"of UDP, whose connections have no end, at once": {" -u 10.0.0.1:80", " -w 5", "rr", active, false},
+		"of a firewall mark":                             {" -f 7", " -w 5", "rr", active, true},
+		"of dh, which would turn clients away, at once":  {tcp, " -w 5", "dh", active, false},
+		"of sh, which would turn clients away, at once":  {tcp, " -w 5", "sh", active, false},
+		"of mh, which would turn clients away, at once":  {tcp, " -w 5", "mh -b mh-port", active, false},
+		"of sh that falls back":                          {tcp, " -w 5", "sh -b sh-fallback", active, true},
+		"of mh that falls back":                          {tcp, " -w 5", "mh -b mh-fallback,mh-port", active, true},
+		"of a service that goes as well":                 {"", " -w 5", "dh", active, true},
+		"of a service of UDP that goes as well, at once": {"", " -w 5 -u", "rr", active, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			service := c.service
 			if service == "" {
 				service = tcp
+				if _, udp := strings.CutSuffix(c.options, " -u"); udp {
+					service = " -u 10.0.0.1:80"
+				}
+				c.options = strings.TrimSuffix(c.options, " -u")
 			}
 			head := "-A" + service + " -s " + c.scheduler + "\n"
 			k := newFakeKernel(t, head+"-a"+service+stay+"-a"+service+goes+c.options+"\n")
@@ -73,6 +78,9 @@ func TestServerInUseIsDrainedBeforeItIsRemoved(t *testing.T) {
 			remove := "-d" + service + " -r 10.0.0.3:80\n"
 			want := remove
 			switch {
+			case c.service == "" && c.drained:
+				want = "-e" + service + strings.Replace(stay, " -w 1", " -w 0", 1) +
+					"-e" + service + goes + strings.Replace(c.options, " -w 5", " -w 0", 1) + "\n-D" + service + "\n"
 			case c.drained:
 				options := strings.Replace(c.options, " -w 5", " -w 0", 1)
 				want = "-e" + service + goes + options + "\n" + remove

@@ -88,13 +88,14 @@ func (k *fakeKernel) run(t testing.TB, rules string) {
 func each(t testing.TB, rules string, do func(...ipvs.Change) error) {
 	t.Helper()
 	s := newSession(Process{Args: []string{"ipvsadm"}})
-	s.parser = args.New(noNames())
+	s.parser, s.names = args.New(noNames()), noNames()
+	parse := s.ruleParser(nil)
 	for line, text := range strings.Split(strings.TrimSuffix(rules, "\n"), "\n") {
 		words := rule.AppendFileWords(nil, []byte(text))
 		if len(words) == 0 {
 			continue
 		}
-		c, err := s.parseChange(t.Context(), s.parser, words)
+		c, err := parse(t.Context(), line+1, words, true)
 		if err == nil {
 			err = do(c.Change)
 		}

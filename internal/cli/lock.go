@@ -3,8 +3,13 @@
 package cli
 
 import (
+	"bufio"
+	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"strings"
 	"syscall"
 	"time"
 
@@ -34,42 +39,76 @@ func (s *session) lockPath(cmd args.Command) string {
 	return fmt.Sprintf(otherLockFile, inode)
 }
 
-// lock waits for the lock and holds it until unlock is called.
-func (s *session) lock(cmd args.Command) (unlock func(), err error) {
+// lock waits for the lock as long as another process holds it, and holds it
+// until unlock is called. If the usual lock file cannot be created, restores
+// are not serialized.
+func (s *session) lock(ctx context.Context, cmd args.Command) (unlock func(), err error) {
 	path := s.lockPath(cmd)
-	l, err := openLock(path)
-	if err != nil {
-		return nil, fileFailure("lock", path, err)
-	}
-	start, said := time.Now(), false
-	for {
-		err := l.try()
-		switch waited := time.Since(start); {
+	for start, said := time.Now(), false; ; {
+		f, err := tryLock(path)
+		switch {
 		case err == nil:
-			return l.unlock, nil
-		case err != unix.EWOULDBLOCK && err != unix.EINTR:
-			l.unlock()
+			return func() { f.Close() }, nil
+		case err == unix.EWOULDBLOCK:
+		case !cmd.Given.Has(spec.OptLock) && isUncreatable(err):
+			fmt.Fprintln(s.Stderr, unlockedText(path, err))
+			return func() {}, nil
+		default:
 			return nil, fileFailure("lock", path, err)
-		case waited > s.lockSilence && !said:
-			said = true
-			fmt.Fprintln(s.Stderr, waitingText(path))
-		case waited > s.lockWait:
-			l.unlock()
-			return nil, lockFailure(path)
 		}
-		time.Sleep(20 * time.Millisecond)
+		if !said && time.Since(start) >= s.lockSilence {
+			said = true
+			fmt.Fprintln(s.Stderr, waitingText(path, lockHolder(path)))
+		}
+		select {
+		case <-ctx.Done():
+			return nil, fileFailure("lock", path, ctx.Err())
+		case <-time.After(20 * time.Millisecond):
+		}
 	}
 }
 
-// lock is a lock file.
-type lock struct{ f *os.File }
-
-func openLock(path string) (lock, error) {
+// tryLock returns a lock file that is locked until it is closed. Its error is
+// EWOULDBLOCK if another process holds the lock.
+func tryLock(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
-	return lock{f}, err
+	if err != nil {
+		return nil, err
+	}
+	if err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err == nil {
+		locked, _ := f.Stat()
+		if named, err := os.Stat(path); err == nil && os.SameFile(locked, named) {
+			return f, nil
+		}
+	}
+	f.Close()
+	if err == nil || err == unix.EINTR {
+		err = unix.EWOULDBLOCK // if the file was removed, another process may have locked a new one
+	}
+	return nil, err
 }
 
-// try takes the lock; its error is EWOULDBLOCK if another process has it.
-func (l lock) try() error { return unix.Flock(int(l.f.Fd()), unix.LOCK_EX|unix.LOCK_NB) }
+// isUncreatable reports whether a file cannot be created for want of
+// privilege, or of a directory that can be written.
+func isUncreatable(err error) bool {
+	return errors.Is(err, fs.ErrPermission) || errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.EROFS)
+}
 
-func (l lock) unlock() { l.f.Close() }
+// lockHolder returns the process that holds a lock file, as in "ipvsadm-restore
+// (process 7)", or "" if that is not known.
+func lockHolder(path string) string {
+	var st unix.Stat_t
+	locks, err := os.Open("/proc/locks")
+	if err != nil || unix.Stat(path, &st) != nil {
+		return ""
+	}
+	defer locks.Close()
+	file := fmt.Sprintf("%02x:%02x:%d", unix.Major(st.Dev), unix.Minor(st.Dev), st.Ino)
+	for lines := bufio.NewScanner(locks); lines.Scan(); {
+		if f := strings.Fields(lines.Text()); len(f) > 5 && f[1] == "FLOCK" && f[5] == file {
+			name, _ := os.ReadFile("/proc/" + f[4] + "/comm")
+			return fmt.Sprintf("%s (process %s)", strings.TrimSpace(string(name)), f[4])
+		}
+	}
+	return ""
+}

@@ -165,8 +165,6 @@ func ruleFailure(err error, program string) error {
 	switch {
 	case errors.Is(err, restore.ErrLongLine):
 		return longLineFailure()
-	case errors.Is(err, restore.ErrMergedFlush):
-		return &failure{text: "-C conflicts with --merge, which keeps other services", status: statusUsage}
 	}
 	return parseFailure(err, program)
 }
@@ -409,12 +407,22 @@ func keptText(file string) string {
 	return file + ": not saved, there are no virtual services"
 }
 
-func waitingText(lock string) string {
-	return "waiting for lock " + lock + ", held by another ipvsadm"
+// waitingText says whom a restore waits for; holder may be empty.
+func waitingText(lock, holder string) string {
+	if holder == "" {
+		holder = "another ipvsadm"
+	}
+	return "waiting for lock " + lock + ", held by " + holder
 }
 
-func lockFailure(lock string) *failure {
-	return &failure{text: fmt.Sprintf("lock %s is held by another ipvsadm; nothing was changed", lock), status: statusUsage, cause: nil}
+// unlockedText warns of a restore without a lock.
+func unlockedText(lock string, err error) string {
+	return fmt.Sprintf("warning: can't lock %s: %s; another restore may run at the same time", lock, reason(err))
+}
+
+// closedFailure is the message for a file that nothing was given for.
+func closedFailure() *failure {
+	return &failure{text: "can't read standard input: it is closed; nothing was changed", status: statusUsage}
 }
 
 // emptyFailure is the message for a file without a command, as a save that
@@ -423,7 +431,7 @@ func emptyFailure(name string) *failure {
 	return &failure{text: name + ": no commands in the file, nothing was changed; use -C to delete all services", status: statusUsage, cause: nil}
 }
 
-func stillDiffersText(name string, end restore.End) string {
+func stillDiffersText(name string, end restore.Result) string {
 	left := "remaining changes:"
 	if end.Undo != restore.Kept {
 		left = "changes not made:"
@@ -439,7 +447,7 @@ func notUndoneText(name string) string {
 	return name + ": some changes could not be undone"
 }
 
-func interruptedText(name string, sig os.Signal, end restore.End) string {
+func interruptedText(name string, sig os.Signal, end restore.Result) string {
 	s := fmt.Sprintf("%s: %v after %d of %d changes", name, sig, end.Done, end.All)
 	if end.Undo == restore.Kept {
 		s += "; run it again to finish"
@@ -551,26 +559,28 @@ func keepFailure() *failure {
 	return &failure{text: "--keep is not allowed in a file, which has to give all settings", status: statusUsage}
 }
 
-// changedText is what a restore did, for a terminal.
-func changedText(name string, t *ipvs.Table, changes []ipvs.Change) string {
+// mergedFlushFailure is the message for a line that deletes all services, in a
+// file that is merged.
+func mergedFlushFailure() *failure {
+	return &failure{text: "-C conflicts with --merge, which keeps other services", status: statusUsage}
+}
+
+// changedText is what a restore did to the table, which is t now, for a
+// terminal.
+func changedText(name string, t *ipvs.Table, result restore.Result) string {
 	servers := 0
 	for i := range t.Services {
 		servers += len(t.Services[i].Destinations)
 	}
-	var added, removed, changed int
-	for _, c := range changes {
-		switch c.Op {
-		case ipvs.OpAddService, ipvs.OpAddDestination:
-			added++
-		case ipvs.OpDeleteService, ipvs.OpDeleteDestination:
-			removed++
-		default:
-			changed++
-		}
-	}
 	text := fmt.Sprintf("%s: %s, %s: ", name, count(len(t.Services), "service"), count(servers, "server"))
-	if len(changes) == 0 {
-		return text + "nothing to change"
+	switch {
+	case result.Added+result.Removed+result.Changed > 0:
+		return text + fmt.Sprintf("%d added, %d removed, %d changed", result.Added, result.Removed, result.Changed)
+	case result.Wanted.Complaints.Any():
+		return text + "nothing was changed"
 	}
-	return text + fmt.Sprintf("%d added, %d removed, %d changed", added, removed, changed)
+	return text + "nothing to change"
 }
+
+// unchangedText is what a restore of a file with mistakes did.
+func unchangedText(name string) string { return name + ": nothing was changed" }

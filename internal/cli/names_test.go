@@ -79,7 +79,7 @@ func TestNamesOfAFileAreLookedUpSideBySide(t *testing.T) {
 			"<stdin>": {rules.String(), restoreArgs(t)},
 		} {
 			start := time.Now()
-			a := newFakeKernel(t, "").withDNS(t, slowDNS{delay: timeout}, c.stdin, c.argv...)
+			a := newFakeKernel(t, web).withDNS(t, slowDNS{delay: timeout}, c.stdin, c.argv...)
 			if took := time.Since(start); took >= 2*timeout {
 				t.Errorf("%s: it took %v", name, took)
 			}

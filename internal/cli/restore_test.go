@@ -8,329 +8,795 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
-	"testing/iotest"
 	"time"
 
 	"golang.org/x/sys/unix"
 
-	"github.com/ipvsadm-go/ipvsadm/internal/test/change"
+	"github.com/ipvsadm-go/ipvsadm/internal/render"
+	"github.com/ipvsadm-go/ipvsadm/internal/restore"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/terminal"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-func TestRestoreSendsWhatItHasBeforeItWaitsForMore(t *testing.T) {
-	k := newFakeKernel(t, "")
-	sent := make(chan int, 10)
-	k.beforeApply = func(n int) { sent <- n }
-	var a answer
-	p, done := k.process(&a, "", "ipvsadm", "-R")
-	stdin, typed := io.Pipe()
-	p.Stdin = stdin
-	ended := make(chan int)
-	go func() { ended <- p.start(t.Context()) }()
-	for n := 1; n <= 3; n++ {
-		fmt.Fprintf(typed, "-A -t 12.0.0.1:%d -s rr\n", n)
-		select {
-		case <-sent:
-		case <-time.After(must.Patience):
-			t.Fatalf("line %d is kept back while the program waits for the next", n)
-		}
-	}
-	typed.Close()
-	if status := <-ended; status != 0 {
-		done()
-		t.Errorf("status %d, %s", status, a.errors)
-	}
-	want := newFakeKernel(t, "-A -t 12.0.0.1:1 -s rr\n-A -t 12.0.0.1:2 -s rr\n-A -t 12.0.0.1:3 -s rr").rules()
-	if got := k.rules(); got != want {
-		t.Errorf("the table is\n%swant\n%s", got, want)
+const (
+	timeouts = "--set 900 120 300\n" // of every fake kernel at first
+	web      = "-A -t 12.0.0.1:80 -s rr\n"
+	web10    = "-a -t 12.0.0.1:80 -r 192.168.168.10:80 -m -w 1\n"
+	web20    = "-a -t 12.0.0.1:80 -r 192.168.168.20:80 -m -w 1\n"
+	dns      = "-A -u 12.0.0.1:53 -s wrr\n"
+	dns10    = "-a -u 12.0.0.1:53 -r 192.168.168.10:53 -m -w 1\n"
+
+	daemonRest = " --mcast-group 224.0.0.81 --mcast-port 8848 --mcast-ttl 1\n"
+	masterLo   = "--start-daemon master --mcast-interface lo --syncid 0" + daemonRest
+	masterEth  = "--start-daemon master --mcast-interface eth1 --syncid 7" + daemonRest
+	backupLo   = "--start-daemon backup --mcast-interface lo --syncid 0" + daemonRest
+)
+
+func TestRestoreMakesTheTableWhatTheFileSays(t *testing.T) {
+	for _, c := range []struct {
+		name, have, file string
+		want             string // without timeouts they are the kernel's own
+		again            string // the complaint of a second restore
+	}{
+		{"services and servers are added", "", web + web10 + dns, web + web10 + dns, ""},
+		{"what the file does not have goes", web + web10 + dns + dns10, web + web20, web + web20, ""},
+		{"an empty file empties the table", web + web10, "", "", ""},
+		{"a file of comments empties the table", web + web10, "# nothing\n", "", ""},
+		{"comments and blank lines are nothing", "", "#-A\n\n \t \n   # indented\n\t#\n#\n" + web + "\r\n", web, ""},
+		{"a carriage return ends a line", "", "-A -t 12.0.0.1:80 -s rr\r\n" + strings.TrimSpace(web10), web + web10, ""},
+		{"whole command lines may stand there", "", "ipvsadm " + web + "  ipvsadm\t" + web10, web + web10, ""},
+		{"an edited service is as the edit says", "", web + web10 + "-E -t 12.0.0.1:80 -s wlc -p 60\n", "-A -t 12.0.0.1:80 -s wlc -p 60\n" + web10, ""},
+		{"an edited server is as the edit says", "", web + web10 + "-e -t 12.0.0.1:80 -r 192.168.168.10 -m -w 9 -x 5 -y 2\n",
+			web + "-a -t 12.0.0.1:80 -r 192.168.168.10:80 -m -w 9 -x 5 -y 2\n", ""},
+		{"a deleted service is not wanted", dns, web + web10 + dns + "-D -t 12.0.0.1:80\n", dns, ""},
+		{"a deleted server is not wanted", web + web10, web + web10 + web20 + "-d -t 12.0.0.1:80 -r 192.168.168.10:80\n", web + web20, ""},
+		{"a deletion and another addition", "", web + web10 + "-D -t 12.0.0.1:80\n" + web + web20, web + web20, ""},
+		{"what stands before a clear does not count", dns, dns + "-C\n" + web + web10, web + web10, ""},
+		{"a zero changes nothing", web + web10, web + "-Z\n" + web10 + "-Z -t 12.0.0.1:80\n", web + web10, ""},
+		{"timeouts that the file speaks of are set", "", "--set 1 2 3\n", "--set 1 2 3\n", ""},
+		{"timeouts of 0 stay", "", "--set 0 7 0\n", "--set 900 7 300\n", ""},
+		{"the last word about a timeout counts", "", "--set 5 6 0\n--set 7 0 0\n", "--set 7 6 300\n", ""},
+		{"a daemon is started", "", masterLo, masterLo, ""},
+		{"a daemon that runs already is left alone", masterLo, "--start-daemon master --mcast-interface lo\n", masterLo, ""},
+		{"a daemon that is to be another is replaced", masterLo, masterEth, masterEth, ""},
+		{"daemons that the file does not speak of stay", masterLo + backupLo, masterEth, masterEth + backupLo, ""},
+		{"a daemon is stopped", masterLo + backupLo, "--stop-daemon master\n", backupLo, "<stdin>: line 1: No daemon is running\n"},
+		{"a daemon is stopped and started", masterLo, "--stop-daemon master\n" + masterEth, masterEth, ""},
+		{"a daemon is started and stopped", masterLo, masterEth + "--stop-daemon master\n", "", ""},
+		{"a tunnel to another family once the daemon is stopped", masterLo + web,
+			web + "-a -t 12.0.0.1:80 -r [2001:db8::1]:80 -i\n--stop-daemon master\n", web + "-a -t 12.0.0.1:80 -r [2001:db8::1]:80 -i -w 1 --tun-type ipip\n",
+			"<stdin>: line 3: No daemon is running\n"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			k := newFakeKernel(t, c.have)
+			if a := k.restore(t, c.file); a != (answer{}) {
+				t.Errorf("answer %+v, want a silent one", a)
+			}
+			want := c.want
+			if !strings.Contains(want, "--set") {
+				want = timeouts + want
+			}
+			if got := k.rules(); got != want {
+				t.Errorf("the table is\n%swant\n%s", got, want)
+			}
+			sent := len(k.Batches())
+			again := answer{}
+			if c.again != "" {
+				again = answer{status: 255, errors: c.again}
+			}
+			if a := k.restore(t, c.file); a != again || len(k.Batches()) != sent {
+				t.Errorf("again: answer %+v, want %+v, sent %v", a, again, k.Batches()[sent:])
+			}
+		})
 	}
 }
 
-// What became of a line is said before the program waits for the next one,
-// whether the input can tell that it has more or not.
-func TestRestoreReportsBeforeItWaitsForMore(t *testing.T) {
-	for name, pipe := range map[string]func() (io.Reader, io.WriteCloser, error){
-		"a pipe": func() (io.Reader, io.WriteCloser, error) {
-			r, w, err := os.Pipe()
-			return r, w, err
-		},
-		"some other reader": func() (io.Reader, io.WriteCloser, error) {
-			r, w := io.Pipe()
-			return r, w, nil
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			var a answer
-			p, _ := newFakeKernel(t, "").process(&a, "", "ipvsadm", "-R")
-			stdin, typed, err := pipe()
-			if err != nil {
-				t.Fatal(err)
+func TestFileIsReadByName(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "rules")
+	must.OK(t, os.WriteFile(file, []byte(web+web10), 0o600))
+	for _, program := range [][]string{restoreArgs(t, file), {"ipvsadm", "--apply", "--lock", file + ".lock", file}} {
+		k := newFakeKernel(t, "")
+		if a := k.do(t, "not read", program...); a != (answer{}) || k.rules() != timeouts+web+web10 {
+			t.Errorf("%v: %+v, table\n%s", program, a, k.rules())
+		}
+	}
+	k := newFakeKernel(t, web)
+	want := answer{status: 2, errors: "can't read " + file + "x: No such file or directory\n"}
+	if a := k.restore(t, "", file+"x"); a != want || k.dials != 0 {
+		t.Errorf("a file that is not there: %+v, want %+v", a, want)
+	}
+}
+
+// A file with faults, and the messages about it without its name.
+const faulty = `# line 1
+-A -t 12.0.0.1:80 -s rr
+-A -t 12.0.0.1:80
+foo
+
+   -L -n
+-A -t 1
+-a -t 12.0.0.1:80 -r 224.0.0.1:80 -m
+-A -Q
+-a -t 12.0.0.9:80 -r 192.168.168.10 -m
+-a -t 12.0.0.1:80 -r 192.168.168.10 -w x
+-R
+-h
+-6 -A
+-A -f 1 -6 -6 -M 129
+--set 1 2
+--start-daemon none
+-D -t 12.0.0.1:80 -s rr
+`
+
+const faultyComplaints = `line 3: Service already exists
+line 4: Try ` + "`ipvsadm -h' or 'ipvsadm --help'" + ` for more information.
+line 6: the 'list' command does not change the table
+line 7: illegal virtual server address[:port] specified
+line 8: Invalid operation.  Possibly wrong module version, address not unicast, ...
+line 9: -Q: unknown option
+line 10: Service not defined
+line 11: illegal weight specified
+line 12: the 'restore' command does not change the table
+line 13: the 'help' command does not change the table
+line 14: Try ` + "`ipvsadm -h' or 'ipvsadm --help'" + ` for more information.
+line 15: illegal ipv6 netmask specified
+line 16: --set option requires 3 timeout values
+line 17: illegal start-daemon parameter specified
+line 18: Illegal 'scheduler' option with the 'delete-service' command
+`
+
+func TestEveryBadLineIsReportedAndNothingDone(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "rules")
+	must.OK(t, os.WriteFile(file, []byte(faulty), 0o600))
+	for _, name := range []string{"<stdin>", file} {
+		for _, options := range [][]string{nil, {"--strict"}, {"--check"}, {"--check", "--strict"}, {"--dry-run"}} {
+			k := newFakeKernel(t, dns)
+			stdin := faulty
+			if name == file {
+				stdin, options = web, append(options, file)
 			}
-			said := make(chan string, 10)
-			p.Stdin, p.Stderr = stdin, writerFunc(func(b []byte) (int, error) { said <- string(b); return len(b), nil })
-			ended := make(chan int)
-			go func() { ended <- p.start(t.Context()) }()
-			for n := 1; n <= 3; n++ {
-				fmt.Fprintf(typed, "-D -f %d\n", n)
-				select {
-				case got := <-said:
-					if want := fmt.Sprintf("line %d: No such service\n", n); got != want {
-						t.Errorf("%q, want %q", got, want)
-					}
-				case <-time.After(must.Patience):
-					t.Fatalf("nothing is said of line %d while the program waits for the next", n)
+			want := answer{status: 2, errors: regexp.MustCompile(`(?m)^`).ReplaceAllString(strings.TrimSuffix(faultyComplaints, "\n"), name+": ") + "\n"}
+			if a := k.restore(t, stdin, options...); a != want {
+				t.Errorf("%s, %v: status %d\n%s%swant status %d\n%s", name, options, a.status, a.out, a.errors, want.status, want.errors)
+			}
+			if dials := map[bool]int{true: 1}[name == "<stdin>" && options == nil]; k.dials != dials || k.rules() != timeouts+dns {
+				t.Errorf("%s, %v: %d connections to the kernel, table\n%s", name, options, k.dials, k.rules())
+			}
+		}
+	}
+}
+
+func TestRefusedLinesAreLeftOutAndTheRestApplied(t *testing.T) {
+	const (
+		noScheduler = "Scheduler or persistence engine not found"
+		invalid     = "Invalid operation.  Possibly wrong module version, address not unicast, ..."
+		bad         = "-a -t 12.0.0.1:80 -r 10.9.9.9:80 -m -w 1\n"
+		unknown     = "-A -t 12.0.0.2:80 -s nosuch\n"
+	)
+	for _, c := range []struct {
+		name, have, file, want string
+		errors                 []string // without the file's name
+		status                 int
+		early                  bool // it shows before anything is sent
+	}{
+		{name: "a service twice", file: web + web + web10, want: web + web10,
+			errors: []string{"line 2: Service already exists"}, early: true},
+		{name: "a service twice, last", file: web + web, want: web, status: 255,
+			errors: []string{"line 2: Service already exists"}, early: true},
+		{name: "a server twice", file: web + web10 + "-a -t 12.0.0.1:80 -r 192.168.168.10:80 -m -w 7\n" + web20, want: web + web10 + web20,
+			errors: []string{"line 3: Destination already exists"}, early: true},
+		{name: "a server without its service", file: dns10 + web, want: web,
+			errors: []string{"line 1: Service not defined"}, early: true},
+		{name: "a server and its service in the wrong order", have: web + web10, file: web10 + web, want: web,
+			errors: []string{"line 1: Service not defined"}, early: true},
+		{name: "edits and deletions of nothing", have: web + dns + dns10, file: "-D -t 12.0.0.1:80\n-E -t 12.0.0.1:80\n" + dns + "-d -u 12.0.0.1:53 -r 192.168.168.10:53\n", want: dns, status: 255,
+			errors: []string{"line 1: No such service", "line 2: No such service", "line 4: No such destination"}, early: true},
+		{name: "thresholds the wrong way round", file: web + "-a -t 12.0.0.1:80 -r 192.168.168.10:80 -m -x 1 -y 2\n", want: web, status: 255,
+			errors: []string{"line 2: Numerical result out of range"}, early: true},
+		{name: "a daemon that does not run is stopped", have: masterLo, file: "--stop-daemon backup\n" + web, want: web + masterLo,
+			errors: []string{"line 1: No daemon is running"}, early: true},
+		{name: "a daemon that does not run is stopped and started", file: "--stop-daemon backup\n" + backupLo, want: backupLo,
+			errors: []string{"line 1: No daemon is running"}, early: true},
+		{name: "a daemon is started twice", have: masterLo, file: masterEth + masterLo, want: masterEth, status: 255,
+			errors: []string{"line 2: Daemon has already run"}, early: true},
+
+		{name: "a scheduler that the kernel lacks", have: dns, file: unknown + "-a -t 12.0.0.2:80 -r 192.168.168.10 -m\n" + web, want: web,
+			errors: []string{"line 1: " + noScheduler, "line 2: Service not defined"}},
+		{name: "a scheduler that the kernel lacks, last", file: web + unknown, want: web, status: 255,
+			errors: []string{"line 2: " + noScheduler}},
+		{name: "an address that the kernel does not take", have: web + web20, file: web + bad + web10, want: web + web10,
+			errors: []string{"line 2: " + invalid}},
+		{name: "an address that the kernel does not take, edited", file: web + bad + "-e -t 12.0.0.1:80 -r 10.9.9.9:80 -m -w 2\n", want: web, status: 255,
+			errors: []string{"line 2: " + invalid, "line 3: No such destination"}},
+		{name: "a server whose address the kernel does not take, often", file: web + strings.Repeat(bad, 20) + web10, want: web + web10,
+			errors: times(20, func(i int) string { return fmt.Sprintf("line %d: %s", i+2, invalid) })},
+		{name: "what stands on a refused line", file: unknown + "-a -t 12.0.0.2:80 -r 192.168.168.10 -m -x 1 -y 2\n" + web, want: web,
+			errors: []string{"line 1: " + noScheduler, "line 2: Service not defined"}},
+		{name: "an edit of a service that is refused", file: unknown + "-E -t 12.0.0.2:80 -s nosuch\n" + web, want: web,
+			errors: []string{"line 1: " + noScheduler, "line 2: No such service"}},
+		{name: "a service that the kernel takes at the third attempt", file: unknown + unknown + "-A -t 12.0.0.2:80 -s rr\n" + web, want: web + "-A -t 12.0.0.2:80 -s rr\n",
+			errors: []string{"line 1: " + noScheduler, "line 2: " + noScheduler}},
+		{name: "a service whose edit is refused stays as it was", have: "-A -t 12.0.0.2:80 -s wlc -p 60\n-a -t 12.0.0.2:80 -r 192.168.168.10:80 -m -w 1\n",
+			file:   unknown + "-a -t 12.0.0.2:80 -r 192.168.168.10:80 -m -w 5\n",
+			want:   "-A -t 12.0.0.2:80 -s wlc -p 60\n-a -t 12.0.0.2:80 -r 192.168.168.10:80 -m -w 5\n",
+			errors: []string{"line 1: " + noScheduler}},
+		{name: "an edit in the file that is refused leaves a new service as added", file: web + web10 + "-E -t 12.0.0.1:80 -s nosuch\n", want: web + web10, status: 255,
+			errors: []string{"line 3: " + noScheduler}},
+		{name: "an edit in the file that is refused leaves a standing service as it was", have: "-A -t 12.0.0.1:80 -s lc\n",
+			file: web + web10 + "-E -t 12.0.0.1:80 -s nosuch\n" + dns, want: "-A -t 12.0.0.1:80 -s lc\n" + web10 + dns,
+			errors: []string{"line 3: " + noScheduler}},
+		{name: "an interface that is not there", file: "--start-daemon master --mcast-interface nosuch\n" + web, want: web,
+			errors: []string{"line 1: No such device"}},
+		{name: "a replaced daemon whose successor is refused is started again", have: masterEth, file: "--start-daemon master --mcast-interface nosuch\n", want: masterEth, status: 255,
+			errors: []string{"line 1: No such device"}},
+		{name: "refusals of both kinds", have: web, file: unknown + dns + dns + bad + web, want: web + dns,
+			errors: []string{"line 1: " + noScheduler, "line 3: Service already exists", "line 4: Service not defined"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			complaints := "<stdin>: " + strings.Join(c.errors, "\n<stdin>: ") + "\n"
+			want := answer{status: c.status, errors: complaints}
+			k := newFakeKernel(t, c.have)
+			k.Refuse = refuseLikeAKernel
+			a := k.restore(t, c.file)
+			if a != want {
+				t.Errorf("answer %+v, want %+v", a, want)
+			}
+			if got := k.rules(); got != timeouts+c.want {
+				t.Errorf("the table is\n%swant\n%s", got, timeouts+c.want)
+			}
+			if a2 := k.restore(t, c.file); a2.status != a.status || k.rules() != timeouts+c.want {
+				t.Errorf("again: %+v, table\n%s", a2, k.rules())
+			}
+
+			k = newFakeKernel(t, c.have)
+			before := k.rules()
+			k.Refuse = refuseLikeAKernel
+			a = k.restore(t, c.file, "--strict")
+			if a.status != 2 || k.rules() != before {
+				t.Errorf("strict: status %d, table\n%swant\n%s", a.status, k.rules(), before)
+			}
+			switch {
+			case c.early && (a.errors != complaints || len(k.Batches()) > 0):
+				t.Errorf("strict: sent %v, said\n%s", k.Batches(), a.errors)
+			case !c.early && len(k.Batches()) > 0 && !strings.HasSuffix(a.errors, "\n<stdin>: all changes were undone\n"):
+				t.Errorf("strict: said\n%s", a.errors)
+			}
+
+			if !c.early || strings.Contains(c.name, "does not run") {
+				return
+			}
+			k = newFakeKernel(t, c.have)
+			for _, options := range [][]string{{"--check"}, {"--check", "--strict"}} {
+				wanted := want
+				wanted.status = 2
+				if a := k.restore(t, c.file, options...); a != wanted || k.dials > 0 {
+					t.Errorf("%v: %+v, want %+v, and %d connections to the kernel", options, a, wanted, k.dials)
 				}
 			}
-			typed.Close()
-			if status := <-ended; status != statusRefused {
-				t.Errorf("status %d, want %d", status, statusRefused)
-			}
 		})
 	}
 }
 
-type writerFunc func([]byte) (int, error)
+func times(n int, f func(int) string) []string {
+	list := make([]string, n)
+	for i := range list {
+		list[i] = f(i)
+	}
+	return list
+}
 
-func (f writerFunc) Write(b []byte) (int, error) { return f(b) }
-
-func TestRestoreSendsManyLinesTogether(t *testing.T) {
-	k := newFakeKernel(t, "")
-	const n = 2500
-	var rules strings.Builder
+// manyServices returns the rules of n services with a server each.
+func manyServices(n int, rest string) string {
+	var b strings.Builder
 	for i := range n {
-		fmt.Fprintf(&rules, "-A -f %d -s rr\n", i+1)
+		fmt.Fprintf(&b, "-A -t 10.1.%d.%d:80 -s rr\n-a -t 10.1.%[1]d.%[2]d:80 -r 192.168.0.1:80 %[3]s\n", i/256, i%256, rest)
 	}
-	if a := k.do(t, rules.String(), "ipvsadm", "-R"); a != (answer{}) {
-		t.Errorf("restore gives %+v", a)
-	}
-	if got := len(k.Now().Services); got != n {
-		t.Errorf("%d services, want %d", got, n)
-	}
-	if got := len(k.Batches()); got > n/100 {
-		t.Errorf("%d lines went in %d pieces", n, got)
-	}
-	for _, b := range k.Batches() {
-		if len(b) > maxPending {
-			t.Errorf("a piece has %d changes, at most %d are to wait", len(b), maxPending)
-		}
-	}
+	return b.String()
 }
 
-// While the kernel makes changes, the lines of the next two pieces are read. What
-// became of any is reported in their order.
-func TestRestoreReadsOnWhileTheKernelIsBusy(t *testing.T) {
-	const lines, length, block = 2000, 80, 32 << 10
-	var rules, want strings.Builder
-	for n := 1; n <= lines; n++ {
-		line := fmt.Sprintf("-A -f %d -s rr", n)
-		if n%100 == 0 {
-			line = fmt.Sprintf("-D -f %d", lines+n)
-			fmt.Fprintf(&want, "line %d: No such service\n", n)
-		}
-		fmt.Fprintf(&rules, "%-*s\n", length-1, line)
-	}
-	name := filepath.Join(t.TempDir(), "rules")
-	must.OK(t, os.WriteFile(name, []byte(rules.String()), 0o600))
-	f, err := os.Open(name)
-	must.OK(t, err)
-	defer f.Close()
-	k := newFakeKernel(t, "")
-	k.beforeApply = func(n int) {
-		if n > 1 {
-			return
-		}
-		for end := time.Now().Add(must.Patience); ; time.Sleep(time.Millisecond) {
-			at, err := f.Seek(0, io.SeekCurrent)
-			if err == nil && at > block {
-				return
-			}
-			if err != nil || time.Now().After(end) {
-				t.Errorf("%d bytes are read while the kernel makes the changes of the first %d, %v", at, maxPending*length, err)
-				return
-			}
-		}
-	}
-	var a answer
-	p, done := k.process(&a, "", "ipvsadm", "-R")
-	p.Stdin = f
-	a.status = p.start(t.Context())
-	done()
-	if want := (answer{statusRefused, "", want.String()}); a != want {
-		t.Errorf("got %+v\nwant %+v", a, want)
-	}
-	if got := len(k.Now().Services); got != lines-lines/100 {
-		t.Errorf("%d services, want %d", got, lines-lines/100)
-	}
-}
-
-// A line whose change may not have been made is reported, whatever became of
-// those before it.
-func TestRestoreReportsWhatMayNotHaveBeenMade(t *testing.T) {
-	change := change.AddService(ipvs.NewService(ipvs.MarkID(2, ipvs.IPv4), "nosuch"))
-	refused := ipvs.ChangeErrors{{Index: 1, Change: change, Err: syscall.ENOENT}}
-	for name, c := range map[string]struct {
-		down   error
-		status int
-		errors string
+func TestStrictTriesFirstWhatOnlyTheKernelCanJudge(t *testing.T) {
+	have := web + dns + manyServices(1000, "-m -w 1")
+	for _, c := range []struct {
+		name, file string
+		batches    int
 	}{
-		"nothing is sent":          {unix.ENOBUFS, statusRefused, "line 1: No buffer space available\nline 2: No buffer space available\nline 3: No buffer space available\n"},
-		"some answers are missing": {&ipvs.ApplyError{Tried: 2, Sent: 3, Refused: refused, Err: unix.ENOBUFS}, statusRefused, "line 2: Scheduler or persistence engine not found\nline 3: No buffer space available\n"},
-		"one is refused":           {refused, statusOK, "line 2: Scheduler or persistence engine not found\n"},
+		{"a scheduler", manyServices(1000, "-m -w 2") + "-A -t 12.0.0.1:80 -s nosuch\n", 1},
+		{"an address", manyServices(1000, "-m -w 2") + web + "-a -t 12.0.0.1:80 -r 10.9.9.9:80 -m\n", 1},
+		{"an interface", manyServices(1000, "-m -w 2") + "--start-daemon master --mcast-interface nosuch\n", 1},
+		{"an interface where the kernel bears no other order", web + "-a -t 12.0.0.1:80 -r [2001:db8::1]:80 -i\n" +
+			"-d -t 12.0.0.1:80 -r [2001:db8::1]:80\n" + "--start-daemon master --mcast-interface nosuch\n", 1},
 	} {
-		t.Run(name, func(t *testing.T) {
-			k := newFakeKernel(t, "")
-			k.down = c.down
-			want := answer{c.status, "", c.errors}
-			if got := k.do(t, "-A -f 1\n-A -f 2 -s nosuch\n-A -f 3\n", "ipvsadm", "-R"); got != want {
-				t.Errorf("got %+v\nwant %+v", got, want)
-			}
-		})
-	}
-}
-
-// Output and messages keep the order of the changes around them.
-func TestRestoreKeepsTheOrderOfLines(t *testing.T) {
-	for name, c := range map[string]struct {
-		rules  string
-		answer answer
-	}{
-		"a save shows what came before": {
-			"-A -f 1 -s rr\n-S -n\n-A -f 2 -s rr\n-S -n\n",
-			answer{out: "-A -f 1 -s rr\n-A -f 1 -s rr\n-A -f 2 -s rr\n"}},
-		"messages come in the order of lines": {
-			"-A -f 1\n-A -f 1\n-A -q\n-D -f 2\n-A -w x\n",
-			answer{2, "", "line 2: Service already exists\nline 3: -q: unknown option\nline 4: No such service\nline 5: illegal weight specified\n"}},
-		"the status is that of the last line, what was refused before it does not count": {
-			"-D -f 1\n-A -f 1\n", answer{0, "", "line 1: No such service\n"}},
-		"the status is that of the last line, a list's too": {
-			"-D -f 1\n-S\n", answer{0, "", "line 1: No such service\n"}},
-		"the status of a refusal stands if it is in the last line": {
-			"-A -f 1\n-S -n\n-D -f 2\n", answer{255, "-A -f 1 -s wlc\n", "line 3: No such service\n"}},
-		"a word that cannot be read has its status in the last line": {
-			"-A -f 1\n-A -q", answer{255, "", "line 2: -q: unknown option\n"}},
-		"and none before it": {
-			"-A -q\n-A -f 1", answer{0, "", "line 1: -q: unknown option\n"}},
-		"blank lines count as lines, not as commands": {
-			"\n\n-D -f 1\n\n\n", answer{255, "", "line 3: No such service\n"}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			if got := newFakeKernel(t, "").do(t, c.rules, "ipvsadm", "-R"); got != c.answer {
-				t.Errorf("got %+v\nwant %+v", got, c.answer)
-			}
-		})
-	}
-}
-
-func TestInputThatBreaksOffIsReportedAfterWhatCame(t *testing.T) {
-	k := newFakeKernel(t, "")
-	var a answer
-	p, done := k.process(&a, "", "ipvsadm", "-R")
-	p.Stdin = io.MultiReader(strings.NewReader("-A -f 1 -s rr\n-A -f 2"), iotest.ErrReader(errors.New("broken")))
-	status := p.start(t.Context())
-	done()
-	if status != statusList || a.errors != "can't read standard input: broken\n" {
-		t.Errorf("status %d, %q", status, a.errors)
-	}
-	if got, want := k.rules(), newFakeKernel(t, "-A -f 1 -s rr").rules(); got != want {
-		t.Errorf("the table is\n%swant, of the whole line that came,\n%s", got, want)
-	}
-}
-
-// differs: wide-counters
-func TestServersCountersAreAsWideAsTheKernels(t *testing.T) {
-	k := newFakeKernel(t, "-A -t 12.0.0.1:80 -s rr\n-a -t 12.0.0.1:80 -r 10.0.0.1:80 -m\n")
-	k.edit(func(t *ipvs.Table) { t.Services[0].Destinations[0].Stats.InBytes = 1<<32 + 5 })
-	a := k.do(t, "", "ipvsadm", "-Ln", "--stats", "--exact")
-	if want := "  -> 10.0.0.1:80                         0        0        0 4294967301        0\n"; !strings.HasSuffix(a.out, want) {
-		t.Errorf("the list is\n%swant at its end\n%s", a.out, want)
-	}
-}
-
-func TestRestoreReadsLinesOfAnyLength(t *testing.T) {
-	for _, blanks := range []int{32<<10 - 20, 32 << 10, 100 << 10} {
-		k := newFakeKernel(t, "")
-		rules := "-A -f 1 -s rr\n-A -f 2" + strings.Repeat(" ", blanks) + "-s wlc\n-A -f 3 -s rr"
-		if a := k.do(t, rules, "ipvsadm", "-R"); a != (answer{}) {
-			t.Errorf("a line with %d blanks gives %+v", blanks, a)
+		k := newFakeKernel(t, have)
+		before := k.rules()
+		k.Refuse = refuseLikeAKernel
+		a := k.restore(t, c.file, "--strict")
+		if a.status != 2 || k.rules() != before {
+			t.Errorf("%s: %+v, table\n%s", c.name, a, k.rules())
 		}
-		if want := newFakeKernel(t, "-A -f 1 -s rr\n-A -f 2 -s wlc\n-A -f 3 -s rr").rules(); k.rules() != want {
-			t.Errorf("a line with %d blanks makes\n%swant\n%s", blanks, k.rules(), want)
+		first := k.Batches()[0]
+		if !slices.ContainsFunc(first, func(ch ipvs.Change) bool { return refuseLikeAKernel(ch) != 0 }) {
+			t.Errorf("%s is not in the first batch of %d", c.name, len(first))
 		}
 	}
+
+	// A daemon can only be started once the servers of another family are
+	// gone.
+	k := newFakeKernel(t, web+"-a -t 12.0.0.1:80 -r [2001:db8::1]:80 -i\n")
+	if a := k.restore(t, web+web10+masterLo, "--strict"); a != (answer{}) || k.rules() != timeouts+web+web10+masterLo {
+		t.Errorf("mixed families: %+v, table\n%s", a, k.rules())
+	}
+	if len(k.Batches()) != 1 {
+		t.Errorf("it took %d batches", len(k.Batches()))
+	}
 }
 
-func TestSchedulerThatARefusedEditTookAwayComesBack(t *testing.T) {
-	const rules = "-A -t 12.0.0.1:80 -s rr -p 60\n"
+func TestStrictSaysWhenItCannotUndo(t *testing.T) {
 	for _, c := range []struct {
 		name   string
-		errno  map[string]syscall.Errno // by scheduler
+		after  func(*fakeKernel)
 		errors string
-		rules  string
 	}{
-		{"it comes back", map[string]syscall.Errno{"mh": unix.ENOMEM},
-			"TCP 12.0.0.1:80 has its scheduler rr back\nMemory allocation problem\n", rules},
-		{"it does not", map[string]syscall.Errno{"mh": unix.ENOMEM, "rr": unix.ENOMEM},
-			"TCP 12.0.0.1:80 has lost its scheduler rr: Memory allocation problem\nMemory allocation problem\n", "-A -t 12.0.0.1:80 -s none -p 60\n"},
+		{"the kernel refuses", func(k *fakeKernel) {
+			k.Refuse = func(c ipvs.Change) syscall.Errno {
+				if c.Op == ipvs.OpEditService {
+					return unix.ENOENT
+				}
+				return 0
+			}
+		}, ""},
+		{"the kernel is gone", func(k *fakeKernel) { k.down = errors.New("socket closed") }, "socket closed\n"},
+		{"the table cannot be read", func(k *fakeKernel) { k.tableErr = unix.ENOMEM }, "Memory allocation problem\n"},
 	} {
-		k := newFakeKernel(t, rules)
-		k.Refuse = func(ch ipvs.Change) syscall.Errno { return c.errno[ch.Service.Scheduler] }
-		k.beforeApply = func(n int) {
-			if n == 1 {
-				k.edit(func(t *ipvs.Table) { t.Services[0].Scheduler = "none" })
+		k := newFakeKernel(t, web)
+		k.Refuse = refuseLikeAKernel
+		k.beforeTable = func(n int) {
+			if n == 2 {
+				c.after(k)
 			}
 		}
-		a := k.do(t, "", "ipvsadm", "-E", "-t", "12.0.0.1:80", "-s", "mh")
-		if want := (answer{status: 255, errors: c.errors}); a != want || k.rules() != timeouts+c.rules {
-			t.Errorf("%s: %+v, want %+v, table\n%s", c.name, a, want, k.rules())
+		a := k.restore(t, "-A -t 12.0.0.1:80 -s wlc\n-A -t 12.0.0.2:80 -s nosuch\n", "--strict")
+		want := answer{status: 1, errors: "<stdin>: line 2: Scheduler or persistence engine not found\n" + c.errors +
+			"<stdin>: some changes could not be undone\n"}
+		if a != want {
+			t.Errorf("%s: answer %+v, want %+v", c.name, a, want)
 		}
 	}
-	// There is no message if no scheduler was removed.
-	k := newFakeKernel(t, rules)
-	k.Refuse = func(ipvs.Change) syscall.Errno { return unix.ENOENT }
-	if a := k.do(t, "", "ipvsadm", "-E", "-t", "12.0.0.1:80", "-s", "nosuch"); a.errors != "Scheduler or persistence engine not found\n" {
+}
+
+func TestDryRunPrintsWhatWouldBeSentInTheOrderOfAList(t *testing.T) {
+	const have, file = web + web10 + dns + dns10 + masterLo + timeouts,
+		"--set 1 2 3\n-A -t 12.0.0.1:80 -s wlc\n" + web20 + "-A -f 77 -6 -s sh -b sh-port\n" + masterEth
+	const changes = "--set 1 2 3\n--stop-daemon master\n" +
+		"-E -t 12.0.0.1:80 -s wlc\n" + "-d -t 12.0.0.1:80 -r 192.168.168.10:80\n" + web20 +
+		"-D -u 12.0.0.1:53\n" +
+		"-A -f 77 -6 -s sh -b sh-port\n" + masterEth
+	const warning = "<stdin>: line 4: warning: FWM 77 IPv6 has no servers\n"
+	for _, options := range [][]string{nil, {"--strict"}} {
+		k := newFakeKernel(t, have)
+		dry := k.restore(t, file, append(options, "--dry-run")...)
+		if dry.status != 0 || dry.errors != warning || len(k.Batches()) > 0 {
+			t.Errorf("%v: %+v, and %v was sent", options, dry, k.Batches())
+		}
+		if dry.out != changes {
+			t.Errorf("printed\n%swant\n%s", dry.out, changes)
+		}
+
+		// Run line by line, the changes lead to the same table.
+		if a := k.do(t, dry.out, "ipvsadm", "-R"); a != (answer{}) {
+			t.Errorf("%v: -R of it: %+v", options, a)
+		}
+		byLine, sentByLine := k.rules(), k.changes()
+		if a := k.restore(t, file, append(options, "--dry-run")...); a != (answer{errors: warning}) {
+			t.Errorf("%v: when all is done: %+v", options, a)
+		}
+		k = newFakeKernel(t, have)
+		if a := k.restore(t, file, options...); a != (answer{}) || k.rules() != byLine {
+			t.Errorf("%v: %+v, table\n%swant\n%s", options, a, k.rules(), byLine)
+		}
+		if sent := k.changes(); !slices.Equal(render.SortChanges(sent), render.SortChanges(sentByLine)) {
+			t.Errorf("%v: sent %v, printed %v", options, sent, sentByLine)
+		}
+	}
+
+	k := newFakeKernel(t, web)
+	want := answer{status: 2, out: dns, errors: "<stdin>: line 3: Service already exists\n"}
+	if a := k.restore(t, web+dns+web, "--dry-run"); a != want {
+		t.Errorf("with a refused line: %+v, want %+v", a, want)
+	}
+	if a := k.restore(t, web+dns+web, "--dry-run", "--strict"); a.status != 2 || a.out != "" {
+		t.Errorf("strict, with a refused line: %+v", a)
+	}
+	if a := k.restore(t, web, "--check", "--dry-run"); a.status != 2 {
+		t.Errorf("--check and --dry-run: %+v", a)
+	}
+}
+
+func TestAnotherWriterIsMended(t *testing.T) {
+	const file, mended = web + web10 + web20, timeouts + web + web10 + web20
+	for _, c := range []struct {
+		name, have string
+		other      string // just before the first batch, after the table was read
+		back       string // just before the second reading
+	}{
+		{"it adds what is added here", "", web + "-a -t 12.0.0.1:80 -r 192.168.168.10:80 -g -w 9\n", ""},
+		{"it deletes what is edited here", "-A -t 12.0.0.1:80 -s lc\n-a -t 12.0.0.1:80 -r 192.168.168.10:80 -m -w 7\n", "-D -t 12.0.0.1:80\n", ""},
+		{"it deletes a server that is edited here", web + "-a -t 12.0.0.1:80 -r 192.168.168.10:80 -m -w 7\n", "-d -t 12.0.0.1:80 -r 192.168.168.10:80\n", ""},
+		{"it deletes what is deleted here", dns, "-D -u 12.0.0.1:53\n", ""},
+		{"it adds something else", "", dns + dns10, ""},
+		{"it clears the table afterwards", dns, "", "-C\n"},
+		{"it edits afterwards", dns, "", "-e -t 12.0.0.1:80 -r 192.168.168.10:80 -m -w 0\n" + dns},
+	} {
+		for _, options := range [][]string{nil, {"--strict"}} {
+			k := newFakeKernel(t, c.have)
+			k.beforeApply = func(n int) {
+				if n == 1 {
+					k.run(t, c.other)
+				}
+			}
+			k.beforeTable = func(n int) {
+				if n == 2 {
+					k.run(t, c.back)
+				}
+			}
+			if a := k.restore(t, file, options...); a != (answer{}) || k.rules() != mended {
+				t.Errorf("%s, %v: %+v, table\n%s", c.name, options, a, k.rules())
+			}
+		}
+	}
+}
+
+func TestDaemonThatAnotherWriterStartsOrStopsIsNotTouched(t *testing.T) {
+	for _, c := range []struct{ name, have, other, want string }{
+		{"started", dns, backupLo, masterLo + backupLo},
+		{"stopped", dns + backupLo, "--stop-daemon backup\n", masterLo},
+	} {
+		k := newFakeKernel(t, c.have)
+		k.beforeTable = func(n int) {
+			if n == 2 {
+				k.run(t, c.other+dns) // which also makes another round
+			}
+		}
+		if a := k.restore(t, web+masterLo); a != (answer{}) || k.rules() != timeouts+web+c.want {
+			t.Errorf("%s: %+v, table\n%s", c.name, a, k.rules())
+		}
+	}
+}
+
+func TestAnotherWriterWhoNeverStops(t *testing.T) {
+	k := newFakeKernel(t, web)
+	k.beforeTable = func(n int) {
+		if n > 1 {
+			k.run(t, dns)
+		}
+	}
+	a := k.restore(t, web+web10)
+	want := answer{status: 1, errors: "<stdin>: after 5 attempts the table still differs, another program may be changing it; remaining changes:\n-D -u 12.0.0.1:53\n"}
+	if a != want {
+		t.Errorf("answer %+v, want %+v", a, want)
+	}
+	if k.reads != 1+restore.MaxRounds || len(k.Batches()) != restore.MaxRounds {
+		t.Errorf("%d readings and %d batches", k.reads, len(k.Batches()))
+	}
+}
+
+func TestKernelThatCannotBeUsed(t *testing.T) {
+	const must = "Can't initialize ipvs: Permission denied (you must be root)\nAre you sure that IP Virtual Server is built in the kernel or as module?\n"
+	const line = "<stdin>: line 1: Service not defined\n" // which is not hidden by how the run ends
+	for _, c := range []struct {
+		name   string
+		break_ func(*fakeKernel)
+		want   answer
+	}{
+		{"no privilege", func(k *fakeKernel) { k.infoErr = &ipvs.QueryError{Err: unix.EPERM} }, answer{status: 2, errors: must}},
+		{"no privilege to read", func(k *fakeKernel) { k.tableErr = &ipvs.QueryError{Err: unix.EPERM} }, answer{status: 2, errors: must}},
+		{"the table cannot be read", func(k *fakeKernel) { k.tableErr = &ipvs.QueryError{Err: unix.ENOMEM} }, answer{status: 2, errors: "Memory allocation problem\n"}},
+		{"no privilege to change", func(k *fakeKernel) { k.Refuse = func(ipvs.Change) syscall.Errno { return unix.EPERM } }, answer{status: 2, errors: line + must}},
+		{"the kernel goes away", func(k *fakeKernel) { k.down = errors.New("socket closed") }, answer{status: 1, errors: line + "socket closed\n"}},
+	} {
+		k := newFakeKernel(t, web)
+		before := k.rules()
+		c.break_(k)
+		if a := k.restore(t, web10+dns); a != c.want || k.rules() != before {
+			t.Errorf("%s: %+v, want %+v, table\n%s", c.name, a, c.want, k.rules())
+		}
+	}
+}
+
+// TestWhatBecomesOfAFileWithMistakes has each kind of mistake read in each
+// way.
+func TestWhatBecomesOfAFileWithMistakes(t *testing.T) {
+	const (
+		old     = web + web10
+		word    = "-A -t 12.0.0.1:443 -q\n"             // no option
+		value   = "-a -t 12.0.0.1:80 -r 1.2.3.4 -w x\n" // no number
+		twice   = web + dns + web
+		typo    = web + "-a -t 12.0.0.1:81 -r 192.168.168.10:80 -m\n"
+		kernels = web + web20 + "-A -t 12.0.0.2:80 -s nosuch\n"
+	)
+	const empty, comment = "", "# a save that failed\n\n"
+	const undone = "NAME: all changes were undone\n"
+	type outcome struct {
+		status int
+		errors string
+		rules  string
+	}
+	no := func(name, line, text string) string { return name + ": line " + line + ": " + text + "\n" }
+	for _, c := range []struct {
+		name, file string
+		in         outcome // standard input
+		strict     outcome // FILE, or --strict
+		keep       outcome // --keep-going
+	}{
+		{"nothing", web + dns, outcome{0, "", web + dns}, outcome{0, "", web + dns}, outcome{0, "", web + dns}},
+		{"a word that is no option", web + dns + word,
+			outcome{2, no("NAME", "3", "-q: unknown option"), old},
+			outcome{2, no("NAME", "3", "-q: unknown option"), old},
+			outcome{1, no("NAME", "3", "-q: unknown option"), web + dns}},
+		{"a value that is no number", value + web + dns,
+			outcome{2, no("NAME", "1", "illegal weight specified"), old},
+			outcome{2, no("NAME", "1", "illegal weight specified"), old},
+			outcome{1, no("NAME", "1", "illegal weight specified"), web + dns}},
+		{"a service twice", twice,
+			outcome{255, no("NAME", "3", "Service already exists"), web + dns},
+			outcome{2, no("NAME", "3", "Service already exists"), old},
+			outcome{1, no("NAME", "3", "Service already exists"), web + dns}},
+		{"a service twice, not last", twice + dns10,
+			outcome{0, no("NAME", "3", "Service already exists"), web + dns + dns10},
+			outcome{2, no("NAME", "3", "Service already exists"), old},
+			outcome{1, no("NAME", "3", "Service already exists"), web + dns + dns10}},
+		{"a server of a service that is not there", typo,
+			outcome{255, no("NAME", "2", "Service not defined"), web},
+			outcome{2, no("NAME", "2", "Service not defined"), old},
+			outcome{1, no("NAME", "2", "Service not defined"), web}},
+		{"what only the kernel refuses", kernels,
+			outcome{255, no("NAME", "3", "Scheduler or persistence engine not found"), web + web20},
+			outcome{2, no("NAME", "3", "Scheduler or persistence engine not found") + undone, old},
+			outcome{1, no("NAME", "3", "Scheduler or persistence engine not found"), web + web20}},
+		{"no command", empty, outcome{0, "", ""}, outcome{2, "NAME: no commands in the file, nothing was changed; use -C to delete all services\n", old},
+			outcome{2, "NAME: no commands in the file, nothing was changed; use -C to delete all services\n", old}},
+		{"nothing but a comment", comment, outcome{0, "", ""}, outcome{2, "NAME: no commands in the file, nothing was changed; use -C to delete all services\n", old},
+			outcome{2, "NAME: no commands in the file, nothing was changed; use -C to delete all services\n", old}},
+		{"-C alone", "-C\n", outcome{0, "", ""}, outcome{0, "", ""}, outcome{0, "", ""}},
+	} {
+		file := filepath.Join(t.TempDir(), "rules")
+		must.OK(t, os.WriteFile(file, []byte(c.file), 0o600))
+		for _, way := range []struct {
+			name, stdin string
+			options     []string
+			want        outcome
+		}{
+			{"<stdin>", c.file, nil, c.in},
+			{"<stdin>", c.file, []string{"--strict"}, c.strict},
+			{"<stdin>", c.file, []string{"--keep-going"}, c.keep},
+			{file, "", []string{file}, c.strict},
+			{file, "", []string{file, "--strict"}, c.strict},
+			{file, "", []string{file, "--keep-going"}, c.keep},
+		} {
+			k := newFakeKernel(t, old)
+			k.Refuse = refuseLikeAKernel
+			a := k.restore(t, way.stdin, way.options...)
+			want := answer{status: way.want.status, errors: strings.ReplaceAll(way.want.errors, "NAME", way.name)}
+			if a != want || k.rules() != timeouts+way.want.rules {
+				t.Errorf("%s, %v: %+v, want %+v, table\n%s", c.name, way.options, a, want, k.rules())
+			}
+		}
+	}
+	// An empty file does no harm to an empty table, as at boot.
+	file := filepath.Join(t.TempDir(), "rules")
+	must.OK(t, os.WriteFile(file, nil, 0o600))
+	for _, options := range [][]string{{file}, {file, "--keep-going"}} {
+		if a := newFakeKernel(t, "").restore(t, "", options...); a != (answer{}) {
+			t.Errorf("an empty table and file: %+v", a)
+		}
+	}
+	if a := newFakeKernel(t, "").restore(t, "", file, "--strict", "--keep-going"); a.status != 2 ||
+		a.errors != "The option 'keep-going' conflicts with the 'strict' option in the 'apply' command\n" {
 		t.Errorf("%+v", a)
 	}
 }
 
-// changingKernel lists its table, but cannot tell whether it is complete.
-type changingKernel struct{ *fakeKernel }
-
-func (k changingKernel) ServicesWithDestinations(ctx context.Context) ([]ipvs.ServiceEntry, error) {
-	s, _ := k.fakeKernel.ServicesWithDestinations(ctx)
-	return s, &ipvs.QueryError{Query: "list services", Err: ipvs.ErrChanging}
+// sendSignal sends this process a signal and returns when all who listen for
+// it have received it.
+func sendSignal(t *testing.T, sig syscall.Signal) {
+	heard := make(chan os.Signal, 1)
+	signal.Notify(heard, sig)
+	if err := unix.Kill(os.Getpid(), sig); err != nil {
+		t.Error(err)
+	}
+	<-heard
+	signal.Stop(heard) // waits for the signal's other listeners to be told
 }
 
-func (k changingKernel) Table(ctx context.Context) (*ipvs.Table, error) {
-	t, _ := k.fakeKernel.Table(ctx)
-	return t, &ipvs.QueryError{Query: "list services", Err: ipvs.ErrChanging}
+// mindSignals handles signals again that the parent process may have ignored,
+// as a shell's & does.
+func mindSignals(sigs ...os.Signal) {
+	c := make(chan os.Signal, 1)
+	signal.Notify(c, sigs...)
+	signal.Stop(c)
 }
 
-// A list shows what was found, a save fails, a restore goes on.
-func TestTableThatKeepsChanging(t *testing.T) {
-	k := newFakeKernel(t, web)
-	run := func(stdin string, argv ...string) (a answer) {
-		p, done := k.process(&a, stdin, argv...)
-		p.dial = func(context.Context, ipvs.Config) (kernel, error) { return changingKernel{k}, nil }
-		a.status = p.start(t.Context())
-		done()
-		return a
+func TestSignalEndsTheRestoreAfterTheChangeUnderWay(t *testing.T) {
+	mindSignals(unix.SIGINT, unix.SIGHUP, unix.SIGQUIT)
+	for sig, want := range map[syscall.Signal]answer{
+		unix.SIGINT:  {status: 130, errors: "<stdin>: interrupt after 1024 of 1600 changes; run it again to finish\n"},
+		unix.SIGTERM: {status: 143, errors: "<stdin>: terminated after 1024 of 1600 changes; run it again to finish\n"},
+	} {
+		k := newFakeKernel(t, "")
+		k.beforeApply = func(n int) {
+			if n == 2 {
+				sendSignal(t, sig)
+			}
+		}
+		if a := k.restore(t, manyServices(800, "-m")); a != want {
+			t.Errorf("%v: %+v, want %+v", sig, a, want)
+		}
+		if n := len(k.Now().Services); n != 512 {
+			t.Errorf("%v: there are %d services", sig, n)
+		}
+		k.beforeApply = nil
+		if a := k.restore(t, manyServices(800, "-m")); a != (answer{}) || len(k.Now().Services) != 800 {
+			t.Errorf("%v: again: %+v, %d services", sig, a, len(k.Now().Services))
+		}
 	}
-	if a := run("", "ipvsadm", "-Ln"); a.status != 0 || a.errors != "" || !strings.Contains(a.out, "TCP  12.0.0.1:80 rr\n") {
-		t.Errorf("a list: %+v", a)
+}
+
+func TestIgnoredSignalStaysIgnored(t *testing.T) {
+	signal.Ignore(unix.SIGINT)
+	defer func() { // signal.Reset alone would leave it as ignored
+		heard := make(chan os.Signal, 1)
+		signal.Notify(heard, unix.SIGINT)
+		signal.Stop(heard)
+	}()
+	k := newFakeKernel(t, "")
+	k.beforeApply = func(int) {
+		if err := unix.Kill(os.Getpid(), unix.SIGINT); err != nil {
+			t.Error(err)
+		}
 	}
-	k.reads = 0
-	if a := run(web, restoreArgs(t, "--diff")...); a != (answer{status: 2, errors: "The table keeps changing while it is read\n"}) || k.reads != 1 {
-		t.Errorf("a diff: %+v, %d readings", a, k.reads)
+	if a := k.restore(t, manyServices(800, "-m")); a != (answer{}) || len(k.Now().Services) != 800 {
+		t.Errorf("%+v, %d services", a, len(k.Now().Services))
 	}
-	if a := run("", "ipvsadm-save", "-n"); a != (answer{status: 1, errors: "The table keeps changing while it is read\n"}) {
-		t.Errorf("a save: %+v", a)
+}
+
+func TestSecondRestoreWaitsForTheFirst(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "lock")
+	held, err := os.Create(path)
+	must.OK(t, err)
+	defer held.Close()
+	// A shared lock blocks an exclusive one and nothing else.
+	must.OK(t, unix.Flock(int(held.Fd()), unix.LOCK_SH))
+
+	k := newFakeKernel(t, dns)
+	var a answer
+	waiting := fmt.Sprintf("waiting for lock %s, held by cli.test (process %d)\n", path, os.Getpid())
+	p, _ := k.process(&a, web, "ipvsadm-restore", "--lock", path)
+	p.lockSilence = time.Millisecond
+	r, w := io.Pipe()
+	p.Stderr = w
+	var free atomic.Bool
+	k.beforeTable = func(int) {
+		if !free.Load() {
+			t.Error("the table is read before the lock is let go")
+		}
 	}
-	if a := run(dns, restoreArgs(t)...); a != (answer{}) || k.rules() != timeouts+dns {
-		t.Errorf("a restore: %+v, table\n%s", a, k.rules())
+	ended := make(chan int, 1)
+	go func() {
+		ended <- p.start(context.Background())
+		w.Close()
+	}()
+	said := make([]byte, len(waiting))
+	if _, err := io.ReadFull(r, said); err != nil || string(said) != waiting {
+		t.Errorf("said %q, %v", said, err)
+	}
+	free.Store(true)
+	held.Close()
+	if status := <-ended; status != 0 || k.rules() != timeouts+web {
+		t.Errorf("when it is let go: status %d, table\n%s", status, k.rules())
+	}
+	k.beforeTable = nil
+
+	// A run that changes nothing does not wait.
+	held, err = os.Open(path)
+	must.OK(t, err)
+	defer held.Close()
+	must.OK(t, unix.Flock(int(held.Fd()), unix.LOCK_EX))
+	if a := k.do(t, dns, "ipvsadm-restore", "--lock", path, "--dry-run"); a.status != 0 {
+		t.Errorf("a dry run: %+v", a)
+	}
+
+	for path, why := range map[string]string{"/dev/null/lock": "Not a directory", "/no-directory/lock": "No such file or directory"} {
+		want := answer{status: 2, errors: "can't lock " + path + ": " + why + "\n"}
+		if a := k.do(t, dns, "ipvsadm-restore", "--lock", path); a != want || k.rules() != timeouts+web {
+			t.Errorf("a lock that cannot be: %+v, want %+v", a, want)
+		}
+	}
+}
+
+// A lock file that was removed while a restore waited for it is not the lock of
+// those that start later.
+func TestLockFileThatWasRemovedIsNoLock(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "lock")
+	removed, err := tryLock(path)
+	must.OK(t, err)
+	k := newFakeKernel(t, "")
+	var free atomic.Bool
+	k.beforeTable = func(int) {
+		if !free.Load() {
+			t.Error("the table is read while another restore holds the lock")
+		}
+	}
+	var a answer
+	p, _ := k.process(&a, web, "ipvsadm-restore", "--lock", path)
+	p.lockSilence = 0
+	r, w := io.Pipe()
+	p.Stderr = w
+	ended := make(chan int, 1)
+	go func() { ended <- p.start(context.Background()) }()
+	if _, err := r.Read(make([]byte, 1)); err != nil { // it waits
+		t.Fatal(err)
+	}
+	go func() { _, _ = io.Copy(io.Discard, r) }()
+	must.OK(t, os.Remove(path))
+	other, err := tryLock(path)
+	must.OK(t, err)
+	removed.Close()
+	// Whoever waits tries again every 20 ms; with the removed file it would
+	// go on at once.
+	time.Sleep(100 * time.Millisecond)
+	free.Store(true)
+	other.Close()
+	if status := <-ended; status != 0 || k.rules() != timeouts+web {
+		t.Errorf("status %d, table\n%s", status, k.rules())
+	}
+}
+
+// openTerminal returns both ends of a pseudo-terminal.
+func openTerminal(t *testing.T) (master, slave *os.File) {
+	t.Helper()
+	master, slave, err := terminal.Open()
+	if err != nil {
+		guesttest.Lacks(t, err)
+	}
+	t.Cleanup(func() { master.Close() })
+	t.Cleanup(func() { slave.Close() })
+	return master, slave
+}
+
+func TestLongWorkShowsProgressOnATerminalOnly(t *testing.T) {
+	master, slave := openTerminal(t)
+	toFile, err := os.Create(filepath.Join(t.TempDir(), "stderr"))
+	must.OK(t, err)
+	defer toFile.Close()
+	run := func(stderr *os.File, delay time.Duration) {
+		k := newFakeKernel(t, "")
+		k.beforeApply = func(int) { time.Sleep(delay) }
+		var a answer
+		p, _ := k.process(&a, manyServices(800, "-m"), restoreArgs(t)...)
+		p.Stderr = stderr
+		if status := p.start(t.Context()); status != 0 {
+			t.Errorf("status %d", status)
+		}
+	}
+	run(toFile, 200*time.Millisecond)
+	run(slave, 0)
+	run(slave, 200*time.Millisecond)
+	fmt.Fprint(slave, "end")
+	shown := readUntil(t, master, "end")
+	const did = "<stdin>: 800 services, 800 servers: 1600 added, 0 removed, 0 changed\r\n"
+	if want := did + "\r1024 of 1600 changes\r1536 of 1600 changes\r1600 of 1600 changes\r\x1b[K" + did + "end"; shown != want {
+		t.Errorf("a terminal shows %q, want %q", shown, want)
+	}
+	if b, err := os.ReadFile(toFile.Name()); err != nil || len(b) > 0 {
+		t.Errorf("a file gets %q, %v", b, err)
 	}
 }

@@ -32,11 +32,9 @@ type Process struct {
 type session struct {
 	Process
 	connection
-	names *names.Resolver
-	// lockWait is how long another restore may take; after lockSilence a
-	// message reports the wait.
-	lockWait, lockSilence time.Duration
-	drainLock             string // the lock file of drains
+	names       *names.Resolver
+	lockSilence time.Duration // after which a message reports the wait for a lock
+	drainLock   string        // the lock file of drains
 
 	parser     *args.Parser
 	before     *ipvs.Table     // what a change is about to alter, for hints
@@ -49,10 +47,10 @@ type command interface{ Run(context.Context) error }
 
 func newSession(p Process) *session {
 	s := &session{
-		Process:    p,
-		connection: connection{dial: load, redial: redial},
-		names:      names.New(),
-		lockWait:   60 * time.Second, lockSilence: time.Second, drainLock: "/run/ipvsadm-drain.lock",
+		Process:     p,
+		connection:  connection{dial: load, redial: redial},
+		names:       names.New(),
+		lockSilence: 5 * time.Second, drainLock: "/run/ipvsadm-drain.lock",
 	}
 	if s.Version == nil {
 		s.Version = func() string { return "" }

@@ -44,7 +44,7 @@ func TestScreenLeavesLinesAsTheyAre(t *testing.T) {
 // Messages about what ipvsadm-restore reads are escaped, wherever they go.
 // Those about the command line are 1.31's to the byte.
 func TestComplaintsAboutFilesAreWrittenOut(t *testing.T) {
-	k := newFakeKernel(t, "")
+	k := newFakeKernel(t, web)
 	word := "-\x1b[2J" + strings.Repeat("x", 1000)
 	a := k.restore(t, "-A -f 1 "+word+"\n")
 	if strings.ContainsAny(a.errors, "\x1b") || len(a.errors) > 300 || !strings.HasSuffix(a.errors, "x: unknown option\n") {

@@ -6,7 +6,6 @@ package cli
 // seldom meant. They do not change the exit status.
 
 import (
-	"context"
 	"fmt"
 	"slices"
 
@@ -44,17 +43,18 @@ func (w *warnings) add(line int, text string) {
 	}
 }
 
-// warningsOf returns the warnings of a file.
-func warningsOf(ctx context.Context, f *restore.File) warnings {
-	var ofLines, ofServices warnings
+// withServices adds the warnings about the whole file and its services to
+// those about its lines.
+func withServices(ofLines warnings, f *restore.File, w *restore.Wanted) warnings {
 	if f.Empty() {
 		ofLines.add(0, "no commands in the file")
 		return ofLines
 	}
+	var ofServices warnings
 	lines := map[ipvs.ServiceID]int{} // that add the services with a warning
 	var warned []ipvs.ServiceID       // these services
-	if !f.Complaints().Any() {        // else what is missing may be in a bad line
-		for _, s := range f.Wanted().View().Services {
+	if !w.Complaints.Any() {          // else what is missing may be in a bad line
+		for _, s := range w.Table.Services {
 			if text := serviceWarning(s); text != "" {
 				if ofServices.add(0, text); ofServices.more == 0 {
 					lines[s.ServiceID] = 0
@@ -63,14 +63,11 @@ func warningsOf(ctx context.Context, f *restore.File) warnings {
 			}
 		}
 	}
-	f.Each(ctx, func(number int, words []string, r restore.Rule) {
-		for _, text := range lineWarnings(words, r.Change) {
-			ofLines.add(number, text)
-		}
+	for number, r := range f.Rules() {
 		if _, named := lines[r.Service.ServiceID]; named && r.Op == ipvs.OpAddService {
 			lines[r.Service.ServiceID] = number
 		}
-	})
+	}
 	for i, id := range warned {
 		ofServices.list[i].line = lines[id]
 	}

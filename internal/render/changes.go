@@ -16,9 +16,9 @@ type server struct {
 }
 
 // SortChanges returns the changes in the order of a listing: each service is
-// followed by its servers. The result can still be applied: changes of the
-// same service or server keep their order, and sync daemons are stopped first
-// and started last, since while one runs the kernel rejects a server whose
+// followed by its servers, and these by its deletion. The result can still be
+// applied: changes of the same service or server keep their order, and sync
+// daemons are stopped first and started last, since while one runs the kernel rejects a server whose
 // address family differs from that of its service.
 func SortChanges(changes []ipvs.Change) []ipvs.Change {
 	var first, last []ipvs.Change
@@ -61,10 +61,14 @@ func SortChanges(changes []ipvs.Change) []ipvs.Change {
 	sorted := append(make([]ipvs.Change, 0, len(changes)), first...)
 	for i := range services {
 		s := &services[i]
-		sorted = append(sorted, serviceChanges[s.ServiceID]...)
+		deletions := serviceChanges[s.ServiceID]
+		for len(deletions) > 0 && deletions[0].Op != ipvs.OpDeleteService {
+			sorted, deletions = append(sorted, deletions[0]), deletions[1:]
+		}
 		for j := range s.Destinations {
 			sorted = append(sorted, serverChanges[server{s.ServiceID, s.Destinations[j].AddrPort()}]...)
 		}
+		sorted = append(sorted, deletions...)
 	}
 	return append(sorted, last...)
 }

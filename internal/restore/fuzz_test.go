@@ -36,7 +36,7 @@ func (noDNS) LookupAddr(context.Context, string) ([]string, error) {
 // rules parses rule text as the program does.
 func rules() restore.Parse {
 	p := args.New(names.NewFrom("/dev/null", "/dev/null", noDNS{}))
-	return func(ctx context.Context, words []string, _ bool) (restore.Rule, error) {
+	return func(ctx context.Context, _ int, words []string, _ bool) (restore.Rule, error) {
 		cmd, err := p.ParseRule(ctx, words)
 		if err != nil {
 			return restore.Rule{}, err
@@ -81,8 +81,8 @@ func FuzzTextToTableAndBack(f *testing.F) {
 	f.Add("--start-daemon master", "-A -t 12.0.0.1:80\n-a -t 12.0.0.1:80 -r 2001:db8::a -i")
 	none := &ipvs.Table{Services: []ipvs.ServiceEntry{}, Daemons: []ipvs.Daemon{}}
 	f.Fuzz(func(t *testing.T, haveText, wantText string) {
-		have := changed(t, "the first text", none, fileOf(t, haveText).Plan(none, false, true))
-		file := fileOf(t, wantText)
+		have := changed(t, "the first text", none, fileOf(t, haveText).Wanted(nil, false).Plan(none, false, true))
+		file := fileOf(t, wantText).Wanted(nil, false)
 		want := changed(t, "the second text", none, file.Plan(none, false, true))
 
 		differences := model.Diff(have, want)
@@ -103,8 +103,8 @@ func FuzzTextToTableAndBack(f *testing.F) {
 
 		var text bytes.Buffer
 		must.OK(t, (rule.Writer{}).Write(&text, rule.Changes(got)))
-		again := fileOf(t, text.String())
-		if again.Complaints().Any() {
+		again := fileOf(t, text.String()).Wanted(nil, false)
+		if again.Complaints.Any() {
 			t.Fatalf("%s\n%s", said(again), text.String())
 		}
 		sameTable(t, text.String(), changed(t, "the text", none, again.Plan(none, false, true)), got)

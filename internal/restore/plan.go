@@ -3,6 +3,8 @@
 package restore
 
 import (
+	"cmp"
+	"net/netip"
 	"slices"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/model"
@@ -13,17 +15,22 @@ import (
 type plan struct {
 	// changes turn the current table into the wanted one.
 	changes []ipvs.Change
-	// first are the same changes, but servers in use get weight 0 instead
-	// of being removed. removals are their removals, which wait until the
-	// connections have ended.
-	first, removals []ipvs.Change
+	// first are made at once: servers in use get weight 0 instead of being
+	// removed.
+	first []ipvs.Change
+	// removals wait until the connections have ended.
+	removals []ipvs.Change
+	// starts are those of daemons. They come last: while a server belongs
+	// to another family than its service, the kernel starts none.
+	starts []ipvs.Change
 }
 
 // Plan returns the changes that a run would make to the table have. With
 // strict, they are in the order of a run that is all or nothing; with drain,
 // removed servers in use get weight 0 first.
-func (f *File) Plan(have *ipvs.Table, strict, drain bool) []ipvs.Change {
-	return f.plan(have, strict, drain).all()
+func (w *Wanted) Plan(have *ipvs.Table, strict, drain bool) []ipvs.Change {
+	p := w.plan(indexOf(have), strict, drain)
+	return slices.Concat(p.first, p.removals, p.starts)
 }
 
 // Target is the table that a run makes.
@@ -35,71 +42,63 @@ type Target struct {
 }
 
 // Target returns the table that a run would make of have.
-func (f *File) Target(have *ipvs.Table) Target {
-	want := f.want.Table()
-	t := Target{want, want.Timeouts != ipvs.Timeouts{}, map[ipvs.DaemonState]bool{}}
-	for state := range f.daemons {
-		t.HasDaemon[state] = true
-	}
-	m := model.New(&ipvs.Table{Timeouts: have.Timeouts})
-	_ = m.Apply(ipvs.Change{Op: ipvs.OpSetTimeouts, Timeouts: want.Timeouts}) // the file's were accepted
-	want.Timeouts = m.Table().Timeouts
+func (w *Wanted) Target(have *ipvs.Table) Target {
+	t := w.Table.Clone()
+	mentioned := t.Timeouts != ipvs.Timeouts{}
+	t.Timeouts.TCP = cmp.Or(t.Timeouts.TCP, have.Timeouts.TCP)
+	t.Timeouts.TCPFin = cmp.Or(t.Timeouts.TCPFin, have.Timeouts.TCPFin)
+	t.Timeouts.UDP = cmp.Or(t.Timeouts.UDP, have.Timeouts.UDP)
 	for _, d := range have.Daemons {
-		if !f.speaksOfDaemon(d) {
-			want.Daemons = append(want.Daemons, d)
+		if !w.mentionsDaemon(d) {
+			t.Daemons = append(t.Daemons, d)
 		}
 	}
 	for _, s := range have.Services {
-		if !f.speaksOfService(s) {
-			want.Services = append(want.Services, s)
+		if !w.mentionsService(s) {
+			t.Services = append(t.Services, s)
 		}
 	}
-	return t
+	return Target{t, mentioned, w.daemons}
 }
 
-// spoken returns what the table has of what the file speaks of. The rest
+func (w *Wanted) mentionsDaemon(d ipvs.Daemon) bool { return w.daemons[d.State] }
+
+func (w *Wanted) mentionsService(s ipvs.ServiceEntry) bool { return !w.merge || w.named[s.ServiceID] }
+
+// mentioned returns the part of the table that the file mentions. The rest
 // stays as it is.
-func (f *File) spoken(have *ipvs.Table) *ipvs.Table {
-	spoken := *have
-	spoken.Daemons = slices.DeleteFunc(slices.Clone(have.Daemons), func(d ipvs.Daemon) bool { return !f.speaksOfDaemon(d) })
-	if f.merged {
-		spoken.Services = slices.DeleteFunc(slices.Clone(have.Services), func(s ipvs.ServiceEntry) bool { return !f.speaksOfService(s) })
+func (w *Wanted) mentioned(have *ipvs.Table) *ipvs.Table {
+	part := *have
+	part.Daemons = slices.DeleteFunc(slices.Clone(have.Daemons), func(d ipvs.Daemon) bool { return !w.mentionsDaemon(d) })
+	if w.merge {
+		part.Services = slices.DeleteFunc(slices.Clone(have.Services), func(s ipvs.ServiceEntry) bool { return !w.mentionsService(s) })
 	}
-	return &spoken
+	return &part
 }
 
-func (f *File) speaksOfDaemon(d ipvs.Daemon) bool {
-	_, spoken := f.daemons[d.State]
-	return spoken
-}
-
-func (f *File) speaksOfService(s ipvs.ServiceEntry) bool { return !f.merged || f.named[s.ServiceID] }
-
-func (p plan) all() []ipvs.Change {
-	if len(p.removals) == 0 {
-		return p.first
+func (w *Wanted) plan(have index, strict, drain bool) plan {
+	p := plan{changes: model.Diff(w.mentioned(have.Table), w.Table)}
+	end := len(p.changes)
+	for end > 0 && (p.changes[end-1].Op == ipvs.OpStartDaemon || p.changes[end-1].Op == ipvs.OpStopDaemon) {
+		end--
 	}
-	return slices.Concat(p.first, p.removals)
-}
-
-func (f *File) plan(have *ipvs.Table, strict, drain bool) plan {
-	p := plan{changes: model.Diff(f.spoken(have), f.want.View())}
-	if strict {
-		p.changes = riskyFirst(have, p.changes)
-	}
-	p.first = p.changes
+	p.first, p.starts = p.changes[:end], p.changes[end:]
 	if drain {
-		p.drain(have, f.want)
+		p.first, p.removals = w.drain(have, p.first)
+	}
+	if strict {
+		p.first = riskyFirst(have.Table, p)
 	}
 	return p
 }
 
-// riskyFirst moves to the front what only the kernel can check: schedulers,
-// addresses and interfaces. Then a refusal leaves little to undo. If the
-// changes cannot be made in that order, they stay as they are.
-func riskyFirst(have *ipvs.Table, changes []ipvs.Change) []ipvs.Change {
+// riskyFirst returns the first changes of a plan, beginning with those that
+// only the kernel can check: schedulers and addresses. Then a refusal leaves
+// little to undo. If the changes cannot be made in that order, they stay as
+// they are.
+func riskyFirst(have *ipvs.Table, p plan) []ipvs.Change {
 	var risky, rest []ipvs.Change
-	for left := changes; len(left) > 0; {
+	for left := p.first; len(left) > 0; {
 		n := pieceLen(left)
 		if slices.ContainsFunc(left[:n], isRisky) {
 			risky = append(risky, left[:n]...)
@@ -111,14 +110,14 @@ func riskyFirst(have *ipvs.Table, changes []ipvs.Change) []ipvs.Change {
 	order, m := append(risky, rest...), model.New(have)
 	for _, c := range order {
 		if m.Apply(c) != nil {
-			return changes
+			return p.first
 		}
 	}
 	return order
 }
 
 func isRisky(c ipvs.Change) bool {
-	return c.Op == ipvs.OpAddService || c.Op == ipvs.OpEditService || c.Op == ipvs.OpAddDestination || c.Op == ipvs.OpStartDaemon
+	return c.Op == ipvs.OpAddService || c.Op == ipvs.OpEditService || c.Op == ipvs.OpAddDestination
 }
 
 // maxSearch is how many removed servers the kernel may search through in a
@@ -126,17 +125,18 @@ func isRisky(c ipvs.Change) bool {
 // second step.
 const maxSearch = 4 << 20
 
-// drain makes servers in use drain before they are removed. The kernel drops
-// what arrives on a connection whose server has been removed, so a request in
-// progress would hang. A server is in use if it has a connection in any
-// state: one without an active connection now may have one a moment later.
-// Where much is replaced, those that are not in use wait too: the kernel
-// keeps what was removed for minutes and searches it for each server that is
-// added.
-func (p *plan) drain(have *ipvs.Table, want *model.Model) {
-	removes := func(c ipvs.Change) bool { return c.Op == ipvs.OpDeleteDestination }
+// drain makes servers in use drain before they are removed, and returns what
+// is to do at once and after that. The kernel drops what arrives on a
+// connection whose server has been removed, so a request in progress would
+// hang. A server is in use if it has a connection in any state: one without
+// an active connection now may have one a moment later. A service that is
+// removed with servers in use takes no new connections meanwhile.
+//
+// If much is replaced, those that are not in use wait too: the kernel keeps
+// what was removed for minutes and searches it for each server that is added.
+func (w *Wanted) drain(have index, changes []ipvs.Change) (first, removals []ipvs.Change) {
 	removed, added := 0, 0
-	for _, c := range p.changes {
+	for _, c := range changes {
 		switch c.Op {
 		case ipvs.OpDeleteDestination:
 			removed++
@@ -144,28 +144,63 @@ func (p *plan) drain(have *ipvs.Table, want *model.Model) {
 			added++
 		}
 	}
-	if removed == 0 {
-		return
-	}
 	all := int64(removed)*int64(added) > maxSearch
-	p.first = slices.Clone(p.changes)
-	had, drainable := ByID(have), map[ipvs.ServiceID]bool{}
-	for _, s := range want.View().Services {
-		drainable[s.ServiceID] = isDrainable(s.Service)
-	}
-	for i, c := range p.first {
-		if !removes(c) {
+	want := ByID(w.Table)
+	isInUse := func(d ipvs.DestinationEntry) bool { return d.Conns.Active+d.Conns.Inactive > 0 }
+	for _, c := range changes {
+		id := c.Service.ServiceID
+		var draining []ipvs.DestinationEntry
+		switch c.Op {
+		case ipvs.OpDeleteDestination:
+			d := have.server(serverOf(c))
+			if s := want[id]; d != nil && drains(s.Service, true) && (all || isInUse(*d)) {
+				draining = []ipvs.DestinationEntry{*d}
+			}
+		case ipvs.OpDeleteService:
+			if s := have.services[id]; s != nil && drains(s.Service, false) && slices.ContainsFunc(s.Destinations, isInUse) {
+				draining = s.Destinations
+			}
+		}
+		if draining == nil {
+			first = append(first, c)
 			continue
 		}
-		d := had[c.Service.ServiceID].Lookup(c.Destination.AddrPort())
-		if d == nil || !drainable[c.Service.ServiceID] || d.Weight == 0 || !all && d.Conns.Active+d.Conns.Inactive == 0 {
-			continue
+		removals = append(removals, c)
+		for i := range draining {
+			if d := draining[i].Destination; d.Weight != 0 {
+				d.Weight = 0
+				first = append(first, ipvs.Change{Op: ipvs.OpEditDestination, Service: c.Service, Destination: d})
+			}
 		}
-		idle := d.Destination
-		idle.Weight = 0
-		p.first[i] = ipvs.Change{Op: ipvs.OpEditDestination, Service: c.Service, Destination: idle}
-		p.removals = append(p.removals, c)
 	}
+	return first, removals
+}
+
+// drains reports whether weight 0 drains a server of a service, which stays
+// or is removed as well. UDP connections do not end, and schedulers that only
+// use a hash reject the clients whose server has weight 0.
+func drains(s ipvs.Service, stays bool) bool {
+	if s.Protocol == ipvs.UDP || s.Flags&ipvs.FlagOnePacket != 0 {
+		return false
+	}
+	switch s.Scheduler {
+	case "dh":
+		return !stays
+	case "sh", "mh":
+		return !stays || s.Flags&ipvs.FlagSched1 != 0 // sh-fallback, mh-fallback
+	}
+	return true
+}
+
+// index finds the services and servers of a table.
+type index struct {
+	*ipvs.Table
+	services map[ipvs.ServiceID]*ipvs.ServiceEntry
+	servers  map[ipvs.ServiceID]map[netip.AddrPort]*ipvs.DestinationEntry // built when first used
+}
+
+func indexOf(t *ipvs.Table) index {
+	return index{t, ByID(t), map[ipvs.ServiceID]map[netip.AddrPort]*ipvs.DestinationEntry{}}
 }
 
 // ByID returns the services of a table by their identities.
@@ -177,15 +212,25 @@ func ByID(t *ipvs.Table) map[ipvs.ServiceID]*ipvs.ServiceEntry {
 	return m
 }
 
-// isDrainable reports whether weight 0 drains a server of the service. UDP
-// connections do not end, and schedulers that only use a hash reject the
-// clients whose server has weight 0.
-func isDrainable(s ipvs.Service) bool {
-	switch s.Scheduler {
-	case "dh":
-		return false
-	case "sh", "mh":
-		return s.Flags&ipvs.FlagSched1 != 0 // sh-fallback, mh-fallback
+// server returns a server, or nil if the table has none.
+func (x index) server(id serverID) *ipvs.DestinationEntry {
+	list := x.servers[id.service]
+	if s := x.services[id.service]; list == nil && s != nil {
+		list = make(map[netip.AddrPort]*ipvs.DestinationEntry, len(s.Destinations))
+		for i := range s.Destinations {
+			list[s.Destinations[i].AddrPort()] = &s.Destinations[i]
+		}
+		x.servers[id.service] = list
 	}
-	return s.Protocol != ipvs.UDP
+	return list[id.server]
+}
+
+// daemonIn returns the daemon of a state, or nil if there is none.
+func daemonIn(list []ipvs.Daemon, state ipvs.DaemonState) *ipvs.Daemon {
+	for _, d := range list {
+		if d.State == state {
+			return &d
+		}
+	}
+	return nil
 }

@@ -38,7 +38,7 @@ func server(host int) ipvs.Destination {
 // It counts the lines.
 type reader struct{ lines int }
 
-func (r *reader) parse(_ context.Context, words []string, _ bool) (restore.Rule, error) {
+func (r *reader) parse(_ context.Context, _ int, words []string, _ bool) (restore.Rule, error) {
 	r.lines++
 	command, exist := strings.CutSuffix(words[0], "!")
 	c, err := changeOf(command, words)
@@ -67,6 +67,8 @@ func changeOf(command string, words []string) (ipvs.Change, error) {
 		return change.Flush(), nil
 	case "start":
 		return change.StartDaemon(ipvs.Daemon{State: ipvs.Master, Interface: append(words, "lo")[1]}), nil
+	case "backup":
+		return change.StartDaemon(ipvs.Daemon{State: ipvs.Backup, Interface: words[1]}), nil
 	case "stop":
 		return change.StopDaemon(ipvs.Master), nil
 	}
@@ -86,14 +88,20 @@ func kernel(t *testing.T, lines ...string) *ipvstest.Kernel {
 	t.Helper()
 	k := ipvstest.New(nil)
 	f, _ := read(t, lines...)
-	must.OK(t, k.Do(f.Plan(k.Now(), false, true)...))
+	must.OK(t, k.Do(f.Wanted(k.Now(), false).Plan(k.Now(), false, true)...))
 	return k
 }
 
+// run runs a file against a kernel whose table was have.
+func run(t *testing.T, f *restore.File, k restore.Kernel, have *ipvs.Table, o restore.Options) restore.Result {
+	t.Helper()
+	return f.Wanted(have, false).Run(t.Context(), k, have, o)
+}
+
 // said returns the complaints as LINE:ERROR.
-func said(f *restore.File) string {
+func said(w *restore.Wanted) string {
 	var list []string
-	for _, c := range f.Complaints().List {
+	for _, c := range w.Complaints.List {
 		err := c.Err.Error()
 		if i := strings.LastIndex(err, ": "); i >= 0 {
 			err = err[i+2:]
@@ -105,9 +113,12 @@ func said(f *restore.File) string {
 
 var quietly = restore.Options{Drain: restore.DrainTime, Stopped: func() bool { return false }, Progress: func(int, int) {}}
 
-// refuseNosuch refuses a scheduler called nosuch, and the server 9.
+// refuseNosuch refuses a scheduler or an interface called nosuch, and the
+// server 9.
 func refuseNosuch(c ipvs.Change) syscall.Errno {
 	switch {
+	case c.Daemon.Interface == "nosuch":
+		return syscall.ENODEV
 	case c.Service.Scheduler == "nosuch":
 		return syscall.ENOENT
 	case c.Op == ipvs.OpAddDestination && c.Destination.Addr == server(9).Addr:
@@ -118,40 +129,38 @@ func refuseNosuch(c ipvs.Change) syscall.Errno {
 
 func TestFileIsReadWithoutAKernel(t *testing.T) {
 	f, r := read(t, "add 80 rr", "# add 81 rr", "", "add 80 rr", "bogus", "server 80 1 1", "server 99 1 1")
-	if got, want := said(f), "4:service already exists 5:nonsense 7:no such service"; got != want {
+	w := f.Wanted(nil, false)
+	if got, want := said(w), "4:service already exists 5:nonsense 7:no such service"; got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
-	if !f.Faulty() || !f.Refused() || !f.LastRefused() || r.lines != 5 {
-		t.Errorf("%v %v %v, %d lines were read", f.Faulty(), f.Refused(), f.LastRefused(), r.lines)
+	if !f.Faults.Any() || !w.Refused || w.Last.Err == nil || r.lines != 5 {
+		t.Errorf("%+v, %d lines were read", w, r.lines)
 	}
-	if c := f.Complaints().List[1]; c.Change.Op != 0 || c.Err != errNonsense {
+	if c := w.Complaints.List[1]; c.Change.Op != 0 || c.Err != errNonsense {
 		t.Errorf("%+v", c)
 	}
-	if f, _ := read(t); f.Faulty() || f.Refused() || f.LastRefused() || f.Complaints().Any() {
+	f, _ = read(t)
+	if w := f.Wanted(nil, false); !f.Empty() || w.Refused || w.Last.Err != nil || w.Complaints.Any() {
 		t.Error("an empty file is found at fault")
 	}
 }
 
-// A file is parsed once if the kernel refuses nothing, and twice if it does,
-// however often.
-func TestFileIsReadOnceMoreAtTheMost(t *testing.T) {
+// A file is parsed once, however often the kernel refuses.
+func TestFileIsParsedOnce(t *testing.T) {
 	for _, c := range []struct {
 		lines []string
-		times int
 		said  string
 	}{
-		{[]string{"add 80 rr", "server 80 1 1"}, 1, ""},
-		{[]string{"add 80 nosuch", "add 81 nosuch", "server 80 1 1", "add 82 rr", "server 82 9 1"}, 2,
+		{[]string{"add 80 rr", "server 80 1 1"}, ""},
+		{[]string{"add 80 nosuch", "add 81 nosuch", "server 80 1 1", "add 82 rr", "server 82 9 1"},
 			"1:scheduler or persistence engine not found 2:scheduler or persistence engine not found 3:no such service 5:invalid argument"},
 	} {
 		f, r := read(t, c.lines...)
 		k := kernel(t)
 		k.Refuse = refuseNosuch
-		if end := f.Run(t.Context(), k, k.Now(), quietly); end.How != restore.Finished {
-			t.Errorf("%+v", end)
-		}
-		if r.lines != c.times*len(c.lines) || said(f) != c.said {
-			t.Errorf("%d lines of %d were read, complaints %s", r.lines, len(c.lines), said(f))
+		end := run(t, f, k, k.Now(), quietly)
+		if got := said(end.Wanted); end.How != restore.Finished || r.lines != len(c.lines) || got != c.said {
+			t.Errorf("%+v, %d lines of %d were read, complaints %s", end, r.lines, len(c.lines), got)
 		}
 	}
 }
@@ -184,14 +193,14 @@ func TestEnds(t *testing.T) {
 		name   string
 		strict bool
 		before func(*ipvstest.Kernel) func(string) error
-		want   restore.End
+		want   restore.Result
 		table  []string // nil: not looked at
 	}{
-		{"finished", false, from(1, never), restore.End{How: restore.Finished}, []string{"add 80 rr", "server 80 1 1", "server 80 2 1"}},
-		{"refused", true, from(1, never), restore.End{How: restore.Refused, Undo: restore.Undone}, old},
-		{"the table cannot be read again", false, from(1, fail), restore.End{How: restore.Failed, Err: broken}, nil},
-		{"the table cannot be read to undo", true, from(1, fail), restore.End{How: restore.Refused, Undo: restore.NotUndone, UndoErr: broken}, nil},
-		{"another program changes it again and again", false, from(1, again), restore.End{How: restore.Differing}, nil},
+		{"finished", false, from(1, never), restore.Result{How: restore.Finished}, []string{"add 80 rr", "server 80 1 1", "server 80 2 1"}},
+		{"refused", true, from(1, never), restore.Result{How: restore.Refused, Undo: restore.Undone}, old},
+		{"the table cannot be read again", false, from(1, fail), restore.Result{How: restore.Failed, Err: broken}, nil},
+		{"the table cannot be read to undo", true, from(1, fail), restore.Result{How: restore.Refused, Undo: restore.NotUndone, UndoErr: broken}, nil},
+		{"another program changes it again and again", false, from(1, again), restore.Result{How: restore.Differing}, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			k := kernel(t, old...)
@@ -199,15 +208,15 @@ func TestEnds(t *testing.T) {
 			f, _ := read(t, file...)
 			o := quietly
 			o.Strict = c.strict
-			end := f.Run(t.Context(), k, k.Now(), o)
+			end := run(t, f, k, k.Now(), o)
 			if end.How != c.want.How || !errors.Is(end.Err, c.want.Err) || end.Undo != c.want.Undo || !errors.Is(end.UndoErr, c.want.UndoErr) ||
 				(end.How == restore.Differing) != (len(end.Left) > 0) {
 				t.Errorf("%+v, want %+v", end, c.want)
 			}
 			// Whatever ended the run, the refused line is
 			// reported.
-			if said(f) != nosuch {
-				t.Errorf("complaints %s, want %s", said(f), nosuch)
+			if got := said(end.Wanted); got != nosuch {
+				t.Errorf("complaints %s, want %s", got, nosuch)
 			}
 			if c.table != nil {
 				want := kernel(t, c.table...).Now()
@@ -238,9 +247,9 @@ func TestRefusalIsNotHiddenByAFailure(t *testing.T) {
 		}
 		return nil
 	}
-	end := f.Run(t.Context(), k, k.Now(), quietly)
-	if end.How != restore.Failed || !errors.Is(end.Err, broken) || said(f) != "1:scheduler or persistence engine not found" {
-		t.Errorf("%+v, complaints %s", end, said(f))
+	end := run(t, f, k, k.Now(), quietly)
+	if end.How != restore.Failed || !errors.Is(end.Err, broken) || said(end.Wanted) != "1:scheduler or persistence engine not found" {
+		t.Errorf("%+v, complaints %s", end, said(end.Wanted))
 	}
 }
 
@@ -249,7 +258,7 @@ func TestStopEndsBetweenPieces(t *testing.T) {
 	f, _ := read(t, lines...)
 	k := kernel(t)
 	asked, told := 0, []int{}
-	end := f.Run(t.Context(), k, k.Now(), restore.Options{
+	end := run(t, f, k, k.Now(), restore.Options{
 		Stopped:  func() bool { asked++; return asked > 2 },
 		Progress: func(done, all int) { told = append(told, done, all) },
 	})
@@ -312,7 +321,7 @@ func TestStrictIsUndone(t *testing.T) {
 				}
 			}
 			f, _ := read(t, file...)
-			end := f.Run(t.Context(), k, k.Now(), restore.Options{Strict: true, Drain: restore.DrainTime, Progress: func(int, int) {},
+			end := run(t, f, k, k.Now(), restore.Options{Strict: true, Drain: restore.DrainTime, Progress: func(int, int) {},
 				Stopped: func() bool { return c.stop && applied >= piece }})
 			if end.How == restore.Finished { // there are fewer pieces
 				continue
@@ -353,17 +362,19 @@ func TestUndoLeavesWhatOthersDid(t *testing.T) {
 			[]ipvs.Change{change.EditDestination(web(80), edited)}, []string{"add 80 rr", "server 80 2 7"}},
 		{"a server that was deleted, and they added again", []string{"add 80 rr", "server 80 2 1"}, []string{"add 80 rr"},
 			[]ipvs.Change{change.AddDestination(web(80), edited)}, []string{"add 80 rr", "server 80 2 7"}},
-		{"a daemon that was started, and they stopped", nil, []string{"start"}, []ipvs.Change{change.StopDaemon(ipvs.Master)}, nil},
+		{"a daemon that was started, and they stopped", nil, []string{"start", "backup nosuch"}, []ipvs.Change{change.StopDaemon(ipvs.Master)}, nil},
 		{"a daemon that was stopped, and they started again", []string{"start"}, []string{"stop"},
 			[]ipvs.Change{change.StartDaemon(ipvs.Daemon{State: ipvs.Master, Interface: "eth1"})}, []string{"start eth1"}},
-		{"nothing of the kind", []string{"add 80 rr", "server 80 1 1", "add 81 rr"}, []string{"add 80 wlc", "server 80 2 1", "add 82 rr", "start"}, nil,
+		{"nothing of the kind", []string{"add 80 rr", "server 80 1 1", "add 81 rr"}, []string{"add 80 wlc", "server 80 2 1", "add 82 rr", "start", "backup nosuch"}, nil,
 			[]string{"add 80 rr", "server 80 1 1", "add 81 rr"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			k := kernel(t, c.old...)
 			have := k.Now()
-			f, _ := read(t, append(c.file, "add 555 nosuch")...)
-			f.CheckStops(have)
+			if !slices.Contains(c.file, "backup nosuch") {
+				c.file = append(c.file, "add 555 nosuch")
+			}
+			f, _ := read(t, c.file...)
 			k.Refuse = refuseNosuch
 			k.Before = func(method string) error {
 				if method == "Table" && c.other != nil { // the changes have been made and will be undone
@@ -376,7 +387,7 @@ func TestUndoLeavesWhatOthersDid(t *testing.T) {
 			}
 			o := quietly
 			o.Strict = true
-			if end := f.Run(t.Context(), k, have, o); end.How != restore.Refused || end.Undo != restore.Undone {
+			if end := run(t, f, k, have, o); end.How != restore.Refused || end.Undo != restore.Undone {
 				t.Errorf("%+v", end)
 			}
 			want := kernel(t, c.want...).Now()
@@ -428,7 +439,7 @@ func TestUndoAmongManyChanges(t *testing.T) {
 			}
 			o := quietly
 			o.Strict = true
-			if end := f.Run(t.Context(), k, k.Now(), o); end.How != restore.Refused || end.Undo != restore.Undone {
+			if end := run(t, f, k, k.Now(), o); end.How != restore.Refused || end.Undo != restore.Undone {
 				t.Errorf("%+v", end)
 			}
 			if d := model.Diff(k.Now(), kernel(t, c.want...).Now()); len(d) > 0 {
@@ -469,7 +480,7 @@ func TestUndoOfATableThatKeepsChanging(t *testing.T) {
 		k.Refuse = refuseNosuch
 		o := quietly
 		o.Strict = true
-		end := f.Run(t.Context(), k, before, o)
+		end := run(t, f, k, before, o)
 		if end.How != restore.Refused || end.Undo != c.undo || !errors.Is(end.UndoErr, c.err) {
 			t.Errorf("unsure %d times: %+v", times, end)
 		}
@@ -499,7 +510,7 @@ func TestSchedulerThatARefusalTookAwayComesBack(t *testing.T) {
 		f, _ := read(t, "add 80 mh", "server 80 1 1", "server 80 2 1")
 		o := quietly
 		o.Strict = strict
-		end := f.Run(t.Context(), k, k.Now(), o)
+		end := run(t, f, k, k.Now(), o)
 		if s := k.Now().Lookup(web(80)); s.Scheduler != "rr" || len(s.Destinations) != map[bool]int{false: 2, true: 1}[strict] {
 			t.Errorf("strict %v: %+v, %v", strict, end, s)
 		}
@@ -520,7 +531,7 @@ func TestPlanDrainsServersInUse(t *testing.T) {
 		change.DeleteDestination(web(80), server(3).AddrPort()),
 		change.DeleteDestination(web(80), server(1).AddrPort()),
 	}
-	if got := f.Plan(table, false, true); !slices.Equal(got, want) {
+	if got := f.Wanted(table, false).Plan(table, false, true); !slices.Equal(got, want) {
 		t.Errorf("%v, want %v", got, want)
 	}
 }
@@ -534,14 +545,14 @@ func TestPlanRemovesLastWhereMuchIsReplaced(t *testing.T) {
 			file = append(file, fmt.Sprintf("add %d rr", port), fmt.Sprintf("server %d 2 5", port))
 		}
 		f, _ := read(t, file...)
-		plan := f.Plan(kernel(t, old...).Now(), false, true)
+		plan := f.Wanted(kernel(t, old...).Now(), false).Plan(kernel(t, old...).Now(), false, true)
 		removes := func(c ipvs.Change) bool { return c.Op == ipvs.OpDeleteDestination }
 		last := slices.IndexFunc(plan, removes) >= len(plan)-services
 		if last != want {
 			t.Errorf("%d services: the first removal is change %d of %d", services, slices.IndexFunc(plan, removes), len(plan))
 		}
 		after := kernel(t, old...)
-		if end := f.Run(t.Context(), after, after.Now(), quietly); end.How != restore.Finished || len(model.Diff(after.Now(), kernel(t, file...).Now())) > 0 {
+		if end := run(t, f, after, after.Now(), quietly); end.How != restore.Finished || len(model.Diff(after.Now(), kernel(t, file...).Now())) > 0 {
 			t.Errorf("%d services: %+v", services, end)
 		}
 	}
@@ -561,9 +572,9 @@ func TestDaemonsThatTheFileDoesNotSpeakOfStay(t *testing.T) {
 		{[]string{"stop", "stop"}, running, []ipvs.Change{change.StopDaemon(ipvs.Master)}, "2:no such sync daemon runs"},
 	} {
 		f, _ := read(t, c.lines...)
-		f.CheckStops(c.have)
-		if got := f.Plan(c.have, false, true); !slices.Equal(got, c.plan) || said(f) != c.said {
-			t.Errorf("%v: %v, %s, want %v, %s", c.lines, got, said(f), c.plan, c.said)
+		w := f.Wanted(c.have, false)
+		if got := w.Plan(c.have, false, true); !slices.Equal(got, c.plan) || said(w) != c.said {
+			t.Errorf("%v: %v, %s, want %v, %s", c.lines, got, said(w), c.plan, c.said)
 		}
 	}
 }
@@ -590,11 +601,9 @@ func TestLinesOfAFile(t *testing.T) {
 			f, err := restore.Read(t.Context(), strings.NewReader(c.text), 1<<30, r.parse)
 			must.OK(t, err)
 			k := kernel(t)
-			if end := f.Run(t.Context(), k, k.Now(), quietly); end.How != restore.Finished {
-				t.Errorf("%+v", end)
-			}
-			if got := len(k.Now().Services); said(f) != c.said || got != c.services {
-				t.Errorf("%d services, said %q, want %d and %q", got, said(f), c.services, c.said)
+			end := run(t, f, k, k.Now(), quietly)
+			if got := len(k.Now().Services); end.How != restore.Finished || said(end.Wanted) != c.said || got != c.services {
+				t.Errorf("%+v, %d services, said %q, want %d and %q", end, got, said(end.Wanted), c.services, c.said)
 			}
 		})
 	}
@@ -610,9 +619,9 @@ func TestLinesThatWaitForNamesKeepTheirOrder(t *testing.T) {
 	}
 	var r reader
 	waited, asked := false, 0
-	parse := func(ctx context.Context, words []string, wait bool) (restore.Rule, error) {
+	parse := func(ctx context.Context, number int, words []string, wait bool) (restore.Rule, error) {
 		if words[0] != "nohost" && !slices.Contains(words, "vip") {
-			return r.parse(ctx, words, wait)
+			return r.parse(ctx, number, words, wait)
 		}
 		asked++
 		switch waited = waited || wait; {
@@ -627,19 +636,19 @@ func TestLinesThatWaitForNamesKeepTheirOrder(t *testing.T) {
 		}
 		words = slices.Clone(words)
 		words[1] = "81"
-		return r.parse(ctx, words, wait)
+		return r.parse(ctx, number, words, wait)
 	}
 	f, err := restore.Read(t.Context(), strings.NewReader(strings.Join(lines, "\n")), 1<<30, parse)
 	must.OK(t, err)
 	const want = "2:nonsense 5:service already exists 7:nonsense 9:no such host 11:no such service 13:no such host 14:nonsense"
-	if got := said(f); got != want || !f.Faulty() || !f.Refused() {
+	if got := said(f.Wanted(nil, false)); got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
 	if asked != 10 {
 		t.Errorf("lines with names were read %d times", asked)
 	}
 	k := kernel(t)
-	if end := f.Run(t.Context(), k, k.Now(), quietly); end.How != restore.Finished {
+	if end := run(t, f, k, k.Now(), quietly); end.How != restore.Finished {
 		t.Errorf("%+v", end)
 	}
 	if d := model.Diff(k.Now(), kernel(t, "add 80 rr", "server 80 1 1", "add 81 wlc").Now()); len(d) > 0 {
@@ -659,14 +668,14 @@ func TestComplaintsAboutNamesAreCountedWithTheOthers(t *testing.T) {
 	for range 150 {
 		lines = append(lines, "bogus", "nohost")
 	}
-	f, err := restore.Read(t.Context(), strings.NewReader(strings.Join(lines, "\n")), 1<<30, func(_ context.Context, words []string, wait bool) (restore.Rule, error) {
+	f, err := restore.Read(t.Context(), strings.NewReader(strings.Join(lines, "\n")), 1<<30, func(_ context.Context, _ int, words []string, wait bool) (restore.Rule, error) {
 		if words[0] == "nohost" && !wait {
 			return restore.Rule{}, restore.ErrPending
 		}
 		return restore.Rule{}, errors.New(words[0])
 	})
 	must.OK(t, err)
-	all := f.Complaints()
+	all := f.Faults
 	if len(all.List) != restore.MaxComplaints || all.More != len(lines)-restore.MaxComplaints {
 		t.Errorf("%d complaints and %d more", len(all.List), all.More)
 	}
@@ -688,14 +697,15 @@ func TestLinesKeepTheirNumbers(t *testing.T) {
 	f, _ := read(t, lines...)
 	k := kernel(t)
 	k.Refuse = refuseNosuch
-	if end := f.Run(t.Context(), k, k.Now(), quietly); end.How != restore.Finished || len(k.Now().Services) != 2 {
+	end := run(t, f, k, k.Now(), quietly)
+	if end.How != restore.Finished || len(k.Now().Services) != 2 {
 		t.Errorf("%+v", end)
 	}
-	all := f.Complaints()
+	all := end.Wanted.Complaints
 	if got := len(all.List) + all.More; got != 20_003 || len(all.List) != restore.MaxComplaints {
 		t.Errorf("%d complaints of %d", len(all.List), got)
 	}
-	if all.List[0].Line != 4 || all.List[1].Line != 6 || !f.LastRefused() {
+	if all.List[0].Line != 4 || all.List[1].Line != 6 || end.Wanted.Last.Err == nil {
 		t.Errorf("%+v", all.List[:3])
 	}
 }
@@ -743,14 +753,15 @@ func TestRulesThatMayMeetWhatIsThere(t *testing.T) {
 		{[]string{"server! 80 1 1", "edit! 81 rr"}, "1:no such service 2:no such service", ""},
 	} {
 		f, _ := read(t, c.lines...)
-		if got := said(f); got != c.said {
+		w := f.Wanted(nil, false)
+		if got := said(w); got != c.said {
 			t.Errorf("%v: %s, want %s", c.lines, got, c.said)
 		}
 		var like []string
 		if c.like != "" {
 			like = strings.Split(c.like, ",")
 		}
-		if d := model.Diff(f.Wanted().Table(), kernel(t, like...).Now()); len(d) > 0 {
+		if d := model.Diff(w.Table, kernel(t, like...).Now()); len(d) > 0 {
 			t.Errorf("%v: the table lacks %v", c.lines, d)
 		}
 	}
@@ -768,19 +779,13 @@ func TestMergedFileLeavesOtherServicesAlone(t *testing.T) {
 		{nil, "add 80 rr,server 80 1 1,add 81 rr,server 81 2 1,add 90 rr"},
 	} {
 		f, _ := read(t, c.lines...)
-		f.Merge(t.Context())
 		k := kernel(t, "add 80 rr", "server 80 1 1", "add 81 rr", "server 81 2 1")
 		have := k.Now()
 		must.OK(t, k.Do(change.AddService(ipvs.NewService(web(90), "rr"))))
-		end := f.Run(t.Context(), k, have, quietly)
-		if d := model.Diff(k.Now(), kernel(t, strings.Split(c.like, ",")...).Now()); end.How != restore.Finished || len(d) > 0 || said(f) != "" {
-			t.Errorf("%v: %+v, %s, the table lacks %v", c.lines, end, said(f), d)
+		end := f.Wanted(have, true).Run(t.Context(), k, have, quietly)
+		if d := model.Diff(k.Now(), kernel(t, strings.Split(c.like, ",")...).Now()); end.How != restore.Finished || len(d) > 0 || said(end.Wanted) != "" {
+			t.Errorf("%v: %+v, %s, the table lacks %v", c.lines, end, said(end.Wanted), d)
 		}
-	}
-	f, _ := read(t, "add 80 rr", "flush", "add 81 rr")
-	f.Merge(t.Context())
-	if all := f.Complaints().List; !f.Faulty() || len(all) != 1 || all[0].Line != 2 || !errors.Is(all[0].Err, restore.ErrMergedFlush) {
-		t.Errorf("%+v", all)
 	}
 }
 
@@ -794,23 +799,21 @@ func TestMergedFileLeavesServicesOfRefusedLinesAlone(t *testing.T) {
 		{[]string{"edit 80 wrr"}, "1:no such service", "add 80 rr,server 80 1 1"},
 		{[]string{"delete 80", "add 82 rr"}, "1:no such service", "add 80 rr,server 80 1 1,add 82 rr"},
 		{[]string{"server 80 1 5"}, "1:no such service", "add 80 rr,server 80 1 1"},
-		{[]string{"remove! 80 1"}, "", "add 80 rr,server 80 1 1"},
+		{[]string{"remove! 80 1"}, "1:no such service", "add 80 rr,server 80 1 1"},
 		{[]string{"add 80 nosuch", "server 80 2 1"}, "1:scheduler or persistence engine not found", "add 80 rr,server 80 2 1"},
 		{[]string{"add 80 wrr", "server 80 9 1"}, "2:invalid argument", "add 80 wrr"},
 		{[]string{"add 80 wrr", "delete 80"}, "", ""},
-		{[]string{"add 80 wrr", "flush", "server 80 1 3"}, "2:" + restore.ErrMergedFlush.Error(), "add 80 wrr,server 80 1 3"},
 	} {
 		f, _ := read(t, c.lines...)
-		f.Merge(t.Context())
 		k := kernel(t, "add 80 rr", "server 80 1 1")
 		k.Refuse = refuseNosuch
-		end := f.Run(t.Context(), k, k.Now(), quietly)
+		end := f.Wanted(k.Now(), true).Run(t.Context(), k, k.Now(), quietly)
 		var like []string
 		if c.like != "" {
 			like = strings.Split(c.like, ",")
 		}
-		if d := model.Diff(k.Now(), kernel(t, like...).Now()); end.How != restore.Finished || len(d) > 0 || said(f) != c.said {
-			t.Errorf("%v: %+v, %s, the table lacks %v", c.lines, end, said(f), d)
+		if d := model.Diff(k.Now(), kernel(t, like...).Now()); end.How != restore.Finished || len(d) > 0 || said(end.Wanted) != c.said {
+			t.Errorf("%v: %+v, %s, the table lacks %v", c.lines, end, said(end.Wanted), d)
 		}
 	}
 }

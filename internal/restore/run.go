@@ -6,7 +6,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
-	"slices"
+	"net/netip"
 	"time"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/model"
@@ -57,9 +57,15 @@ type Options struct {
 	Progress func(done, all int)
 }
 
-// End is how a run ended.
-type End struct {
+// Result is the result of a run.
+type Result struct {
+	// How it ended.
 	How Ending
+	// Wanted has the complaints, those about what the kernel refused too.
+	Wanted *Wanted
+	// Added, Removed and Changed are the numbers of changes made, whether
+	// they were undone or not. A server that drains counts once.
+	Added, Removed, Changed int
 	// If Interrupted, the last round made Done of All changes.
 	Done, All int
 	// Left are the changes still to make, if Differing.
@@ -96,98 +102,176 @@ const (
 	NotUndone      // the table is neither as it was nor as wanted
 )
 
-// run is one run of a file.
+// run is one run.
 type run struct {
-	*File
 	Options
-	kernel Kernel
+	kernel     Kernel
+	wanted     *Wanted
+	want       index   // of the table of wanted
+	places     *places // in wanted, built on first use
+	objections objections
 	// journal has the changes made, nil unless Strict.
 	journal *journal
+	result  Result
 }
 
-// Run changes the kernel's table, which is have, to match the file. What the
-// kernel refuses is then among the complaints, however the run ended.
-func (f *File) Run(ctx context.Context, kernel Kernel, have *ipvs.Table, o Options) End {
-	r := run{File: f, Options: o, kernel: kernel}
+// Run changes the kernel's table, which is have, to match the file.
+func (w *Wanted) Run(ctx context.Context, kernel Kernel, have *ipvs.Table, o Options) Result {
+	r := run{Options: o, kernel: kernel, wanted: w, want: indexOf(w.Table), objections: objections{map[int]objection{}, map[serverID]error{}}}
 	if o.Strict {
 		r.journal = newJournal()
 	}
-	end := r.rounds(ctx, have)
-	if o.Strict && end.How != Finished {
-		end.Undo, end.UndoErr = r.undo(context.WithoutCancel(ctx))
+	r.result.How = r.rounds(ctx, have)
+	if o.Strict && r.result.How != Finished {
+		r.result.Undo, r.result.UndoErr = r.undo(context.WithoutCancel(ctx))
 	}
-	return end
+	r.result.Wanted = r.wanted
+	return r.result
 }
 
 // rounds makes changes and reads the table again, until nothing is left to do
 // or something ends the run.
-func (r *run) rounds(ctx context.Context, have *ipvs.Table) End {
+func (r *run) rounds(ctx context.Context, have *ipvs.Table) Ending {
 	for rounds := 0; ; {
-		p := r.plan(have, r.Strict, r.Drain > 0)
+		had := indexOf(have)
+		p := r.wanted.plan(had, r.Strict, r.Drain > 0)
 		switch {
 		case len(p.changes) == 0:
-			return End{How: Finished}
+			return Finished
 		case rounds == MaxRounds:
-			return End{How: Differing, Left: p.changes}
+			r.result.Left = p.changes
+			return Differing
 		}
-		end := r.round(ctx, have, p)
-		blamed := r.stale // the file is the reason why this round failed
-		if blamed {
-			r.refold(ctx)
+		how, objected := r.round(ctx, had, p)
+		if objected {
+			w := r.wanted
+			r.wanted, r.places = fold(w.file, w.merge, w.stopped, r.objections), nil
+			r.want = indexOf(r.wanted.Table)
 		}
 		switch {
-		case end != nil:
-			return *end
-		case blamed && r.Strict:
-			return End{How: Refused}
-		case !blamed:
+		case how != Finished:
+			return how
+		case objected && r.Strict:
+			return Refused
+		case !objected:
 			rounds++
 		}
 		var err error
 		if have, err = ReadTable(ctx, r.kernel); err != nil {
-			return End{How: Failed, Err: err}
+			r.result.Err = err
+			return Failed
 		}
 	}
 }
 
-// round makes the changes of a plan, some at a time. It returns nil at the
-// end of the plan, or with Strict at a refusal caused by the file.
-func (r *run) round(ctx context.Context, have *ipvs.Table, p plan) *End {
-	all := p.all()
-	var had map[ipvs.ServiceID]*ipvs.ServiceEntry
-	if r.journal != nil {
-		had = ByID(have)
-	}
-	for done := 0; done < len(all); {
-		rest := all[done:]
-		if done < len(p.first) {
-			rest = p.first[done:]
-		} else if done == len(p.first) {
-			if err := r.await(ctx, p.removals); err != nil {
-				return &End{How: Failed, Err: err}
+// round makes the changes of a plan, some at a time. It ends early with
+// Strict if the kernel refuses a line of the file. It reports how it ended,
+// and whether the kernel refused a line for the first time.
+func (r *run) round(ctx context.Context, had index, p plan) (how Ending, objected bool) {
+	r.result.Done, r.result.All = 0, len(p.first)+len(p.removals)+len(p.starts)
+	for i, part := range [][]ipvs.Change{p.first, p.removals, p.starts} {
+		if i == 1 {
+			if err := r.await(ctx, part); err != nil {
+				r.result.Err = err
+				return Failed, objected
 			}
 		}
-		if r.Stopped() {
-			return &End{How: Interrupted, Done: done, All: len(all)}
-		}
-		n := chunkLen(rest)
-		err := r.kernel.Apply(ctx, rest[:n]...)
-		made, refused, failed := outcome(rest[:n], err)
-		if r.journal != nil {
-			r.journal.record(had, have, made)
-			r.journal.recordRefused(had, refused)
-		}
-		done += n
-		r.Progress(done, len(all))
-		if failed {
-			return &End{How: Failed, Err: err}
-		}
-		r.settle(ctx, have, refused)
-		if r.Strict && r.stale {
-			return nil
+		for len(part) > 0 {
+			if r.Stopped() {
+				return Interrupted, objected
+			}
+			n := chunkLen(part)
+			err := r.kernel.Apply(ctx, part[:n]...)
+			made, refused, failed := outcome(part[:n], err)
+			r.count(made)
+			if r.journal != nil {
+				r.journal.record(had, made)
+				r.journal.recordRefused(had, refused)
+			}
+			part = part[n:]
+			r.result.Done += n
+			r.Progress(r.result.Done, r.result.All)
+			if failed {
+				r.result.Err = err
+				return Failed, objected
+			}
+			objected = r.object(had, refused) || objected
+			if objected && r.Strict {
+				return Finished, true
+			}
 		}
 	}
-	return nil
+	return Finished, objected
+}
+
+// count counts changes that were made. Weight 0 of a server that drains is
+// only a step of its removal.
+func (r *run) count(made []ipvs.Change) {
+	for i := range made {
+		switch c := &made[i]; c.Op {
+		case ipvs.OpAddService, ipvs.OpAddDestination:
+			r.result.Added++
+		case ipvs.OpDeleteService, ipvs.OpDeleteDestination:
+			r.result.Removed++
+		case ipvs.OpEditDestination:
+			if r.want.server(serverOf(*c)) != nil {
+				r.result.Changed++
+			}
+		default:
+			r.result.Changed++
+		}
+	}
+}
+
+// object records what the kernel refused because of the file, and reports
+// whether any of it is new. What another writer is the reason for is left to
+// the next round, as is a change that no line asks for.
+func (r *run) object(had index, refused ipvs.ChangeErrors) (more bool) {
+	for _, e := range refused {
+		c := e.Change
+		if byAnother(e) {
+			continue
+		}
+		if c.Op == ipvs.OpAddDestination {
+			more = more || r.objections.servers[serverOf(c)] == nil
+			r.objections.servers[serverOf(c)] = e
+			continue
+		}
+		if r.places == nil {
+			r.places = r.wanted.findPlaces()
+		}
+		number := r.places.lineOf(c)
+		if number == 0 {
+			continue
+		}
+		o := objection{err: e, was: c}
+		switch c.Op {
+		case ipvs.OpEditService:
+			if s := had.services[c.Service.ServiceID]; s != nil {
+				o.stays, o.was.Service = true, s.Service
+			}
+		case ipvs.OpEditDestination:
+			if d := had.server(serverOf(c)); d != nil {
+				o.stays, o.was.Destination = true, d.Destination
+			}
+		case ipvs.OpStartDaemon:
+			if d := daemonIn(had.Daemons, c.Daemon.State); d != nil {
+				o.stays, o.was.Daemon = true, *d
+			}
+		}
+		more = more || r.objections.lines[number].err == nil
+		r.objections.lines[number] = o
+	}
+	return more
+}
+
+// chunkLen returns how many changes to send now, all of a service together.
+func chunkLen(changes []ipvs.Change) int {
+	n := 0
+	for n < len(changes) && n < chunk {
+		n += pieceLen(changes[n:])
+	}
+	return n
 }
 
 // pieceLen returns how many of the changes, from the first on, belong together:
@@ -218,33 +302,18 @@ func pieceOf(c ipvs.Change) piece {
 	return piece{service: c.Service.ServiceID}
 }
 
-// chunkLen returns the number of changes to send together, about chunk in
-// whole pieces.
-func chunkLen(changes []ipvs.Change) int {
-	n := 0
-	for n < len(changes) && n < chunk {
-		n += pieceLen(changes[n:])
-	}
-	return n
-}
-
-// settle records refusals caused by the file. Those caused by another writer
-// are left to the next round.
-func (r *run) settle(ctx context.Context, have *ipvs.Table, refused ipvs.ChangeErrors) {
-	for _, e := range refused {
-		if !byAnother(e) {
-			r.object(ctx, e, have)
-		}
-	}
-}
-
 // byAnother reports whether a change was refused because another writer has
 // changed the table since it was read.
 func byAnother(err error) bool {
-	return slices.ContainsFunc([]error{
+	for _, reason := range []error{
 		ipvs.ErrServiceExists, ipvs.ErrNoService, ipvs.ErrDestinationExists, ipvs.ErrNoDestination,
 		ipvs.ErrDaemonRunning, ipvs.ErrNoDaemon,
-	}, func(reason error) bool { return errors.Is(err, reason) })
+	} {
+		if errors.Is(err, reason) {
+			return true
+		}
+	}
+	return false
 }
 
 // outcome returns the changes that a call of Apply made, or may have made,
@@ -262,10 +331,13 @@ func outcome(changes []ipvs.Change, err error) (made []ipvs.Change, refused ipvs
 	default:
 		failed = errors.Is(err, fs.ErrPermission)
 	}
+	left := refused
 	for i := range changes {
-		if !slices.ContainsFunc(refused, func(e *ipvs.ChangeError) bool { return e.Index == i }) {
-			made = append(made, changes[i])
+		if len(left) > 0 && left[0].Index == i {
+			left = left[1:]
+			continue
 		}
+		made = append(made, changes[i])
 	}
 	return made, refused, failed
 }
@@ -279,10 +351,8 @@ func (r *run) undo(ctx context.Context) (Undo, error) {
 		if unsure != nil && (now == nil || !errors.Is(unsure, ipvs.ErrChanging)) {
 			return NotUndone, unsure
 		}
-		if unsure == nil {
-			r.journal.forgetChanged(now)
-		}
-		back := model.Diff(now, r.journal.undone(now))
+		had := indexOf(now)
+		back := model.Diff(now, r.journal.undone(had, unsure == nil))
 		if len(back) == 0 {
 			if unsure == nil {
 				return Undone, nil
@@ -295,7 +365,7 @@ func (r *run) undo(ctx context.Context) (Undo, error) {
 		if failed {
 			return NotUndone, err
 		}
-		r.journal.record(ByID(now), now, made)
+		r.journal.record(had, made)
 		for _, e := range refused {
 			if byAnother(e) {
 				r.journal.forget(e.Change)
@@ -323,7 +393,7 @@ func (r *run) await(ctx context.Context, removals []ipvs.Change) error {
 	return nil
 }
 
-// active reports whether any of the servers, all of one service, has a
+// active reports whether anything to be removed, all of one service, has a
 // connection that has not begun to end, or may have one: a list that kept
 // changing may lack it.
 func (r *run) active(ctx context.Context, removals []ipvs.Change) (bool, error) {
@@ -331,9 +401,14 @@ func (r *run) active(ctx context.Context, removals []ipvs.Change) (bool, error) 
 	if errors.Is(err, ipvs.ErrChanging) {
 		return true, nil
 	}
-	return slices.ContainsFunc(list, func(d ipvs.DestinationEntry) bool {
-		return d.Conns.Active > 0 && slices.ContainsFunc(removals, func(c ipvs.Change) bool {
-			return c.Destination.AddrPort() == d.AddrPort()
-		})
-	}), err
+	leave := map[netip.AddrPort]bool{}
+	for i := range removals {
+		leave[removals[i].Destination.AddrPort()] = true
+	}
+	for i := range list {
+		if list[i].Conns.Active > 0 && (removals[0].Op == ipvs.OpDeleteService || leave[list[i].AddrPort()]) {
+			return true, nil
+		}
+	}
+	return false, err
 }

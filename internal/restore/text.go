@@ -21,50 +21,15 @@ var (
 	ErrLongLine = errors.New("line too long")
 )
 
-// text has the lines of a file that are rules, to be parsed again when the
-// kernel refuses something. Other lines are kept empty, so that lines keep
-// their numbers and only rules take memory.
-type text struct {
-	chunks [][]byte // each of whole lines
-}
-
-const chunkSize = 256 << 10
-
-// append adds a line and its newline.
-func (t *text) append(line []byte) {
-	last := len(t.chunks) - 1
-	if last < 0 || cap(t.chunks[last])-len(t.chunks[last]) <= len(line) {
-		t.chunks = append(t.chunks, make([]byte, 0, max(chunkSize, len(line)+1)))
-		last++
-	}
-	t.chunks[last] = append(append(t.chunks[last], line...), '\n')
-}
-
-// each calls do for each line.
-func (t *text) each(do func(number int, line []byte)) {
-	number := 0
-	for _, chunk := range t.chunks {
-		for line := range bytes.SplitSeq(bytes.TrimSuffix(chunk, []byte{'\n'}), []byte{'\n'}) {
-			number++
-			do(number, line)
-		}
-	}
-}
-
 // ReadWords calls do with the words of each line that has a command. They are
 // valid during the call. It returns an error of r, or ErrLarge.
 func ReadWords(r io.Reader, limit int64, do func(words []string)) error {
-	var t text
-	return t.read(r, limit, func(_ int, words []string, _ error) bool {
-		do(words)
-		return false
-	})
+	return readLines(r, limit, func(_ int, words []string, _ error) { do(words) })
 }
 
-// read calls do with the words of each line that has a command, or with an
-// error for a line that is too long, and keeps the line if do reports true.
-// The words are valid during the call.
-func (t *text) read(r io.Reader, limit int64, do func(number int, words []string, err error) (keep bool)) error {
+// readLines calls do with the words of each line that has a command, or with
+// ErrLongLine. The words are valid during the call.
+func readLines(r io.Reader, limit int64, do func(number int, words []string, err error)) error {
 	limited := &io.LimitedReader{R: r, N: limit + 1}
 	in := bufio.NewReaderSize(limited, 64<<10)
 	var words []string
@@ -82,22 +47,13 @@ func (t *text) read(r io.Reader, limit int64, do func(number int, words []string
 		if number == 1 {
 			line = bytes.TrimPrefix(line, []byte("\ufeff")) // a byte order mark
 		}
-		keep := false
 		if long {
 			do(number, nil, ErrLongLine)
 		} else if words = rule.AppendFileWords(words[:0], line); len(words) > 0 {
-			keep = do(number, words, nil)
+			do(number, words, nil)
 		}
 		if err == io.EOF {
-			if keep {
-				t.append(line)
-			}
 			return nil
-		}
-		if keep {
-			t.append(line)
-		} else {
-			t.append(nil)
 		}
 	}
 }

@@ -3,6 +3,7 @@
 package restore
 
 import (
+	"maps"
 	"net/netip"
 	"slices"
 	"time"
@@ -16,7 +17,7 @@ import (
 // changed the table meanwhile.
 type journal struct {
 	services map[ipvs.ServiceID]*entry[ipvs.Service]
-	servers  map[serverID]*entry[ipvs.Destination]
+	servers  map[ipvs.ServiceID]map[netip.AddrPort]*entry[ipvs.Destination]
 	daemons  map[ipvs.DaemonState]*entry[ipvs.Daemon]
 	timeouts *entry[ipvs.Timeouts]
 }
@@ -27,7 +28,7 @@ type entry[T any] struct{ was, is *T }
 func newJournal() *journal {
 	return &journal{
 		services: map[ipvs.ServiceID]*entry[ipvs.Service]{},
-		servers:  map[serverID]*entry[ipvs.Destination]{},
+		servers:  map[ipvs.ServiceID]map[netip.AddrPort]*entry[ipvs.Destination]{},
 		daemons:  map[ipvs.DaemonState]*entry[ipvs.Daemon]{},
 	}
 }
@@ -42,35 +43,40 @@ func note[K comparable, T any](m map[K]*entry[T], key K, was, is *T) {
 	}
 }
 
-// record notes changes that the kernel has made to the table have.
-func (j *journal) record(have map[ipvs.ServiceID]*ipvs.ServiceEntry, t *ipvs.Table, changes []ipvs.Change) {
+func (j *journal) noteServer(id serverID, was, is *ipvs.Destination) {
+	if j.servers[id.service] == nil {
+		j.servers[id.service] = map[netip.AddrPort]*entry[ipvs.Destination]{}
+	}
+	note(j.servers[id.service], id.server, was, is)
+}
+
+// record notes changes that the kernel has made to the table had.
+func (j *journal) record(had index, changes []ipvs.Change) {
 	for i := range changes {
 		c := changes[i]
-		id := c.Service.ServiceID
-		s := have[id]
+		id, state := c.Service.ServiceID, c.Daemon.State
 		switch c.Op {
 		case ipvs.OpAddService, ipvs.OpEditService:
-			note(j.services, id, configOf(s), &c.Service)
+			note(j.services, id, configOf(had.services[id]), &c.Service)
 		case ipvs.OpDeleteService:
-			note(j.services, id, configOf(s), nil)
-			if s == nil {
-				break
-			}
-			for k := range s.Destinations {
-				d := s.Destinations[k].Destination
-				note(j.servers, serverID{id, d.AddrPort()}, &d, nil)
+			note(j.services, id, configOf(had.services[id]), nil)
+			if s := had.services[id]; s != nil {
+				for k := range s.Destinations {
+					d := s.Destinations[k].Destination
+					j.noteServer(serverID{id, d.AddrPort()}, &d, nil)
+				}
 			}
 		case ipvs.OpAddDestination, ipvs.OpEditDestination:
-			note(j.servers, serverOf(c), serverIn(s, c.Destination.AddrPort()), &c.Destination)
+			j.noteServer(serverOf(c), had.config(serverOf(c)), &c.Destination)
 		case ipvs.OpDeleteDestination:
-			note(j.servers, serverOf(c), serverIn(s, c.Destination.AddrPort()), nil)
+			j.noteServer(serverOf(c), had.config(serverOf(c)), nil)
 		case ipvs.OpStartDaemon:
-			note(j.daemons, c.Daemon.State, daemonIn(t.Daemons, c.Daemon.State), &c.Daemon)
+			note(j.daemons, state, daemonIn(had.Daemons, state), &c.Daemon)
 		case ipvs.OpStopDaemon:
-			note(j.daemons, c.Daemon.State, daemonIn(t.Daemons, c.Daemon.State), nil)
+			note(j.daemons, state, daemonIn(had.Daemons, state), nil)
 		case ipvs.OpSetTimeouts:
 			if j.timeouts == nil {
-				was := t.Timeouts
+				was := had.Timeouts
 				j.timeouts = &entry[ipvs.Timeouts]{was: &was}
 			}
 			j.timeouts.is = &c.Timeouts
@@ -81,9 +87,9 @@ func (j *journal) record(have map[ipvs.ServiceID]*ipvs.ServiceEntry, t *ipvs.Tab
 // recordRefused notes the side effect of a refusal: kernels before mid-2026
 // remove a service's scheduler before they find that the new one of an edit
 // does not start.
-func (j *journal) recordRefused(have map[ipvs.ServiceID]*ipvs.ServiceEntry, refused ipvs.ChangeErrors) {
+func (j *journal) recordRefused(had index, refused ipvs.ChangeErrors) {
 	for _, e := range refused {
-		was := configOf(have[e.Change.Service.ServiceID])
+		was := configOf(had.services[e.Change.Service.ServiceID])
 		if e.Change.Op == ipvs.OpEditService && was != nil {
 			without := *was
 			without.Scheduler = "none"
@@ -100,46 +106,14 @@ func configOf(s *ipvs.ServiceEntry) *ipvs.Service {
 	return &config
 }
 
-func serverIn(s *ipvs.ServiceEntry, server netip.AddrPort) *ipvs.Destination {
-	if s == nil {
-		return nil
-	}
-	d := s.Lookup(server)
+// config returns the configuration of a server, or nil if the table has none.
+func (x index) config(id serverID) *ipvs.Destination {
+	d := x.server(id)
 	if d == nil {
 		return nil
 	}
 	config := d.Destination
 	return &config
-}
-
-func daemonIn(list []ipvs.Daemon, state ipvs.DaemonState) *ipvs.Daemon {
-	for _, d := range list {
-		if d.State == state {
-			return &d
-		}
-	}
-	return nil
-}
-
-// forgetChanged drops services and servers that are no longer as the run left
-// them: they are another writer's, whatever becomes of them. Otherwise what
-// is added and deleted all the time would be restored again and again.
-func (j *journal) forgetChanged(now *ipvs.Table) {
-	have := ByID(now)
-	for key, e := range j.servers {
-		s, deleted := have[key.service], j.services[key.service]
-		again := s != nil && deleted != nil && deleted.is == nil // added again, with its servers
-		is := serverIn(s, key.server)
-		if again || (is == nil) != (e.is == nil) || is != nil && !sameServer(*is, *e.is) {
-			delete(j.servers, key)
-		}
-	}
-	for id, e := range j.services {
-		is := configOf(have[id])
-		if (is == nil) != (e.is == nil) || is != nil && !sameService(*is, *e.is) {
-			delete(j.services, id)
-		}
-	}
 }
 
 // forget drops the part of the table that a change is about.
@@ -148,76 +122,97 @@ func (j *journal) forget(c ipvs.Change) {
 	switch c.Op {
 	case ipvs.OpAddService:
 		delete(j.services, id)
-		for key := range j.servers {
-			if key.service == id {
-				delete(j.servers, key)
-			}
-		}
+		delete(j.servers, id)
 	case ipvs.OpEditService, ipvs.OpDeleteService:
 		delete(j.services, id)
 	case ipvs.OpAddDestination, ipvs.OpEditDestination, ipvs.OpDeleteDestination:
-		delete(j.servers, serverOf(c))
+		delete(j.servers[id], c.Destination.AddrPort())
 	case ipvs.OpStartDaemon, ipvs.OpStopDaemon:
 		delete(j.daemons, c.Daemon.State)
 	}
 }
 
-// undone returns the table now without the changes of the run. A part that is
-// no longer as the run left it stays, since another writer has changed it.
-func (j *journal) undone(now *ipvs.Table) *ipvs.Table {
-	t := now.Clone()
+// undone returns the table now without the changes of the run. What is no
+// longer as the run left it stays, since another writer has changed it. If
+// now is complete, it is forgotten as well: otherwise what is added and
+// deleted all the time would be restored again and again.
+func (j *journal) undone(now index, complete bool) *ipvs.Table {
+	t := &ipvs.Table{Services: []ipvs.ServiceEntry{}, Timeouts: now.Timeouts, Daemons: append([]ipvs.Daemon{}, now.Daemons...)}
 	j.undoDaemons(t)
 	j.undoTimeouts(t)
-	have := ByID(now)
+	ids := maps.Clone(now.services)
+	for id := range j.services {
+		ids[id] = now.services[id]
+	}
+	for id, s := range ids {
+		if s := j.undoneService(id, s, complete); s != nil {
+			t.Services = append(t.Services, *s)
+		}
+	}
+	return t
+}
+
+// undoneService returns what a service becomes, which is now, nil for none.
+func (j *journal) undoneService(id ipvs.ServiceID, now *ipvs.ServiceEntry, complete bool) *ipvs.ServiceEntry {
+	e := j.services[id]
+	same := e == nil || (e.is == nil) == (now == nil) && (now == nil || sameService(now.Service, *e.is))
+	if !same && complete {
+		delete(j.services, id)
+	}
+	if !same && (e.is == nil || now == nil) { // added again, or deleted
+		if complete {
+			delete(j.servers, id)
+		}
+		return now
+	}
+	was := configOf(now)
+	if e != nil && same {
+		was = e.was
+	}
 	// Servers first, since a service that the run added is only removed
 	// if it has no server of another writer.
-	servers := map[ipvs.ServiceID][]ipvs.DestinationEntry{}
-	list := func(id ipvs.ServiceID) []ipvs.DestinationEntry {
-		if l, found := servers[id]; found {
-			return l
-		}
-		if s := have[id]; s != nil {
-			return slices.Clone(s.Destinations)
-		}
-		return []ipvs.DestinationEntry{}
+	servers := j.undoneServers(id, now, complete)
+	switch {
+	case was != nil:
+		return &ipvs.ServiceEntry{Service: *was, Destinations: servers}
+	case now != nil && len(servers) > 0:
+		return &ipvs.ServiceEntry{Service: now.Service, Destinations: servers}
 	}
-	for key, e := range j.servers {
-		if s := j.services[key.service]; s != nil && s.is == nil && have[key.service] != nil {
-			continue // another writer has added the service again
+	return nil
+}
+
+// undoneServers returns what the servers of a service become.
+func (j *journal) undoneServers(id ipvs.ServiceID, now *ipvs.ServiceEntry, complete bool) []ipvs.DestinationEntry {
+	list, seen := []ipvs.DestinationEntry{}, map[netip.AddrPort]bool{}
+	theirs := func(server netip.AddrPort) {
+		if complete {
+			delete(j.servers[id], server)
 		}
-		l := list(key.service)
-		i := slices.IndexFunc(l, func(d ipvs.DestinationEntry) bool { return d.AddrPort() == key.server })
-		switch found := i >= 0; {
-		case found != (e.is != nil), found && !sameServer(l[i].Destination, *e.is):
-		case e.was == nil && found:
-			l = slices.Delete(l, i, i+1)
-		case e.was != nil && found:
-			l[i].Destination = *e.was
+	}
+	for i := 0; now != nil && i < len(now.Destinations); i++ {
+		d := now.Destinations[i]
+		e := j.servers[id][d.AddrPort()]
+		seen[d.AddrPort()] = true
+		switch {
+		case e == nil:
+			list = append(list, d)
+		case e.is == nil || !sameServer(d.Destination, *e.is):
+			theirs(d.AddrPort())
+			list = append(list, d)
 		case e.was != nil:
-			l = append(l, ipvs.DestinationEntry{Destination: *e.was})
-		}
-		servers[key.service] = l
-	}
-	kept := make([]ipvs.ServiceEntry, 0, len(t.Services))
-	for _, s := range t.Services {
-		s.Destinations = list(s.ServiceID)
-		if e := j.services[s.ServiceID]; e != nil && e.is != nil && sameService(s.Service, *e.is) {
-			switch {
-			case e.was != nil:
-				s.Service = *e.was
-			case len(s.Destinations) == 0:
-				continue
-			}
-		}
-		kept = append(kept, s)
-	}
-	for id, e := range j.services {
-		if have[id] == nil && e.is == nil && e.was != nil {
-			kept = append(kept, ipvs.ServiceEntry{Service: *e.was, Destinations: list(id)})
+			list = append(list, ipvs.DestinationEntry{Destination: *e.was})
 		}
 	}
-	t.Services = kept
-	return t
+	for server, e := range j.servers[id] {
+		switch {
+		case seen[server]:
+		case e.is != nil:
+			theirs(server)
+		case e.was != nil:
+			list = append(list, ipvs.DestinationEntry{Destination: *e.was})
+		}
+	}
+	return list
 }
 
 func (j *journal) undoDaemons(t *ipvs.Table) {

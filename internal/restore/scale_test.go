@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package restore_test
+
+import (
+	"fmt"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/ipvsadm-go/ipvsadm/internal/model"
+	"github.com/ipvsadm-go/ipvsadm/internal/restore"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
+	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
+	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs/ipvstest"
+)
+
+// of returns a file of one service with n servers of a weight, from a host on.
+func of(n, host, weight int, more ...string) string {
+	var b strings.Builder
+	b.WriteString("add 80 wlc\n")
+	for i := range n {
+		fmt.Fprintf(&b, "server 80 %d %d\n", host+i, weight)
+	}
+	b.WriteString(strings.Join(more, "\n"))
+	return b.String()
+}
+
+// scaled are runs of a file of one service with n servers.
+var scaled = map[string]struct {
+	have, file func(n int) string
+	how        restore.Ending
+}{
+	"restore":     {func(int) string { return "" }, func(n int) string { return of(n, 1, 1) }, restore.Finished},
+	"unchanged":   {func(n int) string { return of(n, 1, 1) }, func(n int) string { return of(n, 1, 1) }, restore.Finished},
+	"undo":        {func(int) string { return "" }, func(n int) string { return of(n, 1, 1, "backup nosuch") }, restore.Refused},
+	"undo edits":  {func(n int) string { return of(n, 1, 1) }, func(n int) string { return of(n, 1, 2, "backup nosuch") }, restore.Refused},
+	"replace all": {func(n int) string { return of(n, 1, 1) }, func(n int) string { return of(n, 1+n, 1) }, restore.Finished},
+	"drain all":   {func(n int) string { return of(n, 1, 0) }, func(int) string { return of(1, 60_000, 1) }, restore.Finished},
+}
+
+// BenchmarkServersOfOneService runs each with more and more servers: 16 times
+// as many take at most 20 times as long.
+func BenchmarkServersOfOneService(b *testing.B) {
+	for name, c := range scaled {
+		for _, n := range []int{2500, 40_000} {
+			b.Run(fmt.Sprintf("%s/%d", name, n), func(b *testing.B) {
+				for b.Loop() {
+					runScaled(b, c.have(n), c.file(n), c.how)
+				}
+			})
+		}
+	}
+}
+
+// TestServersOfOneService finds what takes the square of the number of
+// servers, which is 256 times as long for 16 times as many. It measures
+// processor time, so it does not matter what else the machine does.
+func TestServersOfOneService(t *testing.T) {
+	for name, c := range scaled {
+		least := func(n int) int64 {
+			least := int64(1 << 62)
+			for range 3 {
+				begin := processorTime(t)
+				runScaled(t, c.have(n), c.file(n), c.how)
+				least = min(least, processorTime(t)-begin)
+			}
+			return least
+		}
+		few, many := least(2500), least(40_000)
+		t.Logf("%s: %d ms for 2,500 servers, %d ms for 40,000, ratio %.1f", name, few/1e6, many/1e6, float64(many)/float64(few))
+		if many > 64*few {
+			t.Errorf("%s: 16 times as many servers take %d times as long", name, many/few)
+		}
+	}
+}
+
+func processorTime(t *testing.T) int64 {
+	var u syscall.Rusage
+	must.OK(t, syscall.Getrusage(syscall.RUSAGE_SELF, &u))
+	return u.Utime.Nano() + u.Stime.Nano()
+}
+
+func runScaled(t testing.TB, have, text string, how restore.Ending) {
+	k := ipvstest.New(nil)
+	read := func(text string) *restore.Wanted {
+		var r reader
+		f, err := restore.Read(t.Context(), strings.NewReader(text), 1<<30, r.parse)
+		must.OK(t, err)
+		return f.Wanted(nil, false)
+	}
+	before := read(have).Table
+	for i := range before.Services {
+		for j := range before.Services[i].Destinations {
+			before.Services[i].Destinations[j].Conns.Inactive = 1
+		}
+	}
+	k.Set(before)
+	k.Refuse = func(c ipvs.Change) syscall.Errno {
+		if c.Op == ipvs.OpStartDaemon {
+			return syscall.ENODEV
+		}
+		return 0
+	}
+	o := quietly
+	o.Strict = true
+	if end := read(text).Run(t.Context(), k, before, o); end.How != how || how == restore.Refused && end.Undo != restore.Undone {
+		t.Errorf("%+v", end)
+	}
+	if d := model.Diff(k.Now(), before); how == restore.Refused && len(d) > 0 {
+		t.Errorf("%d changes are not undone", len(d))
+	}
+}
