@@ -64,6 +64,7 @@ ZSH_redhat = zsh/site-functions
 # LOCALIZE changes links between installed pages, which are all in one
 # directory. Links to other files lead to the project's site.
 DOCS = README.md CHANGELOG.md $(wildcard packaging/doc/*)
+MANUALS = $(foreach page,$(notdir $(wildcard packaging/man/*)),man$(patsubst .%,%,$(suffix $(page)))/$(page))
 LOCALIZE = sed -i 's,](packaging/doc/,](,g; s,](\(\.\./\)*,](,g; s,](\(\.github/\|LICENSE\),]($(PROJECT)/blob/main/\1,g'
 
 # The program and its tests share one build cache.
@@ -98,9 +99,10 @@ install uninstall: config = $(DESTDIR)$(CONFIG_$(FAMILY))
 # there too, since scripts use them.
 .PHONY: install
 install: $(if $(wildcard $(BIN)),,$(BIN))
-	install -d $(DESTDIR)$(PREFIX)/sbin $(share)/man/man8 $(share)/bash-completion/completions \
+	install -d $(DESTDIR)$(PREFIX)/sbin $(share)/man/man7 $(share)/man/man8 $(share)/bash-completion/completions \
 		$(share)/$(ZSH_$(FAMILY)) $(share)/fish/vendor_completions.d $(share)/doc/ipvsadm-go $(units) $(dir $(config))
 	install -m 755 $(BIN) $(DESTDIR)$(PREFIX)/sbin/ipvsadm
+	install -m 644 packaging/man/*.7 $(share)/man/man7
 	install -m 644 packaging/man/*.8 $(share)/man/man8
 	install -m 644 $(DOCS) $(share)/doc/ipvsadm-go
 	$(LOCALIZE) $(share)/doc/ipvsadm-go/*.md
@@ -122,9 +124,10 @@ install: $(if $(wildcard $(BIN)),,$(BIN))
 .PHONY: uninstall
 uninstall:
 	for l in ipvsadm $(LINKS); do \
-		rm -f $(DESTDIR)$(PREFIX)/sbin/$$l $(share)/man/man8/$$l.8 \
+		rm -f $(DESTDIR)$(PREFIX)/sbin/$$l \
 			$(share)/bash-completion/completions/$$l $(share)/fish/vendor_completions.d/$$l.fish && \
 		if [ -L $(DESTDIR)/sbin/$$l ] && [ ! -e $(DESTDIR)/sbin/$$l ]; then rm $(DESTDIR)/sbin/$$l; fi || exit 1; done
+	rm -f $(addprefix $(share)/man/,$(MANUALS))
 	rm -f $(share)/$(ZSH_$(FAMILY))/_ipvsadm $(addprefix $(share)/doc/ipvsadm-go/,$(notdir $(DOCS))) $(UNITS:packaging/systemd/%=$(units)/%)
 	if cmp -s packaging/systemd/ipvsadm.conf $(config); then rm $(config); fi
 
@@ -154,13 +157,13 @@ dist:
 	mkdir -p dist/root
 	$(MAKE) --no-print-directory install BIN=dist/root/bin/ipvsadm DESTDIR=dist/root PREFIX=/usr FAMILY=$(FAMILY) ARCH=$(ARCH)
 	rm -rf dist/root/bin
-	gzip -9n dist/root/usr/share/man/man8/*.8
+	gzip -9n dist/root/usr/share/man/man?/*
 	install -m 644 packaging/copyright LICENSE dist/root
 	install -m 644 packaging/lintian-overrides dist/root
 	{ echo "- semver: $$PACKAGE_VERSION-1"; echo "  date: $$(date -u +%FT%TZ -d @$$SOURCE_DATE_EPOCH)"; \
 		echo '  packager: $(MAINTAINER)'; echo '  deb: {urgency: medium, distributions: [unstable]}'; \
 		echo '  changes: [note: See /usr/share/doc/ipvsadm-go/CHANGELOG.md.]'; } >dist/root/changelog.yaml
-	{ cat packaging/nfpm.yaml; cd dist/root && for file in usr/share/man/man8/* usr/share/doc/ipvsadm-go/*; do \
+	{ cat packaging/nfpm.yaml; cd dist/root && for file in usr/share/man/man?/* usr/share/doc/ipvsadm-go/*; do \
 		echo "      - {src: dist/root/$$file, dst: /$$file, type: doc}"; done; } >dist/root/nfpm.yaml
 	find dist/root -exec touch -h -d @$$SOURCE_DATE_EPOCH {} +
 	$(GO) run $(NFPM) package -f dist/root/nfpm.yaml -p $(FORMAT) -t dist

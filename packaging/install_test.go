@@ -77,6 +77,7 @@ func TestMakeInstall(t *testing.T) {
 			for _, name := range []string{
 				"sbin/ipvsadm", "sbin/ipvsadm-save", "sbin/ipvsadm-restore",
 				"share/man/man8/ipvsadm.8", "share/man/man8/ipvsadm-save.8", "share/man/man8/ipvsadm-restore.8",
+				"share/man/man7/ipvs-sysctl.7", "share/man/man7/ipvsadm-compat.7",
 				"share/bash-completion/completions/ipvsadm", "share/bash-completion/completions/ipvsadm-save",
 				"share/fish/vendor_completions.d/ipvsadm.fish", "share/fish/vendor_completions.d/ipvsadm-save.fish",
 				"share/doc/ipvsadm-go/ipvsadm.schema.json", "share/doc/ipvsadm-go/README.md", "share/doc/ipvsadm-go/CHANGELOG.md",

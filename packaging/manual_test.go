@@ -57,6 +57,7 @@ connect 54 3
 for port in 80 81 81; do timeout 0.5 bash -c "echo >/dev/tcp/12.0.0.1/$port"; done
 `
 	answers := map[string]string{
+		"clients":    "      6 12.0.0.1\n",
 		"weight 0":   "192.168.168.11 53\n192.168.168.30 0\n",
 		"no servers": "[\"tcp\",\"2001:db8::1\",80]\n[7]\n",
 		"top":        "2 192.168.168.41 81\n1 192.168.168.40 80\n0 192.168.168.10 53\n0 192.168.168.11 53\n0 192.168.168.20 5400\n0 192.168.168.30 0\n",
@@ -88,14 +89,18 @@ for port in 80 81 81; do timeout 0.5 bash -c "echo >/dev/tcp/12.0.0.1/$port"; do
 	})
 }
 
+// example is an example of a page; tag is the comment above it, "" if there is
+// none.
+type example struct{ tag, text string }
+
 // examplesOf returns the examples of a page in their order, but those for jq,
 // which TestJqLinesOfTheManual runs, and what is output.
-func examplesOf(t *testing.T, page string) (examples []string) {
+func examplesOf(t *testing.T, page string) (examples []example) {
 	t.Helper()
-	block := regexp.MustCompile(`(?m)(^\.\\" (?:jq .*|output)\n)?^\.(?:Bd -literal -offset indent\n((?s:.*?))\.Ed|Dl (.*))$`)
+	block := regexp.MustCompile(`(?m)(?:^\.\\" ([a-z].*)\n)?^\.(?:Bd -literal -offset indent\n((?s:.*?))\.Ed|Dl (.*))$`)
 	for _, m := range block.FindAllStringSubmatch(program.Read(t, page), -1) {
-		if m[1] == "" {
-			examples = append(examples, strings.ReplaceAll(m[2]+m[3], `\e`, `\`))
+		if m[1] != "output" && !strings.HasPrefix(m[1], "jq ") {
+			examples = append(examples, example{m[1], strings.ReplaceAll(m[2]+m[3], `\e`, `\`)})
 		}
 	}
 	return examples
@@ -103,7 +108,7 @@ func examplesOf(t *testing.T, page string) (examples []string) {
 
 // TestExamplesOfTheManual runs the examples of the pages, one after the other,
 // in a network namespace with the directors' addresses. The monitor is ended
-// after a while.
+// after a while. What systemd needs is tested at boot.
 func TestExamplesOfTheManual(t *testing.T) {
 	// Some kernels have tables for one kind of iptables only, and User Mode
 	// Linux since 7.2.7 for none.
@@ -121,12 +126,18 @@ ipvsadm() { case "$*" in --monitor*) timeout 2 ipvsadm "$@" || [ $? = 124 ] ;; *
 	const want = `-A -f 1 -s wlc -p 600
 -a -f 1 -r 192.0.2.10:0 -g -w 1
 -a -f 1 -r 192.0.2.11:0 -g -w 1
+-A -t 12.0.0.1:21 -s wlc
+-a -t 12.0.0.1:21 -r 192.168.168.10:21 -m -w 1
 -A -t 12.0.0.1:80 -s rr
 -a -t 12.0.0.1:80 -r 192.168.168.10:80 -m -w 1
 -a -t 12.0.0.1:80 -r 192.168.168.20:80 -m -w 1
+-A -t 192.0.2.1:21 -s wlc -p 540
+-a -t 192.0.2.1:21 -r 192.0.2.10:21 -g -w 1
 -A -t 192.0.2.1:443 -s wlc
 -a -t 192.0.2.1:443 -r 192.0.2.10:443 -g -w 5
 -a -t 192.0.2.1:443 -r 192.0.2.11:443 -g -w 1
+-A -t [2001:db8::1]:443 -s wlc
+-a -t [2001:db8::1]:443 -r 198.51.100.10:443 -i -w 1 --tun-type ipip
 -A -u 192.0.2.1:53 -s sh -b sh-port
 -a -u 192.0.2.1:53 -r 198.51.100.10:53 -i -w 1 --tun-type ipip
 -a -u 192.0.2.1:53 -r 203.0.113.10:53 -i -w 1 --tun-type gue --tun-port 6080 --tun-nocsum
@@ -137,21 +148,35 @@ ipvsadm() { case "$*" in --monitor*) timeout 2 ipvsadm "$@" || [ $? = 124 ] ;; *
 		program.ResolveFrom(t, "")
 		guesttest.Modprobe(t, "dummy")
 		dir := t.TempDir()
-		run := func(example string) {
-			cmd := exec.Command("bash", "-e", "-o", "pipefail", "-c", prepare+example)
+		run := func(text string) {
+			cmd := exec.Command("bash", "-e", "-o", "pipefail", "-c", prepare+text)
 			cmd.Dir = dir
 			if a, err := program.Collect(cmd); err != nil || a.Status != 0 || a.Stderr != "" {
-				t.Errorf("%s\nstatus %d, %v\n%s%s", example, a.Status, err, a.Stdout, a.Stderr)
+				t.Errorf("%s\nstatus %d, %v\n%s%s", text, a.Status, err, a.Stdout, a.Stderr)
 			}
 		}
+		// After these the page goes on elsewhere, or they have to be undone.
+		after := map[string]string{
+			"boot":    "",
+			"daemons": "[ $(ipvsadm -L --daemon | grep -c syncid=7) = 2 ]; ipvsadm --stop-daemon master; ipvsadm --stop-daemon backup",
+		}
 		run("ip link add eth0 type dummy && ip link set eth0 up && ip address add 192.0.2.2/24 dev eth0")
-		for _, name := range []string{"ipvsadm.8", "ipvsadm-save.8", "ipvsadm-restore.8"} {
-			examples := examplesOf(t, "man/"+name)
-			if least := map[string]int{"ipvsadm.8": 8, "ipvsadm-save.8": 2, "ipvsadm-restore.8": 2}[name]; len(examples) < least {
+		pages, err := filepath.Glob("man/*.[78]")
+		must.OK(t, err)
+		slices.SortFunc(pages, func(a, b string) int { return len(a) - len(b) }) // ipvsadm.8 first
+		for _, name := range pages {
+			examples := examplesOf(t, name)
+			if least := map[string]int{"man/ipvsadm.8": 14, "man/ipvsadm-save.8": 2, "man/ipvsadm-restore.8": 2}[name]; len(examples) < least {
 				t.Errorf("%s has %d examples, want %d", name, len(examples), least)
 			}
-			for _, example := range examples {
-				run(example)
+			for _, e := range examples {
+				more, known := after[e.tag]
+				if e.tag != "" && !known {
+					t.Errorf("%s: an example with the tag %q", name, e.tag)
+				}
+				if e.tag != "boot" {
+					run(e.text + more)
+				}
 			}
 			run("ipvsadm-save -n -o ipvsadm.rules")
 		}
@@ -161,6 +186,48 @@ ipvsadm() { case "$*" in --monitor*) timeout 2 ipvsadm "$@" || [ $? = 124 ] ;; *
 		slices.Sort(wanted)
 		if !slices.Equal(saved, wanted) {
 			t.Errorf("the table is\n%s\nwant\n%s", strings.Join(saved, "\n"), strings.Join(wanted, "\n"))
+		}
+		if marks := program.Run(t, "nft", "list", "chain", "ip", "ipvs", "prerouting"); !strings.Contains(marks, "tcp dport { 80, 443 }") {
+			t.Errorf("nft has\n%s", marks)
+		}
+	}, "nftables", "iptables", "iproute2", "kmod")
+}
+
+// TestManualAtBoot types what the manual has for the boot, in a systemd.
+func TestManualAtBoot(t *testing.T) {
+	guesttest.InGuest(t, func(t *testing.T) {
+		install(t, "debian")
+		m := boot(t)
+		guesttest.Modprobe(t, "ip_vs", "dummy")
+		for _, line := range []string{
+			"ip link add eth0 type dummy", "ip link set eth0 up", "ip address add 192.0.2.2/24 dev eth0",
+			"ipvsadm -A -t 12.0.0.1:80 -s rr", "ipvsadm --set 1000 0 0",
+		} {
+			program.Run(t, strings.Fields(line)...)
+		}
+		typed := 0
+		for _, e := range examplesOf(t, "man/ipvsadm.8") {
+			if e.tag == "boot" {
+				m.succeeds("sh", "-ec", e.text)
+				typed++
+			}
+		}
+		if typed != 2 {
+			t.Errorf("%d examples", typed)
+		}
+		program.Run(t, "ipvsadm", "--set", "900", "0", "0")
+		m.systemctl("restart")
+		m.table("-A -t 12.0.0.1:80 -s rr\n")
+		if out := program.Run(t, "ipvsadm", "-L", "--timeout"); out != "Timeout (tcp tcpfin udp): 1000 120 300\n" {
+			t.Errorf("after the restart: %s", out)
+		}
+		for _, role := range []string{"master", "backup"} {
+			running := func() bool {
+				return strings.Contains(program.Run(t, "ipvsadm", "-L", "--daemon"), role+" sync daemon (mcast=eth0, syncid=7,")
+			}
+			if !must.Soon(running) {
+				t.Errorf("no %s daemon runs", role)
+			}
 		}
 	})
 }
@@ -332,8 +399,8 @@ func once(t *testing.T, page, option string) {
 func TestManualPages(t *testing.T) {
 	guesttest.InGuest(t, func(t *testing.T) {
 		program.Need(t, "mandoc")
-		pages, err := filepath.Glob("man/*.8")
-		if err != nil || len(pages) != 3 {
+		pages, err := filepath.Glob("man/*.[78]")
+		if err != nil || len(pages) != 5 {
 			t.Fatalf("%d pages, %v", len(pages), err)
 		}
 		if out, err := program.Try(append([]string{"mandoc", "-T", "lint", "-W", "warning"}, pages...)...); err != nil || out != "" {

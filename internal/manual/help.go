@@ -40,7 +40,7 @@ func Help(w io.Writer, program string) error {
 		options(b, s.Options, 0)
 		fmt.Fprintf(b, "  Example: %s\n", s.Example)
 	}
-	fmt.Fprintf(b, "\nManual: man ipvsadm, man ipvsadm-save, man ipvsadm-restore\n")
+	fmt.Fprintf(b, "\nManual: man ipvsadm, ipvsadm-save, ipvsadm-restore, ipvs-sysctl, ipvsadm-compat\n")
 	return b.Flush()
 }
 

@@ -31,7 +31,9 @@ func TestGeneratedFilesAreCurrent(t *testing.T) {
 func TestAllListTheSameSchedulers(t *testing.T) {
 	var help strings.Builder
 	must.OK(t, manual.Help(&help, "ipvsadm"))
-	_, page, _ := strings.Cut(pages()["ipvsadm.8"], "\n.Sh SCHEDULERS\n")
+	pages, err := pages()
+	must.OK(t, err)
+	_, page, _ := strings.Cut(pages["ipvsadm.8"], "\n.Sh SCHEDULERS\n")
 	page, _, _ = strings.Cut(page, "\n.El\n")
 	scripts := completions()
 	all := func(text, pattern string) (names []string) {
@@ -42,7 +44,7 @@ func TestAllListTheSameSchedulers(t *testing.T) {
 	}
 	for where, names := range map[string][]string{
 		"the help":             all(help.String(), `(?s)scheduler \(default wlc\): (.*?)\n +-b`),
-		"the options":          all(pages()["ipvsadm.8"], `(?s)\nScheduler \(default wlc\): (.*?)\.\n`),
+		"the options":          all(pages["ipvsadm.8"], `(?s)\nScheduler \(default wlc\): (.*?)\.\n`),
 		"the page":             all(page, `(?m)^\.It (\w+)$`),
 		"Bash":                 all(scripts["ipvsadm.bash"], `(?m)\|\| printf '%s\\n' ((?:\w+ ?)+)$`),
 		"zsh":                  all(scripts["_ipvsadm"], `names=\(((?:\w+ ?)+)\)`),

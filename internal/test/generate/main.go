@@ -40,7 +40,11 @@ func generate(root string) (map[string]string, error) {
 		return nil, err
 	}
 	files := map[string]string{differencesPage: differences, apiRecord: api}
-	for name, text := range pages() {
+	pages, err := pages()
+	if err != nil {
+		return nil, err
+	}
+	for name, text := range pages {
 		files["packaging/man/"+name] = text
 	}
 	for name, text := range completions() {

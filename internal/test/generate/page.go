@@ -3,7 +3,7 @@
 package main
 
 import (
-	_ "embed"
+	"embed"
 	"fmt"
 	"strings"
 
@@ -12,26 +12,30 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/internal/spec"
 )
 
-// The manual pages' own prose, in the language mdoc. Lines that begin with
-// placeMark are where something is put that is written from the tables.
-var (
-	//go:embed ipvsadm.8
-	mainPage string
-	//go:embed ipvsadm-save.8
-	savePage string
-	//go:embed ipvsadm-restore.8
-	restorePage string
-)
+// templates are the manual pages' own prose, in the language mdoc. Lines that
+// begin with placeMark are where something is put that is written from the
+// tables.
+//
+//go:embed *.7 *.8
+var templates embed.FS
 
 const placeMark = `.\"@ `
 
-// pages are the manual pages by their files' names.
-func pages() map[string]string {
-	return map[string]string{
-		"ipvsadm.8":         fill(mainPage, "ipvsadm.8"),
-		"ipvsadm-save.8":    fill(savePage, "ipvsadm-save.8"),
-		"ipvsadm-restore.8": fill(restorePage, "ipvsadm-restore.8"),
+// pages returns the manual pages by their files' names.
+func pages() (map[string]string, error) {
+	files, err := templates.ReadDir(".")
+	if err != nil {
+		return nil, err
 	}
+	pages := make(map[string]string)
+	for _, f := range files {
+		text, err := templates.ReadFile(f.Name())
+		if err != nil {
+			return nil, err
+		}
+		pages[f.Name()] = fill(string(text), f.Name())
+	}
+	return pages, nil
 }
 
 // fill puts in what a page has marks for; an unknown mark, which is a mistake
@@ -46,7 +50,7 @@ func fill(page, name string) string {
 		}
 		switch strings.TrimSpace(place) {
 		case "header":
-			fmt.Fprintf(&b, ".\\\" %s\n", generated(name))
+			pageHeader(&b, name)
 		case "synopsis":
 			for i := range spec.Commands {
 				pageSynopsis(&b, manual.Synopsis(&spec.Commands[i])...)
@@ -68,7 +72,9 @@ func fill(page, name string) string {
 		case "settings":
 			pageSettings(&b)
 		case "schedulers":
-			pageSchedulers(&b)
+			pageChoices(&b, spec.Schedulers[:], "lblcr")
+		case "states":
+			pageChoices(&b, spec.ConnectionStates[:], "SHUTDOWN_ACK_SENT")
 		case "differences":
 			pageDifferences(&b)
 		default:
@@ -76,6 +82,17 @@ func fill(page, name string) string {
 		}
 	}
 	return b.String()
+}
+
+// date is the date of the pages.
+const date = "December 1, 2026"
+
+// pageHeader writes the title of a page. Releases of groff before 1.23 name
+// BSD as the system unless told otherwise.
+func pageHeader(b *strings.Builder, name string) {
+	title, section, _ := strings.Cut(name, ".")
+	fmt.Fprintf(b, ".\\\" %s\n.Dd %s\n.ds doc-volume-operating-system Linux\n", generated(name), date)
+	fmt.Fprintf(b, ".Dt %s %s\n.Os\n.ds doc-operating-system Linux\n", strings.ToUpper(title), section)
 }
 
 // beyond is said of what 1.31 does not have.
@@ -173,11 +190,13 @@ func pageItem(b *strings.Builder, w *spec.Word, short byte) {
 // one by one.
 const firstRelease = "0.1.0"
 
-func pageSchedulers(b *strings.Builder) {
-	b.WriteString(".Bl -tag -width lblcr -compact\n")
-	for _, s := range spec.Schedulers {
-		fmt.Fprintf(b, ".It %s\n", s.Name)
-		pageText(b, sentence(s.Help))
+// pageChoices writes the list of choices; width is a word as wide as the
+// widest.
+func pageChoices(b *strings.Builder, choices []spec.Choice, width string) {
+	fmt.Fprintf(b, ".Bl -tag -width %s -compact\n", width)
+	for _, c := range choices {
+		fmt.Fprintf(b, ".It %s\n", roff(c.Name))
+		pageText(b, sentence(c.Help))
 	}
 	b.WriteString(".El\n")
 }
