@@ -15,11 +15,13 @@ type server struct {
 	server  netip.AddrPort
 }
 
-// SortChanges returns the changes in the order of a listing: each service is
-// followed by its servers, and these by its deletion. The result can still be
-// applied: changes of the same service or server keep their order, and sync
-// daemons are stopped first and started last, since while one runs the kernel rejects a server whose
-// address family differs from that of its service.
+// SortChanges returns the changes in the order of a listing: those of each
+// service, then those of its servers, and the deletion of the service last.
+//
+// The result can still be applied. Changes of the same service or server keep
+// their order. Sync daemons are stopped first and started last: while one
+// runs, the kernel rejects a server whose address family differs from that of
+// its service.
 func SortChanges(changes []ipvs.Change) []ipvs.Change {
 	var first, last []ipvs.Change
 	var services []ipvs.ServiceEntry
@@ -61,14 +63,14 @@ func SortChanges(changes []ipvs.Change) []ipvs.Change {
 	sorted := append(make([]ipvs.Change, 0, len(changes)), first...)
 	for i := range services {
 		s := &services[i]
-		deletions := serviceChanges[s.ServiceID]
-		for len(deletions) > 0 && deletions[0].Op != ipvs.OpDeleteService {
-			sorted, deletions = append(sorted, deletions[0]), deletions[1:]
+		rest := serviceChanges[s.ServiceID]
+		for len(rest) > 0 && rest[0].Op != ipvs.OpDeleteService {
+			sorted, rest = append(sorted, rest[0]), rest[1:]
 		}
 		for j := range s.Destinations {
 			sorted = append(sorted, serverChanges[server{s.ServiceID, s.Destinations[j].AddrPort()}]...)
 		}
-		sorted = append(sorted, deletions...)
+		sorted = append(sorted, rest...)
 	}
 	return append(sorted, last...)
 }

@@ -44,7 +44,7 @@ type Format uint8
 const (
 	Default        Format = iota // forwarding method, weight, connections
 	Stats                        // --stats: counters
-	Rate                         // --rate: estimates of the rates
+	Rate                         // --rate: estimates of the current rates
 	Thresholds                   // --thresholds: thresholds, connections
 	PersistentConn               // --persistent-conn: persistence templates; of connections, the persistence engine
 	TunnelInfo                   // --tun-info: as Default, with the encapsulation

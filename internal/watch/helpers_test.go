@@ -41,7 +41,7 @@ func (k *fakeKernel) addTraffic(s *ipvs.Stats, conns, pkts, bytes float64, phase
 		averages: [3]float64{conns, pkts, bytes}}
 }
 
-// advance moves the time forward, with the updates of that time.
+// advance moves the clock forward and makes the updates that are due.
 func (k *fakeKernel) advance(d time.Duration) {
 	k.now = k.now.Add(d)
 	for s, c := range k.traffic {

@@ -98,9 +98,9 @@ func addrMatches(want, ap netip.AddrPort) bool {
 	return want.Addr() == ap.Addr() && (want.Port() == 0 || want.Port() == ap.Port())
 }
 
-// Connections returns the rows that the filter selects of the connection
-// table in the client's network namespace. They are no snapshot: the table
-// changes while it is read.
+// Connections returns the rows of the connection table that match a filter.
+// The table is that of the client's network namespace. The rows are not a
+// snapshot, since the table changes while it is read.
 //
 // For a malformed row, the sequence yields an error that matches
 // [ErrMalformed], and continues. Any other error ends it. Rows that do not
@@ -125,9 +125,9 @@ func (c *Client) Connections(ctx context.Context, filter ConnectionFilter) iter.
 	}
 }
 
-// ReadConnections returns the rows that the filter selects of a connection
-// table in the format of /proc/net/ip_vs_conn, including its title line. It
-// yields the same errors as [Client.Connections].
+// ReadConnections returns the rows that match a filter from a connection table
+// in the format of /proc/net/ip_vs_conn, including its title line. It yields
+// the same errors as [Client.Connections].
 func ReadConnections(r io.Reader, filter ConnectionFilter) iter.Seq2[Connection, error] {
 	return readConnections(context.Background(), r, filter)
 }
