@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -146,7 +145,10 @@ func (m monitorCommand) printEvents(changes []ipvs.Change, at time.Time) error {
 	for _, c := range changes {
 		switch {
 		case m.cmd.Given.Has(spec.OptJSON):
-			b = appendEvent(b, c, at)
+			var err error
+			if b, err = appendEvent(b, c, at); err != nil {
+				return err
+			}
 		default:
 			if m.cmd.Given.Has(spec.OptTimestamp) {
 				b = at.AppendFormat(b, "[2006-01-02T15:04:05.000000] ")
@@ -160,10 +162,11 @@ func (m monitorCommand) printEvents(changes []ipvs.Change, at time.Time) error {
 }
 
 // appendEvent appends a change as a JSON object, with its time.
-func appendEvent(b []byte, c ipvs.Change, at time.Time) []byte {
+func appendEvent(b []byte, c ipvs.Change, at time.Time) ([]byte, error) {
+	object, err := c.MarshalJSON()
+	if err != nil {
+		return b, err
+	}
 	b = at.UTC().AppendFormat(append(b, `{"time":"`...), "2006-01-02T15:04:05.000Z")
-	b = append(b, `",`...)
-	brace := len(b)
-	b = c.AppendJSON(b)
-	return slices.Delete(b, brace, brace+1)
+	return append(append(b, `",`...), object[1:]...), nil
 }

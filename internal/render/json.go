@@ -9,6 +9,7 @@ import (
 	"io"
 	"iter"
 
+	"github.com/ipvsadm-go/ipvsadm/internal/strictjson"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
@@ -31,12 +32,18 @@ func (p *document) Table(ctx context.Context, i ipvs.Info, services []ipvs.Servi
 	if !p.o.NoSort {
 		Sort(services)
 	}
-	b := members(p.begin(), i.AppendJSON)
-	if err := p.write(append(b, `,"services":[`...)); err != nil {
+	head, err := strictjson.Marshal(i)
+	if err != nil {
 		return err
 	}
-	for n := range services {
-		if err := p.service(n, &services[n]); err != nil {
+	if err := p.begin(members(head) + `,"services":[`); err != nil {
+		return err
+	}
+	for n, s := range services {
+		if s.Destinations == nil {
+			s.Destinations = []ipvs.DestinationEntry{}
+		}
+		if err := p.item(n, s); err != nil {
 			return err
 		}
 	}
@@ -48,27 +55,10 @@ func (p *document) Services(ctx context.Context, i ipvs.Info, services []ipvs.Se
 	return p.Table(ctx, i, services)
 }
 
-// service writes the destinations one by one, since a service may have many.
-func (p *document) service(n int, s *ipvs.ServiceEntry) error {
-	const end = "]}"
-	empty := *s
-	empty.Destinations = []ipvs.DestinationEntry{}
-	b := empty.AppendJSON(p.item(n))
-	if err := p.write(b[:len(b)-len(end)]); err != nil {
-		return err
-	}
-	for n := range s.Destinations {
-		if err := p.write(s.Destinations[n].AppendJSON(p.item(n))); err != nil {
-			return err
-		}
-	}
-	return p.write(append(p.w.AvailableBuffer(), end...))
-}
-
 // Connections leaves the document unfinished where the rows end with an
 // error, so that it is not taken for all of them.
 func (p *document) Connections(ctx context.Context, rows iter.Seq2[ipvs.Connection, error]) error {
-	if err := p.write(append(p.begin(), `,"connections":[`...)); err != nil {
+	if err := p.begin(`"connections":[`); err != nil {
 		return err
 	}
 	n := 0
@@ -76,7 +66,7 @@ func (p *document) Connections(ctx context.Context, rows iter.Seq2[ipvs.Connecti
 	for c, err := range rows {
 		switch {
 		case err == nil:
-			if err := p.write(c.AppendJSON(p.item(n))); err != nil {
+			if err := p.item(n, c); err != nil {
 				return err
 			}
 			n++
@@ -93,50 +83,51 @@ func (p *document) Connections(ctx context.Context, rows iter.Seq2[ipvs.Connecti
 }
 
 func (p *document) Timeouts(t ipvs.Timeouts) error {
-	if err := p.write(members(p.begin(), t.AppendJSON)); err != nil {
+	b, err := strictjson.Marshal(t)
+	if err != nil {
+		return err
+	}
+	if err := p.begin(members(b)); err != nil {
 		return err
 	}
 	return p.end("")
 }
 
 func (p *document) Daemons(daemons []ipvs.Daemon) error {
-	if err := p.write(append(p.begin(), `,"daemons":[`...)); err != nil {
+	if err := p.begin(`"daemons":[`); err != nil {
 		return err
 	}
 	for n := range daemons {
-		if err := p.write(daemons[n].AppendJSON(p.item(n))); err != nil {
+		if err := p.item(n, daemons[n]); err != nil {
 			return err
 		}
 	}
 	return p.end("]")
 }
 
-func (p *document) begin() []byte {
-	return append(p.w.AvailableBuffer(), `{"json_schema_version":1`...)
-}
-
-func (p *document) end(list string) error {
-	return p.write(append(append(p.w.AvailableBuffer(), list...), "}\n"...))
-}
-
-// item begins number n of a list.
-func (p *document) item(n int) []byte {
-	b := p.w.AvailableBuffer()
-	if n > 0 {
-		b = append(b, ',')
-	}
-	return b
-}
-
-func (p *document) write(b []byte) error {
-	_, err := p.w.Write(b)
+// begin writes the start of the document.
+func (p *document) begin(fields string) error {
+	_, err := p.w.WriteString(`{"json_schema_version":1,` + fields)
 	return err
 }
 
-// members appends the members of an object that is not empty behind others.
-func members(b []byte, appendObject func([]byte) []byte) []byte {
-	start := len(b)
-	b = appendObject(b)
-	b[start] = ','
-	return b[:len(b)-1]
+func (p *document) end(list string) error {
+	_, err := p.w.WriteString(list + "}\n")
+	return err
 }
+
+// item writes number n of a list.
+func (p *document) item(n int, v any) error {
+	b, err := strictjson.Marshal(v)
+	if err != nil {
+		return err
+	}
+	if n > 0 {
+		_ = p.w.WriteByte(',') // Write returns its error again
+	}
+	_, err = p.w.Write(b)
+	return err
+}
+
+// members returns the fields of an object without the braces.
+func members(object []byte) string { return string(object[1 : len(object)-1]) }

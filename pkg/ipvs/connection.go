@@ -48,6 +48,16 @@ func (c *Connection) FWMark() uint32 {
 	return binary.BigEndian.Uint32(raw[:])
 }
 
+// markAddr is the virtual address in a template of a firewall mark.
+func markAddr(mark uint32, f Family) netip.AddrPort {
+	var raw [16]byte
+	binary.BigEndian.PutUint32(raw[:], mark)
+	if f == IPv6 {
+		return netip.AddrPortFrom(netip.AddrFrom16(raw), 0)
+	}
+	return netip.AddrPortFrom(netip.AddrFrom4([4]byte(raw[:])), 0)
+}
+
 // ConnectionFilter selects rows of the connection table: those that match all
 // fields that are not zero. The zero value selects every row.
 type ConnectionFilter struct {

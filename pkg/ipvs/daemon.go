@@ -14,13 +14,13 @@ import (
 // at most one in each state. Fields that are zero leave the choice to the
 // kernel, whose answer then has them filled.
 type Daemon struct {
-	State     DaemonState
-	Interface string     // the interface that it multicasts on, at most 15 bytes
-	SyncID    uint32     // which group it belongs to; the kernel takes any number
-	MaxLen    uint16     // longest message in bytes of UDP payload
-	Group     netip.Addr // multicast group; 224.0.0.81 if not given
-	Port      uint16     // UDP port; 8848 if not given
-	TTL       uint8      // 1 if not given
+	State     DaemonState `json:"state"`
+	Interface string      `json:"interface,omitzero"` // the interface that it multicasts on, at most 15 bytes
+	SyncID    uint32      `json:"syncid"`             // which group it belongs to; the kernel takes any number
+	MaxLen    uint16      `json:"maxlen,omitzero"`    // longest message in bytes of UDP payload
+	Group     netip.Addr  `json:"group,omitzero"`     // multicast group; 224.0.0.81 if not given
+	Port      uint16      `json:"port,omitzero"`      // UDP port; 8848 if not given
+	TTL       uint8       `json:"ttl,omitzero"`       // 1 if not given
 }
 
 // String shows the whole daemon, without what is left to the kernel, as in
@@ -99,8 +99,8 @@ func (t Timeouts) validate() error {
 
 // Info is what the kernel says of its IPVS as a whole.
 type Info struct {
-	Version       Version // IPVS_INFO_ATTR_VERSION
-	ConnTableSize uint32  // buckets of the connection table (IPVS_INFO_ATTR_CONN_TAB_SIZE)
+	Version       Version `json:"ipvs_version"`          // IPVS_INFO_ATTR_VERSION
+	ConnTableSize uint32  `json:"connection_table_size"` // buckets of the connection table (IPVS_INFO_ATTR_CONN_TAB_SIZE)
 }
 
 // Version is a version of IPVS, one byte each for major, minor and patch.

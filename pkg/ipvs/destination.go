@@ -121,9 +121,9 @@ func (f ForwardingMethod) String() string {
 // TunnelInfo is the encapsulation of a destination that is reached by a
 // tunnel. The zero value is plain IP in IP.
 type TunnelInfo struct {
-	Type  TunnelType  // IPVS_DEST_ATTR_TUN_TYPE
-	Port  uint16      // UDP port of GUE, else 0 (IPVS_DEST_ATTR_TUN_PORT)
-	Flags TunnelFlags // IPVS_DEST_ATTR_TUN_FLAGS
+	Type  TunnelType  `json:"type"`     // IPVS_DEST_ATTR_TUN_TYPE
+	Port  uint16      `json:"port"`     // UDP port of GUE, else 0 (IPVS_DEST_ATTR_TUN_PORT)
+	Flags TunnelFlags `json:"checksum"` // IPVS_DEST_ATTR_TUN_FLAGS
 }
 
 // TunnelType is a kind of encapsulation (IP_VS_CONN_F_TUNNEL_TYPE_*).

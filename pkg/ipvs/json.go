@@ -2,208 +2,380 @@
 
 package ipvs
 
-// The JSON of the package's types. Each type has two methods: AppendJSON, which
-// takes no memory of its own, and MarshalJSON for the package encoding/json.
-// Names are in lower_snake_case, enumerations are words, durations are whole
-// seconds, and what does not apply is left out. The text is what encoding/json
-// makes of the same values without its escapes for HTML.
+// The JSON of the package's types, both ways. Names are in lower_snake_case,
+// enumerations are words, durations are whole seconds, and fields that do not
+// apply are left out. The wire structs below have the tags.
+//
+// Reading refuses unknown fields; its errors name the path of the value. Service
+// and Destination accept the fields of their entries as well and ignore them.
 
 import (
+	"encoding/json"
+	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
-	"strings"
 	"time"
-	"unicode/utf8"
+
+	"github.com/ipvsadm-go/ipvsadm/internal/strictjson"
 )
 
-// AppendJSON appends the configuration of the service as a JSON object, as in
+type wireID struct {
+	Family   string      `json:"family,omitempty"`
+	FWMark   uint32      `json:"fwmark,omitempty"`
+	Protocol *Protocol   `json:"protocol,omitempty"`
+	Address  *netip.Addr `json:"address,omitempty"`
+	Port     *uint16     `json:"port,omitempty"`
+}
+
+func (id *ServiceID) wire() wireID {
+	if id.FWMark != 0 {
+		return wireID{Family: id.Family().Name(), FWMark: id.FWMark}
+	}
+	return wireID{Family: id.Family().Name(), Protocol: &id.Protocol, Address: &id.Addr, Port: &id.Port}
+}
+
+func (w *wireID) id() (ServiceID, error) {
+	if w.FWMark != 0 {
+		switch {
+		case w.Protocol != nil || w.Address != nil || w.Port != nil:
+			return ServiceID{}, fault("fwmark", "a service has either a firewall mark or protocol, address and port")
+		case w.Family == IPv6.Name():
+			return MarkID(w.FWMark, IPv6), nil
+		}
+		return MarkID(w.FWMark, IPv4), checkFamily(w.Family, IPv4)
+	}
+	if err := required("protocol", w.Protocol != nil, "address", w.Address != nil, "port", w.Port != nil); err != nil {
+		return ServiceID{}, err
+	}
+	id := ServiceID{Protocol: *w.Protocol, Addr: *w.Address, Port: *w.Port}
+	return id, checkFamily(w.Family, id.Family())
+}
+
+// required returns an error for the first field that is missing. Names and
+// whether they are present alternate.
+func required(fields ...any) error {
+	for i := 0; i < len(fields); i += 2 {
+		if fields[i+1] == false {
+			return fault(fields[i].(string), "it is missing")
+		}
+	}
+	return nil
+}
+
+func checkFamily(name string, f Family) error {
+	if name != "" && name != f.Name() {
+		return fault("family", "%q, but the address has the family %q", name, f.Name())
+	}
+	return nil
+}
+
+func fault(path, format string, a ...any) error {
+	return &strictjson.Error{Path: path, Err: fmt.Errorf(format, a...)}
+}
+
+// wireService is a Service or a ServiceEntry. C is the type of counters and D
+// that of destinations.
+type wireService[C, D any] struct {
+	wireID
+	Scheduler      string        `json:"scheduler,omitempty"`
+	SchedulerFlags []string      `json:"scheduler_flags,omitempty"`
+	Timeout        *wholeSeconds `json:"persistence_timeout,omitempty"`
+	Netmask        string        `json:"persistence_netmask,omitempty"`
+	Engine         string        `json:"persistence_engine,omitempty"`
+	OnePacket      bool          `json:"one_packet,omitempty"`
+	Stats          C             `json:"stats,omitzero"`
+	Rates          C             `json:"rates,omitzero"`
+	Destinations   D             `json:"destinations,omitzero"`
+}
+
+type (
+	wireConfig      = wireService[json.RawMessage, json.RawMessage]
+	wireEntry       = wireService[*Rates, []wireServerEntry]
+	wireServer      = wireDestination[json.RawMessage, json.RawMessage]
+	wireServerEntry = wireDestination[*uint32, *Rates]
+)
+
+func wireOf[C, D any](s *Service) wireService[C, D] {
+	w := wireService[C, D]{wireID: s.ServiceID.wire(), Scheduler: s.Scheduler, SchedulerFlags: s.SchedulerFlagNames(), Engine: s.PersistenceEngine}
+	if s.Flags&FlagPersistent != 0 {
+		w.Timeout = (*wholeSeconds)(&s.Timeout)
+		if s.Family() == IPv6 {
+			w.Netmask = strconv.Itoa(int(s.Netmask))
+		} else {
+			w.Netmask = s.Netmask.Addr4().String()
+		}
+	}
+	w.OnePacket = s.Flags&FlagOnePacket != 0
+	return w
+}
+
+func (w *wireService[C, D]) service() (s Service, err error) {
+	id, err := w.id()
+	if err != nil {
+		return s, err
+	}
+	s = NewService(id, "wlc")
+	if w.Scheduler != "" {
+		s.Scheduler = w.Scheduler
+	}
+	for i, name := range w.SchedulerFlags {
+		f := slices.IndexFunc(schedulerFlags[:], func(f SchedulerFlag) bool {
+			return f.Name == name && (f.Scheduler == "" || f.Scheduler == s.Scheduler)
+		})
+		if f < 0 {
+			return s, fault(fmt.Sprintf("scheduler_flags[%d]", i), "the scheduler %s has no flag %q", s.Scheduler, name)
+		}
+		s.Flags |= schedulerFlags[f].Flag
+	}
+	if w.OnePacket {
+		s.Flags |= FlagOnePacket
+	}
+	s.PersistenceEngine = w.Engine
+	if w.Timeout != nil {
+		s.Flags |= FlagPersistent
+		s.Timeout = time.Duration(*w.Timeout)
+	}
+	if w.Netmask == "" {
+		return s, nil
+	}
+	n, notNumber := strconv.ParseUint(w.Netmask, 10, 8)
+	a, notAddr := netip.ParseAddr(w.Netmask)
+	switch {
+	case w.Timeout == nil:
+		return s, fault("persistence_netmask", "there is no persistence_timeout")
+	case id.Family() == IPv6 && notNumber == nil && 1 <= n && n <= 128:
+		s.Netmask = Netmask(n)
+	case id.Family() == IPv4 && notAddr == nil && a.Is4():
+		s.Netmask = NetmaskFrom4(a)
+	default:
+		return s, fault("persistence_netmask", "%q is neither a dotted mask nor, for IPv6, the length of a prefix", w.Netmask)
+	}
+	return s, nil
+}
+
+// MarshalJSON returns the configuration of the service as a JSON object, as in
 //
 //	{"family":"inet","protocol":"tcp","address":"12.0.0.1","port":80,"scheduler":"rr"}
 //
 // A service of a firewall mark has "fwmark" instead of "protocol", "address"
 // and "port".
-func (s Service) AppendJSON(b []byte) []byte {
-	return append(s.appendMembers(append(b, '{')), '}')
+func (s Service) MarshalJSON() ([]byte, error) {
+	return strictjson.Marshal(wireOf[json.RawMessage, json.RawMessage](&s))
 }
 
-// MarshalJSON returns the object of [Service.AppendJSON].
-func (s Service) MarshalJSON() ([]byte, error) { return s.AppendJSON(nil), nil }
-
-func (id *ServiceID) appendMembers(b []byte) []byte {
-	b = append(append(b, `"family":"`...), id.Family().Name()...)
-	if id.FWMark != 0 {
-		return appendNumber(b, `","fwmark":`, uint64(id.FWMark))
+// UnmarshalJSON reads the object of MarshalJSON. The scheduler is wlc if it is
+// missing.
+func (s *Service) UnmarshalJSON(b []byte) error {
+	var w wireConfig
+	err := strictjson.Unmarshal(b, &w)
+	if err == nil {
+		*s, err = w.service()
 	}
-	b = appendProtocol(append(b, `","protocol":"`...), id.Protocol)
-	b = appendQuotedAddr(append(b, `","address":`...), id.Addr)
-	return appendNumber(b, `,"port":`, uint64(id.Port))
+	return err
 }
 
-func (s *Service) appendMembers(b []byte) []byte {
-	b = s.ServiceID.appendMembers(b)
-	b = appendQuoted(append(b, `,"scheduler":`...), s.Scheduler)
-	if s.Flags == 0 {
-		return b
-	}
-	for i, name := range s.SchedulerFlagNames() {
-		if i == 0 {
-			b = append(b, `,"scheduler_flags":["`...)
-		} else {
-			b = append(b[:len(b)-1], `,"`...)
-		}
-		b = append(append(b, name...), `"]`...)
-	}
-	if s.Flags&FlagPersistent != 0 {
-		b = appendSeconds(append(b, `,"persistence_timeout":`...), s.Timeout)
-		b = append(b, `,"persistence_netmask":"`...)
-		if s.Family() == IPv6 {
-			b = strconv.AppendUint(b, uint64(s.Netmask), 10)
-		} else {
-			b = s.Netmask.Addr4().AppendTo(b)
-		}
-		b = append(b, '"')
-		if s.PersistenceEngine != "" {
-			b = appendQuoted(append(b, `,"persistence_engine":`...), s.PersistenceEngine)
-		}
-	}
-	if s.Flags&FlagOnePacket != 0 {
-		b = append(b, `,"one_packet":true`...)
-	}
-	return b
-}
-
-// AppendJSON appends the service as a JSON object: the members of
-// [Service.AppendJSON], "stats" and "rates", and as "destinations" a list of
-// the objects of [DestinationEntry.AppendJSON], which is left out where
+// MarshalJSON returns the service as a JSON object: the fields of
+// [Service.MarshalJSON], "stats" and "rates", and as "destinations" a list of
+// the objects of [DestinationEntry.MarshalJSON], which is left out if
 // Destinations is nil.
-func (s ServiceEntry) AppendJSON(b []byte) []byte {
-	b = s.Service.appendMembers(append(b, '{'))
-	b = s.Stats.appendMembers(append(b, ','))
-	if s.Destinations == nil {
-		return append(b, '}')
-	}
-	b = append(b, `,"destinations":[`...)
-	for i := range s.Destinations {
-		if i > 0 {
-			b = append(b, ',')
+func (s ServiceEntry) MarshalJSON() ([]byte, error) {
+	w := wireOf[*Rates, []wireServerEntry](&s.Service)
+	w.Stats, w.Rates = s.Stats.wire()
+	if s.Destinations != nil {
+		w.Destinations = make([]wireServerEntry, len(s.Destinations))
+		for i := range s.Destinations {
+			w.Destinations[i] = s.Destinations[i].wire()
 		}
-		b = s.Destinations[i].AppendJSON(b)
 	}
-	return append(b, "]}"...)
+	return strictjson.Marshal(w)
 }
 
-// MarshalJSON returns the object of [ServiceEntry.AppendJSON].
-func (s ServiceEntry) MarshalJSON() ([]byte, error) { return s.AppendJSON(nil), nil }
+// UnmarshalJSON reads the object of MarshalJSON. Counters that are missing are
+// zero.
+func (s *ServiceEntry) UnmarshalJSON(b []byte) error {
+	var w wireEntry
+	if err := strictjson.Unmarshal(b, &w); err != nil {
+		return err
+	}
+	var e ServiceEntry
+	var err error
+	if e.Service, err = w.service(); err != nil {
+		return err
+	}
+	e.Stats = statsOf(w.Stats, w.Rates)
+	if w.Destinations != nil {
+		e.Destinations = make([]DestinationEntry, len(w.Destinations))
+	}
+	for i := range w.Destinations {
+		if e.Destinations[i], err = entryOf(&w.Destinations[i]); err != nil {
+			return strictjson.At(fmt.Sprintf("destinations[%d]", i), err)
+		}
+	}
+	*s = e
+	return nil
+}
 
-// AppendJSON appends the configuration of the destination as a JSON object, as
+// wireDestination is a Destination or a DestinationEntry. N is the type of
+// numbers of connections and C that of counters.
+type wireDestination[N, C any] struct {
+	Family     string            `json:"family,omitempty"`
+	Address    *netip.Addr       `json:"address,omitempty"`
+	Port       *uint16           `json:"port,omitempty"`
+	Forward    *ForwardingMethod `json:"forward,omitempty"`
+	Weight     *int32            `json:"weight,omitempty"`
+	Upper      *uint32           `json:"upper_threshold,omitempty"`
+	Lower      *uint32           `json:"lower_threshold,omitempty"`
+	Active     N                 `json:"active_connections,omitzero"`
+	Inactive   N                 `json:"inactive_connections,omitzero"`
+	Persistent N                 `json:"persistent_connections,omitzero"`
+	Tunnel     *TunnelInfo       `json:"tunnel,omitempty"`
+	Stats      C                 `json:"stats,omitzero"`
+	Rates      C                 `json:"rates,omitzero"`
+}
+
+func wireAddr[N, C any](d *Destination) wireDestination[N, C] {
+	return wireDestination[N, C]{Family: FamilyOf(d.Addr).Name(), Address: &d.Addr, Port: &d.Port}
+}
+
+func wireConfigOf[N, C any](d *Destination) wireDestination[N, C] {
+	w := wireAddr[N, C](d)
+	w.Forward, w.Weight, w.Upper, w.Lower = &d.Forward, &d.Weight, &d.UpperThreshold, &d.LowerThreshold
+	if d.Forward == Tunnel {
+		w.Tunnel = &d.Tunnel
+	}
+	return w
+}
+
+func (w *wireDestination[N, C]) destination() (d Destination, err error) {
+	if err := required("address", w.Address != nil, "port", w.Port != nil); err != nil {
+		return d, err
+	}
+	d = Destination{Addr: *w.Address, Port: *w.Port, Forward: Route, Weight: 1}
+	if w.Forward != nil {
+		d.Forward = *w.Forward
+	}
+	if w.Weight != nil {
+		d.Weight = *w.Weight
+	}
+	d.UpperThreshold, d.LowerThreshold = valueOf(w.Upper), valueOf(w.Lower)
+	if w.Tunnel != nil {
+		if d.Forward != Tunnel {
+			return d, fault("tunnel", `"forward" is not "tunnel"`)
+		}
+		d.Tunnel = *w.Tunnel
+	}
+	return d, checkFamily(w.Family, FamilyOf(d.Addr))
+}
+
+// valueOf returns what p points to, or the zero value for nil.
+func valueOf[T any](p *T) (v T) {
+	if p != nil {
+		v = *p
+	}
+	return v
+}
+
+// MarshalJSON returns the configuration of the destination as a JSON object, as
 // in
 //
 //	{"family":"inet","address":"192.168.168.10","port":80,"forward":"masquerade",
 //	"weight":1,"upper_threshold":0,"lower_threshold":0}
 //
 // in one line. With the forwarding method Tunnel it has the object of
-// [TunnelInfo.AppendJSON] as "tunnel".
-func (d Destination) AppendJSON(b []byte) []byte {
-	b = d.appendMembers(append(b, '{'))
-	return append(d.appendTunnel(b), '}')
+// [TunnelInfo.MarshalJSON] as "tunnel".
+func (d Destination) MarshalJSON() ([]byte, error) {
+	return strictjson.Marshal(wireConfigOf[json.RawMessage, json.RawMessage](&d))
 }
 
-// MarshalJSON returns the object of [Destination.AppendJSON].
-func (d Destination) MarshalJSON() ([]byte, error) { return d.AppendJSON(nil), nil }
-
-func (d *Destination) appendIdentity(b []byte) []byte {
-	b = append(append(b, `"family":"`...), FamilyOf(d.Addr).Name()...)
-	b = appendQuotedAddr(append(b, `","address":`...), d.Addr)
-	return appendNumber(b, `,"port":`, uint64(d.Port))
-}
-
-func (d *Destination) appendMembers(b []byte) []byte {
-	b = d.appendIdentity(b)
-	b = append(append(b, `,"forward":"`...), d.Forward.jsonWord()...)
-	b = strconv.AppendInt(append(b, `","weight":`...), int64(d.Weight), 10)
-	b = appendNumber(b, `,"upper_threshold":`, uint64(d.UpperThreshold))
-	return appendNumber(b, `,"lower_threshold":`, uint64(d.LowerThreshold))
-}
-
-func (d *Destination) appendTunnel(b []byte) []byte {
-	if d.Forward != Tunnel {
-		return b
+// UnmarshalJSON reads the object of MarshalJSON. As in a rule file, "forward" is
+// "route" and "weight" is 1 if they are missing.
+func (d *Destination) UnmarshalJSON(b []byte) error {
+	var w wireServer
+	err := strictjson.Unmarshal(b, &w)
+	if err == nil {
+		*d, err = w.destination()
 	}
-	return d.Tunnel.AppendJSON(append(b, `,"tunnel":`...))
+	return err
 }
 
-// AppendJSON appends the destination as a JSON object: the members of
-// [Destination.AppendJSON], "active_connections", "inactive_connections" and
+func (d *DestinationEntry) wire() wireServerEntry {
+	w := wireConfigOf[*uint32, *Rates](&d.Destination)
+	w.Active, w.Inactive, w.Persistent = &d.Conns.Active, &d.Conns.Inactive, &d.Conns.Persistent
+	w.Stats, w.Rates = d.Stats.wire()
+	return w
+}
+
+// MarshalJSON returns the destination as a JSON object: the fields of
+// [Destination.MarshalJSON], "active_connections", "inactive_connections" and
 // "persistent_connections", "stats" and "rates".
-func (d DestinationEntry) AppendJSON(b []byte) []byte {
-	b = d.Destination.appendMembers(append(b, '{'))
-	b = appendNumber(b, `,"active_connections":`, uint64(d.Conns.Active))
-	b = appendNumber(b, `,"inactive_connections":`, uint64(d.Conns.Inactive))
-	b = appendNumber(b, `,"persistent_connections":`, uint64(d.Conns.Persistent))
-	b = d.Destination.appendTunnel(b)
-	return append(d.Stats.appendMembers(append(b, ',')), '}')
+func (d DestinationEntry) MarshalJSON() ([]byte, error) { return strictjson.Marshal(d.wire()) }
+
+// UnmarshalJSON reads the object of MarshalJSON. Numbers of connections and
+// counters that are missing are zero.
+func (d *DestinationEntry) UnmarshalJSON(b []byte) error {
+	var w wireServerEntry
+	err := strictjson.Unmarshal(b, &w)
+	if err == nil {
+		*d, err = entryOf(&w)
+	}
+	return err
 }
 
-// MarshalJSON returns the object of [DestinationEntry.AppendJSON].
-func (d DestinationEntry) MarshalJSON() ([]byte, error) { return d.AppendJSON(nil), nil }
+func entryOf(w *wireServerEntry) (e DestinationEntry, err error) {
+	e.Destination, err = w.destination()
+	e.Conns = ConnCounts{valueOf(w.Active), valueOf(w.Inactive), valueOf(w.Persistent)}
+	e.Stats = statsOf(w.Stats, w.Rates)
+	return e, err
+}
 
-// AppendJSON appends the encapsulation as a JSON object, as in
+// MarshalJSON returns the encapsulation as a JSON object, as in
 //
 //	{"type":"gue","port":6080,"checksum":"csum"}
 //
 // "checksum" is "none", "csum" or "remcsum". Only GUE has "port", and IP in IP
 // has no "checksum".
-func (t TunnelInfo) AppendJSON(b []byte) []byte {
-	b = append(append(b, `{"type":"`...), t.Type.jsonWord()...)
-	b = append(b, '"')
-	if t.Type == TunnelIPIP {
-		return append(b, '}')
-	}
+func (t TunnelInfo) MarshalJSON() ([]byte, error) {
+	w := struct {
+		Type     TunnelType   `json:"type"`
+		Port     *uint16      `json:"port,omitempty"`
+		Checksum *TunnelFlags `json:"checksum,omitempty"`
+	}{Type: t.Type}
 	if t.Type == TunnelGUE {
-		b = appendNumber(b, `,"port":`, uint64(t.Port))
+		w.Port = &t.Port
 	}
-	checksum := "none"
-	switch {
-	case t.Flags&TunnelChecksum != 0:
-		checksum = "csum"
-	case t.Flags&TunnelRemoteChecksum != 0:
-		checksum = "remcsum"
+	if t.Type != TunnelIPIP {
+		w.Checksum = &t.Flags
 	}
-	return append(append(append(b, `,"checksum":"`...), checksum...), `"}`...)
+	return strictjson.Marshal(w)
 }
 
-// MarshalJSON returns the object of [TunnelInfo.AppendJSON].
-func (t TunnelInfo) MarshalJSON() ([]byte, error) { return t.AppendJSON(nil), nil }
-
-// AppendJSON appends the counters and the rates as a JSON object with two
-// members, which the objects of entries have too:
-//
-//	{"stats":{"connections":0,"packets_in":0,"packets_out":0,"bytes_in":0,"bytes_out":0},
-//	"rates":{"connections":0,"packets_in":0,"packets_out":0,"bytes_in":0,"bytes_out":0}}
-//
-// in one line. Rates are per second.
-func (s Stats) AppendJSON(b []byte) []byte {
-	return append(s.appendMembers(append(b, '{')), '}')
+// wire returns the counters and the rates, which have the same fields in JSON.
+func (s *Stats) wire() (stats, rates *Rates) {
+	return &Rates{s.Conns, s.InPkts, s.OutPkts, s.InBytes, s.OutBytes}, &s.Rates
 }
 
-// MarshalJSON returns the object of [Stats.AppendJSON].
-func (s Stats) MarshalJSON() ([]byte, error) { return s.AppendJSON(nil), nil }
-
-func (s *Stats) appendMembers(b []byte) []byte {
-	r := &s.Rates
-	b = appendCounters(append(b, `"stats":`...), s.Conns, s.InPkts, s.OutPkts, s.InBytes, s.OutBytes)
-	return appendCounters(append(b, `,"rates":`...), r.CPS, r.InPPS, r.OutPPS, r.InBPS, r.OutBPS)
+func statsOf(stats, rates *Rates) Stats {
+	s := valueOf(stats)
+	return Stats{s.CPS, s.InPPS, s.OutPPS, s.InBPS, s.OutBPS, valueOf(rates)}
 }
 
-func appendCounters(b []byte, conns, inPkts, outPkts, inBytes, outBytes uint64) []byte {
-	b = appendNumber(b, `{"connections":`, conns)
-	b = appendNumber(b, `,"packets_in":`, inPkts)
-	b = appendNumber(b, `,"packets_out":`, outPkts)
-	b = appendNumber(b, `,"bytes_in":`, inBytes)
-	return append(appendNumber(b, `,"bytes_out":`, outBytes), '}')
+type wireConnection struct {
+	Protocol        Protocol     `json:"protocol"`
+	ClientAddr      netip.Addr   `json:"client_address"`
+	ClientPort      uint16       `json:"client_port"`
+	FWMark          uint32       `json:"fwmark,omitempty"`
+	VirtualAddr     *netip.Addr  `json:"virtual_address,omitempty"`
+	VirtualPort     *uint16      `json:"virtual_port,omitempty"`
+	DestinationAddr netip.Addr   `json:"destination_address"`
+	DestinationPort uint16       `json:"destination_port"`
+	State           string       `json:"state"`
+	Expires         wholeSeconds `json:"expires"`
+	Engine          string       `json:"persistence_engine,omitempty"`
+	Data            *string      `json:"persistence_data,omitempty"`
 }
 
-// AppendJSON appends the connection as a JSON object, as in
+// MarshalJSON returns the connection as a JSON object, as in
 //
 //	{"protocol":"tcp","client_address":"10.1.0.2","client_port":33814,
 //	"virtual_address":"12.0.0.1","virtual_port":80,
@@ -213,217 +385,171 @@ func appendCounters(b []byte, conns, inPkts, outPkts, inBytes, outBytes uint64) 
 // in one line. A template of a firewall mark has "fwmark" instead of
 // "virtual_address" and "virtual_port"; one of a persistence engine has
 // "persistence_engine" and "persistence_data".
-func (c Connection) AppendJSON(b []byte) []byte {
-	b = appendProtocol(append(b, `{"protocol":"`...), c.Protocol)
-	b = appendQuotedAddr(append(b, `","client_address":`...), c.Client.Addr())
-	b = appendNumber(b, `,"client_port":`, uint64(c.Client.Port()))
-	if mark := c.FWMark(); mark != 0 {
-		b = appendNumber(b, `,"fwmark":`, uint64(mark))
-	} else {
-		b = appendQuotedAddr(append(b, `,"virtual_address":`...), c.Virtual.Addr())
-		b = appendNumber(b, `,"virtual_port":`, uint64(c.Virtual.Port()))
+func (c Connection) MarshalJSON() ([]byte, error) {
+	w := wireConnection{
+		Protocol: c.Protocol, ClientAddr: c.Client.Addr(), ClientPort: c.Client.Port(),
+		FWMark: c.FWMark(), DestinationAddr: c.Destination.Addr(), DestinationPort: c.Destination.Port(),
+		State: c.State, Expires: wholeSeconds(c.Expires), Engine: c.PersistenceEngine,
 	}
-	b = appendQuotedAddr(append(b, `,"destination_address":`...), c.Destination.Addr())
-	b = appendNumber(b, `,"destination_port":`, uint64(c.Destination.Port()))
-	b = appendQuoted(append(b, `,"state":`...), c.State)
-	b = appendSeconds(append(b, `,"expires":`...), c.Expires)
+	if w.FWMark == 0 {
+		a, p := c.Virtual.Addr(), c.Virtual.Port()
+		w.VirtualAddr, w.VirtualPort = &a, &p
+	}
 	if c.PersistenceEngine != "" {
-		b = appendQuoted(append(b, `,"persistence_engine":`...), c.PersistenceEngine)
-		b = appendQuoted(append(b, `,"persistence_data":`...), c.PersistenceData)
+		w.Data = &c.PersistenceData
 	}
-	return append(b, '}')
+	return strictjson.Marshal(w)
 }
 
-// MarshalJSON returns the object of [Connection.AppendJSON].
-func (c Connection) MarshalJSON() ([]byte, error) { return c.AppendJSON(nil), nil }
+// UnmarshalJSON reads the object of MarshalJSON.
+func (c *Connection) UnmarshalJSON(b []byte) error {
+	var w wireConnection
+	if err := strictjson.Unmarshal(b, &w); err != nil {
+		return err
+	}
+	virtual := netip.AddrPortFrom(valueOf(w.VirtualAddr), valueOf(w.VirtualPort))
+	if w.FWMark != 0 {
+		virtual = markAddr(w.FWMark, FamilyOf(w.ClientAddr))
+	}
+	*c = Connection{
+		Protocol: w.Protocol, Client: netip.AddrPortFrom(w.ClientAddr, w.ClientPort), Virtual: virtual,
+		Destination: netip.AddrPortFrom(w.DestinationAddr, w.DestinationPort),
+		State:       w.State, Expires: time.Duration(w.Expires), PersistenceEngine: w.Engine, PersistenceData: valueOf(w.Data),
+	}
+	return nil
+}
 
-// AppendJSON appends the timeouts as a JSON object, as in
+type wireTimeouts struct {
+	TCP    wholeSeconds `json:"tcp"`
+	TCPFin wholeSeconds `json:"tcp_fin"`
+	UDP    wholeSeconds `json:"udp"`
+}
+
+// MarshalJSON returns the timeouts as a JSON object, as in
 // {"tcp":900,"tcp_fin":120,"udp":300}.
-func (t Timeouts) AppendJSON(b []byte) []byte {
-	b = appendSeconds(append(b, `{"tcp":`...), t.TCP)
-	b = appendSeconds(append(b, `,"tcp_fin":`...), t.TCPFin)
-	return append(appendSeconds(append(b, `,"udp":`...), t.UDP), '}')
+func (t Timeouts) MarshalJSON() ([]byte, error) {
+	return strictjson.Marshal(wireTimeouts{wholeSeconds(t.TCP), wholeSeconds(t.TCPFin), wholeSeconds(t.UDP)})
 }
 
-// MarshalJSON returns the object of [Timeouts.AppendJSON].
-func (t Timeouts) MarshalJSON() ([]byte, error) { return t.AppendJSON(nil), nil }
-
-// AppendJSON appends the daemon as a JSON object, as in
-//
-//	{"state":"master","interface":"eth0","syncid":0,"maxlen":1472,"group":"224.0.0.81","port":8848,"ttl":1}
-//
-// What is left to the kernel, or was not said by a kernel before 4.3, is left
-// out.
-func (d Daemon) AppendJSON(b []byte) []byte {
-	b = append(append(b, `{"state":"`...), d.State.String()...)
-	b = appendQuoted(append(b, `","interface":`...), d.Interface)
-	b = appendNumber(b, `,"syncid":`, uint64(d.SyncID))
-	if d.MaxLen != 0 {
-		b = appendNumber(b, `,"maxlen":`, uint64(d.MaxLen))
+// UnmarshalJSON reads the object of MarshalJSON. Timeouts that are missing are
+// zero.
+func (t *Timeouts) UnmarshalJSON(b []byte) error {
+	var w wireTimeouts
+	err := strictjson.Unmarshal(b, &w)
+	if err == nil {
+		*t = Timeouts{time.Duration(w.TCP), time.Duration(w.TCPFin), time.Duration(w.UDP)}
 	}
-	if d.Group.IsValid() {
-		b = appendQuotedAddr(append(b, `,"group":`...), d.Group)
-	}
-	if d.Port != 0 {
-		b = appendNumber(b, `,"port":`, uint64(d.Port))
-	}
-	if d.TTL != 0 {
-		b = appendNumber(b, `,"ttl":`, uint64(d.TTL))
-	}
-	return append(b, '}')
+	return err
 }
 
-// MarshalJSON returns the object of [Daemon.AppendJSON].
-func (d Daemon) MarshalJSON() ([]byte, error) { return d.AppendJSON(nil), nil }
+// wireChange is a Change. D is the type of a daemon.
+type wireChange[D any] struct {
+	Time        json.RawMessage `json:"time,omitempty"` // in the output of --monitor
+	Op          Op              `json:"op"`
+	Service     *wireConfig     `json:"service,omitempty"`
+	Destination *wireServer     `json:"destination,omitempty"`
+	Timeouts    *Timeouts       `json:"timeouts,omitempty"`
+	Daemon      D               `json:"daemon,omitempty"`
+}
 
-// AppendJSON appends the change as a JSON object, as in
+// MarshalJSON returns the change as a JSON object, as in
 //
 //	{"op":"delete-destination","service":{"family":"inet","protocol":"tcp","address":"12.0.0.1","port":80},
 //	"destination":{"family":"inet","address":"192.168.168.10","port":80}}
 //
 // in one line. A service or destination that is added or edited is whole; any
-// other has the members that identify it. Instead of these, a change of timeouts
+// other has the fields that identify it. Instead of these, a change of timeouts
 // has "timeouts", and one of a daemon "daemon", of which a stop has the state
 // alone.
-func (c Change) AppendJSON(b []byte) []byte {
-	b = append(append(b, `{"op":"`...), strings.ReplaceAll(c.Op.String(), " ", "-")...)
-	b = append(b, '"')
-	switch {
-	case c.Op == OpAddService || c.Op == OpEditService:
-		b = c.Service.AppendJSON(append(b, `,"service":`...))
-	case c.Op.onService():
-		b = append(c.Service.ServiceID.appendMembers(append(b, `,"service":{`...)), '}')
-	case c.Op == OpSetTimeouts:
-		b = c.Timeouts.AppendJSON(append(b, `,"timeouts":`...))
-	case c.Op == OpStartDaemon:
-		b = c.Daemon.AppendJSON(append(b, `,"daemon":`...))
-	case c.Op == OpStopDaemon:
-		b = append(append(append(b, `,"daemon":{"state":"`...), c.Daemon.State.String()...), `"}`...)
-	}
+func (c Change) MarshalJSON() ([]byte, error) {
+	w := wireChange[any]{Op: c.Op}
 	switch c.Op {
+	case OpAddService, OpEditService:
+		config := wireOf[json.RawMessage, json.RawMessage](&c.Service)
+		w.Service = &config
 	case OpAddDestination, OpEditDestination:
-		b = c.Destination.AppendJSON(append(b, `,"destination":`...))
+		d := wireConfigOf[json.RawMessage, json.RawMessage](&c.Destination)
+		w.Destination = &d
 	case OpDeleteDestination:
-		b = append(c.Destination.appendIdentity(append(b, `,"destination":{`...)), '}')
+		d := wireAddr[json.RawMessage, json.RawMessage](&c.Destination)
+		w.Destination = &d
+	case OpSetTimeouts:
+		w.Timeouts = &c.Timeouts
+	case OpStartDaemon:
+		w.Daemon = c.Daemon
+	case OpStopDaemon:
+		w.Daemon = struct {
+			State DaemonState `json:"state"`
+		}{c.Daemon.State}
 	}
-	return append(b, '}')
-}
-
-// MarshalJSON returns the object of [Change.AppendJSON].
-func (c Change) MarshalJSON() ([]byte, error) { return c.AppendJSON(nil), nil }
-
-// AppendJSON appends the information as a JSON object, as in
-// {"ipvs_version":"1.2.1","connection_table_size":4096}.
-func (i Info) AppendJSON(b []byte) []byte {
-	b = append(append(b, `{"ipvs_version":"`...), i.Version.String()...)
-	return append(appendNumber(b, `","connection_table_size":`, uint64(i.ConnTableSize)), '}')
-}
-
-// MarshalJSON returns the object of [Info.AppendJSON].
-func (i Info) MarshalJSON() ([]byte, error) { return i.AppendJSON(nil), nil }
-
-func (f ForwardingMethod) jsonWord() string {
-	switch f {
-	case Masquerade:
-		return "masquerade"
-	case LocalNode:
-		return "local"
-	case Tunnel:
-		return "tunnel"
-	case Route:
-		return "route"
-	case Bypass:
-		return "bypass"
+	if w.Service == nil && c.Op.onService() {
+		w.Service = &wireConfig{wireID: c.Service.ServiceID.wire()}
 	}
-	return "unknown"
+	return strictjson.Marshal(w)
 }
 
-func (t TunnelType) jsonWord() string {
-	if t <= TunnelGRE {
-		return t.String()
+// UnmarshalJSON reads the object of MarshalJSON, and a line of the output of
+// "ipvsadm --monitor --json", whose time it ignores.
+func (c *Change) UnmarshalJSON(b []byte) error {
+	var w wireChange[*Daemon]
+	if err := strictjson.Unmarshal(b, &w); err != nil {
+		return err
 	}
-	return "unknown"
-}
-
-// appendProtocol appends "tcp", or the kernel's name of another protocol in
-// small letters.
-func appendProtocol(b []byte, p Protocol) []byte {
-	if word := p.Network(); word != "" {
-		return append(b, word...)
-	}
-	return append(b, strings.ToLower(p.String())...)
-}
-
-func appendNumber(b []byte, name string, n uint64) []byte {
-	b = append(b, name...)
-	if n < 10 { // most counters of most servers
-		return append(b, '0'+byte(n))
-	}
-	return strconv.AppendUint(b, n, 10)
-}
-
-func appendSeconds(b []byte, d time.Duration) []byte {
-	return strconv.AppendInt(b, int64(d/time.Second), 10)
-}
-
-// appendQuotedAddr appends an address as a JSON string, empty for none.
-func appendQuotedAddr(b []byte, a netip.Addr) []byte {
-	if !a.IsValid() {
-		return append(b, `""`...)
-	}
-	if a.Zone() != "" {
-		return appendQuoted(b, a.String())
-	}
-	return append(a.AppendTo(append(b, '"')), '"')
-}
-
-// appendQuoted appends a text as a JSON string. As with encoding/json, each
-// byte that is no UTF-8 becomes U+FFFD.
-func appendQuoted(b []byte, s string) []byte {
-	b = append(b, '"')
-	start := 0 // of what was not appended yet
-	for i := 0; i < len(s); {
-		if c := s[i]; c < utf8.RuneSelf {
-			if ' ' <= c && c != '"' && c != '\\' {
-				i++
-				continue
-			}
-			b = appendEscape(append(b, s[start:i]...), c)
-			i++
-			start = i
-			continue
+	op := w.Op
+	for _, part := range []struct {
+		name        string
+		has, wanted bool
+	}{
+		{"op", op != 0, true},
+		{"service", w.Service != nil, op.onService()},
+		{"destination", w.Destination != nil, op.onDestination()},
+		{"timeouts", w.Timeouts != nil, op == OpSetTimeouts},
+		{"daemon", w.Daemon != nil, op.onDaemon()},
+	} {
+		if err := required(part.name, part.has || !part.wanted); err != nil {
+			return err
 		}
-		r, size := utf8.DecodeRuneInString(s[i:])
-		switch {
-		case r == utf8.RuneError && size == 1:
-			b = append(append(b, s[start:i]...), `\ufffd`...)
-			start = i + size
-		case r == '\u2028', r == '\u2029': // line ends to JavaScript
-			b = append(append(b, s[start:i]...), `\u202`...)
-			b = append(b, hexDigits[r&0xf])
-			start = i + size
+		if part.has && !part.wanted {
+			return fault(part.name, "it does not belong to %v", op)
 		}
-		i += size
 	}
-	return append(append(b, s[start:]...), '"')
+	out := Change{Op: op, Timeouts: valueOf(w.Timeouts), Daemon: valueOf(w.Daemon)}
+	var err error
+	if op == OpAddService || op == OpEditService {
+		out.Service, err = w.Service.service()
+	} else if op.onService() {
+		out.Service.ServiceID, err = w.Service.id()
+	}
+	if err != nil {
+		return strictjson.At("service", err)
+	}
+	if op.onDestination() {
+		if out.Destination, err = w.Destination.destination(); err != nil {
+			return strictjson.At("destination", err)
+		}
+		if op == OpDeleteDestination {
+			out.Destination = Destination{Addr: out.Destination.Addr, Port: out.Destination.Port}
+		}
+	}
+	if op.onDaemon() && w.Daemon.State == 0 {
+		return fault("daemon.state", "it is missing")
+	}
+	*c = out
+	return nil
 }
 
-const hexDigits = "0123456789abcdef"
+// wholeSeconds is a duration as a number of seconds.
+type wholeSeconds time.Duration
 
-func appendEscape(b []byte, c byte) []byte {
-	switch c {
-	case '"', '\\':
-		return append(b, '\\', c)
-	case '\b':
-		return append(b, `\b`...)
-	case '\f':
-		return append(b, `\f`...)
-	case '\n':
-		return append(b, `\n`...)
-	case '\r':
-		return append(b, `\r`...)
-	case '\t':
-		return append(b, `\t`...)
+func (s wholeSeconds) MarshalJSON() ([]byte, error) {
+	return strconv.AppendInt(nil, int64(time.Duration(s)/time.Second), 10), nil
+}
+
+func (s *wholeSeconds) UnmarshalJSON(b []byte) error {
+	n, err := strconv.ParseUint(string(b), 10, 32)
+	if err != nil {
+		return fmt.Errorf("%s is not a number of seconds from 0 to 4294967295", b)
 	}
-	return append(b, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&0xf])
+	*s = wholeSeconds(time.Duration(n) * time.Second)
+	return nil
 }

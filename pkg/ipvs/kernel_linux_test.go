@@ -739,7 +739,7 @@ func testUnprivileged(t *testing.T) {
 	go func() {
 		defer close(done)
 		runtime.LockOSThread() // ends with its thread, which is nobody from here on
-		if _, _, errno := unix.RawSyscall(unix.SYS_SETRESUID, 65534, 65534, 65534); errno != 0 {
+		if _, _, errno := unix.Syscall(unix.SYS_SETRESUID, 65534, 65534, 65534); errno != 0 {
 			t.Error(errno)
 			return
 		}

@@ -6,22 +6,22 @@ package ipvs
 // added or zeroed, all 64 bits wide (IPVS_*_ATTR_STATS64). A kernel without
 // the wide counters, before 4.1, has the lower 32 bits.
 type Stats struct {
-	Conns    uint64 // connections scheduled
-	InPkts   uint64 // packets from clients
-	OutPkts  uint64 // packets to clients, seen only with Masquerade
-	InBytes  uint64 // bytes from clients
-	OutBytes uint64 // bytes to clients
-	Rates    Rates
+	Conns    uint64 `json:"connections"` // connections scheduled
+	InPkts   uint64 `json:"packets_in"`  // packets from clients
+	OutPkts  uint64 `json:"packets_out"` // packets to clients, seen only with Masquerade
+	InBytes  uint64 `json:"bytes_in"`    // bytes from clients
+	OutBytes uint64 `json:"bytes_out"`   // bytes to clients
+	Rates    Rates  `json:"rates"`
 }
 
 // Rates are the kernel's estimates, averages over the last seconds that it
 // updates every two seconds; all zero while net.ipv4.vs.run_estimation is 0.
 type Rates struct {
-	CPS    uint64 // connections a second
-	InPPS  uint64 // packets from clients a second
-	OutPPS uint64 // packets to clients a second
-	InBPS  uint64 // bytes from clients a second
-	OutBPS uint64 // bytes to clients a second
+	CPS    uint64 `json:"connections"` // connections a second
+	InPPS  uint64 `json:"packets_in"`  // packets from clients a second
+	OutPPS uint64 `json:"packets_out"` // packets to clients a second
+	InBPS  uint64 `json:"bytes_in"`    // bytes from clients a second
+	OutBPS uint64 `json:"bytes_out"`   // bytes to clients a second
 }
 
 // ConnCounts is how many connections a destination has at the moment.
