@@ -96,6 +96,26 @@ func (k *kind[K, E]) dump(ctx context.Context, c *Client, of *ServiceID, cut int
 	return list, d, err
 }
 
+// repeats reports whether a list has an entry twice: the kernel moves entries
+// while it resizes a table. A short list takes no map.
+func (k *kind[K, E]) repeats(list []E) bool {
+	if len(list) > shortList {
+		seen := make(map[K]bool, len(list))
+		for i := range list {
+			seen[k.key(&list[i])] = true
+		}
+		return len(seen) < len(list)
+	}
+	for i := range list {
+		for j := range i {
+			if k.key(&list[i]) == k.key(&list[j]) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // list returns all entries. It returns them with ErrChanging if some may be
 // missing. The memory of *scratch is used while it reads.
 func (k *kind[K, E]) list(ctx context.Context, c *Client, of *ServiceID, scratch *[]E, left *time.Duration) ([]E, error) {
@@ -104,11 +124,10 @@ func (k *kind[K, E]) list(ctx context.Context, c *Client, of *ServiceID, scratch
 	if err != nil {
 		return nil, err
 	}
-	found := append(make([]E, 0, len(dump)), dump...)
-	if d.exact() {
-		return found, nil
+	found := make([]E, 0, len(dump))
+	if d.exact() && !k.repeats(dump) {
+		return append(found, dump...), nil
 	}
-	found = found[:0]
 	seen := make(map[K]int, len(dump)) // in which round
 	for round, quiet := 0, 0; ; round++ {
 		known, distinct := len(found), 0
@@ -125,7 +144,8 @@ func (k *kind[K, E]) list(ctx context.Context, c *Client, of *ServiceID, scratch
 		if quiet++; len(found) > known {
 			quiet = 0
 		}
-		if round > 0 && (distinct == len(found) || d.exact() || quiet == maxQuiet) {
+		whole := distinct == len(dump) && (d.exact() || distinct == len(found))
+		if round > 0 && (whole || quiet == maxQuiet) {
 			return found, nil
 		}
 		start := time.Now()
