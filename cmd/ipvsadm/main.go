@@ -19,7 +19,7 @@ import (
 var version, commit string
 
 func main() {
-	os.Exit(cli.Run(context.Background(), cli.Process{
+	os.Exit(cli.Main(context.Background(), cli.Process{
 		Args: os.Args,
 		Version: func() string {
 			info, _ := debug.ReadBuildInfo()

@@ -20,7 +20,7 @@ import (
 // many at a time. None is kept back while the program waits for more input.
 type batchCommand struct {
 	*session
-	commandOf func(*session, *args.Command) command // of a line
+	commandOf func(*session, *args.Command) runner // of a line
 	changes   []ipvs.Change
 	lines     []int // the line of each change
 	status    int   // of the last line

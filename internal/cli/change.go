@@ -32,7 +32,7 @@ func (c changeCommand) Run(ctx context.Context) error {
 	case errors.Is(err, ipvs.ErrDestinationExists):
 		change.Op = ipvs.OpEditDestination
 		return c.apply(ctx, change)
-	case deletes(change) && isMissing(err):
+	case isDeletion(change) && isMissing(err):
 		return nil
 	}
 	return err
@@ -40,7 +40,7 @@ func (c changeCommand) Run(ctx context.Context) error {
 
 func (c changeCommand) successHint(m machine) string { return m.successHint(*c.cmd, c.Args) }
 
-func deletes(c ipvs.Change) bool {
+func isDeletion(c ipvs.Change) bool {
 	return c.Op == ipvs.OpDeleteService || c.Op == ipvs.OpDeleteDestination
 }
 
@@ -76,7 +76,7 @@ func (c changeCommand) readBefore(ctx context.Context, change ipvs.Change) *ipvs
 		return c.kernelTable()
 	case change.Op == ipvs.OpEditService:
 		e, err = c.client.Service(ctx, change.Service.ServiceID)
-	case hints && (deletes(change) || change.Op == ipvs.OpEditDestination):
+	case hints && (isDeletion(change) || change.Op == ipvs.OpEditDestination):
 		e, err = c.readService(ctx, change.Service.ServiceID)
 	default:
 		return nil

@@ -12,14 +12,15 @@ package cli
 import (
 	"context"
 	"io"
+	"path/filepath"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/args"
 	"github.com/ipvsadm-go/ipvsadm/internal/manual"
 	"github.com/ipvsadm-go/ipvsadm/internal/spec"
 )
 
-// Run runs the process's command line and returns its exit status.
-func Run(ctx context.Context, p Process) int { return newSession(p).start(ctx) }
+// Main runs the process's command line and returns its exit status.
+func Main(ctx context.Context, p Process) int { return newSession(p).start(ctx) }
 
 func (s *session) start(ctx context.Context) int {
 	s.parser = args.New(s.names)
@@ -38,13 +39,28 @@ func (s *session) start(ctx context.Context) int {
 	return statusOK
 }
 
+// commandLine parses the command line of the program, under whichever name. Its
+// error is a *failure.
+func commandLine(ctx context.Context, s *session) (args.Command, error) {
+	words := s.Args[1:]
+	switch {
+	case filepath.Base(s.Args[0]) == saveName:
+		return saveLine(ctx, s, words)
+	case filepath.Base(s.Args[0]) == restoreName:
+		return restoreLine(ctx, s, words)
+	case len(words) == 0:
+		words = []string{"--list"}
+	}
+	return s.parse(ctx, words)
+}
+
 // commandOf returns the command of the first row that matches a command line.
-func commandOf(s *session, cmd *args.Command) command {
+func commandOf(s *session, cmd *args.Command) runner {
 	change := changeCommand{s, cmd}
 	for _, row := range [...]struct {
 		id      spec.CommandID // any if 0
 		options spec.Set       // of which one is given; not looked at if empty
-		command
+		runner
 	}{
 		{spec.Help, 0, helpCommand{s}},
 		{spec.Version, 0, versionCommand{s}},
@@ -60,7 +76,7 @@ func commandOf(s *session, cmd *args.Command) command {
 		{0, 0, change},
 	} {
 		if (row.id == 0 || row.id == cmd.ID) && (row.options == 0 || cmd.Given.HasAny(row.options)) {
-			return row.command
+			return row.runner
 		}
 	}
 	panic("the last row matches")

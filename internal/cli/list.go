@@ -16,7 +16,8 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// formats are the options that choose a format; the first one given counts.
+// formats are the options that choose a format. If several are given, the first
+// of these rows counts.
 var formats = []struct {
 	option spec.OptionID
 	format render.Format

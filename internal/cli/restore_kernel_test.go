@@ -90,7 +90,7 @@ func testModuleStaysAway(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "rules")
 	must.OK(t, os.WriteFile(file, []byte(manyServices(1000, "-m")+"-A\n"), 0o600))
 	var errs bytes.Buffer
-	status := Run(t.Context(), Process{
+	status := Main(t.Context(), Process{
 		Args: []string{"ipvsadm-restore", "--lock", file + ".lock", file}, Stdin: strings.NewReader(""), Stdout: io.Discard, Stderr: &errs,
 	})
 	if want := file + ": line 2001: "; status != statusUsage || !strings.HasPrefix(errs.String(), want) {

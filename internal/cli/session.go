@@ -42,8 +42,8 @@ type session struct {
 	tableReads int             // how often hints have read the table
 }
 
-// command is a command with its command line. The error of Run is a *failure.
-type command interface{ Run(context.Context) error }
+// runner is a command with its command line. The error of Run is a *failure.
+type runner interface{ Run(context.Context) error }
 
 func newSession(p Process) *session {
 	s := &session{

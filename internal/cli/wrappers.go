@@ -12,21 +12,6 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/internal/spec"
 )
 
-// commandLine parses the command line of the program, under whichever name. Its
-// error is a *failure.
-func commandLine(ctx context.Context, s *session) (args.Command, error) {
-	words := s.Args[1:]
-	switch {
-	case filepath.Base(s.Args[0]) == saveName:
-		return saveLine(ctx, s, words)
-	case filepath.Base(s.Args[0]) == restoreName:
-		return restoreLine(ctx, s, words)
-	case len(words) == 0:
-		words = []string{"--list"}
-	}
-	return s.parse(ctx, words)
-}
-
 // saveLine parses a command line of ipvsadm-save. Like 1.31's it ignores words
 // that are no options and have no place here. -o, which is --ops in ipvsadm, is
 // --output.

@@ -32,7 +32,7 @@ var Names = [...]string{"ipvsadm", "ipvsadm-save", "ipvsadm-restore"}
 // ipvsadm; otherwise it runs the tests, in the guest or on the host.
 func Main(m *testing.M) {
 	if slices.Contains(Names[:], filepath.Base(os.Args[0])) {
-		os.Exit(cli.Run(context.Background(), cli.Process{Args: os.Args, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr}))
+		os.Exit(cli.Main(context.Background(), cli.Process{Args: os.Args, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr}))
 	}
 	guesttest.Main(m)
 }
@@ -94,7 +94,7 @@ func HereOn(terminal *os.File, stdin string, words ...string) (a Answer) {
 			a.Stderr += fmt.Sprintf("panic: %v\n%s", p, debug.Stack())
 		}
 	}()
-	a.Status = cli.Run(context.Background(), p)
+	a.Status = cli.Main(context.Background(), p)
 	return a
 }
 
