@@ -20,10 +20,10 @@ import (
 // many at a time. None is kept back while the program waits for more input.
 type batchCommand struct {
 	*session
-	commandOf func(*session, *args.Command) runner // of a line
-	changes   []ipvs.Change
-	lines     []int // the line of each change
-	status    int   // of the last line
+	find    func(*session, *args.Command) runner // returns the command of a line
+	changes []ipvs.Change
+	lines   []int // the line of each change
+	status  int   // of the last line
 }
 
 func (b *batchCommand) Run(ctx context.Context) error {
@@ -56,29 +56,6 @@ func (b *batchCommand) Run(ctx context.Context) error {
 	}
 }
 
-// readLine appends a line with its end to line, or what stands before an
-// error.
-func readLine(in *bufio.Reader, line []byte) ([]byte, error) {
-	for {
-		part, err := in.ReadSlice('\n')
-		line = append(line, part...)
-		if err != bufio.ErrBufferFull {
-			return line, err
-		}
-	}
-}
-
-// flusher calls before ahead of each read of r.
-type flusher struct {
-	r      io.Reader
-	before func()
-}
-
-func (f *flusher) Read(p []byte) (int, error) {
-	f.before()
-	return f.r.Read(p)
-}
-
 // maxPending is the most changes that are sent together.
 const maxPending = 1024
 
@@ -102,7 +79,7 @@ func (b *batchCommand) line(ctx context.Context, n int, words []string) (end boo
 		return false
 	}
 	b.send(ctx)
-	err = b.commandOf(b.session, &cmd).Run(ctx)
+	err = b.find(b.session, &cmd).Run(ctx)
 	b.status = b.report(inLine(n, err))
 	if b.status == statusRefused && cmd.Given.HasAny(spec.Existing) {
 		return false // as any other change that is refused

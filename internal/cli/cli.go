@@ -56,7 +56,7 @@ func commandLine(ctx context.Context, s *session) (args.Command, error) {
 
 // commandOf returns the command of the first row that matches a command line.
 func commandOf(s *session, cmd *args.Command) runner {
-	change := changeCommand{s, cmd}
+	change, restore := changeCommand{s, cmd}, restoreCommand{session: s, cmd: cmd}
 	for _, row := range [...]struct {
 		id      spec.CommandID // any if 0
 		options spec.Set       // of which one is given; not looked at if empty
@@ -66,8 +66,9 @@ func commandOf(s *session, cmd *args.Command) runner {
 		{spec.Version, 0, versionCommand{s}},
 		{spec.List, 0, listCommand{s, cmd}},
 		{spec.Save, 0, saveCommand{s, cmd}},
-		{spec.Apply, 0, &restoreCommand{session: s, cmd: *cmd}},
-		{spec.Restore, 0, &batchCommand{session: s, commandOf: commandOf}},
+		{spec.Apply, spec.Of(spec.OptDiff), &diffCommand{restore}},
+		{spec.Apply, 0, &restore},
+		{spec.Restore, 0, &batchCommand{session: s, find: commandOf}},
 		{spec.Monitor, 0, monitorCommand{s, cmd}},
 		{spec.Watch, 0, &watchCommand{session: s, cmd: cmd}},
 		{spec.Doctor, 0, doctorCommand{s, cmd}},

@@ -2,11 +2,9 @@
 
 package cli
 
-// This file has --diff: what a restore would change, as a unified diff of two
-// saves.
-
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"net/netip"
 
@@ -20,18 +18,38 @@ import (
 // statusDiffers is the status of a diff that has lines, as of diff(1).
 const statusDiffers = 1
 
-// printDiff prints how the table would differ, and returns the exit status.
-func (r *restoreCommand) printDiff(have *ipvs.Table, w *restore.Wanted) int {
-	u := unified{from: "table", to: r.name, a: 1, b: 1}
+// diffCommand is ipvsadm-restore --diff: it prints what a restore would change,
+// as a unified diff of two saves.
+type diffCommand struct{ restoreCommand }
+
+func (d *diffCommand) Run(ctx context.Context) error {
+	if err := d.read(ctx); err != nil {
+		return err
+	}
+	if d.file.Faults.Any() && d.mode != keepGoing {
+		return exit(d.refuse())
+	}
+	if err := d.probe(ctx); err != nil {
+		return err
+	}
+	have, err := d.readTable(ctx, wholeTable)
+	w, err := d.compare(have, err)
+	if err != nil {
+		return err
+	}
+	if w.Complaints.Any() {
+		complain(d.session, d.name, w, warnings{})
+		return exit(statusUsage)
+	}
+	u := unified{from: "table", to: d.name, a: 1, b: 1}
 	compareSaves(have, w.Target(have), u.pair)
-	if _, err := r.Stdout.Write(u.text()); err != nil {
-		r.report(outputFailure(err))
-		return statusUsage
+	if _, err := d.Stdout.Write(u.text()); err != nil {
+		return withStatus(outputFailure(err), statusUsage)
 	}
 	if u.differs() {
-		return statusDiffers
+		return exit(statusDiffers)
 	}
-	return statusOK
+	return nil
 }
 
 // compareSaves pairs the lines of two saves by what they are about; nil stands

@@ -30,13 +30,13 @@ func (s doctorCommand) Run(ctx context.Context) error {
 	cmd := s.cmd
 	c := doctor.Case{File: cmd.File, NetNS: s.config.NetNS}
 	if cmd.File != "" {
-		name, f, err := s.readRules(ctx, cmd.File, nil)
+		name, f, err := readRules(ctx, s.session, cmd.File, nil)
 		if err != nil {
 			return err
 		}
 		w := f.Wanted(nil, false)
 		if w.Complaints.Any() {
-			s.complain(name, w, warnings{})
+			complain(s.session, name, w, warnings{})
 			return exit(statusUsage)
 		}
 		c.Table = w.Table

@@ -89,7 +89,7 @@ func each(t testing.TB, rules string, do func(...ipvs.Change) error) {
 	t.Helper()
 	s := newSession(Process{Args: []string{"ipvsadm"}})
 	s.parser, s.names = args.New(noNames()), noNames()
-	parse := s.ruleParser(nil)
+	parse := ruleParser(s, nil)
 	for line, text := range strings.Split(strings.TrimSuffix(rules, "\n"), "\n") {
 		words := rule.AppendFileWords(nil, []byte(text))
 		if len(words) == 0 {

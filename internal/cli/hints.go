@@ -36,7 +36,7 @@ func ignoredHint(words []string) string {
 	for i, word := range words {
 		short[i] = shorten(word)
 	}
-	return fmt.Sprintf("ipvsadm-save ignores %s; use --output FILE to save to a file", some(short))
+	return fmt.Sprintf("ipvsadm-save ignores %s; use --output FILE to save to a file", someOf(short))
 }
 
 // errorHint returns the hint after an error, or "".
@@ -48,7 +48,7 @@ func errorHint(err error, m machine) string {
 	case errors.As(err, &fault):
 		return m.faultHint(fault)
 	case errors.As(err, &refusal):
-		return refusalHint(refusal)
+		return fileHint(refusal)
 	case errors.Is(err, ipvs.ErrNoIPVS):
 		return m.missingHint()
 	case errors.Is(err, fs.ErrPermission):
@@ -71,8 +71,8 @@ func (m machine) permissionHint() string {
 	return "CAP_NET_ADMIN is missing: start the container with --cap-add NET_ADMIN"
 }
 
-// refusalHint is about a file that is not written.
-func refusalHint(r outfile.Refusal) string {
+// fileHint is about a file that is not written.
+func fileHint(r outfile.Refusal) string {
 	switch r {
 	case outfile.FolderOwner, outfile.FolderShared, outfile.FileOwner, outfile.FileLinked:
 		return "save into a directory that only root can write to, or redirect standard output: ipvsadm-save -n > file"

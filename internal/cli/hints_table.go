@@ -79,7 +79,7 @@ func moduleHint(s ipvs.Service) string {
 		}
 		modules = append(modules, "ip_vs_pe_"+pe)
 	}
-	return fmt.Sprintf("the kernel lacks %s: to see why, run modprobe -a %s", some(modules), strings.Join(modules, " "))
+	return fmt.Sprintf("the kernel lacks %s: to see why, run modprobe -a %s", someOf(modules), strings.Join(modules, " "))
 }
 
 // strangeOr returns the hint about a strange word, or else the known words
@@ -108,7 +108,7 @@ func (m machine) deviceHint(name string) string {
 	for _, l := range links {
 		names = append(names, l.Name)
 	}
-	return fmt.Sprintf("%s with one of %s", text, some(names))
+	return fmt.Sprintf("%s with one of %s", text, someOf(names))
 }
 
 // unicastHint is about a server's address that the kernel does not accept.
@@ -159,9 +159,9 @@ func noServiceHint(id ipvs.ServiceID, t *ipvs.Table) string {
 	}
 	switch {
 	case len(ports) > 0:
-		return fmt.Sprintf("%s, but %v has port %s", text, id.Addr, some(sorted(ports, cmp.Compare)))
+		return fmt.Sprintf("%s, but %v has port %s", text, id.Addr, someOf(sorted(ports, cmp.Compare)))
 	case len(addresses) > 0:
-		return fmt.Sprintf("%s, but port %d is served at %s", text, id.Port, some(sorted(addresses, netip.Addr.Compare)))
+		return fmt.Sprintf("%s, but port %d is served at %s", text, id.Port, someOf(sorted(addresses, netip.Addr.Compare)))
 	}
 	return text + ": ipvsadm -Ln lists all services"
 }
@@ -181,9 +181,9 @@ func noServerHint(s *ipvs.ServiceEntry, server netip.AddrPort) string {
 		servers = append(servers, d.AddrPort())
 	}
 	if len(ports) > 0 {
-		return fmt.Sprintf("%v has this server with port %s: add the port to -r", s.ServiceID, some(sorted(ports, cmp.Compare)))
+		return fmt.Sprintf("%v has this server with port %s: add the port to -r", s.ServiceID, someOf(sorted(ports, cmp.Compare)))
 	}
-	return fmt.Sprintf("the real servers of %v: %s", s.ServiceID, some(sorted(servers, netip.AddrPort.Compare)))
+	return fmt.Sprintf("the real servers of %v: %s", s.ServiceID, someOf(sorted(servers, netip.AddrPort.Compare)))
 }
 
 // sorted returns the texts of values in the order of the values.

@@ -359,8 +359,8 @@ func longNames(options bool) (names []string) {
 	return names
 }
 
-// some lists a few words.
-func some(words []string) string {
+// someOf lists a few words.
+func someOf(words []string) string {
 	const most = 4
 	if len(words) > most {
 		return fmt.Sprintf("%s and %d more", strings.Join(words[:most], ", "), len(words)-most)
@@ -403,7 +403,7 @@ func nearest(word string, known []string) (near []string) {
 	typed := strings.ToLower(strings.TrimLeft(word, "-"))
 	least := 1 + len(typed)/3
 	for _, k := range known {
-		switch n := mistakes(typed, strings.TrimLeft(k, "-")); {
+		switch n := distance(typed, strings.TrimLeft(k, "-")); {
 		case n < least:
 			near, least = []string{k}, n
 		case n == least:
@@ -413,9 +413,9 @@ func nearest(word string, known []string) (near []string) {
 	return near
 }
 
-// mistakes counts the letters to insert, delete, replace or swap with the
+// distance counts the letters to insert, delete, replace or swap with the
 // next to turn one word into another.
-func mistakes(a, b string) int {
+func distance(a, b string) int {
 	rows := make([][]int, len(a)+1)
 	for i := range rows {
 		rows[i] = make([]int, len(b)+1)

@@ -71,7 +71,7 @@ func (c listCommand) successHint(machine) string {
 	if len(named) < 2 {
 		return ""
 	}
-	return fmt.Sprintf("only one format is shown: %s, not %s", named[0], some(named[1:]))
+	return fmt.Sprintf("only one format is shown: %s, not %s", named[0], someOf(named[1:]))
 }
 
 func (c listCommand) list(ctx context.Context) error {

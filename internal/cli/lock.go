@@ -27,7 +27,7 @@ const (
 // lockPath returns the lock file that serializes restores in the client's
 // network namespace. The namespace of process 1 has the plain name, others
 // have their inode number in it.
-func (s *session) lockPath(cmd args.Command) string {
+func lockPath(s *session, cmd *args.Command) string {
 	if cmd.Given.Has(spec.OptLock) {
 		return cmd.Lock
 	}
@@ -39,11 +39,11 @@ func (s *session) lockPath(cmd args.Command) string {
 	return fmt.Sprintf(otherLockFile, inode)
 }
 
-// lock waits for the lock as long as another process holds it, and holds it
+// takeLock waits for the lock as long as another process holds it, and holds it
 // until unlock is called. If the usual lock file cannot be created, restores
 // are not serialized.
-func (s *session) lock(ctx context.Context, cmd args.Command) (unlock func(), err error) {
-	path := s.lockPath(cmd)
+func takeLock(ctx context.Context, s *session, cmd *args.Command) (unlock func(), err error) {
+	path := lockPath(s, cmd)
 	for start, said := time.Now(), false; ; {
 		f, err := tryLock(path)
 		switch {

@@ -356,15 +356,11 @@ func moreText(name string, n int) string {
 	return fmt.Sprintf("%s: and %d more lines with mistakes", name, n)
 }
 
-func moreWarningsText(name string, n int) string {
-	return fmt.Sprintf("%s: and %d more warnings", name, n)
-}
-
 // inLine says which line of rule text an error is about.
 func inLine(n int, err error) error { return in(fmt.Sprintf("line %d: ", n), err) }
 
-// inFile says which line of a rule file an error is about.
-func inFile(name string, n int, err error) error {
+// inFileLine says which line of a rule file an error is about.
+func inFileLine(name string, n int, err error) error {
 	err = in(fmt.Sprintf("%s: line %d: ", name, n), err)
 	var f *failure
 	if errors.As(err, &f) {

@@ -28,6 +28,10 @@ func (w warning) message(name string) string {
 	return fmt.Sprintf("%s: line %d: warning: %s", name, w.line, w.text)
 }
 
+func moreWarningsText(name string, n int) string {
+	return fmt.Sprintf("%s: and %d more warnings", name, n)
+}
+
 // warnings are the first warnings of a file, in the order of its lines, and
 // the number of further ones.
 type warnings struct {

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+
+	"github.com/ipvsadm-go/ipvsadm/internal/args"
+	"github.com/ipvsadm-go/ipvsadm/internal/names"
+	"github.com/ipvsadm-go/ipvsadm/internal/restore"
+	"github.com/ipvsadm-go/ipvsadm/internal/spec"
+	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
+)
+
+// readRules reads a rule file, or standard input if it has no name. Each line
+// that is a change is passed to check, which may refuse it.
+func readRules(ctx context.Context, s *session, file string, check lineCheck) (name string, f *restore.File, err error) {
+	if file == "" {
+		if isClosed(s.Stdin) {
+			return stdinName, nil, closedFailure()
+		}
+		if isTerminal(s.Stdin) {
+			s.say(applyHint)
+		}
+		if f, err = restore.Read(ctx, s.Stdin, maxText, ruleParser(s, check)); err != nil {
+			err = inputFailure(err)
+		}
+		return stdinName, f, err
+	}
+	in, err := os.Open(file)
+	if err == nil {
+		defer in.Close()
+		f, err = restore.Read(ctx, in, maxText, ruleParser(s, check))
+	}
+	if err != nil {
+		err = fileFailure("read", file, err)
+	}
+	return file, f, err
+}
+
+// lineCheck returns why a change is refused in a file. It may be nil.
+type lineCheck func(number int, words []string, c ipvs.Change) error
+
+// ruleParser returns the parser of the lines of a rule file. Few of its errors
+// are shown, so ruleFailure makes the message only then.
+func ruleParser(s *session, check lineCheck) restore.Parse {
+	ahead := args.New(s.names.Async())
+	return func(ctx context.Context, number int, words []string, wait bool) (restore.Rule, error) {
+		parser := ahead
+		if wait {
+			parser = s.parser
+		}
+		cmd, err := parser.ParseRule(ctx, words)
+		switch {
+		case errors.Is(err, names.ErrPending):
+			return restore.Rule{}, restore.ErrPending
+		case err != nil:
+			return restore.Rule{}, err
+		case cmd.Keeps():
+			return restore.Rule{}, keepFailure()
+		}
+		c, ok := cmd.Change()
+		if !ok {
+			return restore.Rule{}, notAChange(cmd.ID)
+		}
+		if check != nil {
+			err = check(number, words, c)
+		}
+		return restore.Rule{Change: c, Exist: cmd.Given.Has(spec.OptExist)}, err
+	}
+}
+
+// complain reports the complaints about a file, and the warnings, in the
+// order of the lines.
+func complain(s *session, name string, w *restore.Wanted, warned warnings) {
+	warnUpTo := func(line int) {
+		for ; len(warned.list) > 0 && warned.list[0].line <= line; warned.list = warned.list[1:] {
+			fmt.Fprintln(s.Stderr, plain(warned.list[0].message(name)))
+		}
+	}
+	for _, c := range w.Complaints.List {
+		warnUpTo(c.Line - 1)
+		s.reportAbout(subject{func() *ipvs.Table { return w.Table }, true}, inFileLine(name, c.Line, failureOf(s, c)))
+	}
+	warnUpTo(math.MaxInt)
+	if w.Complaints.More > 0 {
+		fmt.Fprintln(s.Stderr, moreText(name, w.Complaints.More))
+	}
+	if warned.more > 0 {
+		fmt.Fprintln(s.Stderr, moreWarningsText(name, warned.more))
+	}
+}
+
+// failureOf returns the message and the status of a complaint.
+func failureOf(s *session, c restore.Complaint) *failure {
+	err := ruleFailure(c.Err, s.program())
+	if c.Change.Op != 0 {
+		refusal, ok := errors.AsType[*ipvs.ChangeError](c.Err)
+		if !ok {
+			refusal = &ipvs.ChangeError{Change: c.Change, Err: c.Err}
+		}
+		err = changeFailure(c.Change.Op, refusal)
+	}
+	return asFailure(err)
+}
