@@ -275,12 +275,10 @@ func described(t *testing.T, about map[string]string, got []string) {
 func TestFirstTab(t *testing.T) {
 	guesttest.InGuest(t, func(t *testing.T) {
 		program.Need(t, "bash")
-		screen, err := terminal.New(100, 60)
-		must.OK(t, err)
-		defer screen.Close()
+		screen := terminal.New(t, 100, 60)
 		bash := exec.Command("bash", "--norc", "--noprofile", "-i")
 		bash.Env = append(os.Environ(), "TERM=dumb", `PS1=\[\]ready\$ `)
-		must.OK(t, screen.Start(bash))
+		screen.Start(t, bash)
 		defer func() {
 			screen.Type("\x15exit\r")
 			bash.Wait()

@@ -17,6 +17,7 @@ import (
 
 	"github.com/ipvsadm-go/ipvsadm/internal/test/guest"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/program"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/terminal"
 )
@@ -132,16 +133,12 @@ func takePicture(t *testing.T) string {
 	}
 	for _, a := range []string{"192.168.168.10:80", "192.168.168.20:80", "[2001:db8::10]:443"} {
 		l, err := net.Listen("tcp", a)
-		if err != nil {
-			t.Fatal(err)
-		}
+		must.OK(t, err)
 		go serve(l)
 	}
 	for _, a := range []string{"192.168.168.10:53", "192.168.168.20:53"} {
 		l, err := net.ListenPacket("udp", a)
-		if err != nil {
-			t.Fatal(err)
-		}
+		must.OK(t, err)
 		go answer(l)
 	}
 	program.InPath(t)
@@ -154,27 +151,17 @@ func takePicture(t *testing.T) string {
 	go ask("udp", "12.0.0.1:53", 8*time.Millisecond)
 	go ask("tcp", "[2001:db8::1]:443", 50*time.Millisecond)
 
-	on, err := terminal.New(80, 14)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer on.Close()
+	on := terminal.New(t, 80, 14)
 	cmd := exec.Command("ipvsadm", "--watch")
 	cmd.Env = append(os.Environ(), "TERM=xterm", "LC_ALL=C.UTF-8")
-	if err := on.Start(cmd); err != nil {
-		t.Fatal(err)
-	}
+	on.Start(t, cmd)
 	time.Sleep(9 * time.Second) // until rates are known and steady
 	program.Run(t, "ipvsadm", "-a", "-t", "12.0.0.1:80", "-r", "192.168.168.30:80", "-m", "-w", "0")
 	on.Await(t, "the new server", func(text string) bool { return strings.Contains(text, "+  192.168.168.30:80") })
 	var drawn string
 	on.Look(func(s *terminal.Screen) { drawn = svg(s) })
-	if err := on.Type("q"); err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Wait(); err != nil {
-		t.Fatal(err)
-	}
+	must.OK(t, on.Type("q"))
+	must.OK(t, cmd.Wait())
 	return drawn
 }
 

@@ -3,7 +3,6 @@
 package cli
 
 import (
-	"fmt"
 	"os"
 	"os/exec"
 	"strings"
@@ -11,6 +10,7 @@ import (
 
 	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/terminal"
 )
 
 // TestHintsOnAKernel makes mistakes that people make, on a terminal and on a
@@ -110,12 +110,11 @@ func TestHintsOnAKernel(t *testing.T) {
 				}
 			})
 			inNamespace("on a terminal", func(t *testing.T) {
-				master, slave := openTerminal(t)
-				_, _ = sh(t, c.line, slave)
-				fmt.Fprint(slave, "end")
-				got := strings.ReplaceAll(readUntil(t, master, "end"), "\r", "")
+				on := terminal.New(t, 80, 24)
+				_, _ = sh(t, c.line, on.Slave)
+				got := strings.ReplaceAll(on.Output(t), "\r", "")
 				if c.hint == "" {
-					if got != c.message+"end" {
+					if got != c.message {
 						t.Errorf("%q, want no hint", got)
 					}
 					return

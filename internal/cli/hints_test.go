@@ -5,9 +5,7 @@ package cli
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"net/netip"
-	"os"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -18,6 +16,7 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/internal/names"
 	"github.com/ipvsadm-go/ipvsadm/internal/outfile"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/terminal"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
@@ -132,16 +131,13 @@ func TestInputFromATerminalIsAnnounced(t *testing.T) {
 		{[]string{"ipvsadm-restore", "--check"}, "hint: reading rules from the terminal: Ctrl-D"},
 		{[]string{"ipvsadm", "-R"}, "hint: reading commands from the terminal, each runs at once: Ctrl-D"},
 	} {
-		master, slave := openTerminal(t)
-		if _, err := master.Write([]byte{4}); err != nil { // Ctrl-D
-			t.Fatal(err)
-		}
-		p := newFakeKernel(t, "").session(Process{Args: c.args, Stdin: slave, Stdout: new(bytes.Buffer), Stderr: slave})
+		on := terminal.New(t, 80, 24)
+		must.OK(t, on.Type("\x04")) // Ctrl-D
+		p := newFakeKernel(t, "").session(Process{Args: c.args, Stdin: on.Slave, Stdout: new(bytes.Buffer), Stderr: on.Slave})
 		if status := p.start(t.Context()); status != 0 {
 			t.Errorf("%v: status %d", c.args, status)
 		}
-		fmt.Fprint(slave, "end")
-		if got := readUntil(t, master, "end"); !strings.HasPrefix(strings.TrimPrefix(got, "^D\b\b"), c.want) {
+		if got := on.Output(t); !strings.HasPrefix(strings.TrimPrefix(got, "^D\b\b"), c.want) {
 			t.Errorf("%v: %q, want %q", c.args, got, c.want)
 		}
 	}
@@ -151,14 +147,11 @@ func TestInputFromATerminalIsAnnounced(t *testing.T) {
 // what it shows.
 func (k *fakeKernel) onTerminal(t *testing.T, stdin string, argv ...string) string {
 	t.Helper()
-	master, slave := openTerminal(t)
-	shown := make(chan string)
-	go func() { shown <- readUntil(t, master, "end") }()
+	on := terminal.New(t, 80, 24)
 	p, _ := k.process(new(answer), stdin, argv...)
-	p.Stderr = slave
+	p.Stderr = on.Slave
 	p.start(t.Context())
-	fmt.Fprint(slave, "end")
-	return strings.TrimSuffix(strings.ReplaceAll(<-shown, "\r", ""), "end")
+	return strings.ReplaceAll(on.Output(t), "\r", "")
 }
 
 // An edit with --keep resets nothing, and what it keeps counts.
@@ -201,16 +194,4 @@ func TestHintIsOneLine(t *testing.T) {
 			t.Errorf("%.1000q, want %q", got, want)
 		}
 	}
-}
-
-// readUntil reads what a terminal shows, up to an end.
-func readUntil(t *testing.T, master *os.File, end string) string {
-	t.Helper()
-	var shown []byte
-	for b := make([]byte, 1000); !bytes.HasSuffix(shown, []byte(end)); {
-		n, err := master.Read(b)
-		must.OK(t, err)
-		shown = append(shown, b[:n]...)
-	}
-	return string(shown)
 }

@@ -9,12 +9,12 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/ipvsadm-go/ipvsadm/internal/cli"
 	"github.com/ipvsadm-go/ipvsadm/internal/render"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/program"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/session"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/terminal"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
@@ -132,19 +132,15 @@ var progress = regexp.MustCompile(`(\r\d+ of \d+ changes)+\r\x1b\[K`)
 // typed makes a mistake and returns the answer in a session's form.
 func (w way) typed(t *testing.T, folder, command string) string {
 	t.Helper()
-	var master, slave *os.File
+	on, stderr := (*terminal.Terminal)(nil), (*os.File)(nil)
 	if w.terminal {
-		master, slave = cli.OpenTerminal(t)
-		defer master.Close()
-		defer slave.Close()
+		on = terminal.New(t, 80, 24)
+		stderr = on.Slave
 	}
-	a, err := typed(w.bin, folder, command, slave)
+	a, err := typed(w.bin, folder, command, stderr)
 	must.OK(t, err)
 	if w.terminal {
-		const end = "the end"
-		fmt.Fprint(slave, end)
-		shown := progress.ReplaceAllString(cli.ReadUntil(t, master, end), "")
-		a.Stderr = strings.TrimSuffix(strings.ReplaceAll(shown, "\r", ""), end)
+		a.Stderr = strings.ReplaceAll(progress.ReplaceAllString(on.Output(t), ""), "\r", "")
 	}
 	answer := a.Stdout
 	for line := range strings.Lines(a.Stderr) {

@@ -22,7 +22,6 @@ import (
 
 	"github.com/ipvsadm-go/ipvsadm/internal/render"
 	"github.com/ipvsadm-go/ipvsadm/internal/restore"
-	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/terminal"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
@@ -760,20 +759,8 @@ func TestLockFileThatWasRemovedIsNoLock(t *testing.T) {
 	}
 }
 
-// openTerminal returns both ends of a pseudo-terminal.
-func openTerminal(t *testing.T) (master, slave *os.File) {
-	t.Helper()
-	master, slave, err := terminal.Open()
-	if err != nil {
-		guesttest.Lacks(t, err)
-	}
-	t.Cleanup(func() { master.Close() })
-	t.Cleanup(func() { slave.Close() })
-	return master, slave
-}
-
 func TestLongWorkShowsProgressOnATerminalOnly(t *testing.T) {
-	master, slave := openTerminal(t)
+	on := terminal.New(t, 80, 24)
 	toFile, err := os.Create(filepath.Join(t.TempDir(), "stderr"))
 	must.OK(t, err)
 	defer toFile.Close()
@@ -788,13 +775,11 @@ func TestLongWorkShowsProgressOnATerminalOnly(t *testing.T) {
 		}
 	}
 	run(toFile, 200*time.Millisecond)
-	run(slave, 0)
-	run(slave, 200*time.Millisecond)
-	fmt.Fprint(slave, "end")
-	shown := readUntil(t, master, "end")
+	run(on.Slave, 0)
+	run(on.Slave, 200*time.Millisecond)
 	const did = "<stdin>: 800 services, 800 servers: 1600 added, 0 removed, 0 changed\r\n"
-	if want := did + "\r1024 of 1600 changes\r1536 of 1600 changes\r1600 of 1600 changes\r\x1b[K" + did + "end"; shown != want {
-		t.Errorf("a terminal shows %q, want %q", shown, want)
+	if want := did + "\r1024 of 1600 changes\r1536 of 1600 changes\r1600 of 1600 changes\r\x1b[K" + did; on.Output(t) != want {
+		t.Errorf("a terminal shows %q, want %q", on.Output(t), want)
 	}
 	if b, err := os.ReadFile(toFile.Name()); err != nil || len(b) > 0 {
 		t.Errorf("a file gets %q, %v", b, err)

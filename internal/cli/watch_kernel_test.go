@@ -45,17 +45,9 @@ func TestWatchOnAKernel(t *testing.T) {
 // onTerminal starts a command on a terminal of its own.
 func (d director) onTerminal(cmd *exec.Cmd, width, height int) *terminal.Terminal {
 	d.Helper()
-	on, err := terminal.New(width, height)
-	must.OK(d.T, err)
-	d.Cleanup(on.Close)
+	on := terminal.New(d.T, width, height)
 	cmd.Env = append(os.Environ(), "TERM=xterm", "LC_ALL=C.UTF-8")
-	must.OK(d.T, on.Start(cmd))
-	d.Cleanup(func() {
-		if cmd.ProcessState == nil {
-			cmd.Process.Kill()
-			cmd.Wait()
-		}
-	})
+	on.Start(d.T, cmd)
 	return on
 }
 
@@ -127,10 +119,7 @@ func testWatchEnded(t *testing.T) {
 		d.shows(on, "192.168.168.10:80")
 		return cmd, on
 	}
-	untouched, err := terminal.New(80, 24)
-	must.OK(t, err)
-	defer untouched.Close()
-	before := untouched.Settings(t)
+	before := terminal.New(t, 80, 24).Settings(t)
 	for _, sig := range []unix.Signal{unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT} {
 		cmd, on := start()
 		must.OK(t, cmd.Process.Signal(sig))

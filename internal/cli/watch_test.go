@@ -12,7 +12,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/terminal"
 	"github.com/ipvsadm-go/ipvsadm/internal/watch"
@@ -20,7 +19,7 @@ import (
 )
 
 func TestWatchNeedsATerminal(t *testing.T) {
-	_, slave := openTerminal(t)
+	slave := terminal.New(t, 80, 24).Slave
 	for _, c := range []struct {
 		in, out any
 		term    string
@@ -88,12 +87,8 @@ func startWatch(t *testing.T, k *fakeKernel, prepare func(*session)) *watched {
 	t.Setenv("TERM", "xterm")
 	t.Setenv("NO_COLOR", "1")
 	t.Setenv("LC_ALL", "C.UTF-8")
-	on, err := terminal.New(80, 24)
-	if err != nil {
-		guesttest.Lacks(t, err)
-	}
+	on := terminal.New(t, 80, 24)
 	w := &watched{t, on, k, on.Settings(t), make(chan int, 1), new(bytes.Buffer)}
-	t.Cleanup(on.Close)
 	fmt.Fprint(on.Slave, "# ipvsadm --watch 1\r\n")
 	p := k.session(Process{Args: []string{"ipvsadm", "--watch", "1"}, Stdin: on.Slave, Stdout: on.Slave, Stderr: w.errs})
 	if prepare != nil {
@@ -214,7 +209,10 @@ func TestWatchLeavesTheTerminalAsItWas(t *testing.T) {
 // keep a signal from ending the program.
 func TestWatchEndsOnATerminalThatHangs(t *testing.T) {
 	t.Setenv("TERM", "xterm")
-	master, slave := openTerminal(t)
+	master, slave, err := terminal.Open()
+	must.OK(t, err)
+	defer master.Close()
+	defer slave.Close()
 	must.OK(t, unix.IoctlSetWinsize(int(slave.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 200, Col: 500}))
 	before, err := unix.IoctlGetTermios(int(slave.Fd()), unix.TCGETS)
 	must.OK(t, err)

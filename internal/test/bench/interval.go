@@ -26,14 +26,15 @@ func (s suite) watch(seconds int) program {
 // intervals, and its peak memory. It has to read the table within that time.
 func (p program) interval(seconds int) (s sample, err error) {
 	length := time.Duration(seconds) * time.Second
-	on, err := terminal.New(80, 24)
+	on, err := terminal.Make(80, 24)
 	if err != nil {
 		return s, err
 	}
-	defer on.Close()
+	defer on.Hangup()
 	cmd := exec.Command(p.args[0], p.args[1:]...)
 	cmd.Env = append(os.Environ(), "TERM=xterm")
-	if err := on.Start(cmd); err != nil {
+	on.Control(cmd)
+	if err := cmd.Start(); err != nil {
 		return s, err
 	}
 	for begin := time.Now(); !strings.Contains(on.Text(), " servers "); time.Sleep(20 * time.Millisecond) {

@@ -57,26 +57,3 @@ func TestAllListTheSameSchedulers(t *testing.T) {
 		}
 	}
 }
-
-// TestApiRecordHasWhatCallersCompileAgainst looks for a line of each kind, and
-// for nothing else.
-func TestApiRecordHasWhatCallersCompileAgainst(t *testing.T) {
-	lines := strings.Split(program.Read(t, root+apiRecord), "\n")
-	for _, want := range []string{
-		"ipvs: const TCP Protocol = 6",
-		"ipvs: var ErrNoIPVS error",
-		"ipvs: func Dial(ctx context.Context, cfg Config) (*Client, error)",
-		"ipvs: type Service struct, comparable",
-		"ipvs: field Destination.Weight int32",
-		"ipvs: method (*Client) Apply(ctx context.Context, changes ...Change) error",
-	} {
-		if !slices.Contains(lines, want) {
-			t.Errorf("there is no %q", want)
-		}
-	}
-	for _, line := range lines {
-		if strings.Contains(line, "internal") {
-			t.Errorf("nobody else can name what stands in %q", line)
-		}
-	}
-}

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Generate writes the files that come from the tables of the program: manual
-// pages, completions, the table of differences, and the record of the
-// library's API.
+// pages, completions and the table of differences.
 //
 //	go run ./internal/test/generate
 package main
@@ -35,11 +34,7 @@ func generate(root string) (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	api, err := api(root)
-	if err != nil {
-		return nil, err
-	}
-	files := map[string]string{differencesPage: differences, apiRecord: api}
+	files := map[string]string{differencesPage: differences}
 	pages, err := pages()
 	if err != nil {
 		return nil, err

@@ -17,23 +17,7 @@ var nat = cluster{
 	scenarios: []scenario{
 		{name: "rr", short: true, typed: share(30, "10 10 10")},
 		{name: "wrr", short: true, typed: natServers("-s wrr", 2, 1, 0) + share(30, "20 10 0")},
-		// The other servers catch up with one that has had more than
-		// its share.
-		{name: "lc", typed: natServers("-s lc", 1, 1, 1) + hold(12, "4 4 4") + natWeights(1, 0, 0) + hold(4, "8 4 4") + natWeights(1, 1, 1) + hold(8, "8 8 8")},
-		{name: "wlc", typed: natServers("-s wlc", 2, 1, 0) + hold(12, "8 4 0") + "lab# close nginx1\n" + idle("nginx1") + hold(6, "6 4 0")},
-		// The shortest expected delay is that of the fast server,
-		// even if another one is idle.
-		{name: "sed", typed: natServers("-s sed", 3, 1, 0) + hold(2, "2 0 0") + hold(6, "6 2 0")},
-		// Never queue: an idle server comes first.
-		{name: "nq", typed: natServers("-s nq", 3, 1, 0) + hold(2, "1 1 0") + hold(6, "6 2 0")},
-		{name: "fo", typed: natServers("-s fo", 1, 3, 2) + share(30, "0 30 0") + natWeights(1, 0) + share(30, "0 0 30")},
-		// A server overflows at one connection more than its weight.
-		{name: "ovf", typed: natServers("-s ovf", 3, 2, 1) + hold(3, "3 0 0") + hold(6, "4 3 2")},
 		{name: "sh", typed: natServers("-s sh", 1, 1, 1) + sixtyClients},
-		{name: "mh", typed: natServers("-s mh", 1, 1, 1) + sixtyClients},
-		{name: "dh", needs: marking, typed: manyServices(1, "-s dh", "<[23]>")},
-		{name: "lblc", needs: marking, typed: manyServices(2, "-s lblc", "3")},
-		{name: "lblcr", needs: marking, typed: manyServices(3, "-s lblcr", "3")},
 		{name: "path", typed: natServers("-s rr", 1, 1, 1) + path(natService, `<2\d\d>`)},
 		{name: "ipv6", typed: nat6 + "lab# share 30 [fd00:12::1]:80\n10 10 10\n"},
 		{name: "sctp", needs: "sctp", page: natSCTP, typed: natSCTP + shareSCTP},
@@ -116,23 +100,6 @@ lab# sticky 32 12.0.0.130-189 12.0.0.1:80
 // marking are the modules that a service by firewall mark needs.
 const marking = "sch_ingress cls_flower act_skbedit"
 
-// manyServices makes one service of many addresses of the director. Each use
-// has a mark of its own, which has no connections yet.
-func manyServices(mark int, service, servers string) string {
-	return strings.NewReplacer("SERVICE", service, "MARK", fmt.Sprint(mark), "SERVERS", servers).Replace(`
-director# ip route replace local 12.0.0.64/28 dev ens36
-director# tc qdisc replace dev ens36 clsact
-director# tc filter replace dev ens36 ingress protocol ip pref 1 handle 1 flower dst_ip 12.0.0.64/28 ip_proto tcp dst_port 80 action skbedit mark MARK
-director# ipvsadm -C
-director# ipvsadm -A -f MARK SERVICE
-director# ipvsadm -a -f MARK -r 192.168.168.10 -m -w 4
-director# ipvsadm -a -f MARK -r 192.168.168.20 -m -w 4
-director# ipvsadm -a -f MARK -r 192.168.168.30 -m -w 4
-lab# sticky to - 12.0.0.64-79:80
-16 of 16 on one server, SERVERS servers
-`)
-}
-
 // natServers replaces the service, with these options and with servers of
 // these weights.
 func natServers(service string, weights ...int) string {
@@ -161,9 +128,4 @@ func hold(n int, want string) string {
 
 func path(service, percent string) string {
 	return fmt.Sprintf("lab# path 10 %s\n10 MB, the director carried %s %%\n", service, percent)
-}
-
-// idle waits until the director counts no active connection to a server.
-func idle(server string) string {
-	return fmt.Sprintf("lab# until director ipvsadm -Ln | grep ' 192.168.168.%s0:.* 0  *[0-9]* *$'\n", strings.TrimPrefix(server, "nginx"))
 }

@@ -176,10 +176,14 @@ func init() {
 		},
 		// serve-udp ADDRESS: makes the servers answer datagrams.
 		"serve-udp": func(p *player, args string) (string, error) { return "", serveUDP(p.hosts, args) },
-		// sticky BITS|to SOURCES ADDRESS...: see the function.
+		// sticky BITS SOURCES ADDRESS...: see the function.
 		"sticky": func(_ *player, args string) (string, error) {
 			words := strings.Fields(args)
-			return sticky(words[0], words[1], words[2:])
+			bits, err := strconv.Atoi(words[0])
+			if err != nil {
+				return "", err
+			}
+			return sticky(bits, words[1], words[2:])
 		},
 		// path N ADDRESS: how much of N large files passes the
 		// director.

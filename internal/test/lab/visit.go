@@ -144,35 +144,23 @@ func datagrams(to call) (ask func() (string, error)) {
 }
 
 // sticky calls each address from each source, twice, and returns for how many
-// groups all answers came from one server, and how many servers answered. A
-// group is the calls from one network of prefix length by, or, if by is "to",
-// the calls to one address.
-func sticky(by, sources string, addresses []string) (string, error) {
-	groups, all := map[string]tally{}, tally{}
+// networks of a prefix length all answers came from one server, and how many
+// servers answered.
+func sticky(bits int, sources string, addresses []string) (string, error) {
+	groups, all := map[netip.Prefix]tally{}, tally{}
 	err := client.Do(func() error {
-		for range 2 {
-			for _, source := range expand(sources) {
-				for _, address := range expand(strings.Join(addresses, " ")) {
-					for _, to := range strings.Fields(address) {
-						group, c := to, call{"", to}
-						if by != "to" {
-							bits, err := strconv.Atoi(by)
-							if err != nil {
-								return err
-							}
-							group, c = netip.PrefixFrom(netip.MustParseAddr(source), bits).Masked().String(), call{source, to}
-						}
-						name, err := c.server()
-						if err != nil {
-							return err
-						}
-						if groups[group] == nil {
-							groups[group] = tally{}
-						}
-						groups[group][name]++
-						all[name]++
-					}
+		for _, source := range slices.Repeat(expand(sources), 2) {
+			group := netip.PrefixFrom(netip.MustParseAddr(source), bits).Masked()
+			for _, to := range addresses {
+				name, err := call{source, to}.server()
+				if err != nil {
+					return err
 				}
+				if groups[group] == nil {
+					groups[group] = tally{}
+				}
+				groups[group][name]++
+				all[name]++
 			}
 		}
 		return nil

@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
 )
 
@@ -43,20 +45,29 @@ type Terminal struct {
 	master *os.File
 	mu     sync.Mutex
 	screen *Screen
+	raw    []byte // the output as it is
 }
 
-// New opens a pseudo-terminal of some size.
-func New(width, height int) (*Terminal, error) {
+// New opens a pseudo-terminal of some size until the test ends.
+func New(tb testing.TB, width, height int) *Terminal {
+	tb.Helper()
+	t, err := Make(width, height)
+	if err != nil {
+		guesttest.Lacks(tb, err)
+	}
+	tb.Cleanup(func() { t.Hangup() })
+	return t
+}
+
+// Make is New for a program that is no test, which calls Hangup at the end.
+func Make(width, height int) (*Terminal, error) {
 	master, slave, err := Open()
 	if err != nil {
 		return nil, err
 	}
 	t := &Terminal{Slave: slave, master: master, screen: NewScreen(width, height)}
-	if err := t.Resize(width, height); err != nil {
-		return nil, err
-	}
 	go t.read()
-	return t, nil
+	return t, t.Resize(width, height)
 }
 
 func (t *Terminal) read() {
@@ -68,15 +79,29 @@ func (t *Terminal) read() {
 		}
 		t.mu.Lock()
 		t.screen.Write(b[:n])
+		t.raw = append(t.raw, b[:n]...)
 		t.mu.Unlock()
 	}
 }
 
-// Start starts a command whose controlling terminal this is.
-func (t *Terminal) Start(cmd *exec.Cmd) error {
+// Control makes this the controlling terminal of a command.
+func (t *Terminal) Control(cmd *exec.Cmd) {
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = t.Slave, t.Slave, t.Slave
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
-	return cmd.Start()
+}
+
+// Start starts a command whose controlling terminal this is. It is killed when
+// the test ends.
+func (t *Terminal) Start(tb testing.TB, cmd *exec.Cmd) {
+	tb.Helper()
+	t.Control(cmd)
+	must.OK(tb, cmd.Start())
+	tb.Cleanup(func() {
+		if cmd.ProcessState == nil {
+			cmd.Process.Kill()
+			cmd.Wait()
+		}
+	})
 }
 
 // Type sends what a keyboard would.
@@ -99,8 +124,21 @@ func (t *Terminal) Hangup() error {
 	return t.master.Close()
 }
 
-// Close closes both ends.
-func (t *Terminal) Close() { t.Hangup() }
+// Output returns the bytes that programs have written so far.
+func (t *Terminal) Output(tb testing.TB) (text string) {
+	tb.Helper()
+	const end = "(end of output)"
+	fmt.Fprint(t.Slave, end)
+	if !must.Soon(func() bool {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		text = string(t.raw)
+		return strings.HasSuffix(text, end)
+	}) {
+		tb.Fatalf("the terminal's output has no end: %q", text)
+	}
+	return strings.TrimSuffix(text, end)
+}
 
 // Look calls f with the screen, which does not change meanwhile.
 func (t *Terminal) Look(f func(*Screen)) {
