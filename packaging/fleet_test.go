@@ -11,15 +11,15 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ipvsadm-go/ipvsadm/internal/test/cluster"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
-	"github.com/ipvsadm-go/ipvsadm/internal/test/network"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/program"
 )
 
 const fleetPage = "doc/fleet.md"
 
-var fleetHosts = network.Parse(`
+var fleetHosts = cluster.Parse(`
 director1 ens33 inside  192.168.168.51/24
 director1 ens36 outside 12.0.0.2/24
 director2 ens33 inside  192.168.168.52/24
@@ -43,7 +43,7 @@ func TestFleet(t *testing.T) {
 		program.Need(t, "ansible-playbook")
 		program.InPath(t)
 		guesttest.Modprobe(t, "ip_vs")
-		must.OK(t, network.Build(fleetHosts))
+		must.OK(t, cluster.Build(fleetHosts))
 		f := fleet{t, t.TempDir()}
 		page := program.Read(t, fleetPage)
 		program.Write(t, f.folder+"/hosts", block(t, page, "ini"))

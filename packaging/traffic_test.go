@@ -12,13 +12,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ipvsadm-go/ipvsadm/internal/test/cluster"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
-	"github.com/ipvsadm-go/ipvsadm/internal/test/network"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/program"
 )
 
 // directorHosts are a NAT cluster whose director is the guest itself.
-var directorHosts = network.Parse(`
+var directorHosts = cluster.Parse(`
 here    ens36 outside 12.0.0.1/24
 here    ens33 inside  192.168.168.50/24
 servers ens33 inside  192.168.168.10/24 192.168.168.20/24 via 192.168.168.50
@@ -31,20 +31,13 @@ const liveRules = "-A -t 12.0.0.1:80 -s rr\n" +
 // buildDirector makes the guest a director, with servers that echo on port 80.
 func buildDirector(t *testing.T) {
 	t.Helper()
-	must.OK(t, network.Build(directorHosts))
+	must.OK(t, cluster.Build(directorHosts))
 	program.Run(t, "sysctl", "-qw", "net.ipv4.ip_forward=1")
 	must.OK(t, directorHosts[2].Do(func() error {
 		program.Run(t, "sysctl", "-qw", "net.ipv4.ip_local_port_range=1024 65535")
 		return nil
 	}))
-	must.OK(t, directorHosts[1].Do(func() error {
-		for _, address := range []string{"192.168.168.10:80", "192.168.168.20:80"} {
-			if err := network.Echo(t, "tcp", address); err != nil {
-				return err
-			}
-		}
-		return nil
-	}))
+	directorHosts[1].Echo(t, "tcp", "192.168.168.10:80", "192.168.168.20:80")
 }
 
 // traffic are requests to 12.0.0.1:80, each over a connection of its own. The

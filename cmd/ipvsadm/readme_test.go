@@ -13,9 +13,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ipvsadm-go/ipvsadm/internal/test/cluster"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
-	"github.com/ipvsadm-go/ipvsadm/internal/test/network"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/program"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/session"
 )
@@ -70,7 +70,7 @@ func typedIn(text string) (list []typed) {
 	return list
 }
 
-var readmeHosts = network.Parse(`
+var readmeHosts = cluster.Parse(`
 here   ens33 inside  192.168.168.50/24
 here   ens36 outside 12.0.0.1/24
 nginx1 ens33 inside  192.168.168.10/24
@@ -91,12 +91,12 @@ func typePage(t *testing.T, page string, kinds ...string) {
 	guesttest.InGuest(t, func(t *testing.T) {
 		guesttest.Namespace(t)
 		program.InPath(t)
-		must.OK(t, network.Build(readmeHosts))
-		hosts := map[string]network.Host{}
+		must.OK(t, cluster.Build(readmeHosts))
+		hosts := map[string]cluster.Host{}
 		for _, h := range readmeHosts {
 			hosts[h.Name] = h
 		}
-		servers := []network.Host{hosts["nginx1"], hosts["nginx2"]}
+		servers := []cluster.Host{hosts["nginx1"], hosts["nginx2"]}
 		for _, h := range servers {
 			must.OK(t, h.Do(func() error { return serveName(t, h.Name) }))
 		}

@@ -15,9 +15,9 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/restore"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/cluster"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
-	"github.com/ipvsadm-go/ipvsadm/internal/test/network"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
@@ -336,7 +336,7 @@ func TestDrainOnAKernel(t *testing.T) {
 func testDrain(t *testing.T, ends bool) {
 	d := newDirector(t)
 	d.ip("addr add 10.5.5.5/32 dev lo")
-	must.OK(t, network.Echo(t, "tcp", "127.0.0.2:80"))
+	must.OK(t, cluster.Echo(t, "tcp", "127.0.0.2:80"))
 	const (
 		stays = "-A -t 10.5.5.5:80 -s rr\n-a -t 10.5.5.5:80 -r 127.0.0.3:80 -m -w 0\n"
 		goes  = "-a -t 10.5.5.5:80 -r 127.0.0.2:80 -m -w 1\n"

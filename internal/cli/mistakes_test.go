@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/render"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/cluster"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/program"
@@ -68,7 +69,7 @@ func TestMistakesOnAKernel(t *testing.T) {
 		ways := []way{
 			{name: "into a pipe", bin: bin},
 			{name: "on a terminal", bin: bin, terminal: true},
-			{name: "into a pipe, by 1.31", bin: originals},
+			{name: "into a pipe, by 1.31", bin: cluster.Original},
 		}
 		if got := ways[0].typed(t, t.TempDir(), mistakesTable); got != "" {
 			t.Fatal(got)
@@ -90,7 +91,7 @@ func TestMistakesOnAKernel(t *testing.T) {
 				ours = strings.HasSuffix(step.Note, "ours")
 			}
 			for _, w := range ways {
-				if w.bin == originals && ours {
+				if w.bin == cluster.Original && ours {
 					continue
 				}
 				want := step.Answer

@@ -24,14 +24,11 @@ import (
 	"time"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/model"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/cluster"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
-	"github.com/ipvsadm-go/ipvsadm/internal/test/network"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
-
-// original is the folder of ipvsadm 1.31.
-const original = "/usr/sbin/"
 
 func TestApplyOnAKernel(t *testing.T) {
 	guesttest.InGuest(t, func(t *testing.T) {
@@ -139,7 +136,7 @@ func (d director) command(argv ...string) *exec.Cmd {
 // runOriginal runs a program of 1.31.
 func (d director) runOriginal(stdin, name string, words ...string) (a answer) {
 	d.Helper()
-	cmd := exec.CommandContext(d.Context(), original+name, words...)
+	cmd := exec.CommandContext(d.Context(), filepath.Join(cluster.Original, name), words...)
 	var out, errs bytes.Buffer
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(stdin), &out, &errs
 	if err := cmd.Run(); err != nil && !errors.As(err, new(*exec.ExitError)) {
@@ -350,7 +347,7 @@ func testConnectionsStay(t *testing.T) {
 	d := newDirector(t)
 	d.ip("addr add 10.5.5.5/32 dev lo")
 	d.ip("addr add 10.6.6.6/32 dev lo")
-	must.OK(t, network.Echo(t, "tcp", "10.6.6.6:8080"))
+	must.OK(t, cluster.Echo(t, "tcp", "10.6.6.6:8080"))
 	const (
 		service = "-A -t 10.5.5.5:80 -s rr\n"
 		server  = "-a -t 10.5.5.5:80 -r 10.6.6.6:8080 -m -w 1\n"

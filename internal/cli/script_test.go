@@ -22,6 +22,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/manual"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/cluster"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/program"
@@ -30,17 +31,14 @@ import (
 
 func TestMain(m *testing.M) { program.Main(m) }
 
-const (
-	scripts   = "../../testdata/script"
-	originals = "/usr/sbin"
-)
+const scripts = "../../testdata/script"
 
 func TestScripts(t *testing.T) {
 	// Read on the host too, so that "go test" knows what the result
 	// depends on.
 	files := glob(t, filepath.Join(scripts, "*.txtar"))
 	guesttest.InGuest(t, func(t *testing.T) {
-		bins := map[string]string{"ours": program.Folder(t), "original": originals}
+		bins := map[string]string{"ours": program.Folder(t), "original": cluster.Original}
 		run := func(files []string, prepare func() bool) {
 			for _, name := range []string{"ours", "original"} {
 				t.Run(name, func(t *testing.T) {
@@ -185,7 +183,7 @@ func play(ts *testscript.TestScript, neg bool, args []string) {
 // in the test's own process if the command needs no shell.
 func typed(bin, folder, command string, terminal *os.File) (program.Answer, error) {
 	words, plain := plainWords(command)
-	if plain && bin != originals {
+	if plain && bin != cluster.Original {
 		return program.HereOn(terminal, "", words...), nil
 	}
 	cmd := exec.Command("sh", "-c", command)

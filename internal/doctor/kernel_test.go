@@ -12,8 +12,8 @@ import (
 	"testing"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/doctor"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/cluster"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
-	"github.com/ipvsadm-go/ipvsadm/internal/test/network"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/program"
 )
 
@@ -74,7 +74,7 @@ func testSettings(t *testing.T) {
 		}
 		err := defaults()
 		if host != "" {
-			err = network.Host{Name: host}.Do(defaults)
+			err = cluster.Host{Name: host}.Do(defaults)
 		}
 		if err != nil {
 			t.Error(err)
@@ -193,7 +193,7 @@ func (s *scenario) play(t *testing.T) {
 	}
 	w.run(s.settle)
 	for _, fix := range fixes(found) {
-		w.run("director# " + fix)
+		w.run("director# " + strings.TrimSpace(fix) + " >/dev/null")
 	}
 	if left, status := w.doctor(); status != 0 && len(fixes(found)) > 0 {
 		t.Errorf("after the remedy:\n%s", left)

@@ -65,7 +65,7 @@ nginx1# sysctl -qw net.ipv4.conf.tunl0.rp_filter=0
 // scenario is a cluster in which traffic passes, or has one fault.
 type scenario struct {
 	name  string
-	hosts string // for network.Parse
+	hosts string // for cluster.Parse
 	setup string // a session
 	// found are the lines that do not begin with ok.
 	found string

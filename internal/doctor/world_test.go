@@ -5,74 +5,32 @@ package doctor_test
 import (
 	"io"
 	"net"
-	"os/exec"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/ipvsadm-go/ipvsadm/internal/test/cluster"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
-	"github.com/ipvsadm-go/ipvsadm/internal/test/network"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/program"
-	"github.com/ipvsadm-go/ipvsadm/internal/test/session"
 )
 
 // world is a network with web servers.
-type world struct {
-	*testing.T
-	hosts []network.Host
-}
+type world struct{ *testing.T }
 
 func build(t *testing.T, text string) world {
-	w := world{t, network.Parse(text)}
-	if err := network.Build(w.hosts); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := network.Remove(w.hosts); err != nil {
-			t.Error(err)
-		}
-	})
-	for _, h := range w.hosts {
+	for _, h := range cluster.New(t, text) {
 		if strings.HasPrefix(h.Name, "nginx") {
-			w.serve(h, ":80")
-			w.serve(h, ":8080")
+			h.Echo(t, "tcp", ":80", ":8080")
 		}
 	}
-	return w
-}
-
-// serve answers with what it is told, until the test ends.
-func (w world) serve(h network.Host, address string) {
-	err := h.Do(func() error {
-		listener, err := net.Listen("tcp", address)
-		if err != nil {
-			return err
-		}
-		w.Cleanup(func() { listener.Close() })
-		go func() {
-			for {
-				conn, err := listener.Accept()
-				if err != nil {
-					return
-				}
-				go func() {
-					defer conn.Close()
-					io.Copy(conn, conn)
-				}()
-			}
-		}()
-		return nil
-	})
-	if err != nil {
-		w.Fatal(err)
-	}
+	return world{t}
 }
 
 // ask makes a connection from the client to a service, on which it sends
 // messages of a size and gets them back.
 func (w world) ask(service string, messages, size int) error {
 	const patience, pause = 500 * time.Millisecond, 100 * time.Millisecond
-	return network.Host{Name: "client"}.Do(func() error {
+	return cluster.Host{Name: "client"}.Do(func() error {
 		conn, err := net.DialTimeout("tcp", service, patience)
 		if err != nil {
 			return err
@@ -109,58 +67,40 @@ func (w world) fails(service string) {
 	}
 }
 
-// run plays a session whose commands have to succeed. On the host lab, "ask"
-// is a connection of the client that has to pass, and "talk" a long one that need
-// not; "vrrp" is a program that speaks VRRP on the director.
+// run plays a session. On the host lab, "ask" is a connection of the client that
+// has to pass, and "talk" a long one that need not; "vrrp" is a program that
+// speaks VRRP on the director.
 func (w world) run(typed string) {
 	w.Helper()
-	steps, err := session.Parse(session.Host, typed)
-	if err != nil {
-		w.Fatal(err)
-	}
-	for _, step := range steps {
-		if service, ok := strings.CutPrefix(step.Command, "ask "); ok && step.Host == "lab" {
-			w.passes(service)
-			continue
-		}
-		if step.Host == "lab" && step.Command == "vrrp" {
+	must.OK(w, cluster.Player{Verb: func(name, args string) (string, error) {
+		switch name {
+		case "ask":
+			w.passes(args)
+		case "vrrp":
 			w.vrrp()
-			continue
+		case "talk":
+			_ = w.ask(args, 15, 256<<10)
 		}
-		if service, ok := strings.CutPrefix(step.Command, "talk "); ok && step.Host == "lab" {
-			_ = w.ask(service, 15, 256<<10)
-			continue
-		}
-		var out []byte
-		err := network.Host{Name: step.Host}.Do(func() (err error) {
-			out, err = exec.Command("sh", "-c", step.Command).CombinedOutput()
-			return err
-		})
-		if err != nil {
-			w.Fatalf("%s %s: %v\n%s", step.Prompt(), step.Command, err, out)
-		}
-	}
+		return "", nil
+	}}.Play(typed))
 }
 
 // vrrp listens as keepalived does.
 func (w world) vrrp() {
-	err := network.Host{Name: "director"}.Do(func() error {
+	must.OK(w, cluster.Host{Name: "director"}.Do(func() error {
 		conn, err := net.ListenPacket("ip4:112", "0.0.0.0")
 		if err == nil {
 			w.Cleanup(func() { conn.Close() })
 		}
 		return err
-	})
-	if err != nil {
-		w.Fatal(err)
-	}
+	}))
 }
 
 // doctor examines the director and returns what is not ok.
 func (w world) doctor(words ...string) (found string, status int) {
 	w.Helper()
 	var a program.Answer
-	err := network.Host{Name: "director"}.Do(func() error {
+	err := cluster.Host{Name: "director"}.Do(func() error {
 		a = program.Here("", append([]string{"ipvsadm", "--doctor"}, words...)...)
 		return nil
 	})

@@ -15,6 +15,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/ipvsadm-go/ipvsadm/internal/test/cluster"
 )
 
 // The names of the rows. The goals refer to them.
@@ -76,7 +78,7 @@ func (s suite) tool(name string, args ...string) program {
 // programs.
 func (s suite) both(stdin, name string, args ...string) map[column]program {
 	return map[column]program{
-		original: {append([]string{filepath.Join("/usr/sbin", name)}, args...), stdin},
+		original: {append([]string{filepath.Join(cluster.Original, name)}, args...), stdin},
 		ours:     {append([]string{filepath.Join(s.bin, name)}, args...), stdin},
 		emptyC:   {args: []string{"/bin/true"}},
 		emptyGo:  s.tool("empty"),
@@ -205,7 +207,7 @@ func (s suite) connRows() ([]row, error) {
 	})
 	programs := s.both("", "ipvsadm", "-Lnc")
 	find := s.alone("", "ipvsadm", "-Lnc", "--client", "11.0.0.5")
-	find[original] = program{args: []string{"/bin/sh", "-c", "/usr/sbin/ipvsadm -Lnc | grep -F ' 11.0.0.5:'"}}
+	find[original] = program{args: []string{"/bin/sh", "-c", cluster.Original + "/ipvsadm -Lnc | grep -F ' 11.0.0.5:'"}}
 	cover := func() (func() error, error) { return nil, coverProc(file) }
 	return []row{
 		{name: rowConns, programs: programs, serve: cover, alike: true},

@@ -7,12 +7,12 @@ import (
 	"io/fs"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/ipvsadm-go/ipvsadm/internal/test/cluster"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/program"
@@ -25,16 +25,10 @@ const testdata = "../../../testdata/conformance"
 // inGuest runs body in a guest that has both programs.
 func inGuest(t *testing.T, body func(t *testing.T, p programs)) {
 	t.Helper()
-	original, err := exec.LookPath("ipvsadm")
-	if original == "" {
-		original, err = exec.LookPath("/usr/sbin/ipvsadm")
-	}
-	if err != nil {
-		guesttest.Lacks(t, err)
-	}
 	guesttest.InGuest(t, func(t *testing.T) {
+		program.Need(t, cluster.Original+"/ipvsadm")
 		prepareGuest(t)
-		body(t, programs{original: filepath.Dir(original), ours: program.Folder(t)})
+		body(t, programs{original: cluster.Original, ours: program.Folder(t)})
 	})
 }
 

@@ -3,7 +3,6 @@
 package conformance
 
 import (
-	"errors"
 	"io"
 	"net"
 	"regexp"
@@ -12,8 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ipvsadm-go/ipvsadm/internal/test/cluster"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
-	"github.com/ipvsadm-go/ipvsadm/internal/test/network"
 )
 
 // loadTable is the table under load. A client on the director itself reaches
@@ -88,25 +87,16 @@ type loaded struct {
 	arena *arena
 }
 
-var loadHosts = network.Parse(`
-here    wire   inside 10.77.0.1/24 fd77::1/64
-here    client vips   10.0.0.1/32 2001:db8::1/128
-servers wire   inside 10.77.0.2/24 10.77.0.3/24 fd77::2/64 via 10.77.0.1
-`)
-
 // build makes the network and starts servers that echo.
 func (n loaded) build() {
 	must.OK(n.t, n.arena.in(n.arena.ours))
-	must.OK(n.t, network.Build(loadHosts))
-	n.t.Cleanup(func() { must.OK(n.t, network.Remove(loadHosts)) })
-	must.OK(n.t, loadHosts[1].Do(func() error {
-		for _, address := range []string{"10.77.0.2", "10.77.0.3"} {
-			if err := errors.Join(network.Echo(n.t, "tcp", address+":8080"), network.Echo(n.t, "udp", address+":5060")); err != nil {
-				return err
-			}
-		}
-		return nil
-	}))
+	servers := cluster.New(n.t, `
+here    wire   inside 10.77.0.1/24 fd77::1/64
+here    client vips   10.0.0.1/32 2001:db8::1/128
+servers wire   inside 10.77.0.2/24 10.77.0.3/24 fd77::2/64 via 10.77.0.1
+`).Host("servers")
+	servers.Echo(n.t, "tcp", "10.77.0.2:8080", "10.77.0.3:8080")
+	servers.Echo(n.t, "udp", "10.77.0.2:5060", "10.77.0.3:5060")
 }
 
 // invite is a message of which the SIP engine reads the Call-ID.

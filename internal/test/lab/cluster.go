@@ -20,16 +20,16 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ipvsadm-go/ipvsadm/internal/test/cluster"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/guest"
-	"github.com/ipvsadm-go/ipvsadm/internal/test/network"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/session"
 )
 
-// cluster is a network and the session that makes an LVS cluster of it. On
+// example is a network and the session that makes an LVS cluster of it. On
 // the host lab, sessions have the commands of play.go.
-type cluster struct {
+type example struct {
 	name      string
-	hosts     string // for network.Parse
+	hosts     string // for cluster.Parse
 	files     []file
 	typed     string // a session, on the page
 	prepared  string // another, not on the page
@@ -53,14 +53,14 @@ type scenario struct {
 }
 
 // clusters are the clusters of make lab.
-var clusters = []cluster{nat, dr, tun, mark, limits, pair, upkeep, drain}
+var clusters = []example{nat, dr, tun, mark, limits, pair, upkeep, drain}
 
 // fullName is the name that selects a scenario.
-func (c cluster) fullName(s scenario) string { return c.name + "/" + s.name }
+func (c example) fullName(s scenario) string { return c.name + "/" + s.name }
 
 // chosen returns the cluster with only the scenarios that are selected by
 // name, their own or the cluster's. No names select all.
-func (c cluster) chosen(names []string) cluster {
+func (c example) chosen(names []string) example {
 	c.scenarios = slices.DeleteFunc(slices.Clone(c.scenarios), func(s scenario) bool {
 		return len(names) > 0 && !slices.Contains(names, c.name) && !slices.Contains(names, c.fullName(s))
 	})
@@ -69,7 +69,7 @@ func (c cluster) chosen(names []string) cluster {
 
 // clusters runs the selected scenarios of a list, each cluster in a guest of
 // its own, and reports whether all counts were as expected.
-func (l lab) clusters(ctx context.Context, list []cluster, names []string) (ok bool, err error) {
+func (l lab) clusters(ctx context.Context, list []example, names []string) (ok bool, err error) {
 	if guest.InGuest() {
 		return playClusters(os.Stdout, list, names)
 	}
@@ -117,7 +117,7 @@ func printCounted(out io.Writer, scenario, expected, counted, ok, seconds string
 }
 
 // playClusters runs scenarios of one cluster, in the guest.
-func playClusters(out io.Writer, list []cluster, names []string) (ok bool, err error) {
+func playClusters(out io.Writer, list []example, names []string) (ok bool, err error) {
 	ok = true
 	for _, c := range list {
 		chosen := c.chosen(names).scenarios
@@ -140,14 +140,14 @@ func playClusters(out io.Writer, list []cluster, names []string) (ok bool, err e
 
 // made is a cluster that has been set up.
 type made struct {
-	cluster
+	example
 	player
 	typed map[string]bool // scenarios that have been played
 }
 
 // make builds the network and sets up the cluster.
-func (c cluster) make() (*made, error) {
-	m := &made{c, player{hosts: network.Parse(c.hosts)}, map[string]bool{}}
+func (c example) make() (*made, error) {
+	m := &made{c, player{hosts: cluster.Parse(c.hosts)}, map[string]bool{}}
 	if err := build(m.player.hosts); err != nil {
 		return m, err
 	}
@@ -156,7 +156,7 @@ func (c cluster) make() (*made, error) {
 			return m, err
 		}
 	}
-	return m, m.playAll(c.typed + c.prepared)
+	return m, m.sessions().Play(c.typed + c.prepared)
 }
 
 // judge plays a scenario, after the one that it builds on, and returns what
@@ -178,7 +178,7 @@ func (m *made) judge(s scenario) (counted, verdict string) {
 	defer m.held.closeAll()
 	var answers []string
 	for _, step := range s.steps() {
-		answer, err := m.play(step)
+		answer, err := m.sessions().Step(step)
 		if step.Host == counts && answer != "" {
 			answers = append(answers, strings.TrimSpace(answer))
 		}
@@ -231,20 +231,6 @@ func (s scenario) expected() string {
 		}
 	}
 	return strings.Join(answers, ", ")
-}
-
-// playAll plays a session up to the first step that does not go as expected.
-func (p *player) playAll(typed string) error {
-	steps, err := session.Parse(session.Host, typed)
-	if err != nil {
-		return err
-	}
-	for _, s := range steps {
-		if answer, err := p.play(s); err != nil {
-			return fmt.Errorf("%s%s: %w\n%s", s.Prompt(), s.Command, err, answer)
-		}
-	}
-	return nil
 }
 
 // absentModules returns the modules that the kernel has neither as a file nor

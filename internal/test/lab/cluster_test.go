@@ -8,9 +8,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ipvsadm-go/ipvsadm/internal/test/cluster"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
-	"github.com/ipvsadm-go/ipvsadm/internal/test/network"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/program"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/session"
 )
@@ -23,7 +23,7 @@ func TestTUN(t *testing.T)  { testShort(t, tun) }
 func TestMark(t *testing.T) { testShort(t, mark) }
 
 // testShort runs the short scenarios of a cluster.
-func testShort(t *testing.T, c cluster) {
+func testShort(t *testing.T, c example) {
 	guesttest.InGuest(t, func(t *testing.T) {
 		program.InPath(t)
 		m, err := c.make()
@@ -56,7 +56,7 @@ func TestSessionsAreWhole(t *testing.T) {
 		for _, step := range steps {
 			verb, _, _ := strings.Cut(step.Command, " ")
 			if step.Host == counts && verbs[verb] == nil || step.Host != counts &&
-				!slices.ContainsFunc(network.Parse(hosts), func(h network.Host) bool { return h.Name == step.Host }) {
+				!slices.ContainsFunc(cluster.Parse(hosts), func(h cluster.Host) bool { return h.Name == step.Host }) {
 				t.Errorf("%s: %q is typed on no host, or nothing that counts", name, step)
 			}
 			if err := session.Compare("", step.Answer); err != nil && strings.Contains(err.Error(), "expected answer") {
@@ -68,7 +68,7 @@ func TestSessionsAreWhole(t *testing.T) {
 	must.OK(t, err)
 	check("demo", demoHosts, steps)
 	seen := map[string]bool{}
-	for _, c := range slices.Concat(clusters, gaps, []cluster{soak(time.Minute)}) {
+	for _, c := range slices.Concat(clusters, gaps, []example{soak(time.Minute)}) {
 		check(c.name, c.hosts, scenario{typed: c.typed + c.prepared}.steps())
 		for _, s := range c.scenarios {
 			name := c.fullName(s)
@@ -109,7 +109,7 @@ func TestNamesChooseScenarios(t *testing.T) {
 }
 
 func TestTally(t *testing.T) {
-	got := newTally(network.Parse(natHosts))
+	got := newTally(cluster.Parse(natHosts))
 	got["nginx3"]++
 	got["nginx1"] += 20
 	if got.String() != "20 0 1" {

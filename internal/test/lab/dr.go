@@ -5,7 +5,7 @@ package main
 // dr is direct routing: all hosts are on one layer 2 segment. The director
 // forwards a packet unaltered to a real server, which has the VIP too, but
 // does not answer ARP for it, and replies to the client directly.
-var dr = cluster{
+var dr = example{
 	name: "dr",
 	hosts: `
 director ens33 lan 192.168.168.50/24 fd00:168::50/64

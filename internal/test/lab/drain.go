@@ -8,7 +8,7 @@ import (
 )
 
 // drain takes real servers out of the NAT cluster while they are in use.
-var drain = cluster{
+var drain = example{
 	name:  "drain",
 	hosts: natHosts,
 	typed: natTyped,

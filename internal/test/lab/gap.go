@@ -33,7 +33,7 @@ const (
 
 // gaps are the trials of make lab SCENARIO=gap. Any number of requests may fail with 1.31;
 // without a restore, a failure is the lab's own fault.
-var gaps = []cluster{
+var gaps = []example{
 	gap("none", "5 none", "0"),
 	gap("same", "20 ipvsadm-restore 0", "0"),
 	gap("in-turn", "20 ipvsadm-restore 0 1", "0"),
@@ -43,9 +43,9 @@ var gaps = []cluster{
 
 // gap returns a trial: the arguments of restore, and how many requests may be
 // lost. Fewer than 200 requests or 5 restores show nothing.
-func gap(name, restore, lost string) cluster {
+func gap(name, restore, lost string) example {
 	restores := map[bool]string{true: "0", false: `<[5-9]|\d{2,}>`}[name == "none"]
-	return cluster{
+	return example{
 		name:  "gap",
 		hosts: demoHosts + "nginx3 ens33 inside 192.168.168.30/24 via 192.168.168.50\n",
 		files: []file{{"director", "0", gapRules(8000, 3, 1)}, {"director", "1", gapRules(9000, 1, 3, 2)}},

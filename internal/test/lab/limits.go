@@ -3,7 +3,7 @@
 package main
 
 // limits is the NAT cluster with servers that get no new connections.
-var limits = cluster{
+var limits = example{
 	name:  "limits",
 	hosts: natHosts,
 	typed: natTyped,

@@ -74,7 +74,7 @@ func main() {
 		case "gap":
 			return l.clusters(ctx, gaps, names)
 		case "soak":
-			return l.clusters(ctx, []cluster{soak(l.length)}, names)
+			return l.clusters(ctx, []example{soak(l.length)}, names)
 		case "clusters":
 			return l.clusters(ctx, clusters, names)
 		case "page":

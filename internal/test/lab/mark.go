@@ -4,7 +4,7 @@ package main
 
 // mark is the NAT cluster with services that keep a client on its server: by
 // firewall mark, across ports, and by network.
-var mark = cluster{
+var mark = example{
 	name:  "mark",
 	hosts: natHosts,
 	typed: natTyped, prepared: clientAddresses + clientAddresses6,

@@ -10,7 +10,7 @@ import (
 // nat is the demo's cluster with a third server. All packets pass the
 // director, which is the servers' gateway. The client has many addresses, to
 // stand for many clients.
-var nat = cluster{
+var nat = example{
 	name:  "nat",
 	hosts: natHosts,
 	typed: natTyped, prepared: clientAddresses,

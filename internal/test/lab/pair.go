@@ -14,7 +14,7 @@ import (
 // pair is an active/standby pair of directors. The active one has two
 // addresses: the VIP and the servers' gateway. keepalived moves them, and the
 // sync daemons tell each director of the other's connections.
-var pair = cluster{
+var pair = example{
 	name: "pair",
 	hosts: `
 director1 ens33 inside  192.168.168.51/24 fd00:168::51/64

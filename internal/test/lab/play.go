@@ -7,67 +7,39 @@ package main
 
 import (
 	"cmp"
-	"context"
-	"errors"
 	"fmt"
 	"io"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
+	"github.com/ipvsadm-go/ipvsadm/internal/test/cluster"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
-	"github.com/ipvsadm-go/ipvsadm/internal/test/network"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/session"
 )
 
 const pause = 100 * time.Millisecond
 
-var director, client = network.Host{Name: "director"}, network.Host{Name: "client"}
+var director, client = cluster.Host{Name: "director"}, cluster.Host{Name: "client"}
 
 // home is the working directory of a host's commands.
 func home(host string) string { return filepath.Join("/run/lab", host) }
 
 // run runs a command on a host and returns its standard output and error.
 func run(host string, cmd *exec.Cmd) (output []byte, err error) {
-	cmd.Dir = home(host)
-	cmd.Env = append(os.Environ(), "HOME="+home(host))
-	err = network.Host{Name: host}.Do(func() error {
-		output, err = cmd.CombinedOutput()
-		return err
-	})
-	return output, err
+	return cluster.Run(host, home(host), cmd)
 }
 
-// shell runs a command line on a host. A status other than 0 is part of the
-// answer, not an error.
+// shell runs a command line on a host, as cluster.Shell does.
 func shell(host, command string) (answer string, err error) {
-	return shellWithin(must.Patience, host, command)
-}
-
-func shellWithin(limit time.Duration, host, command string) (answer string, err error) {
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, "sh", "-c", command)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-	b, err := run(host, cmd)
-	exit := (*exec.ExitError)(nil)
-	switch {
-	case ctx.Err() != nil:
-		return string(b), fmt.Errorf("%s# %s: no end within %v", host, command, limit)
-	case err != nil && !errors.As(err, &exit):
-		return string(b), err
-	}
-	return session.Answer(string(b), cmd.ProcessState.ExitCode()), nil
+	return cluster.Shell(host, home(host), command)
 }
 
 // player plays steps and keeps track of what the client has open.
 type player struct {
-	hosts     []network.Host
+	hosts     cluster.Hosts
 	held      held
 	requests  *requests
 	downloads downloads
@@ -94,22 +66,15 @@ func start(host, command string) <-chan answered {
 // counts is the host whose commands count.
 const counts = "lab"
 
-// play runs a step and returns its answer. The error says what was not as
-// expected.
-func (p *player) play(s session.Step) (answer string, err error) {
-	if s.Host == counts {
-		verb, args, _ := strings.Cut(s.Command, " ")
-		f, known := verbs[verb]
+// sessions plays sessions with the verbs.
+func (p *player) sessions() cluster.Player {
+	return cluster.Player{Home: home, Verb: func(name, args string) (string, error) {
+		f, known := verbs[name]
 		if !known {
-			return "", fmt.Errorf("there is no command %q", verb)
+			return "", fmt.Errorf("there is no command %q", name)
 		}
-		if answer, err = f(p, args); answer != "" {
-			answer += "\n"
-		}
-	} else {
-		answer, err = shell(s.Host, s.Command)
-	}
-	return answer, errors.Join(err, session.Compare(answer, s.Answer))
+		return f(p, args)
+	}}
 }
 
 // playDemo plays the demo in the guest, as a terminal shows it. The host
@@ -119,11 +84,11 @@ func playDemo(out io.Writer) (ok bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	p := player{hosts: network.Parse(demoHosts)}
+	p := player{hosts: cluster.Parse(demoHosts)}
 	if err := build(p.hosts); err != nil {
 		return false, err
 	}
-	if err := p.playAll(installed + demoNames); err != nil {
+	if err := p.sessions().Play(installed + demoNames); err != nil {
 		return false, err
 	}
 	var wrong []string
@@ -132,7 +97,7 @@ func playDemo(out io.Writer) (ok bool, err error) {
 			fmt.Fprintf(out, "\n# %s\n", s.Note)
 		}
 		fmt.Fprintf(out, "%s%s\n", s.Prompt(), s.Command)
-		answer, err := p.play(s)
+		answer, err := p.sessions().Step(s)
 		fmt.Fprint(out, answer)
 		if err != nil {
 			fmt.Fprintf(out, "!!! not as expected: %v\n", err)
@@ -229,8 +194,8 @@ func init() {
 			})
 		},
 		// plug HOST, unplug HOST: see Plug.
-		"plug":   func(p *player, args string) (string, error) { return "", p.host(args).Plug(true) },
-		"unplug": func(p *player, args string) (string, error) { return "", p.host(args).Plug(false) },
+		"plug":   func(p *player, args string) (string, error) { return "", p.hosts.Host(args).Plug(true) },
+		"unplug": func(p *player, args string) (string, error) { return "", p.hosts.Host(args).Plug(false) },
 		// probe: starts to measure; gap: the longest time without
 		// service.
 		"probe": func(p *player, _ string) (string, error) { p.probe = startProbe(); return "", nil },
@@ -263,15 +228,6 @@ func numbered(args string) (n int, c call) {
 	words := append(strings.Fields(args), "", "", "")
 	n, _ = strconv.Atoi(words[0])
 	return n, call{source: words[2], address: words[1]}
-}
-
-func (p *player) host(name string) network.Host {
-	for _, h := range p.hosts {
-		if h.Name == name {
-			return h
-		}
-	}
-	return network.Host{Name: name}
 }
 
 // known counts the open connections that a director lists, until it lists all

@@ -13,11 +13,11 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/ipvsadm-go/ipvsadm/internal/test/network"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/cluster"
 )
 
 // realServers returns the real servers among the hosts.
-func realServers(hosts []network.Host) (list []network.Host) {
+func realServers(hosts cluster.Hosts) (list cluster.Hosts) {
 	for _, h := range hosts {
 		if strings.HasPrefix(h.Name, "nginx") {
 			list = append(list, h)
@@ -30,11 +30,11 @@ func realServers(hosts []network.Host) (list []network.Host) {
 const web = "web"
 
 // build makes the network, the hosts' tools, home folders and web servers.
-func build(hosts []network.Host) error {
+func build(hosts cluster.Hosts) error {
 	if err := provideTools(); err != nil {
 		return err
 	}
-	if err := network.Build(hosts); err != nil {
+	if err := cluster.Build(hosts); err != nil {
 		return err
 	}
 	for _, h := range hosts {
@@ -108,7 +108,7 @@ func startNginx(host string) error {
 // serveUDP starts a UDP server on each real server. Given the address of a
 // service it replies from that, given a port from the host's own address. It
 // ends with the guest.
-func serveUDP(hosts []network.Host, address string) error {
+func serveUDP(hosts cluster.Hosts, address string) error {
 	for _, h := range realServers(hosts) {
 		err := h.Do(func() error {
 			own := address

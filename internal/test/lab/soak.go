@@ -31,7 +31,7 @@ import (
 )
 
 // soak returns the trial of this length.
-func soak(length time.Duration) cluster {
+func soak(length time.Duration) example {
 	c := gap("soak", "", "0")
 	c.name = "soak"
 	for i := range c.files {

@@ -7,7 +7,7 @@ import "strings"
 // tun is IP tunneling: the servers are in another network than the director,
 // behind a router. The director encapsulates each packet for a real server,
 // which decapsulates it and replies to the client directly.
-var tun = cluster{
+var tun = example{
 	name: "tun",
 	hosts: `
 router   ens33 outside 12.0.0.1/24 fd00:12::1/64

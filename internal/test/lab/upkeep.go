@@ -5,7 +5,7 @@ package main
 import "strings"
 
 // upkeep is routine maintenance of the NAT cluster.
-var upkeep = cluster{
+var upkeep = example{
 	name:   "upkeep",
 	warned: true, // of a threshold, and of persistent clients at weight 0
 	hosts:  natHosts,

@@ -17,7 +17,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/ipvsadm-go/ipvsadm/internal/test/network"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/cluster"
 )
 
 // visit is a connection from the client to a web server.
@@ -97,7 +97,7 @@ func (t tally) String() string {
 }
 
 // newTally returns a tally of the real servers with all counts at zero.
-func newTally(hosts []network.Host) tally {
+func newTally(hosts cluster.Hosts) tally {
 	t := tally{}
 	for _, h := range realServers(hosts) {
 		t[h.Name] = 0
@@ -106,7 +106,7 @@ func newTally(hosts []network.Host) tally {
 }
 
 // count makes the client ask n times and tallies the servers that answer.
-func count(hosts []network.Host, n int, ask func() (server string, err error)) (tally, error) {
+func count(hosts cluster.Hosts, n int, ask func() (server string, err error)) (tally, error) {
 	t := newTally(hosts)
 	err := client.Do(func() error {
 		for range n {
@@ -213,7 +213,7 @@ func (h held) hold(n int, c call) error {
 }
 
 // count returns how many connections each server has.
-func (h held) count(hosts []network.Host) tally {
+func (h held) count(hosts cluster.Hosts) tally {
 	t := newTally(hosts)
 	for name, visits := range h {
 		t[name] = len(visits)

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package network builds networks of namespaces: each host is a network
+// Package cluster builds networks of namespaces: each host is a network
 // namespace, and each wire is a bridge in one more namespace, the switch. A
 // card is one end of a veth pair, whose other end is a port of the bridge.
-package network
+package cluster
 
 import (
 	"fmt"
@@ -12,8 +12,11 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
 )
 
 // Here names the host that is the calling thread's own namespace.
@@ -37,8 +40,7 @@ type card struct {
 // wire, the card's addresses with prefix length, and optionally "via" with
 // gateways of default routes. Hosts on the same wire reach each other. Parse
 // panics on a bad line, since hosts are part of the tests' source.
-func Parse(text string) []Host {
-	var hosts []Host
+func Parse(text string) (hosts Hosts) {
 	for line := range strings.Lines(text) {
 		fields, gateways, _ := strings.Cut(line, " via ")
 		words := strings.Fields(fields)
@@ -95,6 +97,32 @@ func Build(hosts []Host) error {
 		}
 	}
 	return nil
+}
+
+// New builds the hosts of some rows, and removes them when the test ends.
+func New(t testing.TB, rows string) Hosts {
+	t.Helper()
+	hosts := Parse(rows)
+	must.OK(t, Build(hosts))
+	t.Cleanup(func() {
+		if err := Remove(hosts); err != nil {
+			t.Error(err)
+		}
+	})
+	return hosts
+}
+
+// Hosts are the machines of a network.
+type Hosts []Host
+
+// Host returns the host of a name, which may be that of no host.
+func (l Hosts) Host(name string) Host {
+	for _, h := range l {
+		if h.Name == name {
+			return h
+		}
+	}
+	return Host{Name: name}
 }
 
 // Remove deletes the hosts, except the one that is Here, and the wires.

@@ -1,12 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package network
+package cluster
 
 import (
 	"io"
 	"net"
 	"testing"
+
+	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
 )
+
+// Echo starts servers in the host's namespace that send back what they receive,
+// until the test ends. The protocol is tcp or udp.
+func (h Host) Echo(t testing.TB, protocol string, addresses ...string) {
+	t.Helper()
+	must.OK(t, h.Do(func() error {
+		for _, address := range addresses {
+			if err := Echo(t, protocol, address); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+}
 
 // Echo starts a server in the calling thread's namespace that sends back what
 // it receives, until the test ends. The protocol is tcp or udp.
