@@ -39,8 +39,8 @@ SCRIPTS = $(wildcard .ci/*) $(wildcard packaging/scripts/*/*) $(addprefix packag
 UNITS = $(wildcard packaging/systemd/*.service packaging/systemd/*.timer)
 LINKS = ipvsadm-save ipvsadm-restore
 BIN = bin/ipvsadm
-# Separate modules, with dependencies of a benchmark or a test only.
-MODULES = internal/test/bench/moby internal/test/schema
+# Separate modules, with dependencies of a benchmark only.
+MODULES = internal/test/bench/moby
 
 # Notes about running directors, for the descriptions of the packages.
 define NOTE_debian
