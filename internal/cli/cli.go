@@ -54,7 +54,8 @@ func commandLine(ctx context.Context, s *session) (args.Command, error) {
 	return s.parse(ctx, words)
 }
 
-// commandOf returns the command of the first row that matches a command line.
+// commandOf returns the command of the first row that matches a command line, or
+// else that of a single change.
 func commandOf(s *session, cmd *args.Command) runner {
 	change, restore := changeCommand{s, cmd}, restoreCommand{session: s, cmd: cmd}
 	for _, row := range [...]struct {
@@ -74,13 +75,12 @@ func commandOf(s *session, cmd *args.Command) runner {
 		{spec.Doctor, 0, doctorCommand{s, cmd}},
 		{0, spec.Of(spec.OptDrain), &drainCommand{session: s, cmd: cmd}},
 		{0, spec.Of(spec.OptKeep), keepCommand{change}},
-		{0, 0, change},
 	} {
 		if (row.id == 0 || row.id == cmd.ID) && (row.options == 0 || cmd.Given.HasAny(row.options)) {
 			return row.runner
 		}
 	}
-	panic("the last row matches")
+	return change
 }
 
 type helpCommand struct{ *session }

@@ -2,8 +2,8 @@
 
 package cli
 
-// This file has the exit statuses and the messages, except the text of hints
-// and warnings. Messages that scripts may know are 1.31's to the byte.
+// This file has the exit statuses and the messages, except warnings and most
+// hints. Messages that scripts may know are 1.31's to the byte.
 
 import (
 	"errors"
@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -25,7 +26,7 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// Exit statuses, as 1.31 has them.
+// Exit statuses. Those of 1.31's commands are 1.31's.
 const (
 	statusOK       = 0
 	statusList     = 1   // the kernel refused a listing; output failed; a wrapper was misused
@@ -126,19 +127,13 @@ var faults = [...]struct{ format, hint string }{
 	args.ListConflict:       {"options conflicts in the list command", "connections, timeouts and daemons have one format each"},
 }
 
-// parseFailure is the message for a command line that was not understood.
+// parseFailure is the message for a command line that was not understood;
+// program is how the program was called.
 func parseFailure(err error, program string) error {
 	var f *args.Fault
-	if errors.As(err, &f) {
-		return faultFailure(f, program)
-	}
-	return &failure{text: err.Error(), status: statusUsage, cause: err}
-}
-
-// faultFailure is the message of a fault; program is how the program was
-// called.
-func faultFailure(f *args.Fault, program string) *failure {
 	switch {
+	case !errors.As(err, &f):
+		return &failure{text: err.Error(), status: statusUsage, cause: err}
 	case f.Kind == args.NotACommand:
 		return &failure{text: fmt.Sprintf("Try `%[1]s -h' or '%[1]s --help' for more information.", program), status: statusScanning, cause: f}
 	case f.Unreadable():
@@ -221,16 +216,8 @@ var refusals = []struct {
 // tried, zero for a question.
 func refusalText(op ipvs.Op, err error) string {
 	for _, r := range refusals {
-		if !errors.Is(err, r.err) {
-			continue
-		}
-		if r.ops == nil {
+		if errors.Is(err, r.err) && (r.ops == nil || slices.Contains(r.ops, op)) {
 			return r.text
-		}
-		for _, o := range r.ops {
-			if o == op {
-				return r.text
-			}
 		}
 	}
 	var errno syscall.Errno
@@ -349,33 +336,29 @@ func redirectionFailure(word string) *failure {
 
 // longLineFailure is the message for a line that is too long to be a rule.
 func longLineFailure() *failure {
-	return &failure{text: fmt.Sprintf("longer than %d bytes", restore.MaxLine), status: statusUsage, cause: nil}
+	return &failure{text: fmt.Sprintf("longer than %d bytes", restore.MaxLine), status: statusUsage}
 }
 
 func moreText(name string, n int) string {
 	return fmt.Sprintf("%s: and %d more lines with mistakes", name, n)
 }
 
-// inLine says which line of rule text an error is about.
-func inLine(n int, err error) error { return in(fmt.Sprintf("line %d: ", n), err) }
+// inLine adds the line of rule text to an error.
+func inLine(n int, err error) error { return in(fmt.Sprintf("line %d: ", n), false, err) }
 
-// inFileLine says which line of a rule file an error is about.
+// inFileLine adds the line of a rule file to an error.
 func inFileLine(name string, n int, err error) error {
-	err = in(fmt.Sprintf("%s: line %d: ", name, n), err)
-	var f *failure
-	if errors.As(err, &f) {
-		f.quoted = true
-	}
-	return err
+	return in(fmt.Sprintf("%s: line %d: ", name, n), true, err)
 }
 
-// in puts a place in front of what is said.
-func in(place string, err error) error {
-	var f *failure
-	if errors.As(err, &f) {
-		return &failure{place + f.text, f.status, f.cause, f.quoted}
+// in adds a place to an error, nil if there is none.
+func in(place string, quoted bool, err error) error {
+	if err == nil {
+		return nil
 	}
-	return err
+	f := *asFailure(err)
+	f.text, f.quoted = place+f.text, f.quoted || quoted
+	return &f
 }
 
 // stdinName is what messages call standard input.
@@ -383,7 +366,7 @@ const stdinName = "<stdin>"
 
 // fileFailure is the message for a file that cannot be used.
 func fileFailure(what, name string, err error) *failure {
-	f := &failure{text: fmt.Sprintf("can't %s %s: %s", what, name, reason(err)), status: statusUsage, cause: nil}
+	f := &failure{text: fmt.Sprintf("can't %s %s: %s", what, name, reason(err)), status: statusUsage}
 	if refusal := outfile.Refusal(0); errors.As(err, &refusal) {
 		f.cause = err // hints about errors of the kernel are about IPVS
 	}
@@ -424,7 +407,7 @@ func closedFailure() *failure {
 // emptyFailure is the message for a file without a command, as a save that
 // failed leaves it.
 func emptyFailure(name string) *failure {
-	return &failure{text: name + ": no commands in the file, nothing was changed; use -C to delete all services", status: statusUsage, cause: nil}
+	return &failure{text: name + ": no commands in the file, nothing was changed; use -C to delete all services", status: statusUsage}
 }
 
 func stillDiffersText(name string, end restore.Result) string {
