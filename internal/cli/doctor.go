@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
 	"time"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/args"
@@ -46,14 +47,20 @@ func (s doctorCommand) Run(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, examination)
 	defer cancel()
-	var err error
-	if c.Host, err = doctor.Read(ctx, s.config.NetNS, c.Table); err != nil {
+	var connections iter.Seq2[ipvs.Connection, error]
+	if s.client != nil && cmd.File == "" {
+		connections = s.client.Connections(ctx, ipvs.ConnectionFilter{})
+	}
+	host, done, err := doctor.Read(ctx, s.config.NetNS, c.Table, connections)
+	if err != nil {
 		return hostFailure(err)
 	}
-	if c.Host.Unasked > 0 {
-		fmt.Fprintln(s.Stderr, unaskedText(c.Host.Unasked))
-	}
+	defer done()
+	c.Host = host
 	findings := doctor.Examine(c)
+	if host.Unasked > 0 {
+		fmt.Fprintln(s.Stderr, unaskedText(host.Unasked))
+	}
 	write := doctor.WriteText
 	if cmd.Given.Has(spec.OptJSON) {
 		write = doctor.WriteJSON
@@ -78,8 +85,11 @@ func (s doctorCommand) lookAtTable(ctx context.Context, c *doctor.Case) (err err
 		}
 	}
 	if is, known := loaded(); !is {
-		if !known {
+		switch {
+		case !known:
 			unseen("/proc")
+		case c.Table == nil:
+			c.Table = &ipvs.Table{}
 		}
 		return nil
 	}

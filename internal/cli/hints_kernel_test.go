@@ -86,7 +86,7 @@ func TestHintsOnAKernel(t *testing.T) {
 			{"two formats", "", "", "ipvsadm -L --rate --stats >/dev/null", "", "only one format is shown: --stats, not --rate"},
 			{"a sound director", "", "ip link set lo up && ip addr add 12.0.0.1 dev lo && ipvsadm -A -f 7 && ipvsadm -a -f 7 -r 12.0.0.1 -m && " + web + " && ipvsadm -a -t 12.0.0.1:80 -r 192.168.168.10 -m && sysctl -qw net.ipv4.ip_forward=1" +
 				" && ip link add dummy0 type dummy && ip addr add 192.168.168.1/24 dev dummy0 && ip link set dummy0 up", "ipvsadm --doctor >/dev/null", "",
-				"nothing is wrong on this director; check that servers with -m use it as their default gateway, that marked packets are addressed to it"},
+				"not examined: whether servers with -m use this director as their default gateway, whether marked packets are addressed to this director"},
 			{"a director with a fault", "", web, "ipvsadm --doctor >/dev/null", "", ""},
 			{"a namespace of users", "", "", "unshare -Ur ipvsadm -Ln", noRoot, "this is root of a user namespace"},
 			{"lo has never been up", "", "", "unshare -n sh -c '" + web + " && ipvsadm -a -t 12.0.0.1:80 -r 192.168.168.10:80 -g'", "Invalid operation.  Possibly wrong module version, address not unicast, ...\n",

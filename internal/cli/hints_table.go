@@ -350,13 +350,12 @@ func netmaskText(s ipvs.Service) string {
 
 // unchecked is what the doctor cannot see of servers with a forwarding method.
 var unchecked = map[ipvs.ForwardingMethod]string{
-	ipvs.Masquerade: "servers with -m use it as their default gateway",
+	ipvs.Masquerade: "servers with -m use this director as their default gateway",
 	ipvs.Route:      "servers with -g have the virtual address, but do not answer ARP for it",
 	ipvs.Tunnel:     "servers with -i have the virtual address and a tunnel device",
 }
 
-// serversHint is about what else can be wrong when nothing is wrong on the
-// director.
+// serversHint is about what the doctor does not examine.
 func serversHint(t *ipvs.Table) string {
 	if t == nil {
 		return ""
@@ -370,7 +369,7 @@ func serversHint(t *ipvs.Table) string {
 	for i := range t.Services {
 		s := &t.Services[i]
 		if s.FWMark != 0 {
-			add("marked packets are addressed to it")
+			add("marked packets are addressed to this director")
 		}
 		for j := range s.Destinations {
 			add(unchecked[s.Destinations[j].Forward])
@@ -379,7 +378,7 @@ func serversHint(t *ipvs.Table) string {
 	if texts == nil {
 		return ""
 	}
-	return "nothing is wrong on this director; check that " + strings.Join(texts, ", that ")
+	return "not examined: whether " + strings.Join(texts, ", whether ")
 }
 
 // strandedHint is about connections of what was deleted: their packets are

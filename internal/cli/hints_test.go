@@ -102,7 +102,7 @@ func TestUncheckedServersAreNamed(t *testing.T) {
 	}
 	web := ipvs.NewService(ipvs.AddrID(ipvs.TCP, netip.MustParseAddr("192.0.2.1"), 80), "rr")
 	mark := ipvs.NewService(ipvs.MarkID(1, ipvs.IPv4), "rr")
-	const begin = "nothing is wrong on this director; check that "
+	const begin = "not examined: whether "
 	for _, c := range []struct {
 		name  string
 		table *ipvs.Table
@@ -111,10 +111,10 @@ func TestUncheckedServersAreNamed(t *testing.T) {
 		{"a table that is not known", nil, ""},
 		{"no services", &ipvs.Table{}, ""},
 		{"servers here", table(web, ipvs.LocalNode), ""},
-		{"two of a kind", table(web, ipvs.Masquerade, ipvs.Masquerade), begin + "servers with -m use it as their default gateway"},
+		{"two of a kind", table(web, ipvs.Masquerade, ipvs.Masquerade), begin + "servers with -m use this director as their default gateway"},
 		{"two kinds", table(web, ipvs.Route, ipvs.Tunnel), begin +
-			"servers with -g have the virtual address, but do not answer ARP for it, that servers with -i have the virtual address and a tunnel device"},
-		{"a mark", table(mark, ipvs.Route), begin + "marked packets are addressed to it, that servers with -g have the virtual address, but do not answer ARP for it"},
+			"servers with -g have the virtual address, but do not answer ARP for it, whether servers with -i have the virtual address and a tunnel device"},
+		{"a mark", table(mark, ipvs.Route), begin + "marked packets are addressed to this director, whether servers with -g have the virtual address, but do not answer ARP for it"},
 	} {
 		if got := serversHint(c.table); got != c.want {
 			t.Errorf("%s: %q, want %q", c.name, got, c.want)

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package doctor looks for what keeps a director from balancing. Its checks
-// are pure: the facts about the machine are read once, into a Host, and a
-// check compares them with the table of virtual services. It changes nothing
-// and loads no module.
+// Package doctor looks for what keeps a director from balancing. The facts
+// about the machine are gathered in one place, a Host, and a check compares
+// them with the table of virtual services. It changes nothing and loads no
+// module.
 //
-// A check is a row of Checks and a function beside it. Adding one is adding a
-// row; what it has to know of the machine that nothing else asks yet is a
-// field of Host.
+// A check is a row of Checks and a function beside it. A fact that no check
+// has needed before is a new field of Host.
 package doctor
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
@@ -35,8 +35,11 @@ type Finding struct {
 	Level   Level  // of a check's function: 0 for the level of its row
 	Check   string // name of the check
 	Service string // as a listing names it; empty for the host
-	Text    string // what is wrong, and why it matters
-	Fix     string // the command that mends it; empty where there is none
+	// Server is the address of a real server that takes the place of %s in
+	// Text; empty if the text has none.
+	Server string
+	Text   string // what is wrong, and why it matters
+	Fix    string // the command that mends it; empty where there is none
 }
 
 // Case is what is examined.
@@ -61,45 +64,34 @@ type Case struct {
 // that it needs are not known, or were not read in time.
 func Examine(c Case) []Finding {
 	var all []Finding
+	found := map[*Check]bool{}
 	for i := range Checks {
+		if check := &Checks[i]; check.host != nil || c.Table != nil {
+			findings := check.run(&c)
+			found[check] = len(findings) > 0
+			all = append(all, findings...)
+		}
+	}
+	for i := range Checks { // after all questions, which may have been too many
 		check := &Checks[i]
-		if check.service != nil && c.Table == nil {
-			continue
+		if has, ran := found[check]; ran && !has && (check.needs == nil || check.needs(&c)) && (check.host != nil || c.Host.Unasked == 0) {
+			looked, _, _ := strings.Cut(check.Question, ";")
+			all = append(all, Finding{Level: OK, Check: check.Name, Text: "not found: " + looked})
 		}
-		found := check.run(&c)
-		if len(found) == 0 && c.has(check.needs) && (check.host != nil || c.Host.Unasked == 0) {
-			found = []Finding{{Level: OK, Check: check.Name, Text: check.Fine}}
-		}
-		all = append(all, found...)
 	}
 	slices.SortStableFunc(all, func(a, b Finding) int { return int(b.Level) - int(a.Level) })
 	return all
 }
 
-// fact is a kind of facts. The zero value is none that can be missing.
-type fact uint8
+// These report whether facts are known.
 
-const (
-	virtualServices fact = iota + 1
-	networkSettings
-	ownSettings // of IPVS, which are there once it is loaded
-	moduleStates
-)
-
-// has reports whether facts of a kind are known.
-func (c *Case) has(f fact) bool {
-	switch f {
-	case virtualServices:
-		return c.Table != nil
-	case networkSettings:
-		return c.Host.setting("net.ipv4.ip_forward") != ""
-	case ownSettings:
-		return c.Host.setting(vsSetting("drop_entry")) != ""
-	case moduleStates:
-		return c.Host.Modules["ip_vs"] != 0
-	}
-	return true
-}
+func (c *Case) table() bool          { return c.Table != nil }
+func (c *Case) netSettings() bool    { return c.Host.Setting("net.ipv4.ip_forward") != "" }
+func (c *Case) vsSettings() bool     { return c.Host.Setting(vsSetting("drop_entry")) != "" } // since IPVS is loaded
+func (c *Case) modules() bool        { return c.Host.Modules["ip_vs"] != 0 }
+func (c *Case) neighbors() bool      { return c.Host.Neighbors != nil }
+func (c *Case) handshakes() bool     { return c.Host.Handshakes != nil && c.File == "" }
+func (c *Case) firewallChains() bool { return c.Host.Firewall != nil && !c.Host.LegacyFirewall }
 
 // run returns what the check finds, with the members that are the same for all
 // its findings. What holds for a machine is said once, however many servers of

@@ -15,47 +15,51 @@ import (
 
 // sysctl sets settings, as in "net.ipv4.ip_forward=1".
 func (c *Case) sysctl(settings ...string) string {
-	return c.within("sysctl -w " + strings.Join(settings, " "))
+	return c.within(append([]string{"sysctl", "-w"}, settings...)...)
 }
 
 // ip runs ip(8) for the family of an address.
 func (c *Case) ip(a netip.Addr, words ...string) string {
-	line := "ip "
 	if a.Is6() {
-		line = "ip -6 "
+		words = append([]string{"-6"}, words...)
 	}
-	return c.within(line + strings.Join(words, " "))
+	return c.within(append([]string{"ip"}, words...)...)
 }
 
 // linkUp brings an interface up.
-func (c *Case) linkUp(name string) string { return c.within("ip link set " + name + " up") }
+func (c *Case) linkUp(name string) string { return c.within("ip", "link", "set", name, "up") }
 
 // within runs a command in the namespace that is examined.
-func (c *Case) within(line string) string {
+func (c *Case) within(words ...string) string {
 	switch {
 	case c.NetNS == "":
-		return line
 	case strings.Contains(c.NetNS, "/"):
-		return "nsenter --net=" + quote(c.NetNS) + " " + line
+		words = append([]string{"nsenter", "--net=" + c.NetNS}, words...)
 	case strings.Trim(c.NetNS, "0123456789") == "": // a process
-		return "nsenter --net --target " + c.NetNS + " " + line
+		words = append([]string{"nsenter", "--net", "--target", c.NetNS}, words...)
+	default:
+		words = append([]string{"ip", "netns", "exec", c.NetNS}, words...)
 	}
-	return "ip netns exec " + quote(c.NetNS) + " " + line
+	return shell(words)
 }
 
 // ipvsadm changes the table. What a file describes is changed in the file.
 func (c *Case) ipvsadm(change ipvs.Change) string {
 	if c.File != "" {
-		if change.Op == ipvs.OpEditDestination {
+		switch change.Op {
+		case ipvs.OpEditDestination:
 			change.Op = ipvs.OpAddDestination
+		case ipvs.OpEditService:
+			change.Op = ipvs.OpAddService
 		}
 		return "edit " + quote(c.File) + ": " + string(rule.Writer{}.Append(nil, change))
 	}
-	line := "ipvsadm "
+	words := []string{"ipvsadm"}
 	if c.NetNS != "" {
-		line += "--netns " + quote(c.NetNS) + " "
+		words = append(words, "--netns", c.NetNS)
 	}
-	return line + string(rule.Writer{}.Append(nil, change))
+	// No word of a change contains a blank.
+	return shell(append(words, strings.Fields(string(rule.Writer{}.Append(nil, change)))...))
 }
 
 // edit edits a server of a service.
@@ -73,10 +77,19 @@ func (c *Case) restart(d ipvs.Daemon, on string) string {
 	return c.ipvsadm(ipvs.Change{Op: ipvs.OpStopDaemon, Daemon: ipvs.Daemon{State: d.State}}) + " && " + start
 }
 
+// shell returns a command line for a shell.
+func shell(words []string) string {
+	quoted := make([]string, len(words))
+	for i, word := range words {
+		quoted[i] = quote(word)
+	}
+	return strings.Join(quoted, " ")
+}
+
 // quote quotes a word for a shell, if it has to be.
 func quote(word string) string {
 	special := func(r rune) bool {
-		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("/._-+:@%", r)
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("/._-+:@%=,", r)
 	}
 	if word != "" && strings.IndexFunc(word, special) < 0 {
 		return word

@@ -5,8 +5,14 @@ package doctor
 import (
 	"context"
 	"io/fs"
+	"iter"
 	"net/netip"
+	"slices"
 	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
@@ -15,18 +21,27 @@ import (
 type System struct {
 	Files fs.FS // the root of the file tree
 	Net   Net
+	// Connections are the rows of the connection table; nil if they are not
+	// known.
+	Connections iter.Seq2[ipvs.Connection, error]
 }
 
 // Net answers questions about the network as the kernel does.
 type Net interface {
 	Links() ([]Link, error)
+	Neighbors() (map[Neighbor]uint16, error)
 	// Route returns the way to an address. It is an error if the kernel has
 	// no answer, not if there is no way.
-	Route(netip.Addr) (Route, error)
+	Route(Query) (Route, error)
+	// Local returns the networks that are local by a table that a rule names.
+	Local([]Link) ([]netip.Prefix, error)
+	// Chains returns the base chains of nftables that drop packets at input
+	// or forward by default.
+	Chains() ([]string, error)
 }
 
 // Gather reads what the checks of a table ask for; a nil table has only the
-// host's questions. When ctx ends, it asks for no more routes. Its error is
+// host's questions. When ctx ends, checks look up no more routes. Its error is
 // that of the interfaces, without which nothing else makes sense.
 func Gather(ctx context.Context, sys System, t *ipvs.Table) (*Host, error) {
 	links, err := sys.Net.Links()
@@ -34,21 +49,82 @@ func Gather(ctx context.Context, sys System, t *ipvs.Table) (*Host, error) {
 		return nil, err
 	}
 	h := &Host{
-		Links:    links,
-		Settings: map[string]string{},
-		Routes:   map[netip.Addr]Route{},
-		Modules:  map[string]ModuleState{},
+		Links:      links,
+		Settings:   map[string]string{},
+		Modules:    map[string]ModuleState{},
+		Clients:    map[netip.Addr]*Clients{},
+		Handshakes: map[netip.AddrPort]Handshakes{},
+		routes:     map[Query]Route{},
+		ask: func(q Query) (Route, bool) {
+			if ctx.Err() != nil {
+				return Route{}, false
+			}
+			r, err := sys.Net.Route(q)
+			if err != nil {
+				return Route{}, true
+			}
+			return r, true
+		},
+		local: sync.OnceValue(func() []netip.Prefix {
+			local, _ := sys.Net.Local(links)
+			return local
+		}),
 	}
 	if t == nil {
 		t = &ipvs.Table{}
 	}
-	sys.routes(ctx, h, t) // first, since it is the part that may not be done in time
+	h.Neighbors = sys.neighbors()
 	h.Kernel = sys.word("proc/sys/kernel/osrelease")
 	h.VRRP = sys.speaks(vrrp)
+	h.Redirects6 = sys.sentRedirects()
+	h.LegacyFirewall = slices.Contains(strings.Fields(sys.word("proc/thread-self/net/ip_tables_names")), "filter")
 	sys.settings(h)
-	sys.modules(h, t)
+	if sys.modules(h, t); h.Modules["nf_tables"] == Loaded { // or the question would load it
+		h.Firewall, _ = sys.Net.Chains()
+	} else if h.Modules["nf_tables"] != 0 {
+		h.Firewall = []string{}
+	}
+	for _, name := range [...]string{"etc/ipvsadm.rules", "etc/sysconfig/ipvsadm"} {
+		b, _ := fs.ReadFile(sys.Files, name)
+		for line := range strings.Lines(string(b)) {
+			if line = strings.TrimSpace(line); line != "" && line[0] != '#' {
+				h.RuleFile = "/" + name
+			}
+		}
+	}
+	sys.connections(h)
 	return h, nil
 }
+
+// neighbors reads the neighbor tables, twice if a neighbor is being looked for,
+// which is so for a moment before it answers.
+func (sys System) neighbors() map[Neighbor]uint16 {
+	const moment = 500 * time.Millisecond
+	states, _ := sys.Net.Neighbors()
+	for _, state := range states {
+		if state&unix.NUD_INCOMPLETE == 0 {
+			continue
+		}
+		time.Sleep(moment)
+		later, err := sys.Net.Neighbors()
+		if err != nil {
+			return states
+		}
+		for n, state := range later { // one that is new may answer
+			if state&unix.NUD_INCOMPLETE != 0 && states[n]&unanswered == 0 {
+				delete(later, n)
+			}
+		}
+		return later
+	}
+	return states
+}
+
+// The states of a neighbor that has answered, and of one that has not.
+const (
+	resolved   = unix.NUD_REACHABLE | unix.NUD_STALE | unix.NUD_DELAY | unix.NUD_PROBE | unix.NUD_PERMANENT | unix.NUD_NOARP
+	unanswered = unix.NUD_FAILED | unix.NUD_INCOMPLETE
+)
 
 // word reads a file that has one line; empty if it cannot be read. Blanks
 // between its words become one each.
@@ -60,13 +136,24 @@ func (sys System) word(file string) string {
 	return strings.Join(strings.Fields(string(b)), " ")
 }
 
+// sentRedirects reports whether ICMPv6 redirects were sent.
+func (sys System) sentRedirects() bool {
+	b, _ := fs.ReadFile(sys.Files, "proc/thread-self/net/snmp6")
+	for line := range strings.Lines(string(b)) {
+		if words := strings.Fields(line); len(words) == 2 && words[0] == "Icmp6OutRedirects" {
+			return words[1] != "0"
+		}
+	}
+	return false
+}
+
 // settings reads all settings of IPVS and those of the network that checks look
 // at.
 func (sys System) settings(h *Host) {
 	names := []string{"net.ipv4.ip_forward", "net.netfilter.nf_conntrack_count", "net.netfilter.nf_conntrack_max",
 		linkSetting(ipvs.IPv6, "all", "forwarding")}
 	link := func(name string) {
-		for _, s := range [...]string{"forwarding", "rp_filter", "send_redirects"} {
+		for _, s := range [...]string{"forwarding", "send_redirects", "arp_ignore"} {
 			names = append(names, linkSetting(ipvs.IPv4, name, s))
 		}
 		names = append(names, linkSetting(ipvs.IPv6, name, "force_forwarding"))
@@ -112,12 +199,14 @@ func (sys System) speaks(protocol string) bool {
 	return false
 }
 
-// modules finds out about ip_vs and what else the table needs.
+// modules finds out about ip_vs, nf_tables and what else the table needs.
 func (sys System) modules(h *Host, t *ipvs.Table) {
 	var known strings.Builder // the lists of modules that can be loaded, and of those built in
+	var builtin string
 	for _, list := range [...]string{"modules.dep", "modules.builtin"} {
 		b, _ := fs.ReadFile(sys.Files, "lib/modules/"+h.Kernel+"/"+list)
 		known.Write(b)
+		builtin = string(b)
 	}
 	look := func(name string) {
 		if h.Modules[name] != 0 {
@@ -125,7 +214,7 @@ func (sys System) modules(h *Host, t *ipvs.Table) {
 		}
 		_, err := fs.Stat(sys.Files, "sys/module/"+name)
 		switch {
-		case err == nil:
+		case err == nil, strings.Contains(builtin, "/"+name+".ko"):
 			h.Modules[name] = Loaded
 		case known.Len() == 0: // a container without the machine's modules
 		case strings.Contains(known.String(), "/"+name+".ko"):
@@ -135,6 +224,7 @@ func (sys System) modules(h *Host, t *ipvs.Table) {
 		}
 	}
 	look("ip_vs")
+	look("nf_tables")
 	if _, err := fs.Stat(sys.Files, "proc/thread-self/net/ip_vs"); err == nil {
 		h.Modules["ip_vs"] = Loaded
 	}
@@ -145,28 +235,45 @@ func (sys System) modules(h *Host, t *ipvs.Table) {
 	}
 }
 
-// routes looks up the ways to all servers and virtual addresses, each once.
-func (sys System) routes(ctx context.Context, h *Host, t *ipvs.Table) {
-	look := func(a netip.Addr) {
-		if _, done := h.Routes[a]; done {
-			return
-		}
-		h.Routes[a] = Route{}
-		if ctx.Err() != nil {
-			h.Unasked++
-			return
-		}
-		if r, err := sys.Net.Route(a); err == nil {
-			h.Routes[a] = r
-		}
+// connections counts connections by client and by state. A part of a large
+// table is enough.
+func (sys System) connections(h *Host) {
+	const most, few = 200_000, 8
+	if sys.Connections == nil {
+		return
 	}
-	for i := range t.Services {
-		s := &t.Services[i]
-		if s.FWMark == 0 {
-			look(s.Addr)
+	n := 0
+	for c, err := range sys.Connections {
+		if n++; n > most {
+			return
 		}
-		for j := range s.Destinations {
-			look(s.Destinations[j].Addr)
+		if err != nil || c.State == "NONE" { // a template
+			continue
+		}
+		clients := h.Clients[c.Virtual.Addr()]
+		if clients == nil {
+			clients = &Clients{}
+			h.Clients[c.Virtual.Addr()] = clients
+		}
+		if a := c.Client.Addr(); a.IsLoopback() || h.owner(a) != nil {
+			clients.Local++
+		} else if clients.Remote++; len(clients.Some) < few && !slices.Contains(clients.Some, a) {
+			clients.Some = append(clients.Some, a)
+		}
+		if c.Protocol != ipvs.TCP {
+			continue
+		}
+		for _, server := range [...]netip.AddrPort{c.Destination, netip.AddrPortFrom(c.Destination.Addr(), 0)} {
+			count := h.Handshakes[server]
+			switch c.State {
+			case "SYN_RECV":
+				count.Half++
+			case "CLOSE":
+				count.Reset++
+			default:
+				count.Other++
+			}
+			h.Handshakes[server] = count
 		}
 	}
 }

@@ -9,6 +9,8 @@ import (
 	"math/bits"
 	"slices"
 	"strconv"
+
+	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
 func module(c *Case) []Finding {
@@ -19,6 +21,19 @@ func module(c *Case) []Finding {
 		return []Finding{{Level: Note, Text: "ip_vs is not loaded; the first command that needs it loads it", Fix: "modprobe ip_vs"}}
 	}
 	return nil
+}
+
+// noServices names the rule file that is restored at boot. A file is for the
+// namespace that the machine starts with.
+func noServices(c *Case) []Finding {
+	if c.Table == nil || len(c.Table.Services) > 0 {
+		return nil
+	}
+	f := Finding{Text: "there are no virtual services, so nothing is balanced"}
+	if c.File == "" && c.NetNS == "" && c.Host.RuleFile != "" {
+		f.Fix = shell([]string{"ipvsadm-restore", c.Host.RuleFile})
+	}
+	return []Finding{f}
 }
 
 // connections returns how many connections the servers of the table have.
@@ -45,7 +60,7 @@ func connTable(c *Case) (all []Finding) {
 	if buckets := uint64(c.ConnTableSize); !grows && buckets > 0 && n >= perBucket*buckets {
 		all = append(all, Finding{
 			Text: fmt.Sprintf("%d connections share %d buckets of the connection table, which slows down every packet; a new size takes effect when ip_vs is loaded again", n, buckets),
-			Fix:  fmt.Sprintf("echo options ip_vs conn_tab_bits=%d >/etc/modprobe.d/ip_vs.conf", min(bits.Len64(n), maxBits)),
+			Fix:  fmt.Sprintf("echo options ip_vs conn_tab_bits=%d >>/etc/modprobe.d/ip_vs.conf", min(bits.Len64(n), maxBits)),
 		})
 	}
 	if limited && nearlyFull(n, uint64(limit)) {
@@ -66,18 +81,53 @@ func syncInterface(c *Case) (all []Finding) {
 	}
 	for _, d := range c.Table.Daemons {
 		i := slices.IndexFunc(c.Host.Links, func(l Link) bool { return l.Name == d.Interface })
+		f := Finding{Text: fmt.Sprintf("the interface of the %v sync daemon, %s, ", d.State, d.Interface)}
 		switch {
 		case i < 0:
-			all = append(all, Finding{
-				Text: fmt.Sprintf("%s, which the %v sync daemon uses, is gone, so connections are not synchronized", d.Interface, d.State),
-				Fix:  c.restart(d, "INTERFACE"),
-			})
-		case !c.Host.Links[i].Up:
-			all = append(all, Finding{
-				Text: fmt.Sprintf("%s, which the %v sync daemon uses, is down, so connections are not synchronized", d.Interface, d.State),
-				Fix:  c.linkUp(d.Interface),
-			})
+			f.Level = Warning
+			f.Text += "does not exist, so connections are not synchronized unless it was renamed"
+			f.Fix = c.restart(d, "INTERFACE")
+		case works(&c.Host.Links[i]):
+			continue
+		case c.Host.Links[i].Up:
+			f.Level = Warning
+			f.Text += "has no carrier, so connections are not synchronized"
+		default:
+			f.Text += "is down, so connections are not synchronized"
+			f.Fix = c.linkUp(d.Interface)
 		}
+		all = append(all, f)
+	}
+	return all
+}
+
+// backupOnly leaves out addresses that neighbors cannot see: a backup director
+// that is a real server too has the virtual address so.
+func backupOnly(c *Case) []Finding {
+	name := vsSetting("backup_only")
+	if n, _ := c.Host.number(name); n == 0 || c.Table == nil || !c.backup() {
+		return nil
+	}
+	for i := range c.Table.Services {
+		if l := c.Host.owner(c.Table.Services[i].Addr); l != nil && l.ARP && !l.Loopback && works(l) {
+			return []Finding{{Text: fmt.Sprintf("%s is 1 and a backup sync daemon runs, so this director does not balance, although it has %v", name, c.Table.Services[i].Addr)}}
+		}
+	}
+	return nil
+}
+
+// backup reports whether a backup sync daemon runs.
+func (c *Case) backup() bool {
+	return slices.ContainsFunc(c.Table.Daemons, func(d ipvs.Daemon) bool { return d.State == ipvs.Backup })
+}
+
+// firewall does not examine rules, which may well accept what is balanced.
+func firewall(c *Case) (all []Finding) {
+	for _, chain := range c.Host.Firewall {
+		all = append(all, Finding{Text: fmt.Sprintf("the chain %s drops packets by default; whether its rules accept those of virtual services was not examined", chain)})
+	}
+	if c.Host.LegacyFirewall {
+		all = append(all, Finding{Text: "the rules of iptables-legacy were not examined"})
 	}
 	return all
 }
@@ -120,7 +170,7 @@ func dropEntry(c *Case) (all []Finding) {
 			continue
 		}
 		name := vsSetting(d.name)
-		value := c.Host.setting(name)
+		value := c.Host.Setting(name)
 		when := "always"
 		if value != strconv.Itoa(always) {
 			when = "while memory is short"

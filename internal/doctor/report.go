@@ -7,56 +7,112 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 )
 
 // WriteText writes a line for each finding, with the name of its check at the
-// end, and its command in a line below. Findings that differ in their service only are one line.
+// end and its command in a line below, and a last line that counts. Findings
+// that differ in their service or server only are one line, with the command of
+// the first.
 func WriteText(w io.Writer, findings []Finding) error {
 	b := bufio.NewWriter(w)
+	var checks []string
+	counts := map[Level]int{}
 	for _, g := range alike(findings) {
-		fmt.Fprintf(b, "%v: %s%s [%s]\n", g.Level, g.subject(), g.Text, g.Check)
-		if g.Fix != "" {
-			fmt.Fprintf(b, "  fix: %s\n", g.Fix)
+		if !slices.Contains(checks, g.Check) {
+			checks = append(checks, g.Check)
 		}
+		if g.Level == OK {
+			continue
+		}
+		counts[g.Level]++
+		subject := ""
+		if g.services[0] != "" {
+			subject = few(g.services) + ": "
+		}
+		fmt.Fprintf(b, "%v: %s%s [%s]\n", g.Level, subject, fill(g.Text, few(g.servers)), g.Check)
+		switch {
+		case g.fixes == 1:
+			fmt.Fprintf(b, "  fix: %s\n", g.Fix)
+		case g.fixes > 1:
+			fmt.Fprintf(b, "  fix: %s # and %d more like this, see --json\n", g.Fix, g.fixes-1)
+		}
+	}
+	var totals []string
+	for level := Error; level > OK; level-- {
+		if n := counts[level]; n > 0 {
+			totals = append(totals, plural(n, level.String()))
+		}
+	}
+	if totals == nil {
+		fmt.Fprintf(b, "%s, nothing found\n", plural(len(checks), "check"))
+	} else {
+		fmt.Fprintf(b, "%s: %s\n", plural(len(checks), "check"), strings.Join(totals, ", "))
 	}
 	return b.Flush()
 }
 
-// group is findings that differ in their service only.
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// fill puts servers into the text of a finding.
+func fill(text, servers string) string { return strings.Replace(text, "%s", servers, 1) }
+
+// group is findings that differ in their service, server and fix only.
 type group struct {
-	Finding
-	services []string
+	Finding                    // the first
+	services, servers []string // each once
+	fixes             int      // different ones
+	seen              map[Finding]bool
 }
 
 // alike groups findings in the order of the first of each group.
-func alike(findings []Finding) []group {
-	var groups []group
-	places := map[Finding]int{}
+func alike(findings []Finding) []*group {
+	var groups []*group
+	places := map[Finding]*group{}
 	for _, f := range findings {
-		service := f.Service
-		f.Service = ""
-		i, known := places[f]
-		if !known {
-			i = len(groups)
-			places[f] = i
-			groups = append(groups, group{Finding: f})
+		key := Finding{Level: f.Level, Check: f.Check, Text: f.Text}
+		if f.Fix != "" {
+			key.Fix = "any"
 		}
-		groups[i].services = append(groups[i].services, service)
+		g := places[key]
+		if g == nil {
+			g = &group{Finding: f, seen: map[Finding]bool{}}
+			places[key] = g
+			groups = append(groups, g)
+		}
+		if g.first(Finding{Service: f.Service}) {
+			g.services = append(g.services, f.Service)
+		}
+		if f.Server != "" && g.first(Finding{Server: f.Server}) {
+			g.servers = append(g.servers, f.Server)
+		}
+		if f.Fix != "" && g.first(Finding{Fix: f.Fix}) {
+			g.fixes++
+		}
 	}
 	return groups
 }
 
-// subject names the services of a group, a few if there are many.
-func (g *group) subject() string {
-	const few = 3
-	switch n := len(g.services); {
-	case g.services[0] == "":
-		return ""
-	case n > few+1:
-		return fmt.Sprintf("%s and %d more: ", strings.Join(g.services[:few], ", "), n-few)
+// first reports whether a part of a finding has not been seen before.
+func (g *group) first(part Finding) bool {
+	known := g.seen[part]
+	g.seen[part] = true
+	return !known
+}
+
+// few lists the first of many names.
+func few(names []string) string {
+	const most = 3
+	if n := len(names); n > most+1 {
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), n-most)
 	}
-	return strings.Join(g.services, ", ") + ": "
+	return strings.Join(names, ", ")
 }
 
 // WriteJSON writes the findings as a document in one line.
@@ -73,7 +129,7 @@ func WriteJSON(w io.Writer, findings []Finding) error {
 		Findings []finding `json:"findings"`
 	}{1, make([]finding, len(findings))}
 	for i, f := range findings {
-		document.Findings[i] = finding{f.Level.String(), f.Check, f.Service, f.Text, f.Fix}
+		document.Findings[i] = finding{f.Level.String(), f.Check, f.Service, fill(f.Text, f.Server), f.Fix}
 	}
 	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false)

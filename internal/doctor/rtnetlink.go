@@ -6,9 +6,10 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
-	"fmt"
+	"iter"
 	"net/netip"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/mdlayher/netlink"
@@ -19,23 +20,29 @@ import (
 
 // Read gathers the facts about the network namespace of a name, as
 // ipvs.Config.NetNS has it; empty for that of the calling thread. It ends a
-// moment after ctx at the latest.
-func Read(ctx context.Context, netns string, t *ipvs.Table) (h *Host, err error) {
+// moment after ctx at the latest, and so does each check that looks up routes
+// until the connection is closed.
+func Read(ctx context.Context, netns string, t *ipvs.Table, connections iter.Seq2[ipvs.Connection, error]) (h *Host, closeHost func() error, err error) {
 	err = ipvs.InNetNS(netns, func() error {
 		conn, err := netlink.Dial(unix.NETLINK_ROUTE, nil)
 		if err != nil {
 			return err
 		}
-		defer conn.Close()
+		closeHost = conn.Close
 		if end, ok := ctx.Deadline(); ok {
 			if err := conn.SetDeadline(end.Add(grace)); err != nil {
 				return err
 			}
 		}
-		h, err = Gather(ctx, System{os.DirFS("/"), rtnetlink{conn}}, t)
+		// Without it, the kernel ignores filters of dumps.
+		_ = conn.SetOption(netlink.GetStrictCheck, true)
+		h, err = Gather(ctx, System{os.DirFS("/"), rtnetlink{conn}, connections}, t)
 		return err
 	})
-	return h, err
+	if err != nil && closeHost != nil {
+		_ = closeHost()
+	}
+	return h, closeHost, err
 }
 
 // grace is how long a question may take that was asked in time.
@@ -44,166 +51,282 @@ const grace = 100 * time.Millisecond
 // rtnetlink asks the kernel.
 type rtnetlink struct{ conn *netlink.Conn }
 
-func (r rtnetlink) Links() ([]Link, error) {
-	const header = unix.SizeofIfInfomsg // family, type, index, flags, change
-	messages, err := r.dump(unix.RTM_GETLINK, header)
-	if err != nil {
-		return nil, err
-	}
-	var links []Link
-	for _, m := range messages {
-		if len(m.Data) < header {
-			return nil, errShort
-		}
-		flags := binary.NativeEndian.Uint32(m.Data[8:])
+func (r rtnetlink) Links() (links []Link, err error) {
+	err = r.dump(unix.RTM_GETLINK, make([]byte, unix.SizeofIfInfomsg), func(header []byte, a *netlink.AttributeDecoder) {
+		flags := binary.NativeEndian.Uint32(header[8:])
 		l := Link{
-			Index:    int(binary.NativeEndian.Uint32(m.Data[4:])),
+			Index:    int(binary.NativeEndian.Uint32(header[4:])),
 			Up:       flags&unix.IFF_UP != 0,
+			Carrier:  flags&unix.IFF_LOWER_UP != 0,
 			Loopback: flags&unix.IFF_LOOPBACK != 0,
 			ARP:      flags&unix.IFF_NOARP == 0,
 		}
-		err := attributes(m.Data[header:], func(a *netlink.AttributeDecoder) {
+		for a.Next() {
 			switch a.Type() {
 			case unix.IFLA_IFNAME:
 				l.Name = a.String()
 			case unix.IFLA_MTU:
 				l.MTU = int(a.Uint32())
+			case unix.IFLA_MASTER:
+				l.Master = int(a.Uint32())
+			case unix.IFLA_LINKINFO:
+				nested(a, func(info *netlink.AttributeDecoder) {
+					switch {
+					case info.Type() == unix.IFLA_INFO_KIND:
+						l.Kind = info.String()
+					case info.Type() == unix.IFLA_INFO_DATA && l.Kind == vrf:
+						nested(info, func(data *netlink.AttributeDecoder) {
+							if data.Type() == unix.IFLA_VRF_TABLE {
+								l.Table = data.Uint32()
+							}
+						})
+					}
+				})
 			}
-		})
-		if err != nil {
-			return nil, err
 		}
 		links = append(links, l)
+	})
+	if err != nil {
+		return nil, err
 	}
 	return links, r.addresses(links)
 }
 
 // addresses adds their addresses to links.
 func (r rtnetlink) addresses(links []Link) error {
-	const header = unix.SizeofIfAddrmsg // family, length, flags, scope, index
-	messages, err := r.dump(unix.RTM_GETADDR, header)
-	if err != nil {
-		return err
-	}
 	byIndex := map[int]*Link{}
 	for i := range links {
 		byIndex[links[i].Index] = &links[i]
 	}
-	for _, m := range messages {
-		if len(m.Data) < header {
-			return errShort
-		}
-		link := byIndex[int(binary.NativeEndian.Uint32(m.Data[4:]))]
-		if link == nil {
-			continue // it came in between
-		}
+	return r.dump(unix.RTM_GETADDR, make([]byte, unix.SizeofIfAddrmsg), func(header []byte, a *netlink.AttributeDecoder) {
+		link := byIndex[int(binary.NativeEndian.Uint32(header[4:]))]
 		// With a peer, its address is in IFA_ADDRESS; IPv6 has no other.
 		var local, address netip.Addr
-		err := attributes(m.Data[header:], func(a *netlink.AttributeDecoder) {
+		for a.Next() {
 			switch a.Type() {
 			case unix.IFA_LOCAL:
-				local, _ = netip.AddrFromSlice(a.Bytes())
+				local = addrOf(a)
 			case unix.IFA_ADDRESS:
-				address, _ = netip.AddrFromSlice(a.Bytes())
+				address = addrOf(a)
 			}
-		})
-		if err != nil {
-			return err
 		}
 		if !local.IsValid() {
 			local = address
 		}
-		if local.IsValid() {
-			link.Prefixes = append(link.Prefixes, netip.PrefixFrom(local, int(m.Data[1])))
+		if link == nil || !local.IsValid() {
+			return // an interface that came in between
+		}
+		link.Prefixes = append(link.Prefixes, netip.PrefixFrom(local, int(header[1])))
+		if header[2]&unix.IFA_F_DADFAILED != 0 {
+			link.Failed = append(link.Failed, local)
+		}
+	})
+}
+
+func (r rtnetlink) Neighbors() (map[Neighbor]uint16, error) {
+	states := map[Neighbor]uint16{}
+	err := r.dump(unix.RTM_GETNEIGH, make([]byte, unix.SizeofNdMsg), func(header []byte, a *netlink.AttributeDecoder) {
+		n := Neighbor{Link: int(binary.NativeEndian.Uint32(header[4:]))}
+		for a.Next() {
+			if a.Type() == unix.NDA_DST {
+				n.Addr = addrOf(a)
+			}
+		}
+		states[n] = binary.NativeEndian.Uint16(header[8:])
+	})
+	if err != nil {
+		return nil, err
+	}
+	return states, nil
+}
+
+// refusals are what errors of the kernel say of a route.
+var refusals = [...]struct {
+	errno error
+	way   Way
+}{
+	{unix.ENETUNREACH, Nowhere}, {unix.EHOSTUNREACH, Unreachable}, {unix.EACCES, Prohibited}, {unix.EINVAL, Blackhole}, {unix.EXDEV, Spoofed},
+}
+
+// ways are what types of routes say.
+var ways = map[byte]Way{
+	unix.RTN_UNICAST: Away, unix.RTN_LOCAL: Here, unix.RTN_ANYCAST: Here, unix.RTN_BROADCAST: Group, unix.RTN_MULTICAST: Group,
+	unix.RTN_BLACKHOLE: Blackhole, unix.RTN_UNREACHABLE: Unreachable, unix.RTN_PROHIBIT: Prohibited,
+}
+
+func (r rtnetlink) Route(q Query) (found Route, err error) {
+	attrs := netlink.NewAttributeEncoder()
+	attrs.Bytes(unix.RTA_DST, q.To.AsSlice())
+	question := make([]byte, unix.SizeofRtMsg) // family, lengths of destination and source, ...
+	question[0], question[1] = byte(ipvs.FamilyOf(q.To)), byte(q.To.BitLen())
+	if q.In != 0 {
+		attrs.Bytes(unix.RTA_SRC, q.From.AsSlice())
+		attrs.Uint32(unix.RTA_IIF, uint32(q.In))
+		question[2] = byte(q.From.BitLen())
+	}
+	if q.Entry {
+		binary.NativeEndian.PutUint32(question[8:], unix.RTM_F_FIB_MATCH)
+	}
+	tail, err := attrs.Encode()
+	if err != nil {
+		return Route{}, err
+	}
+	err = r.execute(unix.RTM_GETROUTE, 0, question, tail, func(header []byte, a *netlink.AttributeDecoder) {
+		found.Way, found.Bits = ways[header[7]], int(header[1])
+		for a.Next() {
+			switch a.Type() {
+			case unix.RTA_OIF:
+				found.Link = int(a.Uint32())
+			case unix.RTA_GATEWAY:
+				found.Gateway = addrOf(a)
+			case unix.RTA_VIA: // a gateway of the other family, behind the family's number
+				if via := a.Bytes(); len(via) > 2 {
+					found.Gateway, _ = netip.AddrFromSlice(via[2:])
+				}
+			case unix.RTA_METRICS:
+				nested(a, func(m *netlink.AttributeDecoder) {
+					if m.Type() == unix.RTAX_MTU {
+						found.MTU = int(m.Uint32())
+					}
+				})
+			}
+		}
+	})
+	for _, refusal := range refusals {
+		if errors.Is(err, refusal.errno) {
+			return Route{Way: refusal.way}, nil
+		}
+	}
+	return found, err
+}
+
+func (r rtnetlink) Local(links []Link) (local []netip.Prefix, err error) {
+	for _, unspecified := range [...]netip.Addr{netip.IPv4Unspecified(), netip.IPv6Unspecified()} {
+		// The header of a route and that of a rule are alike: family, lengths, type
+		// of service, table, protocol, scope, type, flags.
+		question := make([]byte, unix.SizeofRtMsg)
+		question[0] = byte(ipvs.FamilyOf(unspecified))
+		used := map[uint32]bool{}
+		err := r.dump(unix.RTM_GETRULE, question, func(header []byte, a *netlink.AttributeDecoder) {
+			table := uint32(header[4])
+			for a.Next() {
+				switch a.Type() {
+				case unix.FRA_TABLE:
+					table = a.Uint32()
+				case unix.FRA_L3MDEV: // the tables of VRFs
+					for i := range links {
+						used[links[i].Table] = true
+					}
+				}
+			}
+			used[table] = true
+		})
+		if err != nil {
+			return nil, err
+		}
+		question[7] = unix.RTN_LOCAL
+		err = r.dump(unix.RTM_GETROUTE, question, func(header []byte, a *netlink.AttributeDecoder) {
+			table, to := uint32(header[4]), unspecified
+			for a.Next() {
+				switch a.Type() {
+				case unix.RTA_TABLE:
+					table = a.Uint32()
+				case unix.RTA_DST:
+					to = addrOf(a)
+				}
+			}
+			if header[7] == unix.RTN_LOCAL && used[table] {
+				local = append(local, netip.PrefixFrom(to, int(header[1])))
+			}
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return local, nil
+}
+
+func (r rtnetlink) Chains() ([]string, error) {
+	conn, err := netlink.Dial(unix.NETLINK_NETFILTER, nil)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	if err := conn.SetDeadline(time.Now().Add(grace)); err != nil {
+		return nil, err
+	}
+	const drop, accept = 0, 1
+	families := map[byte]string{unix.NFPROTO_INET: "inet", unix.NFPROTO_IPV4: "ip", unix.NFPROTO_IPV6: "ip6"}
+	drops := []string{}
+	question := make([]byte, 4) // family, version, resource
+	err = rtnetlink{conn}.dump(unix.NFNL_SUBSYS_NFTABLES<<8|unix.NFT_MSG_GETCHAIN, question, func(header []byte, a *netlink.AttributeDecoder) {
+		var table, name string
+		policy, hook := uint32(accept), ^uint32(0)
+		for a.ByteOrder = binary.BigEndian; a.Next(); {
+			switch a.Type() {
+			case unix.NFTA_CHAIN_TABLE:
+				table = a.String()
+			case unix.NFTA_CHAIN_NAME:
+				name = a.String()
+			case unix.NFTA_CHAIN_POLICY:
+				policy = a.Uint32()
+			case unix.NFTA_CHAIN_HOOK:
+				nested(a, func(h *netlink.AttributeDecoder) {
+					if h.Type() == unix.NFTA_HOOK_HOOKNUM {
+						hook = h.Uint32()
+					}
+				})
+			}
+		}
+		if family := families[header[0]]; family != "" && policy == drop && (hook == unix.NF_INET_LOCAL_IN || hook == unix.NF_INET_FORWARD) {
+			drops = append(drops, family+" "+table+" "+name)
+		}
+	})
+	return drops, err
+}
+
+// dump asks for everything of a kind that matches the header of a message, and
+// calls do with the header and the attributes of each answer.
+func (r rtnetlink) dump(kind netlink.HeaderType, header []byte, do func([]byte, *netlink.AttributeDecoder)) error {
+	return r.execute(kind, netlink.Dump, header, nil, do)
+}
+
+func (r rtnetlink) execute(kind netlink.HeaderType, flags netlink.HeaderFlags, header, tail []byte, do func([]byte, *netlink.AttributeDecoder)) error {
+	messages, err := r.conn.Execute(netlink.Message{
+		Header: netlink.Header{Type: kind, Flags: netlink.Request | flags},
+		Data:   slices.Concat(header, tail),
+	})
+	if err != nil {
+		return err
+	}
+	n := len(header)
+	for _, m := range messages {
+		if len(m.Data) < n {
+			return errors.New("a message of rtnetlink is too short")
+		}
+		a, err := netlink.NewAttributeDecoder(m.Data[n:])
+		if err != nil {
+			return err
+		}
+		do(m.Data[:n], a)
+		if err := a.Err(); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-func (r rtnetlink) Route(to netip.Addr) (Route, error) {
-	const header = unix.SizeofRtMsg // family, lengths of destination and source, ...
-	attrs := netlink.NewAttributeEncoder()
-	attrs.Bytes(unix.RTA_DST, to.AsSlice())
-	tail, err := attrs.Encode()
-	if err != nil {
-		return Route{}, err
-	}
-	question := make([]byte, header, header+len(tail))
-	question[0], question[1] = byte(ipvs.FamilyOf(to)), byte(to.BitLen())
-	messages, err := r.conn.Execute(netlink.Message{
-		Header: netlink.Header{Type: unix.RTM_GETROUTE, Flags: netlink.Request},
-		Data:   append(question, tail...),
-	})
-	switch {
-	case isRefusal(err):
-		return Route{Way: Nowhere}, nil
-	case err != nil:
-		return Route{}, fmt.Errorf("route to %v: %w", to, err)
-	case len(messages) == 0 || len(messages[0].Data) < header:
-		return Route{}, errShort
-	}
-	return decodeRoute(messages[0].Data[:header], messages[0].Data[header:])
-}
-
-// isRefusal reports whether the kernel has no route, or one that refuses: of
-// the types unreachable, prohibit and blackhole.
-func isRefusal(err error) bool {
-	for _, errno := range [...]error{unix.ENETUNREACH, unix.EHOSTUNREACH, unix.EACCES, unix.EINVAL} {
-		if errors.Is(err, errno) {
-			return true
+// nested calls do for each attribute inside one.
+func nested(a *netlink.AttributeDecoder, do func(*netlink.AttributeDecoder)) {
+	a.Nested(func(inner *netlink.AttributeDecoder) error {
+		for inner.ByteOrder = a.ByteOrder; inner.Next(); {
+			do(inner)
 		}
-	}
-	return false
-}
-
-func decodeRoute(header, attrs []byte) (r Route, err error) {
-	switch header[7] {
-	case unix.RTN_UNICAST:
-		r.Way = Away
-	case unix.RTN_LOCAL:
-		r.Way = Here
-	}
-	err = attributes(attrs, func(a *netlink.AttributeDecoder) {
-		switch a.Type() {
-		case unix.RTA_OIF:
-			r.Link = int(a.Uint32())
-		case unix.RTA_GATEWAY:
-			r.Gateway, _ = netip.AddrFromSlice(a.Bytes())
-		case unix.RTA_VIA: // a gateway of the other family, behind the family's number
-			if via := a.Bytes(); len(via) > 2 {
-				r.Gateway, _ = netip.AddrFromSlice(via[2:])
-			}
-		case unix.RTA_METRICS:
-			a.Nested(func(m *netlink.AttributeDecoder) error {
-				for m.Next() {
-					if m.Type() == unix.RTAX_MTU {
-						r.MTU = int(m.Uint32())
-					}
-				}
-				return nil
-			})
-		}
-	})
-	return r, err
-}
-
-// dump asks for everything of a kind, in a message whose header is all zero.
-func (r rtnetlink) dump(kind netlink.HeaderType, header int) ([]netlink.Message, error) {
-	return r.conn.Execute(netlink.Message{
-		Header: netlink.Header{Type: kind, Flags: netlink.Request | netlink.Dump},
-		Data:   make([]byte, header),
+		return nil
 	})
 }
 
-func attributes(b []byte, do func(*netlink.AttributeDecoder)) error {
-	a, err := netlink.NewAttributeDecoder(b)
-	if err != nil {
-		return err
-	}
-	for a.Next() {
-		do(a)
-	}
-	return a.Err()
+func addrOf(a *netlink.AttributeDecoder) netip.Addr {
+	addr, _ := netip.AddrFromSlice(a.Bytes())
+	return addr
 }
-
-var errShort = errors.New("a message of rtnetlink is too short")

@@ -7,6 +7,7 @@ package doctor
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
@@ -37,19 +38,61 @@ func allWeightsZero(c *Case, s *ipvs.ServiceEntry) []Finding {
 	return []Finding{{Text: "all its servers have weight 0, so no new connection is accepted", Fix: c.edit(s, d)}}
 }
 
-func overloaded(c *Case, s *ipvs.ServiceEntry) (all []Finding) {
+// total returns how many connections count for the thresholds of a server.
+func total(e *ipvs.DestinationEntry) uint64 {
+	return uint64(e.Conns.Active) + uint64(e.Conns.Inactive)
+}
+
+// isFull reports whether a server is at its upper threshold.
+func isFull(e *ipvs.DestinationEntry) bool {
+	return e.UpperThreshold != 0 && total(e) >= uint64(e.UpperThreshold)
+}
+
+// hashWeight is about schedulers that refuse a client whose server they may not
+// use. It cannot see which server dh uses, and whether mh has ever used one of
+// weight 0.
+func hashWeight(c *Case, s *ipvs.ServiceEntry) []Finding {
+	const fallback = ipvs.FlagSched1 // sh-fallback, mh-fallback
+	hashes := s.Scheduler == "sh" || s.Scheduler == "mh"
+	if !hashes && s.Scheduler != "dh" || hashes && s.Flags&fallback != 0 || !slices.ContainsFunc(s.Destinations, usable) {
+		return nil
+	}
 	for i := range s.Destinations {
 		e := &s.Destinations[i]
-		n := uint64(e.Conns.Active) + uint64(e.Conns.Inactive)
-		if e.UpperThreshold == 0 || n < uint64(e.UpperThreshold) {
+		if usable(*e) {
 			continue
 		}
-		d := e.Destination
-		d.UpperThreshold *= 2
-		all = append(all, Finding{
-			Text: fmt.Sprintf("server %v has %s and an upper threshold of %d, so it gets no new ones", d.AddrPort(), connections(n), e.UpperThreshold),
-			Fix:  c.edit(s, d),
-		})
+		f := Finding{Server: e.AddrPort().String(), Text: fmt.Sprintf("clients that %s assigns to server %%s, which gets no new connections, are refused instead of going to another server", s.Scheduler)}
+		if s.Scheduler != "sh" {
+			f.Level = Note
+		}
+		if hashes {
+			edited := s.Service
+			edited.Flags |= fallback
+			f.Fix = c.ipvsadm(ipvs.Change{Op: ipvs.OpEditService, Service: edited})
+		}
+		return []Finding{f}
+	}
+	return nil
+}
+
+// usable reports whether schedulers may choose a server.
+func usable(e ipvs.DestinationEntry) bool { return e.Weight > 0 && !isFull(&e) }
+
+// overloaded is about the mark that the kernel sets on a server at its upper
+// threshold, and removes below the lower one, or below three quarters of the
+// upper one if there is no lower one. It does not show that mark.
+func overloaded(_ *Case, s *ipvs.ServiceEntry) (all []Finding) {
+	for i := range s.Destinations {
+		e := &s.Destinations[i]
+		n, upper, lower := total(e), uint64(e.UpperThreshold), uint64(e.LowerThreshold)
+		server := e.AddrPort().String()
+		switch {
+		case isFull(e):
+			all = append(all, Finding{Server: server, Text: fmt.Sprintf("server %%s has %s and an upper threshold of %d, so it gets no new ones", connections(n), upper)})
+		case upper != 0 && (lower != 0 && n >= lower || lower == 0 && n*4 >= upper*3):
+			all = append(all, Finding{Level: Note, Server: server, Text: fmt.Sprintf("server %%s has %s, between its thresholds: if it has been at the upper one, %d, it gets no new ones yet", connections(n), upper)})
+		}
 	}
 	return all
 }
@@ -67,10 +110,11 @@ func quiescentTemplate(c *Case, s *ipvs.ServiceEntry) []Finding {
 		return nil
 	}
 	for i := range s.Destinations {
-		if d := &s.Destinations[i]; d.Weight == 0 {
+		if d := &s.Destinations[i]; d.Weight == 0 && d.Conns.Persistent > 0 {
 			return []Finding{{
-				Text: fmt.Sprintf("server %v has weight 0, but persistent clients still return to it", d.AddrPort()),
-				Fix:  c.sysctl(name + "=1"),
+				Server: d.AddrPort().String(),
+				Text:   "server %s has weight 0, but persistent clients still return to it",
+				Fix:    c.sysctl(name + "=1"),
 			}}
 		}
 	}
@@ -86,6 +130,28 @@ func nodestConn(c *Case, s *ipvs.ServiceEntry) []Finding {
 		Text: "once a server is deleted, packets of its UDP clients are dropped for as long as they keep coming",
 		Fix:  c.sysctl(name + "=1"),
 	}}
+}
+
+// markUnset looks at connections too, since counters lag, and stand still while
+// rates are not estimated.
+func markUnset(c *Case, s *ipvs.ServiceEntry) []Finding {
+	used := func(e ipvs.DestinationEntry) bool { return total(&e) > 0 || e.Conns.Persistent > 0 }
+	if s.FWMark == 0 || c.File != "" || s.Stats.InPkts > 0 || slices.ContainsFunc(s.Destinations, used) || c.Host.isZero(vsSetting("run_estimation")) {
+		return nil
+	}
+	return []Finding{{Text: "no packet with this mark has reached IPVS: check the firewall rule that sets it, and that such packets are addressed to this director"}}
+}
+
+// portUnused is about tables that another program made: on the command line,
+// such a port is replaced.
+func portUnused(_ *Case, s *ipvs.ServiceEntry) (all []Finding) {
+	for i := range s.Destinations {
+		d := &s.Destinations[i].Destination
+		if (d.Forward == ipvs.Route || d.Forward == ipvs.Tunnel) && s.FWMark == 0 && s.Port != 0 && d.Port != s.Port {
+			all = append(all, Finding{Server: d.AddrPort().String(), Text: fmt.Sprintf("the port of server %%s is not used: with -g and -i packets keep port %d", s.Port)})
+		}
+	}
+	return all
 }
 
 // schedulerModule is about a file: the kernel's own table has no scheduler

@@ -8,73 +8,230 @@ package doctor
 import (
 	"fmt"
 	"iter"
+	"net/netip"
 	"slices"
-	"strconv"
 
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// remote returns the servers of a service with a forwarding method that are on
-// other machines, each with the way to it and the interface that this leaves
-// by.
-func (c *Case) remote(s *ipvs.ServiceEntry, method ipvs.ForwardingMethod) iter.Seq[hop] {
+// hop is a server that gets new connections, and the way to it.
+type hop struct {
+	*ipvs.Destination
+	Route
+	out *Link // nil unless the server is another machine
+}
+
+// servers returns the servers of a service that get new connections.
+func (c *Case) servers(s *ipvs.ServiceEntry) iter.Seq[hop] {
 	return func(yield func(hop) bool) {
 		for i := range s.Destinations {
 			d := &s.Destinations[i].Destination
-			r := c.Host.Routes[d.Addr]
-			link := c.Host.link(r.Link)
-			if d.Forward == method && r.Way == Away && link != nil && !yield(hop{d, r, link}) {
+			if d.Weight == 0 {
+				continue
+			}
+			h := hop{Destination: d, Route: c.Host.route(Query{To: d.Addr})}
+			if h.Way == Away {
+				h.out = c.Host.link(h.Link)
+			}
+			if !yield(h) {
 				return
 			}
 		}
 	}
 }
 
-// hop is a server and the way to it.
-type hop struct {
-	*ipvs.Destination
-	Route
-	out *Link
+// remote returns those of servers that are other machines; with methods, only
+// those with one of these forwarding methods.
+func (c *Case) remote(s *ipvs.ServiceEntry, methods ...ipvs.ForwardingMethod) iter.Seq[hop] {
+	return func(yield func(hop) bool) {
+		for h := range c.servers(s) {
+			if h.out != nil && (methods == nil || slices.Contains(methods, h.Forward)) && !yield(h) {
+				return
+			}
+		}
+	}
 }
 
-// vipLocal is not for marks, which have no address that a way leads to.
+// vipLocal adds an address only if no other director on a network can have it:
+// if it is on none.
 func vipLocal(c *Case, s *ipvs.ServiceEntry) []Finding {
-	r := c.Host.Routes[s.Addr]
-	if r.Way == 0 || r.Way == Here {
+	h, a := c.Host, s.Addr
+	if s.FWMark != 0 {
 		return nil
 	}
-	if c.standsBy() {
-		return []Finding{{Level: Note, Text: fmt.Sprintf("%v is on no interface, as it should be while another director is active", s.Addr)}}
+	r := h.route(Query{To: a})
+	switch {
+	case r.Way == Group:
+		return []Finding{{Text: "its address is a broadcast or multicast address, and IPVS balances only packets to a single host"}}
+	case r.Way == 0, r.Way == Here, h.isLocal(a), h.isDuplicate(a), h.onlyLocal(a):
+		return nil
+	case c.standsBy():
+		return []Finding{{Level: Note, Text: "its address is not local, as it should be while another director is active"}}
 	}
-	device := "lo"
-	if l := c.Host.neighbor(s.Addr, isUp); l != nil {
-		device = l.Name
+	for n, state := range h.Neighbors {
+		if n.Addr == a && state&resolved != 0 {
+			return []Finding{{Level: Note, Text: "its address belongs to another machine on the network, which may be the active director"}}
+		}
 	}
-	return []Finding{{
-		Text: fmt.Sprintf("%v is on no interface, so packets to it do not reach IPVS", s.Addr),
-		Fix:  c.ip(s.Addr, "addr", "add", single(s.Addr), "dev", device),
-	}}
+	f := Finding{Text: "its address is not local, so packets from other machines do not reach IPVS"}
+	switch {
+	case h.near(a, isUp) != nil:
+		f.Text += fmt.Sprintf("; unless another director has it, add it to %s", h.near(a, isUp).Name)
+	case h.owner(a) == nil:
+		f.Fix = c.ip(a, "addr", "add", single(a), "dev", "lo")
+		// Processes of this machine may be the only clients.
+		if seen := h.Clients[a]; r.Way == Away && (seen == nil || seen.Remote == 0) {
+			f.Level = Warning
+		}
+	}
+	return []Finding{f}
+}
+
+// isDuplicate reports whether another machine has an address of this one.
+func (h *Host) isDuplicate(a netip.Addr) bool {
+	l := h.owner(a)
+	return l != nil && slices.Contains(l.Failed, a)
 }
 
 // standsBy reports whether the machine may be a standby director, whose virtual
 // addresses are another's for now.
-func (c *Case) standsBy() bool {
-	return c.Host.VRRP || slices.ContainsFunc(c.Table.Daemons, func(d ipvs.Daemon) bool { return d.State == ipvs.Backup })
+func (c *Case) standsBy() bool { return c.Host.VRRP || c.backup() }
+
+// vipLink is about clients on the network of the virtual address, which do not
+// find it if arp_ignore was meant for a real server. An address
+// without a network, and one that another interface's network has too, is found
+// by other interfaces.
+func vipLink(c *Case, s *ipvs.ServiceEntry) []Finding {
+	l := c.Host.owner(s.Addr)
+	if n := c.Host.near(s.Addr, works); l != nil && l != n && n != nil && n.ARP && c.ignoresARP(n) && !c.standsBy() {
+		return []Finding{{Level: Note, Text: fmt.Sprintf("its address is on %s, so ARP requests for it on %s get no answer: arp_ignore is on", l.Name, n.Name)}}
+	}
+	if l == nil || l.Loopback || !l.ARP || works(l) || l.Kind == "bridge" && !c.Host.hasPorts(l) {
+		return nil
+	}
+	if _, ok := l.network(s.Addr); !ok || c.Host.near(s.Addr, works) != nil {
+		return nil
+	}
+	return []Finding{{Text: fmt.Sprintf("%s, which has its address, %s: clients and routers on that network do not reach it", l.Name, l.state())}}
 }
 
+// ignoresARP reports whether ARP requests on an interface are answered for its
+// own addresses only.
+func (c *Case) ignoresARP(l *Link) bool {
+	all, _ := c.Host.number(linkSetting(ipvs.IPv4, "all", "arp_ignore"))
+	own, _ := c.Host.number(linkSetting(ipvs.IPv4, l.Name, "arp_ignore"))
+	return max(all, own) > 0
+}
+
+func vipDAD(c *Case, s *ipvs.ServiceEntry) []Finding {
+	if s.FWMark != 0 || !c.Host.isDuplicate(s.Addr) {
+		return nil
+	}
+	return []Finding{{Text: fmt.Sprintf("duplicate address detection found its address on another machine, so %s does not use it", c.Host.owner(s.Addr).Name)}}
+}
+
+// refusing are the words for routes that lead nowhere.
+var refusing = map[Way]string{Blackhole: "blackhole", Unreachable: "unreachable", Prohibited: "prohibit"}
+
 func route(c *Case, s *ipvs.ServiceEntry) (all []Finding) {
-	for i := range s.Destinations {
-		a := s.Destinations[i].Addr
-		if c.Host.Routes[a].Way != Nowhere {
+	for h := range c.servers(s) {
+		f := Finding{Server: h.Addr.String()}
+		switch kind, refuses := refusing[h.Way]; {
+		case refuses:
+			f.Text = "the route to server %s is of type " + kind
+		case h.Way != Nowhere:
+			continue
+		default:
+			f.Text = "there is no route to server %s"
+			f.Fix = c.ip(h.Addr, "route", "add", single(h.Addr), "via", "GATEWAY")
+			if l := c.Host.near(h.Addr, isDown); l != nil {
+				f.Text += fmt.Sprintf(": its network is on %s, which is down", l.Name)
+				f.Fix = c.linkUp(l.Name)
+			}
+		}
+		all = append(all, f)
+	}
+	return all
+}
+
+// serverLink is about servers on a network of this machine that are not reached
+// by its interface. A route to the server that is no default route may be meant
+// so, if the interface does not work, and so may one by an interface that has
+// no network of its own.
+func serverLink(c *Case, s *ipvs.ServiceEntry) (all []Finding) {
+	for h := range c.remote(s) {
+		l := c.Host.near(h.Addr, func(*Link) bool { return true })
+		f := Finding{Server: h.Addr.String()}
+		_, onNetwork := h.out.network(h.Addr)
+		switch {
+		case !works(h.out):
+			f.Text = fmt.Sprintf("server %%s is behind %s, which %s", h.out.Name, h.out.state())
+		case l == nil, onNetwork, c.Host.vrf(l) != c.Host.vrf(h.out):
+			continue
+		case !works(l):
+			if c.Host.route(Query{To: h.Addr, Entry: true}).Bits != 0 {
+				continue
+			}
+			f.Text = fmt.Sprintf("server %%s is on the network of %s, which %s, and packets to it leave by %s", l.Name, l.state(), h.out.Name)
+		case h.Gateway.IsValid():
+			f.Text = fmt.Sprintf("server %%s is on the network of %s, but the route to it leads to gateway %v on %s", l.Name, h.Gateway, h.out.Name)
+		case !h.out.ARP, !h.out.has(ipvs.FamilyOf(h.Addr)), c.Host.Neighbors[Neighbor{h.out.Index, h.Addr}]&resolved != 0:
+			continue
+		default:
+			f.Text = fmt.Sprintf("server %%s is on the network of %s, but the route to it leads to %s", l.Name, h.out.Name)
+		}
+		all = append(all, f)
+	}
+	return all
+}
+
+func serverNeighbor(c *Case, s *ipvs.ServiceEntry) (all []Finding) {
+	for h := range c.remote(s) {
+		next, whose := h.Addr, "server %s"
+		if h.Gateway.IsValid() {
+			next, whose = h.Gateway, fmt.Sprintf("gateway %v of server %%s", h.Gateway)
+		}
+		if c.Host.Neighbors[Neighbor{h.out.Index, next}]&unanswered == 0 {
 			continue
 		}
-		f := Finding{
-			Text: fmt.Sprintf("there is no route to server %v", a),
-			Fix:  c.ip(a, "route", "add", single(a), "via", "GATEWAY"),
+		asked := "ARP"
+		if next.Is6() {
+			asked = "neighbor solicitations"
 		}
-		if l := c.Host.neighbor(a, isDown); l != nil {
-			f.Text += fmt.Sprintf(": its network is on %s, which is down", l.Name)
-			f.Fix = c.linkUp(l.Name)
+		all = append(all, Finding{Server: h.Addr.String(), Text: fmt.Sprintf("%s does not answer %s on %s", whose, asked, h.out.Name)})
+	}
+	return all
+}
+
+// noReply is about servers of TCP that can be reached. Clients may reset
+// connections too, so that is a note. The port of a server with direct routing
+// is that of its service.
+func noReply(c *Case, s *ipvs.ServiceEntry) (all []Finding) {
+	const few = 3
+	for h := range c.servers(s) {
+		n := c.Host.Handshakes[h.AddrPort()]
+		if s.Protocol == ipvs.UDP || s.Protocol == ipvs.SCTP || n.Half+n.Reset < few || n.Other > 0 || h.Way != Away && h.Way != Here {
+			continue
+		}
+		f := Finding{Server: h.AddrPort().String(), Text: "all connections to server %s are in SYN_RECV: it does not accept them, or its replies do not reach the clients"}
+		if n.Reset > 0 {
+			f.Level, f.Text = Note, "all connections to server %s were reset: check that a program listens on its port"
+		}
+		all = append(all, f)
+	}
+	return all
+}
+
+// localNAT is about packets from other machines, which the kernel does not pass
+// on to a loopback address.
+func localNAT(c *Case, s *ipvs.ServiceEntry) (all []Finding) {
+	for h := range c.servers(s) {
+		if h.Forward != ipvs.Masquerade || !h.Addr.IsLoopback() || s.FWMark == 0 && c.Host.onlyLocal(s.Addr) {
+			continue
+		}
+		f := Finding{Server: h.AddrPort().String(), Text: "packets of other machines to NAT server %s are dropped, since it has a loopback address: use another address of this machine"}
+		if l := c.Host.owner(s.Addr); l == nil || l.Loopback || !l.ARP {
+			f.Level = Warning // clients may be processes of this machine
 		}
 		all = append(all, f)
 	}
@@ -82,21 +239,20 @@ func route(c *Case, s *ipvs.ServiceEntry) (all []Finding) {
 }
 
 // onLink is about direct routing: the packet keeps the virtual address, which
-// leads a router back to the director.
+// leads a router back to the director. A server can be its own gateway, under
+// an address that is not that of its entry.
 func onLink(c *Case, s *ipvs.ServiceEntry) (all []Finding) {
 	for h := range c.remote(s, ipvs.Route) {
-		if !h.Gateway.IsValid() || h.Gateway == h.Addr {
+		if !h.Gateway.IsValid() || h.Gateway == h.Addr || h.Gateway.IsLinkLocalUnicast() || h.Gateway.BitLen() != h.Addr.BitLen() {
 			continue
 		}
-		f := Finding{Text: fmt.Sprintf("server %v is behind gateway %v, which sends packets of direct routing (-g) back, since they keep the virtual address", h.AddrPort(), h.Gateway)}
-		if l := c.Host.neighbor(h.Addr, isUp); l != nil {
+		l := c.Host.near(h.Addr, works)
+		if l == nil && c.Host.route(Query{To: h.Addr, Entry: true}).Bits == h.Addr.BitLen() {
+			continue
+		}
+		f := Finding{Server: h.Addr.String(), Text: fmt.Sprintf("server %%s is behind gateway %v, which sends packets of direct routing (-g) back unless it is the server itself, since they keep the virtual address", h.Gateway)}
+		if l != nil {
 			f.Text += fmt.Sprintf("; %s is on the server's network", l.Name)
-			f.Fix = c.ip(h.Addr, "route", "replace", single(h.Addr), "dev", l.Name)
-		} else {
-			d := *h.Destination
-			d.Forward = ipvs.Tunnel
-			f.Text += "; a tunnel (-i) gets through, if the server is set up for it"
-			f.Fix = c.edit(s, d)
 		}
 		all = append(all, f)
 	}
@@ -107,103 +263,159 @@ func onLink(c *Case, s *ipvs.ServiceEntry) (all []Finding) {
 // in by it, and there the setting counts. With IPv6 it is that of all, unless
 // the interface is forced to.
 func ipForward(c *Case, s *ipvs.ServiceEntry) []Finding {
+	if s.FWMark == 0 && c.Host.onlyLocal(s.Addr) {
+		return nil // their replies are not forwarded
+	}
 	for h := range c.remote(s, ipvs.Masquerade) {
-		all, own := "net.ipv4.ip_forward", linkSetting(ipvs.IPv4, h.out.Name, "forwarding")
+		in := c.Host.input(h.out)
+		all, own := "net.ipv4.ip_forward", linkSetting(ipvs.IPv4, in.Name, "forwarding")
 		decides := own
 		if h.Addr.Is6() {
-			all, own = linkSetting(ipvs.IPv6, "all", "forwarding"), linkSetting(ipvs.IPv6, h.out.Name, "force_forwarding")
+			all, own = linkSetting(ipvs.IPv6, "all", "forwarding"), linkSetting(ipvs.IPv6, in.Name, "force_forwarding")
 			decides = all
 			if n, _ := c.Host.number(own); n != 0 {
 				continue
 			}
 		}
+		f := Finding{
+			Text: fmt.Sprintf("forwarding is off on %s, so replies from NAT servers (-m) do not reach clients", in.Name),
+			Fix:  c.sysctl(own + "=1"),
+		}
 		switch {
 		case !c.Host.isZero(decides):
+			continue
 		case c.Host.isZero(all):
-			return []Finding{{
-				Text: fmt.Sprintf("%v forwarding is off, so replies from NAT servers (-m) do not reach clients", ipvs.FamilyOf(h.Addr)),
-				Fix:  c.sysctl(all + "=1"),
-			}}
-		default:
-			return []Finding{{
-				Text: fmt.Sprintf("forwarding is off on %s, so replies from NAT servers (-m) do not reach clients", h.out.Name),
-				Fix:  c.sysctl(own + "=1"),
-			}}
+			f.Text = fmt.Sprintf("%v forwarding is off, so replies from NAT servers (-m) do not reach clients", ipvs.FamilyOf(h.Addr))
+			f.Fix = c.sysctl(all + "=1")
 		}
+		if c.repliesElsewhere(h, s, in) {
+			n := c.Host.Handshakes[h.AddrPort()]
+			if n.Half == 0 && n.Other > 0 {
+				continue
+			}
+			f.Level = Warning
+		}
+		return []Finding{f}
 	}
 	return nil
+}
+
+// repliesElsewhere reports whether replies of a server may come in by another
+// interface than in, one that forwards and is not that of the clients.
+func (c *Case) repliesElsewhere(h hop, s *ipvs.ServiceEntry, in *Link) bool {
+	return h.Addr.Is4() && slices.ContainsFunc(c.Host.Links, func(l Link) bool {
+		_, clients := l.network(s.Addr)
+		return l.Index != in.Index && !l.Loopback && l.ARP && works(&l) && l.has(ipvs.IPv4) && !clients &&
+			c.Host.Setting(linkSetting(ipvs.IPv4, l.Name, "forwarding")) == "1"
+	})
+}
+
+// twin returns another interface on the network of a server, nil if there is
+// none.
+func (h *Host) twin(to hop) *Link {
+	own, ok := to.out.network(to.Addr)
+	if !ok {
+		return nil
+	}
+	return h.near(to.Addr, func(l *Link) bool {
+		p, _ := l.network(to.Addr)
+		return l != to.out && works(l) && l.ARP && h.vrf(l) == h.vrf(to.out) && p.Masked() == own.Masked()
+	})
 }
 
 // rpFilter looks for a second interface on a server's network: the server may
-// answer by that one, and the filter wants it to be the one that the route
-// leads out by. The greater of an interface's own value and that of all counts.
+// answer by that one. The kernel says whether it drops such packets.
 func rpFilter(c *Case, s *ipvs.ServiceEntry) []Finding {
-	const strict, loose = 1, "2"
 	for h := range c.remote(s, ipvs.Masquerade) {
-		if h.Addr.Is6() {
+		other := c.Host.twin(h)
+		if h.Addr.Is6() || other == nil {
 			continue
 		}
-		other := c.Host.neighbor(h.Addr, func(l *Link) bool {
-			all, _ := c.Host.number(linkSetting(ipvs.IPv4, "all", "rp_filter"))
-			own, _ := c.Host.number(linkSetting(ipvs.IPv4, l.Name, "rp_filter"))
-			return l.Up && l.ARP && l != h.out && max(all, own) == strict
-		})
-		if other != nil {
-			return []Finding{{
-				Text: fmt.Sprintf("%s is on the network of server %v too, but drops replies that arrive on it: its reverse path filter is strict, and the route to the server uses %s", other.Name, h.Addr, h.out.Name),
-				Fix:  c.sysctl(linkSetting(ipvs.IPv4, other.Name, "rp_filter") + "=" + loose),
-			}}
+		// To an address of this machine, nothing else can be wrong.
+		own, _ := other.network(h.Addr)
+		if way := c.Host.route(Query{To: own.Addr(), From: h.Addr, In: other.Index}).Way; way == Here || way == 0 {
+			continue
 		}
+		f := Finding{
+			Server: h.Addr.String(),
+			Text:   fmt.Sprintf("replies of server %%s that arrive on %s, which is on its network too, are dropped: the reverse path filter is strict, and the route to the server uses %s", other.Name, h.out.Name),
+			Fix:    c.sysctl(linkSetting(ipvs.IPv4, other.Name, "rp_filter") + "=2"),
+		}
+		if n := c.Host.Handshakes[h.AddrPort()]; n.Half == 0 || n.Other+n.Reset > 0 {
+			f.Level = Note // replies may arrive by the other interface
+		}
+		return []Finding{f}
 	}
 	return nil
 }
 
-// sendRedirects is about a director with one interface: a packet that leaves by
-// the interface that it came in by makes Linux tell its sender of a shorter way.
-// With IPv4 redirects are sent if all or the interface says so.
+// sendRedirects is about replies that leave by the interface that they came in
+// by: Linux tells the server of a shorter way. With IPv4 redirects are sent if
+// all or the interface says so, with IPv6 always.
 func sendRedirects(c *Case, s *ipvs.ServiceEntry) []Finding {
-	in := c.Host.owner(s.Addr)
-	if in == nil || in.Loopback {
-		return nil
-	}
-	all, own := linkSetting(ipvs.IPv4, "all", "send_redirects"), linkSetting(ipvs.IPv4, in.Name, "send_redirects")
-	if c.Host.isZero(all) && c.Host.isZero(own) || c.Host.setting(own) == "" {
-		return nil
-	}
 	for h := range c.remote(s, ipvs.Masquerade) {
-		if h.Addr.Is4() && h.out == in {
-			return []Finding{{
-				Text: fmt.Sprintf("clients and servers are both behind %s, and ICMP redirects make replies bypass this director", in.Name),
-				Fix:  c.sysctl(all+"=0", own+"=0"),
-			}}
+		if _, ok := h.out.network(h.Addr); !ok || !h.out.ARP || !c.clientsBehind(h.out, s) {
+			continue
 		}
+		f := Finding{Text: fmt.Sprintf("clients and NAT servers are both behind %s, and ICMP redirects make replies bypass this director", h.out.Name)}
+		all, own := linkSetting(ipvs.IPv4, "all", "send_redirects"), linkSetting(ipvs.IPv4, h.out.Name, "send_redirects")
+		switch {
+		case h.Addr.Is6():
+			f.Text += " unless the servers do not accept them (sysctl net.ipv6.conf.all.accept_redirects)"
+			if !c.Host.Redirects6 {
+				f.Level = Note // so far, none has been sent
+			}
+		case c.Host.isZero(all) && c.Host.isZero(own), c.Host.Setting(own) == "":
+			continue
+		default:
+			f.Fix = c.sysctl(all+"=0", own+"=0")
+		}
+		return []Finding{f}
 	}
 	return nil
+}
+
+// clientsBehind reports whether clients of a service are behind an interface:
+// one that is known, those on the network of the virtual address, or all if
+// there is no other interface.
+func (c *Case) clientsBehind(l *Link, s *ipvs.ServiceEntry) bool {
+	if seen := c.Host.Clients[s.Addr]; seen != nil && len(seen.Some) > 0 {
+		return slices.ContainsFunc(seen.Some, func(a netip.Addr) bool { return c.Host.route(Query{To: a}).Link == l.Index })
+	}
+	if _, ok := l.network(s.Addr); ok && s.FWMark == 0 {
+		return true
+	}
+	return !slices.ContainsFunc(c.Host.Links, func(o Link) bool {
+		return o.Index != l.Index && !o.Loopback && o.Master != l.Index && o.Index != l.Master && (len(o.Prefixes) > 0 && o.ARP || !o.ARP && o.Kind != "dummy")
+	})
 }
 
 // mtu compares the way to a server with the interface that clients come in by.
 // The kernel refuses what does not fit with an ICMP message, after which clients
-// send less. Where only the header is too much, which is usual, this is a note.
+// send less, or with pmtu_disc 0 fragments it. If only the header is too much,
+// which is usual, this is a note.
 func mtu(c *Case, s *ipvs.ServiceEntry) []Finding {
-	in := c.Host.owner(s.Addr)
-	if in == nil || in.Loopback {
+	in, fragments := c.Host.owner(s.Addr), vsSetting("pmtu_disc")
+	if in == nil || in.Loopback || s.Addr.Is4() && c.Host.isZero(fragments) {
 		return nil
 	}
 	for h := range c.remote(s, ipvs.Tunnel) {
-		need := in.MTU + tunnelHeader(h.Destination)
-		way, fix := h.out.MTU, c.within("ip link set "+h.out.Name+" mtu "+strconv.Itoa(need))
+		need, way := in.MTU+tunnelHeader(h.Destination), h.out.MTU
 		if m := h.Route.MTU; m != 0 && m < way { // the route's own, or one that was learned
-			way, fix = m, ""
+			way = m
 		}
 		if way >= need {
 			continue
 		}
 		f := Finding{
-			Text: fmt.Sprintf("packets larger than %d bytes do not fit in the tunnel to %v: clients that do not receive this director's ICMP messages hang when they send such packets", in.MTU-need+way, h.Addr),
-			Fix:  fix,
+			Server: h.Addr.String(),
+			Text:   fmt.Sprintf("packets larger than %d bytes do not fit in the tunnel to %%s: clients that do not get this director's ICMP \"fragmentation needed\" hang", in.MTU-need+way),
 		}
-		if way >= in.MTU {
+		switch {
+		case way >= in.MTU:
 			f.Level = Note
+		case s.Addr.Is4():
+			f.Fix = c.sysctl(fragments + "=0")
 		}
 		return []Finding{f}
 	}

@@ -5,6 +5,8 @@ package doctor_test
 import (
 	"io"
 	"net"
+	"net/netip"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -12,6 +14,7 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/internal/test/cluster"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/program"
+	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
 // world is a network with web servers.
@@ -26,11 +29,11 @@ func build(t *testing.T, text string) world {
 	return world{t}
 }
 
-// ask makes a connection from the client to a service, on which it sends
+// ask makes a connection from a host to a service, on which it sends
 // messages of a size and gets them back.
-func (w world) ask(service string, messages, size int) error {
+func (w world) ask(from, service string, messages, size int) error {
 	const patience, pause = 500 * time.Millisecond, 100 * time.Millisecond
-	return cluster.Host{Name: "client"}.Do(func() error {
+	return cluster.Host{Name: from}.Do(func() error {
 		conn, err := net.DialTimeout("tcp", service, patience)
 		if err != nil {
 			return err
@@ -52,51 +55,100 @@ func (w world) ask(service string, messages, size int) error {
 }
 
 // passes wants a service to answer, though the network may need a moment.
-func (w world) passes(service string) {
+func (w world) passes(from, service string, size int) {
 	w.Helper()
 	var err error
-	if !must.Soon(func() bool { err = w.ask(service, 1, 16); return err == nil }) {
+	if !must.Soon(func() bool { err = w.ask(from, service, 1, size); return err == nil }) {
 		w.Fatalf("%s: %v", service, err)
 	}
 }
 
-func (w world) fails(service string) {
-	w.Helper()
-	if w.ask(service, 1, 16) == nil {
-		w.Fatalf("%s answers in spite of the fault", service)
-	}
-}
-
-// run plays a session. On the host lab, "ask" is a connection of the client that
-// has to pass, and "talk" a long one that need not; "vrrp" is a program that
-// speaks VRRP on the director.
+// run plays a session whose commands have to succeed. On the host lab, the
+// commands are those of lab.
 func (w world) run(typed string) {
 	w.Helper()
 	must.OK(w, cluster.Player{Verb: func(name, args string) (string, error) {
-		switch name {
-		case "ask":
-			w.passes(args)
-		case "vrrp":
-			w.vrrp()
-		case "talk":
-			_ = w.ask(args, 15, 256<<10)
-		}
+		w.lab(append([]string{name}, strings.Fields(args)...))
 		return "", nil
 	}}.Play(typed))
 }
 
+// lab does what no program does as simply: connections of the client (or of the
+// host named) to a service that have to pass (ask), need not (try) and are long
+// (talk); serve listens on a host; vrrp speaks VRRP on the director; add adds a
+// server with direct routing and a port of its own, as other programs can;
+// carrier, duplicate and settled wait until the director has noticed.
+func (w world) lab(words []string) {
+	w.Helper()
+	from := "client"
+	if len(words) == 3 {
+		from = words[2]
+	}
+	director := cluster.Host{Name: "director"}
+	sees := func(want string, is bool, command ...string) {
+		w.Helper()
+		if !must.Soon(func() bool {
+			var out []byte
+			_ = director.Do(func() (err error) { out, err = exec.Command(command[0], command[1:]...).Output(); return err })
+			return strings.Contains(string(out), want) == is
+		}) {
+			w.Fatalf("the director does not notice: %v", words)
+		}
+	}
+	switch words[0] {
+	case "ask":
+		w.passes(from, words[1], 16)
+	case "try":
+		_ = w.ask(from, words[1], 1, 16)
+	case "talk":
+		_ = w.ask(from, words[1], 15, 256<<10)
+	case "serve":
+		cluster.Host{Name: words[1]}.Echo(w, "tcp", words[2])
+	case "vrrp":
+		w.vrrp()
+	case "carrier":
+		sees("NO-CARRIER", true, "ip", "link", "show", words[1])
+	case "duplicate":
+		sees("dadfailed", true, "ip", "addr", "show")
+	case "settled":
+		sees("tentative", false, "ip", "addr", "show")
+	case "add":
+		err := director.Do(func() error {
+			client, err := ipvs.Dial(w.Context(), ipvs.Config{})
+			if err != nil {
+				return err
+			}
+			defer client.Close()
+			service, server := netip.MustParseAddrPort(words[1]), netip.MustParseAddrPort(words[2])
+			return client.Apply(w.Context(), ipvs.Change{
+				Op:          ipvs.OpAddDestination,
+				Service:     ipvs.Service{ServiceID: ipvs.AddrID(ipvs.TCP, service.Addr(), service.Port())},
+				Destination: ipvs.Destination{Addr: server.Addr(), Port: server.Port(), Forward: ipvs.Route, Weight: 1},
+			})
+		})
+		if err != nil {
+			w.Fatal(err)
+		}
+	default:
+		w.Fatalf("lab: %v", words)
+	}
+}
+
 // vrrp listens as keepalived does.
 func (w world) vrrp() {
-	must.OK(w, cluster.Host{Name: "director"}.Do(func() error {
+	err := cluster.Host{Name: "director"}.Do(func() error {
 		conn, err := net.ListenPacket("ip4:112", "0.0.0.0")
 		if err == nil {
 			w.Cleanup(func() { conn.Close() })
 		}
 		return err
-	}))
+	})
+	if err != nil {
+		w.Fatal(err)
+	}
 }
 
-// doctor examines the director and returns what is not ok.
+// doctor examines the director and returns its findings.
 func (w world) doctor(words ...string) (found string, status int) {
 	w.Helper()
 	var a program.Answer
@@ -107,10 +159,10 @@ func (w world) doctor(words ...string) (found string, status int) {
 	if err != nil || a.Stderr != "" {
 		w.Fatal(err, a.Stderr)
 	}
-	for line := range strings.Lines(a.Stdout) {
-		if !strings.HasPrefix(line, "ok: ") {
-			found += line
-		}
+	lines := strings.SplitAfter(a.Stdout, "\n")
+	last := len(lines) - 2
+	if last < 0 || !strings.Contains(lines[last], " checks") {
+		w.Fatalf("no last line: %q", a.Stdout)
 	}
-	return found, a.Status
+	return strings.Join(lines[:last], ""), a.Status
 }

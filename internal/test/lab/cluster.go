@@ -200,7 +200,7 @@ func (m *made) examine() (advice string, err error) {
 			continue
 		}
 		answer, err := shell(h.Name, "ipvsadm --doctor")
-		if err != nil || !strings.Contains(answer, "\nok: ") {
+		if err != nil || !strings.Contains(answer, " checks") {
 			return answer, cmp.Or(err, errors.New("it did not work"))
 		}
 		for line := range strings.Lines(answer) {
