@@ -17,13 +17,21 @@ import (
 // batchCommand is -R: it runs each line of standard input as a command line. A
 // line that the kernel refuses, or that has a word that cannot be read, is
 // reported and the rest goes on; any other fault ends the run. Changes are sent
-// many at a time. None is kept back while the program waits for more input.
+// many at a time, while the next lines are read. None is kept back while the
+// program waits for more input.
 type batchCommand struct {
 	*session
-	find    func(*session, *args.Command) runner // returns the command of a line
+	find   func(*session, *args.Command) runner // returns the command of a line
+	kept   piece
+	sent   *piece // nil if the kernel has answered
+	status int    // of the last line
+}
+
+// piece is changes that are sent together.
+type piece struct {
 	changes []ipvs.Change
 	lines   []int // the line of each change
-	status  int   // of the last line
+	answer  chan error
 }
 
 func (b *batchCommand) Run(ctx context.Context) error {
@@ -34,14 +42,14 @@ func (b *batchCommand) Run(ctx context.Context) error {
 	if isTerminal(r) {
 		b.say(restoreHint)
 	}
-	in := bufio.NewReaderSize(&flusher{r, func() { b.send(ctx) }}, 64<<10)
+	in := bufio.NewReaderSize(&flusher{r, func() { b.finish(ctx) }}, 64<<10)
 	var words []string
 	var line []byte
 	for n := 1; ; n++ {
 		var err error
 		line, err = readLine(in, line[:0])
 		if err != nil && err != io.EOF {
-			b.send(ctx)
+			b.finish(ctx)
 			return inputFailure(err)
 		}
 		if words = rule.AppendWords(words[:0], line); len(words) > 0 {
@@ -50,14 +58,14 @@ func (b *batchCommand) Run(ctx context.Context) error {
 			}
 		}
 		if err == io.EOF {
-			b.send(ctx)
+			b.finish(ctx)
 			return exit(b.status)
 		}
 	}
 }
 
 // maxPending is the most changes that are sent together.
-const maxPending = 1024
+const maxPending = 256
 
 // line runs one line and reports whether it was the last to run.
 func (b *batchCommand) line(ctx context.Context, n int, words []string) (end bool) {
@@ -66,19 +74,19 @@ func (b *batchCommand) line(ctx context.Context, n int, words []string) (end boo
 		err = &args.Fault{Kind: args.NotACommand}
 	}
 	if err != nil {
-		b.send(ctx)
+		b.finish(ctx)
 		b.status = b.report(inLine(n, parseFailure(err, b.program())))
 		var f *args.Fault
 		return !errors.As(err, &f) || !f.Unreadable()
 	}
 	if c, ok := cmd.Change(); ok && !cmd.Given.Has(spec.OptExist) {
-		b.changes, b.lines = append(b.changes, c), append(b.lines, n)
-		if len(b.changes) == maxPending {
+		b.kept.changes, b.kept.lines = append(b.kept.changes, c), append(b.kept.lines, n)
+		if len(b.kept.changes) == maxPending {
 			b.send(ctx)
 		}
 		return false
 	}
-	b.send(ctx)
+	b.finish(ctx)
 	err = b.find(b.session, &cmd).Run(ctx)
 	b.status = b.report(inLine(n, err))
 	if b.status == statusRefused && cmd.Given.HasAny(spec.Existing) {
@@ -87,13 +95,33 @@ func (b *batchCommand) line(ctx context.Context, n int, words []string) (end boo
 	return err != nil || cmd.ID == spec.Help || cmd.ID == spec.Version // 1.31 exits with these
 }
 
-// send makes the collected changes and reports each one that was refused, or
-// that may not have been made.
+// send sends the collected changes, after the answer to those before.
 func (b *batchCommand) send(ctx context.Context) {
-	if len(b.changes) == 0 {
+	b.wait()
+	if len(b.kept.changes) == 0 {
 		return
 	}
-	err := b.client.Apply(ctx, b.changes...)
+	p := b.kept
+	p.answer = make(chan error, 1)
+	go func() { p.answer <- b.client.Apply(ctx, p.changes...) }()
+	b.sent, b.kept = &p, piece{}
+}
+
+// finish makes all changes so far.
+func (b *batchCommand) finish(ctx context.Context) {
+	b.send(ctx)
+	b.wait()
+}
+
+// wait waits for the changes that were sent and reports each one that was
+// refused, or that may not have been made.
+func (b *batchCommand) wait() {
+	if b.sent == nil {
+		return
+	}
+	p := b.sent
+	b.sent = nil
+	err := <-p.answer
 	var refused ipvs.ChangeErrors
 	tried, failed := 0, err
 	var ended *ipvs.ApplyError
@@ -102,7 +130,7 @@ func (b *batchCommand) send(ctx context.Context) {
 	} else if errors.As(err, &refused) {
 		failed = nil
 	}
-	for i, line := range b.lines {
+	for i, line := range p.lines {
 		b.status = statusOK
 		switch {
 		case len(refused) > 0 && refused[0].Index == i:
@@ -112,5 +140,4 @@ func (b *batchCommand) send(ctx context.Context) {
 			b.status = b.report(inLine(line, changeFailure(0, failed)))
 		}
 	}
-	b.changes, b.lines = b.changes[:0], b.lines[:0]
 }
