@@ -302,8 +302,8 @@ func inputFailure(err error) *failure {
 
 // refusedFiles are the reasons not to write to a file.
 var refusedFiles = [...]string{
-	outfile.FolderOwner:  "another user owns its directory",
-	outfile.FolderShared: "other users can write to its directory",
+	outfile.FolderOwner:  "another user owns its directory or one above",
+	outfile.FolderShared: "other users can write to its directory or one above",
 	outfile.FileOwner:    "another user owns it, and its directory is sticky",
 	outfile.FileLinked:   "it has other hard links, and its directory is sticky",
 	outfile.Immutable:    "it is immutable",

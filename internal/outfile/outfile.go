@@ -8,15 +8,15 @@
 // place: if the file cannot be replaced, or would lose a property. Neither is
 // used where another user can decide which file the name leads to.
 //
-// The kernel resolves paths up to their last component, which is examined
-// through the descriptor of its folder.
+// Each component of a path is examined through the descriptor of its directory
+// before it is followed.
 package outfile
 
 import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -27,8 +27,8 @@ type Refusal uint8
 
 // The reasons.
 const (
-	FolderOwner  Refusal = iota + 1 // another user owns the folder
-	FolderShared                    // others can replace what is in the folder
+	FolderOwner  Refusal = iota + 1 // another user owns a directory of the path
+	FolderShared                    // others can replace what is in a directory of the path
 	FileOwner                       // another user owns the file, in a sticky folder
 	FileLinked                      // the file has other names, in a sticky folder
 	Immutable                       // the file has this attribute
@@ -88,51 +88,78 @@ type place struct {
 	inProc bool        // the name is a link of /proc that stands for an open file
 }
 
-// find returns the place that a path leads to. A link in the last component
-// is followed if the rules of fs.protected_symlinks for shared folders allow
-// it, in every folder and whatever the setting.
+// find returns the place that a path leads to. It opens one directory after
+// another and examines each link on the way. The rules of
+// fs.protected_symlinks for shared directories hold for all of them, whatever
+// the setting. Directories may be below those of other users, who can only
+// rename them.
 func find(path string) (*place, error) {
-	at := unix.AT_FDCWD
-	for range maxLinks + 1 {
-		p, err := look(at, path)
-		if err != nil {
-			return nil, err
+	start := "."
+	switch {
+	case path == "":
+		return nil, unix.ENOENT
+	case strings.HasPrefix(path, "/"):
+		start = "/"
+	}
+	dir, err := open(unix.AT_FDCWD, start, unix.O_PATH|unix.O_DIRECTORY, 0)
+	for links := 0; err == nil; {
+		name, rest, above := strings.Cut(strings.TrimLeft(path, "/"), "/")
+		p := &place{folder: dir, name: name}
+		if above && (name == "." || name == "..") {
+			path = rest
+			dir, err = p.enter()
+			continue
 		}
-		if p.inProc || !p.is(unix.S_IFLNK) {
+		if err = p.examine(); above && p.is(unix.S_IFDIR) && errors.As(err, new(Refusal)) {
+			err = nil
+		}
+		switch {
+		case err == FileOwner && above:
+			err = FolderOwner
+		case err != nil:
+		case p.is(unix.S_IFLNK) && !p.inProc:
+			if links++; links > maxLinks {
+				err = unix.ELOOP
+				break
+			}
+			if path, err = p.target(); err != nil {
+				break
+			}
+			if strings.HasPrefix(path, "/") {
+				dir, err = (&place{folder: dir, name: "/"}).enter()
+			}
+			if above {
+				path += "/" + rest
+			}
+		case above:
+			path = rest
+			dir, err = p.enter()
+		default:
 			return p, nil
 		}
-		defer p.folder.Close() // until the next one is open
-		at = int(p.folder.Fd())
-		target := make([]byte, unix.PathMax)
-		n, err := unix.Readlinkat(at, p.name, target)
-		if err != nil {
-			return nil, err
-		}
-		path = string(target[:n])
 	}
-	return nil, unix.ELOOP
+	dir.Close()
+	return nil, err
 }
 
-// look opens the folder of a path, which is relative to the folder at, and
-// examines the file there.
-func look(at int, path string) (*place, error) {
-	parent, name := filepath.Split(path)
-	if parent == "" && name != "" {
-		parent = "."
-	}
-	folder, err := open(at, parent, unix.O_PATH|unix.O_DIRECTORY, 0)
+// enter opens the directory at the place and closes the one above.
+func (p *place) enter() (*os.File, error) {
+	defer p.folder.Close()
+	return p.open(unix.O_PATH | unix.O_DIRECTORY)
+}
+
+// target returns what the symbolic link at the place contains.
+func (p *place) target() (string, error) {
+	target := make([]byte, unix.PathMax)
+	n, err := unix.Readlinkat(p.fd(), p.name, target)
 	if err != nil {
-		return nil, err
+		return "", err
 	}
-	p := &place{folder: folder, name: name}
-	if err := p.look(); err != nil {
-		folder.Close()
-		return nil, err
-	}
-	return p, nil
+	return string(target[:n]), nil
 }
 
-func (p *place) look() error {
+// examine fails if another user can decide which file the place has.
+func (p *place) examine() error {
 	switch p.name {
 	case "", ".", "..":
 		return unix.EISDIR
@@ -141,6 +168,11 @@ func (p *place) look() error {
 	if err := unix.Fstat(p.fd(), &dir); err != nil {
 		return err
 	}
+	err := unix.Fstatat(p.fd(), p.name, &p.stat, unix.AT_SYMLINK_NOFOLLOW)
+	if err != nil && err != unix.ENOENT {
+		return err
+	}
+	p.exists = err == nil
 	me := uint32(os.Geteuid())
 	shared := dir.Mode&0o022 != 0
 	switch {
@@ -148,15 +180,8 @@ func (p *place) look() error {
 		return FolderOwner
 	case shared && dir.Mode&unix.S_ISVTX == 0:
 		return FolderShared
-	}
-	switch err := unix.Fstatat(p.fd(), p.name, &p.stat, unix.AT_SYMLINK_NOFOLLOW); {
-	case err == unix.ENOENT:
+	case !p.exists:
 		return nil
-	case err != nil:
-		return err
-	}
-	p.exists = true
-	switch {
 	case shared && p.stat.Uid != me && p.stat.Uid != dir.Uid:
 		return FileOwner
 	case shared && p.stat.Nlink > 1 && !p.is(unix.S_IFDIR): // where the kernel has fs.protected_hardlinks off
@@ -182,7 +207,7 @@ func (p *place) is(format uint32) bool { return p.exists && p.stat.Mode&unix.S_I
 // plain reports whether the place has a regular file or none.
 func (p *place) plain() bool { return !p.exists || p.is(unix.S_IFREG) && !p.inProc }
 
-// open opens the file that look has examined.
+// open opens the file, which must be the one that examine has seen.
 func (p *place) open(flags int) (*os.File, error) {
 	if !p.inProc {
 		flags |= unix.O_NOFOLLOW
@@ -191,7 +216,7 @@ func (p *place) open(flags int) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !same(int(f.Fd()), &p.stat) {
+	if p.exists && !same(int(f.Fd()), &p.stat) {
 		f.Close()
 		return nil, Changing
 	}

@@ -193,6 +193,23 @@ var rootCases = []writeCase{
 		must.OK(t, os.Chmod("home/sub", 0o755))
 		chown(t, "home")
 	}},
+	{name: "another user's link above the file, in a sticky folder", path: "sub/rules", file: "vault/rules", err: FolderOwner, prepare: func(t *testing.T) {
+		must.OK(t, os.Mkdir("vault", 0o755))
+		must.OK(t, unix.Chmod(".", 0o1777))
+		symlink(t, "vault", "sub")
+		chown(t, "sub")
+	}},
+	{name: "another user's link above the file, in a folder of his", path: "home/sub/rules", file: "vault/rules", err: FolderOwner, prepare: func(t *testing.T) {
+		must.OK(t, os.Mkdir("vault", 0o755))
+		must.OK(t, os.Mkdir("home", 0o755))
+		symlink(t, "../vault", "home/sub")
+		chown(t, "home")
+	}},
+	{name: "root's link above the file, in a sticky folder", path: "sub/../sub/rules", file: "vault/rules", prepare: func(t *testing.T) {
+		must.OK(t, os.Mkdir("vault", 0o755))
+		must.OK(t, unix.Chmod(".", 0o1777))
+		symlink(t, "vault/.", "sub")
+	}},
 	{name: "another user's file", way: replaced, prepare: func(t *testing.T) { chown(t, "rules") }},
 	{name: "another user's file by another user's link", path: "link", way: replaced, prepare: func(t *testing.T) {
 		symlink(t, "rules", "link")

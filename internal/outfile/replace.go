@@ -201,6 +201,10 @@ func inodeFlags(fd int) uint32 {
 // maxAttribute limits the value of an attribute, and the list of their names.
 const maxAttribute = 64 << 10
 
+// selinuxLabel is an attribute that some kernels, 7.2 among them, do not list
+// while SELinux is off, but return.
+const selinuxLabel = "security.selinux"
+
 // attributes returns the extended attributes of an open file.
 func attributes(fd int) (map[string]string, error) {
 	list := make([]byte, maxAttribute)
@@ -213,11 +217,11 @@ func attributes(fd int) (map[string]string, error) {
 	}
 	m := map[string]string{}
 	value := make([]byte, maxAttribute)
-	for name := range strings.SplitSeq(string(list[:n]), "\x00") {
-		if name == "" {
+	for name := range strings.SplitSeq(string(list[:n])+selinuxLabel, "\x00") {
+		n, err := unix.Fgetxattr(fd, name, value)
+		if name == selinuxLabel && (err == unix.ENODATA || err == unix.EOPNOTSUPP) {
 			continue
 		}
-		n, err := unix.Fgetxattr(fd, name, value)
 		if err != nil {
 			return nil, err
 		}
