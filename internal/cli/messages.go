@@ -373,6 +373,18 @@ func fileFailure(what, name string, err error) *failure {
 	return f
 }
 
+// updateFailure is the message for --update with standard output, which cannot
+// be read.
+func updateFailure() *failure {
+	return &failure{text: "--update needs a file, not standard output", status: statusUsage}
+}
+
+// noRulesFailure is the message for a save that would replace a file of another
+// kind, as settings are.
+func noRulesFailure(file string) *failure {
+	return &failure{text: fmt.Sprintf("can't write %s: it has text but no rules (to overwrite it, redirect standard output)", file), status: statusUsage}
+}
+
 // schedulerText says what became of the scheduler that the kernel took from a
 // service when it refused an edit.
 func schedulerText(s ipvs.Service, err error) string {

@@ -45,10 +45,50 @@ func TestSaveIntoADashIsStandardOutput(t *testing.T) {
 	}
 }
 
-func TestNothingIsWrittenWhenTheTableCannotBeRead(t *testing.T) {
+// TestSaveKeepsOtherFiles saves over files that have no rules, and over those
+// that a save may replace.
+func TestSaveKeepsOtherFiles(t *testing.T) {
+	t.Chdir(newDirectory(t))
+	const refused = "can't write file: it has text but no rules (to overwrite it, redirect standard output)\n"
+	for text, want := range map[string]answer{
+		"":                                 {},
+		"# ipvsadm.rules\n":                {},
+		"# old\n/sbin/ipvsadm -At a b\n-x": {},
+		"stray\n--set 1 2 3\n":             {},
+		"AUTO=\"true\"\n":                  {status: 2, errors: refused},
+		"virtual_server 12.0.0.1 80 {\n\tdelay_loop 6\n}\n": {status: 2, errors: refused},
+	} {
+		for _, option := range []string{"--output", "--update", "-o=file"} {
+			must.OK(t, os.WriteFile("file", []byte(text), 0o600))
+			argv := []string{"ipvsadm-save", "-n", option, "file"}
+			if option == "-o=file" {
+				argv = argv[:3]
+			}
+			if a := newFakeKernel(t, web).do(t, "", argv...); a != want {
+				t.Errorf("%q over %q: %+v", argv, text, a)
+			}
+			if got := tree(t, "."); (got["file"] == text) != (want.status != 0) || len(got) != 1 {
+				t.Errorf("%q over %q: the directory has %q", argv, text, got)
+			}
+		}
+	}
+	want := answer{status: 2, errors: "--update needs a file, not standard output\n"}
+	if a := newFakeKernel(t, web).do(t, "", "ipvsadm-save", "--update", "-"); a != want {
+		t.Errorf("--update -: %+v", a)
+	}
+}
+
+// newDirectory returns a new directory that only its owner can write to.
+func newDirectory(t *testing.T) string {
+	t.Helper()
 	dir := t.TempDir()
 	must.OK(t, os.Chmod(dir, 0o755))
-	must.OK(t, os.WriteFile(filepath.Join(dir, "rules"), []byte("old"), 0o600))
+	return dir
+}
+
+func TestNothingIsWrittenWhenTheTableCannotBeRead(t *testing.T) {
+	dir := newDirectory(t)
+	must.OK(t, os.WriteFile(filepath.Join(dir, "rules"), []byte("-C"), 0o600))
 	before := tree(t, dir)
 	k := newFakeKernel(t, web)
 	k.tableErr = &ipvs.QueryError{Err: unix.ENOMEM}
@@ -124,7 +164,7 @@ func TestUpdateOfWhatIsNoFileYet(t *testing.T) {
 	if got := tree(t, "."); got["rules"] != web {
 		t.Errorf("the folder has %q", got)
 	}
-	want = answer{status: 2, errors: "can't read .: Is a directory\n"}
+	want = answer{status: 2, errors: "can't write .: Is a directory\n"}
 	if a := newFakeKernel(t, web).do(t, "", "ipvsadm-save", "-n", "--update", "."); a != want {
 		t.Errorf("answer %+v, want %+v", a, want)
 	}

@@ -10,7 +10,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"slices"
 	"strings"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/args"
@@ -32,10 +31,20 @@ type saveCommand struct {
 func (c saveCommand) Run(ctx context.Context) error {
 	defer ignorePipe()()
 	cmd := c.cmd
-	scope := saveScope{timeouts: cmd.Given.Has(spec.OptAll), daemons: cmd.Given.Has(spec.OptAll)}
-	if cmd.Given.Has(spec.OptUpdate) {
-		if err := scope.addThoseOf(cmd.Output); err != nil {
+	update := cmd.Given.Has(spec.OptUpdate)
+	all := cmd.Given.Has(spec.OptAll)
+	scope := contents{timeouts: all, daemons: all}
+	if update || cmd.Given.Has(spec.OptOutput) && cmd.Output != "-" {
+		old, err := readContents(cmd.Output)
+		switch {
+		case update && cmd.Output == "-":
+			return updateFailure()
+		case update && err != nil:
 			return fileFailure("read", cmd.Output, err)
+		case old.other && !old.rules:
+			return noRulesFailure(cmd.Output)
+		case update:
+			scope.timeouts, scope.daemons = all || old.timeouts, all || old.daemons
 		}
 	}
 	if err := c.open(ctx); err != nil {
@@ -50,7 +59,7 @@ func (c saveCommand) Run(ctx context.Context) error {
 	if err != nil {
 		return listFailure(err)
 	}
-	if cmd.Given.Has(spec.OptUpdate) && len(t.Services) == 0 {
+	if update && len(t.Services) == 0 {
 		fmt.Fprintln(c.Stderr, keptText(cmd.Output))
 		return nil
 	}
@@ -82,33 +91,47 @@ func deliver(s *session, cmd *args.Command, write func(io.Writer) error) error {
 	return nil
 }
 
-// saveScope is what a save contains besides services.
-type saveScope struct{ timeouts, daemons bool }
+// contents are the kinds of lines of a rule file.
+type contents struct{ rules, timeouts, daemons, other bool }
 
-// addThoseOf adds what a rule file contains, if there is one. The names of
-// its commands are enough for that: nothing is looked up, and mistakes do not
+// readContents returns what a regular file contains, if there is one. Only the
+// names of its commands count: nothing is looked up, and mistakes do not
 // matter.
-func (s *saveScope) addThoseOf(file string) error {
-	in, err := os.Open(file)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+func readContents(file string) (found contents, err error) {
+	info, err := os.Stat(file)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && !info.Mode().IsRegular() {
+		return found, nil
 	}
 	if err != nil {
-		return err
+		return found, err
+	}
+	in, err := os.Open(file)
+	if err != nil {
+		return found, err
 	}
 	defer in.Close()
-	return restore.ReadWords(in, maxText, func(words []string) {
-		s.timeouts = s.timeouts || slices.ContainsFunc(words, spells(spec.SetTimeouts))
-		s.daemons = s.daemons || slices.ContainsFunc(words, spells(spec.StartDaemon))
+	return found, restore.ReadWords(in, maxText, func(words []string) {
+		command := commandIn(words)
+		found.rules = found.rules || command != 0
+		found.timeouts = found.timeouts || command == spec.SetTimeouts
+		found.daemons = found.daemons || command == spec.StartDaemon
+		found.other = found.other || command == 0
 	})
 }
 
-// spells returns a function that reports whether a word is the long name of a
-// command, with a value or without.
-func spells(id spec.CommandID) func(word string) bool {
-	long := "--" + spec.FindCommand(id).Long
-	return func(word string) bool {
-		name, _, _ := strings.Cut(word, "=")
-		return name == long
+// commandIn returns the first command among the words of a line, or 0.
+func commandIn(words []string) spec.CommandID {
+	for _, word := range words {
+		row, found := spec.Row{}, false
+		if name, isLong := strings.CutPrefix(word, "--"); isLong {
+			name, _, _ = strings.Cut(name, "=")
+			row, found = spec.FindLong(name)
+		} else if len(word) > 1 && word[0] == '-' {
+			row, found = spec.FindLetter(word[1])
+		}
+		if found && row.Command != nil {
+			return row.Command.ID
+		}
 	}
+	return 0
 }

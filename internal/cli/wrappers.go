@@ -23,7 +23,7 @@ func saveLine(ctx context.Context, s *session, rest []string) (args.Command, err
 		file, isOutput := strings.CutPrefix(word, "-o")
 		switch {
 		case isOutput && file != "":
-			words = append(words, "--output="+file)
+			words = append(words, "--output="+strings.TrimPrefix(file, "="))
 		case isOutput && len(rest) > 1:
 			words = append(words, "--output", rest[1])
 			rest = rest[1:]

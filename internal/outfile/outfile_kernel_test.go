@@ -260,7 +260,7 @@ func testAttributes(t *testing.T, dir string) {
 	must.OK(t, unix.Setxattr(dir, "system.posix_acl_default", []byte(inherit), 0))
 	sets := map[string]map[string]string{
 		"none":        {},
-		"a label":     {"security.label": "system_u:object_r:etc_t:s0\x00"},
+		"a label":     {"security.selinux": "system_u:object_r:etc_t:s0\x00"},
 		"some":        {"security.label": "x", "trusted.one": "", "trusted.two": strings.Repeat("2", 100)},
 		"access list": {"system.posix_acl_access": allow, "trusted.one": "1"},
 	}

@@ -34,20 +34,9 @@ type socket struct {
 
 // dial opens a Generic Netlink socket and asks for the family's number.
 func dial(cfg Config) (c *Client, err error) {
-	var ns int
-	if cfg.NetNS != "" {
-		f, err := openNetNS(cfg.NetNS)
-		if err != nil {
-			return nil, &NetNSError{cfg.NetNS, err}
-		}
-		defer f.Close()
-		ns = int(f.Fd())
-	}
-	conn, err := genetlink.Dial(&netlink.Config{NetNS: ns})
+	var conn *genetlink.Conn
+	err = InNetNS(cfg.NetNS, func() (err error) { conn, err = genetlink.Dial(nil); return err })
 	if err != nil {
-		if ns != 0 {
-			err = &NetNSError{cfg.NetNS, err}
-		}
 		return nil, err
 	}
 	defer func() {
