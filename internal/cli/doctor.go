@@ -51,11 +51,10 @@ func (s doctorCommand) Run(ctx context.Context) error {
 	if s.client != nil && cmd.File == "" {
 		connections = s.client.Connections(ctx, ipvs.ConnectionFilter{})
 	}
-	host, done, err := doctor.Read(ctx, s.config.NetNS, c.Table, connections)
+	host, err := doctor.Read(ctx, s.config.NetNS, c.Table, connections)
 	if err != nil {
 		return hostFailure(err)
 	}
-	defer done()
 	c.Host = host
 	findings := doctor.Examine(c)
 	if host.Unasked > 0 {

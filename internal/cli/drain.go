@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/args"
+	"github.com/ipvsadm-go/ipvsadm/internal/doctor"
 	"github.com/ipvsadm-go/ipvsadm/internal/spec"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
@@ -47,7 +48,7 @@ func (d *drainCommand) Run(ctx context.Context) error {
 		return err
 	}
 	defer unlock()
-	d.warn(d.machine(subject{}))
+	d.warn()
 	signals := catchSignals()
 	defer signals.release()
 	if err := d.weigh(ctx, false); err != nil {
@@ -131,22 +132,21 @@ func (d *drainCommand) lock() (unlock func(), err error) {
 }
 
 // warn reports why a drain may not have its effect.
-func (d *drainCommand) warn(m machine) {
+func (d *drainCommand) warn() {
 	svc := &d.service
-	const fallback = ipvs.FlagSched1 // sh-fallback, mh-fallback
 	var texts []string
 	switch {
 	case svc.Flags&ipvs.FlagOnePacket != 0:
 		texts = append(texts, drainOnePacketText)
 	case svc.Protocol == ipvs.UDP:
 		texts = append(texts, drainUDPText)
-	case svc.Scheduler == "dh", (svc.Scheduler == "sh" || svc.Scheduler == "mh") && svc.Flags&fallback == 0:
+	case doctor.RefusesDrained(&svc.Service):
 		texts = append(texts, drainHashText(svc.Scheduler))
 	}
-	if svc.Flags&ipvs.FlagPersistent != 0 && m.setting("net.ipv4.vs.expire_quiescent_template") == "0" {
+	if svc.Flags&ipvs.FlagPersistent != 0 && doctor.ReadSetting(d.config.NetNS, "net.ipv4.vs.expire_quiescent_template") == "0" {
 		texts = append(texts, drainTemplateText)
 	}
-	if m.setting("net.ipv4.vs.expire_nodest_conn") == "1" {
+	if doctor.ReadSetting(d.config.NetNS, "net.ipv4.vs.expire_nodest_conn") == "1" {
 		texts = append(texts, drainExpiresText)
 	}
 	for _, text := range texts {

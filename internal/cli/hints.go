@@ -15,6 +15,7 @@ import (
 	"strings"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/args"
+	"github.com/ipvsadm-go/ipvsadm/internal/doctor"
 	"github.com/ipvsadm-go/ipvsadm/internal/outfile"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
@@ -27,7 +28,7 @@ func hintText(text string) string {
 
 const (
 	changingHint = "the table keeps changing, entries may be missing: list it again"
-	applyHint    = "reading rules from the terminal: Ctrl-D at the start of a line ends the input, Ctrl-C changes nothing"
+	applyHint    = "reading rules from the terminal: Ctrl-D at the start of a line ends the input, which empties the table if no rule was typed; Ctrl-C changes nothing"
 	restoreHint  = "reading commands from the terminal, each runs at once: Ctrl-D at the start of a line ends the input"
 )
 
@@ -44,8 +45,18 @@ func errorHint(err error, m machine) string {
 	var fault *args.Fault
 	var change *ipvs.ChangeError
 	var refusal outfile.Refusal
+	var netns *ipvs.NetNSError
+	words := m.words
+	if errors.As(err, &fault) {
+		words = append([]string{fault.Word}, words...)
+	}
+	if text := oneDashHint(words); text != "" {
+		return text
+	}
 	switch {
-	case errors.As(err, &fault):
+	case errors.As(err, &netns):
+		return m.netnsHint(netns.NetNS)
+	case fault != nil:
 		return m.faultHint(fault)
 	case errors.As(err, &refusal):
 		return fileHint(refusal)
@@ -57,6 +68,15 @@ func errorHint(err error, m machine) string {
 		return m.refusalHint(change)
 	}
 	return ""
+}
+
+// netnsHint is about a namespace that is not there.
+func (m machine) netnsHint(name string) string {
+	const docker = "run/docker/netns/"
+	if _, err := fs.Stat(m.files, docker+name); err != nil {
+		return ""
+	}
+	return fmt.Sprintf("%s is a namespace of Docker's, known by its path: --netns /%s%[1]s", name, docker)
 }
 
 // permissionHint names the missing privilege; the second line of 1.31's
@@ -86,7 +106,8 @@ func fileHint(r outfile.Refusal) string {
 
 // missingHint is about a kernel without ip_vs.
 func (m machine) missingHint() string {
-	if found, err := fs.Glob(m.files, "lib/modules/"+m.release+"/kernel/net/netfilter/ipvs/ip_vs.ko*"); err == nil && len(found) > 0 {
+	h := m.facts()
+	if h.Modules["ip_vs"] == doctor.Available {
 		return "the module is installed; to see why it is not loaded, run modprobe ip_vs as root"
 	}
 	for _, sign := range []string{".dockerenv", "run/.containerenv", "run/systemd/container"} {
@@ -94,5 +115,5 @@ func (m machine) missingHint() string {
 			return "this is a container: load the module on its host: modprobe ip_vs"
 		}
 	}
-	return fmt.Sprintf("there is no ip_vs for this kernel, %s: install its modules, or a kernel with CONFIG_IP_VS", m.release)
+	return fmt.Sprintf("there is no ip_vs for this kernel, %s: install its modules, or a kernel with CONFIG_IP_VS", h.Kernel)
 }

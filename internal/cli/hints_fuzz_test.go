@@ -4,7 +4,6 @@ package cli
 
 import (
 	"fmt"
-	"net"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -13,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/args"
+	"github.com/ipvsadm-go/ipvsadm/internal/doctor"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
@@ -31,8 +31,10 @@ func FuzzHints(f *testing.F) {
 	p := args.New(noNames())
 	table := newFakeKernel(f, "-A -t 1.2.3.4:80 -s sh -b sh-port -p 300\n-a -t 1.2.3.4:80 -r 10.0.0.1:81 -m -w 3 -x 9\n-A -f 1\n-a -f 1 -r 10.0.0.1 -i\n").Now()
 	m := machine{
-		files: fstest.MapFS{"proc/sys/net/ipv4/ip_forward": {Data: []byte("0")}}, release: "6.1.0", program: "ipvsadm",
-		links: func() ([]net.Interface, error) { return []net.Interface{{Name: "lo", Flags: net.FlagLoopback}}, nil }, before: table,
+		files: fstest.MapFS{}, program: "ipvsadm", before: table,
+		host: func() *doctor.Host {
+			return &doctor.Host{Kernel: "6.1.0", Links: []doctor.Link{{Name: "lo", Loopback: true}}}
+		},
 	}
 	m.table = func() *ipvs.Table { return table }
 	f.Fuzz(func(t *testing.T, text string) {

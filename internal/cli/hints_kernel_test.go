@@ -37,8 +37,9 @@ func TestHintsOnAKernel(t *testing.T) {
 			t.Fatalf("%s: %v %s", prepare, err, out)
 		}
 		const (
-			web    = "ipvsadm -A -t 12.0.0.1:80"
-			noIPVS = "Can't initialize ipvs: Protocol not available\nAre you sure that IP Virtual Server is built in the kernel or as module?\n"
+			servers = " && ip link add dummy0 type dummy && ip addr add 192.168.168.1/24 dev dummy0 && ip link set dummy0 up"
+			web     = "ipvsadm -A -t 12.0.0.1:80"
+			noIPVS  = "Can't initialize ipvs: Protocol not available\nAre you sure that IP Virtual Server is built in the kernel or as module?\n"
 			// A connection whose server is about to go.
 			stranded = "ip link set lo up && ip link add dummy0 type dummy && ip addr add 192.168.168.1/24 dev dummy0 && ip addr add 12.0.0.1 dev lo && ip link set dummy0 up" +
 				" && ipvsadm -A -u 12.0.0.1:53 && ipvsadm -a -u 12.0.0.1:53 -r 192.168.168.10 -g && bash -c 'echo >/dev/udp/12.0.0.1/53' && sysctl -qw net.ipv4.vs.expire_nodest_conn=0"
@@ -63,8 +64,11 @@ func TestHintsOnAKernel(t *testing.T) {
 				"this needs root, whether or not the module is loaded: sudo ipvsadm "},
 			{"root of a container", "", "", "setpriv --inh-caps=-net_admin --bounding-set=-net_admin ipvsadm -Ln", noRoot,
 				"CAP_NET_ADMIN is missing: start the container with --cap-add NET_ADMIN"},
-			{"NAT without forwarding", "", web + " && sysctl -qw net.ipv4.ip_forward=0", "ipvsadm -a -t 12.0.0.1:80 -r 192.168.168.10:80 -m", "",
-				"NAT (-m) needs IP forwarding, which is off: sysctl -w net.ipv4.ip_forward=1"},
+			{"NAT without forwarding", "", web + servers + " && sysctl -qw net.ipv4.ip_forward=0", "ipvsadm -a -t 12.0.0.1:80 -r 192.168.168.10:80 -m", "",
+				"IPv4 forwarding is off, so replies from NAT servers (-m) do not reach clients: sysctl -w net.ipv4.ip_forward=1"},
+			{"NAT with forwarding where it counts", "", web + servers + " && sysctl -qw net.ipv4.ip_forward=0 net.ipv4.conf.dummy0.forwarding=1", "ipvsadm -a -t 12.0.0.1:80 -r 192.168.168.10:80 -m", "", ""},
+			{"NAT without forwarding in a namespace", "", "ip netns add blue && ip netns exec blue sh -c '" + "ip link set lo up && " + web + servers + "'", "ipvsadm --netns blue -a -t 12.0.0.1:80 -r 192.168.168.10:80 -m; ip netns del blue", "",
+				"IPv4 forwarding is off, so replies from NAT servers (-m) do not reach clients: ip netns exec blue sysctl -w net.ipv4.ip_forward=1"},
 			{"another port with direct routing", "", web, "ipvsadm -a -t 12.0.0.1:80 -r 192.168.168.10:8080 -g", "",
 				"port 8080 is not used: "},
 			{"another port with a tunnel", "", web, "ipvsadm -a -t 12.0.0.1:80 -r 192.168.168.10:8080 -i", "",
@@ -84,8 +88,7 @@ func TestHintsOnAKernel(t *testing.T) {
 			{"no connection is lost", "", stranded + " && sysctl -qw net.ipv4.vs.expire_nodest_conn=1", "ipvsadm -C", "", ""},
 			{"a save with words", "", "", "ipvsadm-save to file", "", "ipvsadm-save ignores to and file; use --output"},
 			{"two formats", "", "", "ipvsadm -L --rate --stats >/dev/null", "", "only one format is shown: --stats, not --rate"},
-			{"a sound director", "", "ip link set lo up && ip addr add 12.0.0.1 dev lo && ipvsadm -A -f 7 && ipvsadm -a -f 7 -r 12.0.0.1 -m && " + web + " && ipvsadm -a -t 12.0.0.1:80 -r 192.168.168.10 -m && sysctl -qw net.ipv4.ip_forward=1" +
-				" && ip link add dummy0 type dummy && ip addr add 192.168.168.1/24 dev dummy0 && ip link set dummy0 up", "ipvsadm --doctor >/dev/null", "",
+			{"a sound director", "", "ip link set lo up && ip addr add 12.0.0.1 dev lo && ipvsadm -A -f 7 && ipvsadm -a -f 7 -r 12.0.0.1 -m && " + web + " && ipvsadm -a -t 12.0.0.1:80 -r 192.168.168.10 -m && sysctl -qw net.ipv4.ip_forward=1" + servers, "ipvsadm --doctor >/dev/null", "",
 				"not examined: whether servers with -m use this director as their default gateway, whether marked packets are addressed to this director"},
 			{"a director with a fault", "", web, "ipvsadm --doctor >/dev/null", "", ""},
 			{"a namespace of users", "", "", "unshare -Ur ipvsadm -Ln", noRoot, "this is root of a user namespace"},

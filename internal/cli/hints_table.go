@@ -9,7 +9,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -18,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/args"
+	"github.com/ipvsadm-go/ipvsadm/internal/doctor"
 	"github.com/ipvsadm-go/ipvsadm/internal/spec"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
@@ -46,6 +46,10 @@ func (m machine) refusalHint(e *ipvs.ChangeError) string {
 		return fmt.Sprintf("the lower threshold, %d, is above the upper, %d", e.Change.Destination.LowerThreshold, e.Change.Destination.UpperThreshold)
 	case errors.Is(e, unix.ENODEV):
 		return m.deviceHint(e.Change.Daemon.Interface)
+	case errors.Is(e, unix.EINVAL) && e.Change.Op == ipvs.OpAddDestination && id.Family() != ipvs.FamilyOf(server.Addr()):
+		return "while a sync daemon runs, service and server must both be IPv4 or both IPv6: --stop-daemon stops it"
+	case errors.Is(e, unix.EINVAL) && e.Change.Op == ipvs.OpStartDaemon:
+		return "no sync daemon can run while a server is of another family than its service: ipvsadm -Ln lists them"
 	case errors.Is(e, unix.EINVAL) && e.Change.Op == ipvs.OpAddDestination:
 		return m.unicastHint(e.Change.Destination.Addr)
 	}
@@ -97,16 +101,12 @@ func (m machine) deviceHint(name string) string {
 		text = "eth0, the default interface, does not exist"
 	}
 	text += ": use --mcast-interface"
-	if m.elsewhere {
-		return text
-	}
-	links, err := m.links()
-	if err != nil || len(links) == 0 {
-		return text
-	}
 	var names []string
-	for _, l := range links {
+	for _, l := range m.facts().Links {
 		names = append(names, l.Name)
+	}
+	if names == nil {
+		return text
 	}
 	return fmt.Sprintf("%s with one of %s", text, someOf(names))
 }
@@ -116,15 +116,9 @@ func (m machine) unicastHint(a netip.Addr) string {
 	switch {
 	case a.IsUnspecified(), a.IsMulticast(), a == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
 		return fmt.Sprintf("%v is not a unicast address", a)
-	case m.elsewhere:
-		return ""
 	}
-	links, err := m.links()
-	if err != nil {
-		return ""
-	}
-	for _, l := range links {
-		if l.Flags&net.FlagLoopback != 0 && l.Flags&net.FlagUp == 0 {
+	for _, l := range m.facts().Links {
+		if l.Loopback && !l.Up {
 			return fmt.Sprintf("%s is down in this network namespace, so the kernel refuses every address: ip link set %[1]s up", l.Name)
 		}
 	}
@@ -199,8 +193,13 @@ func sorted[T any](list []T, compare func(a, b T) int) (words []string) {
 // what was meant; words are the command line.
 func (m machine) successHint(cmd args.Command, words []string) string {
 	switch cmd.ID {
+	case spec.AddService:
+		return netmaskWarning(cmd.Service)
 	case spec.EditService:
-		return m.editServiceHint(cmd)
+		if text := m.editServiceHint(cmd); text != "" {
+			return text
+		}
+		return netmaskWarning(cmd.Service)
 	case spec.EditServer:
 		if text := m.editServerHint(cmd); text != "" {
 			return text
@@ -216,20 +215,14 @@ func (m machine) successHint(cmd args.Command, words []string) string {
 
 // serverHint is about a server that was added or edited.
 func (m machine) serverHint(cmd args.Command, words []string) string {
-	d := &cmd.Destination
-	if d.Forward == ipvs.Masquerade {
-		setting := "net.ipv4.ip_forward"
-		if d.Addr.Is6() {
-			setting = "net.ipv6.conf.all.forwarding"
-		}
-		if m.setting(setting) == "0" {
-			return fmt.Sprintf("NAT (-m) needs IP forwarding, which is off: sysctl -w %s=1; see also ipvsadm --doctor", setting)
-		}
-		return ""
-	}
 	c, _ := cmd.Change()
 	if port, ok := unusedPort(c, words); ok {
-		return unusedPortText(port, d.Port)
+		return unusedPortText(port, cmd.Destination.Port)
+	}
+	of := ipvs.ServiceEntry{Service: cmd.Service, Destinations: []ipvs.DestinationEntry{{Destination: cmd.Destination}}}
+	examined := doctor.Case{Host: m.facts(), Table: &ipvs.Table{Services: []ipvs.ServiceEntry{of}}, NetNS: m.netns}
+	for _, f := range doctor.Find(examined, "ip-forward") {
+		return f.Text + ": " + f.Fix
 	}
 	return ""
 }
@@ -384,7 +377,7 @@ func serversHint(t *ipvs.Table) string {
 // strandedHint is about connections of what was deleted: their packets are
 // dropped without a reply.
 func (m machine) strandedHint(cmd args.Command) string {
-	if m.before == nil || m.setting("net.ipv4.vs.expire_nodest_conn") != "0" {
+	if m.before == nil || doctor.ReadSetting(m.netns, "net.ipv4.vs.expire_nodest_conn") != "0" {
 		return ""
 	}
 	var n uint64

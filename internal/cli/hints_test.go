@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/args"
+	"github.com/ipvsadm-go/ipvsadm/internal/doctor"
 	"github.com/ipvsadm-go/ipvsadm/internal/names"
 	"github.com/ipvsadm-go/ipvsadm/internal/outfile"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
@@ -25,8 +26,10 @@ import (
 // have.
 func TestErrorsThatPeopleMeetHaveHints(t *testing.T) {
 	user := machine{euid: 1000}
-	withFile := func(name string) machine {
-		return machine{files: fstest.MapFS{name: {}}, release: "6.1.0"}
+	with := func(state doctor.ModuleState) machine {
+		return machine{host: func() *doctor.Host {
+			return &doctor.Host{Kernel: "6.1.0", Modules: map[string]doctor.ModuleState{"ip_vs": state}}
+		}}
 	}
 	noScheduler := func(s ipvs.Service) error {
 		c := ipvs.Change{Op: ipvs.OpAddService, Service: s}
@@ -37,7 +40,7 @@ func TestErrorsThatPeopleMeetHaveHints(t *testing.T) {
 		m    machine
 		want string // what the hint has; empty for no hint
 	}{
-		"ip_vs of another kernel":       {initFailure(ipvs.ErrNoIPVS), withFile("lib/modules/6.2.0/kernel/net/netfilter/ipvs/ip_vs.ko"), "no ip_vs for this kernel, 6.1.0"},
+		"ip_vs of another kernel":       {initFailure(ipvs.ErrNoIPVS), with(doctor.Missing), "no ip_vs for this kernel, 6.1.0"},
 		"a module that is not there":    {noScheduler(ipvs.Service{Scheduler: "rr", PersistenceEngine: "sip"}), machine{}, "modprobe -a ip_vs_rr ip_vs_pe_sip"},
 		"a service that is there":       {changeFailure(ipvs.OpAddService, unix.EEXIST), machine{}, ""},
 		"no such service":               {listFailure(unix.ESRCH), machine{}, ""},
@@ -57,34 +60,23 @@ func TestErrorsThatPeopleMeetHaveHints(t *testing.T) {
 }
 
 func TestChangesThatMayNotDoWhatWasMeantHaveHints(t *testing.T) {
-	forwards := func(ipv4, ipv6 string) machine {
-		return machine{files: fstest.MapFS{
-			"proc/sys/net/ipv4/ip_forward":          {Data: []byte(ipv4 + "\n")},
-			"proc/sys/net/ipv6/conf/all/forwarding": {Data: []byte(ipv6 + "\n")},
-		}}
-	}
-	for line, c := range map[string]struct {
-		m    machine
-		want string
-	}{
-		"-a -t 192.0.2.1:80 -r 192.0.2.2:80 -m":         {forwards("0", "1"), "net.ipv4.ip_forward=1"},
-		"-e -t 192.0.2.1:80 -r 192.0.2.3:80 -m":         {forwards("1", "0"), ""},
-		"-a -t [2001:db8::1]:80 -r [2001:db8::2]:80 -m": {forwards("1", "0"), "net.ipv6.conf.all.forwarding=1"},
-		"-d -t 192.0.2.1:80 -r 192.0.2.2:80":            {forwards("0", "0"), ""},
-		"-a -t 192.0.2.1:80 -r 192.0.2.2:80 -g":         {forwards("0", "0"), ""},
-		"-a -t 192.0.2.1:80 -r 192.0.2.2":               {forwards("0", "0"), ""},
-		"-a -t 192.0.2.1:80 -r 192.0.2.2:8080":          {forwards("1", "1"), "port 8080 is not used"},
-		"-a -t 192.0.2.1:80 -r192.0.2.2:8080 -i":        {forwards("1", "1"), "service's port, 80;"},
-		"-e -t 192.0.2.1:80 --real-server=192.0.2.2:81": {forwards("1", "1"), "port 81 is not used"},
-		"-a -t 192.0.2.1:80 -r 192.0.2.1:8080":          {forwards("1", "1"), "port 8080 is not used"},
-		"-a -f 1 -r 192.0.2.2:8080":                     {forwards("1", "1"), ""},
+	for line, want := range map[string]string{
+		"-d -t 192.0.2.1:80 -r 192.0.2.2:80":            "",
+		"-a -t 192.0.2.1:80 -r 192.0.2.2:80 -g":         "",
+		"-a -t 192.0.2.1:80 -r 192.0.2.2":               "",
+		"-a -t 192.0.2.1:80 -r 192.0.2.2:8080":          "port 8080 is not used",
+		"-a -t 192.0.2.1:80 -r192.0.2.2:8080 -i":        "service's port, 80;",
+		"-e -t 192.0.2.1:80 --real-server=192.0.2.2:81": "port 81 is not used",
+		"-a -t 192.0.2.1:80 -r 192.0.2.1:8080":          "port 8080 is not used",
+		"-a -f 1 -r 192.0.2.2:8080":                     "",
+		"-A -t 192.0.2.1:80 -p -M 24":                   "for a prefix of 24 bits write 255.255.255.0",
 	} {
 		t.Run(line, func(t *testing.T) {
 			words := strings.Fields(line)
 			cmd, err := args.New(names.New()).Parse(t.Context(), words)
 			must.OK(t, err)
-			if got := c.m.successHint(cmd, words); !strings.Contains(got, c.want) || (got == "") != (c.want == "") {
-				t.Errorf("hint %q, want %q in it", got, c.want)
+			if got := (machine{}).successHint(cmd, words); !strings.Contains(got, want) || (got == "") != (want == "") {
+				t.Errorf("hint %q, want %q in it", got, want)
 			}
 		})
 	}

@@ -38,7 +38,7 @@ func (m machine) faultHint(f *args.Fault) string {
 	case args.NeedsOption:
 		return needsHint(f.Words[0])
 	case args.IllegalOption:
-		return illegalHint(f.Words[0])
+		return illegalHint(f.Words[0], f.Words[1])
 	case args.RepeatedOption:
 		return alternativesHint(f.Words[0])
 	case args.OptionConflict, args.TunnelConflict:
@@ -153,18 +153,31 @@ func rowOf(word string, at int) (spec.Row, bool) {
 	return spec.FindLetter(word[at])
 }
 
+// oneDashHint is about a long option with one dash, which is read as letters.
+func oneDashHint(words []string) string {
+	for _, word := range words {
+		bare, _, _ := strings.Cut(strings.TrimPrefix(word, "-"), "=")
+		if _, found := spec.FindLong(bare); found && len(bare) > 1 && strings.HasPrefix(word, "-") {
+			return fmt.Sprintf("long options have two dashes: --%s", bare)
+		}
+	}
+	return ""
+}
+
+// elsewhere are options of other programs, with those that do the same here.
+var elsewhere = map[string]string{"--xml": "--json", "--yaml": "--json", "--csv": "--json", "-j": "--json", "--top": "--watch"}
+
 // unknownHint is about an unknown option.
 func unknownHint(word string) string {
 	name, _, _ := strings.Cut(word, "=")
+	if own := elsewhere[name]; own != "" {
+		return "use " + own
+	}
 	if strings.HasPrefix(name, "--") {
 		if c := commandNamed(name[2:]); c != "" {
 			return fmt.Sprintf("did you mean %s?", c)
 		}
 		return meant(name, "", longNames(true))
-	}
-	bare := strings.TrimPrefix(name, "-")
-	if _, found := spec.FindLong(bare); found && len(bare) > 1 {
-		return fmt.Sprintf("long options have two dashes: --%s", bare)
 	}
 	for i := 1; i < len(name); i++ {
 		letter := name[i]
@@ -193,7 +206,10 @@ func valueOf(word string) string {
 
 // argumentHint is about a word that belongs to no option.
 func (m machine) argumentHint(word string) string {
+	restore := spec.FindCommand(spec.Restore)
 	switch {
+	case len(m.words) > 0 && (m.words[0] == "-"+string(restore.Short) || m.words[0] == "--"+restore.Long):
+		return fmt.Sprintf("-R reads standard input only: ipvsadm-restore %s", shorten(word))
 	case word == "-":
 		return "a single dash is not an option"
 	case commandNamed(word) != "":
@@ -218,8 +234,21 @@ func needsHint(option string) string {
 	return ""
 }
 
-// illegalHint names the commands that take an option.
-func illegalHint(option string) string {
+// illegalHint is about an option that a command does not take, or takes only
+// with another one.
+func illegalHint(option, command string) string {
+	for i := range spec.Commands {
+		for _, w := range spec.Commands[i].Rule.With {
+			for o := range spec.Options {
+				if id := spec.Options[o].ID; spec.Commands[i].Name == command && id.String() == option && w.Takes.Has(id) {
+					return fmt.Sprintf("'%s' needs --%s: ipvsadm %s --%[2]s", option, spec.FindOption(w.Option).Long, "-"+string(spec.Commands[i].Short))
+				}
+			}
+		}
+	}
+	if command == spec.FindCommand(spec.DeleteServer).Name {
+		return "name the service and the real server, -t address -r server, and leave out all else"
+	}
 	takers := spec.Takers(option)
 	ofServers := slices.Contains(takers, spec.FindCommand(spec.AddServer))
 	ofServices := slices.Contains(takers, spec.FindCommand(spec.AddService))
@@ -255,8 +284,8 @@ func alternativesHint(option string) string {
 func valueHint(f *args.Fault) string {
 	o := f.Option
 	switch {
-	case o == nil: // of a command: the daemons
-		return meant(f.Word, "", spec.Names(spec.FindCommand(spec.StartDaemon).Choices))
+	case o == nil: // of a command
+		return commandValueHint(f)
 	case o.ID == spec.OptTunnelType:
 		return meant(f.Word, "", spec.Names(o.Choices))
 	case o.Noun == spec.FindOption(spec.OptTCPService).Noun, o.ID == spec.OptRealServer:
@@ -268,6 +297,21 @@ func valueHint(f *args.Fault) string {
 		return "for IPv4, give a mask such as 255.255.255.0"
 	case o.Max > 0:
 		return rangeHint(o)
+	}
+	return ""
+}
+
+// commandValueHint is about the value of a command.
+func commandValueHint(f *args.Fault) string {
+	for i := range spec.Commands {
+		c := &spec.Commands[i]
+		switch {
+		case c.Noun != f.Words[0]:
+		case len(c.Choices) > 0:
+			return meant(f.Word, "", spec.Names(c.Choices))
+		default:
+			return fmt.Sprintf("give seconds from %v to %v", c.Min, c.Max)
+		}
 	}
 	return ""
 }

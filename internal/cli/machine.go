@@ -4,22 +4,20 @@ package cli
 
 import (
 	"io/fs"
-	"net"
 	"strings"
 
+	"github.com/ipvsadm-go/ipvsadm/internal/doctor"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
 // machine is what hints consult besides the error.
 type machine struct {
 	files   fs.FS // the root of the file tree
-	release string
 	euid    int
-	program string // as it was called
-	// elsewhere means that the command works in another network namespace
-	// than this process, whose settings and links do not matter to it.
-	elsewhere bool
-	links     func() ([]net.Interface, error)
+	program string   // as it was called
+	words   []string // the command line
+	netns   string   // the namespace that the command works in
+	host    func() *doctor.Host
 	subject
 	// before is the part of the table that the command was about to
 	// change, nil if it was not read.
@@ -47,14 +45,11 @@ func (m machine) read(name string) (string, error) {
 	return strings.TrimSpace(string(b)), err
 }
 
-// setting reads a network setting by its sysctl name, or returns "".
-func (m machine) setting(name string) string {
-	if m.elsewhere {
-		return ""
+// facts returns the doctor's facts about the namespace that the command works
+// in.
+func (m machine) facts() *doctor.Host {
+	if m.host == nil {
+		return &doctor.Host{}
 	}
-	value, err := m.read("proc/sys/" + strings.ReplaceAll(name, ".", "/"))
-	if err != nil {
-		return ""
-	}
-	return value
+	return m.host()
 }

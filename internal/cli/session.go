@@ -7,14 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/ipvsadm-go/ipvsadm/internal/args"
+	"github.com/ipvsadm-go/ipvsadm/internal/doctor"
 	"github.com/ipvsadm-go/ipvsadm/internal/names"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
@@ -123,7 +122,7 @@ func (s *session) reportPartial(err error) error {
 const (
 	// maxHints is the maximum number of hints in one run.
 	maxHints = 20
-	// hintTime limits the time for which a hint may read the table.
+	// hintTime limits the time for which a hint may read the table and the machine.
 	hintTime = 2 * time.Second
 )
 
@@ -132,7 +131,9 @@ func (s *session) hint(about subject, find func(machine) string) {
 	if !isTerminal(s.Stderr) || len(s.hinted) == maxHints {
 		return
 	}
-	text := find(s.machine(about))
+	ctx, cancel := context.WithTimeout(context.Background(), hintTime)
+	defer cancel()
+	text := find(s.machine(ctx, about))
 	if text == "" || s.hinted[text] {
 		return
 	}
@@ -148,13 +149,20 @@ func (s *session) say(text string) {
 	s.hint(subject{}, func(machine) string { return text })
 }
 
-func (s *session) machine(about subject) machine {
-	var u unix.Utsname
-	_ = unix.Uname(&u) // fails only for a bad pointer
+func (s *session) machine(ctx context.Context, about subject) machine {
 	return machine{
-		files: os.DirFS("/"), release: unix.ByteSliceToString(u.Release[:]), euid: os.Geteuid(),
-		program: s.Args[0], elsewhere: s.config.NetNS != "", links: net.Interfaces, subject: about, before: s.before,
+		files: os.DirFS("/"), euid: os.Geteuid(), program: s.Args[0], words: s.Args[1:], netns: s.config.NetNS,
+		host: sync.OnceValue(func() *doctor.Host { return s.host(ctx) }), subject: about, before: s.before,
 	}
+}
+
+// host returns the doctor's facts, as far as they can be read.
+func (s *session) host(ctx context.Context) *doctor.Host {
+	h, err := doctor.Read(ctx, s.config.NetNS, nil, nil)
+	if err != nil {
+		return &doctor.Host{}
+	}
+	return h
 }
 
 // kernelTable reads the kernel's table for a hint, or returns nil. It reads a

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/args"
+	"github.com/ipvsadm-go/ipvsadm/internal/doctor"
 	"github.com/ipvsadm-go/ipvsadm/internal/render"
 	"github.com/ipvsadm-go/ipvsadm/internal/watch"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
@@ -247,7 +248,7 @@ func (w *watchCommand) take(r tableReading) {
 		return
 	case r.Partial:
 		w.browser.Message = refusalText(0, ipvs.ErrChanging)
-	case w.machine(subject{}).setting("net.ipv4.vs.run_estimation") == "0":
+	case doctor.ReadSetting(w.config.NetNS, "net.ipv4.vs.run_estimation") == "0":
 		w.browser.Message = estimationOffText
 	}
 	w.browser.Update(r.Reading)

@@ -83,11 +83,17 @@ func Examine(c Case) []Finding {
 	return all
 }
 
+// Find runs one check, by its name.
+func Find(c Case, check string) []Finding {
+	i := slices.IndexFunc(Checks[:], func(k Check) bool { return k.Name == check })
+	return Checks[i].run(&c)
+}
+
 // These report whether facts are known.
 
 func (c *Case) table() bool          { return c.Table != nil }
-func (c *Case) netSettings() bool    { return c.Host.Setting("net.ipv4.ip_forward") != "" }
-func (c *Case) vsSettings() bool     { return c.Host.Setting(vsSetting("drop_entry")) != "" } // since IPVS is loaded
+func (c *Case) netSettings() bool    { return c.Host.setting("net.ipv4.ip_forward") != "" }
+func (c *Case) vsSettings() bool     { return c.Host.setting(vsSetting("drop_entry")) != "" } // since IPVS is loaded
 func (c *Case) modules() bool        { return c.Host.Modules["ip_vs"] != 0 }
 func (c *Case) neighbors() bool      { return c.Host.Neighbors != nil }
 func (c *Case) handshakes() bool     { return c.Host.Handshakes != nil && c.File == "" }

@@ -165,8 +165,8 @@ func (h *Host) onlyLocal(vip netip.Addr) bool {
 	return vip.IsLoopback() || c != nil && c.Local > 0 && c.Remote == 0
 }
 
-// Setting returns a setting, empty if it is not known.
-func (h *Host) Setting(name string) string { return h.Settings[name] }
+// setting returns a setting, empty if it is not known.
+func (h *Host) setting(name string) string { return h.Settings[name] }
 
 // number returns a setting that is a number; ok is false if it is not known.
 func (h *Host) number(name string) (n int, ok bool) {

@@ -72,8 +72,9 @@ func Gather(ctx context.Context, sys System, t *ipvs.Table) (*Host, error) {
 	}
 	if t == nil {
 		t = &ipvs.Table{}
+	} else {
+		h.Neighbors = sys.neighbors()
 	}
-	h.Neighbors = sys.neighbors()
 	h.Kernel = sys.word("proc/sys/kernel/osrelease")
 	h.VRRP = sys.speaks(vrrp)
 	h.Redirects6 = sys.sentRedirects()

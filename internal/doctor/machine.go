@@ -170,7 +170,7 @@ func dropEntry(c *Case) (all []Finding) {
 			continue
 		}
 		name := vsSetting(d.name)
-		value := c.Host.Setting(name)
+		value := c.Host.setting(name)
 		when := "always"
 		if value != strconv.Itoa(always) {
 			when = "while memory is short"

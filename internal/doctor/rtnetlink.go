@@ -20,15 +20,14 @@ import (
 
 // Read gathers the facts about the network namespace of a name, as
 // ipvs.Config.NetNS has it; empty for that of the calling thread. It ends a
-// moment after ctx at the latest, and so does each check that looks up routes
-// until the connection is closed.
-func Read(ctx context.Context, netns string, t *ipvs.Table, connections iter.Seq2[ipvs.Connection, error]) (h *Host, closeHost func() error, err error) {
+// moment after ctx at the latest. Checks look up routes until ctx ends.
+func Read(ctx context.Context, netns string, t *ipvs.Table, connections iter.Seq2[ipvs.Connection, error]) (h *Host, err error) {
 	err = ipvs.InNetNS(netns, func() error {
 		conn, err := netlink.Dial(unix.NETLINK_ROUTE, nil)
 		if err != nil {
 			return err
 		}
-		closeHost = conn.Close
+		context.AfterFunc(ctx, func() { conn.Close() })
 		if end, ok := ctx.Deadline(); ok {
 			if err := conn.SetDeadline(end.Add(grace)); err != nil {
 				return err
@@ -39,10 +38,17 @@ func Read(ctx context.Context, netns string, t *ipvs.Table, connections iter.Seq
 		h, err = Gather(ctx, System{os.DirFS("/"), rtnetlink{conn}, connections}, t)
 		return err
 	})
-	if err != nil && closeHost != nil {
-		_ = closeHost()
-	}
-	return h, closeHost, err
+	return h, err
+}
+
+// ReadSetting reads one setting of a network namespace, in the notation of
+// sysctl(8); empty if that fails.
+func ReadSetting(netns, name string) (value string) {
+	_ = ipvs.InNetNS(netns, func() error {
+		value = System{Files: os.DirFS("/")}.word(settingFile(name))
+		return nil
+	})
+	return value
 }
 
 // grace is how long a question may take that was asked in time.

@@ -48,13 +48,19 @@ func isFull(e *ipvs.DestinationEntry) bool {
 	return e.UpperThreshold != 0 && total(e) >= uint64(e.UpperThreshold)
 }
 
+const fallback = ipvs.FlagSched1 // sh-fallback, mh-fallback
+
+// RefusesDrained reports whether the scheduler of a service refuses the clients
+// of a server of weight 0 instead of sending them to another one.
+func RefusesDrained(s *ipvs.Service) bool {
+	return s.Scheduler == "dh" || (s.Scheduler == "sh" || s.Scheduler == "mh") && s.Flags&fallback == 0
+}
+
 // hashWeight is about schedulers that refuse a client whose server they may not
 // use. It cannot see which server dh uses, and whether mh has ever used one of
 // weight 0.
 func hashWeight(c *Case, s *ipvs.ServiceEntry) []Finding {
-	const fallback = ipvs.FlagSched1 // sh-fallback, mh-fallback
-	hashes := s.Scheduler == "sh" || s.Scheduler == "mh"
-	if !hashes && s.Scheduler != "dh" || hashes && s.Flags&fallback != 0 || !slices.ContainsFunc(s.Destinations, usable) {
+	if !RefusesDrained(&s.Service) || !slices.ContainsFunc(s.Destinations, usable) {
 		return nil
 	}
 	for i := range s.Destinations {
@@ -66,7 +72,7 @@ func hashWeight(c *Case, s *ipvs.ServiceEntry) []Finding {
 		if s.Scheduler != "sh" {
 			f.Level = Note
 		}
-		if hashes {
+		if s.Scheduler != "dh" {
 			edited := s.Service
 			edited.Flags |= fallback
 			f.Fix = c.ipvsadm(ipvs.Change{Op: ipvs.OpEditService, Service: edited})

@@ -306,7 +306,7 @@ func (c *Case) repliesElsewhere(h hop, s *ipvs.ServiceEntry, in *Link) bool {
 	return h.Addr.Is4() && slices.ContainsFunc(c.Host.Links, func(l Link) bool {
 		_, clients := l.network(s.Addr)
 		return l.Index != in.Index && !l.Loopback && l.ARP && works(&l) && l.has(ipvs.IPv4) && !clients &&
-			c.Host.Setting(linkSetting(ipvs.IPv4, l.Name, "forwarding")) == "1"
+			c.Host.setting(linkSetting(ipvs.IPv4, l.Name, "forwarding")) == "1"
 	})
 }
 
@@ -365,7 +365,7 @@ func sendRedirects(c *Case, s *ipvs.ServiceEntry) []Finding {
 			if !c.Host.Redirects6 {
 				f.Level = Note // so far, none has been sent
 			}
-		case c.Host.isZero(all) && c.Host.isZero(own), c.Host.Setting(own) == "":
+		case c.Host.isZero(all) && c.Host.isZero(own), c.Host.setting(own) == "":
 			continue
 		default:
 			f.Fix = c.sysctl(all+"=0", own+"=0")
