@@ -35,7 +35,7 @@ VERSION := $(shell git describe --tags --match 'v[0-9]*' --dirty 2>/dev/null || 
 COMMIT := $(shell git describe --always --abbrev=40 --dirty --exclude '*' 2>/dev/null || echo unknown)
 # Kernels for the tests: User Mode Linux, and Debian's stock kernels in QEMU.
 KERNELS = 6.1 6.12 7.2 debian-11 debian-12 debian-13 debian-sid
-SCRIPTS = $(wildcard .ci/*) $(wildcard packaging/scripts/*/*) $(addprefix packaging/testdata/,redhat/post redhat/preun redhat/postun rpmlint/cpio) packaging/completion/ipvsadm.bash
+SCRIPTS = $(wildcard .ci/*) $(wildcard packaging/scripts/*/*) packaging/systemd/service $(addprefix packaging/testdata/,redhat/post redhat/preun redhat/postun rpmlint/cpio) packaging/completion/ipvsadm.bash
 UNITS = $(wildcard packaging/systemd/*.service packaging/systemd/*.timer)
 LINKS = ipvsadm-save ipvsadm-restore
 BIN = bin/ipvsadm
@@ -48,7 +48,11 @@ If AUTO is true in /etc/default/ipvsadm, the removal of Debian's ipvsadm clears
 the table. To keep it, run "systemctl mask --runtime ipvsadm" first, and go on
 as install.md in /usr/share/doc/ipvsadm-go says.
 endef
-NOTE_redhat = The table stays when this package replaces Red Hat's ipvsadm.
+define NOTE_redhat
+The table stays when this package replaces Red Hat's ipvsadm. Edited settings
+are kept: IPVS_SAVE_ON_STOP="no", which Red Hat's unit ignores, ends the saving
+of the table when the service stops.
+endef
 
 # The distribution whose file locations are used: debian or redhat.
 FAMILY ?= $(if $(wildcard /etc/redhat-release),redhat,debian)
@@ -56,9 +60,9 @@ RULES_debian = /etc/ipvsadm.rules
 RULES_redhat = /etc/sysconfig/ipvsadm
 CONFIG_debian = /etc/default/ipvsadm
 CONFIG_redhat = /etc/sysconfig/ipvsadm-config
-# What keeps the service from saving when it stops.
-UNSAVED_debian = != yes
-UNSAVED_redhat = = no
+# Whether the service saves when it stops.
+SAVES_debian = no
+SAVES_redhat = yes
 ZSH_debian = zsh/$(if $(filter /usr,$(PREFIX)),vendor-completions,site-functions)
 ZSH_redhat = zsh/site-functions
 # LOCALIZE changes links between installed pages, which are all in one
@@ -91,6 +95,7 @@ $(BIN):
 
 install uninstall: share = $(DESTDIR)$(PREFIX)/share
 install uninstall: units = $(DESTDIR)$(PREFIX)/lib/systemd/system
+install uninstall: service = $(DESTDIR)$(PREFIX)/lib/ipvsadm-go/service
 install uninstall: config = $(DESTDIR)$(CONFIG_$(FAMILY))
 
 # Install below PREFIX and DESTDIR, with the file locations of FAMILY. An
@@ -100,7 +105,7 @@ install uninstall: config = $(DESTDIR)$(CONFIG_$(FAMILY))
 .PHONY: install
 install: $(if $(wildcard $(BIN)),,$(BIN))
 	install -d $(DESTDIR)$(PREFIX)/sbin $(share)/man/man7 $(share)/man/man8 $(share)/bash-completion/completions \
-		$(share)/$(ZSH_$(FAMILY)) $(share)/fish/vendor_completions.d $(share)/doc/ipvsadm-go $(units) $(dir $(config))
+		$(share)/$(ZSH_$(FAMILY)) $(share)/fish/vendor_completions.d $(share)/doc/ipvsadm-go $(units) $(dir $(service) $(config))
 	install -m 755 $(BIN) $(DESTDIR)$(PREFIX)/sbin/ipvsadm
 	install -m 644 packaging/man/*.7 $(share)/man/man7
 	install -m 644 packaging/man/*.8 $(share)/man/man8
@@ -116,7 +121,9 @@ install: $(if $(wildcard $(BIN)),,$(BIN))
 	if [ '$(PREFIX)' = /usr ] && [ -d $(DESTDIR)/sbin ]; then for l in ipvsadm $(LINKS); do \
 		[ -e $(DESTDIR)/sbin/$$l ] || ln -sf ../usr/sbin/$$l $(DESTDIR)/sbin/$$l || exit 1; done; fi
 	install -m 644 $(UNITS) $(units)
-	sed -i 's:$(RULES_debian):$(RULES_$(FAMILY)):g; s:$(CONFIG_debian):$(CONFIG_$(FAMILY)):g; s:/usr/sbin:$(PREFIX)/sbin:g; s:$(UNSAVED_debian):$(UNSAVED_$(FAMILY)):' $(units)/ipvsadm*.service
+	install -m 755 packaging/systemd/service $(service)
+	sed -i -e 's:$(RULES_debian):$(RULES_$(FAMILY)):g; s:$(CONFIG_debian):$(CONFIG_$(FAMILY)):g; s:/usr/sbin:$(PREFIX)/sbin:g' \
+		-e 's:/usr/lib:$(PREFIX)/lib:g; s:^save_on_stop=.*:save_on_stop=$(SAVES_$(FAMILY)):' $(units)/ipvsadm*.service $(service)
 	test -e $(config) || install -m 644 packaging/systemd/ipvsadm.conf $(config)
 
 # Remove the installed files. Set the same variables as for install. Changed
@@ -128,7 +135,7 @@ uninstall:
 			$(share)/bash-completion/completions/$$l $(share)/fish/vendor_completions.d/$$l.fish && \
 		if [ -L $(DESTDIR)/sbin/$$l ] && [ ! -e $(DESTDIR)/sbin/$$l ]; then rm $(DESTDIR)/sbin/$$l; fi || exit 1; done
 	rm -f $(addprefix $(share)/man/,$(MANUALS))
-	rm -f $(share)/$(ZSH_$(FAMILY))/_ipvsadm $(addprefix $(share)/doc/ipvsadm-go/,$(notdir $(DOCS))) $(UNITS:packaging/systemd/%=$(units)/%)
+	rm -f $(share)/$(ZSH_$(FAMILY))/_ipvsadm $(addprefix $(share)/doc/ipvsadm-go/,$(notdir $(DOCS))) $(UNITS:packaging/systemd/%=$(units)/%) $(service)
 	if cmp -s packaging/systemd/ipvsadm.conf $(config); then rm $(config); fi
 
 # Build the packages for Debian, Red Hat and derivatives in dist. The builds
@@ -180,7 +187,7 @@ clean:
 demo: bin/ipvsadm
 	@.ci/deps
 	$(MAKE) --no-print-directory --silent install FAMILY=redhat PREFIX=/usr DESTDIR=bin/redhat
-	$(GO) run ./internal/test/lab -fetch -kernel '$(KERNEL)' -units bin/redhat/usr/lib/systemd/system demo
+	$(GO) run ./internal/test/lab -fetch -kernel '$(KERNEL)' -service bin/redhat/usr/lib/ipvsadm-go/service demo
 
 # Build the example clusters and count where their packets go. SCENARIO=gap
 # counts requests that fail during continuous restores, with this program and

@@ -30,8 +30,7 @@ func TestMakeInstall(t *testing.T) {
 			[]string{"usr/share/zsh/vendor-completions/_ipvsadm", "etc/default/ipvsadm"},
 			[]string{"sbin", "etc/ipvsadm.rules"},
 			map[string]string{
-				"usr/lib/systemd/system/ipvsadm.service":       `!= yes ] || if [ -e /run/ipvsadm.partly ]; then echo "/etc/ipvsadm.rules: not saved`,
-				"usr/lib/systemd/system/ipvsadm-sync@.service": "EnvironmentFile=-/etc/default/ipvsadm\n",
+				"usr/lib/ipvsadm-go/service": "\nrules=/etc/ipvsadm.rules\nsettings=/etc/default/ipvsadm\nsave_on_stop=no\n",
 			},
 		},
 		"for Red Hat": {
@@ -39,15 +38,17 @@ func TestMakeInstall(t *testing.T) {
 			[]string{"usr/share/zsh/site-functions/_ipvsadm", "etc/sysconfig/ipvsadm-config"},
 			[]string{"etc/default", "etc/sysconfig/ipvsadm"},
 			map[string]string{
-				"usr/lib/systemd/system/ipvsadm.service":       `= no ] || if [ -e /run/ipvsadm.partly ]; then echo "/etc/sysconfig/ipvsadm: not saved`,
-				"usr/lib/systemd/system/ipvsadm-sync@.service": "EnvironmentFile=-/etc/sysconfig/ipvsadm-config\n",
+				"usr/lib/ipvsadm-go/service": "\nrules=/etc/sysconfig/ipvsadm\nsettings=/etc/sysconfig/ipvsadm-config\nsave_on_stop=yes\n",
 			},
 		},
 		"beside the distribution's own": {
 			func(root string) error { return os.Mkdir(root+"/sbin", 0o755) }, []string{"PREFIX=/usr/local"}, local,
 			[]string{"usr/local/share/zsh/site-functions/_ipvsadm"},
 			[]string{"usr/sbin", "sbin/ipvsadm"},
-			map[string]string{"usr/local/lib/systemd/system/ipvsadm.service": "ExecStop=/usr/local/sbin/ipvsadm -C\n"},
+			map[string]string{
+				"usr/local/lib/systemd/system/ipvsadm.service": "ExecStop=/usr/local/lib/ipvsadm-go/service stop\n",
+				"usr/local/lib/ipvsadm-go/service":             "\t/usr/local/sbin/ipvsadm -C ",
+			},
 		},
 		"where /sbin is /usr/sbin": {
 			func(root string) error { return os.Symlink("usr/sbin", root+"/sbin") }, nil, usr,

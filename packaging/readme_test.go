@@ -15,6 +15,7 @@ import (
 func TestPagesAtBoot(t *testing.T) {
 	guesttest.InGuest(t, func(t *testing.T) {
 		install(t, "debian")
+		program.Run(t, "mkdir", "-p", "/var/lib/prometheus/node-exporter") // node_exporter is installed
 		m := boot(t)
 		_, section, _ := strings.Cut(program.Read(t, "../README.md"), "\n## Five minutes\n")
 		section, _, found := strings.Cut(section, "\n## Safety\n")

@@ -41,6 +41,7 @@ func TestUnits(t *testing.T) {
 		}
 
 		const folder, metrics = "/var/lib/prometheus/node-exporter", "/var/lib/prometheus/node-exporter/ipvs.prom"
+		m.fails("systemctl", "start", "ipvsadm-metrics.timer") // without node_exporter's folder
 		m.succeeds("mkdir", "-p", folder)
 		m.succeeds("systemctl", "start", "ipvsadm-metrics")
 		if _, err := os.Stat("/proc/net/ip_vs"); err == nil {
@@ -74,9 +75,7 @@ func TestUnits(t *testing.T) {
 		program.Run(t, "ipvsadm", "-A", "-t", "12.0.0.9:80")
 		m.systemctl("start") // what can come up does
 		m.table(dnsRules)
-		if log := m.succeeds("journalctl", "-t", "ipvsadm", "-p", "err", "--no-pager"); !strings.Contains(log, rulesFile+": line 2: Illegal 'weight' option") {
-			t.Errorf("the journal has\n%s", log)
-		}
+		m.logged(rulesFile + ": line 2: Illegal 'weight' option")
 
 		m.systemctl("stop")
 		program.Write(t, rulesFile, mistakes+dnsRules)
@@ -95,18 +94,45 @@ func TestUnits(t *testing.T) {
 		m.systemctl("stop")
 		m.succeeds("chown", "0:0", rulesFile)
 
+		// The settings are read as a shell does, and nothing in them stops
+		// the service.
+		const settings = "/etc/default/ipvsadm"
 		program.Write(t, rulesFile, webRules)
-		program.Write(t, "/etc/default/ipvsadm", "IPVS_SAVE_ON_STOP=yes\nDAEMON=\"both\"\nIFACE=\"lo\"\nSYNCID=\"7\"\n")
+		program.Write(t, settings, "AUTO=false\nIPVS_SAVE_ON_STOP=yes\nDAEMON=both  # master and backup\nIFACE=lo  # x\nSYNCID=\"7\"\nfalse\n")
 		m.systemctl("start")
 		m.daemons("master", "backup")
+		m.logged(settings + ": AUTO is not read: systemctl disable ipvsadm")
 		program.Run(t, "ipvsadm", "-A", "-u", "12.0.0.1:53")
 		m.systemctl("stop")
 		m.daemons()
 		m.table("")
 		m.file(rulesFile, webRules+dnsRules)
-		program.Write(t, "/etc/default/ipvsadm", "DAEMON=none\nIFACE=lo\nSYNCID=7\n")
+
+		// A sync daemon of the rules is saved, though a setting starts it too.
+		const master = "--start-daemon master --mcast-interface lo --syncid 7"
+		program.Write(t, rulesFile, webRules+master+"\n")
+		m.systemctl("start")
+		m.daemons("master", "backup")
+		m.systemctl("stop")
+		m.daemons()
+		m.file(rulesFile, webRules+master+"<.*>\n")
+
+		program.Write(t, rulesFile, webRules)
+		program.Write(t, settings, "IPVS_SAVE_ON_STOP=perhaps\nDAEMON=master,backup\nIFACE=lo\n")
+		m.systemctl("restart")
 		m.fails("systemctl", "is-active", "ipvsadm-sync@backup")
-		program.Write(t, "/etc/default/ipvsadm", "IFACE=lo\nSYNCID=7\n")
+		m.daemons()
+		m.logged(settings + ": IPVS_SAVE_ON_STOP is 'perhaps', not yes or no: taken for no")
+		m.logged(settings + ": DAEMON is 'master,backup', not none, master, backup or both: no backup sync daemon")
+		program.Write(t, settings, "DAEMON=backup\nIFACE=nosuch0\n")
+		m.fails("systemctl", "start", "ipvsadm-sync@backup")
+		m.logged("the backup sync daemon does not start on the interface 'nosuch0'")
+		program.Write(t, settings, "if then\n")
+		m.systemctl("restart")
+		m.table(webRules)
+		m.daemons()
+		m.logged("yntax error")
+		program.Write(t, settings, "DAEMON=backup\nIFACE=lo\nSYNCID=7\n")
 		m.succeeds("systemctl", "start", "ipvsadm-sync@backup")
 		m.daemons("backup")
 	})
@@ -208,11 +234,14 @@ func TestUnitsOfRedHat(t *testing.T) {
 		m.table(webRules)
 		m.succeeds("chmod", "g-w", "/etc/sysconfig")
 
+		add("--stop-daemon backup\n")
 		program.Write(t, settings, "IPVS_SAVE_ON_STOP=\"no\"\n")
 		m.systemctl("start")
 		program.Run(t, "ipvsadm", "-D", "-u", "12.0.0.1:53")
 		m.systemctl("restart")
 		m.table(webRules + dnsRules)
+		m.logged(settings + ": IPVS_SAVE_ON_STOP is 'no': a stop of ipvsadm.service does not save the table")
+		m.daemons() // without a setting
 	})
 }
 
@@ -271,6 +300,14 @@ func (m machine) file(name, want string) {
 	}
 	if err != nil {
 		m.t.Errorf("%s: %v\n%s", name, err, text)
+	}
+}
+
+// logged looks for a line in the journal.
+func (m machine) logged(want string) {
+	m.t.Helper()
+	if log := m.succeeds("journalctl", "-t", "ipvsadm", "-p", "warning", "--no-pager"); !strings.Contains(log, want) {
+		m.t.Errorf("the journal does not have %q:\n%s", want, log)
 	}
 }
 

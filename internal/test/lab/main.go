@@ -3,13 +3,13 @@
 // Lab boots a User Mode Linux kernel, builds a network of namespaces in it,
 // types commands there and compares what happens with what is expected.
 //
-//	go run ./internal/test/lab -units folder demo
+//	go run ./internal/test/lab -service script demo
 //	go run ./internal/test/lab gap|clusters [cluster or scenario]...
 //	go run ./internal/test/lab -for 1h soak
 //	go run ./internal/test/lab page
 //
 // The demo is a session: commands and their answers. It restarts the service
-// of Red Hat, whose unit make demo puts into a folder. Gap counts requests that
+// of Red Hat, whose script make demo installs into a folder. Gap counts requests that
 // fail in the demo's network while a director restores, soak has everything go on
 // there at once for a long time, and clusters counts where the packets of every
 // kind of cluster go. Page writes the sessions into clusters.md. The program runs twice: on
@@ -59,7 +59,7 @@ func main() {
 	var l lab
 	flag.StringVar(&l.bin, "bin", "bin", "`folder` of ipvsadm, ipvsadm-save and ipvsadm-restore")
 	flag.StringVar(&l.version, "kernel", "", "kernel `version`, \"\" for the machine's own")
-	flag.StringVar(&l.units, "units", "packaging/systemd", "`folder` of the units of systemd, Red Hat's for the demo")
+	flag.StringVar(&l.service, "service", "packaging/systemd/service", "`script` of ipvsadm.service, Red Hat's for the demo")
 	flag.BoolVar(&l.fetch, "fetch", false, "fetch what is not on this machine into the user's cache: kernel and programs")
 	flag.DurationVar(&l.length, "for", time.Minute, "`time` that the soak takes")
 	flag.Usage = func() {
@@ -92,7 +92,7 @@ const limit = 10 * time.Minute
 // lab is the host's side.
 type lab struct {
 	bin     string // folder of the programs under test
-	units   string // folder of the units
+	service string // script of ipvsadm.service
 	version string // of the kernel, as guest.Find takes it
 	fetch   bool
 	length  time.Duration // of the soak
@@ -121,7 +121,7 @@ func (l lab) boot(ctx context.Context, kernel guest.Kernel, args ...string) (ok 
 	if err != nil {
 		return false, err
 	}
-	units, err := filepath.Abs(l.units)
+	service, err := filepath.Abs(l.service)
 	if err != nil {
 		return false, err
 	}
@@ -137,5 +137,5 @@ func (l lab) boot(ctx context.Context, kernel guest.Kernel, args ...string) (ok 
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	return guest.Again(ctx, kernel, []string{"PATH=" + bin + ":" + guest.GuestPath(), unitsVariable + "=" + units}, args)
+	return guest.Again(ctx, kernel, []string{"PATH=" + bin + ":" + guest.GuestPath(), serviceVariable + "=" + service}, args)
 }

@@ -9,29 +9,25 @@ import (
 	"path/filepath"
 )
 
-// unitsVariable is the environment variable with the folder of the units.
-const unitsVariable = "LAB_UNITS"
+// serviceVariable is the environment variable with the script of
+// ipvsadm.service.
+const serviceVariable = "LAB_SERVICE"
 
 // systemctl stands in for the real one, since no systemd runs on a host. It
-// runs the commands of the unit's lines as that does: those that stop a service
-// only while it is active.
+// stops a service only while it is active.
 const systemctl = `#!/bin/sh
 set -e
-unit=$` + unitsVariable + `/ipvsadm.service active=/run/lab/active
-settings=$(sed -n 's/^EnvironmentFile=-//p' "$unit")
-run() { sed -n "s/^$1=//p" "$unit" | sed 's/[$][$]/$/g' | sh -e; }
-set -a
-[ ! -e "$settings" ] || . "$settings"
+service=$` + serviceVariable + ` active=/run/lab/active
 case "$*" in
 "start ipvsadm" | "stop ipvsadm" | "restart ipvsadm") ;;
 *) echo "unknown here: systemctl $*" >&2; exit 1 ;;
 esac
 if [ "$1" != start ] && [ -e $active ]; then
 	rm $active
-	run ExecStop
+	"$service" stop
 fi
 if [ "$1" != stop ]; then
-	run ExecStart
+	"$service" start
 	touch $active
 fi
 `
