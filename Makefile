@@ -67,9 +67,9 @@ ZSH_debian = zsh/$(if $(filter /usr,$(PREFIX)),vendor-completions,site-functions
 ZSH_redhat = zsh/site-functions
 # LOCALIZE changes links between installed pages, which are all in one
 # directory. Links to other files lead to the project's site.
-DOCS = README.md CHANGELOG.md $(wildcard packaging/doc/*)
+DOCS = README.md CHANGELOG.md $(wildcard packaging/doc/*) $(addprefix packaging/prometheus/ipvs.,rules.yml dashboard.json)
 MANUALS = $(foreach page,$(notdir $(wildcard packaging/man/*)),man$(patsubst .%,%,$(suffix $(page)))/$(page))
-LOCALIZE = sed -i 's,](packaging/doc/,](,g; s,](\(\.\./\)*,](,g; s,](\(\.github/\|LICENSE\),]($(PROJECT)/blob/main/\1,g'
+LOCALIZE = sed -i 's,](packaging/doc/,](,g; s,](\.\./prometheus/,](,g; s,](\(\.\./\)*,](,g; s,](\(\.github/\|LICENSE\),]($(PROJECT)/blob/main/\1,g'
 
 # The program and its tests share one build cache.
 export CGO_ENABLED = 0

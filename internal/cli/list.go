@@ -136,12 +136,12 @@ func (c listCommand) listMetrics(ctx context.Context) error {
 	if err != nil {
 		return listFailure(err)
 	}
-	t, err := c.readTable(ctx, services)
+	t, err := c.readTable(ctx, wholeTable)
 	if err != nil {
 		return listFailure(err)
 	}
 	return deliver(c.session, c.cmd, func(out io.Writer) error {
-		return render.Metrics(out, renderOptions(c.cmd.Given), info, totals, t.Services)
+		return render.Metrics(out, renderOptions(c.cmd.Given), info, totals, t)
 	})
 }
 

@@ -31,12 +31,14 @@ var gauges = [...]struct {
 	{"connections_active", "Active connections of the real server", func(d *ipvs.DestinationEntry) uint64 { return uint64(d.Conns.Active) }},
 	{"connections_inactive", "Inactive connections of the real server", func(d *ipvs.DestinationEntry) uint64 { return uint64(d.Conns.Inactive) }},
 	{"weight", "Weight of the real server", func(d *ipvs.DestinationEntry) uint64 { return uint64(d.Weight) }},
+	{"upper_threshold", "Upper connection threshold of the real server, 0 for none", func(d *ipvs.DestinationEntry) uint64 { return uint64(d.UpperThreshold) }},
 }
 
-// Metrics writes a table in the Prometheus text format, with the names and
-// labels of the IPVS metrics of node_exporter. NoSort is the only option that
-// has an effect. Metrics may sort the services in place.
-func Metrics(w io.Writer, o Options, i ipvs.Info, totals ipvs.Stats, services []ipvs.ServiceEntry) error {
+// Metrics writes services and sync daemons in the Prometheus text format, with
+// the names and labels of the IPVS metrics of node_exporter. NoSort is the only
+// option that has an effect. Metrics may sort the services in place.
+func Metrics(w io.Writer, o Options, i ipvs.Info, totals ipvs.Stats, t *ipvs.Table) error {
+	services := t.Services
 	if !o.NoSort {
 		Sort(services)
 	}
@@ -45,6 +47,16 @@ func Metrics(w io.Writer, o Options, i ipvs.Info, totals ipvs.Stats, services []
 	m.sample(nil, `{version="`+i.Version.String()+`"}`, 1)
 	m.family("ipvs_connection_table_size", "gauge", "Buckets of the connection table")
 	m.sample(nil, "", uint64(i.ConnTableSize))
+	m.family("ipvs_sync_daemon", "gauge", "Whether the sync daemon of the role is running")
+	for _, role := range []ipvs.DaemonState{ipvs.Master, ipvs.Backup} {
+		running := uint64(0)
+		for _, d := range t.Daemons {
+			if d.State == role {
+				running = 1
+			}
+		}
+		m.sample(nil, `{role="`+role.String()+`"}`, running)
+	}
 	for _, c := range counters {
 		m.family("ipvs_"+c.name+"_total", "counter", "All "+c.help)
 		m.sample(nil, "", c.value(&totals))

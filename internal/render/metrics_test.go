@@ -21,9 +21,9 @@ func TestMetricsContainEachNumber(t *testing.T) {
 	s := &services[0]
 	s.Stats = count(100)
 	d := &s.Destinations[0] // 10.0.0.1, since the order is descending
-	d.Stats, d.Weight, d.Conns = count(200), 0, ipvs.ConnCounts{Active: 7, Inactive: 1<<32 - 1}
+	d.Stats, d.Weight, d.UpperThreshold, d.Conns = count(200), 0, 50, ipvs.ConnCounts{Active: 7, Inactive: 1<<32 - 1}
 	var out bytes.Buffer
-	must.OK(t, Metrics(&out, Options{NoSort: true}, info, count(1000), services))
+	must.OK(t, Metrics(&out, Options{NoSort: true}, info, count(1000), &ipvs.Table{Services: services, Daemons: []ipvs.Daemon{{State: ipvs.Backup}}}))
 	const (
 		service = `{local_address="12.0.0.0",local_port="80",proto="TCP",local_mark="",family="inet"`
 		backend = service + `,remote_address="10.0.0.1",remote_port="80"} `
@@ -40,7 +40,8 @@ func TestMetricsContainEachNumber(t *testing.T) {
 		`ipvs_backend_outgoing_packets_total` + backend + `202`, `ipvs_backend_incoming_bytes_total` + backend + `203`,
 		`ipvs_backend_outgoing_bytes_total` + backend + `18446744073709551415`,
 		`ipvs_backend_connections_active` + backend + `7`, `ipvs_backend_connections_inactive` + backend + `4294967295`,
-		`ipvs_backend_weight` + backend + `0`,
+		`ipvs_backend_weight` + backend + `0`, `ipvs_backend_upper_threshold` + backend + `50`,
+		`ipvs_sync_daemon{role="master"} 0`, `ipvs_sync_daemon{role="backup"} 1`,
 	} {
 		if !strings.Contains(out.String(), "\n"+line+"\n") {
 			t.Errorf("no %s in\n%s", line, out.String())
@@ -50,7 +51,7 @@ func TestMetricsContainEachNumber(t *testing.T) {
 
 func TestMetricsOnAFullDiskAreAnError(t *testing.T) {
 	for _, free := range []int{10, metricsSize / 2, 5 * metricsSize / 2} {
-		if err := Metrics(&full{free}, Options{}, info, ipvs.Stats{}, large(1000, 10)); !errors.Is(err, errFull) {
+		if err := Metrics(&full{free}, Options{}, info, ipvs.Stats{}, &ipvs.Table{Services: large(1000, 10)}); !errors.Is(err, errFull) {
 			t.Errorf("%d bytes free: %v, want %v", free, err, errFull)
 		}
 	}
@@ -61,6 +62,6 @@ func BenchmarkMetrics(b *testing.B) {
 	services := large(1000, 10)
 	b.ReportAllocs()
 	for b.Loop() {
-		must.OK(b, Metrics(io.Discard, Options{}, info, ipvs.Stats{}, services))
+		must.OK(b, Metrics(io.Discard, Options{}, info, ipvs.Stats{}, &ipvs.Table{Services: services}))
 	}
 }

@@ -21,7 +21,7 @@ import (
 
 // metricsTable has every kind of service and server, and what gets traffic.
 const metricsTable = `-A -u 12.0.0.1:53 -s rr
--a -u 12.0.0.1:53 -r 192.168.168.10:5300 -m -w 3
+-a -u 12.0.0.1:53 -r 192.168.168.10:5300 -m -w 3 -x 50 -y 40
 -a -u 12.0.0.1:53 -r 192.168.168.11 -g -w 0
 -A -u [2001:db8::1]:53 -s rr
 -a -u [2001:db8::1]:53 -r [2001:db8::a]:5300 -m
@@ -41,14 +41,15 @@ ip link add dummy0 type dummy && ip link set dummy0 up
 ip addr add 192.168.168.1/24 dev dummy0 && ip addr add 12.0.0.1/32 dev dummy0
 ip -6 addr add 2001:db8::1/64 nodad dev dummy0
 echo "$1" | ipvsadm -R
+ipvsadm --start-daemon backup --mcast-interface lo
 for i in 1 2 3; do printf 0123456789 >/dev/udp/12.0.0.1/53; done
 printf 01234 >/dev/udp/2001:db8::1/53
 sleep 5 # the kernel sums up every two seconds
 `
 
-// TestMetrics has node_exporter serve what --metrics wrote, and compares it with
-// what --json says. IPVSADM_TEST_METRICS=1 asks for it, since its packages are
-// large.
+// TestMetrics has node_exporter serve what --metrics wrote, compares it with
+// what --json says, and runs the queries of the dashboard on it.
+// IPVSADM_TEST_METRICS=1 asks for it, since its packages are large.
 func TestMetrics(t *testing.T) {
 	if os.Getenv("IPVSADM_TEST_METRICS") != "1" {
 		t.Skip("needs large packages: make test FULL=1")
@@ -86,7 +87,51 @@ func TestMetrics(t *testing.T) {
 		if n := got[`ipvs_service_incoming_bytes_total{family="inet",local_address="12.0.0.1",local_mark="",local_port="53",proto="UDP"}`]; n != 3*38 {
 			t.Errorf("the service has got %v bytes", n)
 		}
+		t.Run("rules and dashboard", func(t *testing.T) { checkPrometheus(t, program.Read(t, file)) })
 	}, "prometheus", "prometheus-node-exporter")
+}
+
+// checkPrometheus has promtool check and test the alert rules, and run the
+// queries of the dashboard on series that begin like the metrics and grow.
+func checkPrometheus(t *testing.T, metrics string) {
+	const folder = "../../../packaging/prometheus/"
+	promtool := func(words ...string) {
+		t.Helper()
+		if out, err := program.Try(append([]string{"promtool"}, words...)...); err != nil {
+			t.Errorf("promtool %q: %v\n%s", words, err, out)
+		}
+	}
+	promtool("check", "rules", folder+"ipvs.rules.yml")
+	promtool("test", "rules", folder+"ipvs.rules_test.yml")
+
+	var series []string
+	for name, n := range samples(t, metrics) {
+		name, labels, _ := strings.Cut(strings.TrimSuffix(name, "}"), "{")
+		series = append(series, fmt.Sprintf(`{series: '%s{instance="director",%s}', values: %g+%gx20}`, name, labels, n, n))
+	}
+	var dashboard struct {
+		Panels []struct {
+			Title   string
+			Targets []struct{ Expr string }
+		}
+	}
+	must.OK(t, json.Unmarshal([]byte(program.Read(t, folder+"ipvs.dashboard.json")), &dashboard))
+	var queries []string
+	fill := strings.NewReplacer("$instance", "director", "$__rate_interval", "1m", " or vector(0)", "")
+	for _, p := range dashboard.Panels {
+		for _, target := range p.Targets {
+			// A query that finds nothing has no count either.
+			query := "count(" + fill.Replace(target.Expr) + ") > bool 0"
+			queries = append(queries, fmt.Sprintf("{expr: %q, eval_time: 2m, exp_samples: [{labels: '{}', value: 1}]}", query))
+		}
+	}
+	if len(queries) < len(dashboard.Panels) || len(queries) == 0 {
+		t.Fatalf("the dashboard has %d queries", len(queries))
+	}
+	file := filepath.Join(t.TempDir(), "queries.yml")
+	program.Write(t, file, fmt.Sprintf("tests: [{interval: 15s, input_series: [\n%s], promql_expr_test: [\n%s]}]\n",
+		strings.Join(series, ",\n"), strings.Join(queries, ",\n")))
+	promtool("test", "rules", file)
 }
 
 // scrape asks node_exporter for the metrics of a folder.
@@ -150,6 +195,7 @@ func expected(t *testing.T) map[string]float64 {
 				Address  string
 				Port     int
 				Weight   float64
+				Upper    float64 `json:"upper_threshold"`
 				Active   float64 `json:"active_connections"`
 				Inactive float64 `json:"inactive_connections"`
 				Stats    counters
@@ -167,6 +213,8 @@ func expected(t *testing.T) map[string]float64 {
 	}
 	list[`ipvs_info{version="`+table.Version+`"}`] = 1
 	list["ipvs_connection_table_size"] = table.Size
+	list[`ipvs_sync_daemon{role="master"}`] = 0
+	list[`ipvs_sync_daemon{role="backup"}`] = 1
 	totals := make(counters)
 	for _, s := range table.Services {
 		proto, mark := strings.ToUpper(s.Protocol), ""
@@ -188,6 +236,7 @@ func expected(t *testing.T) map[string]float64 {
 			list["ipvs_backend_connections_active"+labels] = d.Active
 			list["ipvs_backend_connections_inactive"+labels] = d.Inactive
 			list["ipvs_backend_weight"+labels] = d.Weight
+			list["ipvs_backend_upper_threshold"+labels] = d.Upper
 		}
 		list[fmt.Sprintf(`ipvs_service_backends{%s,state="live"}`, labels)] = float64(live)
 		list[fmt.Sprintf(`ipvs_service_backends{%s,state="total"}`, labels)] = float64(len(s.Destinations))
