@@ -65,9 +65,15 @@ func TestDebianPackageInterrupted(t *testing.T) {
 
 		install, configure := script("preinst", "install"), script("postinst", "configure", "")
 		m.interrupted(install, func() {}, func() { sh(script("postrm", "abort-install")); diversions(0) }, func() { diversions(3) })
-		off := func() { t.Helper(); m.succeeds("systemctl", "--quiet", "disable", "--now", "ipvsadm", "ipvsadm-sync@backup") }
+		off := func() {
+			t.Helper()
+			m.succeeds("systemctl", "--quiet", "disable", "--now", "ipvsadm", "ipvsadm-sync@backup")
+		}
 		m.interrupted(configure, func() { off(); sh(install) }, func() {}, installed)
-		on := func() { t.Helper(); m.succeeds("systemctl", "--quiet", "enable", "--now", "ipvsadm", "ipvsadm-sync@backup") }
+		on := func() {
+			t.Helper()
+			m.succeeds("systemctl", "--quiet", "enable", "--now", "ipvsadm", "ipvsadm-sync@backup")
+		}
 		m.interrupted(script("prerm", "remove"), on, func() {}, removed)
 		m.interrupted(script("postrm", "remove"), func() { sh(install) }, func() {}, func() {
 			if left, err := os.ReadDir("/var/lib/ipvsadm-go"); err == nil {
