@@ -229,7 +229,7 @@ func (s *scan) netmask(o *spec.Option, value string) error {
 		if n < o.Min || n > o.Max {
 			return fault(IllegalPrefix)
 		}
-		s.cmd.Service.Netmask = ipvs.Netmask(n)
+		s.cmd.Service.Netmask = ipvs.PrefixNetmask(ipvs.IPv6, int(n))
 		return nil
 	}
 	a, err := s.host4(value)

@@ -47,7 +47,7 @@ type runner interface{ Run(context.Context) error }
 func newSession(p Process) *session {
 	s := &session{
 		Process:     p,
-		connection:  connection{dial: load, redial: redial},
+		connection:  connection{config: ipvs.Config{IPv4Mapped: true}, dial: load, redial: redial},
 		names:       names.New(),
 		lockSilence: 5 * time.Second, drainLock: "/run/ipvsadm-drain.lock",
 	}

@@ -85,7 +85,9 @@ func (m *Model) Apply(c ipvs.Change) error {
 }
 
 func (m *Model) apply(c *ipvs.Change) error {
-	if err := c.Validate(); err != nil {
+	unmapped := *c // the kernel takes IPv4-mapped services
+	unmapped.Service.Addr, unmapped.Destination.Addr = c.Service.Addr.Unmap(), c.Destination.Addr.Unmap()
+	if err := unmapped.Validate(); err != nil {
 		return err
 	}
 	id := c.Service.ServiceID
@@ -102,7 +104,7 @@ func (m *Model) apply(c *ipvs.Change) error {
 		if found {
 			return syscall.EEXIST
 		}
-		if err := checkService(c.Service); err != nil {
+		if err := checkService(&c.Service); err != nil {
 			return err
 		}
 		if m.places == nil {
@@ -111,7 +113,7 @@ func (m *Model) apply(c *ipvs.Change) error {
 		m.places[id] = len(m.table.Services)
 		m.table.Services = append(m.table.Services, ipvs.ServiceEntry{Service: c.Service})
 	case ipvs.OpEditService:
-		if err := checkService(c.Service); err != nil {
+		if err := checkService(&c.Service); err != nil {
 			return err
 		}
 		m.table.Services[place].Service = c.Service
@@ -160,11 +162,15 @@ func zero(s *ipvs.ServiceEntry) {
 }
 
 // checkService is what the kernel checks in a service that is added or edited.
-func checkService(s ipvs.Service) error {
+// It sets a netmask that is missing.
+func checkService(s *ipvs.Service) error {
+	if s.Netmask == 0 {
+		s.Netmask = ipvs.FullNetmask(s.Family())
+	}
 	if s.Scheduler == "" {
 		return syscall.ENOENT // there is no module of that name
 	}
-	if s.Family() == ipvs.IPv6 && (s.Netmask < 1 || s.Netmask > 128) {
+	if s.Family() == ipvs.IPv6 && s.Netmask > 128 {
 		return syscall.EINVAL
 	}
 	return nil

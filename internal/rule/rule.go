@@ -160,7 +160,7 @@ func (w Writer) service(b []byte, s *ipvs.Service) []byte {
 	b = text(b, spec.OptScheduler, s.Scheduler)
 	if s.Flags&ipvs.FlagPersistent != 0 {
 		b = num(b, spec.OptPersistent, seconds(s.Timeout))
-		if s.Netmask != ipvs.FullNetmask(s.Family()) {
+		if s.Netmask != 0 && s.Netmask != ipvs.FullNetmask(s.Family()) {
 			b = option(b, spec.OptNetmask)
 			if b = append(b, ' '); s.Family() == ipvs.IPv6 {
 				b = appendNumber(b, uint64(s.Netmask))

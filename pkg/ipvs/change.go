@@ -202,9 +202,20 @@ func (c Change) subject() string {
 	return s
 }
 
-// Validate rejects a change that cannot be encoded; its error matches
-// [ErrInvalid]. What can be encoded is left to the kernel to refuse.
+// Validate rejects a change that cannot be encoded, and one that adds or edits
+// something at an IPv4-mapped address; its error matches [ErrInvalid]. Anything
+// else is left to the kernel to refuse.
 func (c Change) Validate() error {
+	for _, a := range []netip.Addr{c.Service.Addr, c.Destination.Addr} {
+		if a.Is4In6() && (c.Op == OpAddService || c.Op == OpAddDestination || c.Op == OpEditDestination) {
+			return invalid("the address %v is IPv4-mapped: use %v", a, a.Unmap())
+		}
+	}
+	return c.validate()
+}
+
+// validate is Validate with IPv4-mapped addresses.
+func (c Change) validate() error {
 	switch c.Op {
 	case OpAddService, OpEditService:
 		return c.Service.validate()

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"slices"
+	"syscall"
 	"time"
 
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs/internal/nl"
@@ -25,9 +26,10 @@ import (
 // that works through what was sent: see [Client.Apply].
 type Client struct {
 	actions
-	netNS func() (*os.File, error) // opens the client's network namespace
-
-	patience time.Duration // of a list
+	netNS    func() (*os.File, error) // opens the client's network namespace
+	family   func() (uint16, error)   // looks up the kernel's family again
+	patience time.Duration            // of a list
+	mapped   bool                     // Config.IPv4Mapped
 
 	turn   chan struct{} // has one element while a call uses the others
 	conn   *conn
@@ -37,6 +39,7 @@ type Client struct {
 func newClient(c *conn) *Client {
 	client := &Client{turn: make(chan struct{}, 1), conn: c, patience: maxPatience}
 	client.kernel = client
+	client.family = func() (uint16, error) { return c.family, nil }
 	return client
 }
 
@@ -52,12 +55,15 @@ type Config struct {
 	// changes while it is read, after which the error is [ErrChanging]; zero
 	// means three seconds. A program that polls may prefer less.
 	Patience time.Duration
+	// IPv4Mapped accepts services and destinations at IPv4-mapped addresses,
+	// such as ::ffff:12.0.0.1. To the kernel those are IPv6 addresses, which
+	// no packet has. Without it they are [ErrInvalid].
+	IPv4Mapped bool
 }
 
-// Dial opens a client. The error matches [ErrNoIPVS] where the kernel has no
-// IPVS: loading the module ip_vs is the caller's business. It is a *[NetNSError]
-// where NetNS cannot be entered, which matches fs.ErrNotExist if there is no
-// such namespace.
+// Dial opens a client. The kernel loads the module ip_vs by its alias if it can.
+// The error matches [ErrNoIPVS] if it has no IPVS, and is a *[NetNSError] if NetNS
+// cannot be entered, which matches fs.ErrNotExist if there is no such namespace.
 func Dial(ctx context.Context, cfg Config) (*Client, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -135,10 +141,10 @@ func (c *Client) Close() error {
 // that the kernel refuses does not keep it from trying those after it.
 //
 // The error is nil if the kernel accepted all, and [ChangeErrors] if it refused
-// some. It is a *[ChangeError] that matches [ErrInvalid], and nothing was sent, if a
-// change cannot be put into a message. Otherwise it is an *[ApplyError], which
-// says how far Apply got before the context ended or the kernel could not be
-// reached.
+// some. A change that cannot be encoded is among these, with an error that
+// matches [ErrInvalid]; the others are made. Otherwise it is an *[ApplyError],
+// which says how far Apply got before the context ended or the kernel could not
+// be reached.
 //
 // Changes to one service that stand together are sent in one piece, unless
 // there are thousands of them: the kernel then works through them whatever
@@ -146,18 +152,26 @@ func (c *Client) Close() error {
 // the kernel takes milliseconds for one, or much longer right after a large
 // table was flushed.
 func (c *Client) Apply(ctx context.Context, changes ...Change) error {
-	for i := range changes {
-		if err := changes[i].Validate(); err != nil {
-			return &ChangeError{Index: i, Change: changes[i], Err: err}
-		}
-	}
 	if err := c.lock(ctx); err != nil {
 		return &ApplyError{Err: err}
 	}
 	defer c.unlock()
+	valid := Change.Validate
+	if c.mapped {
+		valid = Change.validate
+	}
 	var refused ChangeErrors
 	for done := 0; done < len(changes); {
-		n, sent, err := c.conn.batch(ctx, changes, done, &refused)
+		known := len(refused)
+		n, sent, err := c.conn.batch(ctx, changes, done, valid, &refused)
+		if err == nil && allUnknown(refused[known:], n) { // perhaps to a module that was loaded again
+			number, lookup := c.family()
+			if lookup == nil && number != c.conn.family {
+				c.conn.family, refused = number, refused[:known]
+				continue
+			}
+			err, sent = lookup, false
+		}
 		if err != nil {
 			e := &ApplyError{Tried: done, Sent: done, Refused: refused, Err: err}
 			if sent {
@@ -173,6 +187,32 @@ func (c *Client) Apply(ctx context.Context, changes ...Change) error {
 	return nil
 }
 
+// allUnknown reports whether each of n changes was refused with ENOENT, the
+// answer to messages of a family that the kernel does not know.
+func allUnknown(refused ChangeErrors, n int) bool {
+	for _, e := range refused {
+		if e.Err != syscall.ENOENT {
+			return false
+		}
+	}
+	return len(refused) == n
+}
+
+// withFamily calls f, and once more if the kernel does not know the family by
+// its number any longer but by another: the module was loaded again.
+func (c *Client) withFamily(f func() error) error {
+	err := f()
+	if err != syscall.ENOENT {
+		return err
+	}
+	number, err := c.family()
+	if err != nil {
+		return err
+	}
+	c.conn.family = number
+	return f()
+}
+
 // ask is query for one answer, which has to come.
 func (c *Client) ask(ctx context.Context, what string, cmd uint8, id *ServiceID, decode func([]byte) error) error {
 	if err := c.lock(ctx); err != nil {
@@ -180,9 +220,12 @@ func (c *Client) ask(ctx context.Context, what string, cmd uint8, id *ServiceID,
 	}
 	defer c.unlock()
 	answers := 0
-	_, err := c.conn.query(ctx, cmd, id, false, func(b []byte) error {
-		answers++
-		return decode(b)
+	err := c.withFamily(func() error {
+		_, err := c.conn.query(ctx, cmd, id, false, func(b []byte) error {
+			answers++
+			return decode(b)
+		})
+		return err
 	})
 	if err == nil && answers == 0 {
 		err = malformed("no answer")
@@ -213,10 +256,13 @@ func (c *Client) Daemons(ctx context.Context) ([]Daemon, error) {
 	daemons := []Daemon{}
 	err := c.lock(ctx)
 	if err == nil {
-		_, err = c.conn.query(ctx, nl.CmdGetDaemon, nil, true, func(b []byte) error {
-			var d Daemon
-			err := decodeDaemon(b, &d)
-			daemons = append(daemons, d)
+		err = c.withFamily(func() error {
+			_, err := c.conn.query(ctx, nl.CmdGetDaemon, nil, true, func(b []byte) error {
+				var d Daemon
+				err := decodeDaemon(b, &d)
+				daemons = append(daemons, d)
+				return err
+			})
 			return err
 		})
 		c.unlock()

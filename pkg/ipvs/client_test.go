@@ -474,3 +474,46 @@ func FuzzConnection(f *testing.F) {
 		}
 	})
 }
+
+// TestAReloadedModuleIsFoundAgain has the kernel know the family by another
+// number, as after the module was unloaded and loaded.
+func TestAReloadedModuleIsFoundAgain(t *testing.T) {
+	c, w := client(nil)
+	number, changes := uint16(testFamily), 0
+	w.kernel = func(m message) [][]byte {
+		switch {
+		case m.typ == nl.MsgNoop:
+			return [][]byte{status(nl.MsgError, m.seq, 0)}
+		case m.typ != number:
+			return [][]byte{status(nl.MsgError, m.seq, syscall.ENOENT)}
+		case m.data[0] == nl.CmdGetService:
+			b := answer(m.seq, serviceEntry(web(80)))
+			binary.NativeEndian.PutUint16(b[4:], number)
+			return [][]byte{b, status(nl.MsgDone, m.seq, 0)}
+		case m.data[0] == nl.CmdDelService:
+			changes++
+		}
+		return nil
+	}
+	c.family = func() (uint16, error) { return number, nil }
+	for range 2 {
+		number++
+		if list, err := c.Services(t.Context()); err != nil || len(list) != 1 {
+			t.Errorf("%v, %v", list, err)
+		}
+		number++
+		if err := c.Apply(t.Context(), deleteService(web(80)), deleteService(web(81))); err != nil {
+			t.Error(err)
+		}
+	}
+	if changes != 4 {
+		t.Errorf("%d changes, want 4", changes)
+	}
+	number, c.family = 0, func() (uint16, error) { return 0, ErrNoIPVS }
+	if _, err := c.Services(t.Context()); !errors.Is(err, ErrNoIPVS) {
+		t.Error(err)
+	}
+	if err := c.Apply(t.Context(), deleteService(web(80))); !errors.Is(err, ErrNoIPVS) {
+		t.Error(err)
+	}
+}

@@ -55,17 +55,18 @@ func (c *conn) another(cut int) (*conn, error) {
 	return &conn{t: t, family: c.family}, nil
 }
 
-// batch sends as many changes from start on as fit one write and collects the
-// refused ones. It returns how many those are, and whether they were sent. The
+// batch sends as many changes from start on as fit one write, apart from those
+// that are not valid, and collects the refused ones. It returns how many those are, and whether they were sent. The
 // kernel works through a datagram in order and reports every error, but
 // success only where asked for, so a no-op that asks follows as a fence. The
 // last change cannot serve as one: the kernel has no answer at all to a change
 // that it was interrupted in, as when a sync daemon is stopped before its
 // thread first ran.
-func (c *conn) batch(ctx context.Context, changes []Change, start int, refused *ChangeErrors) (n int, sent bool, err error) {
+func (c *conn) batch(ctx context.Context, changes []Change, start int, valid func(Change) error, refused *ChangeErrors) (n int, sent bool, err error) {
 	rest, first := changes[start:], c.seq+1
 	b := slices.Grow(c.out[:0], min(len(rest), batchCount)*usualSize)
 	group, groupAt := 0, 0 // where the last piece begins
+	var invalid ChangeErrors
 	for ; n < len(rest); n++ {
 		if n == 0 || !together(&rest[n-1], &rest[n]) {
 			group, groupAt = n, len(b)
@@ -79,7 +80,17 @@ func (c *conn) batch(ctx context.Context, changes []Change, start int, refused *
 			}
 			break
 		}
+		if err := valid(rest[n]); err != nil {
+			invalid = append(invalid, &ChangeError{Index: start + n, Change: rest[n], Err: err})
+			continue
+		}
 		b = appendChange(b, header{family: c.family, seq: first + uint32(n)}, &rest[n])
+	}
+	known := len(*refused)
+	for _, e := range invalid {
+		if e.Index < start+n {
+			*refused = append(*refused, e)
+		}
 	}
 	fence := first + uint32(n)
 	b = appendFence(b, fence)
@@ -98,6 +109,7 @@ func (c *conn) batch(ctx context.Context, changes []Change, start int, refused *
 		}
 		return false, nil
 	})
+	slices.SortFunc((*refused)[known:], func(a, b *ChangeError) int { return a.Index - b.Index })
 	return n, sent, err
 }
 

@@ -175,9 +175,9 @@ func (d *decoder) service(b []byte, s *ServiceEntry) error {
 	s.Timeout = time.Duration(f.u32(nl.SvcTimeout, "persistence timeout")) * time.Second
 	mask := f.get(nl.SvcNetmask, "netmask", 4)
 	if s.Family() == IPv6 {
-		s.Netmask = Netmask(binary.NativeEndian.Uint32(mask))
+		s.Netmask = netmaskOf(binary.NativeEndian.Uint32(mask))
 	} else {
-		s.Netmask = Netmask(binary.BigEndian.Uint32(mask))
+		s.Netmask = netmaskOf(binary.BigEndian.Uint32(mask))
 	}
 	if f.v[nl.SvcPEName] != nil {
 		s.PersistenceEngine = intern(&d.pe, f.str(nl.SvcPEName, "persistence engine"))

@@ -108,6 +108,8 @@ const shortList = 32
 func (s Service) effective() Service {
 	if s.Flags&FlagPersistent == 0 {
 		s.Timeout, s.Netmask = 0, 0
+	} else if s.Netmask == 0 {
+		s.Netmask = FullNetmask(s.Family())
 	}
 	return s
 }

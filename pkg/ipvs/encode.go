@@ -145,9 +145,9 @@ func appendServiceConfig(b []byte, s *Service) []byte {
 	b = appendU32(b, nl.SvcTimeout, seconds(s.Timeout))
 	b = appendAttr(b, nl.SvcNetmask, 4)
 	if s.Family() == IPv6 {
-		return binary.NativeEndian.AppendUint32(b, uint32(s.Netmask))
+		return binary.NativeEndian.AppendUint32(b, s.Netmask.bits(s.Family()))
 	}
-	return binary.BigEndian.AppendUint32(b, uint32(s.Netmask))
+	return binary.BigEndian.AppendUint32(b, s.Netmask.bits(s.Family()))
 }
 
 func appendDestinationID(b []byte, d *Destination) []byte {

@@ -91,11 +91,25 @@ func (e *ChangeError) sentinel() error {
 // ChangeErrors are the refused ones of several changes, in their order.
 type ChangeErrors []*ChangeError
 
-// Error returns a line for each refusal.
+// Error returns a line for each refusal, apart from those that follow from the
+// refusal of their service, which it counts.
 func (e ChangeErrors) Error() string {
-	lines := make([]string, len(e))
-	for i, err := range e {
-		lines[i] = err.Error()
+	lacking := map[ServiceID]bool{} // services that were not added
+	var lines []string
+	follow := 0
+	for _, err := range e {
+		id := err.Change.Service.ServiceID
+		if lacking[id] && err.Is(ErrNoService) {
+			follow++
+			continue
+		}
+		if err.Change.Op == OpAddService && !err.Is(ErrServiceExists) {
+			lacking[id] = true
+		}
+		lines = append(lines, err.Error())
+	}
+	if follow > 0 {
+		lines = append(lines, fmt.Sprintf("%d changes of these services failed because they were not added", follow))
 	}
 	return strings.Join(lines, "\n")
 }

@@ -101,7 +101,7 @@ func wireOf[C, D any](s *Service) wireService[C, D] {
 	if s.Flags&FlagPersistent != 0 {
 		w.Timeout = (*wholeSeconds)(&s.Timeout)
 		if s.Family() == IPv6 {
-			w.Netmask = strconv.Itoa(int(s.Netmask))
+			w.Netmask = strconv.Itoa(int(s.Netmask.bits(IPv6)))
 		} else {
 			w.Netmask = s.Netmask.Addr4().String()
 		}

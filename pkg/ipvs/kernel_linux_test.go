@@ -37,6 +37,7 @@ func TestKernel(t *testing.T) {
 	guesttest.InGuest(t, func(t *testing.T) {
 		testNoIPVS(t)
 		guesttest.Modprobe(t, "ip_vs", "dummy")
+		testReload(t)
 		t.Run("contract", testContract)
 		t.Run("random contract", testRandomContract)
 		t.Run("diff", testDiffOnKernel)
@@ -84,6 +85,31 @@ func testNoIPVS(t *testing.T) {
 	must.OK(t, os.WriteFile(loader, was, 0o644))
 }
 
+// testReload has a client open while the module is unloaded and loaded, which
+// gives the family another number.
+func testReload(t *testing.T) {
+	c, ctx := dial(t), t.Context()
+	if out, err := exec.Command("modprobe", "-r", "ip_vs").CombinedOutput(); err != nil {
+		t.Fatalf("modprobe -r: %v %s", err, out)
+	}
+	_, asked := c.Services(ctx)
+	for _, err := range []error{asked, c.Flush(ctx)} {
+		if !errors.Is(err, ipvs.ErrNoIPVS) {
+			t.Errorf("without the module: %v, want ErrNoIPVS", err)
+		}
+	}
+	if _, err := os.Stat("/proc/net/ip_vs"); err == nil {
+		t.Error("the client has loaded the module")
+	}
+	guesttest.Modprobe(t, "ip_vs")
+	must.OK(t, c.AddService(ctx, ipvs.NewService(tcp("12.0.0.1:80"), "rr")))
+	list, err := c.Services(ctx)
+	if err != nil || len(list) != 1 {
+		t.Errorf("with the module again: %v, %v", list, err)
+	}
+	must.OK(t, c.Flush(ctx))
+}
+
 func addMulticast(t testing.TB) {
 	t.Helper()
 	ip := exec.Command("ip", "-batch", "-")
@@ -97,6 +123,9 @@ func addMulticast(t testing.TB) {
 func errnoOf(t testing.TB, err error) syscall.Errno {
 	t.Helper()
 	var errno syscall.Errno
+	if errors.Is(err, ipvs.ErrInvalid) {
+		return syscall.EINVAL
+	}
 	if err != nil && !errors.As(err, &errno) {
 		t.Fatalf("%v has no errno", err)
 	}

@@ -88,10 +88,15 @@ func (k *kind[K, E]) dump(ctx context.Context, c *Client, of *ServiceID, cut int
 			conn = other
 		}
 	}
-	d, err := conn.query(ctx, k.cmd, of, true, func(b []byte) error {
-		var e E
-		list = append(list, e)
-		return k.entry(&c.conn.dec, b, family, &list[len(list)-1])
+	var d dumped
+	err := c.withFamily(func() (err error) {
+		conn.family = c.conn.family
+		d, err = conn.query(ctx, k.cmd, of, true, func(b []byte) error {
+			var e E
+			list = append(list, e)
+			return k.entry(&c.conn.dec, b, family, &list[len(list)-1])
+		})
+		return err
 	})
 	return list, d, err
 }

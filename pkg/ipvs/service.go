@@ -5,7 +5,6 @@ package ipvs
 import (
 	"encoding/binary"
 	"fmt"
-	"math/bits"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -18,8 +17,7 @@ import (
 // with ==. An edit replaces the whole configuration: the kernel keeps
 // nothing that the new one does not name.
 //
-// [NewService] sets what a service cannot do without. For IPv6 that is the
-// netmask too: the kernel refuses 0.
+// [NewService] returns one with the settings that every service needs.
 type Service struct {
 	ServiceID
 
@@ -56,7 +54,7 @@ func (s Service) String() string {
 	if s.Timeout != 0 {
 		b += " timeout " + s.Timeout.String()
 	}
-	if s.Netmask != FullNetmask(s.Family()) {
+	if s.Netmask != 0 && s.Netmask != FullNetmask(s.Family()) {
 		if b += " mask "; s.Family() == IPv6 {
 			b += strconv.Itoa(int(s.Netmask))
 		} else {
@@ -85,9 +83,10 @@ type ServiceID struct {
 	Protocol Protocol
 }
 
-// AddrID returns the identity of the service at an address and port.
+// AddrID returns the identity of the service at an address and port. An
+// IPv4-mapped address, as from net.ParseIP, becomes the IPv4 address.
 func AddrID(p Protocol, addr netip.Addr, port uint16) ServiceID {
-	return ServiceID{Protocol: p, Addr: addr, Port: port}
+	return ServiceID{Protocol: p, Addr: addr.Unmap(), Port: port}
 }
 
 // MarkID returns the identity of the service of a firewall mark in a family.
@@ -137,6 +136,9 @@ func (s Service) validate() error {
 	}
 	if err := validName("persistence engine", s.PersistenceEngine, nl.PENameLen); err != nil {
 		return err
+	}
+	if s.Netmask > AllClients {
+		return invalid("the netmask %#x has more than 32 bits", uint64(s.Netmask))
 	}
 	return validSeconds("persistence timeout", s.Timeout)
 }
@@ -276,11 +278,14 @@ func flagString(f uint32, names []flagName) string {
 	return strings.Join(parts, "|")
 }
 
-// Netmask is the granularity of persistence (IPVS_SVC_ATTR_NETMASK): for
-// IPv4 the 32 bits of a mask with the most significant first, so that
-// 0xffffff00 is 255.255.255.0; for IPv6 the length of a prefix, 1 to 128.
-// The IPv4 mask need not be contiguous.
-type Netmask uint32
+// Netmask is the granularity of persistence (IPVS_SVC_ATTR_NETMASK): for IPv4
+// the 32 bits of a mask with the most significant first, so that 0xffffff00 is
+// 255.255.255.0; for IPv6 the length of a prefix, 1 to 128. The IPv4 mask need
+// not be contiguous. The zero value means FullNetmask of the family.
+type Netmask uint64
+
+// AllClients is the IPv4 mask 0.0.0.0, which makes all clients one.
+const AllClients Netmask = 1 << 32
 
 // FullNetmask returns the mask that tells each client apart: 255.255.255.255
 // or 128.
@@ -294,31 +299,40 @@ func FullNetmask(f Family) Netmask {
 // PrefixNetmask returns the mask of the first n bits in a family, n from 0 to 32
 // or 128.
 func PrefixNetmask(f Family, n int) Netmask {
-	if f == IPv6 {
+	switch {
+	case n == 0:
+		return AllClients
+	case f == IPv6:
 		return Netmask(n)
 	}
-	return ^Netmask(0) << (32 - n)
+	return Netmask(^uint32(0) << (32 - n))
 }
 
 // NetmaskFrom4 returns the mask with the bits of an IPv4 address.
 func NetmaskFrom4(a netip.Addr) Netmask {
 	b := a.As4()
-	return Netmask(binary.BigEndian.Uint32(b[:]))
+	return netmaskOf(binary.BigEndian.Uint32(b[:]))
 }
 
 // Addr4 returns an IPv4 mask as an address.
 func (m Netmask) Addr4() netip.Addr {
 	var b [4]byte
-	binary.BigEndian.PutUint32(b[:], uint32(m))
+	binary.BigEndian.PutUint32(b[:], m.bits(IPv4))
 	return netip.AddrFrom4(b)
 }
 
-// PrefixLen returns the length of the mask in a family, and whether it is a
-// plain prefix.
-func (m Netmask) PrefixLen(f Family) (n int, ok bool) {
-	if f == IPv6 {
-		return int(m), m <= 128
+// netmaskOf returns the mask of the number that the kernel has for it.
+func netmaskOf(bits uint32) Netmask {
+	if bits == 0 {
+		return AllClients
 	}
-	n = bits.LeadingZeros32(^uint32(m))
-	return n, PrefixNetmask(f, n) == m
+	return Netmask(bits)
+}
+
+// bits is the inverse of netmaskOf.
+func (m Netmask) bits(f Family) uint32 {
+	if m == 0 {
+		m = FullNetmask(f)
+	}
+	return uint32(m) // 0 for AllClients
 }

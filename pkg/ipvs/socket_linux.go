@@ -3,6 +3,7 @@
 package ipvs
 
 import (
+	"cmp"
 	"errors"
 	"io/fs"
 	"os"
@@ -73,6 +74,17 @@ func dial(cfg Config) (c *Client, err error) {
 	c = newClient(newConn(sock, f.ID, send, receive))
 	if cfg.Patience > 0 {
 		c.patience = cfg.Patience
+	}
+	c.mapped = cfg.IPv4Mapped
+	c.family = func() (uint16, error) {
+		// A list, since the kernel loads a module that is asked for by name.
+		families, err := conn.ListFamilies()
+		for _, f := range families {
+			if f.Name == nl.FamilyName {
+				return f.ID, nil
+			}
+		}
+		return 0, cmp.Or(err, error(&noFamilyError{fs.ErrNotExist}))
 	}
 	c.netNS = func() (*os.File, error) { return netNSOf(raw) }
 	return c, nil

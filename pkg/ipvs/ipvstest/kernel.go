@@ -9,7 +9,9 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 
@@ -24,8 +26,8 @@ type Kernel struct {
 	ipvs.Actions
 
 	// Refuse returns the errno of a change that the kernel is to refuse
-	// although a model would accept it, such as ENOENT for a scheduler that it
-	// shall lack; otherwise 0. It may be nil.
+	// although it would accept it, such as ENODEV for an interface; otherwise 0.
+	// It may be nil.
 	Refuse func(ipvs.Change) syscall.Errno
 	// Before is called at the start of each call with the name of its method,
 	// such as "Apply". It may be nil. What it returns ends the call as an
@@ -40,6 +42,11 @@ type Kernel struct {
 	IPVS ipvs.Info
 	// Inode is what NetNS returns.
 	Inode uint64
+	// Schedulers are the schedulers that the kernel has; New sets those of Linux
+	// 6.1 to 7.2.
+	Schedulers []string
+	// IPv4Mapped is that of ipvs.Config.
+	IPv4Mapped bool
 
 	mu      sync.Mutex
 	model   *model.Model
@@ -52,6 +59,7 @@ func New(t *ipvs.Table) *Kernel {
 		t = &ipvs.Table{}
 	}
 	k := &Kernel{model: model.New(t), IPVS: ipvs.Info{Version: 0x010201, ConnTableSize: 4096}}
+	k.Schedulers = strings.Fields("dh fo lblc lblcr lc mh nq none ovf rr sed sh twos wlc wrr")
 	k.Actions = ipvs.ActionsOn(k)
 	return k
 }
@@ -75,6 +83,23 @@ func (k *Kernel) Set(t *ipvs.Table) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.model = model.New(t)
+}
+
+// SetConns sets the numbers of connections of a destination; the error is that
+// of SetWeight if there is none.
+func (k *Kernel) SetConns(of ipvs.ServiceID, server netip.AddrPort, conns ipvs.ConnCounts) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	t := k.model.Table()
+	if s := t.Lookup(of); s != nil {
+		if d := s.Lookup(server); d != nil {
+			d.Conns = conns
+			k.model = model.New(t)
+			return nil
+		}
+	}
+	c := ipvs.Change{Op: ipvs.OpEditDestination, Service: ipvs.Service{ServiceID: of}, Destination: ipvs.Destination{Addr: server.Addr(), Port: server.Port()}}
+	return &ipvs.ChangeError{Change: c, Err: syscall.ENOENT}
 }
 
 // Now returns a copy of the table, without calling Before.
@@ -121,11 +146,6 @@ func queryError(method string, err error) error {
 
 // Apply makes changes as Client.Apply does.
 func (k *Kernel) Apply(ctx context.Context, changes ...ipvs.Change) error {
-	for i, c := range changes {
-		if err := c.Validate(); err != nil {
-			return &ipvs.ChangeError{Index: i, Change: c, Err: err}
-		}
-	}
 	err := k.begin(ctx, "Apply")
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -138,9 +158,8 @@ func (k *Kernel) Apply(ctx context.Context, changes ...ipvs.Change) error {
 	}
 	var refused ipvs.ChangeErrors
 	for i, c := range changes {
-		if e := k.apply(c); e != nil {
-			e.Index = i
-			refused = append(refused, e)
+		if err := k.apply(c); err != nil {
+			refused = append(refused, &ipvs.ChangeError{Index: i, Change: c, Err: err})
 		}
 	}
 	if len(refused) > 0 {
@@ -149,15 +168,26 @@ func (k *Kernel) Apply(ctx context.Context, changes ...ipvs.Change) error {
 	return nil
 }
 
-func (k *Kernel) apply(c ipvs.Change) *ipvs.ChangeError {
-	if k.Refuse != nil {
-		if errno := k.Refuse(c); errno != 0 {
-			return &ipvs.ChangeError{Change: c, Err: errno}
+func (k *Kernel) apply(c ipvs.Change) error {
+	if !k.IPv4Mapped {
+		if err := c.Validate(); err != nil {
+			return err
 		}
 	}
+	if k.Refuse != nil {
+		if errno := k.Refuse(c); errno != 0 {
+			return errno
+		}
+	}
+	adds := c.Op == ipvs.OpAddService || c.Op == ipvs.OpEditService
+	if adds && !slices.Contains(k.Schedulers, c.Service.Scheduler) && k.model.Has(c.Service.ServiceID) == (c.Op == ipvs.OpEditService) {
+		return syscall.ENOENT
+	}
 	var e *ipvs.ChangeError
-	errors.As(k.model.Apply(c), &e)
-	return e
+	if errors.As(k.model.Apply(c), &e) {
+		return e.Err
+	}
+	return nil
 }
 
 // Info returns the field IPVS.

@@ -74,10 +74,10 @@ func TestKernelAnswers(t *testing.T) {
 	if d, err := k.Daemons(ctx); err != nil || len(d) != 2 || d[0].State != ipvs.Master {
 		t.Errorf("%v, %v", d, err)
 	}
-	if err := k.Apply(ctx, change.Flush(), change.AddService(ipvs.Service{})); !errors.Is(err, ipvs.ErrInvalid) || len(k.Now().Services) != 1 {
+	if err := k.Apply(ctx, change.AddService(ipvs.Service{}), change.Flush()); !errors.Is(err, ipvs.ErrInvalid) || len(k.Now().Services) != 0 {
 		t.Errorf("an invalid change: %v, and %v", err, k.Now())
 	}
-	if len(k.Batches()) != 1 || len(k.Batches()[0]) != 5 {
+	if len(k.Batches()) != 2 || len(k.Batches()[0]) != 5 {
 		t.Errorf("%v", k.Batches())
 	}
 	k.Rows = []ipvs.Connection{{Protocol: ipvs.TCP}, {Protocol: ipvs.UDP}}
@@ -97,10 +97,10 @@ func TestKernelAnswers(t *testing.T) {
 }
 
 func TestKernelFailsAsItIsTold(t *testing.T) {
-	k := ipvstest.New(nil)
+	k := ipvstest.New(&ipvs.Table{Services: []ipvs.ServiceEntry{{Service: ipvs.NewService(web, "rr")}}})
 	k.Refuse = func(c ipvs.Change) syscall.Errno {
-		if c.Service.Scheduler == "nosuch" {
-			return syscall.ENOENT
+		if c.Daemon.Interface == "nosuch" {
+			return syscall.ENODEV
 		}
 		return 0
 	}
@@ -113,10 +113,10 @@ func TestKernelFailsAsItIsTold(t *testing.T) {
 		}
 		return k.Do(change.Zero()) // it is not held up by its own lock
 	}
-	if err := k.Apply(t.Context(), change.AddService(ipvs.NewService(web, "nosuch"))); !errors.Is(err, ipvs.ErrNoScheduler) {
+	if err := k.Apply(t.Context(), change.StartDaemon(ipvs.Daemon{State: ipvs.Master, Interface: "nosuch"})); !errors.Is(err, syscall.ENODEV) {
 		t.Errorf("%v", err)
 	}
-	if err := k.Do(change.AddService(ipvs.NewService(web, "nosuch"))); err != nil {
+	if err := k.Do(change.StartDaemon(ipvs.Daemon{State: ipvs.Master, Interface: "nosuch"})); err != nil {
 		t.Errorf("another program is refused: %v", err)
 	}
 	if _, err := k.Table(t.Context()); err != nil {
