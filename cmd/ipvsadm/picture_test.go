@@ -155,7 +155,9 @@ func takePicture(t *testing.T) string {
 	cmd := exec.Command("ipvsadm", "--watch")
 	cmd.Env = append(os.Environ(), "TERM=xterm", "LC_ALL=C.UTF-8")
 	on.Start(t, cmd)
-	time.Sleep(9 * time.Second) // until rates are known and steady
+	on.Await(t, "the rates", func(text string) bool {
+		return strings.Contains(text, "192.168.168.20:53") && !strings.Contains(text, "  - ")
+	})
 	program.Run(t, "ipvsadm", "-a", "-t", "12.0.0.1:80", "-r", "192.168.168.30:80", "-m", "-w", "0")
 	on.Await(t, "the new server", func(text string) bool { return strings.Contains(text, "+  192.168.168.30:80") })
 	var drawn string
