@@ -160,20 +160,23 @@ func surviveEmptyFlags(s *step) {
 	})
 }
 
+// ourHelp matches the beginning of our own help: a paragraph, and the usage.
+var ourHelp = regexp.MustCompile(`^(?:(?:[A-Z].*\n)+\n)?Usage:`)
+
 // replaceHelp accepts our own help in place of the original's.
 func replaceHelp(s *step) {
 	s.original.Stdout = originalVersion.ReplaceAllString(s.original.Stdout, "${1}pflag$2")
 	s.ours.Stdout = ourVersion.ReplaceAllString(s.ours.Stdout, "${1}pflag$2")
-	const usage = "Usage: "
+	help := func(text string) bool { return ourHelp.MatchString(text) }
 	if s.program() == "ipvsadm-save" && s.original.Status == 1 {
 		switch w := s.first(); {
-		case strings.HasPrefix(s.ours.Stderr, usage):
+		case help(s.ours.Stderr):
 			s.ours.Stderr = s.original.Stderr
-		case (w == "-h" || w == "--help") && s.ours.Status == 0 && strings.HasPrefix(s.ours.Stdout, usage):
+		case (w == "-h" || w == "--help") && s.ours.Status == 0 && help(s.ours.Stdout):
 			s.ours = s.original
 		}
 	}
-	if at := strings.Index(s.original.Stdout, "ipvsadm v1.31 "); at >= 0 && strings.HasPrefix(s.ours.Stdout[min(at, len(s.ours.Stdout)):], usage) {
+	if at := strings.Index(s.original.Stdout, "ipvsadm v1.31 "); at >= 0 && help(s.ours.Stdout[min(at, len(s.ours.Stdout)):]) {
 		s.ours.Stdout = s.original.Stdout
 	}
 }
