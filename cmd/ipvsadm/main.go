@@ -6,7 +6,6 @@ package main
 
 import (
 	"cmp"
-	"context"
 	"os"
 	"runtime/debug"
 	"strings"
@@ -19,7 +18,7 @@ import (
 var version, commit string
 
 func main() {
-	os.Exit(cli.Main(context.Background(), cli.Process{
+	cli.Exit(cli.Process{
 		Args: os.Args,
 		Version: func() string {
 			info, _ := debug.ReadBuildInfo()
@@ -28,7 +27,7 @@ func main() {
 		Stdin:  os.Stdin,
 		Stdout: os.Stdout,
 		Stderr: os.Stderr,
-	}))
+	})
 }
 
 // ownVersion is the version and the commit of the program; info may be nil. A

@@ -12,12 +12,24 @@ package cli
 import (
 	"context"
 	"io"
+	"os"
 	"path/filepath"
+	"runtime"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/args"
 	"github.com/ipvsadm-go/ipvsadm/internal/manual"
 	"github.com/ipvsadm-go/ipvsadm/internal/spec"
 )
+
+// Exit runs the process's command line and exits. The main thread only waits: the
+// kernel prefers it for signals, and one that comes while this thread waits for
+// the kernel, such as for a module, would wait as well.
+func Exit(p Process) {
+	runtime.LockOSThread()
+	status := make(chan int)
+	go func() { status <- Main(context.Background(), p) }()
+	os.Exit(<-status)
+}
 
 // Main runs the process's command line and returns its exit status.
 func Main(ctx context.Context, p Process) int { return newSession(p).start(ctx) }

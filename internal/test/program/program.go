@@ -32,7 +32,7 @@ var Names = [...]string{"ipvsadm", "ipvsadm-save", "ipvsadm-restore"}
 // ipvsadm; otherwise it runs the tests, in the guest or on the host.
 func Main(m *testing.M) {
 	if slices.Contains(Names[:], filepath.Base(os.Args[0])) {
-		os.Exit(cli.Main(context.Background(), cli.Process{Args: os.Args, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr}))
+		cli.Exit(cli.Process{Args: os.Args, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr})
 	}
 	guesttest.Main(m)
 }
