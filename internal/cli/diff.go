@@ -4,9 +4,12 @@ package cli
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
+	"net"
 	"net/netip"
+	"slices"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/model"
 	"github.com/ipvsadm-go/ipvsadm/internal/render"
@@ -42,7 +45,9 @@ func (d *diffCommand) Run(ctx context.Context) error {
 		return exit(statusUsage)
 	}
 	u := unified{from: "table", to: d.name, a: 1, b: 1}
-	compareSaves(have, w.Target(have), u.pair)
+	want := w.Target(have)
+	want.Daemons = withLengths(want.Daemons, d.config.NetNS)
+	compareSaves(have, want, u.pair)
 	if _, err := d.Stdout.Write(u.text()); err != nil {
 		return withStatus(outputFailure(err), statusUsage)
 	}
@@ -52,9 +57,10 @@ func (d *diffCommand) Run(ctx context.Context) error {
 	return nil
 }
 
-// compareSaves pairs the lines of two saves by what they are about; nil stands
-// for a line that one of them lacks. Both are in the order of a save that has
-// the services and servers of either.
+// compareSaves pairs the lines of two saves by what they are about; nil is a
+// line that one of them lacks. The first is in the order of its save, which is
+// not always that of a sorted list: see package render. What only the second
+// contains is placed between.
 func compareSaves(have *ipvs.Table, want restore.Target, pair func(a, b *ipvs.Change)) {
 	if want.HasTimeouts {
 		a, b := ipvs.Change{Op: ipvs.OpSetTimeouts, Timeouts: have.Timeouts}, ipvs.Change{Op: ipvs.OpSetTimeouts, Timeouts: want.Timeouts}
@@ -84,49 +90,79 @@ func startOf(t *ipvs.Table, state ipvs.DaemonState) *ipvs.Change {
 	return nil
 }
 
+// withLengths returns the daemons with the longest message that the kernel
+// chooses where none is set: a packet of 1500 bytes, or for a backup one of its
+// interface. It is left open if the interface is not known.
+func withLengths(daemons []ipvs.Daemon, netns string) []ipvs.Daemon {
+	daemons = slices.Clone(daemons)
+	for i := range daemons {
+		d := &daemons[i]
+		packet := 1500
+		if d.State == ipvs.Backup {
+			err := ipvs.InNetNS(netns, func() error {
+				link, err := net.InterfaceByName(d.Interface)
+				if err == nil {
+					packet = min(max(packet, link.MTU), 1<<16-1)
+				}
+				return err
+			})
+			if err != nil {
+				continue
+			}
+		}
+		const udp, ip4, ip6 = 8, 20, 40
+		headers := udp + ip4
+		if d.Group.Is6() {
+			headers = udp + ip6
+		}
+		d.MaxLen = cmp.Or(d.MaxLen, uint16(packet-headers))
+	}
+	return daemons
+}
+
 // compareServices pairs the rules of two tables.
 func compareServices(have, want *ipvs.Table, pair func(a, b *ipvs.Change)) {
 	had, wanted := restore.ByID(have), restore.ByID(want)
-	var all []ipvs.ServiceEntry // without their servers
-	for i := range have.Services {
-		all = append(all, ipvs.ServiceEntry{Service: have.Services[i].Service})
-	}
+	all, more := slices.Clone(have.Services), []ipvs.ServiceEntry(nil)
 	for i := range want.Services {
-		if s := want.Services[i].Service; had[s.ServiceID] == nil {
-			all = append(all, ipvs.ServiceEntry{Service: s})
+		if s := want.Services[i]; had[s.ServiceID] == nil {
+			more = append(more, s)
 		}
 	}
 	render.Sort(all)
-	hadServers, wantedServers := map[netip.AddrPort]*ipvs.Destination{}, map[netip.AddrPort]*ipvs.Destination{}
-	either := make([]ipvs.ServiceEntry, 1) // the servers of a service in both tables
-	for i := range all {
-		id := all[i].ServiceID
+	render.Sort(more)
+	for _, s := range render.MergeServices(all, more) {
+		id := s.ServiceID
 		pair(addition(had[id]), addition(wanted[id]))
-		servers := either[0].Destinations[:0]
-		for _, of := range []struct {
-			service *ipvs.ServiceEntry
-			servers map[netip.AddrPort]*ipvs.Destination
-		}{{had[id], hadServers}, {wanted[id], wantedServers}} {
-			clear(of.servers)
-			for j := 0; of.service != nil && j < len(of.service.Destinations); j++ {
-				d := &of.service.Destinations[j]
-				of.servers[d.AddrPort()] = &d.Destination
-				if hadServers[d.AddrPort()] == nil || of.service == had[id] {
-					servers = append(servers, *d)
-				}
+		a, b := serversOf(had[id]), serversOf(wanted[id])
+		servers, added := s.Destinations, make([]ipvs.ServiceEntry, 1)
+		if had[id] == nil {
+			servers = nil
+		}
+		for i := 0; wanted[id] != nil && i < len(wanted[id].Destinations); i++ {
+			if d := wanted[id].Destinations[i]; a[d.AddrPort()] == nil {
+				added[0].Destinations = append(added[0].Destinations, d)
 			}
 		}
-		either[0].Destinations = servers
-		render.Sort(either)
-		for j := range servers {
-			a, b := hadServers[servers[j].AddrPort()], wantedServers[servers[j].AddrPort()]
-			x, y := serverAddition(id, a), serverAddition(id, b)
-			if a != nil && b != nil && a.Forward == ipvs.LocalNode {
-				x.Destination.Forward = b.Forward // the kernel says so of any server here
+		render.Sort(added)
+		for _, d := range render.MergeDestinations(servers, added[0].Destinations) {
+			h, w := a[d.AddrPort()], b[d.AddrPort()]
+			x, y := serverAddition(id, h), serverAddition(id, w)
+			if x != nil && y != nil && h.Forward == ipvs.LocalNode {
+				x.Destination.Forward = w.Forward // the kernel says so of any server here
 			}
 			pair(x, y)
 		}
 	}
+}
+
+// serversOf returns the servers of a service by address and port.
+func serversOf(s *ipvs.ServiceEntry) map[netip.AddrPort]*ipvs.DestinationEntry {
+	m := map[netip.AddrPort]*ipvs.DestinationEntry{}
+	for i := 0; s != nil && i < len(s.Destinations); i++ {
+		m[s.Destinations[i].AddrPort()] = &s.Destinations[i]
+	}
+	return m
 }
 
 func addition(e *ipvs.ServiceEntry) *ipvs.Change {
@@ -137,11 +173,11 @@ func addition(e *ipvs.ServiceEntry) *ipvs.Change {
 	return &c
 }
 
-func serverAddition(id ipvs.ServiceID, d *ipvs.Destination) *ipvs.Change {
+func serverAddition(id ipvs.ServiceID, d *ipvs.DestinationEntry) *ipvs.Change {
 	if d == nil {
 		return nil
 	}
-	c := ipvs.Change{Op: ipvs.OpAddDestination, Service: ipvs.Service{ServiceID: id}, Destination: *d}
+	c := ipvs.Change{Op: ipvs.OpAddDestination, Service: ipvs.Service{ServiceID: id}, Destination: d.Destination}
 	return &c
 }
 

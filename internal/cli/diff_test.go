@@ -139,3 +139,37 @@ func patched(from []string, diff string) (to []string, err error) {
 	}
 	return append(to, from[next:]...), nil
 }
+
+// TestDiffFitsTheSave has servers whose order in a save is no order of two of
+// them: 10/8 comes before 127/8, that before 192.168/16, and that before 10/8.
+func TestDiffFitsTheSave(t *testing.T) {
+	networks := [][2]byte{{10, 0}, {127, 0}, {192, 168}}
+	for seed := range uint64(300) {
+		r := rand.New(rand.NewPCG(seed, 2))
+		some := func() string {
+			rules, seen := web, map[string]bool{}
+			for range 1 + r.IntN(8) {
+				n := networks[r.IntN(len(networks))]
+				if d := fmt.Sprintf("-a -t 12.0.0.1:80 -r %d.%d.0.%d:80 -m -w %d\n", n[0], n[1], 1+r.IntN(4), 1+r.IntN(2)); !seen[d[:len(d)-3]] {
+					seen[d[:len(d)-3]] = true
+					rules += d
+				}
+			}
+			return rules
+		}
+		file := some()
+		k := newFakeKernel(t, some())
+		saved := k.do(t, "", "ipvsadm-save", "-n")
+		diff := k.restore(t, file, "--diff")
+		got, err := patched(strings.Split(strings.TrimSuffix(saved.out, "\n"), "\n"), strings.Replace(diff.out, "+++ <stdin>", "+++ FILE", 1))
+		if err != nil {
+			t.Fatalf("seed %d: %v:\n%sof\n%s", seed, err, diff.out, saved.out)
+		}
+		want := strings.Split(strings.TrimSuffix(file, "\n"), "\n")
+		slices.Sort(want[1:])
+		slices.Sort(got[1:])
+		if !slices.Equal(got, want) {
+			t.Fatalf("seed %d: the patched save is\n%s\nwant\n%s", seed, strings.Join(got, "\n"), strings.Join(want, "\n"))
+		}
+	}
+}

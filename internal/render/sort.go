@@ -31,6 +31,29 @@ func Sort(services []ipvs.ServiceEntry) {
 	}
 }
 
+// MergeServices returns sorted services with more of them in their places.
+func MergeServices(sorted, more []ipvs.ServiceEntry) []ipvs.ServiceEntry {
+	return merge(sorted, more, compareServices)
+}
+
+// MergeDestinations returns sorted destinations with more of them in their
+// places.
+func MergeDestinations(sorted, more []ipvs.DestinationEntry) []ipvs.DestinationEntry {
+	return merge(sorted, more, compareDestinations)
+}
+
+func merge[T any](left, right []T, compare func(a, b *T) int32) []T {
+	list := make([]T, 0, len(left)+len(right))
+	for len(left) > 0 && len(right) > 0 {
+		if compare(&left[0], &right[0]) <= 0 {
+			list, left = append(list, left[0]), left[1:]
+		} else {
+			list, right = append(list, right[0]), right[1:]
+		}
+	}
+	return append(append(list, left...), right...)
+}
+
 // mergeSort compares the same pairs as glibc's qsort: it sorts the first n/2
 // elements and the rest, and merges them from the left while the left one is
 // less or equal. buf must have the length n/2.
