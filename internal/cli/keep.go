@@ -28,6 +28,9 @@ func (c keepCommand) Run(ctx context.Context) error {
 		}
 	} else {
 		_, d, err := c.readServer(ctx, id, c.cmd.Destination.AddrPort())
+		if err == nil && c.movesPort() {
+			err = ipvs.ErrNoDestination
+		}
 		if err != nil {
 			return entryFailure(ipvs.Change{Op: ipvs.OpEditDestination, Service: ipvs.Service{ServiceID: id}, Destination: c.cmd.Destination}, err)
 		}
@@ -41,4 +44,12 @@ func (c keepCommand) Run(ctx context.Context) error {
 		return &failure{text: goneText(change, err), status: statusRefused, cause: err}
 	}
 	return err
+}
+
+// movesPort reports whether the edit gives a server a forwarding method that
+// keeps the port of packets, although its own is another than its service's.
+// Without --keep the command would be about the server with the service's port.
+func (c keepCommand) movesPort() bool {
+	service, server := &c.cmd.Service, &c.cmd.Destination
+	return c.cmd.Given.HasAny(spec.ForwardingMethod) && server.Forward != ipvs.Masquerade && service.FWMark == 0 && server.Port != service.Port
 }
