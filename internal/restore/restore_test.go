@@ -127,6 +127,14 @@ func refuseNosuch(c ipvs.Change) syscall.Errno {
 	return 0
 }
 
+// refuseEdits refuses to edit a server.
+func refuseEdits(c ipvs.Change) syscall.Errno {
+	if c.Op == ipvs.OpEditDestination {
+		return syscall.ENOMEM
+	}
+	return 0
+}
+
 func TestFileIsReadWithoutAKernel(t *testing.T) {
 	f, r := read(t, "add 80 rr", "# add 81 rr", "", "add 80 rr", "bogus", "server 80 1 1", "server 99 1 1")
 	w := f.Wanted(nil, false)

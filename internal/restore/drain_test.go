@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package restore_test
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ipvsadm-go/ipvsadm/internal/model"
+	"github.com/ipvsadm-go/ipvsadm/internal/restore"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/change"
+	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
+	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
+	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs/ipvstest"
+)
+
+// inUse gives each server of a table an active connection.
+func inUse(table *ipvs.Table) *ipvs.Table {
+	for i := range table.Services {
+		for j := range table.Services[i].Destinations {
+			table.Services[i].Destinations[j].Conns.Active = 1
+		}
+	}
+	return table
+}
+
+// A server in use is not removed before its connections have ended, whatever
+// its weight is, and whether it goes alone, with its service, or as one that
+// moves.
+func TestServersInUseAreWaitedFor(t *testing.T) {
+	for name, c := range map[string]struct {
+		have, file []string
+		merge      bool
+	}{
+		"a server":                          {[]string{"add 80 rr", "server 80 1 5"}, []string{"add 80 rr"}, false},
+		"of weight 0":                       {[]string{"add 80 rr", "server 80 1 0"}, []string{"add 80 rr"}, false},
+		"of a service that goes":            {[]string{"add 80 rr", "server 80 1 5"}, nil, false},
+		"of weight 0, of one that goes":     {[]string{"add 80 rr", "server 80 1 0"}, nil, false},
+		"of a service that moves":           {[]string{"add 80 rr", "server 80 1 5"}, []string{"add 81 rr", "server 81 1 5"}, false},
+		"of dh, which goes":                 {[]string{"add 80 dh", "server 80 1 5"}, nil, false},
+		"of a service that a merge deletes": {[]string{"add 80 rr", "server 80 1 5", "add 81 rr"}, []string{"delete! 80"}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			k := ipvstest.New(inUse(kernel(t, c.have...).Now()))
+			have, looks := k.Now(), 0
+			k.Before = func(method string) error {
+				if method != "Destinations" {
+					return nil
+				}
+				s := k.Now().Lookup(web(80))
+				if s == nil || s.Lookup(server(1).AddrPort()) == nil {
+					t.Error("it is removed while it is in use")
+				} else if w := s.Lookup(server(1).AddrPort()).Weight; w != 0 {
+					t.Errorf("it is waited for with weight %d", w)
+				}
+				if looks++; looks == 3 { // now the client is done
+					table := k.Now()
+					for i := range table.Services {
+						for j := range table.Services[i].Destinations {
+							table.Services[i].Destinations[j].Conns = ipvs.ConnCounts{Inactive: 1}
+						}
+					}
+					k.Set(table)
+				}
+				return nil
+			}
+			f, _ := read(t, c.file...)
+			o := quietly
+			o.Drain = time.Minute
+			end := f.Wanted(have, c.merge).Run(t.Context(), k, have, o)
+			if end.How != restore.Finished || looks != 3 {
+				t.Errorf("%+v, looked %d times", end, looks)
+			}
+			if s := k.Now().Lookup(web(80)); s != nil && len(s.Destinations) > 0 {
+				t.Errorf("left is %v", s)
+			}
+		})
+	}
+}
+
+// A run that is killed while it waits leaves servers of weight 0. The next one
+// waits for them again.
+func TestRunAfterAKillWaitsAgain(t *testing.T) {
+	k := ipvstest.New(inUse(kernel(t, "add 80 rr", "server 80 1 5", "add 81 rr", "server 81 1 5").Now()))
+	f, _ := read(t, "add 80 rr")
+	o := quietly
+	o.Drain = time.Minute
+	asked := 0
+	k.Before = func(method string) error {
+		if method == "Destinations" {
+			asked++
+		}
+		return nil
+	}
+	o.Stopped = func() bool { return asked > 0 }
+	for range 2 {
+		asked = 0
+		if end := run(t, f, k, k.Now(), o); end.How != restore.Interrupted || asked == 0 {
+			t.Errorf("%+v, asked %d times", end, asked)
+		}
+		if n := len(k.Now().Services); n != 2 {
+			t.Errorf("%d services are left", n)
+		}
+	}
+}
+
+// While a server belongs to another family than its service the kernel starts
+// no daemon, so a daemon waits for removals, those that drain too.
+func TestDaemonsStartAfterRemovals(t *testing.T) {
+	six := ipvs.Service{ServiceID: ipvs.AddrID(ipvs.TCP, netip.MustParseAddr("2001:db8::1"), 80), Scheduler: "rr", Netmask: 128}
+	tunnel := ipvs.Destination{Addr: server(1).Addr, Port: 80, Forward: ipvs.Tunnel, Weight: 1}
+	for _, strict := range []bool{false, true} {
+		k := ipvstest.New(nil)
+		must.OK(t, k.Do(change.AddService(six), change.AddDestination(six.ServiceID, tunnel)))
+		have := inUse(k.Now())
+		f, err := restore.Read(t.Context(), strings.NewReader(
+			"-A -t [2001:db8::1]:80 -s rr\n-a -t [2001:db8::1]:80 -r [2001:db8::a]:80 -i\n--start-daemon master --mcast-interface lo\n"), 1<<20, rules())
+		must.OK(t, err)
+		w := f.Wanted(have, false)
+		changed(t, "the plan", have, w.Plan(have, strict, true))
+		o := quietly
+		o.Strict, o.Drain = strict, time.Millisecond
+		end := w.Run(t.Context(), k, have, o)
+		if d := model.Diff(k.Now(), w.Table); end.How != restore.Finished || len(d) > 0 || said(end.Wanted) != "" || len(k.Now().Daemons) != 1 {
+			t.Errorf("strict %v: %+v, %s, the table lacks %v", strict, end, said(end.Wanted), d)
+		}
+	}
+}
+
+// What a run did is counted, not what it meant to do.
+func TestChangesAreCounted(t *testing.T) {
+	for _, c := range []struct {
+		have, file              []string
+		added, removed, changed int
+	}{
+		{nil, []string{"add 80 nosuch", "server 80 1 1"}, 0, 0, 0},
+		{nil, []string{"add 80 rr", "server 80 1 1", "server 80 9 1"}, 2, 0, 0},
+		{[]string{"add 80 rr", "server 80 1 1", "server 80 2 1", "add 81 rr"}, []string{"add 80 wlc", "server 80 1 7"}, 0, 2, 2},
+		{[]string{"add 80 rr"}, []string{"add 80 rr"}, 0, 0, 0},
+	} {
+		k := ipvstest.New(inUse(kernel(t, c.have...).Now()))
+		k.Refuse = refuseNosuch
+		f, _ := read(t, c.file...)
+		o := quietly
+		o.Drain = time.Millisecond
+		end := run(t, f, k, k.Now(), o)
+		got, want := fmt.Sprint(end.Added, end.Removed, end.Changed), fmt.Sprint(c.added, c.removed, c.changed)
+		if got != want {
+			t.Errorf("%v on %v: %s, want %s", c.file, c.have, got, want)
+		}
+	}
+}
+
+// A refusal of the same line again does not repeat a round for ever.
+func TestRefusalsEnd(t *testing.T) {
+	k := kernel(t, "add 80 rr", "server 80 1 1")
+	k.Refuse = refuseEdits
+	f, _ := read(t, "add 80 rr", "server 80 1 1", "server! 80 1 2", "server! 80 1 3")
+	end := run(t, f, k, k.Now(), quietly)
+	if lines := said(end.Wanted); !strings.HasPrefix(lines, "4:") || slices.Contains([]restore.Ending{restore.Failed, restore.Interrupted}, end.How) {
+		t.Errorf("%+v, %s", end, lines)
+	}
+}
