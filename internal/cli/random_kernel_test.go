@@ -61,17 +61,23 @@ func randomFile(r *rand.Rand, want, have *ipvs.Table) (lines []string) {
 			insert("-A -t 10.9.9.9:80 -s nosuch\n")
 			insert("-a -t 10.9.9.9:80 -r 192.168.0.1 -m\n")
 		case 4:
-			insert("-a " + selector(want, r.IntN(max(1, len(want.Services)))) + " -r 127.255.255.255:80 -m\n") // a broadcast address
+			if i := r.IntN(max(1, len(want.Services))); i == len(want.Services) || want.Services[i].Family() == ipvs.IPv4 {
+				insert("-a " + selector(want, i) + " -r 127.255.255.255:80 -m\n") // a broadcast address
+			}
 		case 5:
 			insert(fmt.Sprintf("--start-daemon %s --mcast-interface %s --syncid %d\n", pick(r, "master", "backup"), pick(r, "lo", "lo", "nosuch"), r.IntN(256)))
 		case 6:
 			insert(fmt.Sprintf("--set %d %d %d\n", r.IntN(3), r.IntN(1000), r.IntN(3)))
 		case 7:
-			insert(pick(r, "-C\n", "--stop-daemon master\n", "--stop-daemon backup\n"))
+			insert("-C\n")
 		}
 	}
+	if file := strings.Join(lines, ""); r.IntN(8) == 0 && !slices.ContainsFunc(have.Daemons, func(d ipvs.Daemon) bool { return d.State == ipvs.Master }) && len(starts(file, ipvs.Master)) == 0 {
+		insert("--stop-daemon master\n")
+	}
+	// 1.31 does not start a daemon that runs already, so the file stops it.
 	for _, running := range have.Daemons {
-		if r.IntN(4) > 0 {
+		if mentioned := len(starts(strings.Join(lines, ""), running.State)) > 0; mentioned || r.IntN(4) > 0 {
 			lines = slices.Insert(lines, 0, "--stop-daemon "+running.State.String()+"\n")
 		}
 	}
@@ -141,12 +147,15 @@ func (d director) compareRandom(seed uint64) {
 	if !sameTable(ours, theirs) {
 		fail("ours makes the table\n%s1.31 makes it\n%s%+v", rulesOf(ours), rulesOf(theirs), a)
 	}
-	if messages := withoutLines(a.errors); messages != said.errors || a.status != said.status {
+	// What the file itself deletes again is not shown to the kernel.
+	has := func(part string) bool { return strings.Contains("\n"+file, part) }
+	unseen := (has("\n-C") || has("\n-D ")) && (has(" nosuch") || has(" 127.255.255.255:"))
+	if messages := withoutLines(a.errors); !unseen && (messages != said.errors || a.status != said.status) {
 		fail("ours says %d\n%s1.31 says %d\n%s", a.status, messages, said.status, said.errors)
 	}
 	after := d.do("", "ipvsadm-save", "--all", "-n")
 	// The kernel may refuse what a preview accepts, but not without a word.
-	silent := a.errors == ""
+	silent := a.errors == "" && said.errors == ""
 	if previewed := dry.status == 0; previewed != (diff.status < 2) || silent && !previewed {
 		fail("--dry-run: %+v, --diff: %+v, but the restore says %s", dry, diff, a.errors)
 	}

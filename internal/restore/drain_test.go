@@ -131,6 +131,20 @@ func TestDaemonsStartAfterRemovals(t *testing.T) {
 	}
 }
 
+// A daemon whose only line is refused goes on.
+func TestDaemonOfARefusedLineStays(t *testing.T) {
+	k := ipvstest.New(nil)
+	must.OK(t, k.Do(change.StartDaemon(ipvs.Daemon{State: ipvs.Backup, Interface: "lo"})))
+	have := k.Now()
+	f, err := restore.Read(t.Context(), strings.NewReader(
+		"-A -t [2001:db8::1]:80 -s rr\n-a -t [2001:db8::1]:80 -r 10.0.0.1:80 -i\n--start-daemon backup --mcast-interface lo\n"), 1<<20, rules())
+	must.OK(t, err)
+	end := run(t, f, k, have, quietly)
+	if now := k.Now(); end.How != restore.Finished || said(end.Wanted) != "2:invalid argument" || !slices.Equal(now.Daemons, have.Daemons) {
+		t.Errorf("%+v, %s, %v", end, said(end.Wanted), now)
+	}
+}
+
 // What a run did is counted, not what it meant to do.
 func TestChangesAreCounted(t *testing.T) {
 	for _, c := range []struct {

@@ -105,22 +105,21 @@ func (w *Wanted) add(m *model.Model, r Rule, o objection, unfit map[serverID]err
 		o.was.Op = r.Op
 		r = Rule{Change: o.was}
 	}
-	if r.Op == ipvs.OpStartDaemon || r.Op == ipvs.OpStopDaemon {
-		// The first line about a daemon meets the one that runs: to start
-		// it again is no mistake.
-		state := r.Daemon.State
-		known := w.daemons[state]
-		w.daemons[state] = true
-		switch {
-		case known || r.Op == ipvs.OpStartDaemon:
-		case w.stopped[state]:
+	state := r.Daemon.State
+	if r.Op == ipvs.OpStopDaemon && !w.daemons[state] {
+		// The first line about a daemon meets the one that runs.
+		if w.stopped[state] {
 			return ipvs.ErrNoDaemon
-		default:
-			return nil
 		}
+		w.daemons[state] = true
+		return nil
 	}
 	err := w.apply(m, r)
-	if err == nil && w.merge {
+	switch {
+	case err != nil:
+	case r.Op == ipvs.OpStartDaemon:
+		w.daemons[state] = true
+	case w.merge:
 		w.named[r.Service.ServiceID] = true
 	}
 	if e := unfit[serverOf(r.Change)]; e != nil && err == nil && r.Op == ipvs.OpAddDestination {
