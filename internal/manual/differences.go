@@ -90,7 +90,7 @@ var differences = [...]Difference{
 		Why:      "A truncated save must not look complete."},
 	{ID: "restore-checks-first",
 		Original: "ipvsadm-restore empties the table first, whatever the file contains, then runs it line by line and stops at a faulty line.",
-		Ours:     "It reads and checks everything first. If a line is faulty, nothing is changed; with a FILE, nothing is changed if the kernel refuses a line either. Each such line is reported, with status 2. Otherwise only what differs is changed. From standard input, a service whose line is refused keeps its settings.",
+		Ours:     "It reads and checks everything first. If a line is faulty, nothing is changed; with a FILE, nothing is changed if the kernel refuses a line either. Each such line is reported, with status 2. Otherwise only what differs is changed. From standard input, a service whose line is refused keeps its settings. Into an empty table, standard input is applied up to the fault, as in 1.31.",
 		Why:      "A typing error must not take services down, and a restore must not drop connections of services that stay."},
 	{ID: "names-not-found",
 		Original: "A host or service name that is not found is reported as an illegal address.",
