@@ -785,3 +785,35 @@ func TestLongWorkShowsProgressOnATerminalOnly(t *testing.T) {
 		t.Errorf("a file gets %q, %v", b, err)
 	}
 }
+
+// The last line on a terminal is about what was done.
+func TestLastLineOnATerminal(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "rules")
+	for _, c := range []struct{ have, file, want string }{
+		{"", web + web10, "1 service, 1 server: 2 added, 0 removed, 0 changed"},
+		{web, web, "1 service, 0 servers: nothing to change"},
+		{web, web + "-A -t 12.0.0.2:80 -s nosuch\n", "1 service, 0 servers: nothing was changed"},
+		{web, web + web10 + "-A -t 12.0.0.2:80 -s nosuch\n", "1 service, 1 server: 1 added, 0 removed, 0 changed"},
+		{web, web + "foo\n", "nothing was changed"},
+		{web, "FILE" + web + "foo\n", "nothing was changed"},
+		{web, "FILE" + web + web, "nothing was changed"},
+		{web, "FILE" + web + web10 + "-A -t 12.0.0.2:80 -s nosuch\n", "all changes were undone"},
+	} {
+		on := terminal.New(t, 80, 24)
+		k := newFakeKernel(t, c.have)
+		k.Refuse = refuseLikeAKernel
+		name, stdin, argv := "<stdin>", c.file, restoreArgs(t)
+		if text, named := strings.CutPrefix(c.file, "FILE"); named {
+			must.OK(t, os.WriteFile(file, []byte(text), 0o600))
+			name, argv = file, append(argv, file)
+		}
+		var a answer
+		p, _ := k.process(&a, stdin, argv...)
+		p.Stderr = on.Slave
+		p.start(t.Context())
+		shown := on.Output(t)
+		if want := name + ": " + c.want + "\r\n"; !strings.Contains(shown, want) {
+			t.Errorf("%q on %q: %q, want %q", c.file, c.have, shown, want)
+		}
+	}
+}
