@@ -145,6 +145,20 @@ func TestDaemonOfARefusedLineStays(t *testing.T) {
 	}
 }
 
+// A daemon that the file stops and cannot start again does not go on, and one
+// that it only starts otherwise does.
+func TestDaemonThatDoesNotStart(t *testing.T) {
+	for file, stays := range map[string]bool{"stop,start nosuch": false, "start nosuch": true} {
+		k := kernel(t, "start eth1")
+		k.Refuse = refuseNosuch
+		f, _ := read(t, strings.Split(file, ",")...)
+		end := run(t, f, k, k.Now(), quietly)
+		if now := k.Now(); end.How != restore.Finished || len(end.Wanted.Complaints.List) != 1 || (len(now.Daemons) == 1) != stays {
+			t.Errorf("%s: %+v, %s, %v", file, end, said(end.Wanted), now.Daemons)
+		}
+	}
+}
+
 // What a run did is counted, not what it meant to do.
 func TestChangesAreCounted(t *testing.T) {
 	for _, c := range []struct {

@@ -99,8 +99,8 @@ func (w *Wanted) add(m *model.Model, r Rule, o objection, unfit map[serverID]err
 		if r.Op == ipvs.OpEditService && !m.Has(r.Service.ServiceID) {
 			o.err = ipvs.ErrNoService // the kernel checks that first
 		}
-		if !o.stays {
-			return o.err
+		if !o.stays || r.Op == ipvs.OpStartDaemon && w.daemons[r.Daemon.State] {
+			return o.err // a daemon does not stay that the file has stopped
 		}
 		o.was.Op = r.Op
 		r = Rule{Change: o.was}
