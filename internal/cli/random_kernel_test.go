@@ -65,7 +65,11 @@ func randomFile(r *rand.Rand, want, have *ipvs.Table) (lines []string) {
 				insert("-a " + selector(want, i) + " -r 127.255.255.255:80 -m\n") // a broadcast address
 			}
 		case 5:
-			insert(fmt.Sprintf("--start-daemon %s --mcast-interface %s --syncid %d\n", pick(r, "master", "backup"), pick(r, "lo", "lo", "nosuch"), r.IntN(256)))
+			// Kernels differ in what they say of a daemon that runs already and
+			// an interface that does not exist.
+			if state := pick(r, ipvs.Master, ipvs.Backup); len(starts(strings.Join(lines, ""), state)) == 0 {
+				insert(fmt.Sprintf("--start-daemon %v --mcast-interface %s --syncid %d\n", state, pick(r, "lo", "lo", "nosuch"), r.IntN(256)))
+			}
 		case 6:
 			insert(fmt.Sprintf("--set %d %d %d\n", r.IntN(3), r.IntN(1000), r.IntN(3)))
 		case 7:
@@ -155,7 +159,7 @@ func (d director) compareRandom(seed uint64) {
 	}
 	after := d.do("", "ipvsadm-save", "--all", "-n")
 	// The kernel may refuse what a preview accepts, but not without a word.
-	silent := a.errors == "" && said.errors == ""
+	silent := a.errors == ""
 	if previewed := dry.status == 0; previewed != (diff.status < 2) || silent && !previewed {
 		fail("--dry-run: %+v, --diff: %+v, but the restore says %s", dry, diff, a.errors)
 	}
