@@ -79,7 +79,7 @@ func (w *Wanted) mentioned(have *ipvs.Table) *ipvs.Table {
 func (w *Wanted) plan(have index, strict, drain bool) plan {
 	p := plan{changes: model.Diff(w.mentioned(have.Table), w.Table)}
 	end := len(p.changes)
-	for end > 0 && (p.changes[end-1].Op == ipvs.OpStartDaemon || p.changes[end-1].Op == ipvs.OpStopDaemon) {
+	for end > 0 && isDaemon(p.changes[end-1]) {
 		end--
 	}
 	p.first, p.starts = p.changes[:end], p.changes[end:]

@@ -110,9 +110,8 @@ type run struct {
 	want       index   // of the table of wanted
 	places     *places // in wanted, built on first use
 	objections objections
-	// journal has the changes made, nil unless Strict.
-	journal *journal
-	result  Result
+	journal    *journal // the changes made, nil unless Strict
+	result     Result
 }
 
 // Run changes the kernel's table, which is have, to match the file.
@@ -279,28 +278,13 @@ func chunkLen(changes []ipvs.Change) int {
 // once.
 func pieceLen(changes []ipvs.Change) int {
 	n := min(1, len(changes))
-	for n > 0 && n < len(changes) && pieceOf(changes[n]) == pieceOf(changes[0]) {
+	for n > 0 && n < len(changes) && changes[n].Service.ServiceID == changes[0].Service.ServiceID && isDaemon(changes[n]) == isDaemon(changes[0]) {
 		n++
 	}
 	return n
 }
 
-// piece is what a change is about.
-type piece struct {
-	service ipvs.ServiceID
-	daemons bool
-	other   ipvs.Op
-}
-
-func pieceOf(c ipvs.Change) piece {
-	switch c.Op {
-	case ipvs.OpFlush, ipvs.OpZero, ipvs.OpSetTimeouts:
-		return piece{other: c.Op}
-	case ipvs.OpStartDaemon, ipvs.OpStopDaemon:
-		return piece{daemons: true}
-	}
-	return piece{service: c.Service.ServiceID}
-}
+func isDaemon(c ipvs.Change) bool { return c.Op == ipvs.OpStartDaemon || c.Op == ipvs.OpStopDaemon }
 
 // byAnother reports whether a change was refused because another writer has
 // changed the table since it was read.

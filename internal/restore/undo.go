@@ -99,21 +99,20 @@ func (j *journal) recordRefused(had index, refused ipvs.ChangeErrors) {
 }
 
 func configOf(s *ipvs.ServiceEntry) *ipvs.Service {
-	if s == nil {
-		return nil
+	if s != nil {
+		config := s.Service
+		return &config
 	}
-	config := s.Service
-	return &config
+	return nil
 }
 
 // config returns the configuration of a server, or nil if the table has none.
 func (x index) config(id serverID) *ipvs.Destination {
-	d := x.server(id)
-	if d == nil {
-		return nil
+	if d := x.server(id); d != nil {
+		config := d.Destination
+		return &config
 	}
-	config := d.Destination
-	return &config
+	return nil
 }
 
 // forget drops the part of the table that a change is about.
