@@ -68,8 +68,8 @@ func (s doctorCommand) Run(ctx context.Context) error {
 		return withStatus(outputFailure(err), statusUsage)
 	}
 	worst := doctor.Worst(findings)
-	if worst < doctor.Warning {
-		s.say(serversHint(c.Table))
+	if worst < doctor.Warning && c.Table != nil {
+		s.say(unexaminedHint)
 	}
 	return exit(doctorStatus(worst))
 }

@@ -27,6 +27,9 @@ func hintText(text string) string {
 }
 
 const (
+	// unexaminedHint is about what the doctor cannot see.
+	unexaminedHint = "the servers were not examined: their default gateway (-m), virtual address and ARP (-g, -i), tunnel device (-i), firewall"
+
 	changingHint = "the table keeps changing, entries may be missing: list it again"
 	applyHint    = "reading rules from the terminal: Ctrl-D at the start of a line ends the input, which empties the table if no rule was typed; Ctrl-C changes nothing"
 	restoreHint  = "reading commands from the terminal, each runs at once: Ctrl-D at the start of a line ends the input"

@@ -11,13 +11,13 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/args"
 	"github.com/ipvsadm-go/ipvsadm/internal/doctor"
+	"github.com/ipvsadm-go/ipvsadm/internal/rule"
 	"github.com/ipvsadm-go/ipvsadm/internal/spec"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
@@ -196,12 +196,12 @@ func (m machine) successHint(cmd args.Command, words []string) string {
 	case spec.AddService:
 		return netmaskWarning(cmd.Service)
 	case spec.EditService:
-		if text := m.editServiceHint(cmd); text != "" {
+		if text := m.resetHint(cmd); text != "" {
 			return text
 		}
 		return netmaskWarning(cmd.Service)
 	case spec.EditServer:
-		if text := m.editServerHint(cmd); text != "" {
+		if text := m.resetHint(cmd); text != "" {
 			return text
 		}
 		return m.serverHint(cmd, words)
@@ -248,29 +248,9 @@ func unusedPort(c ipvs.Change, words []string) (port uint16, ok bool) {
 	return 0, false
 }
 
-// reset collects the settings that an edit changed without being asked.
-type reset struct {
-	given spec.Set
-	list  []string
-}
-
-// look compares a value before the edit with the one after it; ids are its
-// options.
-func (r *reset) look(what string, before, now any, ids spec.Set) {
-	if before != now && !r.given.HasAny(ids) {
-		r.list = append(r.list, fmt.Sprintf("%s was %v and is now %v", what, before, now))
-	}
-}
-
-func (r *reset) String() string {
-	if len(r.list) == 0 {
-		return ""
-	}
-	return strings.Join(r.list, ", ") + ": use --keep to leave other settings as they are"
-}
-
-// editServerHint is about settings that 1.31's -e resets to their defaults.
-func (m machine) editServerHint(cmd args.Command) string {
+// resetHint is about settings that an edit changed without being asked, as
+// 1.31's edits do.
+func (m machine) resetHint(cmd args.Command) string {
 	if m.before == nil {
 		return ""
 	}
@@ -278,100 +258,20 @@ func (m machine) editServerHint(cmd args.Command) string {
 	if s == nil {
 		return ""
 	}
-	was := s.Lookup(cmd.Destination.AddrPort())
-	if was == nil {
+	kept, err := cmd, error(nil)
+	if cmd.ID == spec.EditService {
+		err = kept.KeepService(s.Service)
+	} else if was := s.Lookup(cmd.Destination.AddrPort()); was != nil {
+		err = kept.KeepServer(was.Destination)
+	}
+	line := func(cmd args.Command) string {
+		c, _ := cmd.Change()
+		return string(rule.Writer{}.Append(nil, c))
+	}
+	if err != nil || line(kept) == line(cmd) {
 		return ""
 	}
-	now, r := &cmd.Destination, &reset{given: cmd.Given}
-	if was.Forward != ipvs.LocalNode { // the kernel says so of any server here
-		r.look("the forwarding method", was.Forward, now.Forward, spec.ForwardingMethod)
-	}
-	if was.Forward == ipvs.Tunnel && now.Forward == ipvs.Tunnel {
-		r.look("the tunnel", was.Tunnel, now.Tunnel, spec.TunnelOptions)
-	}
-	r.look("the weight", was.Weight, now.Weight, spec.Of(spec.OptWeight))
-	r.look("the upper threshold", was.UpperThreshold, now.UpperThreshold, spec.Of(spec.OptUThreshold))
-	r.look("the lower threshold", was.LowerThreshold, now.LowerThreshold, spec.Of(spec.OptLThreshold))
-	return r.String()
-}
-
-// editServiceHint is about settings that 1.31's -E resets to their defaults.
-func (m machine) editServiceHint(cmd args.Command) string {
-	if m.before == nil {
-		return ""
-	}
-	was := m.before.Lookup(cmd.Service.ServiceID)
-	if was == nil {
-		return ""
-	}
-	now, r := &cmd.Service, &reset{given: cmd.Given}
-	r.look("the scheduler", was.Scheduler, now.Scheduler, spec.Of(spec.OptScheduler))
-	const schedFlags = ipvs.FlagSched1 | ipvs.FlagSched2 | ipvs.FlagSched3
-	if was.Scheduler == now.Scheduler && was.Flags&schedFlags != 0 && now.Flags&schedFlags == 0 {
-		r.look("-b", was.Flags&schedFlags, "none", spec.Of(spec.OptSchedFlags))
-	}
-	if was.Flags&ipvs.FlagPersistent != 0 {
-		if now.Flags&ipvs.FlagPersistent == 0 {
-			r.look("the service", "persistent", "not persistent", spec.Of(spec.OptPersistent))
-		} else {
-			r.look("the netmask", netmaskText(was.Service), netmaskText(*now), spec.Of(spec.OptNetmask))
-		}
-	}
-	if was.PersistenceEngine != "" && now.PersistenceEngine == "" {
-		r.look("the persistence engine", was.PersistenceEngine, "none", spec.Of(spec.OptPersistenceEngine))
-	}
-	if was.Flags&ipvs.FlagOnePacket != 0 {
-		r.look("one-packet scheduling", "on", onOff(now.Flags&ipvs.FlagOnePacket != 0), spec.Of(spec.OptOnePacket))
-	}
-	return r.String()
-}
-
-func onOff(on bool) string {
-	if on {
-		return "on"
-	}
-	return "off"
-}
-
-// netmaskText returns a netmask as -M takes it.
-func netmaskText(s ipvs.Service) string {
-	if s.Family() == ipvs.IPv6 {
-		return strconv.Itoa(int(s.Netmask))
-	}
-	return s.Netmask.Addr4().String()
-}
-
-// unchecked is what the doctor cannot see of servers with a forwarding method.
-var unchecked = map[ipvs.ForwardingMethod]string{
-	ipvs.Masquerade: "servers with -m use this director as their default gateway",
-	ipvs.Route:      "servers with -g have the virtual address, but do not answer ARP for it",
-	ipvs.Tunnel:     "servers with -i have the virtual address and a tunnel device",
-}
-
-// serversHint is about what the doctor does not examine.
-func serversHint(t *ipvs.Table) string {
-	if t == nil {
-		return ""
-	}
-	var texts []string
-	add := func(text string) {
-		if text != "" && !slices.Contains(texts, text) {
-			texts = append(texts, text)
-		}
-	}
-	for i := range t.Services {
-		s := &t.Services[i]
-		if s.FWMark != 0 {
-			add("marked packets are addressed to this director")
-		}
-		for j := range s.Destinations {
-			add(unchecked[s.Destinations[j].Forward])
-		}
-	}
-	if texts == nil {
-		return ""
-	}
-	return "not examined: whether " + strings.Join(texts, ", whether ")
+	return "settings that are not named are reset; with --keep this would be " + line(kept)
 }
 
 // strandedHint is about connections of what was deleted: their packets are

@@ -5,7 +5,6 @@ package cli
 import (
 	"bytes"
 	"context"
-	"net/netip"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -82,38 +81,6 @@ func TestChangesThatMayNotDoWhatWasMeantHaveHints(t *testing.T) {
 	}
 }
 
-// What the doctor cannot see is named for each forwarding method of the table.
-func TestUncheckedServersAreNamed(t *testing.T) {
-	server := netip.MustParseAddr("192.0.2.2")
-	table := func(s ipvs.Service, methods ...ipvs.ForwardingMethod) *ipvs.Table {
-		e := ipvs.ServiceEntry{Service: s}
-		for _, m := range methods {
-			e.Destinations = append(e.Destinations, ipvs.DestinationEntry{Destination: ipvs.Destination{Addr: server, Forward: m}})
-		}
-		return &ipvs.Table{Services: []ipvs.ServiceEntry{e}}
-	}
-	web := ipvs.NewService(ipvs.AddrID(ipvs.TCP, netip.MustParseAddr("192.0.2.1"), 80), "rr")
-	mark := ipvs.NewService(ipvs.MarkID(1, ipvs.IPv4), "rr")
-	const begin = "not examined: whether "
-	for _, c := range []struct {
-		name  string
-		table *ipvs.Table
-		want  string
-	}{
-		{"a table that is not known", nil, ""},
-		{"no services", &ipvs.Table{}, ""},
-		{"servers here", table(web, ipvs.LocalNode), ""},
-		{"two of a kind", table(web, ipvs.Masquerade, ipvs.Masquerade), begin + "servers with -m use this director as their default gateway"},
-		{"two kinds", table(web, ipvs.Route, ipvs.Tunnel), begin +
-			"servers with -g have the virtual address, but do not answer ARP for it, whether servers with -i have the virtual address and a tunnel device"},
-		{"a mark", table(mark, ipvs.Route), begin + "marked packets are addressed to this director, whether servers with -g have the virtual address, but do not answer ARP for it"},
-	} {
-		if got := serversHint(c.table); got != c.want {
-			t.Errorf("%s: %q, want %q", c.name, got, c.want)
-		}
-	}
-}
-
 // A restore without a file says that it reads the terminal.
 func TestInputFromATerminalIsAnnounced(t *testing.T) {
 	for _, c := range []struct {
@@ -153,7 +120,7 @@ func TestHintsAboutEditsThatKeep(t *testing.T) {
 		"-e -t 12.0.0.1:80 -r 10.0.0.1 --keep -w 5": "",
 		"-E -t 12.0.0.1:80 --keep -p 60":            "",
 		"-E -t 12.0.0.1:80 --keep -s wlc":           "",
-		"-e -t 12.0.0.1:80 -r 10.0.0.1 -i -x 9":     "hint: the weight was 3 and is now 1: use --keep to leave other settings as they are\n",
+		"-e -t 12.0.0.1:80 -r 10.0.0.1 -i -x 9":     "hint: settings that are not named are reset; with --keep this would be -e -t 12.0.0.1:80 -r 10.0.0.1:80 -i -w 3 -x 9 --tun-type ipip\n",
 	} {
 		if got := newFakeKernel(t, rules).onTerminal(t, "", append([]string{"ipvsadm"}, strings.Fields(line)...)...); got != want {
 			t.Errorf("%s: %q, want %q", line, got, want)

@@ -53,7 +53,7 @@ var Checks = [...]Check{
 	{Name: "rp-filter", Level: Warning, service: rpFilter, needs: (*Case).netSettings,
 		Question: "a NAT server on whose network the director has two interfaces, where strict reverse path filtering drops replies that arrive on the other one; a note unless all connections to the server are half-open"},
 	{Name: "send-redirects", Level: Warning, service: sendRedirects, needs: (*Case).netSettings,
-		Question: "a NAT server behind the same interface as the clients, while the director sends ICMP redirects, which make replies bypass it"},
+		Question: "a NAT server behind the same interface as the clients, while the director sends ICMP redirects, which make replies bypass it; a note for IPv6"},
 	{Name: "mtu", Level: Warning, service: mtu,
 		Question: "a tunnel (`-i`) to a server with an MTU below that of the clients' side; a note if only the tunnel header is too much"},
 	{Name: "overloaded", Level: Warning, service: overloaded,

@@ -30,16 +30,19 @@ const (
 // String returns the level as output has it.
 func (l Level) String() string { return [...]string{"ok", "note", "warning", "error"}[l] }
 
+// MarshalText returns the level as output has it.
+func (l Level) MarshalText() ([]byte, error) { return []byte(l.String()), nil }
+
 // Finding is what a check has found.
 type Finding struct {
-	Level   Level  // of a check's function: 0 for the level of its row
-	Check   string // name of the check
-	Service string // as a listing names it; empty for the host
+	Level   Level  `json:"level"`             // of a check's function: 0 for the level of its row
+	Check   string `json:"check"`             // name of the check
+	Service string `json:"service,omitempty"` // as a listing names it; empty for the host
 	// Server is the address of a real server that takes the place of %s in
 	// Text; empty if the text has none.
-	Server string
-	Text   string // what is wrong, and why it matters
-	Fix    string // the command that mends it; empty where there is none
+	Server string `json:"-"`
+	Text   string `json:"text"`          // what is wrong, and why it matters
+	Fix    string `json:"fix,omitempty"` // the command that fixes it; empty if there is none
 }
 
 // Case is what is examined.

@@ -159,7 +159,7 @@ warning: connection tracking has 900 of at most 1000 entries; beyond that, packe
 note: the rules of iptables-legacy were not examined [firewall]
 `},
 		{name: "a defense at work, and one that waits", table: of(nat), host: func(h *Host) { set(h, "net.ipv4.vs.drop_entry", "1", "net.ipv4.vs.drop_packet", "2") }, want: `
-warning: net.ipv4.vs.drop_packet is 2: packets of new connections are dropped at random, while memory is short [drop-entry]
+warning: net.ipv4.vs.drop_packet is 2: random dropping of packets of new connections, with values as for drop_entry [drop-entry]
   fix: sysctl -w net.ipv4.vs.drop_packet=0
 note: net.ipv4.vs.drop_entry is 1 (default 0): random dropping of connections that are not established, against floods: 0 never, 1 while memory is short (it then reads 2), 3 always [vs-sysctl]
 `},

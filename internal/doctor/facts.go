@@ -26,8 +26,6 @@ type Host struct {
 	Modules map[string]ModuleState
 	// VRRP reports whether a program here speaks VRRP, as keepalived does.
 	VRRP bool
-	// Redirects6 reports whether ICMPv6 redirects were sent.
-	Redirects6 bool
 	// Firewall has the base chains that drop packets by default, as in
 	// "inet filter input"; nil if they could not be read.
 	Firewall []string
@@ -47,7 +45,7 @@ type Host struct {
 	// ask looks up a route; ok is false if time is over.
 	ask    func(Query) (r Route, ok bool)
 	routes map[Query]Route
-	// local are the networks that a routing table in use has as local.
+	// local are the networks that any routing table has as local.
 	local func() []netip.Prefix
 }
 
@@ -57,7 +55,6 @@ type Link struct {
 	Master   int // index of the bridge, bond or VRF that it belongs to, or 0
 	Name     string
 	Kind     string // such as "bridge", "vrf" or "dummy"; empty for hardware
-	Table    uint32 // routing table of a VRF
 	Up       bool
 	Carrier  bool
 	Loopback bool
@@ -144,8 +141,8 @@ func (h *Host) route(q Query) Route {
 	return r
 }
 
-// isLocal reports whether a routing table in use has an address as local: that
-// of a VRF, or one that a rule selects.
+// isLocal reports whether any routing table has an address as local, such as
+// that of a VRF, or one that a rule selects.
 func (h *Host) isLocal(a netip.Addr) bool {
 	if h.local == nil {
 		return false
@@ -207,34 +204,10 @@ func (h *Host) link(index int) *Link {
 
 // vrf returns the VRF that an interface belongs to, nil if it is in none.
 func (h *Host) vrf(l *Link) *Link {
-	for range h.Links { // a port's bridge may be the member
-		if l == nil || l.Kind == vrf {
-			break
-		}
-		l = h.link(l.Master)
+	if m := h.link(l.Master); m != nil && m.Kind == "vrf" {
+		return m
 	}
-	return l
-}
-
-const vrf = "vrf" // the kind
-
-// input returns the interface whose settings apply to packets that arrive on
-// l: that of the VRF, if it is in one.
-func (h *Host) input(l *Link) *Link {
-	if v := h.vrf(l); v != nil {
-		return v
-	}
-	return l
-}
-
-// hasPorts reports whether any interface belongs to l.
-func (h *Host) hasPorts(l *Link) bool {
-	for i := range h.Links {
-		if h.Links[i].Master == l.Index {
-			return true
-		}
-	}
-	return false
+	return nil
 }
 
 // owner returns the interface that has an address, nil if none has.
@@ -285,6 +258,12 @@ func (h *Host) near(a netip.Addr, fits func(*Link) bool) (nearest *Link) {
 func works(l *Link) bool  { return l.Up && l.Carrier }
 func isUp(l *Link) bool   { return l.Up }
 func isDown(l *Link) bool { return !l.Up }
+
+// isEmpty reports whether an interface is a bridge without ports, which some
+// use like a dummy.
+func (h *Host) isEmpty(l *Link) bool {
+	return l.Kind == "bridge" && !slices.ContainsFunc(h.Links, func(port Link) bool { return port.Master == l.Index })
+}
 
 // state says why a link does not work.
 func (l *Link) state() string {

@@ -88,10 +88,8 @@ func shell(words []string) string {
 
 // quote quotes a word for a shell, if it has to be.
 func quote(word string) string {
-	special := func(r rune) bool {
-		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("/._-+:@%=,", r)
-	}
-	if word != "" && strings.IndexFunc(word, special) < 0 {
+	const safe = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+:@%=,"
+	if word != "" && strings.Trim(word, safe) == "" {
 		return word
 	}
 	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"

@@ -33,8 +33,8 @@ type Net interface {
 	// Route returns the way to an address. It is an error if the kernel has
 	// no answer, not if there is no way.
 	Route(Query) (Route, error)
-	// Local returns the networks that are local by a table that a rule names.
-	Local([]Link) ([]netip.Prefix, error)
+	// Local returns the networks that any routing table has as local.
+	Local() ([]netip.Prefix, error)
 	// Chains returns the base chains of nftables that drop packets at input
 	// or forward by default.
 	Chains() ([]string, error)
@@ -66,7 +66,7 @@ func Gather(ctx context.Context, sys System, t *ipvs.Table) (*Host, error) {
 			return r, true
 		},
 		local: sync.OnceValue(func() []netip.Prefix {
-			local, _ := sys.Net.Local(links)
+			local, _ := sys.Net.Local()
 			return local
 		}),
 	}
@@ -76,8 +76,8 @@ func Gather(ctx context.Context, sys System, t *ipvs.Table) (*Host, error) {
 		h.Neighbors = sys.neighbors()
 	}
 	h.Kernel = sys.word("proc/sys/kernel/osrelease")
-	h.VRRP = sys.speaks(vrrp)
-	h.Redirects6 = sys.sentRedirects()
+	// Raw sockets have the number of their protocol, 112 for VRRP, as the port.
+	h.VRRP = strings.Contains(sys.word("proc/thread-self/net/raw")+sys.word("proc/thread-self/net/raw6"), ":0070 ")
 	h.LegacyFirewall = slices.Contains(strings.Fields(sys.word("proc/thread-self/net/ip_tables_names")), "filter")
 	sys.settings(h)
 	if sys.modules(h, t); h.Modules["nf_tables"] == Loaded { // or the question would load it
@@ -97,26 +97,17 @@ func Gather(ctx context.Context, sys System, t *ipvs.Table) (*Host, error) {
 	return h, nil
 }
 
-// neighbors reads the neighbor tables, twice if a neighbor is being looked for,
-// which is so for a moment before it answers.
+// neighbors reads the neighbor tables, again if one is being looked for, which
+// is so for a moment before it answers.
 func (sys System) neighbors() map[Neighbor]uint16 {
 	const moment = 500 * time.Millisecond
 	states, _ := sys.Net.Neighbors()
 	for _, state := range states {
-		if state&unix.NUD_INCOMPLETE == 0 {
-			continue
+		if state&unix.NUD_INCOMPLETE != 0 {
+			time.Sleep(moment)
+			states, _ = sys.Net.Neighbors()
+			break
 		}
-		time.Sleep(moment)
-		later, err := sys.Net.Neighbors()
-		if err != nil {
-			return states
-		}
-		for n, state := range later { // one that is new may answer
-			if state&unix.NUD_INCOMPLETE != 0 && states[n]&unanswered == 0 {
-				delete(later, n)
-			}
-		}
-		return later
 	}
 	return states
 }
@@ -135,17 +126,6 @@ func (sys System) word(file string) string {
 		return ""
 	}
 	return strings.Join(strings.Fields(string(b)), " ")
-}
-
-// sentRedirects reports whether ICMPv6 redirects were sent.
-func (sys System) sentRedirects() bool {
-	b, _ := fs.ReadFile(sys.Files, "proc/thread-self/net/snmp6")
-	for line := range strings.Lines(string(b)) {
-		if words := strings.Fields(line); len(words) == 2 && words[0] == "Icmp6OutRedirects" {
-			return words[1] != "0"
-		}
-	}
-	return false
 }
 
 // settings reads all settings of IPVS and those of the network that checks look
@@ -180,45 +160,20 @@ func settingFile(name string) string {
 	return "proc/sys/" + strings.NewReplacer(".", "/", "/", ".").Replace(name)
 }
 
-// vrrp is the number of the protocol by which directors agree on who is active.
-const vrrp = "0070"
-
-// speaks reports whether a socket is open for a protocol, by its number as the
-// tables of raw sockets have it, in place of a port.
-func (sys System) speaks(protocol string) bool {
-	for _, name := range [...]string{"raw", "raw6"} {
-		b, err := fs.ReadFile(sys.Files, "proc/thread-self/net/"+name)
-		if err != nil {
-			continue
-		}
-		for line := range strings.Lines(string(b)) {
-			if f := strings.Fields(line); len(f) > 1 && strings.HasSuffix(f[1], ":"+protocol) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
 // modules finds out about ip_vs, nf_tables and what else the table needs.
 func (sys System) modules(h *Host, t *ipvs.Table) {
-	var known strings.Builder // the lists of modules that can be loaded, and of those built in
-	var builtin string
-	for _, list := range [...]string{"modules.dep", "modules.builtin"} {
-		b, _ := fs.ReadFile(sys.Files, "lib/modules/"+h.Kernel+"/"+list)
-		known.Write(b)
-		builtin = string(b)
+	list := func(name string) string {
+		b, _ := fs.ReadFile(sys.Files, "lib/modules/"+h.Kernel+"/modules."+name)
+		return string(b)
 	}
+	loadable, builtin := list("dep"), list("builtin")
 	look := func(name string) {
-		if h.Modules[name] != 0 {
-			return
-		}
 		_, err := fs.Stat(sys.Files, "sys/module/"+name)
-		switch {
-		case err == nil, strings.Contains(builtin, "/"+name+".ko"):
+		switch file := "/" + name + ".ko"; {
+		case err == nil, strings.Contains(builtin, file):
 			h.Modules[name] = Loaded
-		case known.Len() == 0: // a container without the machine's modules
-		case strings.Contains(known.String(), "/"+name+".ko"):
+		case loadable == "" && builtin == "": // a container without the machine's modules
+		case strings.Contains(loadable, file):
 			h.Modules[name] = Available
 		default:
 			h.Modules[name] = Missing

@@ -22,7 +22,7 @@ type network struct {
 
 func (n *network) Links() ([]Link, error)                  { return n.links, n.err }
 func (n *network) Neighbors() (map[Neighbor]uint16, error) { return nil, n.err }
-func (n *network) Local([]Link) ([]netip.Prefix, error)    { return prefixes("10.9.0.0/16"), n.err }
+func (n *network) Local() ([]netip.Prefix, error)          { return prefixes("10.9.0.0/16"), n.err }
 func (n *network) Chains() ([]string, error)               { return []string{"ip filter INPUT"}, n.err }
 
 func (n *network) Route(Query) (Route, error) {
@@ -49,7 +49,6 @@ func TestGather(t *testing.T) {
 		"proc/sys/net/ipv4/vs/est_cpulist", "\n",
 		"proc/thread-self/net/raw6", "  sl  local_address\n   58: 00000000000000000000000000000000:003A 0\n",
 		"proc/thread-self/net/raw", "  sl  local_address rem_address\n  112: 00000000:0070 00000000:0000 07\n",
-		"proc/thread-self/net/snmp6", "Icmp6InMsgs   \t3\nIcmp6OutRedirects \t8\n",
 		"sys/module/ip_vs/refcnt", "1\n",
 		"lib/modules/6.1.0/modules.dep", "kernel/net/netfilter/ipvs/ip_vs_wlc.ko.xz: kernel/net/netfilter/ipvs/ip_vs.ko.xz\n",
 		"lib/modules/6.1.0/modules.builtin", "kernel/net/netfilter/ipvs/ip_vs_pe_sip.ko\nkernel/net/netfilter/nf_tables.ko\n",
@@ -83,13 +82,12 @@ func TestGather(t *testing.T) {
 		Settings: map[string]string{
 			"net.ipv4.ip_forward": "1", "net.ipv4.conf.all.send_redirects": "1", "net.ipv4.conf.eth0/7.forwarding": "0", "net.ipv4.vs.sync_threshold": "3 50",
 		},
-		Links:      n.links,
-		Modules:    map[string]ModuleState{"ip_vs": Loaded, "ip_vs_wlc": Available, "ip_vs_pe_sip": Loaded, "ip_vs_rr": Missing, "nf_tables": Loaded},
-		VRRP:       true,
-		Redirects6: true,
-		Firewall:   []string{"ip filter INPUT"},
-		RuleFile:   "/etc/ipvsadm.rules",
-		Clients:    map[netip.Addr]*Clients{vip: {Local: 1, Remote: 2, Some: []netip.Addr{netip.MustParseAddr("12.0.0.9")}}},
+		Links:    n.links,
+		Modules:  map[string]ModuleState{"ip_vs": Loaded, "ip_vs_wlc": Available, "ip_vs_pe_sip": Loaded, "ip_vs_rr": Missing, "nf_tables": Loaded},
+		VRRP:     true,
+		Firewall: []string{"ip filter INPUT"},
+		RuleFile: "/etc/ipvsadm.rules",
+		Clients:  map[netip.Addr]*Clients{vip: {Local: 1, Remote: 2, Some: []netip.Addr{netip.MustParseAddr("12.0.0.9")}}},
 		Handshakes: map[netip.AddrPort]Handshakes{
 			netip.AddrPortFrom(server, 80): {1, 0, 1}, netip.AddrPortFrom(server, 81): {1, 0, 0}, netip.AddrPortFrom(server, 0): {2, 0, 1},
 		},

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"math/bits"
 	"slices"
-	"strconv"
 
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
@@ -146,39 +145,18 @@ func conntrack(c *Case) []Finding {
 	}}
 }
 
-// defenses are the settings with which something is dropped.
-var defenses = [...]struct{ name, drops string }{
-	{"drop_entry", "connections that are not established are dropped at random"},
-	{"drop_packet", "packets of new connections are dropped at random"},
-}
-
-// What sets a defense to work: 1 waits for memory to become short.
-const (
-	onShortage = 2
-	always     = 3
-)
-
-// defends reports whether a setting is a defense that is at work.
+// defends reports whether a setting is a defense that is at work. At 1, it waits
+// for memory to become short, and then becomes 2.
 func (c *Case) defends(name string) bool {
 	n, _ := c.Host.number(vsSetting(name))
-	return n >= onShortage && slices.ContainsFunc(defenses[:], func(d struct{ name, drops string }) bool { return d.name == name })
+	return n > 1 && (name == "drop_entry" || name == "drop_packet")
 }
 
 func dropEntry(c *Case) (all []Finding) {
-	for _, d := range defenses {
-		if !c.defends(d.name) {
-			continue
+	for _, row := range Settings {
+		if name := vsSetting(row.Name); c.defends(row.Name) {
+			all = append(all, Finding{Text: fmt.Sprintf("%s is %s: %s", name, c.Host.setting(name), row.Meaning), Fix: c.sysctl(name + "=0")})
 		}
-		name := vsSetting(d.name)
-		value := c.Host.setting(name)
-		when := "always"
-		if value != strconv.Itoa(always) {
-			when = "while memory is short"
-		}
-		all = append(all, Finding{
-			Text: fmt.Sprintf("%s is %s: %s, %s", name, value, d.drops, when),
-			Fix:  c.sysctl(name + "=0"),
-		})
 	}
 	return all
 }

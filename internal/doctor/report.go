@@ -28,15 +28,15 @@ func WriteText(w io.Writer, findings []Finding) error {
 		}
 		counts[g.Level]++
 		subject := ""
-		if g.services[0] != "" {
+		if g.services != nil {
 			subject = few(g.services) + ": "
 		}
 		fmt.Fprintf(b, "%v: %s%s [%s]\n", g.Level, subject, fill(g.Text, few(g.servers)), g.Check)
-		switch {
-		case g.fixes == 1:
+		switch n := len(g.fixes); {
+		case n == 1:
 			fmt.Fprintf(b, "  fix: %s\n", g.Fix)
-		case g.fixes > 1:
-			fmt.Fprintf(b, "  fix: %s # and %d more like this, see --json\n", g.Fix, g.fixes-1)
+		case n > 1:
+			fmt.Fprintf(b, "  fix: %s # and %d more like this, see --json\n", g.Fix, n-1)
 		}
 	}
 	var totals []string
@@ -65,16 +65,19 @@ func fill(text, servers string) string { return strings.Replace(text, "%s", serv
 
 // group is findings that differ in their service, server and fix only.
 type group struct {
-	Finding                    // the first
-	services, servers []string // each once
-	fixes             int      // different ones
-	seen              map[Finding]bool
+	Finding                           // the first
+	services, servers, fixes []string // each once
 }
 
 // alike groups findings in the order of the first of each group.
 func alike(findings []Finding) []*group {
 	var groups []*group
 	places := map[Finding]*group{}
+	type part struct {
+		of   *[]string
+		word string
+	}
+	seen := map[part]bool{}
 	for _, f := range findings {
 		key := Finding{Level: f.Level, Check: f.Check, Text: f.Text}
 		if f.Fix != "" {
@@ -82,28 +85,21 @@ func alike(findings []Finding) []*group {
 		}
 		g := places[key]
 		if g == nil {
-			g = &group{Finding: f, seen: map[Finding]bool{}}
+			g = &group{Finding: f}
 			places[key] = g
 			groups = append(groups, g)
 		}
-		if g.first(Finding{Service: f.Service}) {
-			g.services = append(g.services, f.Service)
+		add := func(list *[]string, word string) {
+			if p := (part{list, word}); word != "" && !seen[p] {
+				seen[p] = true
+				*list = append(*list, word)
+			}
 		}
-		if f.Server != "" && g.first(Finding{Server: f.Server}) {
-			g.servers = append(g.servers, f.Server)
-		}
-		if f.Fix != "" && g.first(Finding{Fix: f.Fix}) {
-			g.fixes++
-		}
+		add(&g.services, f.Service)
+		add(&g.servers, f.Server)
+		add(&g.fixes, f.Fix)
 	}
 	return groups
-}
-
-// first reports whether a part of a finding has not been seen before.
-func (g *group) first(part Finding) bool {
-	known := g.seen[part]
-	g.seen[part] = true
-	return !known
 }
 
 // few lists the first of many names.
@@ -117,19 +113,13 @@ func few(names []string) string {
 
 // WriteJSON writes the findings as a document in one line.
 func WriteJSON(w io.Writer, findings []Finding) error {
-	type finding struct {
-		Level   string `json:"level"`
-		Check   string `json:"check"`
-		Service string `json:"service,omitempty"`
-		Text    string `json:"text"`
-		Fix     string `json:"fix,omitempty"`
-	}
 	document := struct {
 		Schema   int       `json:"json_schema_version"`
-		Findings []finding `json:"findings"`
-	}{1, make([]finding, len(findings))}
-	for i, f := range findings {
-		document.Findings[i] = finding{f.Level.String(), f.Check, f.Service, fill(f.Text, f.Server), f.Fix}
+		Findings []Finding `json:"findings"`
+	}{1, slices.Clone(findings)}
+	for i := range document.Findings {
+		f := &document.Findings[i]
+		f.Text = fill(f.Text, f.Server)
 	}
 	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false)

@@ -77,15 +77,8 @@ func (r rtnetlink) Links() (links []Link, err error) {
 				l.Master = int(a.Uint32())
 			case unix.IFLA_LINKINFO:
 				nested(a, func(info *netlink.AttributeDecoder) {
-					switch {
-					case info.Type() == unix.IFLA_INFO_KIND:
+					if info.Type() == unix.IFLA_INFO_KIND {
 						l.Kind = info.String()
-					case info.Type() == unix.IFLA_INFO_DATA && l.Kind == vrf:
-						nested(info, func(data *netlink.AttributeDecoder) {
-							if data.Type() == unix.IFLA_VRF_TABLE {
-								l.Table = data.Uint32()
-							}
-						})
 					}
 				})
 			}
@@ -206,42 +199,18 @@ func (r rtnetlink) Route(q Query) (found Route, err error) {
 	return found, err
 }
 
-func (r rtnetlink) Local(links []Link) (local []netip.Prefix, err error) {
+func (r rtnetlink) Local() (local []netip.Prefix, err error) {
 	for _, unspecified := range [...]netip.Addr{netip.IPv4Unspecified(), netip.IPv6Unspecified()} {
-		// The header of a route and that of a rule are alike: family, lengths, type
-		// of service, table, protocol, scope, type, flags.
 		question := make([]byte, unix.SizeofRtMsg)
-		question[0] = byte(ipvs.FamilyOf(unspecified))
-		used := map[uint32]bool{}
-		err := r.dump(unix.RTM_GETRULE, question, func(header []byte, a *netlink.AttributeDecoder) {
-			table := uint32(header[4])
+		question[0], question[7] = byte(ipvs.FamilyOf(unspecified)), unix.RTN_LOCAL
+		err := r.dump(unix.RTM_GETROUTE, question, func(header []byte, a *netlink.AttributeDecoder) {
+			to := unspecified
 			for a.Next() {
-				switch a.Type() {
-				case unix.FRA_TABLE:
-					table = a.Uint32()
-				case unix.FRA_L3MDEV: // the tables of VRFs
-					for i := range links {
-						used[links[i].Table] = true
-					}
-				}
-			}
-			used[table] = true
-		})
-		if err != nil {
-			return nil, err
-		}
-		question[7] = unix.RTN_LOCAL
-		err = r.dump(unix.RTM_GETROUTE, question, func(header []byte, a *netlink.AttributeDecoder) {
-			table, to := uint32(header[4]), unspecified
-			for a.Next() {
-				switch a.Type() {
-				case unix.RTA_TABLE:
-					table = a.Uint32()
-				case unix.RTA_DST:
+				if a.Type() == unix.RTA_DST {
 					to = addrOf(a)
 				}
 			}
-			if header[7] == unix.RTN_LOCAL && used[table] {
+			if header[7] == unix.RTN_LOCAL {
 				local = append(local, netip.PrefixFrom(to, int(header[1])))
 			}
 		})

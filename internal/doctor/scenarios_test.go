@@ -420,7 +420,7 @@ nginx1# ip route add fd00:168::200/128 via fd00:168::50
 client# ip route add fd00:168::100/128 via fd00:168::50
 lab# talk [fd00:168::100]:80
 `, fails: true, found: `
-warning: TCP [fd00:168::100]:80: clients and NAT servers are both behind ens33, and ICMP redirects make replies bypass this director unless the servers do not accept them (sysctl net.ipv6.conf.all.accept_redirects) [send-redirects]
+note: TCP [fd00:168::100]:80: clients and NAT servers are both behind ens33, and ICMP redirects make replies bypass this director unless the servers do not accept them (sysctl net.ipv6.conf.all.accept_redirects) [send-redirects]
 `},
 	{name: "a narrow tunnel", base: tun, size: 4000, setup: `
 director# ip route add 10.0.2.0/24 via 10.0.1.1 mtu lock 1400
@@ -546,7 +546,7 @@ director# sysctl -qw net.ipv4.vs.drop_entry=3 net.ipv4.vs.run_estimation=0 net.i
 director# ipvsadm -A -u 12.0.0.1:53 -s rr
 director# ipvsadm -a -u 12.0.0.1:53 -r 192.168.168.10 -m
 `, found: `
-warning: net.ipv4.vs.drop_entry is 3: connections that are not established are dropped at random, always [drop-entry]
+warning: net.ipv4.vs.drop_entry is 3: random dropping of connections that are not established, against floods: 0 never, 1 while memory is short (it then reads 2), 3 always [drop-entry]
   fix: sysctl -w net.ipv4.vs.drop_entry=0
 note: UDP 12.0.0.1:53: once a server is deleted, packets of its UDP clients are dropped for as long as they keep coming [nodest-conn]
   fix: sysctl -w net.ipv4.vs.expire_nodest_conn=1

@@ -7,7 +7,6 @@ package doctor
 
 import (
 	"fmt"
-	"iter"
 	"net/netip"
 	"slices"
 
@@ -21,36 +20,28 @@ type hop struct {
 	out *Link // nil unless the server is another machine
 }
 
-// servers returns the servers of a service that get new connections.
-func (c *Case) servers(s *ipvs.ServiceEntry) iter.Seq[hop] {
-	return func(yield func(hop) bool) {
-		for i := range s.Destinations {
-			d := &s.Destinations[i].Destination
-			if d.Weight == 0 {
-				continue
-			}
-			h := hop{Destination: d, Route: c.Host.route(Query{To: d.Addr})}
-			if h.Way == Away {
-				h.out = c.Host.link(h.Link)
-			}
-			if !yield(h) {
-				return
-			}
+// servers returns the servers of a service that get new connections, with
+// methods only those that have one of these forwarding methods and are other
+// machines.
+func (c *Case) servers(s *ipvs.ServiceEntry, methods ...ipvs.ForwardingMethod) (all []hop) {
+	for i := range s.Destinations {
+		d := &s.Destinations[i].Destination
+		if d.Weight == 0 || methods != nil && !slices.Contains(methods, d.Forward) {
+			continue
+		}
+		h := hop{Destination: d, Route: c.Host.route(Query{To: d.Addr})}
+		if h.Way == Away {
+			h.out = c.Host.link(h.Link)
+		}
+		if methods == nil || h.out != nil {
+			all = append(all, h)
 		}
 	}
+	return all
 }
 
-// remote returns those of servers that are other machines; with methods, only
-// those with one of these forwarding methods.
-func (c *Case) remote(s *ipvs.ServiceEntry, methods ...ipvs.ForwardingMethod) iter.Seq[hop] {
-	return func(yield func(hop) bool) {
-		for h := range c.servers(s) {
-			if h.out != nil && (methods == nil || slices.Contains(methods, h.Forward)) && !yield(h) {
-				return
-			}
-		}
-	}
-}
+// anyMethod is for servers that are other machines.
+var anyMethod = []ipvs.ForwardingMethod{ipvs.Masquerade, ipvs.Route, ipvs.Tunnel}
 
 // vipLocal adds an address only if no other director on a network can have it:
 // if it is on none.
@@ -106,7 +97,7 @@ func vipLink(c *Case, s *ipvs.ServiceEntry) []Finding {
 	if n := c.Host.near(s.Addr, works); l != nil && l != n && n != nil && n.ARP && c.ignoresARP(n) && !c.standsBy() {
 		return []Finding{{Level: Note, Text: fmt.Sprintf("its address is on %s, so ARP requests for it on %s get no answer: arp_ignore is on", l.Name, n.Name)}}
 	}
-	if l == nil || l.Loopback || !l.ARP || works(l) || l.Kind == "bridge" && !c.Host.hasPorts(l) {
+	if l == nil || l.Loopback || !l.ARP || works(l) || c.Host.isEmpty(l) {
 		return nil
 	}
 	if _, ok := l.network(s.Addr); !ok || c.Host.near(s.Addr, works) != nil {
@@ -134,7 +125,7 @@ func vipDAD(c *Case, s *ipvs.ServiceEntry) []Finding {
 var refusing = map[Way]string{Blackhole: "blackhole", Unreachable: "unreachable", Prohibited: "prohibit"}
 
 func route(c *Case, s *ipvs.ServiceEntry) (all []Finding) {
-	for h := range c.servers(s) {
+	for _, h := range c.servers(s) {
 		f := Finding{Server: h.Addr.String()}
 		switch kind, refuses := refusing[h.Way]; {
 		case refuses:
@@ -159,7 +150,7 @@ func route(c *Case, s *ipvs.ServiceEntry) (all []Finding) {
 // so, if the interface does not work, and so may one by an interface that has
 // no network of its own.
 func serverLink(c *Case, s *ipvs.ServiceEntry) (all []Finding) {
-	for h := range c.remote(s) {
+	for _, h := range c.servers(s, anyMethod...) {
 		l := c.Host.near(h.Addr, func(*Link) bool { return true })
 		f := Finding{Server: h.Addr.String()}
 		_, onNetwork := h.out.network(h.Addr)
@@ -186,7 +177,7 @@ func serverLink(c *Case, s *ipvs.ServiceEntry) (all []Finding) {
 }
 
 func serverNeighbor(c *Case, s *ipvs.ServiceEntry) (all []Finding) {
-	for h := range c.remote(s) {
+	for _, h := range c.servers(s, anyMethod...) {
 		next, whose := h.Addr, "server %s"
 		if h.Gateway.IsValid() {
 			next, whose = h.Gateway, fmt.Sprintf("gateway %v of server %%s", h.Gateway)
@@ -208,7 +199,7 @@ func serverNeighbor(c *Case, s *ipvs.ServiceEntry) (all []Finding) {
 // is that of its service.
 func noReply(c *Case, s *ipvs.ServiceEntry) (all []Finding) {
 	const few = 3
-	for h := range c.servers(s) {
+	for _, h := range c.servers(s) {
 		n := c.Host.Handshakes[h.AddrPort()]
 		if s.Protocol == ipvs.UDP || s.Protocol == ipvs.SCTP || n.Half+n.Reset < few || n.Other > 0 || h.Way != Away && h.Way != Here {
 			continue
@@ -225,7 +216,7 @@ func noReply(c *Case, s *ipvs.ServiceEntry) (all []Finding) {
 // localNAT is about packets from other machines, which the kernel does not pass
 // on to a loopback address.
 func localNAT(c *Case, s *ipvs.ServiceEntry) (all []Finding) {
-	for h := range c.servers(s) {
+	for _, h := range c.servers(s) {
 		if h.Forward != ipvs.Masquerade || !h.Addr.IsLoopback() || s.FWMark == 0 && c.Host.onlyLocal(s.Addr) {
 			continue
 		}
@@ -242,7 +233,7 @@ func localNAT(c *Case, s *ipvs.ServiceEntry) (all []Finding) {
 // leads a router back to the director. A server can be its own gateway, under
 // an address that is not that of its entry.
 func onLink(c *Case, s *ipvs.ServiceEntry) (all []Finding) {
-	for h := range c.remote(s, ipvs.Route) {
+	for _, h := range c.servers(s, ipvs.Route) {
 		if !h.Gateway.IsValid() || h.Gateway == h.Addr || h.Gateway.IsLinkLocalUnicast() || h.Gateway.BitLen() != h.Addr.BitLen() {
 			continue
 		}
@@ -266,19 +257,18 @@ func ipForward(c *Case, s *ipvs.ServiceEntry) []Finding {
 	if s.FWMark == 0 && c.Host.onlyLocal(s.Addr) {
 		return nil // their replies are not forwarded
 	}
-	for h := range c.remote(s, ipvs.Masquerade) {
-		in := c.Host.input(h.out)
-		all, own := "net.ipv4.ip_forward", linkSetting(ipvs.IPv4, in.Name, "forwarding")
+	for _, h := range c.servers(s, ipvs.Masquerade) {
+		all, own := "net.ipv4.ip_forward", linkSetting(ipvs.IPv4, h.out.Name, "forwarding")
 		decides := own
 		if h.Addr.Is6() {
-			all, own = linkSetting(ipvs.IPv6, "all", "forwarding"), linkSetting(ipvs.IPv6, in.Name, "force_forwarding")
+			all, own = linkSetting(ipvs.IPv6, "all", "forwarding"), linkSetting(ipvs.IPv6, h.out.Name, "force_forwarding")
 			decides = all
 			if n, _ := c.Host.number(own); n != 0 {
 				continue
 			}
 		}
 		f := Finding{
-			Text: fmt.Sprintf("forwarding is off on %s, so replies from NAT servers (-m) do not reach clients", in.Name),
+			Text: fmt.Sprintf("forwarding is off on %s, so replies from NAT servers (-m) do not reach clients", h.out.Name),
 			Fix:  c.sysctl(own + "=1"),
 		}
 		switch {
@@ -288,7 +278,7 @@ func ipForward(c *Case, s *ipvs.ServiceEntry) []Finding {
 			f.Text = fmt.Sprintf("%v forwarding is off, so replies from NAT servers (-m) do not reach clients", ipvs.FamilyOf(h.Addr))
 			f.Fix = c.sysctl(all + "=1")
 		}
-		if c.repliesElsewhere(h, s, in) {
+		if c.repliesElsewhere(h, s) {
 			n := c.Host.Handshakes[h.AddrPort()]
 			if n.Half == 0 && n.Other > 0 {
 				continue
@@ -301,11 +291,11 @@ func ipForward(c *Case, s *ipvs.ServiceEntry) []Finding {
 }
 
 // repliesElsewhere reports whether replies of a server may come in by another
-// interface than in, one that forwards and is not that of the clients.
-func (c *Case) repliesElsewhere(h hop, s *ipvs.ServiceEntry, in *Link) bool {
+// interface, one that forwards and is not that of the clients.
+func (c *Case) repliesElsewhere(h hop, s *ipvs.ServiceEntry) bool {
 	return h.Addr.Is4() && slices.ContainsFunc(c.Host.Links, func(l Link) bool {
 		_, clients := l.network(s.Addr)
-		return l.Index != in.Index && !l.Loopback && l.ARP && works(&l) && l.has(ipvs.IPv4) && !clients &&
+		return l.Index != h.Link && !l.Loopback && l.ARP && works(&l) && l.has(ipvs.IPv4) && !clients &&
 			c.Host.setting(linkSetting(ipvs.IPv4, l.Name, "forwarding")) == "1"
 	})
 }
@@ -326,7 +316,7 @@ func (h *Host) twin(to hop) *Link {
 // rpFilter looks for a second interface on a server's network: the server may
 // answer by that one. The kernel says whether it drops such packets.
 func rpFilter(c *Case, s *ipvs.ServiceEntry) []Finding {
-	for h := range c.remote(s, ipvs.Masquerade) {
+	for _, h := range c.servers(s, ipvs.Masquerade) {
 		other := c.Host.twin(h)
 		if h.Addr.Is6() || other == nil {
 			continue
@@ -353,7 +343,7 @@ func rpFilter(c *Case, s *ipvs.ServiceEntry) []Finding {
 // by: Linux tells the server of a shorter way. With IPv4 redirects are sent if
 // all or the interface says so, with IPv6 always.
 func sendRedirects(c *Case, s *ipvs.ServiceEntry) []Finding {
-	for h := range c.remote(s, ipvs.Masquerade) {
+	for _, h := range c.servers(s, ipvs.Masquerade) {
 		if _, ok := h.out.network(h.Addr); !ok || !h.out.ARP || !c.clientsBehind(h.out, s) {
 			continue
 		}
@@ -361,10 +351,8 @@ func sendRedirects(c *Case, s *ipvs.ServiceEntry) []Finding {
 		all, own := linkSetting(ipvs.IPv4, "all", "send_redirects"), linkSetting(ipvs.IPv4, h.out.Name, "send_redirects")
 		switch {
 		case h.Addr.Is6():
+			f.Level = Note // the servers may not accept them
 			f.Text += " unless the servers do not accept them (sysctl net.ipv6.conf.all.accept_redirects)"
-			if !c.Host.Redirects6 {
-				f.Level = Note // so far, none has been sent
-			}
 		case c.Host.isZero(all) && c.Host.isZero(own), c.Host.setting(own) == "":
 			continue
 		default:
@@ -399,7 +387,7 @@ func mtu(c *Case, s *ipvs.ServiceEntry) []Finding {
 	if in == nil || in.Loopback || s.Addr.Is4() && c.Host.isZero(fragments) {
 		return nil
 	}
-	for h := range c.remote(s, ipvs.Tunnel) {
+	for _, h := range c.servers(s, ipvs.Tunnel) {
 		need, way := in.MTU+tunnelHeader(h.Destination), h.out.MTU
 		if m := h.Route.MTU; m != 0 && m < way { // the route's own, or one that was learned
 			way = m
