@@ -45,6 +45,7 @@ type Host struct {
 	// ask looks up a route; ok is false if time is over.
 	ask    func(Query) (r Route, ok bool)
 	routes map[Query]Route
+	owners map[netip.Addr]*Link // of addresses
 	// local are the networks that any routing table has as local.
 	local func() []netip.Prefix
 }
@@ -212,21 +213,22 @@ func (h *Host) vrf(l *Link) *Link {
 
 // owner returns the interface that has an address, nil if none has.
 func (h *Host) owner(a netip.Addr) *Link {
-	for i := range h.Links {
-		for _, p := range h.Links[i].Prefixes {
-			if p.Addr() == a {
-				return &h.Links[i]
+	if h.owners == nil {
+		h.owners = map[netip.Addr]*Link{}
+		for i := range h.Links {
+			for _, p := range h.Links[i].Prefixes {
+				h.owners[p.Addr()] = &h.Links[i]
 			}
 		}
 	}
-	return nil
+	return h.owners[a]
 }
 
 // network returns the smallest network of an interface that contains an
 // address and more; ok is false if there is none.
 func (l *Link) network(a netip.Addr) (smallest netip.Prefix, ok bool) {
 	for _, p := range l.Prefixes {
-		if p.Contains(a) && !p.IsSingleIP() && (!ok || p.Bits() > smallest.Bits()) {
+		if !p.IsSingleIP() && p.Contains(a) && (!ok || p.Bits() > smallest.Bits()) {
 			smallest, ok = p, true
 		}
 	}

@@ -168,6 +168,9 @@ func (sys System) modules(h *Host, t *ipvs.Table) {
 	}
 	loadable, builtin := list("dep"), list("builtin")
 	look := func(name string) {
+		if h.Modules[name] != 0 {
+			return
+		}
 		_, err := fs.Stat(sys.Files, "sys/module/"+name)
 		switch file := "/" + name + ".ko"; {
 		case err == nil, strings.Contains(builtin, file):

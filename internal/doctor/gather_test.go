@@ -76,7 +76,7 @@ func TestGather(t *testing.T) {
 		t.Error("what is local")
 	}
 	vip, server := netip.MustParseAddr("12.0.0.2"), netip.MustParseAddr("10.0.0.10")
-	h.ask, h.local, h.routes = nil, nil, nil
+	h.ask, h.local, h.routes, h.owners = nil, nil, nil, nil
 	want := &Host{
 		Kernel: "6.1.0",
 		Settings: map[string]string{
