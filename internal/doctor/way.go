@@ -65,9 +65,9 @@ func vipLocal(c *Case, s *ipvs.ServiceEntry) []Finding {
 		}
 	}
 	f := Finding{Text: "its address is not local, so packets from other machines do not reach IPVS"}
-	switch {
-	case h.near(a, isUp) != nil:
-		f.Text += fmt.Sprintf("; unless another director has it, add it to %s", h.near(a, isUp).Name)
+	switch l := h.near(a, isUp); {
+	case l != nil:
+		f.Text += fmt.Sprintf("; unless another director has it, add it to %s", l.Name)
 	case h.owner(a) == nil:
 		f.Fix = c.ip(a, "addr", "add", single(a), "dev", "lo")
 		// Processes of this machine may be the only clients.
