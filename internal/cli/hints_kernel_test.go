@@ -67,7 +67,7 @@ func TestHintsOnAKernel(t *testing.T) {
 			{"NAT without forwarding", "", web + servers + " && sysctl -qw net.ipv4.ip_forward=0", "ipvsadm -a -t 12.0.0.1:80 -r 192.168.168.10:80 -m", "",
 				"IPv4 forwarding is off, so replies from NAT servers (-m) do not reach clients: sysctl -w net.ipv4.ip_forward=1"},
 			{"NAT with forwarding where it counts", "", web + servers + " && sysctl -qw net.ipv4.ip_forward=0 net.ipv4.conf.dummy0.forwarding=1", "ipvsadm -a -t 12.0.0.1:80 -r 192.168.168.10:80 -m", "", ""},
-			{"NAT without forwarding in a namespace", "", "ip netns add blue && ip netns exec blue sh -c '" + "ip link set lo up && " + web + servers + "'", "ipvsadm --netns blue -a -t 12.0.0.1:80 -r 192.168.168.10:80 -m; ip netns del blue", "",
+			{"NAT without forwarding in a namespace", "", "ip netns add blue && ip netns exec blue sh -c '" + "sysctl -qw net.ipv4.ip_forward=0 && ip link set lo up && " + web + servers + "'", "ipvsadm --netns blue -a -t 12.0.0.1:80 -r 192.168.168.10:80 -m; ip netns del blue", "",
 				"IPv4 forwarding is off, so replies from NAT servers (-m) do not reach clients: ip netns exec blue sysctl -w net.ipv4.ip_forward=1"},
 			{"another port with direct routing", "", web, "ipvsadm -a -t 12.0.0.1:80 -r 192.168.168.10:8080 -g", "",
 				"port 8080 is not used: "},
