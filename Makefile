@@ -8,6 +8,8 @@ KERNEL ?=
 # RUN, PKG: run only these tests, as go test -run does, of these packages
 RUN ?=
 PKG ?= ./...
+# FUZZTIME: time for each target of fuzz
+FUZZTIME ?= 1m
 # FULL=1: repeat tests with an element of chance as often as for a release
 FULL ?=
 # CASES, SEED, FIRST: generated scripts of TestGenerated, from number FIRST on
@@ -26,6 +28,8 @@ GO ?= go
 
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 APIDIFF = golang.org/x/exp/cmd/apidiff@v0.0.0-20261113113407-e3970619a1a4
+ACTIONLINT = github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
+GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.9.0
 NFPM = github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.2
 PROJECT = https://github.com/ipvsadm-go/ipvsadm
 MAINTAINER = ipvsadm-go developers <ipvsadm-go@users.noreply.github.com>
@@ -138,8 +142,9 @@ uninstall:
 	rm -f $(share)/$(ZSH_$(FAMILY))/_ipvsadm $(addprefix $(share)/doc/ipvsadm-go/,$(notdir $(DOCS))) $(UNITS:packaging/systemd/%=$(units)/%) $(service)
 	if cmp -s packaging/systemd/ipvsadm.conf $(config); then rm $(config); fi
 
-# Build the packages for Debian, Red Hat and derivatives in dist. The builds
-# are reproducible. A release must have a section in CHANGELOG.md.
+# Build a release in dist: packages for Debian, Red Hat and derivatives, the
+# programs alone, and checksums. The builds are reproducible. A release must have
+# a section in CHANGELOG.md.
 .PHONY: package
 package:
 	@case '$(VERSION)' in v*[!0-9.]* | unknown) ;; *) \
@@ -149,7 +154,13 @@ package:
 		$(MAKE) --no-print-directory dist FAMILY=debian FORMAT=deb ARCH=$$arch && \
 		$(MAKE) --no-print-directory dist FAMILY=redhat FORMAT=rpm ARCH=$$arch || exit 1; done
 	rm -rf dist/root
+	cd dist && sha256sum * >SHA256SUMS
 	ls -l dist
+
+# Print the section of CHANGELOG.md about the release VERSION.
+.PHONY: notes
+notes:
+	@awk -v heading='[$(VERSION:v%=%)]' '/^## |^\[/ { found = index($$0, "## " heading) == 1; next } found' CHANGELOG.md
 
 # Build one package, for FAMILY, FORMAT and ARCH. Its version must not begin
 # with a letter or contain a dash.
@@ -174,6 +185,8 @@ dist:
 		echo "      - {src: dist/root/$$file, dst: /$$file, type: doc}"; done; } >dist/root/nfpm.yaml
 	find dist/root -exec touch -h -d @$$SOURCE_DATE_EPOCH {} +
 	$(GO) run $(NFPM) package -f dist/root/nfpm.yaml -p $(FORMAT) -t dist
+	tar --create --owner=0 --group=0 --numeric-owner --directory dist/root/usr/sbin ipvsadm $(LINKS) | \
+		gzip -9n >dist/ipvsadm-go_$${PACKAGE_VERSION}_linux_$(ARCH).tar.gz
 
 # Remove all build results.
 .PHONY: clean
@@ -246,7 +259,26 @@ test-release:
 race:
 	CGO_ENABLED=1 $(GO) test -race -short ./...
 
-# Check formatting, vet, staticcheck, modules and shell scripts.
+# Run each fuzz target for FUZZTIME.
+.PHONY: fuzz
+fuzz:
+	@grep -ro --include='*_test.go' '^func Fuzz\w*' cmd internal packaging pkg | \
+		sed 's,^\(.*\)/[^/]*:func \(.*\),$(GO) test -run "^$$" -fuzz "^\2$$" -fuzztime $(FUZZTIME) ./\1,' | tr '\n' '\0' | xargs -0 .ci/parts
+
+# Vet for arm64, and run that program with QEMU's emulator of user mode.
+.PHONY: arm64
+arm64:
+	@.ci/deps qemu-user
+	GOARCH=arm64 $(GO) vet ./...
+	$(MAKE) --no-print-directory BIN=bin/arm64/ipvsadm ARCH=arm64
+	qemu-aarch64 bin/arm64/ipvsadm -v
+
+# Look for known vulnerabilities in what the program uses.
+.PHONY: vulnerabilities
+vulnerabilities:
+	$(GO) run $(GOVULNCHECK) ./...
+
+# Check formatting, vet, staticcheck, modules, shell scripts and workflows.
 .PHONY: lint
 lint:
 	@.ci/deps shellcheck
@@ -259,6 +291,7 @@ lint:
 		(cd $$module && $(GO) vet . && $(GO) run $(STATICCHECK) -checks all . && $(GO) mod tidy -diff) || exit 1; done
 	if command -v shellcheck >/dev/null; then shellcheck $(SCRIPTS); \
 	else $(GO) run ./internal/test/guest/run -fetch -- shellcheck $(SCRIPTS); fi
+	$(GO) run $(ACTIONLINT)
 
 # Install the programs that the tests need, and download the kernel. Without
 # root, all is downloaded to the user's cache.
