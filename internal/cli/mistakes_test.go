@@ -130,6 +130,10 @@ type way struct {
 // emulator, and no longer shows at its end.
 var progress = regexp.MustCompile(`(\r\d+ of \d+ changes)+\r\x1b\[K`)
 
+// unchanged is the last line of a restore on a terminal, which
+// TestLastLineOnATerminal is about.
+var unchanged = regexp.MustCompile(`(?m)^\S+: nothing was changed\n`)
+
 // typed makes a mistake and returns the answer in a session's form.
 func (w way) typed(t *testing.T, folder, command string) string {
 	t.Helper()
@@ -142,6 +146,7 @@ func (w way) typed(t *testing.T, folder, command string) string {
 	must.OK(t, err)
 	if w.terminal {
 		a.Stderr = strings.ReplaceAll(progress.ReplaceAllString(on.Output(t), ""), "\r", "")
+		a.Stderr = unchanged.ReplaceAllString(a.Stderr, "")
 	}
 	answer := a.Stdout
 	for line := range strings.Lines(a.Stderr) {

@@ -87,18 +87,21 @@ func (w *Wanted) plan(have index, strict, drain bool) plan {
 		p.first, p.removals = w.drain(have, p.first)
 	}
 	if strict {
-		p.first = riskyFirst(have.Table, p)
+		p.riskyFirst(have.Table)
 	}
 	return p
 }
 
-// riskyFirst returns the first changes of a plan, beginning with those that
-// only the kernel can check: schedulers and addresses. Then a refusal leaves
-// little to undo. If the changes cannot be made in that order, they stay as
-// they are.
-func riskyFirst(have *ipvs.Table, p plan) []ipvs.Change {
+// riskyFirst moves changes to the front that only the kernel can check:
+// schedulers, addresses and, if no removal waits, interfaces. Then a refusal
+// leaves little to undo. If they cannot be made in that order, they stay.
+func (p *plan) riskyFirst(have *ipvs.Table) {
+	left, starts := p.first, p.starts
+	if len(p.removals) == 0 {
+		left, starts = slices.Concat(p.first, p.starts), nil
+	}
 	var risky, rest []ipvs.Change
-	for left := p.first; len(left) > 0; {
+	for len(left) > 0 {
 		n := pieceLen(left)
 		if slices.ContainsFunc(left[:n], isRisky) {
 			risky = append(risky, left[:n]...)
@@ -110,14 +113,14 @@ func riskyFirst(have *ipvs.Table, p plan) []ipvs.Change {
 	order, m := append(risky, rest...), model.New(have)
 	for _, c := range order {
 		if m.Apply(c) != nil {
-			return p.first
+			return
 		}
 	}
-	return order
+	p.first, p.starts = order, starts
 }
 
 func isRisky(c ipvs.Change) bool {
-	return c.Op == ipvs.OpAddService || c.Op == ipvs.OpEditService || c.Op == ipvs.OpAddDestination
+	return slices.Contains([]ipvs.Op{ipvs.OpAddService, ipvs.OpEditService, ipvs.OpAddDestination, ipvs.OpStartDaemon}, c.Op)
 }
 
 // maxSearch is how many removed servers the kernel may search through in a

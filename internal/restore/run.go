@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io/fs"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/model"
@@ -289,15 +290,10 @@ func isDaemon(c ipvs.Change) bool { return c.Op == ipvs.OpStartDaemon || c.Op ==
 // byAnother reports whether a change was refused because another writer has
 // changed the table since it was read.
 func byAnother(err error) bool {
-	for _, reason := range []error{
+	return slices.ContainsFunc([]error{
 		ipvs.ErrServiceExists, ipvs.ErrNoService, ipvs.ErrDestinationExists, ipvs.ErrNoDestination,
 		ipvs.ErrDaemonRunning, ipvs.ErrNoDaemon,
-	} {
-		if errors.Is(err, reason) {
-			return true
-		}
-	}
-	return false
+	}, func(reason error) bool { return errors.Is(err, reason) })
 }
 
 // outcome returns the changes that a call of Apply made, or may have made,
