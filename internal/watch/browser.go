@@ -32,11 +32,18 @@ type Browser struct {
 }
 
 // row is a row of the table: a virtual service, or one of its real servers.
-// The fields are indexes in Model.services and service.servers; for a virtual
-// service, server is serviceRow.
-type row struct{ service, server int32 }
+type row struct {
+	service *service
+	server  *server // nil for the row of the service
+}
 
-const serviceRow = -1
+// entry returns the entry that the row shows.
+func (r row) entry() *entry {
+	if r.server != nil {
+		return &r.server.entry
+	}
+	return &r.service.entry
+}
 
 // NewBrowser returns a Browser without a reading.
 func NewBrowser(title string, d Display) *Browser {
@@ -134,33 +141,29 @@ func (b *Browser) sortBy(f figure) {
 // and a server that matches is shown with its service.
 func (b *Browser) updateRows() {
 	services := make([]row, len(b.model.services))
-	for i := range services {
-		services[i] = row{int32(i), serviceRow}
+	for i, s := range b.model.services {
+		services[i] = row{service: s}
 	}
 	b.sort(services)
-	b.rows = slices.Grow(b.rows[:0], len(services)+b.model.serverCount)
-	for _, s := range services {
-		svc := &b.model.services[s.service]
-		all := b.matches(svc.ServiceID.String)
-		b.rows = append(b.rows, s)
-		first := len(b.rows)
-		for i := range svc.servers {
-			if all || b.matches(svc.servers[i].AddrPort().String) {
-				b.rows = append(b.rows, row{s.service, int32(i)})
+	b.rows = b.rows[:0]
+	for _, r := range services {
+		all := b.matches(r.service.ServiceID.String())
+		var servers []row
+		for _, d := range r.service.servers {
+			if all || b.matches(d.AddrPort().String()) {
+				servers = append(servers, row{r.service, d})
 			}
 		}
-		if !all && len(b.rows) == first {
-			b.rows = b.rows[:first-1]
-			continue
+		if all || len(servers) > 0 {
+			b.sort(servers)
+			b.rows = append(append(b.rows, r), servers...)
 		}
-		b.sort(b.rows[first:])
 	}
 }
 
-// matches reports whether a name contains the filter, ignoring case. The name
-// is a function, so that it is formatted only if there is a filter.
-func (b *Browser) matches(name func() string) bool {
-	return b.filter == "" || strings.Contains(strings.ToLower(name()), strings.ToLower(b.filter))
+// matches reports whether a name contains the filter, ignoring case.
+func (b *Browser) matches(name string) bool {
+	return strings.Contains(strings.ToLower(name), strings.ToLower(b.filter))
 }
 
 // sort sorts services, or the servers of one service, by the sort key. They
@@ -169,7 +172,7 @@ func (b *Browser) sort(rows []row) {
 	switch {
 	case b.sortKey != addressOrder:
 		slices.SortStableFunc(rows, func(x, y row) int {
-			c := cmp.Compare(b.entry(y).figures[b.sortKey], b.entry(x).figures[b.sortKey])
+			c := cmp.Compare(y.entry().figures[b.sortKey], x.entry().figures[b.sortKey])
 			if b.reversed {
 				return -c
 			}
@@ -178,13 +181,4 @@ func (b *Browser) sort(rows []row) {
 	case b.reversed:
 		slices.Reverse(rows)
 	}
-}
-
-// entry returns the entry that a row shows.
-func (b *Browser) entry(r row) *entry {
-	s := &b.model.services[r.service]
-	if r.server == serviceRow {
-		return &s.entry
-	}
-	return &s.servers[r.server].entry
 }

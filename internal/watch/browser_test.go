@@ -120,11 +120,10 @@ func TestScreensOfEverySize(t *testing.T) {
 func rowNames(b *Browser) string {
 	var names []string
 	for _, r := range b.rows {
-		s := &b.model.services[r.service]
-		if r.server == serviceRow {
-			names = append(names, strings.TrimPrefix(s.ServiceID.String(), "TCP "))
+		if r.server == nil {
+			names = append(names, strings.TrimPrefix(r.service.ServiceID.String(), "TCP "))
 		} else {
-			names = append(names, "-"+s.servers[r.server].Addr.String())
+			names = append(names, "-"+r.server.Addr.String())
 		}
 	}
 	return strings.Join(names, " ")

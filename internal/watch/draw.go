@@ -5,6 +5,7 @@ package watch
 import (
 	"fmt"
 	"strconv"
+	"strings"
 )
 
 // The lines of the screen above and below the rows.
@@ -84,7 +85,7 @@ func (b *Browser) drawHead(s *Screen, l layout) {
 			t = titles[f].wide
 		}
 		if b.units == scaledBits && (figure(f) == inBytes || figure(f) == outBytes) {
-			t[0] = bitsTitle(t[0])
+			t[0] = strings.Replace(t[0], "bytes", "bits", 1)
 		}
 		s.put(x-len(t[0]), 1, normal, t[0])
 		s.put(x-len(t[1]), 2, titleStyle(figure(f)), t[1])
@@ -94,17 +95,6 @@ func (b *Browser) drawHead(s *Screen, l layout) {
 	}
 }
 
-// bitsTitle returns the title of a column of bytes, changed to bits.
-func bitsTitle(title string) string {
-	switch title {
-	case "bytes":
-		return "bits"
-	case "bytes/s":
-		return "bits/s"
-	}
-	return title
-}
-
 // signs shows the mark of an entry in the first column, since color alone may
 // not be visible.
 var signs = [...]string{markNone: "", markAdded: "+", markChanged: "*", markRemoved: "-"}
@@ -112,15 +102,13 @@ var signs = [...]string{markNone: "", markAdded: "+", markChanged: "*", markRemo
 var markStyles = [...]style{markNone: normal, markAdded: added, markChanged: changed, markRemoved: removed}
 
 func (b *Browser) drawLine(s *Screen, y int, r row, l layout) {
-	svc := &b.model.services[r.service]
-	e, mark := &svc.entry, svc.mark
+	svc, d, e := r.service, r.server, r.entry()
+	mark := svc.mark
 	var name, forward, share string
 	st := strong
-	if r.server == serviceRow {
+	if d == nil {
 		name, forward = svc.ServiceID.String(), svc.Scheduler
 	} else {
-		d := &svc.servers[r.server]
-		e = &d.entry
 		if mark != markRemoved { // removing a service removes its servers
 			mark = d.mark
 		}

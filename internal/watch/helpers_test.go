@@ -88,7 +88,7 @@ func ipv4(first byte, n int) netip.Addr {
 func findEntry(t *testing.T, m *Model, service, server int) *entry {
 	t.Helper()
 	for i := range m.services {
-		if s := &m.services[i]; s.Addr == ipv4(12, service) {
+		if s := m.services[i]; s.Addr == ipv4(12, service) {
 			for j := range s.servers {
 				if s.servers[j].Addr == ipv4(192, server) {
 					return &s.servers[j].entry
@@ -108,7 +108,7 @@ func findEntry(t *testing.T, m *Model, service, server int) *entry {
 func marks(m *Model) string {
 	var b strings.Builder
 	for i := range m.services {
-		s := &m.services[i]
+		s := m.services[i]
 		fmt.Fprintf(&b, "%s%v:", signs[s.mark], s.Addr)
 		for j := range s.servers {
 			sign := signs[s.servers[j].mark]

@@ -4,7 +4,6 @@ package watch
 
 import (
 	"net/netip"
-	"slices"
 	"time"
 
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
@@ -54,40 +53,29 @@ type server struct {
 	entry
 }
 
+func (d *server) key() netip.AddrPort { return d.AddrPort() }
+
 // service is a virtual service. Its weight and numbers of connections are the
 // sums of its servers'.
 type service struct {
 	*ipvs.ServiceEntry
 	entry
-	servers []server
+	servers []*server
 	inPkts  float64 // the sum of its servers' rates
 }
+
+func (s *service) key() ipvs.ServiceID { return s.ServiceID }
 
 // Model is the table with the rates and marks that follow from successive
 // readings. It keeps a removed entry, with a mark, until the next reading.
 // The zero Model is one without a reading.
 type Model struct {
-	services     []service
+	services     []*service
 	serviceCount int // without removed services
 	serverCount  int // without removed servers
 	inet6        bool
 	readAt       time.Time
 	ratesReset   bool
-	// The lists of the current and the previous reading. Update reuses
-	// the older ones, since a table can have 100,000 entries.
-	current, previous lists
-}
-
-type lists struct {
-	services []service
-	servers  []server
-}
-
-// resize returns a list of n zero entries in the memory of list.
-func resize[E any](list []E, n int) []E {
-	list = slices.Grow(list[:0], n)[:n]
-	clear(list)
-	return list
 }
 
 // ResetRates starts the measurement of rates over: a rate needs two readings
@@ -97,58 +85,52 @@ func (m *Model) ResetRates() { m.ratesReset = true }
 
 // Update replaces the table with a new reading.
 func (m *Model) Update(r Reading) {
-	u := update{first: m.readAt.IsZero()}
+	u := update{first: m.readAt.IsZero(), partial: r.Partial}
 	if !m.ratesReset && !u.first {
 		u.elapsed = r.At.Sub(m.readAt)
 	}
 	m.readAt, m.ratesReset = r.At, false
 	m.serviceCount, m.serverCount, m.inet6 = len(r.Services), 0, false
+	services, old := make([]*service, len(r.Services)), index(m.services)
 	for i := range r.Services {
-		m.serverCount += len(r.Services[i].Destinations)
-	}
-	m.current, m.previous = m.previous, m.current
-	c := &m.current
-	c.services, c.servers = resize(c.services, m.serviceCount), resize(c.servers, m.serverCount)
-	services, free := c.services, c.servers
-	old := finder[ipvs.ServiceID, service]{list: m.services}
-	old.key = func(s *service) ipvs.ServiceID { return s.ServiceID }
-	for i := range r.Services {
-		e, s := &r.Services[i], &services[i]
+		e := &r.Services[i]
 		n := len(e.Destinations)
-		s.ServiceEntry, s.servers, free = e, free[:n:n], free[n:]
+		m.serverCount += n
 		m.inet6 = m.inet6 || e.Addr.Is6() && e.FWMark == 0 || n > 0 && e.Destinations[0].Addr.Is6()
-		u.service(s, old.find(e.ServiceID), r.Partial)
+		services[i] = u.service(e, old[e.ServiceID])
+		delete(old, e.ServiceID)
 	}
-	m.services = old.merge(services, func(s *service) bool {
-		s.servers = slices.Clone(s.servers) // the next Update reuses the memory
-		return s.remove(r.Partial)
-	})
+	m.services = merge(services, m.services, old, r.Partial)
 }
 
 // update compares a reading with the previous one.
 type update struct {
 	first   bool          // there is no previous reading
+	partial bool          // entries may be missing from the new reading
 	elapsed time.Duration // since the previous reading; 0 if rates were reset
 }
 
-// service fills in s by comparing it with old, the service in the previous
-// reading, which is nil for a new service.
-func (u *update) service(s, old *service, partial bool) {
-	oldServers := finder[netip.AddrPort, server]{key: func(d *server) netip.AddrPort { return d.AddrPort() }}
+// service compares a service with old, the service in the previous reading,
+// which is nil for a new service.
+func (u *update) service(e *ipvs.ServiceEntry, old *service) *service {
+	s := &service{ServiceEntry: e, servers: make([]*server, len(e.Destinations))}
 	if old != nil && old.mark == markRemoved {
 		old = nil
 	}
+	var oldServers []*server
 	zeroed := false
 	if old != nil {
-		oldServers.list = old.servers
+		oldServers = old.servers
 		zeroed = old.missing || decreased(&old.Stats, &s.Stats)
 	}
+	removed := index(oldServers)
 	for i := range s.servers {
-		d := &s.servers[i]
-		d.DestinationEntry = &s.ServiceEntry.Destinations[i]
+		d := &server{DestinationEntry: &e.Destinations[i]}
+		s.servers[i] = d
 		d.figures[weight] = float64(d.Weight)
 		d.figures[active], d.figures[inactive] = float64(d.Conns.Active), float64(d.Conns.Inactive)
-		o := oldServers.find(d.AddrPort())
+		o := removed[d.key()]
+		delete(removed, d.key())
 		if o == nil || o.mark == markRemoved {
 			u.entry(&d.entry, nil, nil, &d.Stats, false, false)
 		} else {
@@ -163,10 +145,11 @@ func (u *update) service(s, old *service, partial bool) {
 	}
 	if old == nil {
 		u.entry(&s.entry, nil, nil, &s.Stats, false, false)
-		return
+	} else {
+		u.entry(&s.entry, &old.entry, &old.Stats, &s.Stats, zeroed, old.Service != s.Service)
 	}
-	u.entry(&s.entry, &old.entry, &old.Stats, &s.Stats, zeroed, old.Service != s.Service)
-	s.servers = oldServers.merge(s.servers, func(d *server) bool { return d.remove(partial) })
+	s.servers = merge(s.servers, oldServers, removed, u.partial)
+	return s
 }
 
 // entry fills in the mark and the rates of e by comparing it with old, the
@@ -206,71 +189,38 @@ func (e *entry) remove(partial bool) bool {
 	return shown
 }
 
-// finder finds entries in the list of the previous reading. It first looks at
-// the entry after the last result: entries rarely change their order, so that
-// the index is rarely needed.
-type finder[K comparable, E any] struct {
-	list  []E
-	key   func(*E) K
-	next  int // index of the entry to look at first
-	hits  int // number of entries found
-	index map[K]int
+// item is a *service or a *server.
+type item[K comparable] interface {
+	key() K
+	remove(partial bool) (shown bool)
 }
 
-// find returns the entry with a key, or nil.
-func (f *finder[K, E]) find(k K) *E {
-	i := f.next
-	if i >= len(f.list) || f.key(&f.list[i]) != k {
-		if f.index == nil {
-			f.index = indexOf(f.list, f.key)
-		}
-		var found bool
-		if i, found = f.index[k]; !found {
-			return nil
-		}
+func index[K comparable, E item[K]](list []E) map[K]E {
+	m := make(map[K]E, len(list))
+	for _, e := range list {
+		m[e.key()] = e
 	}
-	f.next = i + 1
-	f.hits++
-	return &f.list[i]
-}
-
-func indexOf[K comparable, E any](list []E, key func(*E) K) map[K]int {
-	index := make(map[K]int, len(list))
-	for i := range list {
-		index[key(&list[i])] = i
-	}
-	return index
+	return m
 }
 
 // merge returns list plus the removed entries, which only the list of the
-// previous reading contains. It omits those for which keep returns false.
-// Each removed entry follows the same entry as before.
-func (f *finder[K, E]) merge(list []E, keep func(*E) bool) []E {
-	if f.hits == len(f.list) {
+// previous reading contains. Each is in front of the same entry as before.
+func merge[K comparable, E item[K]](list, previous []E, removed map[K]E, partial bool) []E {
+	if len(removed) == 0 {
 		return list
 	}
-	type removal struct {
-		pos   int // the index in list to insert it at
-		entry E
-	}
-	var removals []removal
-	index, pos := indexOf(list, f.key), 0
-	for i := range f.list {
-		if found, ok := index[f.key(&f.list[i])]; ok {
-			pos = found + 1
-		} else if e := f.list[i]; keep(&e) {
-			removals = append(removals, removal{pos, e})
+	inFront := map[K][]E{}
+	var run []E
+	for _, e := range previous {
+		if _, ok := removed[e.key()]; !ok {
+			inFront[e.key()], run = run, nil
+		} else if e.remove(partial) {
+			run = append(run, e)
 		}
 	}
-	slices.SortStableFunc(removals, func(a, b removal) int { return a.pos - b.pos })
-	merged := make([]E, 0, len(list)+len(removals))
-	for i := range len(list) + 1 {
-		for len(removals) > 0 && removals[0].pos == i {
-			merged, removals = append(merged, removals[0].entry), removals[1:]
-		}
-		if i < len(list) {
-			merged = append(merged, list[i])
-		}
+	var merged []E
+	for _, e := range list {
+		merged = append(append(merged, inFront[e.key()]...), e)
 	}
-	return merged
+	return append(merged, run...)
 }

@@ -3,7 +3,8 @@
 package watch
 
 import (
-	"strconv"
+	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -119,59 +120,31 @@ const (
 	clearScreen = "\x1b[m\x1b[2J"
 )
 
-// shortGap is the maximum number of unchanged cells between changed ones that
-// are written again: moving the cursor over them would take as many bytes.
-const shortGap = 5
-
 // AppendDiff appends the control sequences and text that turn the previous
-// screen of the terminal into s. If previous is nil, or differs in size, the
-// terminal is cleared first.
+// screen of the terminal into s: the lines that differ. If previous is nil, or
+// differs in size, the terminal is cleared first.
 func (s *Screen) AppendDiff(b []byte, previous *Screen, d Display) []byte {
 	if previous == nil || previous.Width != s.Width || previous.Height != s.Height {
 		previous = newScreen(s.Width, s.Height)
 		b = append(b, clearScreen...)
 	}
-	current := normal // the style at the start and the end of every diff
 	for y := range s.Height {
-		line, old := s.line(y), previous.line(y)
-		cursor := -1 // its column, if it is in this line
-		for x := range line {
-			if line[x] == old[x] {
-				continue
+		line := s.line(y)
+		if slices.Equal(line, previous.line(y)) {
+			continue
+		}
+		b = fmt.Appendf(b, "\x1b[%d;1H", y+1)
+		current := normal // the style at the start and the end of every line
+		for _, c := range line {
+			if c.style != current {
+				b = fmt.Appendf(b, "\x1b[0;%sm", c.style.attributes(d))
+				current = c.style
 			}
-			start := x
-			if cursor >= 0 && x-cursor <= shortGap {
-				start = cursor
-			} else {
-				b = appendMove(b, x, y)
-			}
-			for _, c := range line[start : x+1] {
-				if c.style != current {
-					b = appendStyle(b, c.style.attributes(d))
-					current = c.style
-				}
-				b = utf8.AppendRune(b, c.r)
-			}
-			cursor = x + 1
+			b = utf8.AppendRune(b, c.r)
+		}
+		if current != normal {
+			b = append(b, "\x1b[m"...)
 		}
 	}
-	if current != normal {
-		b = appendStyle(b, "")
-	}
 	return b
-}
-
-func appendMove(b []byte, x, y int) []byte {
-	b = strconv.AppendInt(append(b, "\x1b["...), int64(y+1), 10)
-	b = strconv.AppendInt(append(b, ';'), int64(x+1), 10)
-	return append(b, 'H')
-}
-
-// appendStyle appends the sequence that resets all attributes and sets these.
-func appendStyle(b []byte, attributes string) []byte {
-	b = append(b, "\x1b["...)
-	if attributes != "" {
-		b = append(append(b, "0;"...), attributes...)
-	}
-	return append(b, 'm')
 }
