@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"net/netip"
-	"sync"
 )
 
 // ErrPending is the error for a host name whose lookup is still running.
@@ -15,19 +14,16 @@ var ErrPending = errors.New("lookup in progress")
 // Async is a Resolver that does not block. It resolves host names that need
 // DNS in the background, many at once, and returns ErrPending until the
 // result is cached. To wait for the result, call the Resolver: both share
-// their lookups. It is safe for concurrent use.
+// their lookups. It is for use by one goroutine.
 type Async struct {
 	resolver *Resolver
-
-	mu      sync.Mutex
-	pending map[question]bool // queued or running
-	queue   []question
-	workers int
+	started  map[question]bool
+	limit    chan struct{} // contains an element for each running lookup
 }
 
 // Async returns an Async that shares the cache of the resolver.
 func (r *Resolver) Async() *Async {
-	return &Async{resolver: r, pending: map[question]bool{}}
+	return &Async{r, map[question]bool{}, make(chan struct{}, maxLookups)}
 }
 
 // Host4 is like Resolver.Host4. A lookup that it starts is canceled with ctx.
@@ -47,7 +43,7 @@ func (a *Async) Host6(ctx context.Context, s string) (netip.Addr, error) {
 func (a *Async) Port(name, proto string) (uint16, bool) { return a.resolver.Port(name, proto) }
 
 func (a *Async) lookup(ctx context.Context, q question) (netip.Addr, error) {
-	if result, ok := a.resolver.addresses.cached(q); ok {
+	if result := a.resolver.addresses.cached(q); result != nil {
 		return result.value, result.err
 	}
 	if !isHostName(q.name) {
@@ -56,30 +52,13 @@ func (a *Async) lookup(ctx context.Context, q question) (netip.Addr, error) {
 	if _, found := a.resolver.lookupHosts(q); found {
 		return a.resolver.lookup(ctx, q)
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if !a.pending[q] {
-		a.pending[q] = true
-		a.queue = append(a.queue, q)
-		if a.workers < maxLookups {
-			a.workers++
-			go a.work(ctx)
-		}
+	if !a.started[q] {
+		a.started[q] = true
+		go func() {
+			a.limit <- struct{}{}
+			_, _ = a.resolver.lookup(ctx, q) // caches the result
+			<-a.limit
+		}()
 	}
 	return netip.Addr{}, ErrPending
-}
-
-// work resolves the names in the queue until it is empty.
-func (a *Async) work(ctx context.Context) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	for len(a.queue) > 0 {
-		q := a.queue[0]
-		a.queue = a.queue[1:]
-		a.mu.Unlock()
-		_, _ = a.resolver.lookup(ctx, q) // caches the result
-		a.mu.Lock()
-		delete(a.pending, q)
-	}
-	a.workers--
 }

@@ -89,10 +89,6 @@ func TestAsyncStopsWhenItsContextIsCanceled(t *testing.T) {
 		}
 		time.Sleep(time.Second)
 		cancel()
-		synctest.Wait()
-		if a.workers != 0 || len(a.queue) != 0 {
-			t.Errorf("%d workers still run, with %d names in the queue", a.workers, len(a.queue))
-		}
 		time.Sleep(time.Hour) // until the running lookups end
 	})
 	if len(dns.queries) != maxLookups {

@@ -52,20 +52,16 @@ func (r *Resolver) Book(ctx context.Context, addrs []netip.Addr) *Book {
 // forEach calls f once for each distinct address, maxLookups at a time.
 func (r *Resolver) forEach(addrs []netip.Addr, f func(netip.Addr)) {
 	distinct := slices.Compact(slices.SortedFunc(slices.Values(addrs), netip.Addr.Compare))
-	queue := make(chan netip.Addr)
-	var workers sync.WaitGroup
-	for range min(maxLookups, len(distinct)) {
-		workers.Go(func() {
-			for addr := range queue {
-				f(addr)
-			}
+	limit := make(chan struct{}, maxLookups)
+	var lookups sync.WaitGroup
+	for _, addr := range distinct {
+		limit <- struct{}{}
+		lookups.Go(func() {
+			f(addr)
+			<-limit
 		})
 	}
-	for _, addr := range distinct {
-		queue <- addr
-	}
-	close(queue)
-	workers.Wait()
+	lookups.Wait()
 }
 
 // serviceName returns the name of a port, or "" if the name does not resolve

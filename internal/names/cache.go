@@ -30,48 +30,40 @@ func (c *cache[K, V]) get(ctx context.Context, key K, lookup func(context.Contex
 	if err := ctx.Err(); err != nil {
 		return none, err
 	}
-	a, first := c.claim(key)
-	if first {
+	c.mu.Lock()
+	r, found := c.results[key]
+	if !found {
+		if c.results == nil {
+			c.results = map[K]*result[V]{}
+		}
+		r = &result[V]{done: make(chan struct{})}
+		c.results[key] = r
 		go func() {
-			defer close(a.done)
-			a.value, a.err = lookup(context.WithoutCancel(ctx), key)
+			defer close(r.done)
+			r.value, r.err = lookup(context.WithoutCancel(ctx), key)
 		}()
 	}
+	c.mu.Unlock()
 	select {
-	case <-a.done:
-		return a.value, a.err
+	case <-r.done:
+		return r.value, r.err
 	case <-ctx.Done():
 		return none, ctx.Err()
 	}
 }
 
-// cached returns the result for key if its lookup has finished.
-func (c *cache[K, V]) cached(key K) (a *result[V], ok bool) {
+// cached returns the result for key, or nil until its lookup has finished.
+func (c *cache[K, V]) cached(key K) *result[V] {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if a = c.results[key]; a == nil {
-		return nil, false
+	r := c.results[key]
+	if r == nil {
+		return nil
 	}
 	select {
-	case <-a.done:
-		return a, true
+	case <-r.done:
+		return r
 	default:
-		return nil, false
+		return nil
 	}
-}
-
-// claim returns the result for key, and reports whether the caller is the
-// first to claim it and has to fill it in.
-func (c *cache[K, V]) claim(key K) (a *result[V], first bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if a, found := c.results[key]; found {
-		return a, false
-	}
-	if c.results == nil {
-		c.results = make(map[K]*result[V])
-	}
-	a = &result[V]{done: make(chan struct{})}
-	c.results[key] = a
-	return a, true
 }

@@ -6,8 +6,8 @@ package names
 
 import (
 	"encoding/binary"
-	"math"
 	"net/netip"
+	"strconv"
 	"strings"
 )
 
@@ -43,36 +43,16 @@ func ParseIPv4(s string) (netip.Addr, bool) {
 // does not accept a sign. It returns the rest of s, and reports false if
 // there is no digit or the value exceeds 32 bits.
 func number(s string) (n uint32, rest string, ok bool) {
-	base := uint64(10)
+	base, digits := 10, "0123456789"
 	switch {
 	case strings.HasPrefix(s, "0x"), strings.HasPrefix(s, "0X"):
-		s, base = s[2:], 16
+		s, base, digits = s[2:], 16, "0123456789abcdefABCDEF"
 	case strings.HasPrefix(s, "0"):
-		base = 8
+		base, digits = 8, "01234567"
 	}
-	var value uint64
-	for rest = s; rest != ""; rest = rest[1:] {
-		d := digit(rest[0])
-		if d >= base {
-			break
-		}
-		if value = value*base + d; value > math.MaxUint32 {
-			return 0, rest, false
-		}
-	}
-	return uint32(value), rest, len(rest) < len(s)
-}
-
-// digit returns the value of a hexadecimal digit. For any other byte it
-// returns a value that is no digit in any base.
-func digit(c byte) uint64 {
-	switch lower := c | 0x20; {
-	case '0' <= c && c <= '9':
-		return uint64(c - '0')
-	case 'a' <= lower && lower <= 'f':
-		return uint64(lower-'a') + 10
-	}
-	return math.MaxUint8
+	rest = strings.TrimLeft(s, digits)
+	value, err := strconv.ParseUint(strings.TrimSuffix(s, rest), base, 32)
+	return uint32(value), rest, err == nil
 }
 
 // isSpace reports whether c is white space for C's isspace, in the C locale.

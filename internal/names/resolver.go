@@ -74,10 +74,7 @@ func NewFrom(hostsPath, servicesPath string, dns DNS) *Resolver {
 
 // readFile returns the text of a file, or "" if it cannot be read.
 func readFile(path string) string {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return ""
-	}
+	text, _ := os.ReadFile(path)
 	return string(text)
 }
 
