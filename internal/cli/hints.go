@@ -97,7 +97,7 @@ func (m machine) permissionHint() string {
 // fileHint is about a file that is not written.
 func fileHint(r outfile.Refusal) string {
 	switch r {
-	case outfile.FolderOwner, outfile.FolderShared, outfile.FileOwner, outfile.FileLinked:
+	case outfile.DirOwner, outfile.DirShared, outfile.FileOwner, outfile.FileLinked:
 		return "save into a directory that only root can write to, or redirect standard output: ipvsadm-save -n > file"
 	case outfile.Immutable:
 		return "make it writable: chattr -i file"

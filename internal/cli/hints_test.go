@@ -43,7 +43,7 @@ func TestErrorsThatPeopleMeetHaveHints(t *testing.T) {
 		"a module that is not there":    {noScheduler(ipvs.Service{Scheduler: "rr", PersistenceEngine: "sip"}), machine{}, "modprobe -a ip_vs_rr ip_vs_pe_sip"},
 		"a service that is there":       {changeFailure(ipvs.OpAddService, unix.EEXIST), machine{}, ""},
 		"no such service":               {listFailure(unix.ESRCH), machine{}, ""},
-		"a save into another's folder":  {fileFailure("write", "x", outfile.FolderOwner), machine{}, "ipvsadm-save -n > file"},
+		"a save into another's folder":  {fileFailure("write", "x", outfile.DirOwner), machine{}, "ipvsadm-save -n > file"},
 		"a save into an immutable file": {fileFailure("write", "x", outfile.Immutable), machine{}, "chattr -i"},
 		"a save that may not be":        {fileFailure("write", "x", unix.EACCES), user, ""},
 	} {

@@ -302,13 +302,13 @@ func inputFailure(err error) *failure {
 
 // refusedFiles are the reasons not to write to a file.
 var refusedFiles = [...]string{
-	outfile.FolderOwner:  "another user owns its directory or one above",
-	outfile.FolderShared: "other users can write to its directory or one above",
-	outfile.FileOwner:    "another user owns it, and its directory is sticky",
-	outfile.FileLinked:   "it has other hard links, and its directory is sticky",
-	outfile.Immutable:    "it is immutable",
-	outfile.AppendOnly:   "it is append-only",
-	outfile.Changing:     "another program keeps replacing it",
+	outfile.DirOwner:   "another user owns its directory or one above",
+	outfile.DirShared:  "other users can write to its directory or one above",
+	outfile.FileOwner:  "another user owns it, and its directory is sticky",
+	outfile.FileLinked: "it has other hard links, and its directory is sticky",
+	outfile.Immutable:  "it is immutable",
+	outfile.AppendOnly: "it is append-only",
+	outfile.Changing:   "another program keeps replacing it",
 }
 
 // reason is an error of the system without the call and the file, which the

@@ -13,7 +13,7 @@ import (
 )
 
 func TestEachReasonToLeaveAFileAloneHasAText(t *testing.T) {
-	for r := outfile.FolderOwner; r <= outfile.Changing; r++ {
+	for r := outfile.DirOwner; r <= outfile.Changing; r++ {
 		if reason(r) == "" {
 			t.Errorf("%v has none", r)
 		}

@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// writeInPlace writes the content into the existing file.
+// writeInPlace writes the text into the existing file.
 func (p *place) writeInPlace(text []byte) error {
 	if f := p.descriptor(); f != nil {
 		defer f.Close()
@@ -35,9 +35,9 @@ func (p *place) writeInPlace(text []byte) error {
 	return err
 }
 
-// descriptor returns a copy of the inherited descriptor that the place stands
-// for, as /dev/stdout does, or nil if it stands for none. Opening the file
-// again would start at offset 0.
+// descriptor returns a copy of the inherited descriptor that the place refers
+// to, as /dev/stdout does, or nil if it refers to none. Opening the file again
+// would start at offset 0.
 func (p *place) descriptor() *os.File {
 	fd, err := strconv.Atoi(p.name)
 	if err != nil || !p.inProc || !same(fd, &p.stat) {
@@ -52,8 +52,8 @@ func (p *place) descriptor() *os.File {
 	return os.NewFile(uintptr(fd), p.name)
 }
 
-// overwrite reserves room before it writes, and restores the old content if
-// it fails.
+// overwrite reserves disk space before it writes, and restores the old content
+// if it fails.
 func overwrite(f *os.File, text []byte) error {
 	info, err := f.Stat()
 	if err != nil {
@@ -80,9 +80,9 @@ func overwrite(f *os.File, text []byte) error {
 	return err
 }
 
-// reserve allocates disk space for the first bytes of a file, where the file
-// system can. It checks the process's limit first, since a write beyond it is
-// fatal.
+// reserve allocates disk space for the first bytes of a file, if the file
+// system supports it. It checks the process's file size limit first: a write
+// beyond it would kill the process.
 func reserve(f *os.File, size int) error {
 	if size == 0 {
 		return nil
@@ -100,7 +100,8 @@ func reserve(f *os.File, size int) error {
 	return nil
 }
 
-// denied returns why a file cannot be opened although its mode permits it.
+// denied returns the reason why a file cannot be opened although its mode
+// permits it.
 func (p *place) denied() error {
 	switch flags := p.flags(p.name); {
 	case flags&unix.STATX_ATTR_IMMUTABLE != 0:
@@ -111,7 +112,8 @@ func (p *place) denied() error {
 	return unix.EPERM
 }
 
-// flags returns the attributes that chattr(1) sets for a file in the folder.
+// flags returns the attributes that chattr(1) sets for a file in the
+// directory.
 func (p *place) flags(name string) uint64 {
 	var st unix.Statx_t
 	if unix.Statx(p.fd(), name, unix.AT_SYMLINK_NOFOLLOW, 0, &st) != nil {

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package outfile writes the file that a privileged program was told to
-// write, in a file system that other users change at the same time.
+// Package outfile writes a file in the name of a privileged user, while other
+// users may change the file system.
 //
-// There are two ways. Replace: an unnamed new file gets the content and all
-// other properties of the old file, and takes its place in one step. In
-// place: if the file cannot be replaced, or would lose a property. Neither is
-// used where another user can decide which file the name leads to.
+// It replaces the file: a temporary file gets the text and the properties of
+// the old file, and is renamed. It writes in place if the file cannot be
+// replaced or would lose a property. It refuses a path if another user can
+// decide which file it refers to.
 //
 // Each component of a path is examined through the descriptor of its directory
 // before it is followed.
@@ -21,19 +21,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A Refusal is a reason of this package, not of the kernel, to leave a file
-// alone.
+// A Refusal is the reason why this package, and not the kernel, refuses to
+// write a file.
 type Refusal uint8
 
 // The reasons.
 const (
-	FolderOwner  Refusal = iota + 1 // another user owns a directory of the path
-	FolderShared                    // others can replace what is in a directory of the path
-	FileOwner                       // another user owns the file, in a sticky folder
-	FileLinked                      // the file has other names, in a sticky folder
-	Immutable                       // the file has this attribute
-	AppendOnly                      // the file has this attribute
-	Changing                        // the name leads to another file each time
+	DirOwner   Refusal = iota + 1 // another user owns a directory of the path
+	DirShared                     // others can replace files in a directory of the path
+	FileOwner                     // another user owns the file, in a sticky directory
+	FileLinked                    // the file has other hard links, in a sticky directory
+	Immutable                     // the file has this attribute
+	AppendOnly                    // the file has this attribute
+	Changing                      // the name refers to another file at each attempt
 )
 
 // Error is for developers; users get a message for the reason.
@@ -45,8 +45,7 @@ const (
 )
 
 // Write replaces the content of the file at path, which it creates if
-// necessary. After an error the file is as it was, as far as the disk still
-// works.
+// necessary. After an error the file is unchanged, unless the disk fails.
 func Write(path string, text []byte) error {
 	err := error(Changing)
 	for i := 0; i < attempts && err == Changing; i++ {
@@ -60,11 +59,12 @@ func write(path string, text []byte) error {
 	if err != nil {
 		return err
 	}
-	defer p.folder.Close()
+	defer p.dir.Close()
 	if p.plain() {
 		err = p.replace(text)
 		if err == nil {
-			return p.sync()
+			p.sync()
+			return nil
 		}
 		if !p.exists || err == Changing || isFull(err) {
 			return err
@@ -73,26 +73,25 @@ func write(path string, text []byte) error {
 	return p.writeInPlace(text)
 }
 
-// isFull reports whether the disk is at fault, not the privileges of the
-// process.
+// isFull reports whether an error is due to the disk: it is full, over quota
+// or broken.
 func isFull(err error) bool {
 	return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) || errors.Is(err, unix.EIO)
 }
 
-// place is where a file is or will be.
+// place is a name in a directory, where a file is or will be.
 type place struct {
-	folder *os.File
+	dir    *os.File
 	name   string
 	exists bool
 	stat   unix.Stat_t // of the file, if it exists
-	inProc bool        // the name is a link of /proc that stands for an open file
+	inProc bool        // the name is a link in /proc that refers to an open file
 }
 
-// find returns the place that a path leads to. It opens one directory after
-// another and examines each link on the way. The rules of
-// fs.protected_symlinks for shared directories hold for all of them, whatever
-// the setting. Directories may be below those of other users, who can only
-// rename them.
+// find returns the place that a path refers to. It opens each directory and
+// examines each symbolic link. It applies the rules of fs.protected_symlinks,
+// even if that is off. Directories may be below those of other users, who can
+// only rename them.
 func find(path string) (*place, error) {
 	start := "."
 	switch {
@@ -104,7 +103,7 @@ func find(path string) (*place, error) {
 	dir, err := open(unix.AT_FDCWD, start, unix.O_PATH|unix.O_DIRECTORY, 0)
 	for links := 0; err == nil; {
 		name, rest, above := strings.Cut(strings.TrimLeft(path, "/"), "/")
-		p := &place{folder: dir, name: name}
+		p := &place{dir: dir, name: name}
 		if above && (name == "." || name == "..") {
 			path = rest
 			dir, err = p.enter()
@@ -115,7 +114,7 @@ func find(path string) (*place, error) {
 		}
 		switch {
 		case err == FileOwner && above:
-			err = FolderOwner
+			err = DirOwner
 		case err != nil:
 		case p.is(unix.S_IFLNK) && !p.inProc:
 			if links++; links > maxLinks {
@@ -126,7 +125,7 @@ func find(path string) (*place, error) {
 				break
 			}
 			if strings.HasPrefix(path, "/") {
-				dir, err = (&place{folder: dir, name: "/"}).enter()
+				dir, err = (&place{dir: dir, name: "/"}).enter()
 			}
 			if above {
 				path += "/" + rest
@@ -144,11 +143,11 @@ func find(path string) (*place, error) {
 
 // enter opens the directory at the place and closes the one above.
 func (p *place) enter() (*os.File, error) {
-	defer p.folder.Close()
+	defer p.dir.Close()
 	return p.open(unix.O_PATH | unix.O_DIRECTORY)
 }
 
-// target returns what the symbolic link at the place contains.
+// target returns the target of the symbolic link at the place.
 func (p *place) target() (string, error) {
 	target := make([]byte, unix.PathMax)
 	n, err := unix.Readlinkat(p.fd(), p.name, target)
@@ -158,7 +157,8 @@ func (p *place) target() (string, error) {
 	return string(target[:n]), nil
 }
 
-// examine fails if another user can decide which file the place has.
+// examine fills in exists, stat and inProc. It fails if another user can decide
+// which file the name refers to.
 func (p *place) examine() error {
 	switch p.name {
 	case "", ".", "..":
@@ -177,14 +177,14 @@ func (p *place) examine() error {
 	shared := dir.Mode&0o022 != 0
 	switch {
 	case dir.Uid != me && dir.Uid != 0:
-		return FolderOwner
+		return DirOwner
 	case shared && dir.Mode&unix.S_ISVTX == 0:
-		return FolderShared
+		return DirShared
 	case !p.exists:
 		return nil
 	case shared && p.stat.Uid != me && p.stat.Uid != dir.Uid:
 		return FileOwner
-	case shared && p.stat.Nlink > 1 && !p.is(unix.S_IFDIR): // where the kernel has fs.protected_hardlinks off
+	case shared && p.stat.Nlink > 1 && !p.is(unix.S_IFDIR): // possible if fs.protected_hardlinks is off
 		return FileLinked
 	case !p.is(unix.S_IFLNK):
 		return nil
@@ -199,15 +199,16 @@ func (p *place) examine() error {
 	return nil
 }
 
-func (p *place) fd() int { return int(p.folder.Fd()) }
+func (p *place) fd() int { return int(p.dir.Fd()) }
 
-// is reports whether the place has a file of a type.
+// is reports whether the file exists and has the given type.
 func (p *place) is(format uint32) bool { return p.exists && p.stat.Mode&unix.S_IFMT == format }
 
-// plain reports whether the place has a regular file or none.
+// plain reports whether the file is a regular one or does not exist.
 func (p *place) plain() bool { return !p.exists || p.is(unix.S_IFREG) && !p.inProc }
 
-// open opens the file, which must be the one that examine has seen.
+// open opens the file. It returns Changing if the file is not the one that
+// examine saw.
 func (p *place) open(flags int) (*os.File, error) {
 	if !p.inProc {
 		flags |= unix.O_NOFOLLOW
@@ -223,17 +224,13 @@ func (p *place) open(flags int) (*os.File, error) {
 	return f, nil
 }
 
-// sync makes the new name survive a power failure.
-func (p *place) sync() error {
-	folder, err := open(p.fd(), ".", unix.O_RDONLY, 0)
-	if errors.Is(err, unix.EACCES) {
-		return nil
+// sync writes the directory to disk, so that the new name survives a power
+// failure.
+func (p *place) sync() {
+	if dir, err := open(p.fd(), ".", unix.O_RDONLY, 0); err == nil {
+		_ = dir.Sync()
+		dir.Close()
 	}
-	if err != nil {
-		return err
-	}
-	defer folder.Close()
-	return flush(folder)
 }
 
 func open(at int, path string, flags int, mode uint32) (*os.File, error) {
@@ -254,7 +251,7 @@ func same(fd int, stat *unix.Stat_t) bool {
 	return unix.Fstat(fd, &st) == nil && st.Dev == stat.Dev && st.Ino == stat.Ino
 }
 
-// flush writes a file to its disk, if it has one.
+// flush syncs a file, if its file system supports that.
 func flush(f *os.File) error {
 	if err := f.Sync(); !errors.Is(err, unix.EINVAL) {
 		return err

@@ -48,7 +48,7 @@ func TestOnAKernel(t *testing.T) {
 		// Without extents there is no fallocate, so a write finds the
 		// disk full halfway.
 		t.Run("a full disk that takes no room ahead", func(t *testing.T) {
-			testFull(t, newFolder(t, mountExt4(t, "-O", "^extents,^64bit")))
+			testFull(t, newDir(t, mountExt4(t, "-O", "^extents,^64bit")))
 		})
 	})
 }
@@ -57,7 +57,7 @@ func TestOnAKernel(t *testing.T) {
 func copyProgram(t *testing.T) {
 	exe, err := os.Executable()
 	must.OK(t, err)
-	program = filepath.Join(newFolder(t, "/run"), "program")
+	program = filepath.Join(newDir(t, "/run"), "program")
 	must.OK(t, exec.Command("cp", exe, program).Run())
 }
 
@@ -85,7 +85,7 @@ func testDisk(t *testing.T, disk string) {
 		{"without proc", testWithoutProc},
 		{"killed at random moments", testKills},
 	} {
-		t.Run(c.name, func(t *testing.T) { c.test(t, newFolder(t, disk)) })
+		t.Run(c.name, func(t *testing.T) { c.test(t, newDir(t, disk)) })
 	}
 }
 
@@ -104,14 +104,14 @@ func mount(t *testing.T, source, target, fs string, flags uintptr, options strin
 }
 
 func mountTmpfs(t *testing.T) string {
-	dir := newFolder(t, "/run") // where other users can go
+	dir := newDir(t, "/run") // where other users can go
 	mount(t, "tmpfs", dir, "tmpfs", 0, "size=16m,mode=755")
 	return dir
 }
 
 func mountExt4(t *testing.T, options ...string) string {
-	dir := newFolder(t, "/run")
-	image := filepath.Join(newFolder(t, "/run"), "image")
+	dir := newDir(t, "/run")
+	image := filepath.Join(newDir(t, "/run"), "image")
 	must.OK(t, os.WriteFile(image, nil, 0o600))
 	must.OK(t, os.Truncate(image, 32<<20))
 	run(t, slices.Concat([]string{"mkfs.ext4", "-q", "-m", "0"}, options, []string{image})...)
@@ -122,7 +122,7 @@ func mountExt4(t *testing.T, options ...string) string {
 
 // mountOverlay mounts an overlay whose layers are on ext4.
 func mountOverlay(t *testing.T) string {
-	disk, dir := mountExt4(t), newFolder(t, "/run")
+	disk, dir := mountExt4(t), newDir(t, "/run")
 	for _, name := range []string{"lower", "upper", "work"} {
 		mkdir(t, filepath.Join(disk, name), 0o755)
 	}
@@ -147,7 +147,7 @@ func run(t *testing.T, argv ...string) {
 	}
 }
 
-// protect sets the kernel's protection of shared folders.
+// protect sets the kernel's protection of shared directories.
 func protect(t *testing.T, value string) {
 	for name, most := range map[string]string{"symlinks": "1", "hardlinks": "1", "regular": "2", "fifos": "2"} {
 		file := "/proc/sys/fs/protected_" + name
@@ -165,47 +165,47 @@ func chown(t *testing.T, paths ...string) {
 }
 
 var rootCases = []writeCase{
-	{name: "another user's folder", err: FolderOwner, prepare: func(t *testing.T) { chown(t, ".") }},
-	{name: "a new file in another user's folder", path: "new", err: FolderOwner, prepare: func(t *testing.T) { chown(t, ".") }},
-	{name: "another user's sticky folder", err: FolderOwner, prepare: func(t *testing.T) {
+	{name: "another user's directory", err: DirOwner, prepare: func(t *testing.T) { chown(t, ".") }},
+	{name: "a new file in another user's directory", path: "new", err: DirOwner, prepare: func(t *testing.T) { chown(t, ".") }},
+	{name: "another user's sticky directory", err: DirOwner, prepare: func(t *testing.T) {
 		must.OK(t, unix.Chmod(".", 0o1777))
 		chown(t, ".", "rules")
 	}},
-	{name: "a link into another user's folder", path: "link", err: FolderOwner, prepare: func(t *testing.T) {
+	{name: "a link into another user's directory", path: "link", err: DirOwner, prepare: func(t *testing.T) {
 		mkdir(t, "sub", 0o755)
 		writeFile(t, "sub/rules", "old", 0o600)
 		chown(t, "sub")
 		symlink(t, "sub/rules", "link")
 	}},
-	{name: "a link through another user's folder", path: "link", err: FolderOwner, prepare: func(t *testing.T) {
+	{name: "a link through another user's directory", path: "link", err: DirOwner, prepare: func(t *testing.T) {
 		mkdir(t, "sub", 0o755)
 		symlink(t, "../rules", "sub/between")
 		chown(t, "sub")
 		symlink(t, "sub/between", "link")
 	}},
-	{name: "a group's folder", err: FolderShared, prepare: func(t *testing.T) {
+	{name: "a group's directory", err: DirShared, prepare: func(t *testing.T) {
 		must.OK(t, os.Chown(".", 0, user))
 		must.OK(t, unix.Chmod(".", 0o2775))
 	}},
-	{name: "root's folder below another user's", path: "home/sub/rules", file: "home/sub/rules", prepare: func(t *testing.T) {
+	{name: "root's directory below another user's", path: "home/sub/rules", file: "home/sub/rules", prepare: func(t *testing.T) {
 		must.OK(t, os.MkdirAll("home/sub", 0o755))
 		must.OK(t, os.Chmod("home", 0o755))
 		must.OK(t, os.Chmod("home/sub", 0o755))
 		chown(t, "home")
 	}},
-	{name: "another user's link above the file, in a sticky folder", path: "sub/rules", file: "vault/rules", err: FolderOwner, prepare: func(t *testing.T) {
+	{name: "another user's link above the file, in a sticky directory", path: "sub/rules", file: "vault/rules", err: DirOwner, prepare: func(t *testing.T) {
 		must.OK(t, os.Mkdir("vault", 0o755))
 		must.OK(t, unix.Chmod(".", 0o1777))
 		symlink(t, "vault", "sub")
 		chown(t, "sub")
 	}},
-	{name: "another user's link above the file, in a folder of his", path: "home/sub/rules", file: "vault/rules", err: FolderOwner, prepare: func(t *testing.T) {
+	{name: "another user's link above the file, in a directory of his", path: "home/sub/rules", file: "vault/rules", err: DirOwner, prepare: func(t *testing.T) {
 		must.OK(t, os.Mkdir("vault", 0o755))
 		must.OK(t, os.Mkdir("home", 0o755))
 		symlink(t, "../vault", "home/sub")
 		chown(t, "home")
 	}},
-	{name: "root's link above the file, in a sticky folder", path: "sub/../sub/rules", file: "vault/rules", prepare: func(t *testing.T) {
+	{name: "root's link above the file, in a sticky directory", path: "sub/../sub/rules", file: "vault/rules", prepare: func(t *testing.T) {
 		must.OK(t, os.Mkdir("vault", 0o755))
 		must.OK(t, unix.Chmod(".", 0o1777))
 		symlink(t, "vault/.", "sub")
@@ -215,16 +215,16 @@ var rootCases = []writeCase{
 		symlink(t, "rules", "link")
 		chown(t, "rules", "link")
 	}},
-	{name: "another user's file in a sticky folder", err: FileOwner, prepare: func(t *testing.T) {
+	{name: "another user's file in a sticky directory", err: FileOwner, prepare: func(t *testing.T) {
 		must.OK(t, unix.Chmod(".", 0o1777))
 		chown(t, "rules")
 	}},
-	{name: "another user's link in a sticky folder", path: "link", err: FileOwner, prepare: func(t *testing.T) {
+	{name: "another user's link in a sticky directory", path: "link", err: FileOwner, prepare: func(t *testing.T) {
 		must.OK(t, unix.Chmod(".", 0o1777))
 		symlink(t, "rules", "link")
 		chown(t, "link")
 	}},
-	{name: "another user's pipe in a sticky folder", path: "pipe", err: FileOwner, prepare: func(t *testing.T) {
+	{name: "another user's pipe in a sticky directory", path: "pipe", err: FileOwner, prepare: func(t *testing.T) {
 		must.OK(t, unix.Chmod(".", 0o1777))
 		must.OK(t, unix.Mkfifo("pipe", 0o666))
 		chown(t, "pipe")
@@ -301,7 +301,7 @@ func testAttributes(t *testing.T, dir string) {
 		}
 		must.OK(t, os.Remove(path))
 	}
-	// A new file inherits from its folder, as without this package.
+	// A new file inherits from its directory, as without this package.
 	must.OK(t, Write(path, []byte("new")))
 	if n, err := unix.Getxattr(path, "system.posix_acl_access", nil); err != nil || n == 0 {
 		t.Errorf("a new file has no access list: %v", err)
@@ -369,7 +369,7 @@ func testLessPrivilege(t *testing.T, dir string) {
 		want := map[bool]string{true: "new", false: "old"}[c.err == ""]
 		after := stat(t, path)
 		if got := tree(t, dir); !maps.Equal(got, map[string]string{"rules": want}) {
-			t.Errorf("%s: the folder has %q", c.name, got)
+			t.Errorf("%s: the directory has %q", c.name, got)
 		}
 		if after.Mode != before.Mode || after.Uid != before.Uid || after.Gid != before.Gid || labelOf(path) != label {
 			t.Errorf("%s: mode %o, owner %d:%d, label %q", c.name, after.Mode, after.Uid, after.Gid, labelOf(path))
@@ -408,12 +408,6 @@ func testChattr(t *testing.T, dir string) {
 	if stat(t, path).Ino == before.Ino {
 		t.Error("a file without one was written in place")
 	}
-	var named error // the result where a file needs a name from the start
-	if f, err := os.OpenFile(dir, unix.O_TMPFILE|unix.O_WRONLY, 0o600); err == nil {
-		f.Close()
-	} else {
-		named = unix.EPERM
-	}
 	for _, c := range []struct {
 		flag, on string
 		write    string
@@ -424,7 +418,7 @@ func testChattr(t *testing.T, dir string) {
 		{"i", dir, path, nil},
 		{"a", dir, path, nil},
 		{"i", dir, filepath.Join(dir, "new"), unix.EPERM},
-		{"a", dir, filepath.Join(dir, "new"), named},
+		{"a", dir, filepath.Join(dir, "new"), unix.EPERM},
 	} {
 		name := fmt.Sprintf("%s with %s on %s", filepath.Base(c.write), c.flag, filepath.Base(c.on))
 		want := tree(t, dir)
@@ -439,7 +433,7 @@ func testChattr(t *testing.T, dir string) {
 			want[filepath.Base(c.write)] = name
 		}
 		if got := tree(t, dir); !maps.Equal(got, want) {
-			t.Errorf("%s: the folder has %q, want %q", name, got, want)
+			t.Errorf("%s: the directory has %q, want %q", name, got, want)
 		}
 		if stat(t, path).Ino != before.Ino {
 			t.Errorf("%s: replaced", name)
@@ -479,7 +473,7 @@ func testFull(t *testing.T, dir string) {
 			got := tree(t, dir)
 			delete(got, "ballast")
 			if !maps.Equal(got, want) {
-				t.Errorf("%d links, %d bytes: the folder has %d files, or they have another text", links, len(text), len(got))
+				t.Errorf("%d links, %d bytes: the directory has %d files, or they have another text", links, len(text), len(got))
 			}
 		}
 		check(more, want, unix.ENOSPC)
@@ -514,30 +508,30 @@ func testReadOnly(t *testing.T, dir string) {
 		}
 	}
 	if got := tree(t, dir); !maps.Equal(got, map[string]string{"rules": "old"}) {
-		t.Errorf("the folder has %q", got)
+		t.Errorf("the directory has %q", got)
 	}
 }
 
 func testMountedFile(t *testing.T, dir string) {
 	t.Chdir("/")
 	for _, readOnly := range []bool{false, true} {
-		name := fmt.Sprintf("its folder is read-only: %v", readOnly)
+		name := fmt.Sprintf("its directory is read-only: %v", readOnly)
 		t.Run(name, func(t *testing.T) {
-			source, folder := newFolder(t, dir), newFolder(t, dir)
+			source, directory := newDir(t, dir), newDir(t, dir)
 			writeFile(t, source+"/file", "old", 0o644)
-			writeFile(t, folder+"/rules", "below", 0o600)
+			writeFile(t, directory+"/rules", "below", 0o600)
 			if readOnly {
-				mount(t, folder, folder, "", unix.MS_BIND, "")
-				mount(t, folder, folder, "", unix.MS_BIND|unix.MS_REMOUNT|unix.MS_RDONLY, "")
+				mount(t, directory, directory, "", unix.MS_BIND, "")
+				mount(t, directory, directory, "", unix.MS_BIND|unix.MS_REMOUNT|unix.MS_RDONLY, "")
 			}
-			mount(t, source+"/file", folder+"/rules", "", unix.MS_BIND, "")
+			mount(t, source+"/file", directory+"/rules", "", unix.MS_BIND, "")
 			before := stat(t, source+"/file")
-			must.OK(t, Write(folder+"/rules", []byte("new")))
+			must.OK(t, Write(directory+"/rules", []byte("new")))
 			if got := readFile(t, source+"/file"); got != "new" || stat(t, source+"/file").Ino != before.Ino {
 				t.Errorf("the mounted file has %q, or was replaced", got)
 			}
-			if got := tree(t, folder); !maps.Equal(got, map[string]string{"rules": "new"}) {
-				t.Errorf("the folder has %q", got)
+			if got := tree(t, directory); !maps.Equal(got, map[string]string{"rules": "new"}) {
+				t.Errorf("the directory has %q", got)
 			}
 		})
 	}
@@ -559,7 +553,7 @@ func testWithoutProc(t *testing.T, dir string) {
 				t.Errorf("%s: %v", name, err)
 			}
 			if got := tree(t, dir); !maps.Equal(got, map[string]string{"rules": text}) || stat(t, "rules").Ino == before.Ino {
-				t.Errorf("%s: the folder has %q, or the file was not replaced", name, got)
+				t.Errorf("%s: the directory has %q, or the file was not replaced", name, got)
 			}
 		}
 		must.OK(t, os.Remove("rules"))
@@ -633,7 +627,7 @@ func testAttack(t *testing.T, disk string) {
 	t.Run("on this package", func(t *testing.T) {
 		outcomes := map[string]int{}
 		seen := func() bool {
-			for _, want := range []error{nil, FolderOwner, FolderShared, FileOwner} {
+			for _, want := range []error{nil, DirOwner, DirShared, FileOwner} {
 				if outcomes[fmt.Sprint(want)] == 0 {
 					return false
 				}
@@ -682,12 +676,12 @@ func nap() {
 // number of rounds.
 const roundsFile = "his/rounds"
 
-// attacked are the folders in which root writes.
+// attacked are the directories in which root writes.
 var attacked = []string{"his", "shared", "group", "sticky"}
 
 // runAttack counts how writes end and returns what the other user achieved.
 func runAttack(t *testing.T, disk string, lasts time.Duration, outcomes map[string]int, write func(string, []byte) error) (stolen string) {
-	dir := newFolder(t, disk)
+	dir := newDir(t, disk)
 	for name, mode := range map[string]uint32{"his": 0o755, "shared": 0o777, "group": 0o775, "sticky": 0o1777, "vault": 0o711} {
 		mkdir(t, filepath.Join(dir, name), mode)
 	}
@@ -715,7 +709,7 @@ func runAttack(t *testing.T, disk string, lasts time.Duration, outcomes map[stri
 			outcomes[fmt.Sprint(write(path, []byte(confidential)))]++
 			var st unix.Stat_t
 			if unix.Lstat(path, &st) == nil && st.Uid == 0 {
-				_ = os.Remove(path) // a file of root's in a sticky folder would end the attack
+				_ = os.Remove(path) // a file of root's in a sticky directory would end the attack
 			}
 			nap()
 		}
@@ -759,7 +753,7 @@ func attack(args []string) error {
 			path, beside := filepath.Join(dir, "rules"), filepath.Join(dir, "beside")
 			if rand.N(4) == 0 {
 				// A file of root's cannot be moved in a
-				// sticky folder.
+				// sticky directory.
 				_ = unix.Link(filepath.Join(dir, secret), path)
 			}
 			// The file is the user's for a moment, then leads to

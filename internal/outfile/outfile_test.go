@@ -89,7 +89,7 @@ func readFile(t testing.TB, path string) string {
 	return string(b)
 }
 
-// tree returns what is below a folder: the text of files, the targets of
+// tree returns what is below a directory: the text of files, the targets of
 // links.
 func tree(t testing.TB, dir string) map[string]string {
 	t.Helper()
@@ -118,9 +118,9 @@ func stat(t testing.TB, path string) (st unix.Stat_t) {
 	return st
 }
 
-// newFolder returns a new folder that no other user can write to, whatever
+// newDir returns a new directory that no other user can write to, whatever
 // the umask is.
-func newFolder(t testing.TB, parent string) string {
+func newDir(t testing.TB, parent string) string {
 	t.Helper()
 	dir, err := os.MkdirTemp(parent, "")
 	must.OK(t, err)
@@ -136,7 +136,7 @@ const (
 	inPlace  way = "written in place"
 )
 
-// writeCase is a write to the file rules in a folder, whose mode is 0640 and
+// writeCase is a write to the file rules in a directory, whose mode is 0640 and
 // whose text is "old", unless prepare makes something else.
 type writeCase struct {
 	name    string
@@ -147,9 +147,9 @@ type writeCase struct {
 	way     way    // empty for a new file
 }
 
-// run changes to a new folder below parent.
+// run changes to a new directory below parent.
 func (c writeCase) run(t *testing.T, parent string) {
-	dir := newFolder(t, parent)
+	dir := newDir(t, parent)
 	t.Chdir(dir)
 	defer unix.Umask(unix.Umask(0o027))
 	if c.way != "" || c.err != nil {
@@ -176,7 +176,7 @@ func (c writeCase) run(t *testing.T, parent string) {
 		}
 	}
 	if got := tree(t, dir); !maps.Equal(got, want) {
-		t.Fatalf("the folder has %q, want %q", got, want)
+		t.Fatalf("the directory has %q, want %q", got, want)
 	}
 	if c.err != nil {
 		return
@@ -223,7 +223,7 @@ var writeCases = []writeCase{
 		symlink(t, "between", "link")
 		symlink(t, "rules", "between")
 	}},
-	{name: "a relative link to where nothing is, below a linked folder", path: "linked/link", file: "real/rules", prepare: func(t *testing.T) {
+	{name: "a relative link to where nothing is, below a linked directory", path: "linked/link", file: "real/rules", prepare: func(t *testing.T) {
 		must.OK(t, os.MkdirAll("real/sub", 0o755))
 		symlink(t, "real/sub", "linked")
 		symlink(t, "../rules", "real/sub/link")
@@ -231,50 +231,50 @@ var writeCases = []writeCase{
 	{name: "as many links as the kernel follows", path: "39", way: replaced, prepare: func(t *testing.T) { chain(t, 40) }},
 	{name: "one more", path: "40", err: unix.ELOOP, prepare: func(t *testing.T) { chain(t, 41) }},
 	{name: "a link to itself", path: "link", err: unix.ELOOP, prepare: func(t *testing.T) { symlink(t, "link", "link") }},
-	{name: "a folder", path: "sub", err: unix.EISDIR, prepare: func(t *testing.T) { mkdir(t, "sub", 0o755) }},
-	{name: "a folder with a slash", path: "sub/", err: unix.EISDIR, prepare: func(t *testing.T) { mkdir(t, "sub", 0o755) }},
-	{name: "a link to a folder", path: "link", err: unix.EISDIR, prepare: func(t *testing.T) { symlink(t, "/", "link") }},
-	{name: "this folder", path: ".", err: unix.EISDIR},
+	{name: "a directory", path: "sub", err: unix.EISDIR, prepare: func(t *testing.T) { mkdir(t, "sub", 0o755) }},
+	{name: "a directory with a slash", path: "sub/", err: unix.EISDIR, prepare: func(t *testing.T) { mkdir(t, "sub", 0o755) }},
+	{name: "a link to a directory", path: "link", err: unix.EISDIR, prepare: func(t *testing.T) { symlink(t, "/", "link") }},
+	{name: "this directory", path: ".", err: unix.EISDIR},
 	{name: "no name", path: "$empty", err: unix.ENOENT},
 	{name: "a name that is too long", path: strings.Repeat("x", 256), err: unix.ENAMETOOLONG},
 	{name: "the longest name", path: strings.Repeat("x", 255), file: strings.Repeat("x", 255), way: replaced,
 		prepare: func(t *testing.T) { writeFile(t, strings.Repeat("x", 255), "old", 0o600) }},
-	{name: "a folder that is not there", path: "sub/rules", err: unix.ENOENT},
+	{name: "a directory that is not there", path: "sub/rules", err: unix.ENOENT},
 	{name: "below a file", path: "rules/rules", err: unix.ENOTDIR},
 	{name: "a device that is full", path: "/dev/full", err: unix.ENOSPC},
 
-	{name: "a folder that a group can write to", err: FolderShared, prepare: func(t *testing.T) { must.OK(t, os.Chmod(".", 0o775)) }},
-	{name: "a folder that anybody can write to", err: FolderShared, prepare: func(t *testing.T) { must.OK(t, os.Chmod(".", 0o757)) }},
-	{name: "a new file in a shared folder", path: "sub/new", err: FolderShared, prepare: func(t *testing.T) { mkdir(t, "sub", 0o777) }},
-	{name: "a link in a shared folder", path: "sub/link", err: FolderShared, prepare: func(t *testing.T) {
+	{name: "a directory that a group can write to", err: DirShared, prepare: func(t *testing.T) { must.OK(t, os.Chmod(".", 0o775)) }},
+	{name: "a directory that anybody can write to", err: DirShared, prepare: func(t *testing.T) { must.OK(t, os.Chmod(".", 0o757)) }},
+	{name: "a new file in a shared directory", path: "sub/new", err: DirShared, prepare: func(t *testing.T) { mkdir(t, "sub", 0o777) }},
+	{name: "a link in a shared directory", path: "sub/link", err: DirShared, prepare: func(t *testing.T) {
 		mkdir(t, "sub", 0o777)
 		symlink(t, "../rules", "sub/link")
 	}},
-	{name: "a link into a shared folder", path: "link", err: FolderShared, prepare: func(t *testing.T) {
+	{name: "a link into a shared directory", path: "link", err: DirShared, prepare: func(t *testing.T) {
 		mkdir(t, "sub", 0o777)
 		writeFile(t, "sub/rules", "old", 0o600)
 		symlink(t, "sub/rules", "link")
 	}},
-	{name: "a link through a shared folder", path: "link", err: FolderShared, prepare: func(t *testing.T) {
+	{name: "a link through a shared directory", path: "link", err: DirShared, prepare: func(t *testing.T) {
 		mkdir(t, "sub", 0o777)
 		symlink(t, "../rules", "sub/between")
 		symlink(t, "sub/between", "link")
 	}},
-	{name: "a pipe in a shared folder", path: "sub/pipe", err: FolderShared, prepare: func(t *testing.T) {
+	{name: "a pipe in a shared directory", path: "sub/pipe", err: DirShared, prepare: func(t *testing.T) {
 		mkdir(t, "sub", 0o777)
 		must.OK(t, unix.Mkfifo("sub/pipe", 0o600))
 	}},
-	{name: "a new file in a sticky folder", prepare: func(t *testing.T) { must.OK(t, unix.Chmod(".", 0o1777)) }},
-	{name: "the own file in a sticky folder", way: replaced, prepare: func(t *testing.T) { must.OK(t, unix.Chmod(".", 0o1777)) }},
-	{name: "the own link in a sticky folder", path: "link", way: replaced, prepare: func(t *testing.T) {
+	{name: "a new file in a sticky directory", prepare: func(t *testing.T) { must.OK(t, unix.Chmod(".", 0o1777)) }},
+	{name: "the own file in a sticky directory", way: replaced, prepare: func(t *testing.T) { must.OK(t, unix.Chmod(".", 0o1777)) }},
+	{name: "the own link in a sticky directory", path: "link", way: replaced, prepare: func(t *testing.T) {
 		must.OK(t, unix.Chmod(".", 0o1777))
 		symlink(t, "rules", "link")
 	}},
-	{name: "a file with other names in a sticky folder", err: FileLinked, prepare: func(t *testing.T) {
+	{name: "a file with other names in a sticky directory", err: FileLinked, prepare: func(t *testing.T) {
 		must.OK(t, os.Link("rules", "other"))
 		must.OK(t, unix.Chmod(".", 0o1777))
 	}},
-	{name: "a file with other names in a sticky folder of its owner's", way: inPlace, prepare: func(t *testing.T) {
+	{name: "a file with other names in a sticky directory of its owner's", way: inPlace, prepare: func(t *testing.T) {
 		must.OK(t, os.Link("rules", "other"))
 		must.OK(t, unix.Chmod(".", 0o1755))
 	}},
@@ -302,7 +302,7 @@ func TestWrite(t *testing.T) {
 }
 
 func TestWriteInPlaceMakesAFileLongerAndShorter(t *testing.T) {
-	dir := newFolder(t, t.TempDir())
+	dir := newDir(t, t.TempDir())
 	path, other := filepath.Join(dir, "rules"), filepath.Join(dir, "other")
 	writeFile(t, path, "old", 0o600)
 	must.OK(t, os.Link(path, other))
@@ -315,7 +315,7 @@ func TestWriteInPlaceMakesAFileLongerAndShorter(t *testing.T) {
 }
 
 func TestAFileThatIsLargerThanTheProcessMayWrite(t *testing.T) {
-	dir := newFolder(t, t.TempDir())
+	dir := newDir(t, t.TempDir())
 	t.Chdir(dir)
 	for _, links := range []int{1, 2} {
 		writeFile(t, "rules", "old", 0o600)
@@ -328,14 +328,14 @@ func TestAFileThatIsLargerThanTheProcessMayWrite(t *testing.T) {
 			t.Errorf("%v", err)
 		}
 		if got := tree(t, dir); !maps.Equal(got, want) {
-			t.Errorf("the folder has %d files, the first %d bytes", len(got), len(got["rules"]))
+			t.Errorf("the directory has %d files, the first %d bytes", len(got), len(got["rules"]))
 		}
 	}
 }
 
 // What another process does after look and before open is detected.
 func TestAFileThatIsNoLongerTheOneLookedAtIsNotWritten(t *testing.T) {
-	dir := newFolder(t, t.TempDir())
+	dir := newDir(t, t.TempDir())
 	t.Chdir(dir)
 	for _, links := range []int{1, 2} { // replaced, in place
 		writeFile(t, "rules", "old", 0o600)
@@ -344,7 +344,7 @@ func TestAFileThatIsNoLongerTheOneLookedAtIsNotWritten(t *testing.T) {
 		}
 		p, err := find("rules")
 		must.OK(t, err)
-		defer p.folder.Close()
+		defer p.dir.Close()
 		writeFile(t, "another", "another", 0o600)
 		must.OK(t, os.Rename("another", "rules"))
 		if err := p.replace([]byte("new")); links == 1 && err != Changing || err == nil {
@@ -359,26 +359,11 @@ func TestAFileThatIsNoLongerTheOneLookedAtIsNotWritten(t *testing.T) {
 	}
 }
 
-func TestAFileThatAppearsMeanwhileIsNotReplacedUnseen(t *testing.T) {
-	dir := newFolder(t, t.TempDir())
-	t.Chdir(dir)
-	p, err := find("rules")
-	must.OK(t, err)
-	defer p.folder.Close()
-	writeFile(t, "rules", "another", 0o600)
-	if err := p.replace([]byte("new")); err != Changing {
-		t.Errorf("%v, want to look again", err)
-	}
-	if got := tree(t, dir); !maps.Equal(got, map[string]string{"rules": "another"}) {
-		t.Errorf("the folder has %q", got)
-	}
-}
-
 func TestFilesThatKilledWritesLeftGo(t *testing.T) {
-	dir := newFolder(t, t.TempDir())
+	dir := newDir(t, t.TempDir())
 	t.Chdir(dir)
 	writeFile(t, "rules", "old", 0o600)
-	stale, living := temporaryName(), temporaryName()
+	stale, living := temporaryPrefix+"0123456789abcdef", temporaryPrefix+"fedcba9876543210"
 	writeFile(t, stale, "half", 0o600)
 	writeFile(t, living, "of a process that lives", 0o600)
 	f, err := os.Open(living)
@@ -387,44 +372,12 @@ func TestFilesThatKilledWritesLeftGo(t *testing.T) {
 	must.OK(t, unix.Flock(int(f.Fd()), unix.LOCK_EX))
 	must.OK(t, Write("rules", []byte("new")))
 	if got := tree(t, dir); !maps.Equal(got, map[string]string{"rules": "new", living: "of a process that lives"}) {
-		t.Errorf("the folder has %q", got)
-	}
-}
-
-// A file with a name from the start is as good, except after a kill.
-func TestFileSystemWithoutNamelessFiles(t *testing.T) {
-	dir := newFolder(t, t.TempDir())
-	t.Chdir(dir)
-	install := func(text []byte) error {
-		p, err := find("rules")
-		must.OK(t, err)
-		defer p.folder.Close()
-		var old *os.File
-		if p.exists {
-			old, err = p.open(unix.O_RDONLY)
-			must.OK(t, err)
-			defer old.Close()
-		}
-		return p.install(old, text, temporaryName())
-	}
-	for _, text := range []string{"first", "second"} {
-		must.OK(t, install([]byte(text)))
-		if got := tree(t, dir); !maps.Equal(got, map[string]string{"rules": text}) {
-			t.Errorf("the folder has %q", got)
-		}
-	}
-	must.OK(t, os.Remove("rules"))
-	mkdir(t, "rules", 0o755)
-	if err := install([]byte("third")); err == nil {
-		t.Error("a folder was replaced")
-	}
-	if got := tree(t, dir); len(got) != 0 {
-		t.Errorf("after a failure the folder has %q", got)
+		t.Errorf("the directory has %q", got)
 	}
 }
 
 func TestWriteIntoAPipe(t *testing.T) {
-	pipe := filepath.Join(newFolder(t, t.TempDir()), "pipe")
+	pipe := filepath.Join(newDir(t, t.TempDir()), "pipe")
 	must.OK(t, unix.Mkfifo(pipe, 0o600))
 	text := strings.Repeat("more than a pipe holds\n", 10000)
 	read := make(chan string)
@@ -444,7 +397,7 @@ func TestWriteIntoAPipe(t *testing.T) {
 // A name that stands for an open descriptor is written through it, at its
 // offset.
 func TestWriteIntoADescriptor(t *testing.T) {
-	dir := newFolder(t, t.TempDir())
+	dir := newDir(t, t.TempDir())
 	for _, c := range []struct {
 		name, path string
 		flags      int
@@ -498,7 +451,7 @@ func TestWriteIntoADescriptor(t *testing.T) {
 }
 
 func TestWritesAtTheSameTimeAllSucceed(t *testing.T) {
-	dir := newFolder(t, t.TempDir())
+	dir := newDir(t, t.TempDir())
 	path := filepath.Join(dir, "rules")
 	texts := map[string]bool{}
 	var writers sync.WaitGroup
@@ -515,6 +468,6 @@ func TestWritesAtTheSameTimeAllSucceed(t *testing.T) {
 	}
 	writers.Wait()
 	if got := tree(t, dir); len(got) != 1 || !texts[got["rules"]] {
-		t.Errorf("the folder has %d files, the text is none of those written", len(got))
+		t.Errorf("the directory has %d files, the text is none of those written", len(got))
 	}
 }
