@@ -3,6 +3,7 @@
 package render
 
 import (
+	"bufio"
 	"fmt"
 	"io"
 	"strconv"
@@ -42,11 +43,11 @@ func Metrics(w io.Writer, o Options, i ipvs.Info, totals ipvs.Stats, t *ipvs.Tab
 	if !o.NoSort {
 		Sort(services)
 	}
-	m := metrics{w: w, buf: make([]byte, 0, metricsSize+metricsSize/16)}
+	m := metrics{Writer: bufio.NewWriterSize(w, bufferSize)}
 	m.family("ipvs_info", "gauge", "Version of IPVS")
-	m.sample(nil, `{version="`+i.Version.String()+`"}`, 1)
+	m.sample(`version="`+i.Version.String()+`"`, 1)
 	m.family("ipvs_connection_table_size", "gauge", "Buckets of the connection table")
-	m.sample(nil, "", uint64(i.ConnTableSize))
+	m.sample("", uint64(i.ConnTableSize))
 	m.family("ipvs_sync_daemon", "gauge", "Whether the sync daemon of the role is running")
 	for _, role := range []ipvs.DaemonState{ipvs.Master, ipvs.Backup} {
 		running := uint64(0)
@@ -55,17 +56,27 @@ func Metrics(w io.Writer, o Options, i ipvs.Info, totals ipvs.Stats, t *ipvs.Tab
 				running = 1
 			}
 		}
-		m.sample(nil, `{role="`+role.String()+`"}`, running)
+		m.sample(`role="`+role.String()+`"`, running)
 	}
 	for _, c := range counters {
 		m.family("ipvs_"+c.name+"_total", "counter", "All "+c.help)
-		m.sample(nil, "", c.value(&totals))
+		m.sample("", c.value(&totals))
 	}
-	labels := labelsOf(services)
+	labels := make([]string, len(services))
+	var backends []backend
+	for n := range services {
+		s := &services[n]
+		labels[n] = serviceLabels(s.ServiceID)
+		for i := range s.Destinations {
+			d := &s.Destinations[i]
+			remote := fmt.Sprintf(`,remote_address="%v",remote_port="%d"`, d.Addr, d.Port)
+			backends = append(backends, backend{d, labels[n] + remote})
+		}
+	}
 	for _, c := range counters {
 		m.family("ipvs_service_"+c.name+"_total", "counter", "The virtual service's "+c.help)
 		for n := range services {
-			m.sample(labels.services.part(n), "}", c.value(&services[n].Stats))
+			m.sample(labels[n], c.value(&services[n].Stats))
 		}
 	}
 	m.family("ipvs_service_backends", "gauge", "Real servers of the virtual service; live are those with a weight over 0")
@@ -76,134 +87,60 @@ func Metrics(w io.Writer, o Options, i ipvs.Info, totals ipvs.Stats, t *ipvs.Tab
 				live++
 			}
 		}
-		m.sample(labels.services.part(n), `,state="live"}`, uint64(live))
-		m.sample(labels.services.part(n), `,state="total"}`, uint64(len(services[n].Destinations)))
+		m.sample(labels[n]+`,state="live"`, uint64(live))
+		m.sample(labels[n]+`,state="total"`, uint64(len(services[n].Destinations)))
 	}
 	for _, c := range counters {
 		m.family("ipvs_backend_"+c.name+"_total", "counter", "The real server's "+c.help)
-		m.backends(services, &labels, func(d *ipvs.DestinationEntry) uint64 { return c.value(&d.Stats) })
+		for _, b := range backends {
+			m.sample(b.labels, c.value(&b.Stats))
+		}
 	}
 	for _, g := range gauges {
 		m.family("ipvs_backend_"+g.name, "gauge", g.help)
-		m.backends(services, &labels, g.value)
+		for _, b := range backends {
+			m.sample(b.labels, g.value(b.DestinationEntry))
+		}
 	}
-	m.write()
-	return m.err
+	return m.Flush()
 }
 
-// metricsSize is the size of one write. It is larger than bufferSize, since
-// metrics are ten times as long as a listing.
-const metricsSize = 256 << 10
+// backend is a real server with its labels, which every family repeats.
+type backend struct {
+	*ipvs.DestinationEntry
+	labels string
+}
 
-// metrics writes samples. It formats them directly in its buffer, where a
-// bufio.Writer would copy each of them.
+// metrics writes samples. Flush returns the first write error.
 type metrics struct {
-	w      io.Writer
-	buf    []byte
-	err    error  // the first write error
-	name   string // the name of the current family
-	prefix []byte // the name and labels that a service's servers have in common
-}
-
-func (m *metrics) write() {
-	if m.err == nil {
-		_, m.err = m.w.Write(m.buf)
-	}
-	m.buf = m.buf[:0]
-}
-
-// appendValue ends a sample with its value.
-func (m *metrics) appendValue(b []byte, n uint64) {
-	b = strconv.AppendUint(append(b, ' '), n, 10)
-	if m.buf = append(b, '\n'); len(m.buf) >= metricsSize {
-		m.write()
-	}
+	*bufio.Writer
+	name string // the name of the current family
 }
 
 // family begins a family, the samples with one name.
 func (m *metrics) family(name, kind, help string) {
 	m.name = name
-	m.buf = fmt.Appendf(m.buf, "# HELP %s %s.\n# TYPE %s %s\n", name, help, name, kind)
+	fmt.Fprintf(m, "# HELP %s %s.\n# TYPE %s %s\n", name, help, name, kind)
 }
 
-// sample writes a sample, with the labels and suffix after its name.
-func (m *metrics) sample(labels []byte, suffix string, n uint64) {
-	b := append(append(m.buf, m.name...), labels...)
-	m.appendValue(append(b, suffix...), n)
-}
-
-func (m *metrics) backends(services []ipvs.ServiceEntry, labels *labelTable, value func(*ipvs.DestinationEntry) uint64) {
-	n := 0
-	for i := range services {
-		m.prefix = append(append(m.prefix[:0], m.name...), labels.services.part(i)...)
-		for j := range services[i].Destinations {
-			b := append(append(m.buf, m.prefix...), labels.backends.part(n)...)
-			m.appendValue(b, value(&services[i].Destinations[j]))
-			n++
-		}
+func (m *metrics) sample(labels string, n uint64) {
+	b := append(m.AvailableBuffer(), m.name...)
+	if labels != "" {
+		b = append(append(append(b, '{'), labels...), '}')
 	}
+	b = strconv.AppendUint(append(b, ' '), n, 10)
+	_, _ = m.Write(append(b, '\n')) // Flush returns the error again
 }
 
-// labelTable contains the formatted labels, which every family repeats: those
-// of services, without the closing brace, and the additional ones of servers.
-// Complete labels of the servers would take three times the memory.
-type labelTable struct{ services, backends parts }
-
-// parts is a list of texts in one buffer.
-type parts struct {
-	text []byte
-	ends []int
-}
-
-// makeParts returns an empty list for n texts with an estimated size.
-func makeParts(n, size int) parts { return parts{make([]byte, 0, n*size), make([]int, 0, n)} }
-
-// add appends a text. The argument is p.text with the new text appended.
-
-func (p *parts) add(text []byte) { p.text, p.ends = text, append(p.ends, len(text)) }
-
-func (p *parts) part(n int) []byte {
-	start := 0
-	if n > 0 {
-		start = p.ends[n-1]
-	}
-	return p.text[start:p.ends[n]]
-}
-
-func labelsOf(services []ipvs.ServiceEntry) labelTable {
-	backends := 0
-	for i := range services {
-		backends += len(services[i].Destinations)
-	}
-	t := labelTable{makeParts(len(services), 112), makeParts(backends, 48)}
-	for i := range services {
-		s := &services[i]
-		t.services.add(appendLabels(append(t.services.text, '{'), s.ServiceID))
-		for j := range s.Destinations {
-			d := &s.Destinations[j]
-			b := d.Addr.AppendTo(append(t.backends.text, `,remote_address="`...))
-			b = appendField(b, `",remote_port="`, uint64(d.Port))
-			t.backends.add(append(b, `"}`...))
-		}
-	}
-	return t
-}
-
-// appendLabels appends the labels of a service. A firewall mark is in
+// serviceLabels returns the labels of a service. A firewall mark is in
 // hexadecimal, as in /proc/net/ip_vs.
-func appendLabels(b []byte, id ipvs.ServiceID) []byte {
-	b = append(b, `local_address="`...)
-	proto := "FWM"
+func serviceLabels(id ipvs.ServiceID) string {
+	addr, proto, mark := "", "FWM", ""
 	if id.FWMark == 0 {
-		b = id.Addr.AppendTo(b)
-		proto = id.Protocol.String()
+		addr, proto = id.Addr.String(), id.Protocol.String()
+	} else {
+		mark = fmt.Sprintf("%08X", id.FWMark)
 	}
-	b = appendField(b, `",local_port="`, uint64(id.Port))
-	b = append(append(b, `",proto="`...), proto...)
-	b = append(b, `",local_mark="`...)
-	if id.FWMark != 0 {
-		b = fmt.Appendf(b, "%08X", id.FWMark)
-	}
-	b = append(append(b, `",family="`...), id.Family().Name()...)
-	return append(b, '"')
+	return fmt.Sprintf(`local_address="%s",local_port="%d",proto="%s",local_mark="%s",family="%s"`,
+		addr, id.Port, proto, mark, id.Family().Name())
 }

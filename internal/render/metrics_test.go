@@ -50,7 +50,7 @@ func TestMetricsContainEachNumber(t *testing.T) {
 }
 
 func TestMetricsOnAFullDiskAreAnError(t *testing.T) {
-	for _, free := range []int{10, metricsSize / 2, 5 * metricsSize / 2} {
+	for _, free := range []int{10, bufferSize / 2, 5 * bufferSize / 2} {
 		if err := Metrics(&full{free}, Options{}, info, ipvs.Stats{}, &ipvs.Table{Services: large(1000, 10)}); !errors.Is(err, errFull) {
 			t.Errorf("%d bytes free: %v, want %v", free, err, errFull)
 		}
