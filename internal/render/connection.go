@@ -6,10 +6,10 @@ package render
 
 import (
 	"context"
+	"fmt"
 	"iter"
 	"net/netip"
 	"strings"
-	"time"
 
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
@@ -48,21 +48,18 @@ func (p *text) Connections(ctx context.Context, rows iter.Seq2[ipvs.Connection, 
 }
 
 func (p *text) connectionTitles() error {
-	const caption = "IPVS connection entries"
-	title, engine := "pro expire state       source             virtual            destination", ""
+	if err := p.row("IPVS connection entries"); err != nil {
+		return err
+	}
+	titles := "pro expire state       source             virtual            destination"
+	var engine []string
 	if p.o.Format == PersistentConn {
-		engine = "        pe name          pe_data"
+		engine = []string{"        pe name          ", "pe_data"}
 	}
-	if p.wide != nil {
-		p.wide.endLine([]byte(caption))
-		columns := strings.Fields(title)
-		if engine != "" {
-			columns = append(columns, "pe name", "pe_data")
-		}
-		p.wide.addLine(columns...)
-		return nil
+	if !p.o.Wide {
+		return p.row(titles + strings.Join(engine, ""))
 	}
-	return p.line(append(p.w.AvailableBuffer(), caption+"\n"+title+engine...))
+	return p.row(append(strings.Fields(titles), engine...)...)
 }
 
 func (p *text) connections(ctx context.Context, rows []ipvs.Connection) error {
@@ -74,45 +71,26 @@ func (p *text) connections(ctx context.Context, rows []ipvs.Connection) error {
 		p.names.Prefetch(ctx, addrs)
 	}
 	for i := range rows {
-		if err := p.connection(ctx, &rows[i]); err != nil {
+		if err := p.row(p.connection(ctx, &rows[i])...); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (p *text) connection(ctx context.Context, c *ipvs.Connection) error {
+func (p *text) connection(ctx context.Context, c *ipvs.Connection) []string {
 	proto := c.Protocol.Network()
-	column := func(b []byte, ap netip.AddrPort, width int) []byte {
-		b = p.gap(b)
-		start := len(b)
-		return p.endColumn(p.appendAddr(ctx, b, ap, proto), start, width)
+	expires := seconds(c.Expires)
+	cells := []string{
+		left(c.Protocol.String(), 3),
+		column(fmt.Sprintf("%02d:%02d", expires/60, expires%60), 6),
+		column(c.State, 11),
+		column(p.addr(ctx, c.Client, proto), 18),
+		column(p.addr(ctx, c.Virtual, proto), 18),
 	}
-	b := p.endColumn(append(p.w.AvailableBuffer(), c.Protocol.String()...), 0, 3)
-	b = p.gap(b)
-	start := len(b)
-	b = p.endColumn(appendExpiry(b, c.Expires), start, 6)
-	b = p.column(b, c.State, 11)
-	b = column(b, c.Client, 18)
-	b = column(b, c.Virtual, 18)
+	destination := p.addr(ctx, c.Destination, proto)
 	if p.o.Format != PersistentConn || c.PersistenceEngine == "" {
-		return p.line(column(b, c.Destination, 0))
+		return append(cells, column(destination, 0))
 	}
-	b = column(b, c.Destination, 16)
-	b = p.column(b, c.PersistenceEngine, 18)
-	return p.line(append(p.gap(b), c.PersistenceData...))
-}
-
-// appendExpiry appends minutes and seconds, each with at least two digits.
-func appendExpiry(b []byte, d time.Duration) []byte {
-	seconds := uint64(d / time.Second)
-	b = appendTwoDigits(b, seconds/60)
-	return appendTwoDigits(append(b, ':'), seconds%60)
-}
-
-func appendTwoDigits(b []byte, n uint64) []byte {
-	if n < 10 {
-		b = append(b, '0')
-	}
-	return appendRight(b, n, 0)
+	return append(cells, column(destination, 16), column(c.PersistenceEngine, 18), column(c.PersistenceData, 0))
 }

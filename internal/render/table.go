@@ -6,10 +6,11 @@ package render
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
+	"strconv"
 	"strings"
 
-	"github.com/ipvsadm-go/ipvsadm/internal/names"
 	"github.com/ipvsadm-go/ipvsadm/internal/rule"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
@@ -32,7 +33,7 @@ var titles = [...]string{
 }
 
 func (p *text) Table(ctx context.Context, i ipvs.Info, services []ipvs.ServiceEntry) error {
-	if err := p.header(i); err != nil {
+	if err := p.row(fmt.Sprintf("IP Virtual Server version %s (size=%d)", i.Version, i.ConnTableSize)); err != nil {
 		return err
 	}
 	return p.Services(ctx, i, services)
@@ -53,11 +54,11 @@ func (p *text) Services(ctx context.Context, _ ipvs.Info, services []ipvs.Servic
 	for i := range services {
 		s := &services[i]
 		proto := s.Protocol.Network()
-		if err := p.service(ctx, s, proto); err != nil {
+		if err := p.row(p.service(ctx, s, proto)...); err != nil {
 			return err
 		}
 		for j := range s.Destinations {
-			if err := p.destination(ctx, &s.Destinations[j], proto); err != nil {
+			if err := p.row(p.destination(ctx, &s.Destinations[j], proto)...); err != nil {
 				return err
 			}
 		}
@@ -65,20 +66,28 @@ func (p *text) Services(ctx context.Context, _ ipvs.Info, services []ipvs.Servic
 	return nil
 }
 
+// titles writes the titles. In a wide listing those after the address are in
+// columns, except those of the scheduler and flags.
 func (p *text) titles() error {
-	if p.wide != nil {
-		p.wide.right = p.o.Format == Stats || p.o.Format == Rate
-		p.wide.addTitles(titles[p.o.Format])
-		return nil
+	if !p.o.Wide {
+		return p.row(titles[p.o.Format])
 	}
-	return p.line(append(p.w.AvailableBuffer(), titles[p.o.Format]...))
-}
-
-// header writes the first line of a table.
-func (p *text) header(i ipvs.Info) error {
-	b := append(p.w.AvailableBuffer(), "IP Virtual Server version "...)
-	b = append(b, i.Version.String()...)
-	return p.line(append(appendField(b, " (size=", uint64(i.ConnTableSize)), ')'))
+	if p.o.Format == Stats || p.o.Format == Rate {
+		p.pad = right
+	}
+	for line := range strings.SplitSeq(titles[p.o.Format], "\n") {
+		addr, rest, _ := strings.Cut(line, ":Port")
+		cells := []string{addr + ":Port"}
+		if columns := strings.Fields(rest); len(columns) > 0 && columns[0] == "Scheduler" {
+			cells[0] = line
+		} else {
+			cells = append(cells, columns...)
+		}
+		if err := p.row(cells...); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Addresses returns the addresses of services and destinations, for
@@ -105,154 +114,126 @@ const (
 	destinationWidth = 28
 )
 
-func (p *text) service(ctx context.Context, s *ipvs.ServiceEntry, proto string) error {
-	b := p.w.AvailableBuffer()
-	if s.FWMark != 0 {
-		b = appendField(b, "FWM  ", uint64(s.FWMark))
-		if s.Family() == ipvs.IPv6 {
-			b = append(b, " IPv6"...)
-		}
-	} else {
-		b = append(appendLeft(b, s.Protocol.String(), 4), ' ')
-		b = p.appendAddr(ctx, b, netip.AddrPortFrom(s.Addr, s.Port), proto)
+func (p *text) service(ctx context.Context, s *ipvs.ServiceEntry, proto string) []string {
+	id := fmt.Sprintf("FWM  %d", s.FWMark)
+	switch {
+	case s.FWMark == 0:
+		id = left(s.Protocol.String(), 4) + " " + p.addr(ctx, netip.AddrPortFrom(s.Addr, s.Port), proto)
 		if s.Family() == ipvs.IPv4 {
-			b = p.truncate(b, 0, serviceWidth)
+			id = p.truncate(id, serviceWidth)
 		}
+	case s.Family() == ipvs.IPv6:
+		id += " IPv6"
 	}
+	cells := []string{left(id, serviceWidth)}
 	switch p.o.Format {
 	case Stats:
-		b = p.appendStats(p.endColumn(b, 0, serviceWidth), &s.Stats)
+		return append(cells, p.stats(&s.Stats)...)
 	case Rate:
-		b = p.endColumn(b, 0, serviceWidth)
-		for _, n := range [...]uint64{s.Stats.Rates.CPS, s.Stats.Rates.InPPS, s.Stats.Rates.OutPPS} {
-			b = p.appendCounter(b, n)
-		}
-		b = p.appendBPS(b, &s.Stats.Rates)
-	default:
-		b = appendConfig(append(b, ' '), &s.Service)
+		r := &s.Stats.Rates
+		return append(cells, p.counter(r.CPS), p.counter(r.InPPS), p.counter(r.OutPPS), p.counter(r.InBPS), p.counter(r.OutBPS))
 	}
-	return p.line(b)
+	return []string{id + " " + settings(&s.Service)}
 }
 
-// appendConfig appends the scheduler and the other settings of a service.
-func appendConfig(b []byte, s *ipvs.Service) []byte {
-	b = append(b, s.Scheduler...)
+// settings returns the scheduler and the other settings of a service.
+func settings(s *ipvs.Service) string {
+	text := s.Scheduler
 	if s.Flags&(ipvs.FlagSched1|ipvs.FlagSched2|ipvs.FlagSched3) != 0 {
-		words := rule.ListedFlags(s)
-		b = append(append(append(b, " ("...), strings.Join(words, ",")...), ')')
+		text += " (" + strings.Join(rule.ListedFlags(s), ",") + ")"
 	}
 	if s.Flags&ipvs.FlagPersistent != 0 {
-		b = appendSeconds(append(b, " persistent "...), s.Timeout)
+		text += fmt.Sprintf(" persistent %d", seconds(s.Timeout))
 		switch {
 		case s.Netmask == ipvs.FullNetmask(s.Family()):
 		case s.Family() == ipvs.IPv6:
-			b = appendField(b, " mask ", uint64(s.Netmask))
+			text += fmt.Sprintf(" mask %d", uint32(s.Netmask))
 		default:
-			b = names.AppendAddr(append(b, " mask "...), s.Netmask.Addr4())
+			text += " mask " + s.Netmask.Addr4().String()
 		}
 		if s.PersistenceEngine != "" {
-			b = append(append(b, " pe "...), s.PersistenceEngine...)
+			text += " pe " + s.PersistenceEngine
 		}
 	}
 	if s.Flags&ipvs.FlagOnePacket != 0 {
-		b = append(b, " ops"...)
+		text += " ops"
 	}
-	return b
+	return text
 }
 
-func (p *text) destination(ctx context.Context, d *ipvs.DestinationEntry, proto string) error {
-	b := append(p.w.AvailableBuffer(), "  -> "...)
-	start := len(b)
-	b = p.appendAddr(ctx, b, d.AddrPort(), proto)
+func (p *text) destination(ctx context.Context, d *ipvs.DestinationEntry, proto string) []string {
+	addr := p.addr(ctx, d.AddrPort(), proto)
 	if d.Addr.Is4() {
-		b = p.truncate(b, start, destinationWidth)
+		addr = p.truncate(addr, destinationWidth)
 	}
-	b = p.endColumn(b, start, destinationWidth)
+	cells := []string{"  -> " + left(addr, destinationWidth)}
 	switch p.o.Format {
 	case Stats:
-		b = p.appendStats(b, &d.Stats)
+		return append(cells, p.stats(&d.Stats)...)
 	case Rate:
-		// Unlike those of a service, these are never scaled.
-		for _, n := range [...]uint64{d.Stats.Rates.CPS, d.Stats.Rates.InPPS, d.Stats.Rates.OutPPS} {
-			b = p.appendNumber(p.gap(b), n, "", 8)
-		}
-		b = p.appendBPS(b, &d.Stats.Rates)
+		// Unlike those of a service, the first three are never scaled.
+		r := &d.Stats.Rates
+		return append(cells, exact(r.CPS), exact(r.InPPS), exact(r.OutPPS), p.counter(r.InBPS), p.counter(r.OutBPS))
 	case Thresholds:
-		b = p.intColumn(b, int64(d.UpperThreshold), 10)
-		b = p.intColumn(b, int64(d.LowerThreshold), 10)
-		b = p.appendConns(b, d)
+		cells = append(cells, intColumn(d.UpperThreshold, 10), intColumn(d.LowerThreshold, 10))
 	case PersistentConn:
-		b = p.intColumn(b, int64(d.Weight), 9)
-		b = p.intColumn(b, int64(d.Conns.Persistent), 11)
-		b = p.appendConns(b, d)
+		cells = append(cells, intColumn(d.Weight, 9), intColumn(d.Conns.Persistent, 11))
 	default:
-		b = p.column(b, d.Forward.String(), 7)
+		cells = append(cells, column(d.Forward.String(), 7))
 		if p.o.Format == TunnelInfo {
-			b = p.gap(b)
-			start := len(b)
-			b = p.endColumn(appendTunnel(b, &d.Destination), start, 13)
+			cells = append(cells, column(encapsulation(&d.Destination), 13))
 		}
-		b = p.intColumn(b, int64(d.Weight), 6)
-		b = p.appendConns(b, d)
+		cells = append(cells, intColumn(d.Weight, 6))
 	}
-	return p.line(b)
+	return append(cells, intColumn(d.Conns.Active, 10), intColumn(d.Conns.Inactive, 10))
 }
 
-func (p *text) appendConns(b []byte, d *ipvs.DestinationEntry) []byte {
-	b = p.intColumn(b, int64(d.Conns.Active), 10)
-	return p.intColumn(b, int64(d.Conns.Inactive), 10)
-}
-
-// appendTunnel appends the encapsulation, such as "gue:6080:+c", "gre:-c" or
+// encapsulation returns the tunnel's, such as "gue:6080:+c", "gre:-c" or
 // "ipip", or "n/a" for a server without a tunnel.
-func appendTunnel(b []byte, d *ipvs.Destination) []byte {
+func encapsulation(d *ipvs.Destination) string {
 	if d.Forward != ipvs.Tunnel {
-		return append(b, "n/a"...)
+		return "n/a"
 	}
-	b = append(b, d.Tunnel.Type.String()...)
+	text := d.Tunnel.Type.String()
 	if d.Tunnel.Type == ipvs.TunnelIPIP {
-		return b
+		return text
 	}
 	if d.Tunnel.Type == ipvs.TunnelGUE {
-		b = appendField(b, ":", uint64(d.Tunnel.Port))
+		text += fmt.Sprintf(":%d", d.Tunnel.Port)
 	}
 	switch {
 	case d.Tunnel.Flags&ipvs.TunnelChecksum != 0:
-		return append(b, ":+c"...)
+		return text + ":+c"
 	case d.Tunnel.Flags&ipvs.TunnelRemoteChecksum != 0:
-		return append(b, ":r+c"...)
+		return text + ":r+c"
 	}
-	return append(b, ":-c"...)
+	return text + ":-c"
 }
 
-func (p *text) appendStats(b []byte, s *ipvs.Stats) []byte {
-	for _, n := range [...]uint64{s.Conns, s.InPkts, s.OutPkts, s.InBytes, s.OutBytes} {
-		b = p.appendCounter(b, n)
-	}
-	return b
+func (p *text) stats(s *ipvs.Stats) []string {
+	return []string{p.counter(s.Conns), p.counter(s.InPkts), p.counter(s.OutPkts), p.counter(s.InBytes), p.counter(s.OutBytes)}
 }
 
-func (p *text) appendBPS(b []byte, r *ipvs.Rates) []byte {
-	return p.appendCounter(p.appendCounter(b, r.InBPS), r.OutBPS)
-}
-
-// appendCounter appends a counter in nine columns. Like 1.31 it scales
-// numbers from 10^8 to thousands, from 10^9 to millions, from 10^11 to
-// billions and from 10^14 to trillions, and rounds down. With Exact it
-// appends a blank and all digits.
-func (p *text) appendCounter(b []byte, n uint64) []byte {
-	if p.o.Exact {
-		return p.appendNumber(p.gap(b), n, "", 8)
-	}
+// counter returns the cell of a counter. Like 1.31 it scales numbers from 10^8
+// to thousands, from 10^9 to millions, from 10^11 to billions and from 10^14
+// to trillions, and rounds down.
+func (p *text) counter(n uint64) string {
+	unit := ""
 	switch {
+	case p.o.Exact:
+		return exact(n)
 	case n < 1e8:
-		return p.appendNumber(b, n, "", 9)
 	case n < 1e9:
-		return p.appendNumber(b, n/1e3, "K", 9)
+		n, unit = n/1e3, "K"
 	case n < 1e11:
-		return p.appendNumber(b, n/1e6, "M", 9)
+		n, unit = n/1e6, "M"
 	case n < 1e14:
-		return p.appendNumber(b, n/1e9, "G", 9)
+		n, unit = n/1e9, "G"
+	default:
+		n, unit = n/1e12, "T"
 	}
-	return p.appendNumber(b, n/1e12, "T", 9)
+	return right(strconv.FormatUint(n, 10)+unit, 9)
 }
+
+// exact returns the cell of a number with all digits.
+func exact(n uint64) string { return " " + right(strconv.FormatUint(n, 10), 8) }

@@ -5,9 +5,11 @@ package render
 import (
 	"bufio"
 	"context"
+	"fmt"
 	"io"
 	"net/netip"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/names"
@@ -26,152 +28,118 @@ const bufferSize = 64 << 10
 // With Numeric the resolver may be nil. With Wide no column is truncated or
 // moved to the right; all lines are kept in memory until Flush.
 func Text(w io.Writer, r *names.Resolver, o Options) Writer {
-	p := &text{w: bufio.NewWriterSize(w, bufferSize), names: r, o: o}
-	if o.Wide {
-		p.wide = new(wideTable)
-	}
-	return p
+	return &text{w: bufio.NewWriterSize(w, bufferSize), names: r, o: o, pad: left}
 }
 
 type text struct {
 	w     *bufio.Writer
 	names *names.Resolver
 	o     Options
-	wide  *wideTable // nil unless Wide
+	// rows contains the cells of all rows, without padding, and pad pads
+	// them. Both are for Wide.
+	rows [][]string
+	pad  func(s string, width int) string
+}
+
+// row writes a row. Its cells are padded for a listing that is not wide. A
+// row of one cell is not in columns.
+func (p *text) row(cells ...string) error {
+	if !p.o.Wide {
+		for _, c := range cells {
+			_, _ = p.w.WriteString(c) // WriteByte returns the error again
+		}
+		return p.w.WriteByte('\n')
+	}
+	for i := range cells {
+		cells[i] = strings.TrimRight(cells[i], " ")
+		if i > 0 {
+			cells[i] = strings.TrimLeft(cells[i], " ")
+		}
+	}
+	p.rows = append(p.rows, cells)
+	return nil
 }
 
 func (p *text) Flush() error {
-	if p.wide != nil {
-		if err := p.wide.write(p.w); err != nil {
+	var widths []int
+	for _, cells := range p.rows {
+		for i, c := range cells {
+			if i == len(widths) {
+				widths = append(widths, 0)
+			}
+			if len(cells) > 1 {
+				widths[i] = max(widths[i], len(c))
+			}
+		}
+	}
+	for _, cells := range p.rows {
+		line := left(cells[0], widths[0])
+		for i, c := range cells[1:] {
+			line += " " + p.pad(c, widths[i+1])
+		}
+		if _, err := p.w.WriteString(strings.TrimRight(line, " ") + "\n"); err != nil {
 			return err
 		}
 	}
+	p.rows = nil
 	return p.w.Flush()
 }
 
 func (p *text) Timeouts(t ipvs.Timeouts) error {
-	b := append(p.w.AvailableBuffer(), "Timeout (tcp tcpfin udp):"...)
-	for _, d := range [...]time.Duration{t.TCP, t.TCPFin, t.UDP} {
-		b = appendSeconds(append(b, ' '), d)
-	}
-	return p.line(b)
+	return p.row(fmt.Sprintf("Timeout (tcp tcpfin udp): %d %d %d", seconds(t.TCP), seconds(t.TCPFin), seconds(t.UDP)))
 }
 
 // Daemons writes a line for each sync daemon. It omits values that the kernel
 // does not report: kernels before 4.3 report only some.
 func (p *text) Daemons(daemons []ipvs.Daemon) error {
 	for _, d := range daemons {
-		b := append(p.w.AvailableBuffer(), d.State.String()...)
-		b = append(append(b, " sync daemon (mcast="...), d.Interface...)
-		b = appendField(b, ", syncid=", uint64(d.SyncID))
+		line := fmt.Sprintf("%s sync daemon (mcast=%s, syncid=%d", d.State, d.Interface, d.SyncID)
 		if d.MaxLen != 0 {
-			b = appendField(b, ", maxlen=", uint64(d.MaxLen))
+			line += fmt.Sprintf(", maxlen=%d", d.MaxLen)
 		}
 		if d.Group.IsValid() {
-			b = names.AppendAddr(append(b, ", group="...), d.Group)
+			line += ", group=" + string(names.AppendAddr(nil, d.Group))
 		}
 		if d.Port != 0 {
-			b = appendField(b, ", port=", uint64(d.Port))
+			line += fmt.Sprintf(", port=%d", d.Port)
 		}
 		if d.TTL != 0 {
-			b = appendField(b, ", ttl=", uint64(d.TTL))
+			line += fmt.Sprintf(", ttl=%d", d.TTL)
 		}
-		if err := p.line(append(b, ')')); err != nil {
+		if err := p.row(line + ")"); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (p *text) line(b []byte) error {
-	if p.wide != nil {
-		p.wide.endLine(b)
-		return nil
-	}
-	_, err := p.w.Write(append(b, '\n'))
-	return err
-}
-
 // maxAddr is the maximum length of an address and port: 1.31 truncates longer
 // ones.
 const maxAddr = 59
 
-func (p *text) appendAddr(ctx context.Context, b []byte, ap netip.AddrPort, proto string) []byte {
-	start := len(b)
-	b = p.names.AppendAddrPort(ctx, b, ap, proto, p.o.Numeric)
-	return p.truncate(b, start, maxAddr)
+func (p *text) addr(ctx context.Context, ap netip.AddrPort, proto string) string {
+	return p.truncate(string(p.names.AppendAddrPort(ctx, nil, ap, proto, p.o.Numeric)), maxAddr)
 }
 
-// truncate removes the bytes from start+width on, unless the listing is wide.
-func (p *text) truncate(b []byte, start, width int) []byte {
-	if p.wide != nil {
-		return b
+// truncate returns the first width bytes of s, or all if the listing is wide.
+func (p *text) truncate(s string, width int) string {
+	if p.o.Wide {
+		return s
 	}
-	return b[:min(len(b), start+width)]
+	return s[:min(len(s), width)]
 }
 
-// endColumn ends the column that begins at start, and pads it to width bytes.
-func (p *text) endColumn(b []byte, start, width int) []byte {
-	if p.wide != nil {
-		p.wide.endColumn(b)
-		return b
-	}
-	return padTo(b, start, width)
+// left returns s padded to width bytes, at the left of its column.
+func left(s string, width int) string { return s + strings.Repeat(" ", max(0, width-len(s))) }
+
+// right returns s padded to width bytes, at the right of its column.
+func right(s string, width int) string { return strings.Repeat(" ", max(0, width-len(s))) + s }
+
+// column returns the cell of a column after the first: a gap and the text.
+func column(s string, width int) string { return " " + left(s, width) }
+
+func intColumn[N int32 | uint32](n N, width int) string {
+	return column(strconv.FormatInt(int64(n), 10), width)
 }
 
-// gap appends the blank between two columns.
-func (p *text) gap(b []byte) []byte {
-	if p.wide != nil {
-		return b
-	}
-	return append(b, ' ')
-}
-
-// column appends a gap and a column.
-func (p *text) column(b []byte, s string, width int) []byte {
-	b = p.gap(b)
-	start := len(b)
-	return p.endColumn(append(b, s...), start, width)
-}
-
-func (p *text) intColumn(b []byte, n int64, width int) []byte {
-	b = p.gap(b)
-	start := len(b)
-	return p.endColumn(strconv.AppendInt(b, n, 10), start, width)
-}
-
-// appendNumber appends a column with a right-aligned number and its unit.
-func (p *text) appendNumber(b []byte, n uint64, unit string, width int) []byte {
-	if p.wide != nil {
-		b = append(strconv.AppendUint(b, n, 10), unit...)
-		p.wide.endColumn(b)
-		return b
-	}
-	return append(appendRight(b, n, width-len(unit)), unit...)
-}
-
-// padTo appends blanks until the text from start on is width bytes long.
-func padTo(b []byte, start, width int) []byte {
-	for len(b) < start+width {
-		b = append(b, ' ')
-	}
-	return b
-}
-
-// appendLeft appends a left-aligned word or number.
-func appendLeft(b []byte, s string, width int) []byte { return padTo(append(b, s...), len(b), width) }
-
-// appendRight appends a right-aligned number.
-func appendRight(b []byte, n uint64, width int) []byte {
-	var buf [20]byte
-	digits := strconv.AppendUint(buf[:0], n, 10)
-	return append(padTo(b, len(b), width-len(digits)), digits...)
-}
-
-func appendField(b []byte, name string, n uint64) []byte {
-	return strconv.AppendUint(append(b, name...), n, 10)
-}
-
-func appendSeconds(b []byte, d time.Duration) []byte {
-	return strconv.AppendInt(b, int64(d/time.Second), 10)
-}
+func seconds(d time.Duration) int64 { return int64(d / time.Second) }
