@@ -7,7 +7,6 @@ package rule
 
 import (
 	"bufio"
-	"bytes"
 	"io"
 	"iter"
 	"net/netip"
@@ -25,30 +24,20 @@ import (
 // blanks, tabs, CR and LF, without quoting, and drops every word "ipvsadm", so
 // that whole command lines can be pasted. A zero byte ends a word, and words
 // longer than maxWord bytes are split.
-//
-// Successive lines have most words in common. To save allocations, a string
-// between the length and the capacity of words is reused if it is equal to
-// the word to append there.
 func AppendWords(words []string, line []byte) []string {
-	for start, i := 0, 0; i <= len(line); i++ {
-		if i < len(line) && !isBlank(line[i]) {
-			continue
-		}
-		for rest := line[start:i]; len(rest) > 0; {
-			word := rest[:min(maxWord, len(rest))]
-			rest = rest[len(word):]
-			if n := len(words); n < cap(words) && words[:n+1][n] == string(word) {
-				words = words[:n+1]
-			} else if word, _, _ = bytes.Cut(word, []byte{0}); string(word) != programName {
-				words = append(words, string(word))
+	for word := range strings.FieldsFuncSeq(string(line), isBlank) {
+		for len(word) > 0 {
+			part := word[:min(maxWord, len(word))]
+			word = word[len(part):]
+			if part, _, _ = strings.Cut(part, "\x00"); part != programName {
+				words = append(words, part)
 			}
 		}
-		start = i + 1
 	}
 	return words
 }
 
-func isBlank(c byte) bool { return c <= ' ' && (c == ' ' || c == '\t' || c == '\r' || c == '\n') }
+func isBlank(c rune) bool { return c == ' ' || c == '\t' || c == '\r' || c == '\n' }
 
 const (
 	maxWord     = 4096 // the size of 1.31's buffer

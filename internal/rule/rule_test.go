@@ -46,20 +46,6 @@ func TestWords(t *testing.T) {
 }
 
 // TestWordsAfterAnotherLine checks the reuse of the previous line's words.
-func TestWordsAfterAnotherLine(t *testing.T) {
-	var words, kept []string
-	for _, line := range []string{"-a -t 12.0.0.1:80 -r a", "-a -t 12.0.0.1:80 -r bb -g", "-a", "-a -t 12.0.0.1:8 -r bb -g"} {
-		words = AppendWords(words[:0], []byte(line))
-		if got := strings.Join(words, " "); got != line {
-			t.Errorf("%q is read as %q", line, got)
-		}
-		kept = append(kept, words[len(words)-1])
-	}
-	if want := []string{"a", "-g", "-a", "-g"}; !slices.Equal(kept, want) {
-		t.Errorf("the last words of the lines are now %q, want %q", kept, want)
-	}
-}
-
 // addr returns a service with an address and port.
 func addr(p ipvs.Protocol, ap string) ipvs.Service {
 	a := netip.MustParseAddrPort(ap)
