@@ -14,19 +14,19 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/internal/watch"
 )
 
-// fullScreen is a terminal that one program has to itself between enter and
-// leave. Its line is set by what x/sys/unix has, so it takes no library.
+// fullScreen is a terminal of which this program uses the whole screen between
+// enter and leave.
 type fullScreen struct {
 	in, out *os.File
-	before  *unix.Termios // the settings to go back to; nil while it is left
-	// written has the end of the write that is under way, if writing is set: a
-	// terminal that takes nothing for a while must not hold up the rest.
+	before  *unix.Termios // the settings to restore; nil outside enter and leave
+	// written receives the result of the write in progress, if writing is
+	// set. A terminal that accepts no output must not block the program.
 	written chan error
 	writing bool
 }
 
-// fullScreenOf returns the terminal of an input and an output, or a *failure if
-// there is none that can show a screen.
+// fullScreenOf returns the terminal of an input and an output. It returns a
+// *failure if they are no terminal that can show a screen.
 func fullScreenOf(in io.Reader, out io.Writer) (*fullScreen, error) {
 	if filtered, ok := out.(screen); ok {
 		out = filtered.Writer
@@ -40,7 +40,7 @@ func fullScreenOf(in io.Reader, out io.Writer) (*fullScreen, error) {
 	return &fullScreen{in: in.(*os.File), out: out.(*os.File), written: make(chan error, 1)}, nil
 }
 
-// displayOf returns the abilities of the terminal, according to the environment.
+// displayOf returns the abilities of the terminal that the environment describes.
 func displayOf(getenv func(string) string) watch.Display {
 	locale := ""
 	for _, name := range [...]string{"LC_ALL", "LC_CTYPE", "LANG"} {
@@ -56,7 +56,7 @@ func displayOf(getenv func(string) string) watch.Display {
 	}
 }
 
-// enter begins the screen.
+// enter switches to the screen.
 func (f *fullScreen) enter() error {
 	before, err := unix.IoctlGetTermios(int(f.in.Fd()), unix.TCGETS)
 	if err != nil {
@@ -72,8 +72,7 @@ func (f *fullScreen) enter() error {
 	return nil
 }
 
-// setLine makes keys come one by one and unseen; those that send signals still
-// do.
+// setLine turns off canonical mode and echo. Keys that send signals still do.
 func (f *fullScreen) setLine() error {
 	set := *f.before
 	set.Iflag &^= unix.IXON // Ctrl-S would stop the output
@@ -82,7 +81,7 @@ func (f *fullScreen) setLine() error {
 	return unix.IoctlSetTermios(int(f.in.Fd()), unix.TCSETS, &set)
 }
 
-// leave makes the terminal what it was before enter. It may be called again.
+// leave restores the terminal. A second call has no effect.
 func (f *fullScreen) leave() {
 	if f.before == nil {
 		return
@@ -91,18 +90,18 @@ func (f *fullScreen) leave() {
 		f.write([]byte(watch.Leave))
 		f.settle()
 	}
-	// If the terminal has gone there is nothing to set.
+	// An error means that the terminal was closed.
 	_ = unix.IoctlSetTermios(int(f.in.Fd()), unix.TCSETS, f.before)
 	f.before = nil
 }
 
-// suspend leaves the screen, stops the process as Ctrl-Z does, and enters again
-// when the process goes on.
+// suspend leaves the screen, stops the process as Ctrl-Z does, and enters the
+// screen again when the process continues.
 func (f *fullScreen) suspend() error {
 	f.leave()
-	// Go's runtime keeps its handler of SIGTSTP for good once it was asked for
-	// the signal. SIGTTOU stops a process likewise: not where no shell could
-	// let it go on. Sent to its own thread, it has acted when the call returns.
+	// After signal.Notify, Go never restores the default action of SIGTSTP.
+	// SIGTTOU stops the process too, except in an orphaned process group.
+	// Sent to this thread, it takes effect before the call returns.
 	runtime.LockOSThread()
 	err := unix.Tgkill(unix.Getpid(), unix.Gettid(), unix.SIGTTOU)
 	runtime.UnlockOSThread()
@@ -112,7 +111,7 @@ func (f *fullScreen) suspend() error {
 	return f.enter()
 }
 
-// write starts a write; none may be under way.
+// write starts a write. No other write may be in progress.
 func (f *fullScreen) write(b []byte) {
 	f.writing = true
 	go func() {
@@ -121,8 +120,8 @@ func (f *fullScreen) write(b []byte) {
 	}()
 }
 
-// settle waits for the write that is under way, but not for ever, and reports
-// whether none is.
+// settle waits up to a second for the write in progress, and reports whether it
+// has ended.
 func (f *fullScreen) settle() bool {
 	if f.writing {
 		select {
@@ -134,10 +133,10 @@ func (f *fullScreen) settle() bool {
 	return !f.writing
 }
 
-// size returns columns and lines.
+// size returns the numbers of columns and lines.
 func (f *fullScreen) size() (width, height int) {
 	size, err := unix.IoctlGetWinsize(int(f.out.Fd()), unix.TIOCGWINSZ)
-	if err != nil || size.Col == 0 || size.Row == 0 { // as of a serial line
+	if err != nil || size.Col == 0 || size.Row == 0 { // such as a serial line
 		return 80, 24
 	}
 	return int(size.Col), int(size.Row)

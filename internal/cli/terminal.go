@@ -25,12 +25,11 @@ func isTerminal(stream any) bool {
 	return err == nil
 }
 
-// longest is the number of bytes shown of a long word without a blank.
+// longest is the maximum length of a word in a message.
 const longest = 200
 
-// plain returns a message in which control characters and other runes that do
-// not print are escaped as in Go, and so are bytes that are not UTF-8. Long
-// words are shortened. Line ends stay.
+// plain escapes unprintable runes and invalid UTF-8 in a message as Go does, and
+// shortens long words. It keeps line ends.
 func plain(text string) string {
 	var b strings.Builder
 	for i, line := range strings.Split(text, "\n") {
@@ -50,7 +49,7 @@ func plain(text string) string {
 	return b.String()
 }
 
-// appendPlain appends text and escapes what does not print.
+// appendPlain appends text with unprintable runes escaped.
 func appendPlain(b, text []byte) []byte {
 	for len(text) > 0 {
 		r, n := utf8.DecodeRune(text)
@@ -68,16 +67,13 @@ func appendPlain(b, text []byte) []byte {
 	return b
 }
 
-// screen writes to a terminal: names from DNS and from files must not control
-// it.
+// screen writes to a terminal, and escapes control characters: names from DNS
+// and from files may contain some.
 type screen struct {
 	io.Writer
 }
 
 func (s screen) Write(p []byte) (int, error) {
-	if isPlain(p) {
-		return s.Writer.Write(p)
-	}
 	var b []byte
 	for line := range bytes.Lines(p) {
 		text, ended := bytes.CutSuffix(line, []byte{'\n'})
@@ -92,20 +88,10 @@ func (s screen) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// isPlain reports whether text is ASCII that prints, and line ends.
-func isPlain(text []byte) bool {
-	for _, c := range text {
-		if (c < ' ' || c > '~') && c != '\n' {
-			return false
-		}
-	}
-	return true
-}
-
-// progress shows the progress of long work on a terminal, in a line that it
-// clears at the end.
+// progress shows the progress of a long operation on a terminal, in a line that
+// end clears.
 type progress struct {
-	w     io.Writer // nil where it shows nothing
+	w     io.Writer // nil if not a terminal
 	next  time.Time
 	shown bool
 }

@@ -20,26 +20,25 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// escapeDelay is how long what follows an escape character may take, if it is
-// of the same key.
+// escapeDelay is how long to wait for the rest of an escape sequence.
 const escapeDelay = 100 * time.Millisecond
 
-// watchCommand is a live screen: it shows the table until its user quits or a
-// signal ends it. Readings of the table and typed keys go to a watch.Browser,
-// and what that draws goes to the terminal.
+// watchCommand is the live screen: it shows the table until the user quits or
+// a signal ends it. It passes readings of the table and typed keys to a
+// watch.Browser, and writes the screens that this draws to the terminal.
 type watchCommand struct {
 	*session
 	cmd *args.Command
 	*fullScreen
 	browser *watch.Browser
-	shown   *watch.Screen // on the terminal; nil if that is not known
+	shown   *watch.Screen // on the terminal; nil if unknown
 
 	clock    *time.Ticker
 	readings chan tableReading
-	reading  bool // one is under way
+	reading  bool // a reading is in progress
 	typed    chan typing
-	rest     []byte           // typed, and no whole key yet
-	lone     <-chan time.Time // when an escape character in rest is a key
+	rest     []byte           // the beginning of a key
+	lone     <-chan time.Time // sends when rest is complete: see escapeDelay
 	ending   *signals
 	signals  chan os.Signal // about the terminal
 }
@@ -48,10 +47,10 @@ type watchCommand struct {
 type tableReading struct {
 	watch.Reading
 	err   error
-	panic string // what it ended with, if it panicked
+	panic string // the value and stack of a panic
 }
 
-// typing is what was typed, or why nothing more can be.
+// typing is terminal input, or the error that ended it.
 type typing struct {
 	keys []byte
 	err  error
@@ -74,7 +73,7 @@ func (w *watchCommand) Run(ctx context.Context) (err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer func() {
 		cancel()
-		if w.reading { // it uses the client, which is closed next
+		if w.reading { // it uses the client, which will be closed
 			<-w.readings
 		}
 	}()
@@ -84,7 +83,7 @@ func (w *watchCommand) Run(ctx context.Context) (err error) {
 	defer signal.Stop(w.signals)
 	w.clock = time.NewTicker(w.cmd.Interval)
 	defer w.clock.Stop()
-	defer w.leave() // whatever happens, before anything else
+	defer w.leave() // before the other deferred calls
 	if err := w.enter(); err != nil {
 		return outputFailure(err)
 	}
@@ -129,7 +128,7 @@ func (w *watchCommand) await(ctx context.Context) (quit bool, err error) {
 		w.writing = false
 	case sig := <-w.signals:
 		switch sig {
-		case unix.SIGWINCH: // draw looks at the size
+		case unix.SIGWINCH: // draw gets the size
 			return false, nil
 		case unix.SIGTSTP:
 			err = w.suspend()
@@ -145,15 +144,15 @@ func (w *watchCommand) await(ctx context.Context) (quit bool, err error) {
 	return false, nil
 }
 
-// resume reads the table after a while without.
+// resume reads the table after a pause.
 func (w *watchCommand) resume(ctx context.Context) {
 	w.browser.ResetRates()
 	w.startReading(ctx)
 	w.clock.Reset(w.cmd.Interval)
 }
 
-// draw shows what has changed, unless the terminal still takes what changed
-// before.
+// draw writes the changes of the screen, unless the previous write is still in
+// progress.
 func (w *watchCommand) draw() {
 	if w.writing {
 		return
@@ -165,8 +164,8 @@ func (w *watchCommand) draw() {
 	w.shown = next
 }
 
-// press obeys the keys that were typed; final means that the last is complete.
-// It reports whether the user wants to quit.
+// press handles the keys that were typed; final means that the last one is
+// complete. It reports whether the user wants to quit.
 func (w *watchCommand) press(final bool) (quit bool) {
 	for len(w.rest) > 0 {
 		k, n := watch.Decode(w.rest, final)
@@ -184,7 +183,7 @@ func (w *watchCommand) press(final bool) (quit bool) {
 	return false
 }
 
-// listen passes on what is typed.
+// listen sends the terminal input to typed.
 func (w *watchCommand) listen(ctx context.Context) {
 	for {
 		b := make([]byte, 256)
@@ -200,8 +199,8 @@ func (w *watchCommand) listen(ctx context.Context) {
 	}
 }
 
-// startReading reads the table behind the screen's back, since a large one
-// takes longer than its user should wait for a key.
+// startReading reads the table in the background, since the screen must respond
+// to keys while a large table is read.
 func (w *watchCommand) startReading(ctx context.Context) {
 	if w.reading || w.browser.Paused() {
 		return
@@ -210,7 +209,7 @@ func (w *watchCommand) startReading(ctx context.Context) {
 	go func() {
 		var r tableReading
 		defer func() {
-			if p := recover(); p != nil { // the terminal is put in order elsewhere
+			if p := recover(); p != nil { // take restores the terminal and panics
 				r.panic = fmt.Sprintf("%v\n\n%s", p, debug.Stack())
 			}
 			w.readings <- r
@@ -234,7 +233,7 @@ func (w *watchCommand) read(ctx context.Context) (r tableReading) {
 	return r
 }
 
-// take shows a reading, or why there is none.
+// take shows a reading, or its error.
 func (w *watchCommand) take(r tableReading) {
 	w.browser.Message = ""
 	switch {
