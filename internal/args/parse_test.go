@@ -492,7 +492,7 @@ func TestOptionsOfEachCommand(t *testing.T) {
 		{"doctor", "--doctor", "json"},
 		{"watch", "--watch", ""},
 		{"zero", "-Z", "service-address"},
-		{"apply", "--apply", "numeric strict keep-going check dry-run diff merge drain lock"},
+		{"apply", "--apply", "numeric strict keep-going check dry-run diff merge drain lock json"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			allowed := append(strings.Fields(c.allowed), "netns")

@@ -346,11 +346,6 @@ func moreText(name string, n int) string {
 // inLine adds the line of rule text to an error.
 func inLine(n int, err error) error { return in(fmt.Sprintf("line %d: ", n), false, err) }
 
-// inFileLine adds the line of a rule file to an error.
-func inFileLine(name string, n int, err error) error {
-	return in(fmt.Sprintf("%s: line %d: ", name, n), true, err)
-}
-
 // in adds a place to an error, nil if there is none.
 func in(place string, quoted bool, err error) error {
 	if err == nil {

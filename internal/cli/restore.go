@@ -37,7 +37,7 @@ func modeOf(cmd *args.Command) mode {
 	switch {
 	case cmd.Given.Has(spec.OptKeepGoing):
 		return keepGoing
-	case cmd.Given.Has(spec.OptStrict), cmd.File != "":
+	case cmd.Given.HasAny(spec.Of(spec.OptStrict, spec.OptJSON)), cmd.File != "":
 		return allOrNothing
 	}
 	return byLine
@@ -67,6 +67,9 @@ func (r *restoreCommand) read(ctx context.Context) (err error) {
 		r.cmd.File = ""
 	}
 	r.mode, r.merge = modeOf(r.cmd), r.cmd.Given.Has(spec.OptMerge)
+	if r.cmd.Given.Has(spec.OptJSON) {
+		return r.readDocument()
+	}
 	r.name, r.file, err = readRules(ctx, r.session, r.cmd.File, r.check)
 	return err
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"os"
 
@@ -13,12 +14,20 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/internal/names"
 	"github.com/ipvsadm-go/ipvsadm/internal/restore"
 	"github.com/ipvsadm-go/ipvsadm/internal/spec"
+	"github.com/ipvsadm-go/ipvsadm/internal/strictjson"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
 // readRules reads a rule file, or standard input if it has no name. Each line
 // that is a change is passed to check, which may refuse it.
 func readRules(ctx context.Context, s *session, file string, check lineCheck) (name string, f *restore.File, err error) {
+	return readInput(s, file, func(in io.Reader) (*restore.File, error) {
+		return restore.Read(ctx, in, maxText, ruleParser(s, check))
+	})
+}
+
+// readInput reads a file by a function, or standard input if it has no name.
+func readInput(s *session, file string, read func(io.Reader) (*restore.File, error)) (name string, f *restore.File, err error) {
 	if file == "" {
 		if isClosed(s.Stdin) {
 			return stdinName, nil, closedFailure()
@@ -26,7 +35,7 @@ func readRules(ctx context.Context, s *session, file string, check lineCheck) (n
 		if isTerminal(s.Stdin) {
 			s.say(applyHint)
 		}
-		if f, err = restore.Read(ctx, s.Stdin, maxText, ruleParser(s, check)); err != nil {
+		if f, err = read(s.Stdin); err != nil {
 			err = inputFailure(err)
 		}
 		return stdinName, f, err
@@ -34,7 +43,7 @@ func readRules(ctx context.Context, s *session, file string, check lineCheck) (n
 	in, err := os.Open(file)
 	if err == nil {
 		defer in.Close()
-		f, err = restore.Read(ctx, in, maxText, ruleParser(s, check))
+		f, err = read(in)
 	}
 	if err != nil {
 		err = fileFailure("read", file, err)
@@ -79,12 +88,16 @@ func ruleParser(s *session, check lineCheck) restore.Parse {
 func complain(s *session, name string, w *restore.Wanted, warned warnings) {
 	warnUpTo := func(line int) {
 		for ; len(warned.list) > 0 && warned.list[0].line <= line; warned.list = warned.list[1:] {
-			fmt.Fprintln(s.Stderr, plain(warned.list[0].message(name)))
+			fmt.Fprintln(s.Stderr, plain(warned.list[0].message(name, w)))
 		}
 	}
 	for _, c := range w.Complaints.List {
 		warnUpTo(c.Line - 1)
-		s.reportAbout(subject{func() *ipvs.Table { return w.Table }, true}, inFileLine(name, c.Line, failureOf(s, c)))
+		where := name + ": " + w.Place(c.Line) + ": "
+		if _, ok := errors.AsType[*strictjson.Error](c.Err); ok {
+			where = name + ": " // it names its path
+		}
+		s.reportAbout(subject{func() *ipvs.Table { return w.Table }, true}, in(where, true, failureOf(s, c)))
 	}
 	warnUpTo(math.MaxInt)
 	if w.Complaints.More > 0 {

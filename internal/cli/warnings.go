@@ -21,11 +21,11 @@ type warning struct {
 }
 
 // message is what is said of a warning.
-func (w warning) message(name string) string {
+func (w warning) message(name string, in *restore.Wanted) string {
 	if w.line == 0 {
 		return fmt.Sprintf("%s: warning: %s", name, w.text)
 	}
-	return fmt.Sprintf("%s: line %d: warning: %s", name, w.line, w.text)
+	return fmt.Sprintf("%s: %s: warning: %s", name, in.Place(w.line), w.text)
 }
 
 func moreWarningsText(name string, n int) string {

@@ -152,6 +152,22 @@ func TestDocumentsMatchTheSchema(t *testing.T) {
 		}
 		list = append(list, document{c.name, text, false})
 	}
+	var changes ipvs.Batch
+	web := ipvs.NewService(ipvs.AddrID(ipvs.TCP, netip.MustParseAddr("12.0.0.1"), 80), "rr")
+	server := ipvs.NewDestination(netip.MustParseAddrPort("10.0.0.1:80"))
+	changes.AddService(web)
+	changes.DeleteService(web.ServiceID)
+	changes.EditDestination(web.ServiceID, server)
+	changes.DeleteDestination(web.ServiceID, server.AddrPort())
+	changes.SetTimeouts(ipvs.Timeouts{UDP: time.Minute})
+	changes.StartDaemon(ipvs.Daemon{State: ipvs.Master, Interface: "lo"})
+	changes.StopDaemon(ipvs.Master)
+	for _, c := range changes {
+		text, err := c.MarshalJSON()
+		must.OK(t, err)
+		event := `{"time":"2026-11-25T17:00:00.123Z",` + string(text[1:])
+		list = append(list, document{c.String(), event, true}, document{c.String(), strings.Replace(event, `"op":"`, `"op":"x`, 1), false})
+	}
 	scripts, err := filepath.Glob("../../testdata/script/*.txtar")
 	must.OK(t, err)
 	found := 0

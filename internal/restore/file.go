@@ -19,6 +19,7 @@ import (
 	"io"
 	"iter"
 	"slices"
+	"strconv"
 
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
@@ -84,6 +85,15 @@ type File struct {
 
 	lines [][]line  // that Parse accepted, some at a time: one slice of all would be copied as it grows
 	last  Complaint // the last line with a command, and its fault
+	paths []string  // of the lines of a JSON document, nil of a rule file
+}
+
+// Place names a line: "line 7", or the path of a value in a JSON document.
+func (f *File) Place(line int) string {
+	if f.paths != nil {
+		return f.paths[line]
+	}
+	return "line " + strconv.Itoa(line)
 }
 
 // line is a line that Parse accepted, in half the memory of a Rule.
@@ -192,5 +202,5 @@ func (f *File) UpTo(last int) *File {
 	if i < 0 {
 		return f
 	}
-	return &File{Faults: Complaints{List: f.Faults.List[:i+1]}, lines: f.lines, last: f.Faults.List[i]}
+	return &File{Faults: Complaints{List: f.Faults.List[:i+1]}, lines: f.lines, last: f.Faults.List[i], paths: f.paths}
 }

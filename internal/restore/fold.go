@@ -68,6 +68,9 @@ func (f *File) Wanted(have *ipvs.Table, merge bool) *Wanted {
 	return fold(f, merge, stopped, objections{})
 }
 
+// Place names a line as the file does.
+func (w *Wanted) Place(line int) string { return w.file.Place(line) }
+
 // fold builds the wanted table. What depends on a refused line is refused as
 // well.
 func fold(f *File, merged bool, stopped map[ipvs.DaemonState]bool, o objections) *Wanted {
@@ -108,7 +111,7 @@ func (w *Wanted) add(m *model.Model, r Rule, o objection, unfit map[serverID]err
 	state := r.Daemon.State
 	if r.Op == ipvs.OpStopDaemon && !w.daemons[state] {
 		// The first line about a daemon meets the one that runs.
-		if w.stopped[state] {
+		if w.stopped[state] && !r.Exist {
 			return ipvs.ErrNoDaemon
 		}
 		w.daemons[state] = true

@@ -35,7 +35,7 @@ _ipvsadm_options() {
     -D* | --delete-service) echo '-t --tcp-service -u --udp-service --sctp-service -f --fwmark-service -6 --ipv6 --exist --drain --netns' ;;
     -C* | --clear) echo '--netns' ;;
     -R* | --restore) echo '--netns' ;;
-    --apply) echo '--drain -n --numeric --strict --keep-going --check --dry-run --diff --merge --lock --netns' ;;
+    --apply) echo '--drain -n --numeric --json --strict --keep-going --check --dry-run --diff --merge --lock --netns' ;;
     -S* | --save) echo '-n --numeric --all --output --update --netns' ;;
     -a* | --add-server) echo '-t --tcp-service -u --udp-service --sctp-service -f --fwmark-service -6 --ipv6 -r --real-server -g --gatewaying -i --ipip -m --masquerading --tun-type --tun-port --tun-nocsum --tun-csum --tun-remcsum -w --weight -x --u-threshold -y --l-threshold --exist --netns' ;;
     -e* | --edit-server) echo '-t --tcp-service -u --udp-service --sctp-service -f --fwmark-service -6 --ipv6 -r --real-server -g --gatewaying -i --ipip -m --masquerading --tun-type --tun-port --tun-nocsum --tun-csum --tun-remcsum -w --weight -x --u-threshold -y --l-threshold --keep --netns' ;;
@@ -51,7 +51,7 @@ _ipvsadm_options() {
     -h* | --help) echo '--netns' ;;
     -v* | --version) echo '--netns' ;;
     ipvsadm-save) echo '-n --numeric --all -o --output --update --netns' ;;
-    ipvsadm-restore) echo '--drain -n --numeric --strict --keep-going --check --dry-run --diff --merge --lock --netns' ;;
+    ipvsadm-restore) echo '--drain -n --numeric --json --strict --keep-going --check --dry-run --diff --merge --lock --netns' ;;
     commands) echo '-A --add-service -E --edit-service -D --delete-service -C --clear -R --restore --apply -S --save -a --add-server -e --edit-server -d --delete-server -L -l --list --monitor --doctor --watch -Z --zero --set --start-daemon --stop-daemon -h --help -v --version --netns' ;;
     esac
 }
