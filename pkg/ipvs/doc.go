@@ -8,39 +8,41 @@
 //
 // # Kernels
 //
-// The package is tested on Linux 6.1, 6.12 and 7.2. It reads what older kernels
-// leave out of their answers: 64-bit counters (4.1), the settings of sync
-// daemons (4.3), the kinds of tunnel (5.2). [Dial] does not load the module
-// ip_vs. IPVS obeys CAP_NET_ADMIN of the initial user namespace only, so root
-// in a container may be refused. The package compiles on other systems, where
-// Dial fails.
+// The package works on Linux 5.10 to 7.2 and is tested on 6.1, 6.12 and 7.2.
+// Older kernels lack 64-bit counters (before 4.1), the settings of sync daemons
+// (4.3) and the kinds of tunnel (5.2) in their answers. [Dial] makes the kernel
+// load the module ip_vs by its alias. IPVS obeys CAP_NET_ADMIN of the initial
+// user namespace only, so root in a container may be refused. The package
+// compiles on other systems, where Dial fails.
 //
 // # Overview
 //
-// A [Client] asks the kernel and makes changes. What it reads is a [Table] or a
-// part of one, plain data; every alteration is a [Change], made by a function
-// such as [AddService]. [Diff] returns the changes that lead from one table to
-// another, and a [Model] answers changes in memory as the kernel does. Package
-// ipvstest has a kernel in memory for tests.
+// A [Client] reads the table and changes it: AddService, AddDestination and the
+// other methods make one change, [Client.Apply] makes a [Batch] of them with few
+// system calls, and [Client.Reconcile] makes services equal to those wanted.
+// [Diff] returns the changes between two lists of services. Package ipvstest has
+// a kernel in memory for tests.
 //
 //	client, err := ipvs.Dial(ctx, ipvs.Config{})
 //	if err != nil {
-//		return err // errors.Is(err, ipvs.ErrNoIPVS): the module ip_vs is not loaded
+//		return err // errors.Is(err, ipvs.ErrNoIPVS): the kernel has no IPVS
 //	}
 //	defer client.Close()
 //	web := ipvs.AddrID(ipvs.TCP, netip.MustParseAddr("12.0.0.1"), 80)
-//	return client.Apply(ctx,
-//		ipvs.AddService(ipvs.NewService(web, "rr")),
-//		ipvs.AddDestination(web, ipvs.Destination{
-//			Addr: netip.MustParseAddr("192.168.168.10"), Port: 80,
-//			Forward: ipvs.Masquerade, Weight: 1,
-//		}))
+//	if err := client.AddService(ctx, ipvs.NewService(web, "rr")); err != nil {
+//		return err
+//	}
+//	server := ipvs.NewDestination(netip.MustParseAddrPort("192.168.168.10:80"))
+//	return client.AddDestination(ctx, web, server)
+//
+// The examples are whole programs: a reconciler, an exporter of statistics, and
+// the retirement of a server without breaking connections.
 //
 // # JSON
 //
-// The types marshal to JSON as "ipvsadm --json" prints them: names in
-// lower_snake_case, words for enumerations, whole seconds, and nothing that does
-// not apply. AppendJSON does so without a copy. Nothing unmarshals them.
+// The types marshal to JSON as "ipvsadm --json" prints them, and unmarshal from
+// it: names in lower_snake_case, words for enumerations, whole seconds, and
+// nothing that does not apply. Unknown fields are errors.
 //
 // # What a list promises
 //

@@ -148,8 +148,8 @@ type Family uint16
 
 // The families that IPVS supports.
 const (
-	IPv4 Family = nl.AFInet
-	IPv6 Family = nl.AFInet6
+	IPv4 Family = 2  // AF_INET
+	IPv6 Family = 10 // AF_INET6
 )
 
 // FamilyOf returns the family of an address; zero for the zero Addr. An IPv4
@@ -192,9 +192,9 @@ type Protocol uint16
 
 // The protocols that IPVS balances.
 const (
-	TCP  Protocol = nl.ProtoTCP
-	UDP  Protocol = nl.ProtoUDP
-	SCTP Protocol = nl.ProtoSCTP
+	TCP  Protocol = 6
+	UDP  Protocol = 17
+	SCTP Protocol = 132
 )
 
 // String returns the kernel's name of the protocol: "TCP", "UDP", "SCTP", "IP"
