@@ -166,7 +166,7 @@ func withWord(err error, r *reader) error {
 		if f = notACommand(r); f.Word == "" {
 			f.Word = r.word
 		}
-	case IllegalValue, InvalidTimeout, InvalidMark, IllegalPrefix, InvalidGroup4, InvalidGroup6:
+	case IllegalValue, IllegalChoice, InvalidTimeout, InvalidMark, IllegalPrefix, InvalidGroup4, InvalidGroup6:
 		f.Word, f.Option = r.value, r.row.Option
 	}
 	return f

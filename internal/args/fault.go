@@ -70,6 +70,7 @@ const (
 	TunnelIllegal                           // group, tunnel type
 	TunnelConflict                          // group, earlier group, tunnel type
 	IllegalValue                            // noun
+	IllegalChoice                           // noun, choices
 	InvalidTimeout                          // value
 	InvalidMark                             // value
 	IllegalPrefix                           // (an invalid IPv6 netmask)
@@ -83,6 +84,7 @@ const (
 	MixedFamilies                           // (a server of another family, without a tunnel)
 	TunnelOptions                           // (tunnel options for a server without a tunnel)
 	ListConflict                            // (options for different lists)
+	DrainWeight                             // (a drain of a server that stays, with another weight than 0)
 )
 
 func fault(k FaultKind, words ...string) *Fault { return &Fault{Kind: k, Words: words} }

@@ -42,11 +42,11 @@ func (s *scan) command(c *spec.Command, value string) error {
 	s.cmd.ID = c.ID
 	switch c.ID {
 	case spec.Monitor, spec.Watch:
-		n, ok := number(value, c.Min, c.Max)
+		d, ok := interval(value)
 		if !ok {
 			return fault(IllegalValue, c.Noun)
 		}
-		s.cmd.Interval = time.Duration(n) * time.Second
+		s.cmd.Interval = d
 	case spec.StartDaemon, spec.StopDaemon:
 		switch value {
 		case ipvs.Master.String():
@@ -147,10 +147,11 @@ func (s *scan) option(o *spec.Option, value string) error {
 	case spec.OptClient:
 		return s.client(o, value)
 	case spec.OptState:
-		if value == "" {
-			return fault(IllegalValue, o.Noun)
+		i := slices.IndexFunc(o.Choices, func(c spec.Choice) bool { return strings.EqualFold(c.Name, value) })
+		if i < 0 {
+			return fault(IllegalChoice, o.Noun, strings.Join(spec.Names(o.Choices), " "))
 		}
-		s.cmd.State = value
+		s.cmd.State = o.Choices[i].Name
 	case spec.OptOutput, spec.OptUpdate:
 		s.cmd.Output = value
 	case spec.OptLock:
@@ -199,6 +200,11 @@ func (s *scan) realServer(o *spec.Option, value string) error {
 // length of a prefix.
 func (s *scan) client(o *spec.Option, value string) error {
 	text, length, hasLength := strings.Cut(value, "/")
+	if inside, ok := strings.CutPrefix(text, "["); ok {
+		if text, ok = strings.CutSuffix(inside, "]"); !ok || !strings.Contains(text, ":") {
+			return s.addressFault(o, errNoAddress)
+		}
+	}
 	a, isIPv6 := parseIPv6(text)
 	if !isIPv6 {
 		if isNumber(text) {
@@ -296,6 +302,9 @@ func (s *scan) finish(args []string) error {
 	}
 	if v, bad := c.Rule.Check(s.cmd.Given); bad {
 		return violation(v, [...]FaultKind{NeedsOption, IllegalOption, OptionConflict}, c.Name)
+	}
+	if s.cmd.ID == spec.EditServer && s.cmd.Given.Has(spec.OptDrain) && (!s.cmd.Given.Has(spec.OptWeight) || s.cmd.Destination.Weight != 0) {
+		return fault(DrainWeight)
 	}
 	if s.cmd.Keeps() {
 		s.cmd.schedFlags = s.schedFlags

@@ -7,8 +7,10 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/names"
+	"github.com/ipvsadm-go/ipvsadm/internal/spec"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
@@ -17,6 +19,16 @@ import (
 func number(s string, low, high int64) (int64, bool) {
 	n, err := strconv.ParseInt(trimLeft(s), 10, 64)
 	return n, err == nil && low <= n && n <= high
+}
+
+// interval reads seconds, with decimals or without, that a command can wait
+// between two readings of the table.
+func interval(s string) (time.Duration, bool) {
+	if strings.Trim(s, "0123456789.") != "" {
+		return 0, false // no sign, exponent or infinity
+	}
+	n, err := strconv.ParseFloat(s, 64)
+	return time.Duration(n * float64(time.Second)), err == nil && 0.1 <= n && n <= spec.TimeoutMax
 }
 
 // leadingNumber returns the number at the start of s, or 0, like C's atoi.

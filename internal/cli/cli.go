@@ -77,7 +77,7 @@ func commandOf(s *session, cmd *args.Command) runner {
 	}{
 		{spec.Help, 0, helpCommand{s}},
 		{spec.Version, 0, versionCommand{s}},
-		{spec.List, 0, listCommand{s, cmd}},
+		{spec.List, 0, &listCommand{session: s, cmd: cmd}},
 		{spec.Save, 0, saveCommand{s, cmd}},
 		{spec.Apply, spec.Of(spec.OptDiff), &diffCommand{restore}},
 		{spec.Apply, 0, &restore},

@@ -32,6 +32,9 @@ func (d *diffCommand) Run(ctx context.Context) error {
 	if d.file.Faults.Any() && d.mode != keepGoing {
 		return exit(d.refuse())
 	}
+	if err := d.openToRead(ctx); err != nil {
+		return err
+	}
 	if err := d.probe(ctx); err != nil {
 		return err
 	}
@@ -64,7 +67,11 @@ func (d *diffCommand) Run(ctx context.Context) error {
 func compareSaves(have *ipvs.Table, want restore.Target, pair func(a, b *ipvs.Change)) {
 	if want.HasTimeouts {
 		a, b := ipvs.Change{Op: ipvs.OpSetTimeouts, Timeouts: have.Timeouts}, ipvs.Change{Op: ipvs.OpSetTimeouts, Timeouts: want.Timeouts}
-		pair(&a, &b)
+		if have.Timeouts == (ipvs.Timeouts{}) { // without ip_vs
+			pair(nil, &b)
+		} else {
+			pair(&a, &b)
+		}
 	}
 	compareServices(have, want.Table, pair)
 	for _, state := range []ipvs.DaemonState{ipvs.Master, ipvs.Backup} {

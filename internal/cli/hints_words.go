@@ -45,6 +45,8 @@ func (m machine) faultHint(f *args.Fault) string {
 		return fmt.Sprintf("use either '%s' or '%s'", f.Words[1], f.Words[0])
 	case args.IllegalValue:
 		return valueHint(f)
+	case args.IllegalChoice:
+		return meant(f.Word, "", strings.Fields(f.Words[1]))
 	case args.InvalidTimeout:
 		return secondsHint(f)
 	case args.InvalidMark:
@@ -310,7 +312,7 @@ func commandValueHint(f *args.Fault) string {
 		case len(c.Choices) > 0:
 			return meant(f.Word, "", spec.Names(c.Choices))
 		default:
-			return fmt.Sprintf("give seconds from %v to %v", c.Min, c.Max)
+			return fmt.Sprintf("give seconds from 0.1 to %d", spec.TimeoutMax)
 		}
 	}
 	return ""

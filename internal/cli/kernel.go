@@ -11,6 +11,8 @@ import (
 	"os"
 	"os/exec"
 
+	"github.com/ipvsadm-go/ipvsadm/internal/args"
+	"github.com/ipvsadm-go/ipvsadm/internal/spec"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
@@ -52,6 +54,39 @@ func (c *connection) open(ctx context.Context) error {
 	return nil
 }
 
+// openToRead connects to the kernel for a command that 1.31 does not have and
+// that only reads: it does not load the module, and without it the table is
+// empty. The error is a *failure.
+func (c *connection) openToRead(ctx context.Context) error {
+	k, err := c.redial(ctx, c.config)
+	switch {
+	case errors.Is(err, ipvs.ErrNoIPVS):
+		k = noIPVS{}
+	case err != nil:
+		return initFailure(err)
+	}
+	c.client = k
+	return nil
+}
+
+// noIPVS has the answers of a kernel whose table is empty. It is no kernel to
+// change.
+type noIPVS struct{ kernel }
+
+func (noIPVS) Info(context.Context) (ipvs.Info, error)                               { return ipvs.Info{}, nil }
+func (noIPVS) Table(context.Context) (*ipvs.Table, error)                            { return &ipvs.Table{}, nil }
+func (noIPVS) Totals(context.Context) (ipvs.Stats, error)                            { return ipvs.Stats{}, nil }
+func (noIPVS) Timeouts(context.Context) (ipvs.Timeouts, error)                       { return ipvs.Timeouts{}, nil }
+func (noIPVS) Daemons(context.Context) ([]ipvs.Daemon, error)                        { return nil, nil }
+func (noIPVS) ServicesWithDestinations(context.Context) ([]ipvs.ServiceEntry, error) { return nil, nil }
+func (noIPVS) Connections(context.Context, ipvs.ConnectionFilter) iter.Seq2[ipvs.Connection, error] {
+	return func(func(ipvs.Connection, error) bool) {}
+}
+func (noIPVS) Service(context.Context, ipvs.ServiceID) (ipvs.ServiceEntry, error) {
+	return ipvs.ServiceEntry{}, ipvs.ErrNoService
+}
+func (noIPVS) Close() error { return nil }
+
 // probe connects to the kernel's IPVS and queries its version, to find out
 // whether the user may. 1.31 does so before any command. The error is a
 // *failure.
@@ -68,6 +103,9 @@ func (c *connection) probe(ctx context.Context) error {
 // reconnected calls read, which queries the kernel, on a new connection if the
 // previous one has failed: a module that was loaded again has another family.
 func (c *connection) reconnected(ctx context.Context, read func() error) error {
+	if _, absent := c.client.(noIPVS); absent {
+		c.client = nil
+	}
 	if c.client == nil {
 		client, err := c.redial(ctx, c.config)
 		if err != nil {
@@ -116,6 +154,19 @@ func (c *connection) readService(ctx context.Context, id ipvs.ServiceID) (ipvs.S
 		e.Destinations, err = c.client.Destinations(ctx, id)
 	}
 	return e, err
+}
+
+// readNamed reads the service that a command line names, which may be missing
+// from the result, or the table if it names none.
+func (c *connection) readNamed(ctx context.Context, cmd *args.Command, how part) (*ipvs.Table, error) {
+	if !cmd.Given.HasAny(spec.ServiceAddress) {
+		return c.readTable(ctx, how)
+	}
+	e, err := c.readService(ctx, cmd.Service.ServiceID)
+	if errors.Is(err, ipvs.ErrNoService) {
+		return &ipvs.Table{}, nil
+	}
+	return &ipvs.Table{Services: []ipvs.ServiceEntry{e}}, err
 }
 
 // readServer reads a service and finds one of its servers. A list that keeps

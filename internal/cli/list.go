@@ -48,10 +48,11 @@ func renderOptions(given spec.Set) render.Options {
 // listCommand prints the table or a part of it.
 type listCommand struct {
 	*session
-	cmd *args.Command
+	cmd   *args.Command
+	empty bool // no connection was listed
 }
 
-func (c listCommand) Run(ctx context.Context) error {
+func (c *listCommand) Run(ctx context.Context) error {
 	defer ignorePipe()()
 	err := c.list(ctx)
 	if errors.Is(err, unix.EPIPE) {
@@ -60,8 +61,20 @@ func (c listCommand) Run(ctx context.Context) error {
 	return err
 }
 
-// successHint names the one of several formats that counts.
-func (c listCommand) successHint(machine) string {
+// successHint says why no connection was listed, or names the one of several
+// formats that counts.
+func (c *listCommand) successHint(machine) string {
+	if c.empty && c.cmd.Given.HasAny(spec.ServiceAddress) {
+		id := c.cmd.Service.ServiceID
+		e, err := c.client.Service(context.Background(), id)
+		switch {
+		case errors.Is(err, ipvs.ErrNoService):
+			return fmt.Sprintf("there is no virtual service %v: list them with ipvsadm -Ln", id)
+		case err == nil && id.FWMark != 0 && e.Flags&ipvs.FlagPersistent == 0:
+			return "connections do not record the mark: only templates of a persistent service (-p) are listed"
+		}
+		return ""
+	}
 	var named []string
 	for _, f := range formats {
 		if c.cmd.Given.Has(f.option) {
@@ -74,11 +87,15 @@ func (c listCommand) successHint(machine) string {
 	return fmt.Sprintf("only one format is shown: %s, not %s", named[0], someOf(named[1:]))
 }
 
-func (c listCommand) list(ctx context.Context) error {
-	if err := c.open(ctx); err != nil {
+func (c *listCommand) list(ctx context.Context) error {
+	given := c.cmd.Given
+	open := c.open
+	if given.HasAny(spec.Of(spec.OptJSON, spec.OptMetrics)) {
+		open = c.openToRead
+	}
+	if err := open(ctx); err != nil {
 		return err
 	}
-	given := c.cmd.Given
 	if given.Has(spec.OptMetrics) {
 		return c.listMetrics(ctx)
 	}
@@ -113,7 +130,7 @@ func (c listCommand) list(ctx context.Context) error {
 	return err
 }
 
-func (c listCommand) listTable(ctx context.Context, p render.Writer) error {
+func (c *listCommand) listTable(ctx context.Context, p render.Writer) error {
 	info, err := c.client.Info(ctx)
 	if err != nil {
 		return listFailure(err)
@@ -127,7 +144,7 @@ func (c listCommand) listTable(ctx context.Context, p render.Writer) error {
 
 // listMetrics fails if the table keeps changing, since a missing service
 // would look deleted.
-func (c listCommand) listMetrics(ctx context.Context) error {
+func (c *listCommand) listMetrics(ctx context.Context) error {
 	info, err := c.client.Info(ctx)
 	if err != nil {
 		return listFailure(err)
@@ -140,12 +157,14 @@ func (c listCommand) listMetrics(ctx context.Context) error {
 	if err != nil {
 		return listFailure(err)
 	}
+	options := renderOptions(c.cmd.Given)
+	options.NetNS = c.config.NetNS
 	return deliver(c.session, c.cmd, func(out io.Writer) error {
-		return render.Metrics(out, renderOptions(c.cmd.Given), info, totals, t)
+		return render.Metrics(out, options, info, totals, t)
 	})
 }
 
-func (c listCommand) listService(ctx context.Context, p render.Writer, id ipvs.ServiceID) error {
+func (c *listCommand) listService(ctx context.Context, p render.Writer, id ipvs.ServiceID) error {
 	info, err := c.client.Info(ctx)
 	if err != nil {
 		return listFailure(err)
@@ -160,7 +179,7 @@ func (c listCommand) listService(ctx context.Context, p render.Writer, id ipvs.S
 	return output(p.Services(ctx, info, []ipvs.ServiceEntry{e}))
 }
 
-func (c listCommand) filter() ipvs.ConnectionFilter {
+func (c *listCommand) filter() ipvs.ConnectionFilter {
 	f := ipvs.ConnectionFilter{Client: c.cmd.Client, State: c.cmd.State}
 	if c.cmd.Given.HasAny(spec.ServiceAddress) {
 		f.Service = c.cmd.Service.ServiceID
@@ -171,16 +190,18 @@ func (c listCommand) filter() ipvs.ConnectionFilter {
 	return f
 }
 
-func (c listCommand) listConnections(ctx context.Context, p render.Writer) error {
+func (c *listCommand) listConnections(ctx context.Context, p render.Writer) error {
 	if err := c.probe(ctx); err != nil {
 		return err
 	}
 	var unread error
+	c.empty = true
 	rows := func(yield func(ipvs.Connection, error) bool) {
 		for conn, err := range c.client.Connections(ctx, c.filter()) {
 			if unread == nil {
 				unread = err
 			}
+			c.empty = false
 			if !yield(conn, err) {
 				return
 			}

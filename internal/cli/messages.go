@@ -112,6 +112,7 @@ var faults = [...]struct{ format, hint string }{
 	args.TunnelIllegal:      {"Illegal '%s' option with the '%s' tunnel type", "gue takes --tun-port, gue and gre take checksum options, ipip takes neither"},
 	args.TunnelConflict:     {"The option '%s' conflicts with the '%s' option in the '%s' tunnel type", ""},
 	args.IllegalValue:       {"illegal %s specified", ""},
+	args.IllegalChoice:      {"illegal %s specified, not one of: %s", ""},
 	args.InvalidTimeout:     {"invalid timeout value `%s' specified", ""},
 	args.InvalidMark:        {"invalid fwmark value `%s' specified", ""},
 	args.IllegalPrefix:      {"illegal ipv6 netmask specified", ""},
@@ -124,6 +125,7 @@ var faults = [...]struct{ format, hint string }{
 	args.OnePacketNotUDP:    {"One-Packet Scheduling is only for UDP virtual services", "-o needs -u"},
 	args.MixedFamilies:      {"Different address family is allowed only for tunneling servers", "service and server must both be IPv4 or both IPv6, except with -i"},
 	args.TunnelOptions:      {"Tunnel options conflict with forward method", "tunnel options need -i"},
+	args.DrainWeight:        {"a drain of a server that stays needs weight 0", "add -w 0"},
 	args.ListConflict:       {"options conflicts in the list command", "connections, timeouts and daemons have one format each"},
 }
 
@@ -472,7 +474,7 @@ func lostTerminalFailure(err error) *failure {
 
 // watchTitle says what is watched.
 func watchTitle(netns string, interval time.Duration) string {
-	title := fmt.Sprintf("every %d s", int(interval.Seconds()))
+	title := fmt.Sprintf("every %g s", interval.Seconds())
 	if netns != "" {
 		title += ", netns " + netns
 	}

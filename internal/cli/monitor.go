@@ -8,12 +8,14 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/args"
 	"github.com/ipvsadm-go/ipvsadm/internal/model"
+	"github.com/ipvsadm-go/ipvsadm/internal/render"
 	"github.com/ipvsadm-go/ipvsadm/internal/rule"
 	"github.com/ipvsadm-go/ipvsadm/internal/spec"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
@@ -29,7 +31,7 @@ type monitorCommand struct {
 func (m monitorCommand) Run(ctx context.Context) error {
 	defer ignorePipe()()
 	m.config.Patience = monitorPatience
-	if err := m.open(ctx); err != nil {
+	if err := m.openToRead(ctx); err != nil {
 		return err
 	}
 	return m.follow(ctx)
@@ -46,9 +48,15 @@ const (
 
 // follow is Run without the signals.
 func (m monitorCommand) follow(ctx context.Context) error {
-	have, err := m.readTable(ctx, wholeTable)
+	have, err := m.readNamed(ctx, m.cmd, wholeTable)
 	if err != nil && !errors.Is(err, ipvs.ErrChanging) {
 		return listFailure(err)
+	}
+	_, absent := m.client.(noIPVS) // until the module is loaded
+	if m.cmd.Given.Has(spec.OptSnapshot) {
+		if err := m.printEvents(m.snapshot(have), time.Now()); err != nil {
+			return outputFailure(err)
+		}
 	}
 	clock := time.NewTicker(m.cmd.Interval)
 	defer clock.Stop()
@@ -67,6 +75,12 @@ func (m monitorCommand) follow(ctx context.Context) error {
 		case <-clock.C:
 		}
 		now, err := m.readAgain(ctx, have)
+		switch {
+		case absent && errors.Is(err, ipvs.ErrNoIPVS):
+			continue
+		case absent && err == nil:
+			absent, have.Timeouts = false, now.Timeouts // as the module begins
+		}
 		switch {
 		case err != nil && silent == nil:
 			fmt.Fprintln(m.Stderr, unreadableText(err))
@@ -87,12 +101,24 @@ func (m monitorCommand) follow(ctx context.Context) error {
 	}
 }
 
+// snapshot returns the changes that make a table of any other, or that add the
+// service that is followed. Its output is a journal then: run up to any line,
+// it makes the table of that moment.
+func (m monitorCommand) snapshot(t *ipvs.Table) []ipvs.Change {
+	render.Sort(t.Services)
+	changes := slices.Collect(rule.Changes(t))
+	if m.cmd.Given.HasAny(spec.ServiceAddress) {
+		return changes
+	}
+	return slices.Insert(changes, 0, ipvs.Change{Op: ipvs.OpFlush})
+}
+
 // readAgain reads the table after have. Entries that another writer hides
 // from a reading stay until they are known to be gone.
 func (m monitorCommand) readAgain(ctx context.Context, have *ipvs.Table) (*ipvs.Table, error) {
 	var now *ipvs.Table
 	err := m.reconnected(ctx, func() (err error) {
-		now, err = m.readTable(ctx, wholeTable)
+		now, err = m.readNamed(ctx, m.cmd, wholeTable)
 		if errors.Is(err, ipvs.ErrChanging) && now != nil {
 			now, err = m.complete(ctx, have, now)
 		}

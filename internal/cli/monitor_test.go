@@ -8,6 +8,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math/rand/v2"
+	"net/netip"
 	"os"
 	"os/signal"
 	"regexp"
@@ -125,6 +127,108 @@ func TestMonitorTellsTheTime(t *testing.T) {
 	}
 }
 
+// TestMonitorWithASnapshotIsAJournal changes a table at random, and restores it
+// from each part of the output.
+func TestMonitorWithASnapshotIsAJournal(t *testing.T) {
+	for seed := range uint64(10) {
+		r := rand.New(rand.NewPCG(seed, 1))
+		k := newFakeKernel(t, web+web10+dns)
+		var tables []string // at each reading
+		random := func(int) {
+			tables = append(tables, k.rules())
+			for range r.IntN(4) {
+				changeAtRandom(t, k, r)
+			}
+		}
+		out, errs := monitored(t, k, 20, random, "--snapshot")
+		if !strings.HasPrefix(out, "-C\n--set 900 120 300\n"+web) || errs != "" {
+			t.Fatalf("%s%s", out, errs)
+		}
+		tables = append(tables, k.rules())
+		lines, matched := strings.SplitAfter(strings.TrimSuffix(out, "\n"), "\n"), 0
+		for n := range lines {
+			again := newFakeKernel(t, dns+dns10)
+			if a := again.restore(t, strings.Join(lines[:n+1], ""), "--strict"); a.status != statusOK {
+				t.Fatalf("%d lines of\n%s: %+v", n+1, out, a)
+			}
+			if now := again.rules(); slices.Contains(tables, now) {
+				matched++
+			}
+		}
+		again := newFakeKernel(t, dns+dns10)
+		if a := again.restore(t, out, "--strict"); a.status != statusOK || again.rules() != k.rules() {
+			t.Fatalf("%+v, table\n%swant\n%s", a, again.rules(), k.rules())
+		}
+		different := slices.Compact(slices.Sorted(slices.Values(tables)))
+		if matched < len(different) {
+			t.Errorf("%d of %d tables are in the journal", matched, len(different))
+		}
+	}
+}
+
+// changeAtRandom adds, edits or deletes an entry, or all of them.
+func changeAtRandom(t *testing.T, k *fakeKernel, r *rand.Rand) {
+	id := ipvs.AddrID(ipvs.TCP, netip.AddrFrom4([4]byte{12, 0, 0, byte(r.IntN(4))}), 80)
+	s := ipvs.NewService(id, []string{"rr", "wlc"}[r.IntN(2)])
+	d := ipvs.Destination{Addr: netip.AddrFrom4([4]byte{10, 0, 0, byte(r.IntN(4))}), Port: 80, Weight: int32(r.IntN(3))}
+	service := ipvs.Service{ServiceID: id}
+	changes := []ipvs.Change{
+		{Op: ipvs.OpAddService, Service: s}, {Op: ipvs.OpEditService, Service: s}, {Op: ipvs.OpDeleteService, Service: service},
+		{Op: ipvs.OpAddDestination, Service: service, Destination: d}, {Op: ipvs.OpAddDestination, Service: service, Destination: d},
+		{Op: ipvs.OpEditDestination, Service: service, Destination: d}, {Op: ipvs.OpDeleteDestination, Service: service, Destination: d},
+		{Op: ipvs.OpSetTimeouts, Timeouts: ipvs.Timeouts{TCP: time.Duration(1+r.IntN(9)) * time.Minute}},
+		{Op: ipvs.OpFlush},
+	}
+	_ = k.Do(changes[r.IntN(len(changes))]) // some are refused
+}
+
+func TestMonitorFollowsAService(t *testing.T) {
+	signal.Reset(unix.SIGPIPE) // starts the runtime's signal thread, which cannot be in the bubble
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		k := newFakeKernel(t, web+dns)
+		go func() {
+			for _, rules := range []string{web10 + dns10, "-C\n--set 5 5 5\n", dns + web} {
+				time.Sleep(time.Second + time.Second/4)
+				k.run(t, rules)
+			}
+		}()
+		var out bytes.Buffer
+		p := k.session(Process{Args: []string{"ipvsadm", "--monitor", "0.5", "--snapshot", "-t", "12.0.0.1:80"}, Stdout: &out, Stderr: &out})
+		status := p.start(ctx)
+		if want := web + web10 + "-D -t 12.0.0.1:80\n" + web; status != 0 || out.String() != want {
+			t.Errorf("status %d, %s, want\n%s", status, out.String(), want)
+		}
+	})
+}
+
+// A monitor does not load the module, and shows what is added once another
+// program has.
+func TestMonitorWaitsForTheModule(t *testing.T) {
+	k := newFakeKernel(t, "")
+	begin := 0
+	var out bytes.Buffer
+	signal.Reset(unix.SIGPIPE) // starts the runtime's signal thread, which cannot be in the bubble
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), 6500*time.Millisecond)
+		defer cancel()
+		p := k.session(Process{Args: []string{"ipvsadm", "--monitor"}, Stdout: &out, Stderr: &out})
+		p.dial = nil
+		redial := p.redial
+		p.redial = func(ctx context.Context, cfg ipvs.Config) (kernel, error) {
+			if begin++; begin < 4 {
+				return nil, ipvs.ErrNoIPVS
+			}
+			k.run(t, web)
+			return redial(ctx, cfg)
+		}
+		if status := p.start(ctx); status != 0 || out.String() != web {
+			t.Errorf("status %d, %s", status, out.String())
+		}
+	})
+}
+
 // A table that cannot be read is reported once. When it can be read again,
 // the changes since then are printed.
 func TestMonitorWaitsForATableThatHasGone(t *testing.T) {
@@ -149,7 +253,7 @@ func TestMonitorWaitsForATableThatHasGone(t *testing.T) {
 func TestMonitorDoesNotTakeWhatWasMissedForDeleted(t *testing.T) {
 	have := newFakeKernel(t, web+web10+web20+dns+dns10).Now()
 	is := newFakeKernel(t, web+web10+web20+"-A -f 1 -s rr\n") // the DNS service has gone
-	m := monitorCommand{is.session(Process{}), nil}
+	m := monitorCommand{is.session(Process{}), &args.Command{}}
 	m.client = is
 	missed := newFakeKernel(t, "-A -f 1 -s rr\n").Now()
 	got, err := m.complete(t.Context(), have, missed)

@@ -16,6 +16,7 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/internal/args"
 	"github.com/ipvsadm-go/ipvsadm/internal/doctor"
 	"github.com/ipvsadm-go/ipvsadm/internal/render"
+	"github.com/ipvsadm-go/ipvsadm/internal/spec"
 	"github.com/ipvsadm-go/ipvsadm/internal/watch"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
@@ -66,6 +67,9 @@ func (w *watchCommand) Run(ctx context.Context) (err error) {
 	w.browser = watch.NewBrowser(watchTitle(plain(w.config.NetNS), w.cmd.Interval), displayOf(os.Getenv))
 	w.readings, w.typed, w.signals = make(chan tableReading, 1), make(chan typing), make(chan os.Signal, 8)
 	first := w.read(ctx)
+	if first.err == nil && len(first.Services) == 0 && w.cmd.Given.HasAny(spec.ServiceAddress) {
+		first.err = &ipvs.ChangeError{Change: ipvs.Change{Service: w.cmd.Service}, Err: ipvs.ErrNoService}
+	}
 	if first.err != nil {
 		return listFailure(first.err)
 	}
@@ -222,7 +226,7 @@ func (w *watchCommand) startReading(ctx context.Context) {
 func (w *watchCommand) read(ctx context.Context) (r tableReading) {
 	r.err = w.reconnected(ctx, func() (err error) {
 		r.At = time.Now()
-		t, err := w.readTable(ctx, services)
+		t, err := w.readNamed(ctx, w.cmd, services)
 		r.Services = t.Services
 		return err
 	})

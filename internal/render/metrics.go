@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
@@ -37,13 +38,18 @@ var gauges = [...]struct {
 
 // Metrics writes services and sync daemons in the Prometheus text format, with
 // the names and labels of the IPVS metrics of node_exporter. NoSort is the only
-// option that has an effect. Metrics may sort the services in place.
+// option that has an effect, apart from NetNS: it is a label of every sample, so
+// that the files of several network namespaces can be in one directory. Metrics
+// may sort the services in place.
 func Metrics(w io.Writer, o Options, i ipvs.Info, totals ipvs.Stats, t *ipvs.Table) error {
 	services := t.Services
 	if !o.NoSort {
 		Sort(services)
 	}
 	m := metrics{Writer: bufio.NewWriterSize(w, bufferSize)}
+	if o.NetNS != "" {
+		m.netns = `netns="` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`).Replace(o.NetNS) + `"`
+	}
 	m.family("ipvs_info", "gauge", "Version of IPVS")
 	m.sample(`version="`+i.Version.String()+`"`, 1)
 	m.family("ipvs_connection_table_size", "gauge", "Buckets of the connection table")
@@ -114,7 +120,8 @@ type backend struct {
 // metrics writes samples. Flush returns the first write error.
 type metrics struct {
 	*bufio.Writer
-	name string // the name of the current family
+	name  string // the name of the current family
+	netns string // the label of every sample, "" for none
 }
 
 // family begins a family, the samples with one name.
@@ -125,6 +132,12 @@ func (m *metrics) family(name, kind, help string) {
 
 func (m *metrics) sample(labels string, n uint64) {
 	b := append(m.AvailableBuffer(), m.name...)
+	switch {
+	case m.netns != "" && labels != "":
+		labels = m.netns + "," + labels
+	case m.netns != "":
+		labels = m.netns
+	}
 	if labels != "" {
 		b = append(append(append(b, '{'), labels...), '}')
 	}

@@ -49,6 +49,24 @@ func TestMetricsContainEachNumber(t *testing.T) {
 	}
 }
 
+func TestMetricsNameTheNamespaceInEverySample(t *testing.T) {
+	var out bytes.Buffer
+	must.OK(t, Metrics(&out, Options{NetNS: "a\"\\\n"}, info, ipvs.Stats{}, &ipvs.Table{Services: large(1, 2)}))
+	samples := 0
+	for line := range strings.Lines(out.String()) {
+		if strings.HasPrefix(line, "#") {
+			continue
+		}
+		samples++
+		if _, labels, _ := strings.Cut(line, "{"); !strings.HasPrefix(labels, `netns="a\"\\\n"`) {
+			t.Errorf("%s", line)
+		}
+	}
+	if samples < 20 {
+		t.Errorf("%d samples", samples)
+	}
+}
+
 func TestMetricsOnAFullDiskAreAnError(t *testing.T) {
 	for _, free := range []int{10, bufferSize / 2, 5 * bufferSize / 2} {
 		if err := Metrics(&full{free}, Options{}, info, ipvs.Stats{}, &ipvs.Table{Services: large(1000, 10)}); !errors.Is(err, errFull) {

@@ -31,10 +31,11 @@ type Writer interface {
 // Options are the options of the list command that affect the output.
 type Options struct {
 	Format  Format
-	Numeric bool // -n: addresses and ports without names
-	Exact   bool // --exact: all digits of counters
-	NoSort  bool // --nosort: the order of the kernel
-	Wide    bool // --wide: columns as wide as their contents
+	Numeric bool   // -n: addresses and ports without names
+	Exact   bool   // --exact: all digits of counters
+	NoSort  bool   // --nosort: the order of the kernel
+	Wide    bool   // --wide: columns as wide as their contents
+	NetNS   string // --netns: a label of metrics
 }
 
 // Format selects what a listing shows of services and destinations.

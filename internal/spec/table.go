@@ -71,6 +71,7 @@ const (
 	OptState
 	OptTimestamp
 	OptWide
+	OptSnapshot
 	optionCount
 )
 
@@ -224,7 +225,7 @@ var Options = [...]Option{
 		Help:    "connections: all, or those of a service",
 		Details: "See Connections below LISTS."}},
 	{ID: OptClient, Section: MoreListSection, Word: Word{Long: "client", Value: RequiredValue, Arg: "address[/length]",
-		Help: "only connections of a client or a network", Noun: "client address[/length]", Kind: ClientAddress, Since: "0.1.0"}},
+		Help: "only connections of a client or a network", Details: "IPv6 may have brackets.", Noun: "client address[/length]", Kind: ClientAddress, Since: "0.1.0"}},
 	{ID: OptState, Section: MoreListSection, Word: Word{Long: "state", Value: RequiredValue, Arg: "name",
 		Help: "only connections in a state, such as ESTABLISHED (any case)", Noun: "connection state", Choices: ConnectionStates[:], Since: "0.1.0"}},
 	{ID: OptTimeout, Section: ListSection, Word: Word{Long: "timeout",
@@ -262,6 +263,10 @@ var Options = [...]Option{
 		Help: "Prometheus text format, always numeric", Since: "0.1.0"}},
 	{ID: OptTimestamp, Section: MonitorSection, Word: Word{Long: "timestamp",
 		Help: "time in front of each change", Since: "0.1.0"}},
+	{ID: OptSnapshot, Section: MonitorSection, Word: Word{Long: "snapshot",
+		Help:    "print the whole table first, so that the output is a journal",
+		Details: "It begins with `-C` and the commands that make the table. Run up to any line, the output makes the table of that moment.",
+		Since:   "0.2.0"}},
 	{ID: OptSyncID, Section: DaemonSection, Word: Word{Long: "syncid", Value: RequiredValue, Arg: "number",
 		Help:    "sync group, 0 to 255 (default 0)",
 		Details: "A master sends it in each message. A backup ignores messages of other groups, except that one with `--syncid 0` accepts them all.",
@@ -372,7 +377,7 @@ var Commands = [...]Command{
 		Rule: Rule{Required: theServer, Allowed: serverOptions | 1<<OptExist}},
 	{ID: EditServer, Name: "edit-server", Word: Word{Long: "edit-server", Short: 'e',
 		Help: "replace all settings of a real server; what is not named goes back to its default (see --keep)"},
-		Rule: Rule{Required: theServer, Allowed: serverOptions | 1<<OptKeep}},
+		Rule: Rule{Required: theServer, Allowed: serverOptions | 1<<OptKeep, With: []With{{OptKeep, 1 << OptDrain}}}},
 	{ID: DeleteServer, Name: "delete-server", Word: Word{Long: "delete-server", Short: 'd',
 		Help: "delete a real server from a virtual service"},
 		Rule: Rule{Required: theServer, Allowed: 1<<OptExist | 1<<OptDrain}},
@@ -386,14 +391,15 @@ var Commands = [...]Command{
 			{Needs: 1<<OptTimeout | 1<<OptDaemon, Takes: 1 << OptJSON},
 			{Needs: 1 << OptMetrics, Takes: 1 << OptOutput},
 		}},
-	{ID: Monitor, Name: "monitor", Word: Word{Long: "monitor", Value: OptionalValue, Default: "1", Arg: "seconds", Noun: "interval", Min: 1, Max: maxTimeout,
-		Help: "print changes of the table as commands; interval in seconds (default 1)", Since: "0.1.0", CommandLine: true},
-		Rule: Rule{Allowed: 1<<OptJSON | 1<<OptTimestamp}},
+	{ID: Monitor, Name: "monitor", Word: Word{Long: "monitor", Value: OptionalValue, Default: "1", Arg: "seconds", Noun: "interval",
+		Help: "print changes of the table as commands; interval in seconds, at least 0.1 (default 1)", Since: "0.1.0", CommandLine: true},
+		Rule: Rule{Allowed: ServiceAddress | 1<<OptJSON | 1<<OptTimestamp | 1<<OptSnapshot}},
 	{ID: Doctor, Name: "doctor", MaxArgs: 1, Word: Word{Long: "doctor", Arg: "[file]",
 		Help: "diagnose what keeps this director from balancing, or would with the table of a file", Kind: FileName, Since: "0.1.0", CommandLine: true},
 		Rule: Rule{Allowed: 1 << OptJSON}},
-	{ID: Watch, Name: "watch", Word: Word{Long: "watch", Value: OptionalValue, Default: "2", Arg: "seconds", Noun: "interval", Min: 1, Max: maxTimeout,
-		Help: "live screen of the table with rates; interval in seconds (default 2)", Since: "0.1.0", CommandLine: true}},
+	{ID: Watch, Name: "watch", Word: Word{Long: "watch", Value: OptionalValue, Default: "2", Arg: "seconds", Noun: "interval",
+		Help: "live screen of the table with rates; interval in seconds, at least 0.1 (default 2)", Since: "0.1.0", CommandLine: true},
+		Rule: Rule{Allowed: ServiceAddress}},
 	{ID: Zero, Name: "zero", Word: Word{Long: "zero", Short: 'Z',
 		Help: "zero the counters of all virtual services, or of one"},
 		Rule: Rule{Allowed: ServiceAddress}},

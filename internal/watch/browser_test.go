@@ -102,6 +102,30 @@ func TestTheScreenOf200Columns(t *testing.T) {
 
 // TestScreensOfEverySize checks that no text overlaps, or is written beyond
 // the edge of the screen.
+// TestSmallScreens shows a row or the foot on four lines, and both on five.
+func TestSmallScreens(t *testing.T) {
+	_, b := newBusyBrowser(Display{})
+	const (
+		row    = " TCP 12.0.0.1:80 "
+		foot   = " s sort  r reverse "
+		filter = " filter by address"
+	)
+	last := func(height int) string {
+		lines := strings.Split(b.Draw(80, height).String(), "\n")
+		return strings.Join(lines[headLines:], "\n")
+	}
+	if got := last(4); !strings.HasPrefix(got, row) || strings.Contains(got, "sort") {
+		t.Errorf("four lines end with %q", got)
+	}
+	if got := last(5); !strings.HasPrefix(got, row) || !strings.Contains(got, "\n"+foot) {
+		t.Errorf("five lines end with %q", got)
+	}
+	pressKeys(b, "f")
+	if got := last(4); !strings.HasPrefix(got, filter) || strings.Contains(got, "TCP") {
+		t.Errorf("four lines with a filter end with %q", got)
+	}
+}
+
 func TestScreensOfEverySize(t *testing.T) {
 	_, b := newBusyBrowser(Display{})
 	on := terminal.NewScreen(1, 1)

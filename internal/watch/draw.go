@@ -18,7 +18,11 @@ const (
 // the rows on the screen, since a table can have 100,000 rows.
 func (b *Browser) Draw(width, height int) *Screen {
 	s := newScreen(width, height)
-	b.page = max(1, height-headLines-footLines)
+	b.page = max(0, height-headLines-footLines)
+	foot := b.page > 0 || b.editing
+	if !foot { // four lines have room for a row or the foot
+		b.page = 1
+	}
 	b.top = max(0, min(b.top, len(b.rows)-b.page))
 	end := min(b.top+b.page, len(b.rows))
 	l := newLayout(width, b.model.inet6)
@@ -27,7 +31,9 @@ func (b *Browser) Draw(width, height int) *Screen {
 	for i, r := range b.rows[b.top:end] {
 		b.drawLine(s, headLines+i, r, l)
 	}
-	b.drawFoot(s, end)
+	if foot {
+		b.drawFoot(s, end)
+	}
 	return s
 }
 

@@ -62,18 +62,37 @@ func TestMetrics(t *testing.T) {
 		folder := t.TempDir()
 		file := filepath.Join(folder, "ipvs.prom")
 		program.Run(t, "ipvsadm", "-L", "--metrics", "--output", file)
+		// Another network namespace, in the same folder.
+		blue := filepath.Join(folder, "ipvs-blue.prom")
+		program.Run(t, "ip", "netns", "add", "blue")
+		t.Cleanup(func() { program.Run(t, "ip", "netns", "delete", "blue") })
+		program.Run(t, "ipvsadm", "--netns", "blue", "-A", "-t", "12.0.0.1:80", "-s", "rr")
+		program.Run(t, "ipvsadm", "--netns", "blue", "-L", "--metrics", "--output", blue)
 
-		check := exec.Command("promtool", "check", "metrics")
-		text, err := os.Open(file)
-		must.OK(t, err)
-		defer text.Close()
-		check.Stdin = text
-		if out, err := check.CombinedOutput(); err != nil || len(out) > 0 {
-			t.Errorf("promtool: %v\n%s", err, out)
+		for _, name := range []string{file, blue} {
+			check := exec.Command("promtool", "check", "metrics")
+			text, err := os.Open(name)
+			must.OK(t, err)
+			defer text.Close()
+			check.Stdin = text
+			if out, err := check.CombinedOutput(); err != nil || len(out) > 0 {
+				t.Errorf("promtool: %v\n%s", err, out)
+			}
 		}
 
 		want := expected(t)
 		got := samples(t, scrape(t, folder))
+		others := 0
+		maps.DeleteFunc(got, func(name string, _ float64) bool {
+			other := strings.Contains(name, `netns="blue"`)
+			if other {
+				others++
+			}
+			return other
+		})
+		if n := strings.Count(program.Read(t, blue), "\nipvs_"); others != n {
+			t.Errorf("%d samples of the other namespace, want %d", others, n)
+		}
 		for _, name := range slices.Sorted(maps.Keys(got)) {
 			if value, found := want[name]; !found || value != got[name] {
 				t.Errorf("%s is %v, want %v (%v)", name, got[name], value, found)
