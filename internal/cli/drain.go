@@ -10,22 +10,29 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/args"
 	"github.com/ipvsadm-go/ipvsadm/internal/doctor"
+	"github.com/ipvsadm-go/ipvsadm/internal/rule"
 	"github.com/ipvsadm-go/ipvsadm/internal/spec"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// drainPoll is the interval between two looks at the connections.
-const drainPoll = 200 * time.Millisecond
+const (
+	// drainPoll is the interval between two looks at the connections.
+	drainPoll = 200 * time.Millisecond
+	// handshakeTime is how long a drain waits for connections that are not
+	// established: a server that is up has answered them by then.
+	handshakeTime = 3 * time.Second
+)
 
 // drainCommand is a deletion with --drain: it sets the weight of the servers to
 // 0, waits until none has an active connection or the time is over, and deletes
-// them.
+// them. An edit with --drain waits likewise, and the server stays.
 type drainCommand struct {
 	*session
 	cmd     *args.Command
@@ -34,6 +41,9 @@ type drainCommand struct {
 	// service is removed too.
 	servers []ipvs.DestinationEntry
 	whole   bool
+
+	counted   uint64 // established connections
+	nextCount time.Time
 }
 
 func (d *drainCommand) Run(ctx context.Context) error {
@@ -51,7 +61,11 @@ func (d *drainCommand) Run(ctx context.Context) error {
 	d.warn()
 	signals := catchSignals()
 	defer signals.release()
-	if err := d.weigh(ctx, false); err != nil {
+	begin := d.weigh
+	if d.stays() {
+		begin = d.edit
+	}
+	if err := begin(ctx, false); err != nil {
 		_ = d.weigh(ctx, true)
 		return err
 	}
@@ -65,12 +79,14 @@ func (d *drainCommand) Run(ctx context.Context) error {
 		d.putBack(ctx, signals.got.String()+": ")
 		return exit(signalStatus(signals.got))
 	}
-	c, _ := d.cmd.Change()
-	if err := d.client.Apply(ctx, c); err != nil && !isMissing(err) {
-		status := d.report(changeFailure(c.Op, err))
-		d.putBack(ctx, "")
-		return exit(status)
+	if c, _ := d.cmd.Change(); !d.stays() {
+		if err := d.client.Apply(ctx, c); err != nil && !isMissing(err) {
+			status := d.report(changeFailure(c.Op, err))
+			d.putBack(ctx, "")
+			return exit(status)
+		}
 	}
+	d.remember()
 	if left > 0 {
 		fmt.Fprintln(d.Stderr, undrainedText(left))
 		return exit(statusPartly)
@@ -99,6 +115,49 @@ func (d *drainCommand) find(ctx context.Context) (found bool, err error) {
 	default:
 		return false, entryFailure(c, err)
 	}
+}
+
+// stays reports whether the server stays.
+func (d *drainCommand) stays() bool { return d.cmd.ID == spec.EditServer }
+
+// edit makes the change of the command line, which sets the weight to 0.
+func (d *drainCommand) edit(ctx context.Context, _ bool) error {
+	if err := d.cmd.KeepServer(d.servers[0].Destination); err != nil {
+		return parseFailure(err, d.program())
+	}
+	c, _ := d.cmd.Change()
+	if err := d.client.Apply(ctx, c); err != nil {
+		return changeFailure(c.Op, err)
+	}
+	return nil
+}
+
+// remember shows on a terminal how to bring back what was drained, as it was.
+func (d *drainCommand) remember() {
+	id := d.service.ServiceID
+	var changes ipvs.Batch
+	switch {
+	case d.stays() && d.servers[0].Weight == 0:
+		return
+	case d.stays():
+		changes.EditDestination(id, d.servers[0].Destination)
+	case d.whole:
+		changes.AddService(d.service.Service)
+		fallthrough
+	default:
+		for i := range d.servers {
+			changes.AddDestination(id, d.servers[i].Destination)
+		}
+	}
+	program := "ipvsadm "
+	if d.config.NetNS != "" {
+		program += "--netns " + d.config.NetNS + " "
+	}
+	var commands []string
+	for _, c := range changes {
+		commands = append(commands, program+string(rule.Writer{}.Append(nil, c)))
+	}
+	d.say("to bring it back: " + strings.Join(commands, "; "))
 }
 
 // lock refuses a second drain of a server until unlock is called: a byte of the
@@ -211,11 +270,14 @@ func (d *drainCommand) putBack(ctx context.Context, why string) {
 // wait waits until the connections have ended, the time is over or it is
 // stopped, and returns how many are left.
 func (d *drainCommand) wait(ctx context.Context, most time.Duration, stopped func() bool) (left uint64, err error) {
-	terminal := isTerminal(d.Stderr)
-	if terminal {
-		defer fmt.Fprint(d.Stderr, "\r\x1b[K")
-	}
-	for end := time.Now().Add(most); ; {
+	terminal, shown := isTerminal(d.Stderr), false
+	defer func() {
+		if shown {
+			fmt.Fprint(d.Stderr, "\r\x1b[K")
+		}
+	}()
+	begin := time.Now()
+	for end := begin.Add(most); ; {
 		list, err := d.client.Destinations(ctx, d.service.ServiceID)
 		switch {
 		case errors.Is(err, ipvs.ErrNoService):
@@ -234,6 +296,9 @@ func (d *drainCommand) wait(ctx context.Context, most time.Duration, stopped fun
 			}
 			left += uint64(e.Conns.Active)
 		}
+		if left > 0 && time.Since(begin) > handshakeTime {
+			left = d.established(ctx, left)
+		}
 		rest := time.Until(end)
 		sure := err == nil // no server is missing in the list
 		if left == 0 && sure || rest <= 0 || stopped() {
@@ -241,7 +306,33 @@ func (d *drainCommand) wait(ctx context.Context, most time.Duration, stopped fun
 		}
 		if terminal {
 			fmt.Fprint(d.Stderr, "\r\x1b[K"+drainingText(left, rest))
+			shown = true
 		}
 		time.Sleep(min(drainPoll, rest))
 	}
+}
+
+// established returns the number of established connections, of which there
+// are at most the active ones: those that no server has answered would hold the
+// drain until they time out. A large connection table takes a while to read, so
+// that is done a tenth of the time at most.
+func (d *drainCommand) established(ctx context.Context, active uint64) uint64 {
+	if time.Now().Before(d.nextCount) {
+		return min(active, d.counted)
+	}
+	begin, n := time.Now(), uint64(0)
+	for i := range d.servers {
+		f := ipvs.ConnectionFilter{Destination: d.servers[i].AddrPort(), State: "ESTABLISHED"}
+		if id := d.service.ServiceID; id.FWMark == 0 { // connections do not record the mark
+			f.Service = id
+		}
+		for _, err := range d.client.Connections(ctx, f) {
+			if err != nil {
+				return active
+			}
+			n++
+		}
+	}
+	d.counted, d.nextCount = n, time.Now().Add(10*time.Since(begin))
+	return min(active, n)
 }

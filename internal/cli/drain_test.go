@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -145,12 +146,13 @@ func TestSignalEndsTheWaitForConnections(t *testing.T) {
 // The command and the table of a drain, and what is left of the table when it
 // has been carried through.
 const (
-	oneGoes = "ipvsadm -d -t 10.0.0.1:80 -r 10.0.0.3:80 --drain "
-	allGo   = "ipvsadm -D -t 10.0.0.1:80 --drain "
-	stays   = "-A -t 10.0.0.1:80 -s rr\n-a -t 10.0.0.1:80 -r 10.0.0.2:80 -m -w 0\n"
-	goes    = "-a -t 10.0.0.1:80 -r 10.0.0.3:80 -m -w 5 -x 9 -y 2\n"
-	atZero  = "-a -t 10.0.0.1:80 -r 10.0.0.3:80 -m -w 0 -x 9 -y 2\n"
-	asItWas = "nothing was deleted, and weights set to 0 were put back\n"
+	oneGoes  = "ipvsadm -d -t 10.0.0.1:80 -r 10.0.0.3:80 --drain "
+	oneStays = "ipvsadm -e -t 10.0.0.1:80 -r 10.0.0.3:80 --keep -w 0 --drain 60"
+	allGo    = "ipvsadm -D -t 10.0.0.1:80 --drain "
+	stays    = "-A -t 10.0.0.1:80 -s rr\n-a -t 10.0.0.1:80 -r 10.0.0.2:80 -m -w 0\n"
+	goes     = "-a -t 10.0.0.1:80 -r 10.0.0.3:80 -m -w 5 -x 9 -y 2\n"
+	atZero   = "-a -t 10.0.0.1:80 -r 10.0.0.3:80 -m -w 0 -x 9 -y 2\n"
+	asItWas  = "nothing was deleted, and weights set to 0 were put back\n"
 )
 
 // drain runs the command of a drain.
@@ -266,6 +268,18 @@ func TestDrain(t *testing.T) {
 		"neither has to be with --exist":  {command: "ipvsadm -d -t 10.0.0.1:80 -r 10.0.0.9:80 --exist --drain 60", rules: stays + goes},
 		"nor the service":                 {command: "ipvsadm -D -t 10.0.0.9:80 --exist --drain 60", rules: stays + goes},
 		"what is there goes with --exist": {command: oneGoes + "60 --exist", rules: stays},
+		"a server may stay": {
+			command: oneStays, conns: 1, at: ready + 3, then: conns(ipvs.ConnCounts{Inactive: 7}), rules: stays + atZero, asked: ready + 3,
+		},
+		"with other settings": {command: oneStays + " -x 20 -y 0", rules: stays + "-a -t 10.0.0.1:80 -r 10.0.0.3:80 -m -w 0 -x 20\n"},
+		"and has its weight back after a signal": {
+			command: oneStays, conns: 1, at: ready + 2, then: signal(unix.SIGTERM),
+			want: answer{status: 143, errors: "terminated: " + asItWas}, rules: stays + goes,
+		},
+		"a server that stays has to be there": {
+			command: "ipvsadm -e -t 10.0.0.1:80 -r 10.0.0.9:80 --keep -w 0 --drain 60",
+			want:    answer{status: 255, errors: "No such destination\n"}, rules: stays + goes,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			k := newFakeKernel(t, stays+goes)
@@ -283,6 +297,38 @@ func TestDrain(t *testing.T) {
 			if took := time.Since(start); strings.Contains(c.command, "--drain 1") && took < time.Second {
 				t.Errorf("it was over after %v", took)
 			}
+		})
+	}
+}
+
+// TestDrainWaitsForEstablishedConnections has connections that no server has
+// answered, and later an established one.
+func TestDrainWaitsForEstablishedConnections(t *testing.T) {
+	row := func(state string) ipvs.Connection {
+		a := netip.MustParseAddrPort
+		return ipvs.Connection{Protocol: ipvs.TCP, Client: a("10.1.0.2:4000"), Virtual: a("10.0.0.1:80"), Destination: a("10.0.0.3:80"), State: state}
+	}
+	mindSignals(unix.SIGINT, unix.SIGHUP)
+	for name, c := range map[string]struct {
+		rows        []ipvs.Connection
+		least, most time.Duration
+		want        answer
+	}{
+		"unanswered":      {[]ipvs.Connection{row("SYN_RECV"), row("SYN_RECV")}, handshakeTime, handshakeTime + time.Second, answer{}},
+		"one established": {[]ipvs.Connection{row("SYN_RECV"), row("ESTABLISHED")}, time.Minute, time.Minute + time.Second, answer{1, "", "the drain time is over, with 1 connection left\n"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			lock := filepath.Join(t.TempDir(), "lock")
+			synctest.Test(t, func(t *testing.T) {
+				k := newFakeKernel(t, stays+goes)
+				k.edit(func(t *ipvs.Table) { inUse(t, ipvs.ConnCounts{Active: 2}) })
+				k.Rows = c.rows
+				begin := time.Now()
+				a := k.drain(t, lock, oneGoes+"60")
+				if took := time.Since(begin); a != c.want || took < c.least || took > c.most || k.rules() != timeouts+stays {
+					t.Errorf("%+v after %v, the table is\n%s", a, took, k.rules())
+				}
+			})
 		})
 	}
 }

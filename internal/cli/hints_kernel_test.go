@@ -81,6 +81,18 @@ func TestHintsOnAKernel(t *testing.T) {
 				"settings that are not named are reset; with --keep this would be -E -t 12.0.0.1:80 -s sh -p 300 -M 255.255.255.0 -b sh-port"},
 			{"an edit of its persistence", "", "ipvsadm -A -t 12.0.0.1:80 -s rr -p 300", "ipvsadm -E -t 12.0.0.1:80", "",
 				"settings that are not named are reset; with --keep this would be -E -t 12.0.0.1:80 -s rr -p 300"},
+			{"a server that was drained", "", web + " && ipvsadm -a -t 12.0.0.1:80 -r 192.168.168.10:80 -m -w 3 -x 9", "ipvsadm -d -t 12.0.0.1:80 -r 192.168.168.10:80 --drain 9", "",
+				"to bring it back: ipvsadm -a -t 12.0.0.1:80 -r 192.168.168.10:80 -m -w 3 -x 9"},
+			{"a server that was drained and stays", "", web + " && ipvsadm -a -t 12.0.0.1:80 -r 192.168.168.10:80 -m -w 3", "ipvsadm -e -t 12.0.0.1:80 -r 192.168.168.10:80 --keep -w 0 --drain 9", "",
+				"to bring it back: ipvsadm -e -t 12.0.0.1:80 -r 192.168.168.10:80 -m -w 3"},
+			{"a service that was drained", "", web + " && ipvsadm -a -t 12.0.0.1:80 -r 192.168.168.10:80 -m", "ipvsadm -D -t 12.0.0.1:80 --drain 9", "",
+				"to bring it back: ipvsadm -A -t 12.0.0.1:80 -s wlc; ipvsadm -a -t 12.0.0.1:80 -r 192.168.168.10:80 -m -w 1"},
+			{"connections of a service that is not there", "", web, "ipvsadm -Lc -t 12.0.0.1:81 >/dev/null", "",
+				"there is no virtual service TCP 12.0.0.1:81: "},
+			{"connections of a mark that is not persistent", "", "ipvsadm -A -f 1", "ipvsadm -Lc -f 1 >/dev/null", "",
+				"connections do not record the mark: "},
+			{"a state that is misspelt", "", "true", "ipvsadm -Lc --state ESTABLISHE", "illegal connection state specified, not one of: NONE ESTABLISHED SYN_SENT SYN_RECV FIN_WAIT TIME_WAIT CLOSE CLOSE_WAIT LAST_ACK LISTEN SYNACK UDP INIT1 INIT COOKIE_SENT COOKIE_REPLIED COOKIE_WAIT COOKIE COOKIE_ECHOED SHUTDOWN_SENT SHUTDOWN_RECEIVED SHUTDOWN_ACK_SENT REJECTED CLOSED ASSURED\n",
+				"did you mean ESTABLISHED?"},
 			{"a server taken from its connections", "", stranded, "ipvsadm -d -u 12.0.0.1:53 -r 192.168.168.10", "", "packets of 1 connection are dropped"},
 			{"a server taken whether it is there or not", "", stranded, "ipvsadm -d -u 12.0.0.1:53 -r 192.168.168.10 --exist", "", "packets of 1 connection are dropped"},
 			{"a service taken from its connections", "", stranded, "ipvsadm -D -u 12.0.0.1:53", "", "packets of 1 connection are dropped"},
@@ -122,7 +134,7 @@ func TestHintsOnAKernel(t *testing.T) {
 					}
 					return
 				}
-				if rest, ok := strings.CutPrefix(got, c.message+"hint: "+c.hint); !ok || strings.Count(rest, "\n") != 1 {
+				if rest, ok := strings.CutPrefix(got, c.message+"hint: "+c.hint); !ok || strings.Count(rest, "\n") != 1 { // the rest of its last line
 					t.Errorf("%q, want %q", got, c.message+"hint: "+c.hint)
 				}
 			})

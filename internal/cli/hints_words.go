@@ -449,7 +449,7 @@ func nearest(word string, known []string) (near []string) {
 	typed := strings.ToLower(strings.TrimLeft(word, "-"))
 	least := 1 + len(typed)/3
 	for _, k := range known {
-		switch n := distance(typed, strings.TrimLeft(k, "-")); {
+		switch n := distance(typed, strings.ToLower(strings.TrimLeft(k, "-"))); {
 		case n < least:
 			near, least = []string{k}, n
 		case n == least:

@@ -38,12 +38,12 @@ _ipvsadm_options() {
     --apply) echo '--drain -n --numeric --json --strict --keep-going --check --dry-run --diff --merge --lock --netns' ;;
     -S* | --save) echo '-n --numeric --all --output --update --netns' ;;
     -a* | --add-server) echo '-t --tcp-service -u --udp-service --sctp-service -f --fwmark-service -6 --ipv6 -r --real-server -g --gatewaying -i --ipip -m --masquerading --tun-type --tun-port --tun-nocsum --tun-csum --tun-remcsum -w --weight -x --u-threshold -y --l-threshold --exist --netns' ;;
-    -e* | --edit-server) echo '-t --tcp-service -u --udp-service --sctp-service -f --fwmark-service -6 --ipv6 -r --real-server -g --gatewaying -i --ipip -m --masquerading --tun-type --tun-port --tun-nocsum --tun-csum --tun-remcsum -w --weight -x --u-threshold -y --l-threshold --keep --netns' ;;
+    -e* | --edit-server) echo '-t --tcp-service -u --udp-service --sctp-service -f --fwmark-service -6 --ipv6 -r --real-server -g --gatewaying -i --ipip -m --masquerading --tun-type --tun-port --tun-nocsum --tun-csum --tun-remcsum -w --weight -x --u-threshold -y --l-threshold --keep --drain --netns' ;;
     -d* | --delete-server) echo '-t --tcp-service -u --udp-service --sctp-service -f --fwmark-service -6 --ipv6 -r --real-server --exist --drain --netns' ;;
     -L* | -l* | --list) echo '-t --tcp-service -u --udp-service --sctp-service -f --fwmark-service -6 --ipv6 -r --real-server -c --connection --client --state --timeout --daemon --stats --rate -X --exact --thresholds --persistent-conn --tun-info --nosort --sort -n --numeric --wide --json --metrics --syncid --output --netns' ;;
-    --monitor) echo '--json --timestamp --netns' ;;
+    --monitor) echo '-t --tcp-service -u --udp-service --sctp-service -f --fwmark-service -6 --ipv6 --json --timestamp --snapshot --netns' ;;
     --doctor) echo '--json --netns' ;;
-    --watch) echo '--netns' ;;
+    --watch) echo '-t --tcp-service -u --udp-service --sctp-service -f --fwmark-service -6 --ipv6 --netns' ;;
     -Z* | --zero) echo '-t --tcp-service -u --udp-service --sctp-service -f --fwmark-service -6 --ipv6 --netns' ;;
     --set) echo '--netns' ;;
     --start-daemon) echo '--syncid --sync-maxlen --mcast-interface --mcast-group --mcast-port --mcast-ttl --netns' ;;
