@@ -76,6 +76,8 @@ func (m monitorCommand) follow(ctx context.Context) error {
 		}
 		now, err := m.readAgain(ctx, have)
 		switch {
+		case ctx.Err() != nil:
+			return nil
 		case absent && errors.Is(err, ipvs.ErrNoIPVS):
 			continue
 		case absent && err == nil:
