@@ -82,7 +82,7 @@ func TestMakeInstall(t *testing.T) {
 				"share/bash-completion/completions/ipvsadm", "share/bash-completion/completions/ipvsadm-save",
 				"share/fish/vendor_completions.d/ipvsadm.fish", "share/fish/vendor_completions.d/ipvsadm-save.fish",
 				"share/doc/ipvsadm-go/ipvsadm.schema.json", "share/doc/ipvsadm-go/README.md", "share/doc/ipvsadm-go/CHANGELOG.md",
-				"lib/systemd/system/ipvsadm-metrics.service", "lib/systemd/system/ipvsadm-metrics.timer",
+				"lib/systemd/system/ipvsadm-metrics.service", "lib/systemd/system/ipvsadm-metrics.timer", "lib/systemd/system/ipvsadm-monitor.service",
 			} {
 				c.has = append(c.has, filepath.Join(c.prefix, name))
 			}

@@ -34,7 +34,7 @@ func TestUnits(t *testing.T) {
 		install(t, "debian")
 		verifyUnits(t)
 		m := boot(t)
-		for _, unit := range []string{"systemd/ipvsadm.service", "systemd/ipvsadm-sync@.service", "systemd/ipvsadm-metrics.service"} {
+		for _, unit := range []string{"systemd/ipvsadm.service", "systemd/ipvsadm-sync@.service", "systemd/ipvsadm-metrics.service", "systemd/ipvsadm-monitor.service"} {
 			if out := program.Run(t, "systemd-analyze", "security", "--offline=true", unit); !strings.Contains(out, " OK ") {
 				t.Errorf("security of %s:\n%s", unit, out)
 			}
@@ -62,6 +62,22 @@ func TestUnits(t *testing.T) {
 		if mode := program.Run(t, "stat", "-c", "%a", metrics); mode != "644\n" {
 			t.Errorf("the metrics have the mode %s", mode)
 		}
+		// The journal brings back what -C deletes.
+		m.succeeds("systemctl", "start", "ipvsadm-monitor")
+		const journal = "journalctl -t ipvsadm-monitor -o cat --no-pager"
+		inJournal := func(line string) {
+			if !must.Soon(func() bool { return strings.Contains(m.succeeds("sh", "-c", journal), line) }) {
+				t.Errorf("%q is not in the journal:\n%s", line, m.succeeds("sh", "-c", journal))
+			}
+		}
+		inJournal("-C\n")
+		program.Run(t, "ipvsadm", "-A", "-f", "5")
+		inJournal("-A -f 5 -s wlc\n")
+		program.Run(t, "ipvsadm", "-C")
+		inJournal("-D -f 5\n")
+		m.succeeds("sh", "-c", journal+" | sed '/^-D/,$d' | ipvsadm-restore")
+		m.table(webRules + "-A -f 5 -s wlc\n")
+		m.succeeds("systemctl", "stop", "ipvsadm-monitor")
 		program.Write(t, rulesFile, dnsRules)
 		m.systemctl("reload")
 		m.table(dnsRules)
