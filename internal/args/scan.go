@@ -177,7 +177,7 @@ func (s *scan) service(o *spec.Option, p ipvs.Protocol, value string) error {
 	if err != nil {
 		return s.addressFault(o, err)
 	}
-	s.cmd.Service.ServiceID = ipvs.AddrID(p, a.addr, a.port)
+	s.cmd.Service.ServiceID = ipvs.ServiceID{Protocol: p, Addr: a.addr, Port: a.port}
 	if a.addr.Is6() {
 		s.cmd.Service.Netmask = ipvs.FullNetmask(ipvs.IPv6)
 	}
