@@ -43,10 +43,10 @@ SCRIPTS = $(wildcard .ci/*) $(wildcard packaging/scripts/*/*) packaging/systemd/
 UNITS = $(wildcard packaging/systemd/*.service packaging/systemd/*.timer)
 LINKS = ipvsadm-save ipvsadm-restore
 BIN = bin/ipvsadm
-# Separate modules, with dependencies of a benchmark only.
+# Separate modules, whose dependencies only a benchmark needs.
 MODULES = internal/test/bench/moby
 
-# Notes about running directors, for the descriptions of the packages.
+# Notes for the package descriptions, about running directors.
 define NOTE_debian
 If AUTO is true in /etc/default/ipvsadm, the removal of Debian's ipvsadm clears
 the table. To keep it, run "systemctl mask --runtime ipvsadm" first, and go on
@@ -90,7 +90,7 @@ export IPVSADM_TEST_FIRST = $(FIRST)
 .PHONY: all
 all: $(BIN)
 
-# The architecture is this one or ARCH.
+# It is built for ARCH, by default this machine's architecture.
 
 .PHONY: $(BIN)
 $(BIN):
@@ -202,10 +202,10 @@ demo: bin/ipvsadm
 	$(MAKE) --no-print-directory --silent install FAMILY=redhat PREFIX=/usr DESTDIR=bin/redhat
 	$(GO) run ./internal/test/lab -fetch -kernel '$(KERNEL)' -service bin/redhat/usr/lib/ipvsadm-go/service demo
 
-# Build the example clusters and count where their packets go. SCENARIO=gap
+# Build the example clusters and count packets on each path. SCENARIO=gap
 # counts requests that fail during continuous restores, with this program and
-# with 1.31. SCENARIO=soak runs everything at once as a stress test, and fails on
-# lost requests and leaks.
+# with 1.31. SCENARIO=soak runs everything at once as a stress test, and fails
+# on lost requests and leaks.
 .PHONY: lab
 lab: bin/ipvsadm
 	@.ci/deps
@@ -221,8 +221,8 @@ bench: bin/ipvsadm
 ## Test
 
 # Run all tests, including those in a real kernel. None is skipped. User Mode
-# Linux has one processor, so tests that need two follow on a stock kernel,
-# unless KERNEL is set.
+# Linux has one processor, so tests that need two run on a stock kernel
+# afterwards, unless KERNEL is set.
 .PHONY: test
 test: deps
 	@REQUIRE_KERNEL=1 $(if $(FULL),$(if $(KERNEL),,IPVSADM_TEST_METRICS=1 IPVSADM_TEST_FLEET=1)) .ci/parts \
@@ -231,7 +231,7 @@ test: deps
 STOCK = TestKernel$$|TestApplyOnAKernel/two_at_once|TestAnotherWriterOnAKernel/restores
 
 # Test the packages. Two builds must be identical, and lintian and rpmlint
-# find nothing. In a guest, under traffic, the packages replace the
+# must report nothing. In a guest, under traffic, the packages replace the
 # distributions' own and are removed again.
 .PHONY: test-package
 test-package: deps
@@ -265,7 +265,7 @@ fuzz:
 	@grep -ro --include='*_test.go' '^func Fuzz\w*' cmd internal packaging pkg | \
 		sed 's,^\(.*\)/[^/]*:func \(.*\),$(GO) test -run "^$$" -fuzz "^\2$$" -fuzztime $(FUZZTIME) ./\1,' | tr '\n' '\0' | xargs -0 .ci/parts
 
-# Vet for arm64, and run that program with QEMU's emulator of user mode.
+# Vet and build for arm64, and run the program in QEMU's user mode emulation.
 .PHONY: arm64
 arm64:
 	@.ci/deps qemu-user
@@ -273,7 +273,7 @@ arm64:
 	$(MAKE) --no-print-directory BIN=bin/arm64/ipvsadm ARCH=arm64
 	qemu-aarch64 bin/arm64/ipvsadm -v
 
-# Look for known vulnerabilities in what the program uses.
+# Look for known vulnerabilities in the program's dependencies.
 .PHONY: vulnerabilities
 vulnerabilities:
 	$(GO) run $(GOVULNCHECK) ./...
@@ -303,8 +303,8 @@ deps:
 
 ## Maintain
 
-# Generate files from the code: the manual pages, completions, a table of the
-# README and the page of the clusters.
+# Generate files from the code: manual pages, completions, the table of
+# differences and the page of the clusters.
 .PHONY: generate
 generate:
 	$(GO) run ./internal/test/generate
