@@ -17,9 +17,9 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/internal/test/terminal"
 )
 
-// shells are the shells, with scripts that print the completions of the
-// command lines in their arguments: one per line, with a description behind a
-// tab if it has one, and END after each command line.
+// shells maps each shell to a script that prints the completions of the
+// command lines in its arguments: one per line, with a tab and its
+// description if it has one, and END after each command line.
 var shells = []struct{ name, script string }{
 	{"bash", `
 . /usr/share/bash-completion/completions/ipvsadm
@@ -61,8 +61,8 @@ end
 `},
 }
 
-// quotedNames completes names that contain commands, which a shell that ran the
-// line as it was completed would run too.
+// quotedNames completes names that contain commands: a completion that is not
+// quoted would run them.
 func quotedNames(t *testing.T) {
 	program.Run(t, "ip", "netns", "add", "qq$(id)")
 	program.Run(t, "ip", "link", "add", "qq;id>y", "type", "dummy")
@@ -100,7 +100,7 @@ func TestCompletion(t *testing.T) {
 		program.Run(t, "bash", "-c", "printf x >/dev/udp/12.0.0.1/53")
 		program.Run(t, "ip", "netns", "add", "blue")
 		t.Cleanup(func() { program.Run(t, "ip", "netns", "delete", "blue") })
-		program.Run(t, "ip", "-n", "blue", "link", "set", "lo", "up") // or no address is known there
+		program.Run(t, "ip", "-n", "blue", "link", "set", "lo", "up") // otherwise the namespace has no address
 		for _, line := range []string{"-A -t 12.0.0.9:80", "-a -t 12.0.0.9:80 -r 192.168.168.90:80 -m"} {
 			program.Run(t, append([]string{"ipvsadm", "--netns", "blue"}, strings.Fields(line)...)...)
 		}
@@ -109,8 +109,8 @@ func TestCompletion(t *testing.T) {
 		program.Write(t, filepath.Join(dir, "here"), "")
 		type line struct {
 			typed  string
-			offers []string // these
-			not    []string // and none of these
+			offers []string // expected
+			not    []string // unexpected
 		}
 		cases := []line{
 			{"ipvsadm ", []string{"-A", "-l", "--list", "--watch", "--monitor", "--doctor", "--apply"}, []string{"--stats"}},
@@ -170,7 +170,7 @@ func TestCompletion(t *testing.T) {
 			{"ipvsadm-save -o " + dir + "/", []string{dir + "/here"}, nil},
 			{"ipvsadm-restore --lock " + dir + "/", []string{dir + "/here"}, nil},
 		}
-		// Each command takes its options, and no other.
+		// Only the options of the command are offered.
 		commands := line{typed: "ipvsadm --"}
 		for _, c := range spec.Commands {
 			commands.offers = append(commands.offers, "--"+c.Long)
@@ -195,7 +195,7 @@ func TestCompletion(t *testing.T) {
 					line{"ipvsadm --netns blue -a", []string{"-at", "-am"}, []string{"-as"}},
 					line{"ipvsadm-save -", []string{"-n", "-o"}, []string{"-L"}})
 			}
-			if s.name == "zsh" { // subscripts of others stay as they are
+			if s.name == "zsh" { // other shells do not escape brackets
 				cases = append(cases, line{"print $commands[ipvsadm-s", []string{"ipvsadm-save"}, nil},
 					line{"sudo ipvsadm -D -t [2", []string{"[2001:db8::1]:80"}, nil})
 			}
@@ -205,7 +205,7 @@ func TestCompletion(t *testing.T) {
 			for _, c := range cases {
 				words = append(words, c.typed)
 			}
-			// zsh quotes the brackets of IPv6.
+			// zsh escapes the brackets of IPv6.
 			answers := strings.Split(strings.ReplaceAll(program.Run(t, words...), `\`, ""), "END\n")
 			if len(answers) != len(cases)+1 {
 				t.Fatalf("%s answers %d of %d lines: %q", s.name, len(answers)-1, len(cases), answers)
@@ -224,8 +224,10 @@ func TestCompletion(t *testing.T) {
 						described(t, about, got)
 					}
 					for _, word := range c.offers {
-						// zsh offers files without their folder, and addresses
-						// without the bracket that has been typed.
+						// zsh offers files without
+						// their directory, and
+						// addresses without the typed
+						// bracket.
 						if !slices.Contains(got, word) && !slices.Contains(got, filepath.Base(word)) &&
 							!(strings.Contains(c.typed, " [") && slices.Contains(got, strings.TrimPrefix(word, "["))) {
 							t.Errorf("%s is not offered, only %q", word, got)
@@ -252,8 +254,8 @@ func long(set spec.Set) (words []string) {
 	return words
 }
 
-// described checks that each scheduler is offered with a description, of which
-// a narrow screen shows a part.
+// described checks that each scheduler is offered with a description, which
+// is truncated on a narrow screen.
 func described(t *testing.T, about map[string]string, got []string) {
 	known := 0
 	for _, s := range spec.Schedulers {
@@ -270,8 +272,8 @@ func described(t *testing.T, about map[string]string, got []string) {
 	}
 }
 
-// TestFirstTab types a single TAB in an interactive Bash, which would only add
-// a dash if the commands were completed.
+// TestFirstTab types a single TAB in an interactive Bash. If Bash completed
+// the commands, it would only add a dash.
 func TestFirstTab(t *testing.T) {
 	guesttest.InGuest(t, func(t *testing.T) {
 		program.Need(t, "bash")

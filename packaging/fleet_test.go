@@ -26,15 +26,14 @@ director2 ens33 inside  192.168.168.52/24
 director2 ens36 outside 12.0.0.3/24
 `)
 
-// fleet is the playbook of the page and what it is run with.
+// fleet is a test of the playbook, with the directory of its files.
 type fleet struct {
 	*testing.T
-	folder string
+	dir string
 }
 
-// TestFleet runs the playbook of the page of directors under configuration
-// management, without the tasks that need a service manager, against two
-// network namespaces.
+// TestFleet runs the playbook of fleet.md against two network namespaces,
+// without the tasks that need a service manager.
 func TestFleet(t *testing.T) {
 	if os.Getenv("IPVSADM_TEST_FLEET") == "" {
 		t.Skip("needs Ansible and minutes: make test FULL=1")
@@ -46,19 +45,19 @@ func TestFleet(t *testing.T) {
 		must.OK(t, cluster.Build(fleetHosts))
 		f := fleet{t, t.TempDir()}
 		page := program.Read(t, fleetPage)
-		program.Write(t, f.folder+"/hosts", block(t, page, "ini"))
+		program.Write(t, f.dir+"/hosts", block(t, page, "ini"))
 		playbook := block(t, page, "yaml")
-		program.Write(t, f.folder+"/directors.yml", playbook)
+		program.Write(t, f.dir+"/directors.yml", playbook)
 		program.Run(t, "sh", "-c", "mkdir -p /dev/shm && mount -t tmpfs none /dev/shm")
 		t.Setenv("LC_ALL", "C.UTF-8")
-		t.Setenv("HOME", f.folder)
+		t.Setenv("HOME", f.dir)
 
 		const web = "-A -t 12.0.0.1:80 -s wlc\n-a -t 12.0.0.1:80 -r 192.168.168.10:80 -m -w 1\n-a -t 12.0.0.1:80 -r 192.168.168.20:80 -m -w 1\n"
 		const none = "changed=0"
 		const mark = "-A -f 7 -s rr\n"
 
-		// Nothing is there: the table, the rules and keepalived's settings
-		// would change.
+		// On a new director the table, the rules and keepalived's
+		// settings would change.
 		f.play(nil, "changed=3", "changed=3", "--check")
 		f.tables("", "")
 		for _, host := range fleetHosts {
@@ -80,7 +79,7 @@ func TestFleet(t *testing.T) {
 		f.play(nil, none, none)
 		f.tables(web, web)
 
-		// A weight that is set by hand.
+		// A weight set by hand is put back.
 		program.Run(t, "ipvsadm", "--netns", "director2", "-e", "-t", "12.0.0.1:80", "-r", "192.168.168.20:80", "--keep", "-w", "9")
 		changed := strings.Replace(web, "20:80 -m -w 1", "20:80 -m -w 9", 1)
 		if out := f.play(nil, none, "changed=1", "--check"); !strings.Contains(out, `"+-a -t 12.0.0.1:80 -r 192.168.168.20:80 -m -w 1"`) {
@@ -90,28 +89,28 @@ func TestFleet(t *testing.T) {
 		f.play(nil, none, "changed=1")
 		f.tables(web, web)
 
-		// A service of another program.
+		// --merge keeps a service of another program.
 		program.Run(t, "ipvsadm", "--netns", "director1", "-A", "-f", "7", "-s", "rr")
 		merge := map[string]string{"restore": "ipvsadm-restore --merge --netns {{ inventory_hostname }}"}
 		f.play(merge, none, none)
 		f.tables(web+mark, web)
 
-		// A faulty line: the second director is left alone.
+		// A faulty line stops the playbook at the first director.
 		f.play(map[string]string{"table": web + "-A -t 12.0.0.1:81 -q\n"}, "changed=0.*failed=1", "")
 		f.tables(web+mark, web)
 	}, "ansible-core", "iproute2", "kmod")
 }
 
-// home is the folder of a host's files.
-func (f fleet) home(host string) string { return filepath.Join(f.folder, host) }
+// home returns the directory of a host's files.
+func (f fleet) home(host string) string { return filepath.Join(f.dir, host) }
 
-// play runs the playbook and compares what it counts for the two directors.
+// play runs the playbook and compares its counts for the two directors.
 func (f fleet) play(vars map[string]string, first, second string, options ...string) string {
 	f.Helper()
 	all := map[string]string{
 		"ansible_connection": "local", "ansible_become": "false", "ansible_python_interpreter": "/usr/bin/python3",
 		"restore": "ipvsadm-restore --netns {{ inventory_hostname }}",
-		"rules":   f.folder + "/{{ inventory_hostname }}/ipvsadm.rules", "keepalived": f.folder + "/{{ inventory_hostname }}/keepalived.conf",
+		"rules":   f.dir + "/{{ inventory_hostname }}/ipvsadm.rules", "keepalived": f.dir + "/{{ inventory_hostname }}/keepalived.conf",
 	}
 	for name, value := range vars {
 		all[name] = value
@@ -121,7 +120,7 @@ func (f fleet) play(vars map[string]string, first, second string, options ...str
 	}
 	extra, err := json.Marshal(all)
 	must.OK(f, err)
-	out, _ := program.Try(append([]string{"ansible-playbook", "-i", f.folder + "/hosts", f.folder + "/directors.yml",
+	out, _ := program.Try(append([]string{"ansible-playbook", "-i", f.dir + "/hosts", f.dir + "/directors.yml",
 		"--skip-tags", "system", "-e", string(extra)}, options...)...)
 	_, recap, _ := strings.Cut(out, "PLAY RECAP")
 	for host, want := range map[string]string{"director1": first, "director2": second} {
@@ -146,7 +145,7 @@ func (f fleet) tables(want ...string) {
 	}
 }
 
-// block returns the only block of code of a kind on a page.
+// block returns the only code block of a language on a page.
 func block(t *testing.T, page, kind string) string {
 	t.Helper()
 	parts := strings.Split(page, "```"+kind+"\n")

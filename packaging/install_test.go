@@ -14,16 +14,16 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/internal/test/program"
 )
 
-// TestMakeInstall installs into a folder and uninstalls again.
+// TestMakeInstall installs into a directory and uninstalls again.
 func TestMakeInstall(t *testing.T) {
 	const usr, local = "usr", "usr/local"
 	for name, c := range map[string]struct {
 		prepare func(root string) error
 		args    []string
 		prefix  string
-		has     []string // besides what is always there
+		has     []string // in addition to the files of every case
 		hasNot  []string
-		text    map[string]string // a file, and what it has to have
+		text    map[string]string // a file, and text that it must contain
 	}{
 		"for Debian": {
 			nil, nil, usr,
@@ -54,7 +54,7 @@ func TestMakeInstall(t *testing.T) {
 			func(root string) error { return os.Symlink("usr/sbin", root+"/sbin") }, nil, usr,
 			[]string{"sbin/ipvsadm", "sbin/ipvsadm-save", "sbin/ipvsadm-restore"}, nil, nil,
 		},
-		"where /sbin is a folder of its own": {
+		"where /sbin is a separate directory": {
 			func(root string) error { return os.Mkdir(root+"/sbin", 0o755) }, nil, usr,
 			[]string{"sbin/ipvsadm", "sbin/ipvsadm-save", "sbin/ipvsadm-restore"}, nil, nil,
 		},
@@ -122,7 +122,7 @@ func TestMakeUninstallKeepsChangedSettings(t *testing.T) {
 	}
 }
 
-// files returns the files below a folder.
+// files returns the files below a directory.
 func files(t *testing.T, root string) (list []string) {
 	t.Helper()
 	err := fs.WalkDir(os.DirFS(root), ".", func(path string, d fs.DirEntry, err error) error {

@@ -15,19 +15,19 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/internal/test/program"
 )
 
-// TestLinks follows the links of the documents in the repository, and of those
-// that are installed, to files and to headings. Links to elsewhere are looked
-// at only.
+// TestLinks follows the links of the documents, in the repository and as
+// installed, to files and headings. Of external links it checks only the
+// form.
 func TestLinks(t *testing.T) {
 	root := t.TempDir()
 	runMake(t, "install", "FAMILY=debian", "DESTDIR="+root)
-	for folder, patterns := range map[string][]string{
+	for dir, patterns := range map[string][]string{
 		"..":                               {"*.md", ".github/*.md", "packaging/doc/*.md"},
 		root + "/usr/share/doc/ipvsadm-go": {"*.md"},
 	} {
 		var pages []string
 		for _, pattern := range patterns {
-			found, err := filepath.Glob(filepath.Join(folder, pattern))
+			found, err := filepath.Glob(filepath.Join(dir, pattern))
 			if err != nil || len(found) == 0 {
 				t.Errorf("%s: %q, %v", pattern, found, err)
 			}
@@ -35,7 +35,7 @@ func TestLinks(t *testing.T) {
 		}
 		for _, page := range pages {
 			for _, link := range links(program.Read(t, page)) {
-				if err := follow(folder, page, link); err != nil {
+				if err := follow(dir, page, link); err != nil {
 					t.Errorf("%s: %s: %v", page, link, err)
 				}
 			}
@@ -43,12 +43,12 @@ func TestLinks(t *testing.T) {
 	}
 }
 
-// TestDeadLinksAreFound gives the functions of TestLinks what they have to
-// object to.
+// TestDeadLinksAreFound checks that the functions of TestLinks report dead
+// links.
 func TestDeadLinksAreFound(t *testing.T) {
-	folder := t.TempDir()
-	page := folder + "/page.md"
-	program.Write(t, folder+"/other.md", "# One, `two` & three\n\n```sh\n# no heading\n```\n## Again\n## Again\n")
+	dir := t.TempDir()
+	page := dir + "/page.md"
+	program.Write(t, dir+"/other.md", "# One, `two` & three\n\n```sh\n# no heading\n```\n## Again\n## Again\n")
 	program.Write(t, page, "# Here\n")
 	for link, good := range map[string]bool{
 		"other.md": true, "other.md#one-two--three": true, "other.md#again-1": true, "#here": true, "https://go.dev/dl": true,
@@ -56,7 +56,7 @@ func TestDeadLinksAreFound(t *testing.T) {
 		"none.md": false, "other.md#no-heading": false, "#there": false, "../page.md": false, "http:/go.dev": false, "go dev": false,
 		"https://github.com/ipvsadm-go/ipvsadm/blob/main/none.md": false,
 	} {
-		if err := follow(folder, page, link); (err == nil) != good {
+		if err := follow(dir, page, link); (err == nil) != good {
 			t.Errorf("%s: %v", link, err)
 		}
 	}
@@ -68,8 +68,8 @@ func TestDeadLinksAreFound(t *testing.T) {
 
 const ownPages = "https://github.com/ipvsadm-go/ipvsadm/blob/main/"
 
-// follow follows a link of a page to a file in the folder of all pages.
-func follow(folder, page, link string) error {
+// follow follows a link of a page to a file in the directory of the pages.
+func follow(dir, page, link string) error {
 	u, err := url.Parse(link)
 	switch {
 	case err != nil:
@@ -89,8 +89,8 @@ func follow(folder, page, link string) error {
 	if u.Path != "" {
 		target = filepath.Join(filepath.Dir(page), u.Path)
 	}
-	if within, err := filepath.Rel(folder, target); err != nil || !filepath.IsLocal(within) {
-		return fmt.Errorf("outside of %s", folder)
+	if within, err := filepath.Rel(dir, target); err != nil || !filepath.IsLocal(within) {
+		return fmt.Errorf("outside of %s", dir)
 	}
 	text, err := os.ReadFile(target)
 	if err == nil && u.Fragment != "" && !slices.Contains(anchors(string(text)), u.Fragment) {
@@ -108,7 +108,7 @@ var (
 	dropped  = regexp.MustCompile(`[^\p{L}\p{N} _-]`)
 )
 
-// links returns where the links of a page in Markdown lead to.
+// links returns the targets of the links of a Markdown page.
 func links(text string) (list []string) {
 	text = inline.ReplaceAllString(indented.ReplaceAllString(fenced.ReplaceAllString(text, ""), ""), "")
 	for _, m := range linkText.FindAllStringSubmatch(text, -1) {
@@ -117,7 +117,7 @@ func links(text string) (list []string) {
 	return list
 }
 
-// anchors returns the names that GitHub gives to the headings of a page.
+// anchors returns the anchors that GitHub generates for a page's headings.
 func anchors(text string) (list []string) {
 	seen := map[string]int{}
 	for _, m := range heading.FindAllStringSubmatch(fenced.ReplaceAllString(text, ""), -1) {

@@ -23,7 +23,7 @@ func runMake(t *testing.T, target string, args ...string) {
 	program.Run(t, append([]string{"make", "-C", "..", target, "BIN=" + bin}, args...)...)
 }
 
-// install installs the program without settings and rules of another one.
+// install installs the program, without settings and rules of an earlier one.
 func install(t *testing.T, family string) {
 	t.Helper()
 	program.Run(t, "rm", "-rf", "/etc/default/ipvsadm", "/etc/ipvsadm.rules", "/etc/sysconfig")

@@ -20,11 +20,11 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/internal/test/terminal"
 )
 
-// TestJqLinesOfTheManual runs the examples that follow a comment with "jq".
+// TestJqLinesOfTheManual runs the examples whose comment mentions "jq".
 func TestJqLinesOfTheManual(t *testing.T) {
 	page, err := os.ReadFile("man/ipvsadm.8")
 	must.OK(t, err)
-	// The kernel sums up every two seconds.
+	// The kernel updates its counters every two seconds.
 	wait := map[string]string{"difference": "command sleep 3\n"}
 	examples := make(map[string]string)
 	for _, part := range strings.Split(string(page), `.\" jq `)[1:] {
@@ -35,7 +35,7 @@ func TestJqLinesOfTheManual(t *testing.T) {
 		}
 		examples[name] = strings.ReplaceAll(text, `\e`, `\`)
 	}
-	// A client on the director itself makes the connections.
+	// The client of the connections runs on the director.
 	const prepare = `cd "$(mktemp -d)"
 ip link add dummy0 type dummy && ip link set dummy0 up
 ip addr add 192.168.168.1/24 dev dummy0 && ip addr add 12.0.0.1/32 dev dummy0
@@ -89,12 +89,11 @@ for port in 80 81 81; do timeout 0.5 bash -c "echo >/dev/tcp/12.0.0.1/$port"; do
 	})
 }
 
-// example is an example of a page; tag is the comment above it, "" if there is
-// none.
+// example is an example on a page; tag is the comment above it, or "".
 type example struct{ tag, text string }
 
-// examplesOf returns the examples of a page in their order, but those for jq,
-// which TestJqLinesOfTheManual runs, and what is output.
+// examplesOf returns the examples of a page in order, without output and
+// without the examples for jq, which TestJqLinesOfTheManual runs.
 func examplesOf(t *testing.T, page string) (examples []example) {
 	t.Helper()
 	block := regexp.MustCompile(`(?m)(?:^\.\\" ([a-z].*)\n)?^\.(?:Bd -literal -offset indent\n((?s:.*?))\.Ed|Dl (.*))$`)
@@ -106,12 +105,12 @@ func examplesOf(t *testing.T, page string) (examples []example) {
 	return examples
 }
 
-// TestExamplesOfTheManual runs the examples of the pages, one after the other,
-// in a network namespace with the directors' addresses. The monitor is ended
-// after a while. What systemd needs is tested at boot.
+// TestExamplesOfTheManual runs the examples of the pages in order, in a
+// network namespace with the directors' addresses. It stops the monitor after
+// a while. Examples that need systemd run in TestManualAtBoot.
 func TestExamplesOfTheManual(t *testing.T) {
-	// Some kernels have tables for one kind of iptables only, and User Mode
-	// Linux since 7.2.7 for none.
+	// Some kernels support only legacy or only nft tables of iptables,
+	// and User Mode Linux since 7.2.7 neither.
 	const prepare = `
 iptables() {
 	if command iptables -t mangle -N probe 2>/dev/null; then
@@ -155,7 +154,8 @@ ipvsadm() { case "$*" in --monitor*) timeout 2 ipvsadm "$@" || [ $? = 124 ] ;; *
 				t.Errorf("%s\nstatus %d, %v\n%s%s", text, a.Status, err, a.Stdout, a.Stderr)
 			}
 		}
-		// After these the page goes on elsewhere, or they have to be undone.
+		// Undo these, or move to the state that the next example
+		// expects.
 		after := map[string]string{
 			"boot":    "",
 			"journal": "",
@@ -194,7 +194,7 @@ ipvsadm() { case "$*" in --monitor*) timeout 2 ipvsadm "$@" || [ $? = 124 ] ;; *
 	}, "nftables", "iptables", "iproute2", "kmod")
 }
 
-// TestManualAtBoot types what the manual has for the boot, in a systemd.
+// TestManualAtBoot runs the manual's examples for the boot, under systemd.
 func TestManualAtBoot(t *testing.T) {
 	guesttest.InGuest(t, func(t *testing.T) {
 		install(t, "debian")
@@ -233,7 +233,7 @@ func TestManualAtBoot(t *testing.T) {
 	})
 }
 
-// TestExamplesOfTheHelp runs the examples of -h, one after the other.
+// TestExamplesOfTheHelp runs the examples of -h in order.
 func TestExamplesOfTheHelp(t *testing.T) {
 	guesttest.InGuest(t, func(t *testing.T) {
 		guesttest.Namespace(t)
@@ -271,8 +271,8 @@ ip netns add blue; ip -n blue link set lo up`)
 	})
 }
 
-// watch looks at a screen with the service that the examples have added, and
-// leaves it.
+// watch waits until the screen shows the service that the examples added, and
+// quits.
 func watch(t *testing.T, words []string) {
 	t.Helper()
 	screen := terminal.New(t, 100, 30)
@@ -285,7 +285,7 @@ func watch(t *testing.T, words []string) {
 }
 
 // TestExitStatusesOfTheManual runs a command for each exit status of each page.
-// What a signal ends is tested where signals are sent.
+// Statuses after a signal are tested with the signals.
 func TestExitStatusesOfTheManual(t *testing.T) {
 	const signal = "128 + signal"
 	cases := map[string]map[string]string{
@@ -361,8 +361,8 @@ func TestExitStatusesOfTheManual(t *testing.T) {
 	})
 }
 
-// TestManualHasEachOptionOnce looks at the items of the lists of the page, and
-// at the order of the sections.
+// TestManualHasEachOptionOnce checks the list items of the page, and the
+// order of the sections.
 func TestManualHasEachOptionOnce(t *testing.T) {
 	page := program.Read(t, "man/ipvsadm.8")
 	for _, o := range spec.Options {

@@ -14,12 +14,12 @@ import (
 )
 
 // TestDebianPackage installs the package over Debian's ipvsadm and vice
-// versa. IPVSADM_TEST_PACKAGES is the folder of our packages; Debian's is in
-// its folder old.
+// versa. IPVSADM_TEST_PACKAGES is the directory of our packages; Debian's are
+// in its subdirectory old.
 func TestDebianPackage(t *testing.T) {
-	folder := packages(t)
+	dir := packages(t)
 	guesttest.InGuest(t, func(t *testing.T) {
-		ours, old := one(t, folder, "ipvsadm-go_*_amd64.deb"), one(t, folder, "old/own/ipvsadm_*.deb")
+		ours, old := one(t, dir, "ipvsadm-go_*_amd64.deb"), one(t, dir, "old/own/ipvsadm_*.deb")
 		purgeDebians(t)
 
 		const rules, settings = "-A -t 12.0.0.1:80 -s rr\n", "AUTO=\"true\"\nDAEMON=\"backup\"\n"
@@ -56,7 +56,7 @@ func TestDebianPackage(t *testing.T) {
 		for _, merged := range []bool{true, false} {
 			name, install := "merged ", apt
 			if !merged {
-				name, install = "unmerged ", dpkg // which is faster
+				name, install = "unmerged ", dpkg // faster than apt
 				program.Run(t, "sh", "-c", "rm /sbin && cp -a /usr/sbin /sbin")
 			}
 			t.Run(name+"alone", func(t *testing.T) {
@@ -119,13 +119,13 @@ func TestDebianPackage(t *testing.T) {
 	})
 }
 
-// TestRedHatPackage installs the RPM package on a machine that has nothing of
-// Red Hat's but rpm.
+// TestRedHatPackage installs the RPM package on a machine with no part of Red
+// Hat but rpm.
 func TestRedHatPackage(t *testing.T) {
-	folder := packages(t)
+	dir := packages(t)
 	guesttest.InGuest(t, func(t *testing.T) {
 		program.Need(t, "rpm")
-		ours := one(t, folder, "ipvsadm-go-*.x86_64.rpm")
+		ours := one(t, dir, "ipvsadm-go-*.x86_64.rpm")
 		const rulesFile, settings = "/etc/sysconfig/ipvsadm", "/etc/sysconfig/ipvsadm-config"
 		rpm := func(words ...string) string {
 			t.Helper()
@@ -169,19 +169,19 @@ func TestRedHatPackage(t *testing.T) {
 }
 
 // TestRedHatPackageWithDnf replaces Red Hat's package and goes back with the
-// README's commands; there are no repositories.
+// README's commands, without repositories.
 func TestRedHatPackageWithDnf(t *testing.T) {
-	folder := packages(t)
+	dir := packages(t)
 	guesttest.InGuest(t, func(t *testing.T) {
 		program.Need(t, "dnf")
 		purgeDebians(t)
-		old := one(t, folder, "old/*.rpm")
+		old := one(t, dir, "old/*.rpm")
 		program.Run(t, "rpm", "-i", old)
 		for _, c := range []struct {
 			words []string
 			want  string
 		}{
-			{[]string{"install", one(t, folder, "ipvsadm-go-*.x86_64.rpm")}, "ipvsadm-go "},
+			{[]string{"install", one(t, dir, "ipvsadm-go-*.x86_64.rpm")}, "ipvsadm-go "},
 			{[]string{"swap", "ipvsadm-go", old}, "ipvsadm "},
 		} {
 			out := program.Run(t, append([]string{"dnf", "--assumeyes", "--disablerepo=*", "--releasever=9"}, c.words...)...)
@@ -203,7 +203,7 @@ func purgeDebians(t *testing.T) {
 	program.Run(t, "apt-get", "purge", "-y", "ipvsadm")
 }
 
-// switchedOn returns the units of ipvsadm that start at boot.
+// switchedOn returns the units of ipvsadm that are enabled.
 func switchedOn(t *testing.T) string {
 	t.Helper()
 	links, err := filepath.Glob("/etc/systemd/system/multi-user.target.wants/ipvsadm*")
@@ -214,19 +214,19 @@ func switchedOn(t *testing.T) string {
 	return strings.Join(links, " ")
 }
 
-// packages returns the folder of the packages to test.
+// packages returns the directory of the packages to test.
 func packages(t *testing.T) string {
 	t.Helper()
-	folder := os.Getenv("IPVSADM_TEST_PACKAGES")
-	if folder == "" {
+	dir := os.Getenv("IPVSADM_TEST_PACKAGES")
+	if dir == "" {
 		t.Skip("needs packages: make test-package")
 	}
-	return folder
+	return dir
 }
 
-func one(t *testing.T, folder, pattern string) string {
+func one(t *testing.T, dir, pattern string) string {
 	t.Helper()
-	files, err := filepath.Glob(filepath.Join(folder, pattern))
+	files, err := filepath.Glob(filepath.Join(dir, pattern))
 	if err != nil || len(files) != 1 {
 		t.Fatalf("%s: %q, %v", pattern, files, err)
 	}

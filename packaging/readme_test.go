@@ -10,8 +10,8 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/internal/test/program"
 )
 
-// TestPagesAtBoot types, under systemd, what the README has for the boot, and
-// the guide's line that starts the timer of the metrics.
+// TestPagesAtBoot runs, under systemd, the README's commands for the boot,
+// and the guide's command that starts the timer of the metrics.
 func TestPagesAtBoot(t *testing.T) {
 	guesttest.InGuest(t, func(t *testing.T) {
 		install(t, "debian")
@@ -46,7 +46,7 @@ func TestPagesAtBoot(t *testing.T) {
 			m.succeeds("systemctl", "is-active", unit)
 		}
 		program.Run(t, "ipvsadm", "-C")
-		m.systemctl("reload") // the guide: it undoes changes since the last save
+		m.systemctl("reload") // as in the guide, undoes changes since the last save
 		m.table(webRules)
 		m.systemctl("stop")
 		m.table("")

@@ -18,8 +18,8 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/internal/test/program"
 )
 
-// TestDebianPackageInterrupted kills the scripts of the Debian package at each
-// of their lines, and runs them again as dpkg does.
+// TestDebianPackageInterrupted kills the scripts of the Debian package at
+// each line, and runs them again as dpkg does.
 func TestDebianPackageInterrupted(t *testing.T) {
 	packages(t) // it takes minutes
 	guesttest.InGuest(t, func(t *testing.T) {
@@ -28,15 +28,16 @@ func TestDebianPackageInterrupted(t *testing.T) {
 		program.Run(t, "install", "-D", "-m", "644", "systemd/ipvsadm.conf", "/usr/share/ipvsadm-go/ipvsadm.conf")
 		m := boot(t)
 		const settings = "/etc/default/ipvsadm"
-		// Words after values, the last line fails, and a unit cannot be enabled.
+		// The settings have words after values and a last line that
+		// fails, and a unit cannot be enabled.
 		const text = "AUTO=true # at boot\nDAEMON=both # master and backup\nIFACE=lo\nSYNCID=7\nfalse\n"
 		program.Write(t, rulesFile, webRules)
 		program.Write(t, settings, text)
 		m.succeeds("systemctl", "mask", "ipvsadm-sync@master.service")
-		folder, err := filepath.Abs("scripts/deb")
+		dir, err := filepath.Abs("scripts/deb")
 		must.OK(t, err)
 		script := func(name string, words ...string) []string {
-			return append([]string{folder + "/" + name}, words...)
+			return append([]string{dir + "/" + name}, words...)
 		}
 		sh := func(words []string) { t.Helper(); m.succeeds(append([]string{"sh"}, words...)...) }
 		diversions := func(want int) {
@@ -87,7 +88,7 @@ func TestDebianPackageInterrupted(t *testing.T) {
 		sh(script("postinst", "configure", "0.1.0"))
 		removed()
 
-		// Purged settings are gone, unless they are those of another package.
+		// A purge keeps settings that another package owns.
 		sh(script("postrm", "purge"))
 		m.file(settings, text)
 		purgeDebians(t)
@@ -99,8 +100,8 @@ func TestDebianPackageInterrupted(t *testing.T) {
 	})
 }
 
-// TestRedHatPackageInterrupted kills those of the RPM package, with what Red
-// Hat's removal does in between.
+// TestRedHatPackageInterrupted kills the scripts of the RPM package, and runs
+// Red Hat's removal script in between.
 func TestRedHatPackageInterrupted(t *testing.T) {
 	packages(t)
 	guesttest.InGuest(t, func(t *testing.T) {
@@ -125,17 +126,17 @@ func TestRedHatPackageInterrupted(t *testing.T) {
 			}
 		}
 
-		folder, err := os.Getwd()
+		dir, err := os.Getwd()
 		must.OK(t, err)
-		pre, posttrans, remove := folder+"/scripts/rpm/pre", folder+"/scripts/rpm/posttrans", folder+"/scripts/rpm/preun"
+		pre, posttrans, remove := dir+"/scripts/rpm/pre", dir+"/scripts/rpm/posttrans", dir+"/scripts/rpm/preun"
 		m.interrupted([]string{pre, "1"}, func() {}, func() {}, func() {
 			if got := program.Run(t, "ls", state); got != "active\nenabled\n" {
 				t.Errorf("pre finds %q", got)
 			}
 		})
 		m.interrupted([]string{posttrans}, func() {
-			// The shell is the package manager.
-			m.succeeds("sh", "-c", "sh "+pre+" 1 && sh "+folder+"/testdata/redhat/preun 0")
+			// The shell stands in for the package manager.
+			m.succeeds("sh", "-c", "sh "+pre+" 1 && sh "+dir+"/testdata/redhat/preun 0")
 			m.enabled("")
 			m.fails("systemctl", "is-active", "ipvsadm")
 			m.table(webRules)
@@ -144,8 +145,8 @@ func TestRedHatPackageInterrupted(t *testing.T) {
 			t.Errorf("posttrans does not say that nothing is saved: %s", out)
 		}
 
-		// A transaction that ends after pre leaves nothing that changes the
-		// service, and a later one knows the state of its own time only.
+		// A transaction aborted after pre does not affect the
+		// service, and a later one ignores its state.
 		m.succeeds("sh", "-c", "sh "+pre+" 1; exit 0")
 		if out, err := program.Try("ls", "/run/systemd/system/ipvsadm.service.d"); err == nil {
 			t.Errorf("pre leaves %s", out)
@@ -163,11 +164,11 @@ func TestRedHatPackageInterrupted(t *testing.T) {
 	})
 }
 
-// interrupted kills a script at each line that it runs, each time prepared
-// anew, recovers, runs it again and checks.
+// interrupted kills a script at each line that it executes. Each time it
+// prepares, kills, recovers, runs the script again and checks.
 func (m machine) interrupted(script []string, prepare, recover, check func()) {
 	m.t.Helper()
-	// The trap is run ahead of each command.
+	// The shell runs the trap before each command.
 	bash := func(trap string) (string, error) {
 		return m.do(append([]string{"bash", "-c", "set -T; trap '" + trap + "' DEBUG; . \"$0\""}, script...)...)
 	}
@@ -187,7 +188,7 @@ func (m machine) interrupted(script []string, prepare, recover, check func()) {
 	}
 	check()
 	m.t.Logf("%s is killed at the lines %s", script[0], strings.Join(lines, " "))
-	for _, line := range lines[1:] { // the first is what calls the script
+	for _, line := range lines[1:] { // the first calls the script
 		prepare()
 		out, err := bash("[ $LINENO != " + line + " ] || kill -KILL $$")
 		var exit *exec.ExitError

@@ -20,14 +20,14 @@ const (
 	rulesFile = "/etc/ipvsadm.rules"
 	webRules  = "-A -t 12.0.0.1:80 -s rr\n-a -t 12.0.0.1:80 -r 192.168.168.10:80 -m -w 1\n"
 	dnsRules  = "-A -u 12.0.0.1:53 -s wlc\n"
-	// badRules has a mistake in its second line.
+	// badRules has a fault in its second line.
 	badRules = dnsRules + "-A -t 12.0.0.1:443 -s rr -w 5\n"
-	// mistakes has one of each kind beside webRules.
+	// mistakes is webRules with a fault of each kind.
 	mistakes = "-A -t 12.0.0.2:80 -q\n-A -t 12.0.0.3:80 -s nosuch\n-a -t 12.0.0.3:80 -r 192.168.168.10:80 -m\n" +
 		webRules + "-A -t 12.0.0.1:80 -s rr\n-a -t 12.0.0.1:81 -r 192.168.168.10:80 -m\n-a -t 12.0.0.1:80 -r 224.0.0.1:80 -m\n"
 )
 
-// TestUnits runs the units of Debian in a systemd in the guest.
+// TestUnits runs Debian's units under systemd in the guest.
 func TestUnits(t *testing.T) {
 	guesttest.InGuest(t, func(t *testing.T) {
 		program.Need(t, "systemd-analyze")
@@ -40,9 +40,9 @@ func TestUnits(t *testing.T) {
 			}
 		}
 
-		const folder, metrics = "/var/lib/prometheus/node-exporter", "/var/lib/prometheus/node-exporter/ipvs.prom"
-		m.fails("systemctl", "start", "ipvsadm-metrics.timer") // without node_exporter's folder
-		m.succeeds("mkdir", "-p", folder)
+		const dir, metrics = "/var/lib/prometheus/node-exporter", "/var/lib/prometheus/node-exporter/ipvs.prom"
+		m.fails("systemctl", "start", "ipvsadm-metrics.timer") // without node_exporter's directory
+		m.succeeds("mkdir", "-p", dir)
 		m.succeeds("systemctl", "start", "ipvsadm-metrics")
 		if _, err := os.Stat("/proc/net/ip_vs"); err == nil {
 			t.Error("ip_vs is loaded before a unit asks for it")
@@ -86,10 +86,10 @@ func TestUnits(t *testing.T) {
 		m.table(dnsRules)
 		m.systemctl("stop")
 		m.table("")
-		m.file(rulesFile, badRules) // nothing is saved unasked
+		m.file(rulesFile, badRules) // a stop does not save by default
 
 		program.Run(t, "ipvsadm", "-A", "-t", "12.0.0.9:80")
-		m.systemctl("start") // what can come up does
+		m.systemctl("start") // starts every service that can come up
 		m.table(dnsRules)
 		m.logged(rulesFile + ": line 2: Illegal 'weight' option")
 
@@ -101,7 +101,8 @@ func TestUnits(t *testing.T) {
 		m.fails("systemctl", "reload", "ipvsadm")
 		m.table(webRules + dnsRules)
 		m.systemctl("stop")
-		// A file of another owner that root alone can read beside.
+		// A file that only another user, its owner, and root can
+		// read.
 		program.Write(t, rulesFile, webRules)
 		m.succeeds("chown", "1000:1000", rulesFile)
 		m.succeeds("chmod", "0640", rulesFile)
@@ -110,8 +111,8 @@ func TestUnits(t *testing.T) {
 		m.systemctl("stop")
 		m.succeeds("chown", "0:0", rulesFile)
 
-		// The settings are read as a shell does, and nothing in them stops
-		// the service.
+		// The settings are read as by a shell, and no fault in them
+		// stops the service.
 		const settings = "/etc/default/ipvsadm"
 		program.Write(t, rulesFile, webRules)
 		program.Write(t, settings, "AUTO=false\nIPVS_SAVE_ON_STOP=yes\nDAEMON=both  # master and backup\nIFACE=lo  # x\nSYNCID=\"7\"\nfalse\n")
@@ -124,7 +125,8 @@ func TestUnits(t *testing.T) {
 		m.table("")
 		m.file(rulesFile, webRules+dnsRules)
 
-		// A sync daemon of the rules is saved, though a setting starts it too.
+		// A sync daemon of the rules is saved, even if a setting
+		// starts it too.
 		const master = "--start-daemon master --mcast-interface lo --syncid 7"
 		program.Write(t, rulesFile, webRules+master+"\n")
 		m.systemctl("start")
@@ -154,7 +156,7 @@ func TestUnits(t *testing.T) {
 	})
 }
 
-// TestUnitsOfRedHat runs those of Red Hat, which save when they stop.
+// TestUnitsOfRedHat runs Red Hat's units, which save when they stop.
 func TestUnitsOfRedHat(t *testing.T) {
 	guesttest.InGuest(t, func(t *testing.T) {
 		program.Need(t, "systemd-analyze")
@@ -170,12 +172,12 @@ func TestUnitsOfRedHat(t *testing.T) {
 			}
 		}
 
-		// One name for two addresses: the save has the number of the
-		// second.
+		// Two addresses have the same name: the save has the second
+		// as a number.
 		m.succeeds("modprobe", "ip_vs")
 		add(webRules)
 		m.succeeds("sh", "-c", "ipvsadm-save > "+rulesFile)
-		m.systemctl("restart") // starts, since it does not run yet
+		m.systemctl("restart") // starts it: it was not running
 		m.table(webRules)
 
 		m.systemctl("restart")
@@ -195,7 +197,7 @@ func TestUnitsOfRedHat(t *testing.T) {
 		m.systemctl("start")
 		m.table(dnsRules)
 
-		// Nor does one that a start that failed has left,
+		// Nor does the table after a failed start,
 		m.systemctl("stop")
 		add(webRules)
 		program.Write(t, rulesFile, "")
@@ -204,8 +206,8 @@ func TestUnitsOfRedHat(t *testing.T) {
 		m.fails("systemctl", "restart", "ipvsadm")
 		m.file(rulesFile, "")
 		m.table(webRules)
-		// or one of a file whose lines with mistakes were left out, until it is
-		// mended.
+		// or after a start that left out faulty lines, until the file
+		// is corrected.
 		program.Write(t, rulesFile, badRules)
 		m.systemctl("start")
 		m.table(dnsRules)
@@ -218,7 +220,7 @@ func TestUnitsOfRedHat(t *testing.T) {
 		m.systemctl("stop")
 		m.file(rulesFile, webRules+dnsRules)
 
-		// Timeouts and sync daemons are saved where the file has them.
+		// Timeouts and sync daemons are saved if the file has them.
 		const (
 			timeouts = "--set 901 121 301\n"
 			daemon   = "--start-daemon backup --mcast-interface lo --syncid 3"
@@ -241,7 +243,7 @@ func TestUnitsOfRedHat(t *testing.T) {
 		m.systemctl("stop")
 		m.file(rulesFile, webRules+dnsRules)
 
-		// A save that fails leaves the file as it is, and the table.
+		// A failed save changes neither the file nor the table.
 		m.systemctl("start")
 		add("-C\n" + webRules)
 		m.succeeds("chmod", "g+w", "/etc/sysconfig")
@@ -261,13 +263,13 @@ func TestUnitsOfRedHat(t *testing.T) {
 	})
 }
 
-// machine is a systemd with the units of a family, and what tests do there.
+// machine is a running systemd with the units of a distribution family.
 type machine struct {
 	t       *testing.T
 	systemd *exec.Cmd
 }
 
-// do runs a command in the namespaces of the systemd.
+// do runs a command in systemd's namespaces.
 func (m machine) do(words ...string) (string, error) {
 	pid, err := program.Try("pgrep", "-P", strconv.Itoa(m.systemd.Process.Pid))
 	if err != nil {
@@ -293,7 +295,7 @@ func (m machine) succeeds(words ...string) string {
 	return out
 }
 
-// systemctl does something with ipvsadm.service.
+// systemctl runs a verb of systemctl on ipvsadm.service.
 func (m machine) systemctl(verb string) {
 	m.t.Helper()
 	m.succeeds("systemctl", verb, "ipvsadm")
@@ -307,7 +309,7 @@ func (m machine) table(want string) {
 	}
 }
 
-// file compares the text of a file, as answers of a session are compared.
+// file compares the text of a file, by the rules for answers of a session.
 func (m machine) file(name, want string) {
 	m.t.Helper()
 	text, err := os.ReadFile(name)
@@ -345,7 +347,7 @@ func (m machine) daemons(want ...string) {
 	}
 }
 
-// verifyUnits makes systemd read the units that are installed.
+// verifyUnits has systemd-analyze check the installed units.
 func verifyUnits(t *testing.T) {
 	t.Helper()
 	for _, unit := range []string{"ipvsadm.service", "ipvsadm-sync@master.service", "ipvsadm-metrics.timer"} {
@@ -355,7 +357,7 @@ func verifyUnits(t *testing.T) {
 	}
 }
 
-// boot starts a systemd that starts nothing but what is enabled here.
+// boot starts a systemd that starts only the units enabled by the test.
 func boot(t *testing.T) machine {
 	t.Helper()
 	program.Run(t, "sh", "-c", `
@@ -370,7 +372,7 @@ printf '[Unit]\nDefaultDependencies=no\n' > multi-user.target
 	return bootAgain(t)
 }
 
-// bootAgain starts a systemd as boot does, without preparing it.
+// bootAgain starts systemd as boot does, without the preparation.
 func bootAgain(t *testing.T) machine {
 	t.Helper()
 	log, err := os.Create(t.TempDir() + "/systemd.log")
@@ -391,11 +393,10 @@ func bootAgain(t *testing.T) machine {
 	return m
 }
 
-// reboot stops what runs, as at the end of a boot, forgets what the kernel and
-// /run held, and boots again.
+// reboot shuts systemd down, unloads IPVS, clears /run, and boots again.
 func (m machine) reboot() machine {
 	m.t.Helper()
-	m.do("systemctl", "poweroff") // which may lose its own answer
+	m.do("systemctl", "poweroff") // its own reply may be lost
 	ended := make(chan struct{})
 	go func() { m.systemd.Wait(); close(ended) }()
 	select {

@@ -14,14 +14,14 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/internal/test/program"
 )
 
-// TestDebianTakeover replaces Debian's ipvsadm on a running director, as
-// install.md has it and without that, goes on to a later version, and goes back.
+// TestDebianTakeover replaces Debian's ipvsadm on a running director, with
+// and without the steps of install.md, upgrades, and goes back.
 func TestDebianTakeover(t *testing.T) {
-	folder := packages(t)
+	dir := packages(t)
 	guesttest.InGuest(t, func(t *testing.T) {
 		director := debianDirector(t)
 		for _, release := range []string{"own", "13"} {
-			old := one(t, folder, "old/"+release+"/ipvsadm_*.deb")
+			old := one(t, dir, "old/"+release+"/ipvsadm_*.deb")
 			for name, procedure := range map[string][]string{
 				" as in install.md": installBlock(t, "## Replace ipvsadm on a running director"),
 				" without it":       {"apt install ./dist/ipvsadm-go_*_amd64.deb"},
@@ -36,7 +36,7 @@ func TestDebianTakeover(t *testing.T) {
 
 					requests := startTraffic()
 					for _, command := range procedure {
-						out := m.succeeds("sh", "-c", "cd "+filepath.Dir(folder)+" && "+command)
+						out := m.succeeds("sh", "-c", "cd "+filepath.Dir(dir)+" && "+command)
 						t.Logf("%s\n%s", command, out)
 						if strings.Contains(out, "divert") || strings.Contains(out, "diversion") {
 							t.Errorf("%s says what only alarms:\n%s", command, out)
@@ -56,7 +56,7 @@ func TestDebianTakeover(t *testing.T) {
 
 					if len(procedure) > 1 {
 						requests = startTraffic()
-						m.succeeds("dpkg", "-i", one(t, folder, "ipvsadm-go_*_amd64.deb"))
+						m.succeeds("dpkg", "-i", one(t, dir, "ipvsadm-go_*_amd64.deb"))
 						requests.none(t, "to a later version")
 						m.takenOver(liveRules)
 
@@ -74,16 +74,16 @@ func TestDebianTakeover(t *testing.T) {
 	})
 }
 
-// TestPackageBesideDaemons replaces Debian's ipvsadm where ldirectord and
-// keepalived make the table. That of Debian 13 enables its unit nevertheless.
+// TestPackageBesideDaemons replaces Debian's ipvsadm while ldirectord and
+// keepalived maintain the table. Debian 13's enables its unit nevertheless.
 func TestPackageBesideDaemons(t *testing.T) {
-	folder := packages(t)
+	dir := packages(t)
 	guesttest.InGuest(t, func(t *testing.T) {
 		m := debianDirector(t)
-		old := one(t, folder, "old/13/*.deb")
-		debs, err := filepath.Glob(folder + "/old/own/[^i]*.deb")
+		old := one(t, dir, "old/13/*.deb")
+		debs, err := filepath.Glob(dir + "/old/own/[^i]*.deb")
 		must.OK(t, err)
-		m.succeeds("mkdir", "-p", "/run/lock/subsys") // in systemd's own /run; systemd-tmpfiles makes it for ldirectord
+		m.succeeds("mkdir", "-p", "/run/lock/subsys") // in systemd's own /run; systemd-tmpfiles creates it for ldirectord
 		m.succeeds(append([]string{"dpkg", "-i", old}, debs...)...)
 		must.OK(t, os.MkdirAll("/etc/keepalived", 0o755))
 		must.OK(t, os.MkdirAll("/etc/ha.d", 0o755))
@@ -117,7 +117,7 @@ virtual=12.0.0.1:81
 		forgetFiles(t)
 		m.succeeds("systemctl", "daemon-reload")
 		m.succeeds("systemctl", "restart", "keepalived", "ldirectord")
-		// Both follow a server that comes and goes.
+		// Both react to a server that comes and goes.
 		works := func(during string) {
 			t.Helper()
 			for _, name := range []string{"keepalived", "ldirectord"} {
@@ -145,8 +145,8 @@ virtual=12.0.0.1:81
 			words   []string
 			enabled string
 		}{
-			{"the installation", []string{"apt", "install", one(t, folder, "ipvsadm-go_*_amd64.deb")}, ""},
-			{"an upgrade", []string{"dpkg", "-i", one(t, folder, "ipvsadm-go_*_amd64.deb")}, ""},
+			{"the installation", []string{"apt", "install", one(t, dir, "ipvsadm-go_*_amd64.deb")}, ""},
+			{"an upgrade", []string{"dpkg", "-i", one(t, dir, "ipvsadm-go_*_amd64.deb")}, ""},
 			{"the removal", []string{"apt", "install", "--allow-downgrades", old}, "ipvsadm.service"},
 		} {
 			requests := startTraffic()
@@ -159,10 +159,10 @@ virtual=12.0.0.1:81
 	})
 }
 
-// TestRedHatTakeover does on a director of Red Hat what a lesson does there,
-// replaces the package under traffic, and reboots.
+// TestRedHatTakeover runs a course's commands on a Red Hat director, replaces
+// the package under traffic, and reboots.
 func TestRedHatTakeover(t *testing.T) {
-	folder := packages(t)
+	dir := packages(t)
 	guesttest.InGuest(t, func(t *testing.T) {
 		program.Need(t, "rpm")
 		purgeDebians(t)
@@ -171,7 +171,7 @@ func TestRedHatTakeover(t *testing.T) {
 		program.Run(t, "mkdir", "-p", "/etc/sysconfig")
 		m := boot(t)
 		const rulesFile, settings = "/etc/sysconfig/ipvsadm", "/etc/sysconfig/ipvsadm-config"
-		ours, old := one(t, folder, "ipvsadm-go-*.x86_64.rpm"), one(t, folder, "old/*.rpm")
+		ours, old := one(t, dir, "ipvsadm-go-*.x86_64.rpm"), one(t, dir, "old/*.rpm")
 		rpm := func(words ...string) string {
 			t.Helper()
 			return m.succeeds(append([]string{"rpm", "--dbpath", "/var/lib/rpm-of-test"}, words...)...)
@@ -184,8 +184,8 @@ func TestRedHatTakeover(t *testing.T) {
 		}
 		const add = "ipvsadm -A -t 12.0.0.1:80 -s rr\nipvsadm -a -t 12.0.0.1:80 -r 192.168.168.10:80 -m\nipvsadm -a -t 12.0.0.1:80 -r 192.168.168.20:80 -m\n"
 
-		// The service of Red Hat's package runs, and its table has changed
-		// since.
+		// The service of Red Hat's package runs, and the table has
+		// changed since its start.
 		rpm("-i", "--nodeps", old)
 		sh("ipvsadm-save > " + rulesFile + "\nsystemctl enable --now ipvsadm\n" + add)
 		if out, err := m.do("rpm", "--dbpath", "/var/lib/rpm-of-test", "-i", ours); err == nil || !strings.Contains(out, "ipvsadm") {
@@ -202,8 +202,8 @@ func TestRedHatTakeover(t *testing.T) {
 		m.file(rulesFile, liveRules)
 		m.file(settings, program.Read(t, "systemd/ipvsadm.conf"))
 
-		// The lesson, with names that lead elsewhere and a restart before
-		// anything is saved.
+		// The course's commands, with names that resolve to other
+		// addresses and a restart before any save.
 		sh("ipvsadm -C\n" + add + "ipvsadm-save > " + rulesFile + "\nsystemctl restart ipvsadm\n")
 		m.table(liveRules)
 		sh("rm " + rulesFile + "\nipvsadm -D -t 12.0.0.1:80\n" + add + "systemctl restart ipvsadm\n")
@@ -227,8 +227,8 @@ func TestRedHatTakeover(t *testing.T) {
 		sh("systemctl enable --now ipvsadm\n")
 		m.table(liveRules + dnsRules)
 
-		// Settings that somebody has edited stay, and a service that is off
-		// stays off.
+		// Edited settings are kept, and a disabled service stays
+		// disabled.
 		sh("systemctl disable --now ipvsadm\necho '# mine' >> " + settings + "\n" + add)
 		rpm("-U", "--nodeps", ours)
 		m.table(liveRules)
@@ -240,29 +240,29 @@ func TestRedHatTakeover(t *testing.T) {
 	})
 }
 
-// debianDirector is a director with systemd and without ipvsadm.
+// debianDirector boots a director with systemd and without ipvsadm.
 func debianDirector(t *testing.T) machine {
 	t.Helper()
 	purgeDebians(t)
 	must.OK(t, os.Remove("/usr/sbin/policy-rc.d"))
 	program.Write(t, "/etc/apt/apt.conf.d/99test", "APT::Get::Assume-Yes \"true\";\nDpkg::Use-Pty \"false\";\nAPT::Sandbox::User \"root\";\n")
-	// What is not needed here takes apt minutes in a guest.
+	// In a guest apt takes minutes to read its package lists.
 	program.Run(t, "sh", "-c", "rm -rf /var/lib/apt/lists/* /var/lib/man-db/auto-update")
 	buildDirector(t)
 	return boot(t)
 }
 
-// forgetFiles empties the kernel's caches. User Mode Linux holds a file of the
-// host open for each that it remembers, and dpkg reads thousands.
+// forgetFiles drops the kernel's caches. User Mode Linux keeps a host file
+// open for each cached one, and dpkg reads thousands.
 func forgetFiles(t *testing.T) {
 	t.Helper()
 	program.Write(t, "/proc/sys/vm/drop_caches", "3")
 }
 
-// in is the machine in a subtest.
+// in returns the machine for a subtest.
 func (m machine) in(t *testing.T) machine { return machine{t, m.systemd} }
 
-// takenOver looks for our program, its service and the table.
+// takenOver checks that our program, its service and the table are in place.
 func (m machine) takenOver(table string) {
 	m.t.Helper()
 	for _, path := range []string{"/sbin/ipvsadm", "/usr/sbin/ipvsadm"} {

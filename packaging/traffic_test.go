@@ -17,7 +17,7 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/internal/test/program"
 )
 
-// directorHosts are a NAT cluster whose director is the guest itself.
+// directorHosts is a NAT cluster whose director is the guest itself.
 var directorHosts = cluster.Parse(`
 here    ens36 outside 12.0.0.1/24
 here    ens33 inside  192.168.168.50/24
@@ -40,15 +40,15 @@ func buildDirector(t *testing.T) {
 	directorHosts[1].Echo(t, "tcp", "192.168.168.10:80", "192.168.168.20:80")
 }
 
-// traffic are requests to 12.0.0.1:80, each over a connection of its own. The
-// pause between them leaves a guest's processor to what is tested.
+// traffic sends requests to 12.0.0.1:80, each over a new connection. The
+// pause between them leaves the guest's processor to the program under test.
 type traffic struct {
 	group sync.WaitGroup
 	ended atomic.Bool
 
 	mu          sync.Mutex
 	count, lost int
-	first, last time.Time // of the lost ones
+	first, last time.Time // of the lost requests
 	why         string
 }
 
@@ -71,8 +71,8 @@ func startTraffic() *traffic {
 	return w
 }
 
-// ask makes one request. The limit is long, since a guest on a busy machine
-// stands still for seconds.
+// ask makes one request. The timeout is long, because a guest on a busy
+// machine pauses for seconds.
 func ask(address string) error {
 	c, err := net.DialTimeout("tcp", address, time.Minute)
 	if err != nil {
@@ -105,8 +105,8 @@ func (w *traffic) add(err error) {
 	w.last = time.Now()
 }
 
-// none ends the requests, of which none may be lost. Each of them has to be a
-// connection of the service, which has been there all the time then.
+// none ends the requests and checks that none was lost. If each was a
+// connection of the service, the service has existed all the time.
 func (w *traffic) none(t *testing.T, during string) {
 	t.Helper()
 	if lost := w.end(t, during); lost > 0 {
@@ -130,7 +130,7 @@ func (w *traffic) end(t *testing.T, during string) int {
 	return w.lost
 }
 
-// connections returns how many connections the service has had since it was
+// connections returns the number of connections to the service since it was
 // added.
 func connections(t *testing.T) (n int) {
 	t.Helper()
