@@ -7,20 +7,20 @@ import "github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 // Check is one question about the director.
 type Check struct {
 	Name  string
-	Level Level // of its findings, where they do not have their own
-	// Question is what it looks for, a noun phrase for the manual. Other levels
-	// follow a semicolon.
+	Level Level // of its findings that set none
+	// Question is the fault it looks for, a noun phrase for the manual.
+	// Faults of other levels follow a semicolon.
 	Question string
-	// needs are facts without which finding nothing says nothing. A check of
-	// services needs the table besides.
+	// needs reports whether the facts that OK requires are known; nil if it
+	// requires none. Checks of services also require the table.
 	needs func(*Case) bool
 
-	// One of these answers: for each virtual service, or for the host.
+	// One of these is set: it examines a virtual service, or the host.
 	service func(*Case, *ipvs.ServiceEntry) []Finding
 	host    func(*Case) []Finding
 }
 
-// Checks are all checks.
+// Checks lists all checks, in the order of findings of one level.
 var Checks = [...]Check{
 	{Name: "no-services", Level: Warning, host: noServices, needs: (*Case).table,
 		Question: "an empty table"},

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package doctor looks for what keeps a director from balancing. The facts
-// about the machine are gathered in one place, a Host, and a check compares
-// them with the table of virtual services. It changes nothing and loads no
-// module.
+// Package doctor finds faults that keep a director from balancing. It gathers
+// the facts about the machine in a Host, and checks compare them with the
+// table of virtual services. It changes nothing and loads no module.
 //
-// A check is a row of Checks and a function beside it. A fact that no check
-// has needed before is a new field of Host.
+// To add a check, add a row to Checks and its function. New facts are new
+// fields of Host.
 package doctor
 
 import (
@@ -16,10 +15,10 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// Level is how much a finding matters.
+// Level is the severity of a finding.
 type Level uint8
 
-// The levels, in rising order.
+// The levels, in ascending order.
 const (
 	OK      Level = iota // a check found nothing
 	Note                 // worth knowing
@@ -27,44 +26,45 @@ const (
 	Error                // connections fail
 )
 
-// String returns the level as output has it.
+// String returns the level as in the text output.
 func (l Level) String() string { return [...]string{"ok", "note", "warning", "error"}[l] }
 
-// MarshalText returns the level as output has it.
+// MarshalText returns the level as in the JSON output.
 func (l Level) MarshalText() ([]byte, error) { return []byte(l.String()), nil }
 
-// Finding is what a check has found.
+// Finding is one result of a check.
 type Finding struct {
-	Level   Level  `json:"level"`             // of a check's function: 0 for the level of its row
+	Level   Level  `json:"level"`             // functions may leave it 0: run sets the check's
 	Check   string `json:"check"`             // name of the check
 	Service string `json:"service,omitempty"` // as a listing names it; empty for the host
-	// Server is the address of a real server that takes the place of %s in
-	// Text; empty if the text has none.
+	// Server is the real server's address, which replaces %s in Text; empty
+	// if Text contains none.
 	Server string `json:"-"`
 	Text   string `json:"text"`          // what is wrong, and why it matters
 	Fix    string `json:"fix,omitempty"` // the command that fixes it; empty if there is none
 }
 
-// Case is what is examined.
+// Case is the input of the checks.
 type Case struct {
 	Host *Host
-	// Table has the virtual services. It is nil where they are not known, and
+	// Table contains the virtual services. It is nil if they are unknown;
 	// then only the host is examined.
 	Table *ipvs.Table
-	// ConnTableSize is the number of buckets of the connection table, 0 where
-	// it is not known.
+	// ConnTableSize is the number of buckets of the connection table, 0 if
+	// unknown.
 	ConnTableSize uint32
-	// File is the rule file that describes Table, empty for the kernel's.
+	// File is the rule file that describes Table, empty for the kernel's
+	// table.
 	File string
-	// NetNS is the namespace that Host and Table are of, as the user named it;
-	// empty for the program's own.
+	// NetNS is the namespace of Host and Table, as the user named it; empty
+	// for the program's own.
 	NetNS string
 }
 
-// Examine runs all checks. The worst findings come first; those of one level
-// stand in the order of Checks and of the services in the table. A check that
-// found nothing has one finding that says so, unless it could not look: facts
-// that it needs are not known, or were not read in time.
+// Examine runs all checks and returns the findings, the worst level first;
+// within a level, in the order of Checks and of the table's services. A check
+// without findings returns one of level OK, unless facts that it needs are
+// unknown or were not read in time.
 func Examine(c Case) []Finding {
 	var all []Finding
 	found := map[*Check]bool{}
@@ -75,36 +75,35 @@ func Examine(c Case) []Finding {
 			all = append(all, findings...)
 		}
 	}
-	for i := range Checks { // after all questions, which may have been too many
+	for i := range Checks { // after all checks: any may have run out of time
 		check := &Checks[i]
 		if has, ran := found[check]; ran && !has && (check.needs == nil || check.needs(&c)) && (check.host != nil || c.Host.Unasked == 0) {
-			looked, _, _ := strings.Cut(check.Question, ";")
-			all = append(all, Finding{Level: OK, Check: check.Name, Text: "not found: " + looked})
+			fault, _, _ := strings.Cut(check.Question, ";")
+			all = append(all, Finding{Level: OK, Check: check.Name, Text: "not found: " + fault})
 		}
 	}
 	slices.SortStableFunc(all, func(a, b Finding) int { return int(b.Level) - int(a.Level) })
 	return all
 }
 
-// Find runs one check, by its name.
+// Find returns the findings of one check, by its name.
 func Find(c Case, check string) []Finding {
 	i := slices.IndexFunc(Checks[:], func(k Check) bool { return k.Name == check })
 	return Checks[i].run(&c)
 }
 
-// These report whether facts are known.
+// The following report whether facts are known.
 
 func (c *Case) table() bool          { return c.Table != nil }
 func (c *Case) netSettings() bool    { return c.Host.setting("net.ipv4.ip_forward") != "" }
-func (c *Case) vsSettings() bool     { return c.Host.setting(vsSetting("drop_entry")) != "" } // since IPVS is loaded
+func (c *Case) vsSettings() bool     { return c.Host.setting(vsSetting("drop_entry")) != "" } // exists if IPVS is loaded
 func (c *Case) modules() bool        { return c.Host.Modules["ip_vs"] != 0 }
 func (c *Case) neighbors() bool      { return c.Host.Neighbors != nil }
 func (c *Case) handshakes() bool     { return c.Host.Handshakes != nil && c.File == "" }
 func (c *Case) firewallChains() bool { return c.Host.Firewall != nil && !c.Host.LegacyFirewall }
 
-// run returns what the check finds, with the members that are the same for all
-// its findings. What holds for a machine is said once, however many servers of
-// a service it has.
+// run returns the check's findings, with Level, Check and Service set. Equal
+// findings about several servers of a service are returned once.
 func (k *Check) run(c *Case) []Finding {
 	var all []Finding
 	add := func(service string, found []Finding) {
@@ -132,7 +131,7 @@ func (k *Check) run(c *Case) []Finding {
 	return all
 }
 
-// Worst returns the highest level among findings.
+// Worst returns the highest level of findings.
 func Worst(findings []Finding) Level {
 	worst := OK
 	for i := range findings {

@@ -12,8 +12,8 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// director is a machine with a network of servers on eth1 that can do all that
-// a cluster needs.
+// director returns a machine that meets all needs of a cluster, with servers
+// on eth1.
 func director() *Host {
 	server := netip.MustParseAddr("10.0.0.10")
 	return &Host{
@@ -48,7 +48,7 @@ func prefixes(texts ...string) (list []netip.Prefix) {
 	return list
 }
 
-// web is a service with servers, each an address and port.
+// web returns a service with servers, given by address and port.
 func web(edit func(*ipvs.Service), method ipvs.ForwardingMethod, servers ...string) ipvs.ServiceEntry {
 	s := ipvs.ServiceEntry{Service: ipvs.NewService(ipvs.AddrID(ipvs.TCP, netip.MustParseAddr("192.0.2.1"), 80), "rr")}
 	if edit != nil {
@@ -65,7 +65,7 @@ func web(edit func(*ipvs.Service), method ipvs.ForwardingMethod, servers ...stri
 
 func of(services ...ipvs.ServiceEntry) *ipvs.Table { return &ipvs.Table{Services: services} }
 
-// with edits the servers of a service.
+// with edits the servers of a service and returns it.
 func with(s ipvs.ServiceEntry, edit func(*ipvs.DestinationEntry)) ipvs.ServiceEntry {
 	for i := range s.Destinations {
 		edit(&s.Destinations[i])
@@ -79,8 +79,8 @@ func set(h *Host, pairs ...string) {
 	}
 }
 
-// TestChecks has the findings that cannot be had in a small network, and what is
-// near to them and sound.
+// TestChecks tests findings that a small network cannot produce, and similar
+// cases without a fault.
 func TestChecks(t *testing.T) {
 	const anyone = "10.0.0.10:80"
 	nat := web(nil, ipvs.Masquerade, anyone)
@@ -93,13 +93,13 @@ func TestChecks(t *testing.T) {
 	}
 	for _, c := range []struct {
 		name  string
-		host  func(*Host) // what is different from director
+		host  func(*Host) // edits the result of director
 		table *ipvs.Table
 		edit  func(*Case)
 		want  string
 	}{
 		{name: "NAT", table: of(nat)},
-		{name: "a machine of which nothing is known", table: of(nat), host: func(h *Host) { *h = Host{} }},
+		{name: "a machine without known facts", table: of(nat), host: func(h *Host) { *h = Host{} }},
 		{name: "no services, and a rule file", table: of(), host: func(h *Host) { h.RuleFile = "/etc/ipvsadm.rules" }, want: `
 warning: there are no virtual services, so nothing is balanced [no-services]
   fix: ipvsadm-restore /etc/ipvsadm.rules
@@ -158,12 +158,12 @@ warning: connection tracking has 900 of at most 1000 entries; beyond that, packe
 		{name: "iptables-legacy", table: of(nat), host: func(h *Host) { h.LegacyFirewall = true }, want: `
 note: the rules of iptables-legacy were not examined [firewall]
 `},
-		{name: "a defense at work, and one that waits", table: of(nat), host: func(h *Host) { set(h, "net.ipv4.vs.drop_entry", "1", "net.ipv4.vs.drop_packet", "2") }, want: `
+		{name: "an active and an inactive defense", table: of(nat), host: func(h *Host) { set(h, "net.ipv4.vs.drop_entry", "1", "net.ipv4.vs.drop_packet", "2") }, want: `
 warning: net.ipv4.vs.drop_packet is 2: random dropping of packets of new connections, with values as for drop_entry [drop-entry]
   fix: sysctl -w net.ipv4.vs.drop_packet=0
 note: net.ipv4.vs.drop_entry is 1 (default 0): random dropping of connections that are not established, against floods: 0 never, 1 while memory is short (it then reads 2), 3 always [vs-sysctl]
 `},
-		{name: "settings that may be", table: of(nat), host: func(h *Host) {
+		{name: "allowed settings", table: of(nat), host: func(h *Host) {
 			set(h, "net.ipv4.vs.sync_threshold", "3 50", "net.ipv4.vs.sync_qlen_max", "77", "net.ipv4.vs.svc_lfactor", "-2", "net.ipv4.vs.unheard_of", "1")
 		}},
 	} {
@@ -188,7 +188,7 @@ note: net.ipv4.vs.drop_entry is 1 (default 0): random dropping of connections th
 	}
 }
 
-func TestFindingsThatAreAlikeAreOneLine(t *testing.T) {
+func TestSimilarFindingsShareALine(t *testing.T) {
 	findings := []Finding{{Level: OK, Check: "module", Text: "fine"}}
 	for i := range 10_000 {
 		a := netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)})
@@ -228,7 +228,7 @@ func TestJSON(t *testing.T) {
 	}
 }
 
-// Without its table a director is examined as a host.
+// Without a table only the host is examined.
 func TestHostAlone(t *testing.T) {
 	for _, f := range Examine(Case{Host: director()}) {
 		if i := slices.IndexFunc(Checks[:], func(c Check) bool { return c.Name == f.Check }); Checks[i].service != nil {
@@ -237,8 +237,8 @@ func TestHostAlone(t *testing.T) {
 	}
 }
 
-// What was not looked at is not called sound.
-func TestUnaskedIsNotSound(t *testing.T) {
+// A check that ran out of time does not report OK.
+func TestTimeoutIsNotOK(t *testing.T) {
 	h := director()
 	h.ask = func(Query) (Route, bool) { return Route{}, false }
 	for _, f := range Examine(Case{Host: h, Table: of(web(nil, ipvs.Masquerade, "10.0.0.10:80"))}) {
@@ -248,7 +248,7 @@ func TestUnaskedIsNotSound(t *testing.T) {
 	}
 }
 
-func TestEveryCheckIsWhole(t *testing.T) {
+func TestChecksAreComplete(t *testing.T) {
 	names := map[string]bool{}
 	for _, c := range Checks {
 		if names[c.Name] || c.Level == OK || c.Question == "" || (c.service == nil) == (c.host == nil) {
@@ -258,8 +258,8 @@ func TestEveryCheckIsWhole(t *testing.T) {
 	}
 }
 
-// What cannot be looked at is not called sound.
-func TestNothingIsSoundThatIsNotKnown(t *testing.T) {
+// A check whose facts are unknown does not report OK.
+func TestUnknownIsNotOK(t *testing.T) {
 	for name, c := range map[string]Case{
 		"nothing is known":  {Host: &Host{}},
 		"but for the table": {Host: &Host{}, Table: &ipvs.Table{}},

@@ -11,22 +11,24 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// Host has the facts about a machine, or about one network namespace of it.
-// Facts that could not be read are absent, and no check reports on them.
+// Host contains the facts about a machine, or about one of its network
+// namespaces. Facts that could not be read are absent, and checks ignore
+// them.
 type Host struct {
 	// Kernel is the release, as in "6.1.0-30-amd64".
 	Kernel string
-	// Settings are values by name, as sysctl(8) has both: a dot in the name of
-	// an interface is a slash. Several numbers are separated by one blank.
+	// Settings maps names to values, both as sysctl(8) writes them; dots in
+	// interface names are slashes. Single blanks separate several numbers.
 	Settings map[string]string
 	Links    []Link
-	// Neighbors are the states of the neighbor tables (NUD_*).
+	// Neighbors contains the states in the neighbor tables (NUD_*).
 	Neighbors map[Neighbor]uint16
-	// Modules are the kernel's modules that the table needs, and ip_vs.
+	// Modules contains the states of ip_vs, nf_tables and the modules that
+	// the table needs.
 	Modules map[string]ModuleState
-	// VRRP reports whether a program here speaks VRRP, as keepalived does.
+	// VRRP reports whether a program such as keepalived uses VRRP here.
 	VRRP bool
-	// Firewall has the base chains that drop packets by default, as in
+	// Firewall lists the base chains that drop packets by default, such as
 	// "inet filter input"; nil if they could not be read.
 	Firewall []string
 	// LegacyFirewall reports whether iptables-legacy has a filter table, whose
@@ -34,19 +36,19 @@ type Host struct {
 	LegacyFirewall bool
 	// RuleFile is the file that is restored at boot, empty if there is none.
 	RuleFile string
-	// Clients are the clients of each virtual address, by the connection table.
+	// Clients summarizes the connection table by virtual address.
 	Clients map[netip.Addr]*Clients
-	// Handshakes are the TCP connections of each server, once by its port and
-	// once with port 0.
+	// Handshakes counts the TCP connections of each server by its port, and
+	// of all its ports as port 0.
 	Handshakes map[netip.AddrPort]Handshakes
-	// Unasked is how many routes were not looked up because time was over.
+	// Unasked is the number of routes that were not looked up in time.
 	Unasked int
 
-	// ask looks up a route; ok is false if time is over.
+	// ask looks up a route; ok is false after the time limit.
 	ask    func(Query) (r Route, ok bool)
 	routes map[Query]Route
-	owners map[netip.Addr]*Link // of addresses
-	// local are the networks that any routing table has as local.
+	owners map[netip.Addr]*Link // by address, set by owner
+	// local returns the networks that are local in any routing table.
 	local func() []netip.Prefix
 }
 
@@ -59,11 +61,11 @@ type Link struct {
 	Up       bool
 	Carrier  bool
 	Loopback bool
-	ARP      bool // neighbors can find it: it is no tunnel, and no dummy
+	ARP      bool // answers ARP, unlike tunnels and dummies
 	MTU      int
-	Prefixes []netip.Prefix // its addresses with the length of the network
-	// Failed are those of its addresses that another machine has, according to
-	// duplicate address detection.
+	Prefixes []netip.Prefix // its addresses with their prefix lengths
+	// Failed lists its addresses that duplicate address detection found on
+	// another machine.
 	Failed []netip.Addr
 }
 
@@ -73,62 +75,62 @@ type Neighbor struct {
 	Addr netip.Addr
 }
 
-// Clients are the clients that have connections to a virtual address.
+// Clients counts the connections to a virtual address by their origin.
 type Clients struct {
 	Local, Remote int
-	Some          []netip.Addr // a few of the remote ones
+	Some          []netip.Addr // a few remote client addresses
 }
 
 // Handshakes counts connections in SYN_RECV, in CLOSE and in other states.
 type Handshakes struct{ Half, Reset, Other int }
 
-// Query is a question about a route.
+// Query is a route lookup.
 type Query struct {
 	To netip.Addr
 	// From and In are the source of a packet and the index of the interface
-	// that it arrives on; zero for a packet of this machine.
+	// that it arrives on; zero for a packet sent by this machine.
 	From netip.Addr
 	In   int
-	// Entry asks for the entry of the routing table, which has the length of
-	// its network, instead of the way that a packet takes.
+	// Entry requests the routing table entry, with its prefix length, instead
+	// of the route that a packet takes.
 	Entry bool
 }
 
-// Route is the way to an address.
+// Route is the result of a route lookup.
 type Route struct {
 	Way     Way
 	Link    int        // index of the interface that packets leave by
-	Gateway netip.Addr // the zero Addr on a network of the machine
-	MTU     int        // of the route, where it has its own; else 0
-	Bits    int        // length of the route's network, for a query of its entry
+	Gateway netip.Addr // the zero Addr if the destination is on-link
+	MTU     int        // of the route itself, 0 if it has none
+	Bits    int        // prefix length, for a query with Entry
 }
 
-// Way says where a route leads.
+// Way is where a route leads.
 type Way uint8
 
-// The ways. The zero value is a way that is not known.
+// The ways. The zero value is unknown.
 const (
-	Away        Way = iota + 1 // out of the machine
+	Away        Way = iota + 1 // to another machine
 	Here                       // to the machine itself
 	Group                      // broadcast or multicast
-	Nowhere                    // there is no route
-	Blackhole                  // a route that drops
-	Unreachable                // a route that answers that the host is unreachable
-	Prohibited                 // a route that answers that access is prohibited
+	Nowhere                    // no route
+	Blackhole                  // drops packets silently
+	Unreachable                // answers "host unreachable"
+	Prohibited                 // answers "administratively prohibited"
 	Spoofed                    // the reverse path filter drops the packet
 )
 
-// ModuleState says what is known of a kernel module.
+// ModuleState is the state of a kernel module.
 type ModuleState uint8
 
-// The states. The zero value is a module of which nothing is known.
+// The states. The zero value is unknown.
 const (
 	Loaded    ModuleState = iota + 1 // or built in
 	Available                        // can be loaded
 	Missing
 )
 
-// route looks up a route, each one once.
+// route looks up a route and caches it.
 func (h *Host) route(q Query) Route {
 	r, known := h.routes[q]
 	if known || h.ask == nil {
@@ -142,8 +144,8 @@ func (h *Host) route(q Query) Route {
 	return r
 }
 
-// isLocal reports whether any routing table has an address as local, such as
-// that of a VRF, or one that a rule selects.
+// isLocal reports whether an address is local in any routing table, such as
+// that of a VRF or of a routing rule.
 func (h *Host) isLocal(a netip.Addr) bool {
 	if h.local == nil {
 		return false
@@ -157,16 +159,16 @@ func (h *Host) isLocal(a netip.Addr) bool {
 }
 
 // onlyLocal reports whether all known clients of a virtual address are
-// processes of this machine, whose packets IPVS gets wherever the address is.
+// processes of this machine. IPVS gets their packets wherever the address is.
 func (h *Host) onlyLocal(vip netip.Addr) bool {
 	c := h.Clients[vip]
 	return vip.IsLoopback() || c != nil && c.Local > 0 && c.Remote == 0
 }
 
-// setting returns a setting, empty if it is not known.
+// setting returns the value of a setting, empty if unknown.
 func (h *Host) setting(name string) string { return h.Settings[name] }
 
-// number returns a setting that is a number; ok is false if it is not known.
+// number returns the value of a numeric setting; ok is false if unknown.
 func (h *Host) number(name string) (n int, ok bool) {
 	n, err := strconv.Atoi(h.Settings[name])
 	return n, err == nil
@@ -178,13 +180,13 @@ func (h *Host) isZero(name string) bool {
 	return ok && n == 0
 }
 
-// vsSetting is the name of a setting of IPVS.
+// vsSetting returns the full name of an IPVS setting.
 func vsSetting(name string) string { return vsPrefix + name }
 
 const vsPrefix = "net.ipv4.vs."
 
-// linkSetting is the name of an interface's setting; "all" and "default" count
-// as interfaces.
+// linkSetting returns the full name of an interface's setting; "all" and
+// "default" count as interfaces.
 func linkSetting(f ipvs.Family, link, name string) string {
 	family := "ipv4"
 	if f == ipvs.IPv6 {
@@ -193,7 +195,7 @@ func linkSetting(f ipvs.Family, link, name string) string {
 	return "net." + family + ".conf." + strings.ReplaceAll(link, ".", "/") + "." + name
 }
 
-// link returns the interface with an index, nil if it is not known.
+// link returns the interface with an index, nil if unknown.
 func (h *Host) link(index int) *Link {
 	for i := range h.Links {
 		if h.Links[i].Index == index {
@@ -211,7 +213,7 @@ func (h *Host) vrf(l *Link) *Link {
 	return nil
 }
 
-// owner returns the interface that has an address, nil if none has.
+// owner returns the interface that an address is assigned to, nil if none.
 func (h *Host) owner(a netip.Addr) *Link {
 	if h.owners == nil {
 		h.owners = map[netip.Addr]*Link{}
@@ -225,7 +227,7 @@ func (h *Host) owner(a netip.Addr) *Link {
 }
 
 // network returns the smallest network of an interface that contains an
-// address and more; ok is false if there is none.
+// address, other than a single address; ok is false if there is none.
 func (l *Link) network(a netip.Addr) (smallest netip.Prefix, ok bool) {
 	for _, p := range l.Prefixes {
 		if !p.IsSingleIP() && p.Contains(a) && (!ok || p.Bits() > smallest.Bits()) {
@@ -235,22 +237,21 @@ func (l *Link) network(a netip.Addr) (smallest netip.Prefix, ok bool) {
 	return smallest, ok
 }
 
-// has reports whether an interface has addresses of a family, besides the
-// link-local ones of IPv6.
+// has reports whether an interface has addresses of a family that are not
+// link-local.
 func (l *Link) has(f ipvs.Family) bool {
 	return slices.ContainsFunc(l.Prefixes, func(p netip.Prefix) bool {
 		return ipvs.FamilyOf(p.Addr()) == f && !p.Addr().IsLinkLocalUnicast()
 	})
 }
 
-// near returns the interface on whose network an address is and for which fits
-// holds, the one with the smallest network if there are several; nil if there
-// is none.
-func (h *Host) near(a netip.Addr, fits func(*Link) bool) (nearest *Link) {
+// near returns the matching interface whose network contains an address: the
+// one with the smallest network, nil if there is none.
+func (h *Host) near(a netip.Addr, match func(*Link) bool) (nearest *Link) {
 	bits := 0
 	for i := range h.Links {
 		l := &h.Links[i]
-		if p, ok := l.network(a); ok && p.Bits() > bits && fits(l) {
+		if p, ok := l.network(a); ok && p.Bits() > bits && match(l) {
 			nearest, bits = l, p.Bits()
 		}
 	}
@@ -261,13 +262,13 @@ func works(l *Link) bool  { return l.Up && l.Carrier }
 func isUp(l *Link) bool   { return l.Up }
 func isDown(l *Link) bool { return !l.Up }
 
-// isEmpty reports whether an interface is a bridge without ports, which some
-// use like a dummy.
+// isEmpty reports whether an interface is a bridge without ports, which is
+// sometimes used like a dummy.
 func (h *Host) isEmpty(l *Link) bool {
 	return l.Kind == "bridge" && !slices.ContainsFunc(h.Links, func(port Link) bool { return port.Master == l.Index })
 }
 
-// state says why a link does not work.
+// state describes why an interface does not work.
 func (l *Link) state() string {
 	if !l.Up {
 		return "is down"

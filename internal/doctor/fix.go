@@ -2,8 +2,8 @@
 
 package doctor
 
-// The commands that mend what was found. Each is one command line for a
-// shell. Words in capital letters stand for what only the operator knows.
+// The commands that fix findings, each one shell command line. Words in
+// capital letters are placeholders that the operator fills in.
 
 import (
 	"net/netip"
@@ -13,29 +13,30 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// sysctl sets settings, as in "net.ipv4.ip_forward=1".
+// sysctl returns the command that sets values, such as
+// "net.ipv4.ip_forward=1".
 func (c *Case) sysctl(settings ...string) string {
-	return c.within(append([]string{"sysctl", "-w"}, settings...)...)
+	return c.inNetNS(append([]string{"sysctl", "-w"}, settings...)...)
 }
 
-// ip runs ip(8) for the family of an address.
+// ip returns an ip(8) command for the family of an address.
 func (c *Case) ip(a netip.Addr, words ...string) string {
 	if a.Is6() {
 		words = append([]string{"-6"}, words...)
 	}
-	return c.within(append([]string{"ip"}, words...)...)
+	return c.inNetNS(append([]string{"ip"}, words...)...)
 }
 
-// linkUp brings an interface up.
-func (c *Case) linkUp(name string) string { return c.within("ip", "link", "set", name, "up") }
+// linkUp returns the command that brings an interface up.
+func (c *Case) linkUp(name string) string { return c.inNetNS("ip", "link", "set", name, "up") }
 
-// within runs a command in the namespace that is examined.
-func (c *Case) within(words ...string) string {
+// inNetNS returns a command line that runs in the examined namespace.
+func (c *Case) inNetNS(words ...string) string {
 	switch {
 	case c.NetNS == "":
 	case strings.Contains(c.NetNS, "/"):
 		words = append([]string{"nsenter", "--net=" + c.NetNS}, words...)
-	case strings.Trim(c.NetNS, "0123456789") == "": // a process
+	case strings.Trim(c.NetNS, "0123456789") == "": // a process ID
 		words = append([]string{"nsenter", "--net", "--target", c.NetNS}, words...)
 	default:
 		words = append([]string{"ip", "netns", "exec", c.NetNS}, words...)
@@ -43,7 +44,8 @@ func (c *Case) within(words ...string) string {
 	return shell(words)
 }
 
-// ipvsadm changes the table. What a file describes is changed in the file.
+// ipvsadm returns the command that makes a change, or the edit of the file
+// that describes the table.
 func (c *Case) ipvsadm(change ipvs.Change) string {
 	if c.File != "" {
 		switch change.Op {
@@ -62,14 +64,14 @@ func (c *Case) ipvsadm(change ipvs.Change) string {
 	return shell(append(words, strings.Fields(string(rule.Writer{}.Append(nil, change)))...))
 }
 
-// edit edits a server of a service.
+// edit returns the command that edits a server of a service.
 func (c *Case) edit(s *ipvs.ServiceEntry, d ipvs.Destination) string {
 	return c.ipvsadm(ipvs.Change{Op: ipvs.OpEditDestination, Service: s.Service, Destination: d})
 }
 
-// restart runs a sync daemon on another interface.
-func (c *Case) restart(d ipvs.Daemon, on string) string {
-	d.Interface = on
+// restart returns the commands that move a sync daemon to an interface.
+func (c *Case) restart(d ipvs.Daemon, link string) string {
+	d.Interface = link
 	start := c.ipvsadm(ipvs.Change{Op: ipvs.OpStartDaemon, Daemon: d})
 	if c.File != "" {
 		return start
@@ -77,7 +79,7 @@ func (c *Case) restart(d ipvs.Daemon, on string) string {
 	return c.ipvsadm(ipvs.Change{Op: ipvs.OpStopDaemon, Daemon: ipvs.Daemon{State: d.State}}) + " && " + start
 }
 
-// shell returns a command line for a shell.
+// shell joins words to a command line for a shell.
 func shell(words []string) string {
 	quoted := make([]string, len(words))
 	for i, word := range words {
@@ -86,7 +88,7 @@ func shell(words []string) string {
 	return strings.Join(quoted, " ")
 }
 
-// quote quotes a word for a shell, if it has to be.
+// quote quotes a word for a shell if necessary.
 func quote(word string) string {
 	const safe = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+:@%=,"
 	if word != "" && strings.Trim(word, safe) == "" {
@@ -95,5 +97,5 @@ func quote(word string) string {
 	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }
 
-// single is an address as a network of its own, as in "10.2.0.3/32".
+// single returns an address as a host prefix, such as "10.2.0.3/32".
 func single(a netip.Addr) string { return netip.PrefixFrom(a, a.BitLen()).String() }

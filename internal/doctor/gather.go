@@ -17,32 +17,30 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// System is where facts come from.
+// System is the source of the facts.
 type System struct {
 	Files fs.FS // the root of the file tree
 	Net   Net
-	// Connections are the rows of the connection table; nil if they are not
-	// known.
+	// Connections iterates over the connection table; nil if it is unknown.
 	Connections iter.Seq2[ipvs.Connection, error]
 }
 
-// Net answers questions about the network as the kernel does.
+// Net queries the network configuration. rtnetlink implements it.
 type Net interface {
 	Links() ([]Link, error)
 	Neighbors() (map[Neighbor]uint16, error)
-	// Route returns the way to an address. It is an error if the kernel has
-	// no answer, not if there is no way.
+	// Route looks up a route. It is no error if there is none.
 	Route(Query) (Route, error)
-	// Local returns the networks that any routing table has as local.
+	// Local returns the networks that are local in any routing table.
 	Local() ([]netip.Prefix, error)
 	// Chains returns the base chains of nftables that drop packets at input
 	// or forward by default.
 	Chains() ([]string, error)
 }
 
-// Gather reads what the checks of a table ask for; a nil table has only the
-// host's questions. When ctx ends, checks look up no more routes. Its error is
-// that of the interfaces, without which nothing else makes sense.
+// Gather reads the facts that the checks of a table need; for a nil table,
+// those about the host alone. When ctx ends, checks look up no more routes.
+// It fails only if the interfaces cannot be read, which all else depends on.
 func Gather(ctx context.Context, sys System, t *ipvs.Table) (*Host, error) {
 	links, err := sys.Net.Links()
 	if err != nil {
@@ -76,11 +74,11 @@ func Gather(ctx context.Context, sys System, t *ipvs.Table) (*Host, error) {
 		h.Neighbors = sys.neighbors()
 	}
 	h.Kernel = sys.word("proc/sys/kernel/osrelease")
-	// Raw sockets have the number of their protocol, 112 for VRRP, as the port.
+	// The port of a raw socket is its protocol number: 112 for VRRP.
 	h.VRRP = strings.Contains(sys.word("proc/thread-self/net/raw")+sys.word("proc/thread-self/net/raw6"), ":0070 ")
 	h.LegacyFirewall = slices.Contains(strings.Fields(sys.word("proc/thread-self/net/ip_tables_names")), "filter")
 	sys.settings(h)
-	if sys.modules(h, t); h.Modules["nf_tables"] == Loaded { // or the question would load it
+	if sys.modules(h, t); h.Modules["nf_tables"] == Loaded { // else the query would load it
 		h.Firewall, _ = sys.Net.Chains()
 	} else if h.Modules["nf_tables"] != 0 {
 		h.Firewall = []string{}
@@ -97,8 +95,8 @@ func Gather(ctx context.Context, sys System, t *ipvs.Table) (*Host, error) {
 	return h, nil
 }
 
-// neighbors reads the neighbor tables, again if one is being looked for, which
-// is so for a moment before it answers.
+// neighbors reads the neighbor tables, and once more after a moment if an
+// address is still being resolved.
 func (sys System) neighbors() map[Neighbor]uint16 {
 	const moment = 500 * time.Millisecond
 	states, _ := sys.Net.Neighbors()
@@ -118,8 +116,8 @@ const (
 	unanswered = unix.NUD_FAILED | unix.NUD_INCOMPLETE
 )
 
-// word reads a file that has one line; empty if it cannot be read. Blanks
-// between its words become one each.
+// word returns the words of a one-line file, separated by single blanks;
+// empty if it cannot be read.
 func (sys System) word(file string) string {
 	b, err := fs.ReadFile(sys.Files, file)
 	if err != nil {
@@ -128,8 +126,7 @@ func (sys System) word(file string) string {
 	return strings.Join(strings.Fields(string(b)), " ")
 }
 
-// settings reads all settings of IPVS and those of the network that checks look
-// at.
+// settings reads all IPVS settings and the network settings that checks use.
 func (sys System) settings(h *Host) {
 	names := []string{"net.ipv4.ip_forward", "net.netfilter.nf_conntrack_count", "net.netfilter.nf_conntrack_max",
 		linkSetting(ipvs.IPv6, "all", "forwarding")}
@@ -154,20 +151,19 @@ func (sys System) settings(h *Host) {
 	}
 }
 
-// settingFile is the file of a setting, in which dot and slash have changed
-// places.
+// settingFile returns the file of a setting: dots and slashes are swapped.
 func settingFile(name string) string {
 	return "proc/sys/" + strings.NewReplacer(".", "/", "/", ".").Replace(name)
 }
 
-// modules finds out about ip_vs, nf_tables and what else the table needs.
+// modules records the state of ip_vs, nf_tables and the table's modules.
 func (sys System) modules(h *Host, t *ipvs.Table) {
 	list := func(name string) string {
 		b, _ := fs.ReadFile(sys.Files, "lib/modules/"+h.Kernel+"/modules."+name)
 		return string(b)
 	}
 	loadable, builtin := list("dep"), list("builtin")
-	look := func(name string) {
+	record := func(name string) {
 		if h.Modules[name] != 0 {
 			return
 		}
@@ -175,27 +171,26 @@ func (sys System) modules(h *Host, t *ipvs.Table) {
 		switch file := "/" + name + ".ko"; {
 		case err == nil, strings.Contains(builtin, file):
 			h.Modules[name] = Loaded
-		case loadable == "" && builtin == "": // a container without the machine's modules
+		case loadable == "" && builtin == "": // a container without the host's modules
 		case strings.Contains(loadable, file):
 			h.Modules[name] = Available
 		default:
 			h.Modules[name] = Missing
 		}
 	}
-	look("ip_vs")
-	look("nf_tables")
+	record("ip_vs")
+	record("nf_tables")
 	if _, err := fs.Stat(sys.Files, "proc/thread-self/net/ip_vs"); err == nil {
 		h.Modules["ip_vs"] = Loaded
 	}
 	for i := range t.Services {
 		for _, name := range modulesOf(&t.Services[i]) {
-			look(name)
+			record(name)
 		}
 	}
 }
 
-// connections counts connections by client and by state. A part of a large
-// table is enough.
+// connections counts connections by client and by state, up to a limit.
 func (sys System) connections(h *Host) {
 	const most, few = 200_000, 8
 	if sys.Connections == nil {

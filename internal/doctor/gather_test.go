@@ -13,7 +13,7 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// network answers from a table.
+// network is a Net with fixed answers.
 type network struct {
 	links []Link
 	asked int
@@ -73,7 +73,7 @@ func TestGather(t *testing.T) {
 		}
 	}
 	if !h.isLocal(netip.MustParseAddr("10.9.9.9")) || h.isLocal(netip.MustParseAddr("10.8.9.9")) {
-		t.Error("what is local")
+		t.Error("isLocal")
 	}
 	vip, server := netip.MustParseAddr("12.0.0.2"), netip.MustParseAddr("10.0.0.10")
 	h.ask, h.local, h.routes, h.owners = nil, nil, nil, nil

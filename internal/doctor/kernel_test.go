@@ -36,7 +36,7 @@ func TestOnAKernel(t *testing.T) {
 			program.Run(t, "sh", "-c", fix)
 		}
 		if out := program.Ask(t, "ipvsadm", "--doctor").Stdout; strings.Contains(out, "[module]\n  fix: ") {
-			t.Errorf("after the remedy:\n%s", out)
+			t.Errorf("after the fix:\n%s", out)
 		}
 		guesttest.Modprobe(t, "ip_vs", "dummy")
 		for _, s := range scenarios {
@@ -49,15 +49,15 @@ func TestOnAKernel(t *testing.T) {
 	})
 }
 
-// testSettings wants a row for each setting that the kernel has, with the
-// default that it has in the first namespace, and in another one.
+// testSettings compares Settings with the kernel's settings and their
+// defaults, in the first network namespace and in another one.
 func testSettings(t *testing.T) {
 	guesttest.Modprobe(t, "ip_vs_lblc", "ip_vs_lblcr")
 	w := build(t, nat.hosts)
 	for _, host := range []string{"", "director"} {
 		defaults := func() error {
-			const folder = "/proc/sys/net/ipv4/vs"
-			files, err := os.ReadDir(folder)
+			const dir = "/proc/sys/net/ipv4/vs"
+			files, err := os.ReadDir(dir)
 			if err != nil || len(files) < 25 {
 				return fmt.Errorf("%d settings, %v", len(files), err)
 			}
@@ -67,7 +67,7 @@ func testSettings(t *testing.T) {
 					t.Errorf("%q: no row has the setting %s", host, f.Name())
 					continue
 				}
-				value := strings.Join(strings.Fields(program.Read(t, filepath.Join(folder, f.Name()))), " ")
+				value := strings.Join(strings.Fields(program.Read(t, filepath.Join(dir, f.Name()))), " ")
 				if row := doctor.Settings[i]; !row.Varies && value != row.Default && !(host != "" && slices.Contains(row.Others, value)) {
 					t.Errorf("%q: %s is %q, and by the row %q", host, row.Name, value, row.Default)
 				}
@@ -87,11 +87,11 @@ func testSettings(t *testing.T) {
 	}
 }
 
-// testWithoutTable examines a host whose table cannot be seen.
+// testWithoutTable examines a host whose table cannot be read.
 func testWithoutTable(t *testing.T) {
 	w := build(t, nat.hosts)
 	w.run(nat.setup + "director# sysctl -qw net.ipv4.ip_forward=0 net.ipv4.vs.run_estimation=0\n")
-	// Another user cannot look into the folder that this binary is in.
+	// Another user cannot read the directory of this binary.
 	out, _ := exec.Command("sh", "-c", "cp "+os.Args[0]+" /usr/local/bin/ipvsadm && exec ip netns exec director setpriv --reuid 1000 --clear-groups /usr/local/bin/ipvsadm --doctor").CombinedOutput()
 	got := string(out)
 	if !strings.HasPrefix(got, "without root only the host is examined, not the virtual services\nnote: net.ipv4.vs.run_estimation is 0, so all rates are 0 [estimator]\n") ||
@@ -103,15 +103,16 @@ func testWithoutTable(t *testing.T) {
 	if got := string(out); got != want {
 		t.Error(got)
 	}
-	// A service of systemd with ProcSubset=pid has a /proc of processes only.
+	// In a systemd service with ProcSubset=pid, /proc contains processes
+	// only.
 	out, _ = exec.Command("ip", "netns", "exec", "director", "sh", "-c", "mount -t proc -o subset=pid none /proc && exec ipvsadm --doctor").CombinedOutput()
 	if got := string(out); strings.Contains(got, "without ") || !strings.HasSuffix(got, " checks, nothing found\n") {
 		t.Error(got)
 	}
 }
 
-// testNamespace examines another namespace than the program's own: its fixes
-// are for there.
+// testNamespace examines another namespace than the program's own; fixes
+// apply there.
 func testNamespace(t *testing.T) {
 	w := build(t, nat.hosts)
 	w.run(nat.setup + "director# sysctl -qw net.ipv4.ip_forward=0\ndirector# ipvsadm -e -t 12.0.0.1:80 -r 192.168.168.10:8080 -m -w 0\n")
@@ -131,7 +132,7 @@ func testNamespace(t *testing.T) {
 	}
 }
 
-// testFile examines a table that is not there yet.
+// testFile examines the table of a rule file.
 func testFile(t *testing.T) {
 	w := build(t, nat.hosts)
 	rules := filepath.Join(t.TempDir(), "rules")
@@ -158,8 +159,8 @@ warning: TCP 12.0.0.1:80: all its servers have weight 0, so no new connection is
 	}
 }
 
-// play builds the scenario's network, examines its director, and follows the
-// advice.
+// play builds the scenario's network, examines its director, and applies the
+// fixes.
 func (s *scenario) play(t *testing.T) {
 	w := build(t, s.hosts)
 	if s.needs != "" && (cluster.Host{Name: "director"}).Do(exec.Command("sh", "-c", s.needs).Run) != nil {
@@ -189,21 +190,21 @@ func (s *scenario) play(t *testing.T) {
 	case w.ask(from, s.service, 1, size) == nil:
 		t.Errorf("%s answers in spite of the fault", s.service)
 	}
-	w.run(s.settle)
+	w.run(s.cleanup)
 	all := fixes(found)
 	for _, fix := range all {
 		w.run("director# " + strings.TrimSpace(fix) + " >/dev/null")
 	}
 	if left, status := w.doctor(); status != 0 && len(all) > 0 {
-		t.Errorf("after the remedy:\n%s", left)
+		t.Errorf("after the fix:\n%s", left)
 	}
 	if s.service != "" && s.fails && len(all) > 0 {
 		w.passes(from, s.service, size)
 	}
 }
 
-// fixes returns the commands that the doctor has printed, with the words that
-// only an operator can fill in.
+// fixes returns the commands that the doctor printed, with placeholders
+// filled in as an operator would.
 func fixes(found string) (commands []string) {
 	filled := strings.NewReplacer("GATEWAY", "192.168.168.10", "SERVER", "192.168.168.10:8080 -m", "INTERFACE", "ens33")
 	for line := range strings.Lines(found) {

@@ -22,8 +22,8 @@ func module(c *Case) []Finding {
 	return nil
 }
 
-// noServices names the rule file that is restored at boot. A file is for the
-// namespace that the machine starts with.
+// noServices proposes to restore the rule file that is loaded at boot, which
+// is for the initial network namespace.
 func noServices(c *Case) []Finding {
 	if c.Table == nil || len(c.Table.Services) > 0 {
 		return nil
@@ -35,7 +35,7 @@ func noServices(c *Case) []Finding {
 	return []Finding{f}
 }
 
-// connections returns how many connections the servers of the table have.
+// connections returns the number of connections in the table.
 func (c *Case) connections() (n uint64) {
 	if c.Table == nil {
 		return 0
@@ -49,8 +49,8 @@ func (c *Case) connections() (n uint64) {
 	return n
 }
 
-// connTable is about a table of fixed size, up to Linux 7.0, and about the limit
-// of kernels whose table grows.
+// connTable checks the load of fixed-size tables (up to Linux 7.0), and the
+// connection limit of kernels whose table grows.
 func connTable(c *Case) (all []Finding) {
 	const perBucket, maxBits = 8, 20
 	n := c.connections()
@@ -71,8 +71,8 @@ func connTable(c *Case) (all []Finding) {
 	return all
 }
 
-// nearlyFull reports whether nine tenths of what is possible are there.
-func nearlyFull(n, most uint64) bool { return n > 0 && n >= most-most/10 }
+// nearlyFull reports whether n has reached nine tenths of a limit.
+func nearlyFull(n, limit uint64) bool { return n > 0 && n >= limit-limit/10 }
 
 func syncInterface(c *Case) (all []Finding) {
 	if c.Table == nil || c.Host.Links == nil {
@@ -100,8 +100,8 @@ func syncInterface(c *Case) (all []Finding) {
 	return all
 }
 
-// backupOnly leaves out addresses that neighbors cannot see: a backup director
-// that is a real server too has the virtual address so.
+// backupOnly skips addresses that neighbors cannot see, as a backup director
+// has them if it is also a real server.
 func backupOnly(c *Case) []Finding {
 	name := vsSetting("backup_only")
 	if n, _ := c.Host.number(name); n == 0 || c.Table == nil || !c.backup() {
@@ -120,7 +120,7 @@ func (c *Case) backup() bool {
 	return slices.ContainsFunc(c.Table.Daemons, func(d ipvs.Daemon) bool { return d.State == ipvs.Backup })
 }
 
-// firewall does not examine rules, which may well accept what is balanced.
+// firewall checks policies only: rules may accept the balanced packets.
 func firewall(c *Case) (all []Finding) {
 	for _, chain := range c.Host.Firewall {
 		all = append(all, Finding{Text: fmt.Sprintf("the chain %s drops packets by default; whether its rules accept those of virtual services was not examined", chain)})
@@ -138,15 +138,15 @@ func conntrack(c *Case) []Finding {
 	if !known || !known2 || limit == 0 || !nearlyFull(uint64(n), uint64(limit)) {
 		return nil
 	}
-	// The limit is that of the whole machine, wherever it was read.
+	// The limit applies to all namespaces.
 	return []Finding{{
 		Text: fmt.Sprintf("connection tracking has %d of at most %d entries; beyond that, packets are dropped before IPVS sees them", n, limit),
 		Fix:  fmt.Sprintf("sysctl -w %s=%d", most, 2*limit),
 	}}
 }
 
-// defends reports whether a setting is a defense that is at work. At 1, it waits
-// for memory to become short, and then becomes 2.
+// defends reports whether a setting is an active defense. One set to 1
+// becomes active when memory is short, and then reads 2.
 func (c *Case) defends(name string) bool {
 	n, _ := c.Host.number(vsSetting(name))
 	return n > 1 && (name == "drop_entry" || name == "drop_packet")
@@ -169,7 +169,7 @@ func estimator(c *Case) []Finding {
 	return []Finding{{Text: name + " is 0, so all rates are 0", Fix: c.sysctl(name + "=1")}}
 }
 
-// vsSysctl leaves out what another check speaks of.
+// vsSysctl skips settings that other checks report.
 func vsSysctl(c *Case) (all []Finding) {
 	for i := range Settings {
 		row := &Settings[i]

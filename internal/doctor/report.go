@@ -11,15 +11,15 @@ import (
 	"strings"
 )
 
-// WriteText writes a line for each finding, with the name of its check at the
-// end and its command in a line below, and a last line that counts. Findings
-// that differ in their service or server only are one line, with the command of
-// the first.
+// WriteText writes a line for each finding, which ends with its check's name,
+// and below it the command that fixes it. The last line is a summary.
+// Findings that differ only in service or server share a line, with the
+// first's command.
 func WriteText(w io.Writer, findings []Finding) error {
 	b := bufio.NewWriter(w)
 	var checks []string
 	counts := map[Level]int{}
-	for _, g := range alike(findings) {
+	for _, g := range grouped(findings) {
 		if !slices.Contains(checks, g.Check) {
 			checks = append(checks, g.Check)
 		}
@@ -53,6 +53,7 @@ func WriteText(w io.Writer, findings []Finding) error {
 	return b.Flush()
 }
 
+// plural returns a number with its noun.
 func plural(n int, noun string) string {
 	if n == 1 {
 		return "1 " + noun
@@ -60,21 +61,21 @@ func plural(n int, noun string) string {
 	return fmt.Sprintf("%d %ss", n, noun)
 }
 
-// fill puts servers into the text of a finding.
+// fill inserts servers into the text of a finding.
 func fill(text, servers string) string { return strings.Replace(text, "%s", servers, 1) }
 
-// group is findings that differ in their service, server and fix only.
+// group is a set of findings that differ only in service, server and fix.
 type group struct {
 	Finding                           // the first
 	services, servers, fixes []string // each once
 }
 
-// alike groups findings in the order of the first of each group.
-func alike(findings []Finding) []*group {
+// grouped returns findings in groups, ordered by their first members.
+func grouped(findings []Finding) []*group {
 	var groups []*group
-	places := map[Finding]*group{}
+	byKey := map[Finding]*group{}
 	type part struct {
-		of   *[]string
+		list *[]string
 		word string
 	}
 	seen := map[part]bool{}
@@ -83,10 +84,10 @@ func alike(findings []Finding) []*group {
 		if f.Fix != "" {
 			key.Fix = "any"
 		}
-		g := places[key]
+		g := byKey[key]
 		if g == nil {
 			g = &group{Finding: f}
-			places[key] = g
+			byKey[key] = g
 			groups = append(groups, g)
 		}
 		add := func(list *[]string, word string) {
@@ -102,7 +103,7 @@ func alike(findings []Finding) []*group {
 	return groups
 }
 
-// few lists the first of many names.
+// few joins names, at most the first few of a long list.
 func few(names []string) string {
 	const most = 3
 	if n := len(names); n > most+1 {
@@ -111,7 +112,7 @@ func few(names []string) string {
 	return strings.Join(names, ", ")
 }
 
-// WriteJSON writes the findings as a document in one line.
+// WriteJSON writes the findings as one line of JSON.
 func WriteJSON(w io.Writer, findings []Finding) error {
 	document := struct {
 		Schema   int       `json:"json_schema_version"`

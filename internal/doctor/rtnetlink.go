@@ -18,9 +18,9 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// Read gathers the facts about the network namespace of a name, as
-// ipvs.Config.NetNS has it; empty for that of the calling thread. It ends a
-// moment after ctx at the latest. Checks look up routes until ctx ends.
+// Read gathers the facts about a network namespace, named as in
+// ipvs.Config.NetNS; empty for that of the calling thread. It returns shortly
+// after ctx ends at the latest. Checks look up routes until ctx ends.
 func Read(ctx context.Context, netns string, t *ipvs.Table, connections iter.Seq2[ipvs.Connection, error]) (h *Host, err error) {
 	err = ipvs.InNetNS(netns, func() error {
 		conn, err := netlink.Dial(unix.NETLINK_ROUTE, nil)
@@ -28,12 +28,12 @@ func Read(ctx context.Context, netns string, t *ipvs.Table, connections iter.Seq
 			return err
 		}
 		context.AfterFunc(ctx, func() { conn.Close() })
-		if end, ok := ctx.Deadline(); ok {
-			if err := conn.SetDeadline(end.Add(grace)); err != nil {
+		if deadline, ok := ctx.Deadline(); ok {
+			if err := conn.SetDeadline(deadline.Add(grace)); err != nil {
 				return err
 			}
 		}
-		// Without it, the kernel ignores filters of dumps.
+		// Without this option, the kernel ignores filters of dumps.
 		_ = conn.SetOption(netlink.GetStrictCheck, true)
 		h, err = Gather(ctx, System{os.DirFS("/"), rtnetlink{conn}, connections}, t)
 		return err
@@ -41,8 +41,8 @@ func Read(ctx context.Context, netns string, t *ipvs.Table, connections iter.Seq
 	return h, err
 }
 
-// ReadSetting reads one setting of a network namespace, in the notation of
-// sysctl(8); empty if that fails.
+// ReadSetting returns one setting of a network namespace as sysctl(8) prints
+// it; empty if that fails.
 func ReadSetting(netns, name string) (value string) {
 	_ = ipvs.InNetNS(netns, func() error {
 		value = System{Files: os.DirFS("/")}.word(settingFile(name))
@@ -51,10 +51,10 @@ func ReadSetting(netns, name string) (value string) {
 	return value
 }
 
-// grace is how long a question may take that was asked in time.
+// grace is how long a query sent before the deadline may take.
 const grace = 100 * time.Millisecond
 
-// rtnetlink asks the kernel.
+// rtnetlink implements Net with netlink requests to the kernel.
 type rtnetlink struct{ conn *netlink.Conn }
 
 func (r rtnetlink) Links() (links []Link, err error) {
@@ -91,7 +91,7 @@ func (r rtnetlink) Links() (links []Link, err error) {
 	return links, r.addresses(links)
 }
 
-// addresses adds their addresses to links.
+// addresses sets the addresses of links.
 func (r rtnetlink) addresses(links []Link) error {
 	byIndex := map[int]*Link{}
 	for i := range links {
@@ -99,7 +99,8 @@ func (r rtnetlink) addresses(links []Link) error {
 	}
 	return r.dump(unix.RTM_GETADDR, make([]byte, unix.SizeofIfAddrmsg), func(header []byte, a *netlink.AttributeDecoder) {
 		link := byIndex[int(binary.NativeEndian.Uint32(header[4:]))]
-		// With a peer, its address is in IFA_ADDRESS; IPv6 has no other.
+		// IFA_ADDRESS is the peer's address if there is one. IPv6 addresses
+		// without a peer have no IFA_LOCAL.
 		var local, address netip.Addr
 		for a.Next() {
 			switch a.Type() {
@@ -113,7 +114,7 @@ func (r rtnetlink) addresses(links []Link) error {
 			local = address
 		}
 		if link == nil || !local.IsValid() {
-			return // an interface that came in between
+			return // the interface is newer than links
 		}
 		link.Prefixes = append(link.Prefixes, netip.PrefixFrom(local, int(header[1])))
 		if header[2]&unix.IFA_F_DADFAILED != 0 {
@@ -139,7 +140,7 @@ func (r rtnetlink) Neighbors() (map[Neighbor]uint16, error) {
 	return states, nil
 }
 
-// refusals are what errors of the kernel say of a route.
+// refusals maps errors of route lookups to ways.
 var refusals = [...]struct {
 	errno error
 	way   Way
@@ -147,7 +148,7 @@ var refusals = [...]struct {
 	{unix.ENETUNREACH, Nowhere}, {unix.EHOSTUNREACH, Unreachable}, {unix.EACCES, Prohibited}, {unix.EINVAL, Blackhole}, {unix.EXDEV, Spoofed},
 }
 
-// ways are what types of routes say.
+// ways maps route types to ways.
 var ways = map[byte]Way{
 	unix.RTN_UNICAST: Away, unix.RTN_LOCAL: Here, unix.RTN_ANYCAST: Here, unix.RTN_BROADCAST: Group, unix.RTN_MULTICAST: Group,
 	unix.RTN_BLACKHOLE: Blackhole, unix.RTN_UNREACHABLE: Unreachable, unix.RTN_PROHIBIT: Prohibited,
@@ -156,21 +157,21 @@ var ways = map[byte]Way{
 func (r rtnetlink) Route(q Query) (found Route, err error) {
 	attrs := netlink.NewAttributeEncoder()
 	attrs.Bytes(unix.RTA_DST, q.To.AsSlice())
-	question := make([]byte, unix.SizeofRtMsg) // family, lengths of destination and source, ...
-	question[0], question[1] = byte(ipvs.FamilyOf(q.To)), byte(q.To.BitLen())
+	request := make([]byte, unix.SizeofRtMsg) // family, lengths of destination and source, ...
+	request[0], request[1] = byte(ipvs.FamilyOf(q.To)), byte(q.To.BitLen())
 	if q.In != 0 {
 		attrs.Bytes(unix.RTA_SRC, q.From.AsSlice())
 		attrs.Uint32(unix.RTA_IIF, uint32(q.In))
-		question[2] = byte(q.From.BitLen())
+		request[2] = byte(q.From.BitLen())
 	}
 	if q.Entry {
-		binary.NativeEndian.PutUint32(question[8:], unix.RTM_F_FIB_MATCH)
+		binary.NativeEndian.PutUint32(request[8:], unix.RTM_F_FIB_MATCH)
 	}
 	tail, err := attrs.Encode()
 	if err != nil {
 		return Route{}, err
 	}
-	err = r.execute(unix.RTM_GETROUTE, 0, question, tail, func(header []byte, a *netlink.AttributeDecoder) {
+	err = r.execute(unix.RTM_GETROUTE, 0, request, tail, func(header []byte, a *netlink.AttributeDecoder) {
 		found.Way, found.Bits = ways[header[7]], int(header[1])
 		for a.Next() {
 			switch a.Type() {
@@ -178,7 +179,7 @@ func (r rtnetlink) Route(q Query) (found Route, err error) {
 				found.Link = int(a.Uint32())
 			case unix.RTA_GATEWAY:
 				found.Gateway = addrOf(a)
-			case unix.RTA_VIA: // a gateway of the other family, behind the family's number
+			case unix.RTA_VIA: // a gateway of the other family, after its family number
 				if via := a.Bytes(); len(via) > 2 {
 					found.Gateway, _ = netip.AddrFromSlice(via[2:])
 				}
@@ -201,9 +202,9 @@ func (r rtnetlink) Route(q Query) (found Route, err error) {
 
 func (r rtnetlink) Local() (local []netip.Prefix, err error) {
 	for _, unspecified := range [...]netip.Addr{netip.IPv4Unspecified(), netip.IPv6Unspecified()} {
-		question := make([]byte, unix.SizeofRtMsg)
-		question[0], question[7] = byte(ipvs.FamilyOf(unspecified)), unix.RTN_LOCAL
-		err := r.dump(unix.RTM_GETROUTE, question, func(header []byte, a *netlink.AttributeDecoder) {
+		request := make([]byte, unix.SizeofRtMsg)
+		request[0], request[7] = byte(ipvs.FamilyOf(unspecified)), unix.RTN_LOCAL
+		err := r.dump(unix.RTM_GETROUTE, request, func(header []byte, a *netlink.AttributeDecoder) {
 			to := unspecified
 			for a.Next() {
 				if a.Type() == unix.RTA_DST {
@@ -233,8 +234,8 @@ func (r rtnetlink) Chains() ([]string, error) {
 	const drop, accept = 0, 1
 	families := map[byte]string{unix.NFPROTO_INET: "inet", unix.NFPROTO_IPV4: "ip", unix.NFPROTO_IPV6: "ip6"}
 	drops := []string{}
-	question := make([]byte, 4) // family, version, resource
-	err = rtnetlink{conn}.dump(unix.NFNL_SUBSYS_NFTABLES<<8|unix.NFT_MSG_GETCHAIN, question, func(header []byte, a *netlink.AttributeDecoder) {
+	request := make([]byte, 4) // family, version, resource
+	err = rtnetlink{conn}.dump(unix.NFNL_SUBSYS_NFTABLES<<8|unix.NFT_MSG_GETCHAIN, request, func(header []byte, a *netlink.AttributeDecoder) {
 		var table, name string
 		policy, hook := uint32(accept), ^uint32(0)
 		for a.ByteOrder = binary.BigEndian; a.Next(); {
@@ -260,8 +261,8 @@ func (r rtnetlink) Chains() ([]string, error) {
 	return drops, err
 }
 
-// dump asks for everything of a kind that matches the header of a message, and
-// calls do with the header and the attributes of each answer.
+// dump requests all objects of a kind that match a header, and calls do with
+// the header and the attributes of each reply.
 func (r rtnetlink) dump(kind netlink.HeaderType, header []byte, do func([]byte, *netlink.AttributeDecoder)) error {
 	return r.execute(kind, netlink.Dump, header, nil, do)
 }
@@ -291,7 +292,7 @@ func (r rtnetlink) execute(kind netlink.HeaderType, flags netlink.HeaderFlags, h
 	return nil
 }
 
-// nested calls do for each attribute inside one.
+// nested calls do for each attribute within the current one.
 func nested(a *netlink.AttributeDecoder, do func(*netlink.AttributeDecoder)) {
 	a.Nested(func(inner *netlink.AttributeDecoder) error {
 		for inner.ByteOrder = a.ByteOrder; inner.Next(); {
@@ -301,6 +302,7 @@ func nested(a *netlink.AttributeDecoder, do func(*netlink.AttributeDecoder)) {
 	})
 }
 
+// addrOf returns the address that an attribute contains.
 func addrOf(a *netlink.AttributeDecoder) netip.Addr {
 	addr, _ := netip.AddrFromSlice(a.Bytes())
 	return addr

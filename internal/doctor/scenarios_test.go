@@ -2,12 +2,12 @@
 
 package doctor_test
 
-// The scenarios: for each check a director with its fault, and a sound one that
-// is near to it.
+// The scenarios: for each check a director with its fault, and a similar one
+// without a fault.
 
 import "strings"
 
-// base is a cluster, with a service that a client asks.
+// base is a cluster and the service that its client uses.
 type base struct{ hosts, setup, service string }
 
 // nat is a director between clients and servers.
@@ -23,6 +23,7 @@ director# ipvsadm -A -t 12.0.0.1:80 -s rr
 director# ipvsadm -a -t 12.0.0.1:80 -r 192.168.168.10:8080 -m
 `, "12.0.0.1:80"}
 
+// nat6 is nat with an IPv6 service.
 var nat6 = base{nat.hosts, `
 director# sysctl -qw net.ipv6.conf.all.forwarding=1
 lab# settled
@@ -74,7 +75,7 @@ client   ens33 outside 12.0.0.10/24
 director# sysctl -qw net.ipv4.conf.all.arp_ignore=1 net.ipv4.conf.ens34.rp_filter=1
 `, "12.0.0.1:80"}
 
-// arm is NAT with clients and servers on one network.
+// arm is one-armed NAT: clients and servers are on one network.
 var arm = base{dr.hosts, `
 director# sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
 director# ip addr add 192.168.168.100/32 dev lo
@@ -83,10 +84,10 @@ director# ipvsadm -a -t 192.168.168.100:80 -r 192.168.168.10:8080 -m
 nginx1# ip route add 192.168.168.200/32 via 192.168.168.50
 `, "192.168.168.100:80"}
 
-// on returns the cluster with the address of another service.
+// on returns the cluster with another service address.
 func (b base) on(service string) base { b.service = service; return b }
 
-// with returns the cluster with other hosts.
+// with returns the cluster with a part of its hosts replaced.
 func (b base) with(old, new string) base {
 	if !strings.Contains(b.hosts, old) {
 		panic(old)
@@ -101,28 +102,28 @@ func (b base) bare() base {
 	return b
 }
 
-// tunnelNote is what every tunnel over one interface has.
+// tunnelNote is the finding of tunnels on the clients' interface.
 const tunnelNote = `
 note: TCP 10.0.1.100:80: packets larger than 1480 bytes do not fit in the tunnel to 10.0.2.10: clients that do not get this director's ICMP "fragmentation needed" hang [mtu]
 `
 
-// scenario is a cluster in which traffic passes, or has one fault.
+// scenario is a cluster without a fault, or with one.
 type scenario struct {
 	name string
 	base
 	setup string // a session
 	found string // the output without its last line
-	// fails says that the client's traffic fails, until the fix if there is one.
+	// fails means that client traffic fails, until the fix if there is one.
 	fails bool
-	// size is that of the client's message, 0 for a few bytes; from is another
-	// host than the client.
+	// size is the length of the client's message, 0 for a few bytes; from is
+	// a host that replaces the client.
 	size int
 	from string
-	// needs is a command that fails on a kernel without what the scenario needs.
+	// needs is a command that fails on kernels without required features.
 	needs string
-	// settle is a session that is run with the remedy, for what machines
-	// remember of before.
-	settle string
+	// cleanup is a session that runs before the fix and clears what the
+	// machines have cached.
+	cleanup string
 }
 
 var scenarios = []scenario{
@@ -130,7 +131,7 @@ var scenarios = []scenario{
 	{name: "NAT for IPv6", base: nat6, setup: "lab# ask [fd00:12::1]:80\n"},
 	{name: "direct routing", base: dr, setup: "lab# ask 192.168.168.100:80\n"},
 	{name: "a tunnel", base: tun, found: tunnelNote},
-	{name: "a bridge as Docker's", base: base{hosts: `
+	{name: "a bridge like Docker's", base: base{hosts: `
 director eth0 outside 12.0.0.1/24
 client   ens33 outside 12.0.0.10/24
 nginx1   eth0 docker0 172.17.0.2/16 via 172.17.0.1
@@ -408,7 +409,7 @@ note: TCP 12.0.0.1:80: replies of server 192.168.168.10 that arrive on ens34, wh
 	{name: "redirects lead past the director", base: arm, setup: "lab# talk 192.168.168.100:80\n", fails: true, found: `
 warning: TCP 192.168.168.100:80: clients and NAT servers are both behind ens33, and ICMP redirects make replies bypass this director [send-redirects]
   fix: sysctl -w net.ipv4.conf.all.send_redirects=0 net.ipv4.conf.ens33.send_redirects=0
-`, settle: "nginx1# ip route flush cache\n"},
+`, cleanup: "nginx1# ip route flush cache\n"},
 	{name: "no redirects are sent", base: arm, setup: "director# sysctl -qw net.ipv4.conf.all.send_redirects=0 net.ipv4.conf.ens33.send_redirects=0\nlab# talk 192.168.168.100:80\n"},
 	{name: "redirects of IPv6", base: arm.on("[fd00:168::100]:80"), setup: `
 lab# settled

@@ -2,8 +2,8 @@
 
 package doctor
 
-// The checks of a virtual service and its servers, those of the way that
-// packets take apart.
+// The checks of a virtual service and its servers, except those of the
+// packets' path.
 
 import (
 	"fmt"
@@ -17,7 +17,8 @@ func noServers(c *Case, s *ipvs.ServiceEntry) []Finding {
 	if len(s.Destinations) > 0 {
 		return nil
 	}
-	// The method is the operator's choice. Direct routing is the default.
+	// The forwarding method is the operator's choice; the default is direct
+	// routing.
 	server := ipvs.Destination{Addr: s.Addr, Port: s.Port, Forward: ipvs.Route, Weight: 1}
 	line := c.ipvsadm(ipvs.Change{Op: ipvs.OpAddDestination, Service: s.Service, Destination: server})
 	before, _, _ := strings.Cut(line, " -r ")
@@ -38,7 +39,7 @@ func allWeightsZero(c *Case, s *ipvs.ServiceEntry) []Finding {
 	return []Finding{{Text: "all its servers have weight 0, so no new connection is accepted", Fix: c.edit(s, d)}}
 }
 
-// total returns how many connections count for the thresholds of a server.
+// total returns the number of connections that thresholds limit.
 func total(e *ipvs.DestinationEntry) uint64 {
 	return uint64(e.Conns.Active) + uint64(e.Conns.Inactive)
 }
@@ -50,15 +51,15 @@ func isFull(e *ipvs.DestinationEntry) bool {
 
 const fallback = ipvs.FlagSched1 // sh-fallback, mh-fallback
 
-// RefusesDrained reports whether the scheduler of a service refuses the clients
-// of a server of weight 0 instead of sending them to another one.
+// RefusesDrained reports whether a service's scheduler refuses the clients of
+// a server with weight 0 instead of sending them to another server.
 func RefusesDrained(s *ipvs.Service) bool {
 	return s.Scheduler == "dh" || (s.Scheduler == "sh" || s.Scheduler == "mh") && s.Flags&fallback == 0
 }
 
-// hashWeight is about schedulers that refuse a client whose server they may not
-// use. It cannot see which server dh uses, and whether mh has ever used one of
-// weight 0.
+// hashWeight checks schedulers that refuse clients whose server they may not
+// use. It cannot see which server dh uses, or whether mh has ever used a
+// server with weight 0.
 func hashWeight(c *Case, s *ipvs.ServiceEntry) []Finding {
 	if !RefusesDrained(&s.Service) || !slices.ContainsFunc(s.Destinations, usable) {
 		return nil
@@ -85,9 +86,9 @@ func hashWeight(c *Case, s *ipvs.ServiceEntry) []Finding {
 // usable reports whether schedulers may choose a server.
 func usable(e ipvs.DestinationEntry) bool { return e.Weight > 0 && !isFull(&e) }
 
-// overloaded is about the mark that the kernel sets on a server at its upper
-// threshold, and removes below the lower one, or below three quarters of the
-// upper one if there is no lower one. It does not show that mark.
+// overloaded infers the kernel's overload flag, which is not visible. It is
+// set at the upper threshold and cleared below the lower one, or below three
+// quarters of the upper one if there is no lower one.
 func overloaded(_ *Case, s *ipvs.ServiceEntry) (all []Finding) {
 	for i := range s.Destinations {
 		e := &s.Destinations[i]
@@ -138,8 +139,8 @@ func nodestConn(c *Case, s *ipvs.ServiceEntry) []Finding {
 	}}
 }
 
-// markUnset looks at connections too, since counters lag, and stand still while
-// rates are not estimated.
+// markUnset also looks at connections, since counters lag and are not updated
+// while estimation is off.
 func markUnset(c *Case, s *ipvs.ServiceEntry) []Finding {
 	used := func(e ipvs.DestinationEntry) bool { return total(&e) > 0 || e.Conns.Persistent > 0 }
 	if s.FWMark == 0 || c.File != "" || s.Stats.InPkts > 0 || slices.ContainsFunc(s.Destinations, used) || c.Host.isZero(vsSetting("run_estimation")) {
@@ -148,8 +149,8 @@ func markUnset(c *Case, s *ipvs.ServiceEntry) []Finding {
 	return []Finding{{Text: "no packet with this mark has reached IPVS: check the firewall rule that sets it, and that such packets are addressed to this director"}}
 }
 
-// portUnused is about tables that another program made: on the command line,
-// such a port is replaced.
+// portUnused concerns tables made by other programs: ipvsadm replaces such a
+// port.
 func portUnused(_ *Case, s *ipvs.ServiceEntry) (all []Finding) {
 	for i := range s.Destinations {
 		d := &s.Destinations[i].Destination
@@ -160,8 +161,8 @@ func portUnused(_ *Case, s *ipvs.ServiceEntry) (all []Finding) {
 	return all
 }
 
-// schedulerModule is about a file: the kernel's own table has no scheduler
-// that the kernel lacks.
+// schedulerModule checks files only: the kernel's own table contains no
+// scheduler that the kernel lacks.
 func schedulerModule(c *Case, s *ipvs.ServiceEntry) (all []Finding) {
 	if c.File == "" {
 		return nil

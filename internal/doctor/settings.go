@@ -4,19 +4,18 @@ package doctor
 
 import "slices"
 
-// Setting is a row about a file below /proc/sys/net/ipv4/vs.
+// Setting describes a file in /proc/sys/net/ipv4/vs.
 type Setting struct {
 	Name string
-	// Default is the value that the kernel begins with, in words where that
-	// depends on the machine.
+	// Default is the kernel's default, in words if it depends on the machine.
 	Default string
-	// Others are defaults too: of network namespaces other than the first.
+	// Others are the defaults in network namespaces other than the first.
 	Others []string
-	// Varies says that the default depends on the machine.
+	// Varies reports whether the default depends on the machine.
 	Varies bool
-	// Since is the kernel that it came with, of those after 6.1.
+	// Since is the first kernel with the setting, empty for 6.1 and earlier.
 	Since string
-	// Meaning says what it does, in a sentence without its full stop.
+	// Meaning is its effect, a clause without a full stop.
 	Meaning string
 }
 
@@ -25,8 +24,8 @@ func (s *Setting) isDefault(value string) bool {
 	return s.Varies || value == s.Default || slices.Contains(s.Others, value)
 }
 
-// Settings are the settings of IPVS in Linux 6.1 to 7.2. Kernels have some of
-// them only if they are built so, or while a module is loaded.
+// Settings lists the settings of IPVS in Linux 6.1 to 7.2. Some exist only
+// with certain build options, or while a module is loaded.
 var Settings = [...]Setting{
 	{Name: "am_droprate", Default: "10",
 		Meaning: "with drop_packet 3, one in this many packets of new connections is dropped"},
@@ -37,7 +36,7 @@ var Settings = [...]Setting{
 	{Name: "cache_bypass", Default: "0",
 		Meaning: "1 sends packets of a firewall mark service on to their destination while no server is available, as transparent proxies need"},
 	{Name: "conn_lfactor", Default: "-4", Others: []string{"-2"}, Since: "7.1",
-		Meaning: "growth of the connection table, which has 2 to the power of minus this value buckets per connection (-2 in network namespaces other than the first)"},
+		Meaning: "load factor of the connection table, which has 2^-value buckets per connection (-2 in network namespaces other than the first)"},
 	{Name: "conn_max", Default: "1073741824", Since: "7.2",
 		Meaning: "maximum number of connections in this network namespace"},
 	{Name: "conn_reuse_mode", Default: "1",
@@ -81,7 +80,7 @@ var Settings = [...]Setting{
 	{Name: "snat_reroute", Default: "1",
 		Meaning: "1 routes replies from NAT servers as if they came from the director, as policy routing by source address needs"},
 	{Name: "svc_lfactor", Default: "-3", Others: []string{"-2"}, Since: "7.1",
-		Meaning: "growth of the service table, as conn_lfactor is of the connection table (-2 in network namespaces other than the first)"},
+		Meaning: "load factor of the service table, like conn_lfactor (-2 in network namespaces other than the first)"},
 	{Name: "sync_persist_mode", Default: "0",
 		Meaning: "1 synchronizes only the persistence templates of persistent services, not their connections"},
 	{Name: "sync_ports", Default: "1",

@@ -2,8 +2,8 @@
 
 package doctor
 
-// The checks of the way that packets take: to the director, on to the servers,
-// and back.
+// The checks of the packets' path: to the director, on to the servers, and
+// back.
 
 import (
 	"fmt"
@@ -13,16 +13,15 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// hop is a server that gets new connections, and the way to it.
+// hop is a server that gets new connections, and the route to it.
 type hop struct {
 	*ipvs.Destination
 	Route
-	out *Link // nil unless the server is another machine
+	out *Link // outgoing interface, nil unless the server is another machine
 }
 
-// servers returns the servers of a service that get new connections, with
-// methods only those that have one of these forwarding methods and are other
-// machines.
+// servers returns the servers of a service that get new connections. With
+// methods, it returns only other machines that use one of them.
 func (c *Case) servers(s *ipvs.ServiceEntry, methods ...ipvs.ForwardingMethod) (all []hop) {
 	for i := range s.Destinations {
 		d := &s.Destinations[i].Destination
@@ -40,11 +39,11 @@ func (c *Case) servers(s *ipvs.ServiceEntry, methods ...ipvs.ForwardingMethod) (
 	return all
 }
 
-// anyMethod is for servers that are other machines.
+// anyMethod selects all servers that are other machines.
 var anyMethod = []ipvs.ForwardingMethod{ipvs.Masquerade, ipvs.Route, ipvs.Tunnel}
 
-// vipLocal adds an address only if no other director on a network can have it:
-// if it is on none.
+// vipLocal proposes to add an address only if it is on no network of the
+// director, so that no other director can have it.
 func vipLocal(c *Case, s *ipvs.ServiceEntry) []Finding {
 	h, a := c.Host, s.Addr
 	if s.FWMark != 0 {
@@ -78,20 +77,20 @@ func vipLocal(c *Case, s *ipvs.ServiceEntry) []Finding {
 	return []Finding{f}
 }
 
-// isDuplicate reports whether another machine has an address of this one.
+// isDuplicate reports whether another machine has one of this machine's
+// addresses.
 func (h *Host) isDuplicate(a netip.Addr) bool {
 	l := h.owner(a)
 	return l != nil && slices.Contains(l.Failed, a)
 }
 
-// standsBy reports whether the machine may be a standby director, whose virtual
-// addresses are another's for now.
+// standsBy reports whether the machine may be a standby director, whose
+// virtual addresses are on the active one.
 func (c *Case) standsBy() bool { return c.Host.VRRP || c.backup() }
 
-// vipLink is about clients on the network of the virtual address, which do not
-// find it if arp_ignore was meant for a real server. An address
-// without a network, and one that another interface's network has too, is found
-// by other interfaces.
+// vipLink checks that clients on the virtual address's network can reach it.
+// They cannot if arp_ignore is on, as real servers need it. An address on no
+// network, or also on another interface's, is reached by other interfaces.
 func vipLink(c *Case, s *ipvs.ServiceEntry) []Finding {
 	l := c.Host.owner(s.Addr)
 	if n := c.Host.near(s.Addr, works); l != nil && l != n && n != nil && n.ARP && c.ignoresARP(n) && !c.standsBy() {
@@ -106,8 +105,8 @@ func vipLink(c *Case, s *ipvs.ServiceEntry) []Finding {
 	return []Finding{{Text: fmt.Sprintf("%s, which has its address, %s: clients and routers on that network do not reach it", l.Name, l.state())}}
 }
 
-// ignoresARP reports whether ARP requests on an interface are answered for its
-// own addresses only.
+// ignoresARP reports whether an interface answers ARP requests only for its
+// own addresses.
 func (c *Case) ignoresARP(l *Link) bool {
 	all, _ := c.Host.number(linkSetting(ipvs.IPv4, "all", "arp_ignore"))
 	own, _ := c.Host.number(linkSetting(ipvs.IPv4, l.Name, "arp_ignore"))
@@ -121,7 +120,7 @@ func vipDAD(c *Case, s *ipvs.ServiceEntry) []Finding {
 	return []Finding{{Text: fmt.Sprintf("duplicate address detection found its address on another machine, so %s does not use it", c.Host.owner(s.Addr).Name)}}
 }
 
-// refusing are the words for routes that lead nowhere.
+// refusing maps the ways of routes that discard packets to their types.
 var refusing = map[Way]string{Blackhole: "blackhole", Unreachable: "unreachable", Prohibited: "prohibit"}
 
 func route(c *Case, s *ipvs.ServiceEntry) (all []Finding) {
@@ -145,10 +144,10 @@ func route(c *Case, s *ipvs.ServiceEntry) (all []Finding) {
 	return all
 }
 
-// serverLink is about servers on a network of this machine that are not reached
-// by its interface. A route to the server that is no default route may be meant
-// so, if the interface does not work, and so may one by an interface that has
-// no network of its own.
+// serverLink finds servers on a network of this machine that are not reached
+// by its interface. If the interface does not work, a route other than a
+// default route may be intended; so may one by an interface without
+// addresses.
 func serverLink(c *Case, s *ipvs.ServiceEntry) (all []Finding) {
 	for _, h := range c.servers(s, anyMethod...) {
 		l := c.Host.near(h.Addr, func(*Link) bool { return true })
@@ -194,9 +193,9 @@ func serverNeighbor(c *Case, s *ipvs.ServiceEntry) (all []Finding) {
 	return all
 }
 
-// noReply is about servers of TCP that can be reached. Clients may reset
-// connections too, so that is a note. The port of a server with direct routing
-// is that of its service.
+// noReply checks TCP servers that can be reached. Resets are a note, since
+// clients may reset connections too. With direct routing, a server's port is
+// that of its service.
 func noReply(c *Case, s *ipvs.ServiceEntry) (all []Finding) {
 	const few = 3
 	for _, h := range c.servers(s) {
@@ -213,8 +212,8 @@ func noReply(c *Case, s *ipvs.ServiceEntry) (all []Finding) {
 	return all
 }
 
-// localNAT is about packets from other machines, which the kernel does not pass
-// on to a loopback address.
+// localNAT checks for loopback addresses, to which the kernel does not
+// forward packets from other machines.
 func localNAT(c *Case, s *ipvs.ServiceEntry) (all []Finding) {
 	for _, h := range c.servers(s) {
 		if h.Forward != ipvs.Masquerade || !h.Addr.IsLoopback() || s.FWMark == 0 && c.Host.onlyLocal(s.Addr) {
@@ -229,9 +228,9 @@ func localNAT(c *Case, s *ipvs.ServiceEntry) (all []Finding) {
 	return all
 }
 
-// onLink is about direct routing: the packet keeps the virtual address, which
-// leads a router back to the director. A server can be its own gateway, under
-// an address that is not that of its entry.
+// onLink checks servers with direct routing behind a router. Packets keep the
+// virtual address, so a router sends them back to the director. The gateway
+// may be another address of the server itself.
 func onLink(c *Case, s *ipvs.ServiceEntry) (all []Finding) {
 	for _, h := range c.servers(s, ipvs.Route) {
 		if !h.Gateway.IsValid() || h.Gateway == h.Addr || h.Gateway.IsLinkLocalUnicast() || h.Gateway.BitLen() != h.Addr.BitLen() {
@@ -250,12 +249,12 @@ func onLink(c *Case, s *ipvs.ServiceEntry) (all []Finding) {
 	return all
 }
 
-// ipForward looks at the interface that the server is behind, since replies come
-// in by it, and there the setting counts. With IPv6 it is that of all, unless
-// the interface is forced to.
+// ipForward checks the interface to the server, where replies arrive and the
+// setting applies. For IPv6 the setting of all applies, unless the interface
+// has force_forwarding.
 func ipForward(c *Case, s *ipvs.ServiceEntry) []Finding {
 	if s.FWMark == 0 && c.Host.onlyLocal(s.Addr) {
-		return nil // their replies are not forwarded
+		return nil // replies are not forwarded
 	}
 	for _, h := range c.servers(s, ipvs.Masquerade) {
 		all, own := "net.ipv4.ip_forward", linkSetting(ipvs.IPv4, h.out.Name, "forwarding")
@@ -290,8 +289,8 @@ func ipForward(c *Case, s *ipvs.ServiceEntry) []Finding {
 	return nil
 }
 
-// repliesElsewhere reports whether replies of a server may come in by another
-// interface, one that forwards and is not that of the clients.
+// repliesElsewhere reports whether replies of a server may arrive on another
+// interface that forwards and is not the clients'.
 func (c *Case) repliesElsewhere(h hop, s *ipvs.ServiceEntry) bool {
 	return h.Addr.Is4() && slices.ContainsFunc(c.Host.Links, func(l Link) bool {
 		_, clients := l.network(s.Addr)
@@ -300,8 +299,7 @@ func (c *Case) repliesElsewhere(h hop, s *ipvs.ServiceEntry) bool {
 	})
 }
 
-// twin returns another interface on the network of a server, nil if there is
-// none.
+// twin returns another interface on the network of a server, or nil.
 func (h *Host) twin(to hop) *Link {
 	own, ok := to.out.network(to.Addr)
 	if !ok {
@@ -313,15 +311,16 @@ func (h *Host) twin(to hop) *Link {
 	})
 }
 
-// rpFilter looks for a second interface on a server's network: the server may
-// answer by that one. The kernel says whether it drops such packets.
+// rpFilter looks for a second interface on a server's network, where the
+// server's replies may arrive. A route lookup shows whether the kernel drops
+// them.
 func rpFilter(c *Case, s *ipvs.ServiceEntry) []Finding {
 	for _, h := range c.servers(s, ipvs.Masquerade) {
 		other := c.Host.twin(h)
 		if h.Addr.Is6() || other == nil {
 			continue
 		}
-		// To an address of this machine, nothing else can be wrong.
+		// A packet to this machine fails only because of the filter.
 		own, _ := other.network(h.Addr)
 		if way := c.Host.route(Query{To: own.Addr(), From: h.Addr, In: other.Index}).Way; way == Here || way == 0 {
 			continue
@@ -332,16 +331,16 @@ func rpFilter(c *Case, s *ipvs.ServiceEntry) []Finding {
 			Fix:    c.sysctl(linkSetting(ipvs.IPv4, other.Name, "rp_filter") + "=2"),
 		}
 		if n := c.Host.Handshakes[h.AddrPort()]; n.Half == 0 || n.Other+n.Reset > 0 {
-			f.Level = Note // replies may arrive by the other interface
+			f.Level = Note // replies may arrive on the first interface
 		}
 		return []Finding{f}
 	}
 	return nil
 }
 
-// sendRedirects is about replies that leave by the interface that they came in
-// by: Linux tells the server of a shorter way. With IPv4 redirects are sent if
-// all or the interface says so, with IPv6 always.
+// sendRedirects finds replies that leave by the interface that they arrive
+// on: Linux redirects the server to a shorter path. IPv4 sends redirects if
+// the setting of all or of the interface is on, IPv6 always does.
 func sendRedirects(c *Case, s *ipvs.ServiceEntry) []Finding {
 	for _, h := range c.servers(s, ipvs.Masquerade) {
 		if _, ok := h.out.network(h.Addr); !ok || !h.out.ARP || !c.clientsBehind(h.out, s) {
@@ -364,7 +363,7 @@ func sendRedirects(c *Case, s *ipvs.ServiceEntry) []Finding {
 }
 
 // clientsBehind reports whether clients of a service are behind an interface:
-// one that is known, those on the network of the virtual address, or all if
+// known clients, else those on the virtual address's network, else all if
 // there is no other interface.
 func (c *Case) clientsBehind(l *Link, s *ipvs.ServiceEntry) bool {
 	if seen := c.Host.Clients[s.Addr]; seen != nil && len(seen.Some) > 0 {
@@ -378,10 +377,10 @@ func (c *Case) clientsBehind(l *Link, s *ipvs.ServiceEntry) bool {
 	})
 }
 
-// mtu compares the way to a server with the interface that clients come in by.
-// The kernel refuses what does not fit with an ICMP message, after which clients
-// send less, or with pmtu_disc 0 fragments it. If only the header is too much,
-// which is usual, this is a note.
+// mtu compares the MTU to a server with that of the clients' interface. The
+// kernel rejects larger packets by an ICMP message, so that clients send
+// smaller ones, or with pmtu_disc 0 fragments them. If only the header does
+// not fit, which is usual, it is a note.
 func mtu(c *Case, s *ipvs.ServiceEntry) []Finding {
 	in, fragments := c.Host.owner(s.Addr), vsSetting("pmtu_disc")
 	if in == nil || in.Loopback || s.Addr.Is4() && c.Host.isZero(fragments) {
@@ -389,7 +388,7 @@ func mtu(c *Case, s *ipvs.ServiceEntry) []Finding {
 	}
 	for _, h := range c.servers(s, ipvs.Tunnel) {
 		need, way := in.MTU+tunnelHeader(h.Destination), h.out.MTU
-		if m := h.Route.MTU; m != 0 && m < way { // the route's own, or one that was learned
+		if m := h.Route.MTU; m != 0 && m < way { // configured or learned
 			way = m
 		}
 		if way >= need {
@@ -410,7 +409,7 @@ func mtu(c *Case, s *ipvs.ServiceEntry) []Finding {
 	return nil
 }
 
-// tunnelHeader is how many bytes a tunnel adds to a packet.
+// tunnelHeader returns the number of bytes that a tunnel adds to a packet.
 func tunnelHeader(d *ipvs.Destination) int {
 	const ipv4, ipv6, udp, gue, gueOption, gre, checksum = 20, 40, 8, 4, 8, 4, 4
 	n := ipv4

@@ -17,7 +17,7 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// world is a network with web servers.
+// world is a network of hosts with echo servers.
 type world struct{ *testing.T }
 
 func build(t *testing.T, text string) world {
@@ -29,8 +29,8 @@ func build(t *testing.T, text string) world {
 	return world{t}
 }
 
-// ask makes a connection from a host to a service, on which it sends
-// messages of a size and gets them back.
+// ask connects from a host to a service, sends messages of a size and reads
+// them back.
 func (w world) ask(from, service string, messages, size int) error {
 	const patience, pause = 500 * time.Millisecond, 100 * time.Millisecond
 	return cluster.Host{Name: from}.Do(func() error {
@@ -54,7 +54,7 @@ func (w world) ask(from, service string, messages, size int) error {
 	})
 }
 
-// passes wants a service to answer, though the network may need a moment.
+// passes requires that a service answers, perhaps after a moment.
 func (w world) passes(from, service string, size int) {
 	w.Helper()
 	var err error
@@ -63,8 +63,8 @@ func (w world) passes(from, service string, size int) {
 	}
 }
 
-// run plays a session whose commands have to succeed. On the host lab, the
-// commands are those of lab.
+// run plays a session whose commands must succeed. Those on the host lab are
+// method lab's.
 func (w world) run(typed string) {
 	w.Helper()
 	must.OK(w, cluster.Player{Verb: func(name, args string) (string, error) {
@@ -73,11 +73,12 @@ func (w world) run(typed string) {
 	}}.Play(typed))
 }
 
-// lab does what no program does as simply: connections of the client (or of the
-// host named) to a service that have to pass (ask), need not (try) and are long
-// (talk); serve listens on a host; vrrp speaks VRRP on the director; add adds a
-// server with direct routing and a port of its own, as other programs can;
-// carrier, duplicate and settled wait until the director has noticed.
+// lab runs a command without an external program. ask, try and talk connect
+// the client, or the named host, to a service: ask must succeed, try need
+// not, talk is long. serve listens on a host; vrrp uses VRRP on the director;
+// add adds a server with direct routing and a port of its own, as other
+// programs can; carrier, duplicate and settled wait for a state of the
+// director.
 func (w world) lab(words []string) {
 	w.Helper()
 	from := "client"
@@ -134,7 +135,7 @@ func (w world) lab(words []string) {
 	}
 }
 
-// vrrp listens as keepalived does.
+// vrrp opens a VRRP socket on the director, like keepalived.
 func (w world) vrrp() {
 	err := cluster.Host{Name: "director"}.Do(func() error {
 		conn, err := net.ListenPacket("ip4:112", "0.0.0.0")
@@ -148,11 +149,11 @@ func (w world) vrrp() {
 	}
 }
 
-// doctor examines the director and returns its findings.
+// doctor examines the director and returns the findings and status.
 func (w world) doctor(words ...string) (found string, status int) {
 	w.Helper()
 	var a program.Answer
-	if !must.Soon(func() bool { // an emulator may be too slow for its limit of time
+	if !must.Soon(func() bool { // an emulator may exceed its time limit
 		must.OK(w, cluster.Host{Name: "director"}.Do(func() error {
 			a = program.Here("", append([]string{"ipvsadm", "--doctor"}, words...)...)
 			return nil
