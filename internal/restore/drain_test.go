@@ -18,8 +18,8 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs/ipvstest"
 )
 
-// inUse gives each server of a table an active connection.
-func inUse(table *ipvs.Table) *ipvs.Table {
+// withConnections gives each server of a table an active connection.
+func withConnections(table *ipvs.Table) *ipvs.Table {
 	for i := range table.Services {
 		for j := range table.Services[i].Destinations {
 			table.Services[i].Destinations[j].Conns.Active = 1
@@ -29,8 +29,8 @@ func inUse(table *ipvs.Table) *ipvs.Table {
 }
 
 // A server in use is not removed before its connections have ended, whatever
-// its weight is, and whether it goes alone, with its service, or as one that
-// moves.
+// its weight, and whether it is removed alone, with its service, or moved to
+// another service.
 func TestServersInUseAreWaitedFor(t *testing.T) {
 	for name, c := range map[string]struct {
 		have, file []string
@@ -45,7 +45,7 @@ func TestServersInUseAreWaitedFor(t *testing.T) {
 		"of a service that a merge deletes": {[]string{"add 80 rr", "server 80 1 5", "add 81 rr"}, []string{"delete! 80"}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			k := ipvstest.New(inUse(kernel(t, c.have...).Now()))
+			k := ipvstest.New(withConnections(kernel(t, c.have...).Now()))
 			have, looks := k.Now(), 0
 			k.Before = func(method string) error {
 				if method != "Destinations" {
@@ -53,11 +53,11 @@ func TestServersInUseAreWaitedFor(t *testing.T) {
 				}
 				s := k.Now().Lookup(web(80))
 				if s == nil || s.Lookup(server(1).AddrPort()) == nil {
-					t.Error("it is removed while it is in use")
+					t.Error("removed while in use")
 				} else if w := s.Lookup(server(1).AddrPort()).Weight; w != 0 {
-					t.Errorf("it is waited for with weight %d", w)
+					t.Errorf("draining with weight %d", w)
 				}
-				if looks++; looks == 3 { // now the client is done
+				if looks++; looks == 3 { // the connections become inactive
 					table := k.Now()
 					for i := range table.Services {
 						for j := range table.Services[i].Destinations {
@@ -69,25 +69,25 @@ func TestServersInUseAreWaitedFor(t *testing.T) {
 				return nil
 			}
 			f, _ := read(t, c.file...)
-			o := quietly
+			o := options
 			o.Drain = time.Minute
 			end := f.Wanted(have, c.merge).Run(t.Context(), k, have, o)
 			if end.How != restore.Finished || looks != 3 {
 				t.Errorf("%+v, looked %d times", end, looks)
 			}
 			if s := k.Now().Lookup(web(80)); s != nil && len(s.Destinations) > 0 {
-				t.Errorf("left is %v", s)
+				t.Errorf("%v is left", s)
 			}
 		})
 	}
 }
 
-// A run that is killed while it waits leaves servers of weight 0. The next one
-// waits for them again.
+// A run that is killed while it waits leaves servers with weight 0. The next
+// run waits for them again.
 func TestRunAfterAKillWaitsAgain(t *testing.T) {
-	k := ipvstest.New(inUse(kernel(t, "add 80 rr", "server 80 1 5", "add 81 rr", "server 81 1 5").Now()))
+	k := ipvstest.New(withConnections(kernel(t, "add 80 rr", "server 80 1 5", "add 81 rr", "server 81 1 5").Now()))
 	f, _ := read(t, "add 80 rr")
-	o := quietly
+	o := options
 	o.Drain = time.Minute
 	asked := 0
 	k.Before = func(method string) error {
@@ -108,30 +108,30 @@ func TestRunAfterAKillWaitsAgain(t *testing.T) {
 	}
 }
 
-// While a server belongs to another family than its service the kernel starts
-// no daemon, so a daemon waits for removals, those that drain too.
+// The kernel starts no daemon while any server and its service differ in
+// address family, so a daemon starts after all removals, draining ones too.
 func TestDaemonsStartAfterRemovals(t *testing.T) {
 	six := ipvs.Service{ServiceID: ipvs.AddrID(ipvs.TCP, netip.MustParseAddr("2001:db8::1"), 80), Scheduler: "rr", Netmask: 128}
 	tunnel := ipvs.Destination{Addr: server(1).Addr, Port: 80, Forward: ipvs.Tunnel, Weight: 1}
 	for _, strict := range []bool{false, true} {
 		k := ipvstest.New(nil)
 		must.OK(t, k.Do(change.AddService(six), change.AddDestination(six.ServiceID, tunnel)))
-		have := inUse(k.Now())
+		have := withConnections(k.Now())
 		f, err := restore.Read(t.Context(), strings.NewReader(
 			"-A -t [2001:db8::1]:80 -s rr\n-a -t [2001:db8::1]:80 -r [2001:db8::a]:80 -i\n--start-daemon master --mcast-interface lo\n"), 1<<20, rules())
 		must.OK(t, err)
 		w := f.Wanted(have, false)
 		changed(t, "the plan", have, w.Plan(have, strict, true))
-		o := quietly
+		o := options
 		o.Strict, o.Drain = strict, time.Millisecond
 		end := w.Run(t.Context(), k, have, o)
-		if d := model.Diff(k.Now(), w.Table); end.How != restore.Finished || len(d) > 0 || said(end.Wanted) != "" || len(k.Now().Daemons) != 1 {
-			t.Errorf("strict %v: %+v, %s, the table lacks %v", strict, end, said(end.Wanted), d)
+		if d := model.Diff(k.Now(), w.Table); end.How != restore.Finished || len(d) > 0 || list(end.Wanted) != "" || len(k.Now().Daemons) != 1 {
+			t.Errorf("strict %v: %+v, %s, the table lacks %v", strict, end, list(end.Wanted), d)
 		}
 	}
 }
 
-// A daemon whose only line is refused goes on.
+// A daemon keeps running if its only line is refused.
 func TestDaemonOfARefusedLineStays(t *testing.T) {
 	k := ipvstest.New(nil)
 	must.OK(t, k.Do(change.StartDaemon(ipvs.Daemon{State: ipvs.Backup, Interface: "lo"})))
@@ -139,27 +139,27 @@ func TestDaemonOfARefusedLineStays(t *testing.T) {
 	f, err := restore.Read(t.Context(), strings.NewReader(
 		"-A -t [2001:db8::1]:80 -s rr\n-a -t [2001:db8::1]:80 -r 10.0.0.1:80 -i\n--start-daemon backup --mcast-interface lo\n"), 1<<20, rules())
 	must.OK(t, err)
-	end := run(t, f, k, have, quietly)
-	if now := k.Now(); end.How != restore.Finished || said(end.Wanted) != "2:invalid argument" || !slices.Equal(now.Daemons, have.Daemons) {
-		t.Errorf("%+v, %s, %v", end, said(end.Wanted), now)
+	end := run(t, f, k, have, options)
+	if now := k.Now(); end.How != restore.Finished || list(end.Wanted) != "2:invalid argument" || !slices.Equal(now.Daemons, have.Daemons) {
+		t.Errorf("%+v, %s, %v", end, list(end.Wanted), now)
 	}
 }
 
-// A daemon that the file stops and cannot start again does not go on, and one
-// that it only starts otherwise does.
+// If the new daemon does not start, the old one keeps running, unless the file
+// stops it.
 func TestDaemonThatDoesNotStart(t *testing.T) {
 	for file, stays := range map[string]bool{"stop,start nosuch": false, "start nosuch": true} {
 		k := kernel(t, "start eth1")
 		k.Refuse = refuseNosuch
 		f, _ := read(t, strings.Split(file, ",")...)
-		end := run(t, f, k, k.Now(), quietly)
+		end := run(t, f, k, k.Now(), options)
 		if now := k.Now(); end.How != restore.Finished || len(end.Wanted.Complaints.List) != 1 || (len(now.Daemons) == 1) != stays {
-			t.Errorf("%s: %+v, %s, %v", file, end, said(end.Wanted), now.Daemons)
+			t.Errorf("%s: %+v, %s, %v", file, end, list(end.Wanted), now.Daemons)
 		}
 	}
 }
 
-// What a run did is counted, not what it meant to do.
+// Only changes that were made are counted.
 func TestChangesAreCounted(t *testing.T) {
 	for _, c := range []struct {
 		have, file              []string
@@ -170,10 +170,10 @@ func TestChangesAreCounted(t *testing.T) {
 		{[]string{"add 80 rr", "server 80 1 1", "server 80 2 1", "add 81 rr"}, []string{"add 80 wlc", "server 80 1 7"}, 0, 2, 2},
 		{[]string{"add 80 rr"}, []string{"add 80 rr"}, 0, 0, 0},
 	} {
-		k := ipvstest.New(inUse(kernel(t, c.have...).Now()))
+		k := ipvstest.New(withConnections(kernel(t, c.have...).Now()))
 		k.Refuse = refuseNosuch
 		f, _ := read(t, c.file...)
-		o := quietly
+		o := options
 		o.Drain = time.Millisecond
 		end := run(t, f, k, k.Now(), o)
 		got, want := fmt.Sprint(end.Added, end.Removed, end.Changed), fmt.Sprint(c.added, c.removed, c.changed)
@@ -183,13 +183,13 @@ func TestChangesAreCounted(t *testing.T) {
 	}
 }
 
-// A refusal of the same line again does not repeat a round for ever.
+// Repeated refusals of the same line do not repeat rounds forever.
 func TestRefusalsEnd(t *testing.T) {
 	k := kernel(t, "add 80 rr", "server 80 1 1")
 	k.Refuse = refuseEdits
 	f, _ := read(t, "add 80 rr", "server 80 1 1", "server! 80 1 2", "server! 80 1 3")
-	end := run(t, f, k, k.Now(), quietly)
-	if lines := said(end.Wanted); !strings.HasPrefix(lines, "4:") || slices.Contains([]restore.Ending{restore.Failed, restore.Interrupted}, end.How) {
+	end := run(t, f, k, k.Now(), options)
+	if lines := list(end.Wanted); !strings.HasPrefix(lines, "4:") || slices.Contains([]restore.Ending{restore.Failed, restore.Interrupted}, end.How) {
 		t.Errorf("%+v, %s", end, lines)
 	}
 }

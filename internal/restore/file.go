@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package restore changes the kernel's table to match a rule file. IPVS has
-// no transactions. Instead, nothing is changed before the whole file has been
-// read and checked, only what differs is changed, each service in one piece,
-// and what differs in the end is reported.
+// no transactions. Instead, the whole file is read and checked before the
+// first change, only differences are sent, all changes to a service together,
+// and remaining differences are reported.
 //
-// A [File] is the lines that were read. [File.Wanted] makes of them the table
-// that they describe, and [Wanted.Run] makes it the kernel's table. None of
-// the values changes: a run returns its complaints and its result.
+// A [File] holds the lines of a rule file. [File.Wanted] returns the table
+// that they describe, and [Wanted.Run] changes the kernel's table to match.
+// These values are immutable: a run returns its complaints and its result.
 //
-// The package knows no messages, exit statuses or terminals: the caller
-// provides the parser of a line.
+// The package contains no messages, exit statuses or terminal code, and the
+// caller provides the parser of a line.
 package restore
 
 import (
@@ -24,17 +24,16 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// Parse parses the words of a line. It returns an error for a line that is no
-// change of the table. With wait false it does not wait for host names:
-// ErrPending is the error of a line with a name that is being looked up from
-// then on.
+// Parse parses the words of a line. It returns an error for a line that does
+// not change the table. With wait false it does not wait for host names: it
+// starts the lookup and returns ErrPending.
 type Parse func(ctx context.Context, line int, words []string, wait bool) (Rule, error)
 
-// Rule is a line that is a change of the table.
+// Rule is a line that changes the table.
 type Rule struct {
 	ipvs.Change
-	// Exist means that to add what is there is to edit it, and to delete
-	// what is not there is no mistake.
+	// Exist makes the addition of an existing entry an edit, and ignores
+	// the deletion of a missing one.
 	Exist bool
 }
 
@@ -44,13 +43,13 @@ var ErrPending = errors.New("a host name is being looked up")
 // Complaint is about a line of a file.
 type Complaint struct {
 	Line int
-	// Change is the refused change. Its Op is zero for a line that is no
-	// change.
+	// Change is the refused change. Its Op is zero if Parse rejected the
+	// line.
 	Change ipvs.Change
 	Err    error // of Parse, ErrLongLine, or a refusal that matches an error of package ipvs
 }
 
-// MaxComplaints is the maximum number of complaints that are kept.
+// MaxComplaints is the maximum number of complaints in a list.
 const MaxComplaints = 100
 
 // Complaints are the first complaints about a file, in the order of its
@@ -68,7 +67,7 @@ func (c *Complaints) add(more Complaint) {
 	}
 }
 
-// Any reports whether there are any.
+// Any reports whether there are any complaints.
 func (c Complaints) Any() bool { return len(c.List) > 0 }
 
 func merge(a, b Complaints) Complaints {
@@ -78,12 +77,12 @@ func merge(a, b Complaints) Complaints {
 	return Complaints{all[:n], a.More + b.More + len(all) - n}
 }
 
-// File is a rule file that has been read. It does not change.
+// File is a parsed rule file. It is immutable.
 type File struct {
 	// Faults are the complaints about the lines that Parse rejected.
 	Faults Complaints
 
-	lines [][]line  // that Parse accepted, some at a time: one slice of all would be copied as it grows
+	lines [][]line  // accepted by Parse, in blocks: one large slice would be copied as it grows
 	last  Complaint // the last line with a command, and its fault
 	paths []string  // of the lines of a JSON document, nil of a rule file
 }
@@ -96,29 +95,29 @@ func (f *File) Place(line int) string {
 	return "line " + strconv.Itoa(line)
 }
 
-// line is a line that Parse accepted, in half the memory of a Rule.
+// line is an accepted line. It takes half the memory of a Rule.
 type line struct {
 	number  int
 	op      ipvs.Op
 	exist   bool
 	service ipvs.Service
 	server  ipvs.Destination
-	rest    *ipvs.Change // of timeouts and daemons
+	other   *ipvs.Change // of timeouts or a daemon; otherwise nil
 }
 
 func (l *line) rule() Rule {
-	if l.rest != nil {
-		return Rule{*l.rest, l.exist}
+	if l.other != nil {
+		return Rule{*l.other, l.exist}
 	}
 	return Rule{ipvs.Change{Op: l.op, Service: l.service, Destination: l.server}, l.exist}
 }
 
-// add adds a line, and returns it.
+// add appends an empty line and returns it.
 func (f *File) add(number int) *line {
-	const some = 1024
+	const block = 1024
 	last := len(f.lines) - 1
-	if last < 0 || len(f.lines[last]) == some {
-		f.lines = append(f.lines, make([]line, 0, some))
+	if last < 0 || len(f.lines[last]) == block {
+		f.lines = append(f.lines, make([]line, 0, block))
 		last++
 	}
 	f.lines[last] = append(f.lines[last], line{number: number})
@@ -129,14 +128,14 @@ func (l *line) set(r Rule) {
 	l.op, l.exist, l.service, l.server = r.Op, r.Exist, r.Service, r.Destination
 	switch r.Op {
 	case ipvs.OpSetTimeouts, ipvs.OpStartDaemon, ipvs.OpStopDaemon:
-		l.rest = &r.Change
+		l.other = &r.Change
 	}
 }
 
-// Read reads a file of at most limit bytes, without a kernel. All its host
-// names are looked up while it is read; lines that have to wait for one are
-// parsed again at the end. It returns an error of r, ErrLarge, or that of ctx
-// if it ended before all names were known.
+// Read reads a file of at most limit bytes, without a kernel. Host names are
+// looked up in the background; lines that need a pending lookup are parsed
+// again at the end. It returns an error of r, ErrLarge, or that of ctx if it
+// ended before all lookups.
 func Read(ctx context.Context, r io.Reader, limit int64, parse Parse) (*File, error) {
 	f := &File{}
 	type waiting struct {
@@ -180,7 +179,7 @@ func Read(ctx context.Context, r io.Reader, limit int64, parse Parse) (*File, er
 	return f, ctx.Err()
 }
 
-// Empty reports whether the file has no line with a command.
+// Empty reports whether the file contains no command.
 func (f *File) Empty() bool { return f.last.Line == 0 }
 
 // Rules iterates over the accepted lines and their numbers.
@@ -196,7 +195,7 @@ func (f *File) Rules() iter.Seq2[int, Rule] {
 	}
 }
 
-// UpTo returns the file as far as a line with a fault.
+// UpTo returns the part of the file that ends with the faulty line last.
 func (f *File) UpTo(last int) *File {
 	i := slices.IndexFunc(f.Faults.List, func(c Complaint) bool { return c.Line == last })
 	if i < 0 {

@@ -10,40 +10,40 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// Wanted is the table that a file describes, as far as is known: what the
-// kernel refuses of it makes another one.
+// Wanted is the table that a file describes, without the lines known to be
+// refused. If the kernel refuses more, a new Wanted replaces it.
 type Wanted struct {
-	// Table has the services, and the timeouts and daemons of the file.
+	// Table contains the services, timeouts and daemons of the file.
 	Table *ipvs.Table
-	// Complaints are those about all lines.
+	// Complaints are about any line, whoever rejected it.
 	Complaints Complaints
-	// Refused reports whether a line that Parse accepted is refused.
+	// Refused reports whether a line was refused that Parse accepted.
 	Refused bool
 	// Last is the complaint about the last line with a command. Its Err is
-	// nil if there is none.
+	// nil if that line is valid.
 	Last Complaint
 
 	file    *File
 	merge   bool
-	stopped map[ipvs.DaemonState]bool // daemons that did not run before
-	ignored map[int]bool              // lines that are refused and have no effect
-	daemons map[ipvs.DaemonState]bool // that the file mentions
-	named   map[ipvs.ServiceID]bool   // with merge, services with a line that is not refused
+	stopped map[ipvs.DaemonState]bool // daemons that were not running before
+	ignored map[int]bool              // refused lines without effect
+	daemons map[ipvs.DaemonState]bool // mentioned in the file
+	named   map[ipvs.ServiceID]bool   // with merge, services with an accepted line
 }
 
 // objections are the refusals that only a running kernel can make.
 type objections struct {
 	lines   map[int]objection
-	servers map[serverID]error // whose address the kernel refused
+	servers map[serverID]error // servers with a refused address
 }
 
 // objection is the refusal of a line.
 type objection struct {
 	err error
-	// stays means that the line would have replaced was, which stays;
-	// otherwise the line is left out.
-	stays bool
-	was   ipvs.Change
+	// hasOld means that the line was to replace old, which is kept;
+	// otherwise the line has no effect.
+	hasOld bool
+	old    ipvs.Change
 }
 
 // serverID identifies a real server of a service.
@@ -56,10 +56,9 @@ func serverOf(c ipvs.Change) serverID {
 	return serverID{c.Service.ServiceID, c.Destination.AddrPort()}
 }
 
-// Wanted returns the table that the file describes, as far as is known before
-// a run. have is the kernel's table, or nil if it is not known: then the file
-// may stop any daemon. With merge, services stay that the file does not
-// mention, or only in lines that are refused.
+// Wanted returns the table that the file describes, before the kernel has
+// refused any line. have is the kernel's table; if it is nil, any daemon may
+// be running. With merge, a run keeps services that no accepted line mentions.
 func (f *File) Wanted(have *ipvs.Table, merge bool) *Wanted {
 	stopped := map[ipvs.DaemonState]bool{}
 	for _, state := range []ipvs.DaemonState{ipvs.Master, ipvs.Backup} {
@@ -71,8 +70,8 @@ func (f *File) Wanted(have *ipvs.Table, merge bool) *Wanted {
 // Place names a line as the file does.
 func (w *Wanted) Place(line int) string { return w.file.Place(line) }
 
-// fold builds the wanted table. What depends on a refused line is refused as
-// well.
+// fold builds the wanted table from the lines. Lines that depend on a refused
+// line are refused as well.
 func fold(f *File, merged bool, stopped map[ipvs.DaemonState]bool, o objections) *Wanted {
 	w := &Wanted{file: f, merge: merged, stopped: stopped,
 		Last: f.last, ignored: map[int]bool{}, daemons: map[ipvs.DaemonState]bool{}, named: map[ipvs.ServiceID]bool{}}
@@ -86,7 +85,7 @@ func fold(f *File, merged bool, stopped map[ipvs.DaemonState]bool, o objections)
 		}
 		c := Complaint{number, r.Change, err}
 		refused.add(c)
-		w.ignored[number] = !objected || !objection.stays
+		w.ignored[number] = !objected || !objection.hasOld
 		if number == f.last.Line {
 			w.Last = c
 		}
@@ -96,21 +95,21 @@ func fold(f *File, merged bool, stopped map[ipvs.DaemonState]bool, o objections)
 	return w
 }
 
-// add adds a line to the model and returns why it is refused.
-func (w *Wanted) add(m *model.Model, r Rule, o objection, unfit map[serverID]error) error {
+// add applies a line to the model and returns the reason if it is refused.
+func (w *Wanted) add(m *model.Model, r Rule, o objection, refused map[serverID]error) error {
 	if o.err != nil {
 		if r.Op == ipvs.OpEditService && !m.Has(r.Service.ServiceID) {
 			o.err = ipvs.ErrNoService // the kernel checks that first
 		}
-		if !o.stays || r.Op == ipvs.OpStartDaemon && w.daemons[r.Daemon.State] {
-			return o.err // a daemon does not stay that the file has stopped
+		if !o.hasOld || r.Op == ipvs.OpStartDaemon && w.daemons[r.Daemon.State] {
+			return o.err // the file has stopped the old daemon
 		}
-		o.was.Op = r.Op
-		r = Rule{Change: o.was}
+		o.old.Op = r.Op
+		r = Rule{Change: o.old}
 	}
 	state := r.Daemon.State
 	if r.Op == ipvs.OpStopDaemon && !w.daemons[state] {
-		// The first line about a daemon meets the one that runs.
+		// The first line about a daemon stops the one that is running.
 		if w.stopped[state] && !r.Exist {
 			return ipvs.ErrNoDaemon
 		}
@@ -125,8 +124,8 @@ func (w *Wanted) add(m *model.Model, r Rule, o objection, unfit map[serverID]err
 	case w.merge:
 		w.named[r.Service.ServiceID] = true
 	}
-	if e := unfit[serverOf(r.Change)]; e != nil && err == nil && r.Op == ipvs.OpAddDestination {
-		_ = m.Apply(ipvs.Change{Op: ipvs.OpDeleteDestination, Service: r.Service, Destination: r.Destination}) // it has just been added
+	if e := refused[serverOf(r.Change)]; e != nil && err == nil && r.Op == ipvs.OpAddDestination {
+		_ = m.Apply(ipvs.Change{Op: ipvs.OpDeleteDestination, Service: r.Service, Destination: r.Destination}) // cannot fail
 		err = e
 	}
 	if o.err != nil {
@@ -135,7 +134,7 @@ func (w *Wanted) add(m *model.Model, r Rule, o objection, unfit map[serverID]err
 	return err
 }
 
-// apply makes the change of a line in the model.
+// apply applies a line to the model.
 func (w *Wanted) apply(m *model.Model, r Rule) error {
 	err := m.Apply(r.Change)
 	if err == nil || !r.Exist {
@@ -147,14 +146,14 @@ func (w *Wanted) apply(m *model.Model, r Rule) error {
 	case errors.Is(err, ipvs.ErrDestinationExists):
 		r.Op = ipvs.OpEditDestination
 	case r.Op == ipvs.OpDeleteDestination && w.merge && errors.Is(err, ipvs.ErrNoService):
-		return err // the service may exist, and stays as it is
+		return err // a merge keeps the service if the kernel has it
 	case r.Op == ipvs.OpDeleteService, r.Op == ipvs.OpDeleteDestination:
 		return nil
 	}
 	return m.Apply(r.Change)
 }
 
-// places has the line that describes each part of the table.
+// places maps each part of the table to the line that describes it.
 type places struct {
 	services map[ipvs.ServiceID]int
 	servers  map[serverID]int
@@ -162,7 +161,7 @@ type places struct {
 	timeouts int
 }
 
-// findPlaces finds the last line of each part that has an effect.
+// findPlaces finds the last effective line about each part.
 func (w *Wanted) findPlaces() *places {
 	p := &places{services: map[ipvs.ServiceID]int{}, servers: map[serverID]int{}, daemons: map[ipvs.DaemonState]int{}}
 	for number, r := range w.file.Rules() {
@@ -183,8 +182,8 @@ func (w *Wanted) findPlaces() *places {
 	return p
 }
 
-// lineOf returns the line that a change comes from, or 0 for what the file
-// does not mention.
+// lineOf returns the line that requires a change, or 0 if the file does not
+// mention that part of the table.
 func (p *places) lineOf(c ipvs.Change) int {
 	switch c.Op {
 	case ipvs.OpAddService, ipvs.OpEditService:

@@ -33,7 +33,7 @@ func (noDNS) LookupAddr(context.Context, string) ([]string, error) {
 	return nil, errors.New("no such address")
 }
 
-// rules parses rule text as the program does.
+// rules returns a parser of rule text like the program's.
 func rules() restore.Parse {
 	p := args.New(names.NewFrom("/dev/null", "/dev/null", noDNS{}))
 	return func(ctx context.Context, _ int, words []string, _ bool) (restore.Rule, error) {
@@ -49,7 +49,7 @@ func rules() restore.Parse {
 	}
 }
 
-// fileOf reads rule text, in which there may be lines of any kind.
+// fileOf reads rule text, which may contain lines of any kind.
 func fileOf(t *testing.T, text string) *restore.File {
 	t.Helper()
 	f, err := restore.Read(t.Context(), strings.NewReader(text), 1<<30, rules())
@@ -57,7 +57,7 @@ func fileOf(t *testing.T, text string) *restore.File {
 	return f
 }
 
-// changed makes changes to a table, none of which may be refused.
+// changed returns a table after changes, which must not be refused.
 func changed(t *testing.T, what string, table *ipvs.Table, changes []ipvs.Change) *ipvs.Table {
 	t.Helper()
 	m := model.New(table)
@@ -69,9 +69,9 @@ func changed(t *testing.T, what string, table *ipvs.Table, changes []ipvs.Change
 	return m.Table()
 }
 
-// FuzzTextToTableAndBack goes from two texts to two tables, from the
-// difference of these to changes, from the changes to the other table, and
-// from that to text and back.
+// FuzzTextToTableAndBack converts two texts to tables and their difference to
+// changes, applies these to the first table, and converts the result to text
+// and back.
 func FuzzTextToTableAndBack(f *testing.F) {
 	seeds := seedTexts(f)
 	for i, text := range seeds {
@@ -91,13 +91,13 @@ func FuzzTextToTableAndBack(f *testing.F) {
 			t.Fatalf("after %v these are left: %v", differences, left)
 		}
 		if mixedFamilies(want) {
-			have.Daemons = nil // beside those that the text does not name the kernel refuses such servers
+			have.Daemons = nil // the text may not stop them, and with daemons such servers are refused
 		}
-		want.Timeouts = got.Timeouts // those that the text does not name stay
+		want.Timeouts = got.Timeouts // the text may not set all of them
 		sameTable(t, "the differences", got, want)
 		for _, strict := range []bool{false, true} {
 			planned := changed(t, "the plan", have, file.Plan(have, strict, true))
-			planned.Daemons = want.Daemons // those that the text does not name stay
+			planned.Daemons = want.Daemons // the text may not mention all of them
 			sameTable(t, fmt.Sprintf("the plan, strict %v,", strict), planned, want)
 		}
 
@@ -105,13 +105,13 @@ func FuzzTextToTableAndBack(f *testing.F) {
 		must.OK(t, (rule.Writer{}).Write(&text, rule.Changes(got)))
 		again := fileOf(t, text.String()).Wanted(nil, false)
 		if again.Complaints.Any() {
-			t.Fatalf("%s\n%s", said(again), text.String())
+			t.Fatalf("%s\n%s", list(again), text.String())
 		}
 		sameTable(t, text.String(), changed(t, "the text", none, again.Plan(none, false, true)), got)
 	})
 }
 
-// sameTable compares tables in any order, without what has no effect.
+// sameTable compares tables in any order, except settings without effect.
 func sameTable(t *testing.T, what string, got, want *ipvs.Table) {
 	t.Helper()
 	if got.Timeouts != want.Timeouts {
@@ -122,7 +122,7 @@ func sameTable(t *testing.T, what string, got, want *ipvs.Table) {
 	}
 }
 
-// lines are all parts of a table that have an effect, sorted.
+// lines returns all settings of a table that have an effect, sorted.
 func lines(table *ipvs.Table) (all []string) {
 	for _, s := range table.Services {
 		id := s.ServiceID
@@ -150,7 +150,7 @@ func mixedFamilies(table *ipvs.Table) bool {
 	})
 }
 
-// seedTexts are the command lines of the tests' scripts, some at a time.
+// seedTexts returns the command lines of the tests' scripts, 20 to a text.
 func seedTexts(f *testing.F) (texts []string) {
 	f.Helper()
 	for _, pattern := range []string{"../../testdata/script/*.txtar", "../../testdata/conformance/*.txt"} {
@@ -163,7 +163,7 @@ func seedTexts(f *testing.F) (texts []string) {
 			must.OK(f, err)
 			var rules []string
 			for line := range strings.Lines(string(b)) {
-				if _, typed, found := strings.Cut(line, "$'"); found { // lines in the shell's quotes
+				if _, typed, found := strings.Cut(line, "$'"); found { // quoted for the shell
 					typed, _, _ = strings.Cut(typed, "'")
 					line = strings.ReplaceAll(typed, `\n`, "\n") + "\n"
 				}

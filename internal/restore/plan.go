@@ -11,37 +11,37 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// A plan is the changes to make, in the order in which they are sent.
+// A plan contains the changes to make, in the order of sending.
 type plan struct {
-	// changes turn the current table into the wanted one.
+	// changes are all differences between the current and wanted tables.
 	changes []ipvs.Change
-	// first are made at once: servers in use get weight 0 instead of being
-	// removed.
+	// first are made at once. They set servers in use to weight 0 instead
+	// of removing them.
 	first []ipvs.Change
-	// removals wait until the connections have ended.
+	// removals are made when the connections have ended.
 	removals []ipvs.Change
-	// starts are those of daemons. They come last: while a server belongs
-	// to another family than its service, the kernel starts none.
+	// starts start daemons. They come last: the kernel refuses to start one
+	// while any server and its service differ in address family.
 	starts []ipvs.Change
 }
 
 // Plan returns the changes that a run would make to the table have. With
-// strict, they are in the order of a run that is all or nothing; with drain,
-// removed servers in use get weight 0 first.
+// strict, they are in the order of an all-or-nothing run; with drain, removed
+// servers in use get weight 0 first.
 func (w *Wanted) Plan(have *ipvs.Table, strict, drain bool) []ipvs.Change {
 	p := w.plan(indexOf(have), strict, drain)
 	return slices.Concat(p.first, p.removals, p.starts)
 }
 
-// Target is the table that a run makes.
+// Target is the table after a run.
 type Target struct {
 	*ipvs.Table
-	// HasTimeouts and HasDaemon say which of these the file mentions.
+	// HasTimeouts and HasDaemon report which of these the file mentions.
 	HasTimeouts bool
 	HasDaemon   map[ipvs.DaemonState]bool
 }
 
-// Target returns the table that a run would make of have.
+// Target returns the table that a run on the table have would produce.
 func (w *Wanted) Target(have *ipvs.Table) Target {
 	t := w.Table.Clone()
 	mentioned := t.Timeouts != ipvs.Timeouts{}
@@ -65,8 +65,8 @@ func (w *Wanted) mentionsDaemon(d ipvs.Daemon) bool { return w.daemons[d.State] 
 
 func (w *Wanted) mentionsService(s ipvs.ServiceEntry) bool { return !w.merge || w.named[s.ServiceID] }
 
-// mentioned returns the part of the table that the file mentions. The rest
-// stays as it is.
+// mentioned returns the part of the table that the file mentions. A run does
+// not change the rest.
 func (w *Wanted) mentioned(have *ipvs.Table) *ipvs.Table {
 	part := *have
 	part.Daemons = slices.DeleteFunc(slices.Clone(have.Daemons), func(d ipvs.Daemon) bool { return !w.mentionsDaemon(d) })
@@ -93,8 +93,8 @@ func (w *Wanted) plan(have index, strict, drain bool) plan {
 }
 
 // riskyFirst moves changes to the front that only the kernel can check:
-// schedulers, addresses and, if no removal waits, interfaces. Then a refusal
-// leaves little to undo. If they cannot be made in that order, they stay.
+// schedulers, addresses and, unless removals are delayed, interfaces. Then a
+// refusal leaves little to undo. It keeps the order if the new one would fail.
 func (p *plan) riskyFirst(have *ipvs.Table) {
 	left, starts := p.first, p.starts
 	if len(p.removals) == 0 {
@@ -123,20 +123,19 @@ func isRisky(c ipvs.Change) bool {
 	return slices.Contains([]ipvs.Op{ipvs.OpAddService, ipvs.OpEditService, ipvs.OpAddDestination, ipvs.OpStartDaemon}, c.Op)
 }
 
-// maxSearch is how many removed servers the kernel may search through in a
-// run, twice as many as it does: more take longer than to remove servers in a
-// second step.
+// maxSearch limits the estimated number of removed servers that the kernel
+// searches in a run. The estimate is twice the actual number; beyond it,
+// removal in a second step is faster.
 const maxSearch = 4 << 20
 
-// drain makes servers in use drain before they are removed, and returns what
-// is to do at once and after that. The kernel drops what arrives on a
-// connection whose server has been removed, so a request in progress would
-// hang. A server is in use if it has a connection in any state: one without
-// an active connection now may have one a moment later. A service that is
-// removed with servers in use takes no new connections meanwhile.
+// drain splits changes into those to make at once and those to make after
+// draining. The kernel drops packets of a connection whose server has been
+// removed, so a request in progress would hang. A server is in use if it has a
+// connection in any state: an inactive one may become active again. A service
+// that is removed with servers in use accepts no new connections meanwhile.
 //
-// If much is replaced, those that are not in use wait too: the kernel keeps
-// what was removed for minutes and searches it for each server that is added.
+// If many servers are replaced, idle ones are removed later as well: the
+// kernel keeps removed servers for minutes and searches them on each addition.
 func (w *Wanted) drain(have index, changes []ipvs.Change) (first, removals []ipvs.Change) {
 	removed, added := 0, 0
 	for _, c := range changes {
@@ -179,27 +178,27 @@ func (w *Wanted) drain(have index, changes []ipvs.Change) (first, removals []ipv
 	return first, removals
 }
 
-// drains reports whether weight 0 drains a server of a service, which stays
-// or is removed as well. UDP connections do not end, and schedulers that only
-// use a hash reject the clients whose server has weight 0.
-func drains(s ipvs.Service, stays bool) bool {
+// drains reports whether weight 0 drains a server of a service that is kept or
+// removed as well. UDP connections do not end, and schedulers that only use a
+// hash reject the clients whose server has weight 0.
+func drains(s ipvs.Service, kept bool) bool {
 	if s.Protocol == ipvs.UDP || s.Flags&ipvs.FlagOnePacket != 0 {
 		return false
 	}
 	switch s.Scheduler {
 	case "dh":
-		return !stays
+		return !kept
 	case "sh", "mh":
-		return !stays || s.Flags&ipvs.FlagSched1 != 0 // sh-fallback, mh-fallback
+		return !kept || s.Flags&ipvs.FlagSched1 != 0 // sh-fallback, mh-fallback
 	}
 	return true
 }
 
-// index finds the services and servers of a table.
+// index is a table with its services and servers by identity.
 type index struct {
 	*ipvs.Table
 	services map[ipvs.ServiceID]*ipvs.ServiceEntry
-	servers  map[ipvs.ServiceID]map[netip.AddrPort]*ipvs.DestinationEntry // built when first used
+	servers  map[ipvs.ServiceID]map[netip.AddrPort]*ipvs.DestinationEntry // built on first use
 }
 
 func indexOf(t *ipvs.Table) index {
@@ -215,7 +214,7 @@ func ByID(t *ipvs.Table) map[ipvs.ServiceID]*ipvs.ServiceEntry {
 	return m
 }
 
-// server returns a server, or nil if the table has none.
+// server returns a server, or nil if it is not in the table.
 func (x index) server(id serverID) *ipvs.DestinationEntry {
 	list := x.servers[id.service]
 	if s := x.services[id.service]; list == nil && s != nil {

@@ -33,9 +33,9 @@ func server(host int) ipvs.Destination {
 	return ipvs.Destination{Addr: netip.AddrFrom4([4]byte{10, 0, byte(host >> 8), byte(host)}), Port: 80, Weight: 1}
 }
 
-// reader parses a language of its own: "add 80 rr", "edit 80 rr", "delete
-// 80", "server 80 7 WEIGHT", "remove 80 7"; "add! 80 rr" whatever is there.
-// It counts the lines.
+// reader parses a small language for tests: "add 80 rr", "edit 80 rr", "delete
+// 80", "server 80 7 WEIGHT", "remove 80 7". A "!" after the command sets
+// Rule.Exist. It counts the lines.
 type reader struct{ lines int }
 
 func (r *reader) parse(_ context.Context, _ int, words []string, _ bool) (restore.Rule, error) {
@@ -83,7 +83,7 @@ func read(t *testing.T, lines ...string) (*restore.File, *reader) {
 	return f, &r
 }
 
-// kernel returns a kernel with the table of some lines.
+// kernel returns a kernel with the table that some lines describe.
 func kernel(t *testing.T, lines ...string) *ipvstest.Kernel {
 	t.Helper()
 	k := ipvstest.New(nil)
@@ -98,8 +98,8 @@ func run(t *testing.T, f *restore.File, k restore.Kernel, have *ipvs.Table, o re
 	return f.Wanted(have, false).Run(t.Context(), k, have, o)
 }
 
-// said returns the complaints as LINE:ERROR.
-func said(w *restore.Wanted) string {
+// list returns the complaints as LINE:ERROR.
+func list(w *restore.Wanted) string {
 	var list []string
 	for _, c := range w.Complaints.List {
 		err := c.Err.Error()
@@ -111,10 +111,9 @@ func said(w *restore.Wanted) string {
 	return strings.Join(list, " ")
 }
 
-var quietly = restore.Options{Drain: restore.DrainTime, Stopped: func() bool { return false }, Progress: func(int, int) {}}
+var options = restore.Options{Drain: restore.DrainTime, Stopped: func() bool { return false }, Progress: func(int, int) {}}
 
-// refuseNosuch refuses a scheduler or an interface called nosuch, and the
-// server 9.
+// refuseNosuch refuses a scheduler or an interface named nosuch, and server 9.
 func refuseNosuch(c ipvs.Change) syscall.Errno {
 	switch {
 	case c.Daemon.Interface == "nosuch":
@@ -138,7 +137,7 @@ func refuseEdits(c ipvs.Change) syscall.Errno {
 func TestFileIsReadWithoutAKernel(t *testing.T) {
 	f, r := read(t, "add 80 rr", "# add 81 rr", "", "add 80 rr", "bogus", "server 80 1 1", "server 99 1 1")
 	w := f.Wanted(nil, false)
-	if got, want := said(w), "4:service already exists 5:nonsense 7:no such service"; got != want {
+	if got, want := list(w), "4:service already exists 5:nonsense 7:no such service"; got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
 	if !f.Faults.Any() || !w.Refused || w.Last.Err == nil || r.lines != 5 {
@@ -149,7 +148,7 @@ func TestFileIsReadWithoutAKernel(t *testing.T) {
 	}
 	f, _ = read(t)
 	if w := f.Wanted(nil, false); !f.Empty() || w.Refused || w.Last.Err != nil || w.Complaints.Any() {
-		t.Error("an empty file is found at fault")
+		t.Error("an empty file has faults")
 	}
 }
 
@@ -166,8 +165,8 @@ func TestFileIsParsedOnce(t *testing.T) {
 		f, r := read(t, c.lines...)
 		k := kernel(t)
 		k.Refuse = refuseNosuch
-		end := run(t, f, k, k.Now(), quietly)
-		if got := said(end.Wanted); end.How != restore.Finished || r.lines != len(c.lines) || got != c.said {
+		end := run(t, f, k, k.Now(), options)
+		if got := list(end.Wanted); end.How != restore.Finished || r.lines != len(c.lines) || got != c.said {
 			t.Errorf("%+v, %d lines of %d were read, complaints %s", end, r.lines, len(c.lines), got)
 		}
 	}
@@ -176,7 +175,8 @@ func TestFileIsParsedOnce(t *testing.T) {
 func TestEnds(t *testing.T) {
 	broken := errors.New("broken")
 	old, file := []string{"add 80 rr", "server 80 1 1", "add 81 rr", "server 81 1 1"}, []string{"add 80 nosuch", "server 80 1 1", "server 80 2 1"}
-	// from calls do at each reading of the table, from the given one on.
+	// from returns a hook that calls do when the table is read for the
+	// first-th time and later.
 	from := func(first int, do func(k *ipvstest.Kernel) error) func(*ipvstest.Kernel) func(string) error {
 		return func(k *ipvstest.Kernel) func(string) error {
 			seen := 0
@@ -202,7 +202,7 @@ func TestEnds(t *testing.T) {
 		strict bool
 		before func(*ipvstest.Kernel) func(string) error
 		want   restore.Result
-		table  []string // nil: not looked at
+		table  []string // nil: not checked
 	}{
 		{"finished", false, from(1, never), restore.Result{How: restore.Finished}, []string{"add 80 rr", "server 80 1 1", "server 80 2 1"}},
 		{"refused", true, from(1, never), restore.Result{How: restore.Refused, Undo: restore.Undone}, old},
@@ -214,16 +214,15 @@ func TestEnds(t *testing.T) {
 			k := kernel(t, old...)
 			k.Refuse, k.Before = refuseNosuch, c.before(k)
 			f, _ := read(t, file...)
-			o := quietly
+			o := options
 			o.Strict = c.strict
 			end := run(t, f, k, k.Now(), o)
 			if end.How != c.want.How || !errors.Is(end.Err, c.want.Err) || end.Undo != c.want.Undo || !errors.Is(end.UndoErr, c.want.UndoErr) ||
 				(end.How == restore.Differing) != (len(end.Left) > 0) {
 				t.Errorf("%+v, want %+v", end, c.want)
 			}
-			// Whatever ended the run, the refused line is
-			// reported.
-			if got := said(end.Wanted); got != nosuch {
+			// The refused line is reported, however the run ended.
+			if got := list(end.Wanted); got != nosuch {
 				t.Errorf("complaints %s, want %s", got, nosuch)
 			}
 			if c.table != nil {
@@ -236,7 +235,7 @@ func TestEnds(t *testing.T) {
 	}
 }
 
-// A kernel that goes away after it refused a line, in the same round.
+// A refusal is reported although the kernel fails later in the same round.
 func TestRefusalIsNotHiddenByAFailure(t *testing.T) {
 	lines := []string{"add 1 nosuch"}
 	for port := 2; port < 1200; port++ {
@@ -255,9 +254,9 @@ func TestRefusalIsNotHiddenByAFailure(t *testing.T) {
 		}
 		return nil
 	}
-	end := run(t, f, k, k.Now(), quietly)
-	if end.How != restore.Failed || !errors.Is(end.Err, broken) || said(end.Wanted) != "1:scheduler or persistence engine not found" {
-		t.Errorf("%+v, complaints %s", end, said(end.Wanted))
+	end := run(t, f, k, k.Now(), options)
+	if end.How != restore.Failed || !errors.Is(end.Err, broken) || list(end.Wanted) != "1:scheduler or persistence engine not found" {
+		t.Errorf("%+v, complaints %s", end, list(end.Wanted))
 	}
 }
 
@@ -284,8 +283,8 @@ func TestStopEndsBetweenPieces(t *testing.T) {
 	}
 }
 
-// manyPieces returns a file of services, each with two servers, that takes
-// several calls of Apply.
+// manyPieces returns a file of services with two servers each that is applied
+// in several calls.
 func manyPieces() (lines []string) {
 	for port := 1; port < 1500; port++ {
 		lines = append(lines, fmt.Sprintf("add %d rr", port), fmt.Sprintf("server %d 1 1", port), fmt.Sprintf("server %d 2 1", port))
@@ -293,7 +292,7 @@ func manyPieces() (lines []string) {
 	return lines
 }
 
-// A strict run is undone whatever ends it, at each piece.
+// A strict run is undone whatever ends it, and after any number of pieces.
 func TestStrictIsUndone(t *testing.T) {
 	old := []string{"add 80 wlc", "server 80 1 5", "server 80 2 5", "add 2000 rr", "server 2000 1 1", "add 2001 rr"}
 	file := manyPieces()
@@ -331,7 +330,7 @@ func TestStrictIsUndone(t *testing.T) {
 			f, _ := read(t, file...)
 			end := run(t, f, k, k.Now(), restore.Options{Strict: true, Drain: restore.DrainTime, Progress: func(int, int) {},
 				Stopped: func() bool { return c.stop && applied >= piece }})
-			if end.How == restore.Finished { // there are fewer pieces
+			if end.How == restore.Finished { // before this piece
 				continue
 			}
 			if end.How != c.how && end.How != restore.Refused || end.Undo != restore.Undone {
@@ -344,7 +343,7 @@ func TestStrictIsUndone(t *testing.T) {
 	}
 }
 
-// What another writer did meanwhile is not undone.
+// Changes that another writer made meanwhile are not undone.
 func TestUndoLeavesWhatOthersDid(t *testing.T) {
 	add := func(port int, scheduler string) ipvs.Change {
 		return change.AddService(ipvs.NewService(web(port), scheduler))
@@ -385,7 +384,7 @@ func TestUndoLeavesWhatOthersDid(t *testing.T) {
 			f, _ := read(t, c.file...)
 			k.Refuse = refuseNosuch
 			k.Before = func(method string) error {
-				if method == "Table" && c.other != nil { // the changes have been made and will be undone
+				if method == "Table" && c.other != nil { // between the changes and undoing them
 					if err := k.Do(c.other...); err != nil {
 						t.Error(err)
 					}
@@ -393,7 +392,7 @@ func TestUndoLeavesWhatOthersDid(t *testing.T) {
 				}
 				return nil
 			}
-			o := quietly
+			o := options
 			o.Strict = true
 			if end := run(t, f, k, have, o); end.How != restore.Refused || end.Undo != restore.Undone {
 				t.Errorf("%+v", end)
@@ -406,15 +405,14 @@ func TestUndoLeavesWhatOthersDid(t *testing.T) {
 	}
 }
 
-// What another writer changes again and again is not restored again and
-// again.
+// Entries that another writer keeps changing are not restored over and over.
 func TestUndoAmongManyChanges(t *testing.T) {
 	deleteService, deleteServer := change.DeleteService(web(80)), change.DeleteDestination(web(81), server(1).AddrPort())
 	addService, addServer := change.AddService(ipvs.NewService(web(80), "rr")), change.AddDestination(web(81), server(1))
 	for _, c := range []struct {
 		name string
-		// What they do before the table is read for the first and the
-		// second time, and before something is undone.
+		// Changes by others before the table is read for the first and
+		// second time, and before each call that undoes changes.
 		first, second, beforeChange []ipvs.Change
 		want                        []string
 	}{
@@ -445,7 +443,7 @@ func TestUndoAmongManyChanges(t *testing.T) {
 				}
 				return nil
 			}
-			o := quietly
+			o := options
 			o.Strict = true
 			if end := run(t, f, k, k.Now(), o); end.How != restore.Refused || end.Undo != restore.Undone {
 				t.Errorf("%+v", end)
@@ -457,14 +455,14 @@ func TestUndoAmongManyChanges(t *testing.T) {
 	}
 }
 
-// unsure is a kernel that lists only the first services of its table, and
-// says so, as often as unsure is positive.
-type unsure struct {
+// partialKernel is a kernel that lists only the first service of its table,
+// with ErrChanging, the given number of times.
+type partialKernel struct {
 	*ipvstest.Kernel
 	times int
 }
 
-func (k *unsure) Table(ctx context.Context) (*ipvs.Table, error) {
+func (k *partialKernel) Table(ctx context.Context) (*ipvs.Table, error) {
 	t, err := k.Kernel.Table(ctx)
 	if k.times--; k.times < 0 || err != nil {
 		return t, err
@@ -473,7 +471,7 @@ func (k *unsure) Table(ctx context.Context) (*ipvs.Table, error) {
 	return t, &ipvs.QueryError{Query: "list services", Err: ipvs.ErrChanging}
 }
 
-// What may not have been read is not called undone.
+// A run is not reported as undone if entries may be missing from the list.
 func TestUndoOfATableThatKeepsChanging(t *testing.T) {
 	for times, c := range map[int]struct {
 		undo restore.Undo
@@ -482,11 +480,11 @@ func TestUndoOfATableThatKeepsChanging(t *testing.T) {
 		2:   {restore.Undone, nil},
 		100: {restore.NotUndone, ipvs.ErrChanging},
 	} {
-		k := &unsure{kernel(t, "add 80 rr"), times}
+		k := &partialKernel{kernel(t, "add 80 rr"), times}
 		before := k.Now()
 		f, _ := read(t, "add 80 rr", "add 81 rr", "server 81 1 1", "add 555 nosuch")
 		k.Refuse = refuseNosuch
-		o := quietly
+		o := options
 		o.Strict = true
 		end := run(t, f, k, before, o)
 		if end.How != restore.Refused || end.Undo != c.undo || !errors.Is(end.UndoErr, c.err) {
@@ -498,8 +496,8 @@ func TestUndoOfATableThatKeepsChanging(t *testing.T) {
 	}
 }
 
-// An edit that is refused may have taken the scheduler away: it comes back,
-// whether the rest is kept or undone.
+// A refused edit may have removed the scheduler: it is restored, whether the
+// other changes are kept or undone.
 func TestSchedulerThatARefusalTookAwayComesBack(t *testing.T) {
 	for _, strict := range []bool{false, true} {
 		k := kernel(t, "add 80 rr", "server 80 1 1")
@@ -516,7 +514,7 @@ func TestSchedulerThatARefusalTookAwayComesBack(t *testing.T) {
 			return nil
 		}
 		f, _ := read(t, "add 80 mh", "server 80 1 1", "server 80 2 1")
-		o := quietly
+		o := options
 		o.Strict = strict
 		end := run(t, f, k, k.Now(), o)
 		if s := k.Now().Lookup(web(80)); s.Scheduler != "rr" || len(s.Destinations) != map[bool]int{false: 2, true: 1}[strict] {
@@ -544,7 +542,8 @@ func TestPlanDrainsServersInUse(t *testing.T) {
 	}
 }
 
-// The kernel searches what was removed for each server that is added.
+// If much is replaced, removals come last, since the kernel searches all
+// removed servers for each added one.
 func TestPlanRemovesLastWhereMuchIsReplaced(t *testing.T) {
 	for services, want := range map[int]bool{100: false, 2100: true} {
 		var old, file []string
@@ -560,13 +559,13 @@ func TestPlanRemovesLastWhereMuchIsReplaced(t *testing.T) {
 			t.Errorf("%d services: the first removal is change %d of %d", services, slices.IndexFunc(plan, removes), len(plan))
 		}
 		after := kernel(t, old...)
-		if end := run(t, f, after, after.Now(), quietly); end.How != restore.Finished || len(model.Diff(after.Now(), kernel(t, file...).Now())) > 0 {
+		if end := run(t, f, after, after.Now(), options); end.How != restore.Finished || len(model.Diff(after.Now(), kernel(t, file...).Now())) > 0 {
 			t.Errorf("%d services: %+v", services, end)
 		}
 	}
 }
 
-func TestDaemonsThatTheFileDoesNotSpeakOfStay(t *testing.T) {
+func TestDaemonsThatTheFileDoesNotMentionStay(t *testing.T) {
 	running := &ipvs.Table{Services: []ipvs.ServiceEntry{}, Daemons: []ipvs.Daemon{{State: ipvs.Master, Interface: "lo"}}}
 	for _, c := range []struct {
 		lines []string
@@ -581,8 +580,8 @@ func TestDaemonsThatTheFileDoesNotSpeakOfStay(t *testing.T) {
 	} {
 		f, _ := read(t, c.lines...)
 		w := f.Wanted(c.have, false)
-		if got := w.Plan(c.have, false, true); !slices.Equal(got, c.plan) || said(w) != c.said {
-			t.Errorf("%v: %v, %s, want %v, %s", c.lines, got, said(w), c.plan, c.said)
+		if got := w.Plan(c.have, false, true); !slices.Equal(got, c.plan) || list(w) != c.said {
+			t.Errorf("%v: %v, %s, want %v, %s", c.lines, got, list(w), c.plan, c.said)
 		}
 	}
 }
@@ -609,16 +608,16 @@ func TestLinesOfAFile(t *testing.T) {
 			f, err := restore.Read(t.Context(), strings.NewReader(c.text), 1<<30, r.parse)
 			must.OK(t, err)
 			k := kernel(t)
-			end := run(t, f, k, k.Now(), quietly)
-			if got := len(k.Now().Services); end.How != restore.Finished || said(end.Wanted) != c.said || got != c.services {
-				t.Errorf("%+v, %d services, said %q, want %d and %q", end, got, said(end.Wanted), c.services, c.said)
+			end := run(t, f, k, k.Now(), options)
+			if got := len(k.Now().Services); end.How != restore.Finished || list(end.Wanted) != c.said || got != c.services {
+				t.Errorf("%+v, %d services, said %q, want %d and %q", end, got, list(end.Wanted), c.services, c.said)
 			}
 		})
 	}
 }
 
-// A line that waits for a name is folded in its place among the others, and
-// so are the complaints about it.
+// A line that needs a pending lookup takes effect in the order of the file,
+// and complaints about it are in that order.
 func TestLinesThatWaitForNamesKeepTheirOrder(t *testing.T) {
 	lines := []string{
 		"\ufeffadd 80 rr", "bogus", // before any name
@@ -634,7 +633,7 @@ func TestLinesThatWaitForNamesKeepTheirOrder(t *testing.T) {
 		asked++
 		switch waited = waited || wait; {
 		case !wait && waited:
-			t.Error("a line was read ahead after one was waited for")
+			t.Error("a line was parsed without wait after one with it")
 		case !wait:
 			return restore.Rule{}, restore.ErrPending
 		case ctx.Err() != nil:
@@ -649,14 +648,14 @@ func TestLinesThatWaitForNamesKeepTheirOrder(t *testing.T) {
 	f, err := restore.Read(t.Context(), strings.NewReader(strings.Join(lines, "\n")), 1<<30, parse)
 	must.OK(t, err)
 	const want = "2:nonsense 5:service already exists 7:nonsense 9:no such host 11:no such service 13:no such host 14:nonsense"
-	if got := said(f.Wanted(nil, false)); got != want {
+	if got := list(f.Wanted(nil, false)); got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
 	if asked != 10 {
 		t.Errorf("lines with names were read %d times", asked)
 	}
 	k := kernel(t)
-	if end := run(t, f, k, k.Now(), quietly); end.How != restore.Finished {
+	if end := run(t, f, k, k.Now(), options); end.How != restore.Finished {
 		t.Errorf("%+v", end)
 	}
 	if d := model.Diff(k.Now(), kernel(t, "add 80 rr", "server 80 1 1", "add 81 wlc").Now()); len(d) > 0 {
@@ -670,7 +669,7 @@ func TestLinesThatWaitForNamesKeepTheirOrder(t *testing.T) {
 	}
 }
 
-// The first complaints are kept, whether a line had to wait or not.
+// The first complaints are kept, whether a line needed a lookup or not.
 func TestComplaintsAboutNamesAreCountedWithTheOthers(t *testing.T) {
 	var lines []string
 	for range 150 {
@@ -694,18 +693,18 @@ func TestComplaintsAboutNamesAreCountedWithTheOthers(t *testing.T) {
 	}
 }
 
-// A refused line keeps its number when it is parsed again, whatever the lines
-// between the rules are.
+// Complaints have the right line numbers, whatever lines there are between the
+// rules.
 func TestLinesKeepTheirNumbers(t *testing.T) {
 	lines := []string{"# one", "", "add 80 rr", "bogus", "   ", "add 81 nosuch # five", "add 82 rr"}
-	for range 20_000 { // more than one chunk
+	for range 20_000 { // more than one block
 		lines = append(lines, "add 80 rr", "# a comment that is longer than the rule")
 	}
 	lines = append(lines, "add 83 nosuch")
 	f, _ := read(t, lines...)
 	k := kernel(t)
 	k.Refuse = refuseNosuch
-	end := run(t, f, k, k.Now(), quietly)
+	end := run(t, f, k, k.Now(), options)
 	if end.How != restore.Finished || len(k.Now().Services) != 2 {
 		t.Errorf("%+v", end)
 	}
@@ -718,7 +717,7 @@ func TestLinesKeepTheirNumbers(t *testing.T) {
 	}
 }
 
-// endless is an input without end.
+// endless is an input that repeats a line forever.
 type endless struct{ line string }
 
 func (e endless) Read(p []byte) (int, error) {
@@ -737,7 +736,7 @@ func TestAnEndlessInputIsRefused(t *testing.T) {
 	}
 	var exact reader
 	if f, err := restore.Read(t.Context(), strings.NewReader("add 80 rr\n"), 10, exact.parse); err != nil || f.Empty() {
-		t.Errorf("as much as may be read: %v", err)
+		t.Errorf("an input of exactly the limit: %v", err)
 	}
 	broken := errors.New("broken")
 	var r reader
@@ -746,9 +745,9 @@ func TestAnEndlessInputIsRefused(t *testing.T) {
 	}
 }
 
-// A rule that may meet what is there edits it, or finds nothing to delete;
-// what is missing otherwise is still refused.
-func TestRulesThatMayMeetWhatIsThere(t *testing.T) {
+// With Exist an addition edits an existing entry, and a deletion ignores a
+// missing one; other rules about missing entries are still refused.
+func TestRulesWithExist(t *testing.T) {
 	for _, c := range []struct {
 		lines      []string
 		said, like string
@@ -762,7 +761,7 @@ func TestRulesThatMayMeetWhatIsThere(t *testing.T) {
 	} {
 		f, _ := read(t, c.lines...)
 		w := f.Wanted(nil, false)
-		if got := said(w); got != c.said {
+		if got := list(w); got != c.said {
 			t.Errorf("%v: %s, want %s", c.lines, got, c.said)
 		}
 		var like []string
@@ -775,8 +774,8 @@ func TestRulesThatMayMeetWhatIsThere(t *testing.T) {
 	}
 }
 
-// A merged file changes what it mentions and nothing else, even what another
-// writer adds meanwhile.
+// A merged file only changes services that it mentions, and keeps those that
+// another writer adds meanwhile.
 func TestMergedFileLeavesOtherServicesAlone(t *testing.T) {
 	for _, c := range []struct {
 		lines []string
@@ -790,15 +789,14 @@ func TestMergedFileLeavesOtherServicesAlone(t *testing.T) {
 		k := kernel(t, "add 80 rr", "server 80 1 1", "add 81 rr", "server 81 2 1")
 		have := k.Now()
 		must.OK(t, k.Do(change.AddService(ipvs.NewService(web(90), "rr"))))
-		end := f.Wanted(have, true).Run(t.Context(), k, have, quietly)
-		if d := model.Diff(k.Now(), kernel(t, strings.Split(c.like, ",")...).Now()); end.How != restore.Finished || len(d) > 0 || said(end.Wanted) != "" {
-			t.Errorf("%v: %+v, %s, the table lacks %v", c.lines, end, said(end.Wanted), d)
+		end := f.Wanted(have, true).Run(t.Context(), k, have, options)
+		if d := model.Diff(k.Now(), kernel(t, strings.Split(c.like, ",")...).Now()); end.How != restore.Finished || len(d) > 0 || list(end.Wanted) != "" {
+			t.Errorf("%v: %+v, %s, the table lacks %v", c.lines, end, list(end.Wanted), d)
 		}
 	}
 }
 
-// A line of a merged file that is refused or left out does not delete what it
-// is about.
+// A merged file keeps a service that only refused or ignored lines mention.
 func TestMergedFileLeavesServicesOfRefusedLinesAlone(t *testing.T) {
 	for _, c := range []struct {
 		lines      []string
@@ -815,13 +813,13 @@ func TestMergedFileLeavesServicesOfRefusedLinesAlone(t *testing.T) {
 		f, _ := read(t, c.lines...)
 		k := kernel(t, "add 80 rr", "server 80 1 1")
 		k.Refuse = refuseNosuch
-		end := f.Wanted(k.Now(), true).Run(t.Context(), k, k.Now(), quietly)
+		end := f.Wanted(k.Now(), true).Run(t.Context(), k, k.Now(), options)
 		var like []string
 		if c.like != "" {
 			like = strings.Split(c.like, ",")
 		}
-		if d := model.Diff(k.Now(), kernel(t, like...).Now()); end.How != restore.Finished || len(d) > 0 || said(end.Wanted) != c.said {
-			t.Errorf("%v: %+v, %s, the table lacks %v", c.lines, end, said(end.Wanted), d)
+		if d := model.Diff(k.Now(), kernel(t, like...).Now()); end.How != restore.Finished || len(d) > 0 || list(end.Wanted) != c.said {
+			t.Errorf("%v: %+v, %s, the table lacks %v", c.lines, end, list(end.Wanted), d)
 		}
 	}
 }

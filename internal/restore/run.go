@@ -15,18 +15,18 @@ import (
 )
 
 const (
-	// MaxRounds is how often the table is read again and corrected when
-	// another program changes it meanwhile.
+	// MaxRounds is how many times the table is read and corrected if
+	// another program changes it during the run.
 	MaxRounds = 5
 	// chunk is roughly the number of changes between two calls of
 	// Stopped.
 	chunk = 512
-	// DrainTime is the usual time for which removed servers drain.
+	// DrainTime is the default time for which removed servers drain.
 	DrainTime = 2 * time.Second
 	drainPoll = 10 * time.Millisecond
 )
 
-// Kernel has the methods of an *ipvs.Client that a run needs.
+// Kernel is the part of *ipvs.Client that a run uses.
 type Kernel interface {
 	Apply(context.Context, ...ipvs.Change) error
 	Table(context.Context) (*ipvs.Table, error)
@@ -34,7 +34,7 @@ type Kernel interface {
 }
 
 // ReadTable returns the table of a kernel. If other programs keep changing
-// it, the result is incomplete: a run learns of the rest by refusals, or in
+// it, the result may be incomplete: missing entries show up as refusals or in
 // the next round.
 func ReadTable(ctx context.Context, k Kernel) (*ipvs.Table, error) {
 	t, err := k.Table(ctx)
@@ -46,36 +46,35 @@ func ReadTable(ctx context.Context, k Kernel) (*ipvs.Table, error) {
 
 // Options are the options of a run.
 type Options struct {
-	// Strict means all or nothing: unless the table comes to match the
-	// file, all changes are undone.
+	// Strict means all or nothing: unless the table matches the file at
+	// the end, all changes are undone.
 	Strict bool
-	// Drain limits the time for which all removed servers drain; with 0
+	// Drain limits the total time for which removed servers drain; if 0,
 	// they are removed at once.
 	Drain time.Duration
-	// Stopped reports whether the run has to end before its next changes.
+	// Stopped reports whether the run must end before its next changes.
 	Stopped func() bool
-	// Progress is called with the number of changes made in a round.
+	// Progress is called with the number of changes sent in a round.
 	Progress func(done, all int)
 }
 
 // Result is the result of a run.
 type Result struct {
-	// How it ended.
+	// How is the way in which the run ended.
 	How Ending
-	// Wanted has the complaints, those about what the kernel refused too.
+	// Wanted contains all complaints, including the kernel's refusals.
 	Wanted *Wanted
-	// Added, Removed and Changed are the numbers of changes made, whether
-	// they were undone or not. A server that drains counts once.
+	// Added, Removed and Changed count the changes made, including those
+	// undone later. A drained server counts once.
 	Added, Removed, Changed int
-	// If Interrupted, the last round made Done of All changes.
+	// Done of All changes were sent in the last round, if Interrupted.
 	Done, All int
-	// Left are the changes still to make, if Differing.
+	// Left are the remaining changes, if Differing.
 	Left []ipvs.Change
 	// Err is the reason why the kernel could not be used, if Failed.
 	Err error
-	// Undo is what became of the changes that were made. UndoErr is the
-	// reason if they could not be undone, or perhaps not all of them, nil
-	// if the kernel refused.
+	// Undo tells whether the changes were undone. UndoErr is the reason if
+	// they were not, or perhaps not completely; nil if the kernel refused.
 	Undo    Undo
 	UndoErr error
 }
@@ -88,34 +87,34 @@ const (
 	Finished    Ending = iota // the table is as wanted, except for the complaints
 	Refused                   // Strict, and the kernel refused a line
 	Interrupted               // Stopped reported true
-	Differing                 // another program changed the table in each of MaxRounds
+	Differing                 // another program changed the table in every round
 	Failed                    // the kernel could not be used
 )
 
-// Undo is what became of the changes that a run had made when it ended.
+// Undo is the state of a run's changes after its end.
 type Undo uint8
 
-// What can become of changes. Unless a Strict run finished, it is Undone or
-// NotUndone.
+// The states of a run's changes. A Strict run that did not finish ends with
+// Undone or NotUndone.
 const (
 	Kept      Undo = iota
-	Undone         // the table is as it was, except for what others changed
-	NotUndone      // the table is neither as it was nor as wanted
+	Undone         // the table is as before, except for changes by others
+	NotUndone      // the table is neither as before nor as wanted
 )
 
-// run is one run.
+// run is the state of a call of Run.
 type run struct {
 	Options
 	kernel     Kernel
 	wanted     *Wanted
-	want       index   // of the table of wanted
-	places     *places // in wanted, built on first use
+	want       index   // of wanted.Table
+	places     *places // of wanted, built on first use
 	objections objections
-	journal    *journal // the changes made, nil unless Strict
+	journal    *journal // of the changes made; nil unless Strict
 	result     Result
 }
 
-// Run changes the kernel's table, which is have, to match the file.
+// Run changes the kernel's table, last read as have, to match the file.
 func (w *Wanted) Run(ctx context.Context, kernel Kernel, have *ipvs.Table, o Options) Result {
 	r := run{Options: o, kernel: kernel, wanted: w, want: indexOf(w.Table), objections: objections{map[int]objection{}, map[serverID]error{}}}
 	if o.Strict {
@@ -129,8 +128,8 @@ func (w *Wanted) Run(ctx context.Context, kernel Kernel, have *ipvs.Table, o Opt
 	return r.result
 }
 
-// rounds makes changes and reads the table again, until nothing is left to do
-// or something ends the run.
+// rounds makes changes and reads the table again, until no change is left or
+// the run ends early.
 func (r *run) rounds(ctx context.Context, have *ipvs.Table) Ending {
 	for rounds := 0; ; {
 		had := indexOf(have)
@@ -164,9 +163,9 @@ func (r *run) rounds(ctx context.Context, have *ipvs.Table) Ending {
 	}
 }
 
-// round makes the changes of a plan, some at a time. It ends early with
-// Strict if the kernel refuses a line of the file. It reports how it ended,
-// and whether the kernel refused a line for the first time.
+// round makes the changes of a plan in several calls. With Strict it ends at
+// the first refusal of a line. It returns how it ended, and whether the kernel
+// refused any line that it had not refused before.
 func (r *run) round(ctx context.Context, had index, p plan) (how Ending, objected bool) {
 	r.result.Done, r.result.All = 0, len(p.first)+len(p.removals)+len(p.starts)
 	for i, part := range [][]ipvs.Change{p.first, p.removals, p.starts} {
@@ -204,7 +203,7 @@ func (r *run) round(ctx context.Context, had index, p plan) (how Ending, objecte
 	return Finished, objected
 }
 
-// count counts changes that were made. Weight 0 of a server that drains is
+// count counts changes that were made. Setting weight 0 to drain a server is
 // only a step of its removal.
 func (r *run) count(made []ipvs.Change) {
 	for i := range made {
@@ -223,13 +222,13 @@ func (r *run) count(made []ipvs.Change) {
 	}
 }
 
-// object records what the kernel refused because of the file, and reports
-// whether any of it is new. What another writer is the reason for is left to
-// the next round, as is a change that no line asks for.
+// object records refusals that the file is responsible for, and reports
+// whether any of them is new. Refusals caused by another writer are left to
+// the next round, as are those of changes that no line requires.
 func (r *run) object(had index, refused ipvs.ChangeErrors) (more bool) {
 	for _, e := range refused {
 		c := e.Change
-		if byAnother(e) {
+		if isConflict(e) {
 			continue
 		}
 		if c.Op == ipvs.OpAddDestination {
@@ -244,19 +243,19 @@ func (r *run) object(had index, refused ipvs.ChangeErrors) (more bool) {
 		if number == 0 {
 			continue
 		}
-		o := objection{err: e, was: c}
+		o := objection{err: e, old: c}
 		switch c.Op {
 		case ipvs.OpEditService:
 			if s := had.services[c.Service.ServiceID]; s != nil {
-				o.stays, o.was.Service = true, s.Service
+				o.hasOld, o.old.Service = true, s.Service
 			}
 		case ipvs.OpEditDestination:
 			if d := had.server(serverOf(c)); d != nil {
-				o.stays, o.was.Destination = true, d.Destination
+				o.hasOld, o.old.Destination = true, d.Destination
 			}
 		case ipvs.OpStartDaemon:
 			if d := daemonIn(had.Daemons, c.Daemon.State); d != nil {
-				o.stays, o.was.Daemon = true, *d
+				o.hasOld, o.old.Daemon = true, *d
 			}
 		}
 		more = more || r.objections.lines[number].err == nil
@@ -265,7 +264,8 @@ func (r *run) object(had index, refused ipvs.ChangeErrors) (more bool) {
 	return more
 }
 
-// chunkLen returns how many changes to send now, all of a service together.
+// chunkLen returns the number of changes to send next. It does not split the
+// changes to a service.
 func chunkLen(changes []ipvs.Change) int {
 	n := 0
 	for n < len(changes) && n < chunk {
@@ -274,9 +274,8 @@ func chunkLen(changes []ipvs.Change) int {
 	return n
 }
 
-// pieceLen returns how many of the changes, from the first on, belong together:
-// those about the same service, or about sync daemons. The kernel gets them at
-// once.
+// pieceLen returns the number of leading changes that belong together: to the
+// same service, or to sync daemons. They are sent in one call.
 func pieceLen(changes []ipvs.Change) int {
 	n := min(1, len(changes))
 	for n > 0 && n < len(changes) && changes[n].Service.ServiceID == changes[0].Service.ServiceID && isDaemon(changes[n]) == isDaemon(changes[0]) {
@@ -287,17 +286,17 @@ func pieceLen(changes []ipvs.Change) int {
 
 func isDaemon(c ipvs.Change) bool { return c.Op == ipvs.OpStartDaemon || c.Op == ipvs.OpStopDaemon }
 
-// byAnother reports whether a change was refused because another writer has
+// isConflict reports whether a change was refused because another writer has
 // changed the table since it was read.
-func byAnother(err error) bool {
+func isConflict(err error) bool {
 	return slices.ContainsFunc([]error{
 		ipvs.ErrServiceExists, ipvs.ErrNoService, ipvs.ErrDestinationExists, ipvs.ErrNoDestination,
 		ipvs.ErrDaemonRunning, ipvs.ErrNoDaemon,
 	}, func(reason error) bool { return errors.Is(err, reason) })
 }
 
-// outcome returns the changes that a call of Apply made, or may have made,
-// the refused ones, and whether its error is about more than refusals.
+// outcome returns the changes that a call of Apply made or may have made, the
+// refused ones, and whether the call failed for another reason.
 func outcome(changes []ipvs.Change, err error) (made []ipvs.Change, refused ipvs.ChangeErrors, failed bool) {
 	if err == nil {
 		return changes, nil, false
@@ -324,17 +323,17 @@ func outcome(changes []ipvs.Change, err error) (made []ipvs.Change, refused ipvs
 
 // undo undoes the changes of the run.
 func (r *run) undo(ctx context.Context) (Undo, error) {
-	var unsure error // the table may have more than was read
+	var partial error // the list of the table may be incomplete
 	for range MaxRounds {
 		var now *ipvs.Table
-		now, unsure = r.kernel.Table(ctx)
-		if unsure != nil && (now == nil || !errors.Is(unsure, ipvs.ErrChanging)) {
-			return NotUndone, unsure
+		now, partial = r.kernel.Table(ctx)
+		if partial != nil && (now == nil || !errors.Is(partial, ipvs.ErrChanging)) {
+			return NotUndone, partial
 		}
 		had := indexOf(now)
-		back := model.Diff(now, r.journal.undone(had, unsure == nil))
+		back := model.Diff(now, r.journal.undone(had, partial == nil))
 		if len(back) == 0 {
-			if unsure == nil {
+			if partial == nil {
 				return Undone, nil
 			}
 			continue
@@ -347,16 +346,16 @@ func (r *run) undo(ctx context.Context) (Undo, error) {
 		}
 		r.journal.record(had, made)
 		for _, e := range refused {
-			if byAnother(e) {
+			if isConflict(e) {
 				r.journal.forget(e.Change)
 			}
 		}
 	}
-	return NotUndone, unsure
+	return NotUndone, partial
 }
 
-// await waits until no server to be removed has an active connection, at most
-// for Drain, or until the run has to end.
+// await waits until no server to remove has an active connection, until Drain
+// has elapsed, or until the run must end.
 func (r *run) await(ctx context.Context, removals []ipvs.Change) error {
 	for end := time.Now().Add(r.Drain); len(removals) > 0 && time.Now().Before(end) && !r.Stopped(); {
 		n := pieceLen(removals)
@@ -373,20 +372,20 @@ func (r *run) await(ctx context.Context, removals []ipvs.Change) error {
 	return nil
 }
 
-// active reports whether anything to be removed, all of one service, has a
-// connection that has not begun to end, or may have one: a list that kept
-// changing may lack it.
+// active reports whether a server that the removals, all of one service,
+// concern has an active connection. It returns true if the list of servers may
+// be incomplete.
 func (r *run) active(ctx context.Context, removals []ipvs.Change) (bool, error) {
 	list, err := r.kernel.Destinations(ctx, removals[0].Service.ServiceID)
 	if errors.Is(err, ipvs.ErrChanging) {
 		return true, nil
 	}
-	leave := map[netip.AddrPort]bool{}
+	removed := map[netip.AddrPort]bool{}
 	for i := range removals {
-		leave[removals[i].Destination.AddrPort()] = true
+		removed[removals[i].Destination.AddrPort()] = true
 	}
 	for i := range list {
-		if list[i].Conns.Active > 0 && (removals[0].Op == ipvs.OpDeleteService || leave[list[i].AddrPort()]) {
+		if list[i].Conns.Active > 0 && (removals[0].Op == ipvs.OpDeleteService || removed[list[i].AddrPort()]) {
 			return true, nil
 		}
 	}

@@ -15,8 +15,9 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs/ipvstest"
 )
 
-// of returns a file of one service with n servers of a weight, from a host on.
-func of(n, host, weight int, more ...string) string {
+// serviceWith returns a file with one service that has n servers of a weight,
+// whose addresses start at host.
+func serviceWith(n, host, weight int, more ...string) string {
 	var b strings.Builder
 	b.WriteString("add 80 wlc\n")
 	for i := range n {
@@ -26,21 +27,30 @@ func of(n, host, weight int, more ...string) string {
 	return b.String()
 }
 
-// scaled are runs of a file of one service with n servers.
+// nothing is an empty file.
+func nothing(int) string { return "" }
+
+// servers is a file with one service that has n servers of weight 1.
+func servers(n int) string { return serviceWith(n, 1, 1) }
+
+// scaled are the runs to measure, as functions of the number of servers n.
 var scaled = map[string]struct {
 	have, file func(n int) string
 	how        restore.Ending
 }{
-	"restore":     {func(int) string { return "" }, func(n int) string { return of(n, 1, 1) }, restore.Finished},
-	"unchanged":   {func(n int) string { return of(n, 1, 1) }, func(n int) string { return of(n, 1, 1) }, restore.Finished},
-	"undo":        {func(int) string { return "" }, func(n int) string { return of(n, 1, 1, "backup nosuch") }, restore.Refused},
-	"undo edits":  {func(n int) string { return of(n, 1, 1) }, func(n int) string { return of(n, 1, 2, "backup nosuch") }, restore.Refused},
-	"replace all": {func(n int) string { return of(n, 1, 1) }, func(n int) string { return of(n, 1+n, 1) }, restore.Finished},
-	"drain all":   {func(n int) string { return of(n, 1, 0) }, func(int) string { return of(1, 60_000, 1) }, restore.Finished},
+	"restore":     {nothing, servers, restore.Finished},
+	"unchanged":   {servers, servers, restore.Finished},
+	"undo":        {nothing, func(n int) string { return serviceWith(n, 1, 1, "backup nosuch") }, restore.Refused},
+	"undo edits":  {servers, func(n int) string { return serviceWith(n, 1, 2, "backup nosuch") }, restore.Refused},
+	"replace all": {servers, func(n int) string { return serviceWith(n, 1+n, 1) }, restore.Finished},
+	"drain all": {
+		func(n int) string { return serviceWith(n, 1, 0) },
+		func(int) string { return serviceWith(1, 60_000, 1) }, restore.Finished,
+	},
 }
 
-// BenchmarkServersOfOneService runs each with more and more servers: 16 times
-// as many take at most 20 times as long.
+// BenchmarkServersOfOneService measures the runs at two sizes: 16 times as
+// many servers should take at most 20 times as long.
 func BenchmarkServersOfOneService(b *testing.B) {
 	for name, c := range scaled {
 		for _, n := range []int{2500, 40_000} {
@@ -53,9 +63,9 @@ func BenchmarkServersOfOneService(b *testing.B) {
 	}
 }
 
-// TestServersOfOneService finds what takes the square of the number of
-// servers, which is 256 times as long for 16 times as many. It measures
-// processor time, so it does not matter what else the machine does.
+// TestServersOfOneService detects quadratic run time, which is 256 times as
+// long for 16 times as many servers. It measures processor time, so that load
+// on the machine does not matter.
 func TestServersOfOneService(t *testing.T) {
 	for name, c := range scaled {
 		least := func(n int) int64 {
@@ -102,7 +112,7 @@ func runScaled(t testing.TB, have, text string, how restore.Ending) {
 		}
 		return 0
 	}
-	o := quietly
+	o := options
 	o.Strict = true
 	if end := read(text).Run(t.Context(), k, before, o); end.How != how || how == restore.Refused && end.Undo != restore.Undone {
 		t.Errorf("%+v", end)

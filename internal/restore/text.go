@@ -11,7 +11,7 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/internal/rule"
 )
 
-// MaxLine is the longest line that is read, in bytes.
+// MaxLine is the maximum length of a line in bytes.
 const MaxLine = 1 << 20
 
 var (
@@ -21,14 +21,14 @@ var (
 	ErrLongLine = errors.New("line too long")
 )
 
-// ReadWords calls do with the words of each line that has a command. They are
-// valid during the call. It returns an error of r, or ErrLarge.
+// ReadWords calls do with the words of each line that contains a command. They
+// are valid during the call. It returns an error of r, or ErrLarge.
 func ReadWords(r io.Reader, limit int64, do func(words []string)) error {
 	return readLines(r, limit, func(_ int, words []string, _ error) { do(words) })
 }
 
-// readLines calls do with the words of each line that has a command, or with
-// ErrLongLine. The words are valid during the call.
+// readLines calls do with the words of each line that contains a command, or
+// with ErrLongLine. The words are valid during the call.
 func readLines(r io.Reader, limit int64, do func(number int, words []string, err error)) error {
 	limited := &io.LimitedReader{R: r, N: limit + 1}
 	in := bufio.NewReaderSize(limited, 64<<10)
@@ -58,8 +58,8 @@ func readLines(r io.Reader, limit int64, do func(number int, words []string, err
 	}
 }
 
-// readLine appends a line without its newline to line. The rest of a line
-// that is too long is dropped.
+// readLine appends the next line, without its newline, to line. It discards
+// lines that are too long.
 func readLine(in *bufio.Reader, line []byte) (_ []byte, long bool, err error) {
 	for {
 		part, err := in.ReadSlice('\n')

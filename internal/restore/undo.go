@@ -12,9 +12,9 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// A journal has each part of the table that a run changed, as it was and as
-// it is since, so that nothing else is undone: another writer may have
-// changed the table meanwhile.
+// A journal records each part of the table that a run changed, before and
+// after the changes. Only these are undone, since another writer may have
+// changed other parts meanwhile.
 type journal struct {
 	services map[ipvs.ServiceID]*entry[ipvs.Service]
 	servers  map[ipvs.ServiceID]map[netip.AddrPort]*entry[ipvs.Destination]
@@ -22,8 +22,9 @@ type journal struct {
 	timeouts *entry[ipvs.Timeouts]
 }
 
-// entry is a part of the table; nil means that there is none.
-type entry[T any] struct{ was, is *T }
+// entry is a part of the table before and after a run's changes; nil if it did
+// not or does not exist.
+type entry[T any] struct{ before, after *T }
 
 func newJournal() *journal {
 	return &journal{
@@ -33,24 +34,24 @@ func newJournal() *journal {
 	}
 }
 
-// note records that a part became is; was is only recorded at the first
-// change of it.
-func note[K comparable, T any](m map[K]*entry[T], key K, was, is *T) {
+// note records a change of a part. Later changes of the same part only update
+// after.
+func note[K comparable, T any](m map[K]*entry[T], key K, before, after *T) {
 	if e := m[key]; e != nil {
-		e.is = is
+		e.after = after
 	} else {
-		m[key] = &entry[T]{was, is}
+		m[key] = &entry[T]{before, after}
 	}
 }
 
-func (j *journal) noteServer(id serverID, was, is *ipvs.Destination) {
+func (j *journal) noteServer(id serverID, before, after *ipvs.Destination) {
 	if j.servers[id.service] == nil {
 		j.servers[id.service] = map[netip.AddrPort]*entry[ipvs.Destination]{}
 	}
-	note(j.servers[id.service], id.server, was, is)
+	note(j.servers[id.service], id.server, before, after)
 }
 
-// record notes changes that the kernel has made to the table had.
+// record adds changes that the kernel has made to the table had.
 func (j *journal) record(had index, changes []ipvs.Change) {
 	for i := range changes {
 		c := changes[i]
@@ -76,24 +77,24 @@ func (j *journal) record(had index, changes []ipvs.Change) {
 			note(j.daemons, state, daemonIn(had.Daemons, state), nil)
 		case ipvs.OpSetTimeouts:
 			if j.timeouts == nil {
-				was := had.Timeouts
-				j.timeouts = &entry[ipvs.Timeouts]{was: &was}
+				before := had.Timeouts
+				j.timeouts = &entry[ipvs.Timeouts]{before: &before}
 			}
-			j.timeouts.is = &c.Timeouts
+			j.timeouts.after = &c.Timeouts
 		}
 	}
 }
 
-// recordRefused notes the side effect of a refusal: kernels before mid-2026
-// remove a service's scheduler before they find that the new one of an edit
-// does not start.
+// recordRefused records the side effect of a refused edit: kernels before
+// mid-2026 remove a service's scheduler before they start the new one, which
+// may fail.
 func (j *journal) recordRefused(had index, refused ipvs.ChangeErrors) {
 	for _, e := range refused {
-		was := configOf(had.services[e.Change.Service.ServiceID])
-		if e.Change.Op == ipvs.OpEditService && was != nil {
-			without := *was
+		before := configOf(had.services[e.Change.Service.ServiceID])
+		if e.Change.Op == ipvs.OpEditService && before != nil {
+			without := *before
 			without.Scheduler = "none"
-			note(j.services, was.ServiceID, was, &without)
+			note(j.services, before.ServiceID, before, &without)
 		}
 	}
 }
@@ -106,7 +107,8 @@ func configOf(s *ipvs.ServiceEntry) *ipvs.Service {
 	return nil
 }
 
-// config returns the configuration of a server, or nil if the table has none.
+// config returns the configuration of a server, or nil if it is not in the
+// table.
 func (x index) config(id serverID) *ipvs.Destination {
 	if d := x.server(id); d != nil {
 		config := d.Destination
@@ -115,7 +117,7 @@ func (x index) config(id serverID) *ipvs.Destination {
 	return nil
 }
 
-// forget drops the part of the table that a change is about.
+// forget removes the entry of the part that a change concerns.
 func (j *journal) forget(c ipvs.Change) {
 	id := c.Service.ServiceID
 	switch c.Op {
@@ -131,10 +133,10 @@ func (j *journal) forget(c ipvs.Change) {
 	}
 }
 
-// undone returns the table now without the changes of the run. What is no
-// longer as the run left it stays, since another writer has changed it. If
-// now is complete, it is forgotten as well: otherwise what is added and
-// deleted all the time would be restored again and again.
+// undone returns the table now without the changes of the run. It keeps parts
+// that are no longer as the run left them, since another writer has changed
+// them. If now is complete it also forgets them: otherwise entries that are
+// added and deleted all the time would be restored again and again.
 func (j *journal) undone(now index, complete bool) *ipvs.Table {
 	t := &ipvs.Table{Services: []ipvs.ServiceEntry{}, Timeouts: now.Timeouts, Daemons: append([]ipvs.Daemon{}, now.Daemons...)}
 	j.undoDaemons(t)
@@ -151,39 +153,40 @@ func (j *journal) undone(now index, complete bool) *ipvs.Table {
 	return t
 }
 
-// undoneService returns what a service becomes, which is now, nil for none.
+// undoneService returns a service without the changes of the run. Both now and
+// the result are nil if there is no such service.
 func (j *journal) undoneService(id ipvs.ServiceID, now *ipvs.ServiceEntry, complete bool) *ipvs.ServiceEntry {
 	e := j.services[id]
-	same := e == nil || (e.is == nil) == (now == nil) && (now == nil || sameService(now.Service, *e.is))
+	same := e == nil || (e.after == nil) == (now == nil) && (now == nil || sameService(now.Service, *e.after))
 	if !same && complete {
 		delete(j.services, id)
 	}
-	if !same && (e.is == nil || now == nil) { // added again, or deleted
+	if !same && (e.after == nil || now == nil) { // added again, or deleted
 		if complete {
 			delete(j.servers, id)
 		}
 		return now
 	}
-	was := configOf(now)
+	before := configOf(now)
 	if e != nil && same {
-		was = e.was
+		before = e.before
 	}
-	// Servers first, since a service that the run added is only removed
-	// if it has no server of another writer.
+	// Servers first: a service that the run added is only removed if
+	// another writer has added no server to it.
 	servers := j.undoneServers(id, now, complete)
 	switch {
-	case was != nil:
-		return &ipvs.ServiceEntry{Service: *was, Destinations: servers}
+	case before != nil:
+		return &ipvs.ServiceEntry{Service: *before, Destinations: servers}
 	case now != nil && len(servers) > 0:
 		return &ipvs.ServiceEntry{Service: now.Service, Destinations: servers}
 	}
 	return nil
 }
 
-// undoneServers returns what the servers of a service become.
+// undoneServers returns a service's servers without the changes of the run.
 func (j *journal) undoneServers(id ipvs.ServiceID, now *ipvs.ServiceEntry, complete bool) []ipvs.DestinationEntry {
 	list, seen := []ipvs.DestinationEntry{}, map[netip.AddrPort]bool{}
-	theirs := func(server netip.AddrPort) {
+	forget := func(server netip.AddrPort) {
 		if complete {
 			delete(j.servers[id], server)
 		}
@@ -195,20 +198,20 @@ func (j *journal) undoneServers(id ipvs.ServiceID, now *ipvs.ServiceEntry, compl
 		switch {
 		case e == nil:
 			list = append(list, d)
-		case e.is == nil || !sameServer(d.Destination, *e.is):
-			theirs(d.AddrPort())
+		case e.after == nil || !sameServer(d.Destination, *e.after):
+			forget(d.AddrPort())
 			list = append(list, d)
-		case e.was != nil:
-			list = append(list, ipvs.DestinationEntry{Destination: *e.was})
+		case e.before != nil:
+			list = append(list, ipvs.DestinationEntry{Destination: *e.before})
 		}
 	}
 	for server, e := range j.servers[id] {
 		switch {
 		case seen[server]:
-		case e.is != nil:
-			theirs(server)
-		case e.was != nil:
-			list = append(list, ipvs.DestinationEntry{Destination: *e.was})
+		case e.after != nil:
+			forget(server)
+		case e.before != nil:
+			list = append(list, ipvs.DestinationEntry{Destination: *e.before})
 		}
 	}
 	return list
@@ -218,13 +221,13 @@ func (j *journal) undoDaemons(t *ipvs.Table) {
 	for state, e := range j.daemons {
 		i := slices.IndexFunc(t.Daemons, func(d ipvs.Daemon) bool { return d.State == state })
 		switch found := i >= 0; {
-		case found != (e.is != nil), found && !sameDaemon(t.Daemons[i], *e.is):
-		case e.was == nil && found:
+		case found != (e.after != nil), found && !sameDaemon(t.Daemons[i], *e.after):
+		case e.before == nil && found:
 			t.Daemons = slices.Delete(t.Daemons, i, i+1)
-		case e.was != nil && found:
-			t.Daemons[i] = *e.was
-		case e.was != nil:
-			t.Daemons = append(t.Daemons, *e.was)
+		case e.before != nil && found:
+			t.Daemons[i] = *e.before
+		case e.before != nil:
+			t.Daemons = append(t.Daemons, *e.before)
 		}
 	}
 }
@@ -233,29 +236,31 @@ func (j *journal) undoTimeouts(t *ipvs.Table) {
 	if j.timeouts == nil {
 		return
 	}
-	was, is := j.timeouts.was, j.timeouts.is
-	for _, f := range []struct{ now, was, is *time.Duration }{
-		{&t.Timeouts.TCP, &was.TCP, &is.TCP}, {&t.Timeouts.TCPFin, &was.TCPFin, &is.TCPFin}, {&t.Timeouts.UDP, &was.UDP, &is.UDP},
+	before, after := j.timeouts.before, j.timeouts.after
+	for _, f := range []struct{ now, before, after *time.Duration }{
+		{&t.Timeouts.TCP, &before.TCP, &after.TCP},
+		{&t.Timeouts.TCPFin, &before.TCPFin, &after.TCPFin},
+		{&t.Timeouts.UDP, &before.UDP, &after.UDP},
 	} {
-		if *f.now == *f.is {
-			*f.now = *f.was
+		if *f.now == *f.after {
+			*f.now = *f.before
 		}
 	}
 }
 
-// sameService, sameServer and sameDaemon report whether the first is what the
-// second asked for, as in Diff.
-func sameService(is, asked ipvs.Service) bool {
-	return len(model.Diff(&ipvs.Table{Services: []ipvs.ServiceEntry{{Service: is}}}, &ipvs.Table{Services: []ipvs.ServiceEntry{{Service: asked}}})) == 0
+// sameService, sameServer and sameDaemon report whether model.Diff finds no
+// difference between an entry and the wanted one.
+func sameService(now, want ipvs.Service) bool {
+	return len(model.Diff(&ipvs.Table{Services: []ipvs.ServiceEntry{{Service: now}}}, &ipvs.Table{Services: []ipvs.ServiceEntry{{Service: want}}})) == 0
 }
 
-func sameServer(is, asked ipvs.Destination) bool {
+func sameServer(now, want ipvs.Destination) bool {
 	one := func(d ipvs.Destination) *ipvs.Table {
 		return &ipvs.Table{Services: []ipvs.ServiceEntry{{Destinations: []ipvs.DestinationEntry{{Destination: d}}}}}
 	}
-	return len(model.Diff(one(is), one(asked))) == 0
+	return len(model.Diff(one(now), one(want))) == 0
 }
 
-func sameDaemon(is, asked ipvs.Daemon) bool {
-	return len(model.Diff(&ipvs.Table{Daemons: []ipvs.Daemon{is}}, &ipvs.Table{Daemons: []ipvs.Daemon{asked}})) == 0
+func sameDaemon(now, want ipvs.Daemon) bool {
+	return len(model.Diff(&ipvs.Table{Daemons: []ipvs.Daemon{now}}, &ipvs.Table{Daemons: []ipvs.Daemon{want}})) == 0
 }
