@@ -9,12 +9,11 @@ import (
 )
 
 // Diff returns the changes that turn the whole table have into the table want:
-// those of ipvs.Diff, and those of timeouts and sync daemons. Timeouts that
-// are zero in want are left alone, as are the settings that a wanted daemon
-// has as zero.
+// those of ipvs.Diff, and those of timeouts and sync daemons. Zero timeouts
+// and zero settings of a daemon in want match any value.
 //
-// Daemons stop first and start last: while one runs, the kernel accepts no
-// destination of another family than its service.
+// Daemons stop first and start last: while one is running, the kernel refuses
+// a destination whose address family is not that of its service.
 func Diff(have, want *ipvs.Table) []ipvs.Change {
 	var changes ipvs.Batch
 	for _, h := range have.Daemons {
@@ -35,7 +34,7 @@ func Diff(have, want *ipvs.Table) []ipvs.Change {
 	}
 	for _, w := range want.Daemons {
 		if i := findDaemon(have.Daemons, w.State); i >= 0 {
-			if serves(have.Daemons[i], w) {
+			if matches(have.Daemons[i], w) {
 				continue
 			}
 			changes.StopDaemon(w.State)
@@ -45,9 +44,9 @@ func Diff(have, want *ipvs.Table) []ipvs.Change {
 	return changes
 }
 
-// serves reports whether a running daemon is what is wanted, where zeros leave
-// the choice to the kernel.
-func serves(d, w ipvs.Daemon) bool {
+// matches reports whether the running daemon d matches the wanted w, whose
+// zero settings leave the choice to the kernel.
+func matches(d, w ipvs.Daemon) bool {
 	if w.MaxLen == 0 {
 		w.MaxLen = d.MaxLen
 	}

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package model is the kernel's table in memory. It answers changes as the
-// kernel does.
+// Package model implements the kernel's table in memory. It accepts and
+// refuses changes as the kernel does.
 package model
 
 import (
@@ -13,23 +13,23 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// Model is a table to which changes are applied: it says what the table
-// becomes by them, and which of them the kernel would refuse.
+// Model is a table in memory. It applies changes, and rejects those that the
+// kernel would refuse.
 //
-// A running kernel also refuses what a model cannot know: a scheduler,
-// persistence engine or interface that it lacks, an address that its routing
-// tables do not know as local or unicast, and a multicast group without a
-// route. The model follows Linux 6.1 to 7.2.
+// A running kernel also refuses changes that a model cannot check: a missing
+// scheduler, persistence engine or interface, an address that is neither local
+// nor unicast in its routing tables, and a multicast group without a route.
+// The model follows Linux 6.1 to 7.2.
 //
 // The zero value is an empty table. A Model is not safe for concurrent use.
 type Model struct {
 	table  ipvs.Table
-	places map[ipvs.ServiceID]int // in table.Services
-	// servers are the places of the destinations of services that have many.
+	places map[ipvs.ServiceID]int // indexes of table.Services
+	// servers are the indexes of destinations, for services with many.
 	servers map[ipvs.ServiceID]map[netip.AddrPort]int
 }
 
-// New returns a model that starts with a copy of t.
+// New returns a model of a copy of t.
 func New(t *ipvs.Table) *Model {
 	m := &Model{table: *t.Clone()}
 	m.places = make(map[ipvs.ServiceID]int, len(t.Services))
@@ -39,7 +39,7 @@ func New(t *ipvs.Table) *Model {
 	return m
 }
 
-// Table returns a copy of the table, whose parts are never nil.
+// Table returns a copy of the table, in which no list is nil.
 func (m *Model) Table() *ipvs.Table {
 	t := m.table.Clone()
 	t.Services = append([]ipvs.ServiceEntry{}, t.Services...)
@@ -57,7 +57,7 @@ func (m *Model) Table() *ipvs.Table {
 func (m *Model) View() *ipvs.Table { return &m.table }
 
 // Service returns a copy of a service with its destinations, and whether the
-// table has it.
+// table contains it.
 func (m *Model) Service(id ipvs.ServiceID) (ipvs.ServiceEntry, bool) {
 	i, found := m.places[id]
 	if !found {
@@ -68,15 +68,15 @@ func (m *Model) Service(id ipvs.ServiceID) (ipvs.ServiceEntry, bool) {
 	return s, true
 }
 
-// Has reports whether the table has a service.
+// Has reports whether the table contains a service.
 func (m *Model) Has(id ipvs.ServiceID) bool {
 	_, found := m.places[id]
 	return found
 }
 
-// Apply changes the table as the kernel would, and refuses what the kernel
-// refuses: the error is then an *ipvs.ChangeError with the kernel's errno, and
-// the table stays as it was.
+// Apply changes the table as the kernel would. If the kernel would refuse the
+// change, it returns an *ipvs.ChangeError with the kernel's errno and leaves
+// the table unchanged.
 func (m *Model) Apply(c ipvs.Change) error {
 	if err := m.apply(&c); err != nil {
 		return &ipvs.ChangeError{Change: c, Err: err}
@@ -85,7 +85,7 @@ func (m *Model) Apply(c ipvs.Change) error {
 }
 
 func (m *Model) apply(c *ipvs.Change) error {
-	unmapped := *c // the kernel takes IPv4-mapped services
+	unmapped := *c // the kernel accepts IPv4-mapped services
 	unmapped.Service.Addr, unmapped.Destination.Addr = c.Service.Addr.Unmap(), c.Destination.Addr.Unmap()
 	if err := unmapped.Validate(); err != nil {
 		return err
@@ -143,8 +143,8 @@ func (m *Model) apply(c *ipvs.Change) error {
 	return nil
 }
 
-// removeAt removes an element in constant time: the last one takes its place,
-// which removeAt reports.
+// removeAt removes an element in constant time by replacing it with the last
+// one. It reports whether an element was moved.
 func removeAt[T any](list *[]T, i int) (moved bool) {
 	last := len(*list) - 1
 	(*list)[i] = (*list)[last]
@@ -161,14 +161,14 @@ func zero(s *ipvs.ServiceEntry) {
 	}
 }
 
-// checkService is what the kernel checks in a service that is added or edited.
-// It sets a netmask that is missing.
+// checkService makes the kernel's checks of a service that is added or edited.
+// It sets a missing netmask.
 func checkService(s *ipvs.Service) error {
 	if s.Netmask == 0 {
 		s.Netmask = ipvs.FullNetmask(s.Family())
 	}
 	if s.Scheduler == "" {
-		return syscall.ENOENT // there is no module of that name
+		return syscall.ENOENT // no module has that name
 	}
 	if s.Family() == ipvs.IPv6 && s.Netmask > 128 {
 		return syscall.EINVAL
@@ -176,12 +176,12 @@ func checkService(s *ipvs.Service) error {
 	return nil
 }
 
-// applyDestination checks in the kernel's order, which decides the errno of a
-// change with several faults.
+// applyDestination changes a destination. The checks are in the kernel's
+// order, which determines the errno of a change with several faults.
 func (m *Model) applyDestination(s *ipvs.ServiceEntry, op ipvs.Op, d ipvs.Destination) error {
 	if op != ipvs.OpDeleteDestination {
 		if ipvs.FamilyOf(d.Addr) != s.Family() && (len(m.table.Daemons) > 0 || d.Forward != ipvs.Tunnel) {
-			// The sync protocol cannot express a service of mixed families.
+			// The sync protocol cannot express mixed address families.
 			return syscall.EINVAL
 		}
 		if d.Weight < 0 || d.LowerThreshold > d.UpperThreshold {
@@ -201,7 +201,7 @@ func (m *Model) applyDestination(s *ipvs.ServiceEntry, op ipvs.Op, d ipvs.Destin
 	index := m.servers[s.ServiceID]
 	switch op {
 	case ipvs.OpAddDestination:
-		if !destinationAddr(d.Addr) {
+		if !isServerAddr(d.Addr) {
 			return syscall.EINVAL
 		}
 		if index != nil {
@@ -219,10 +219,10 @@ func (m *Model) applyDestination(s *ipvs.ServiceEntry, op ipvs.Op, d ipvs.Destin
 	return nil
 }
 
-// longList is the length from which an index pays.
+// longList is the minimum number of destinations for which an index is built.
 const longList = 32
 
-// server returns the place of a destination, or -1.
+// server returns the index of a destination, or -1.
 func (m *Model) server(s *ipvs.ServiceEntry, ap netip.AddrPort) int {
 	index := m.servers[s.ServiceID]
 	if index == nil {
@@ -244,18 +244,18 @@ func (m *Model) server(s *ipvs.ServiceEntry, ap netip.AddrPort) int {
 	return -1
 }
 
-// destinationAddr reports whether the kernel accepts an address for a real
-// server, as far as the address alone decides it: unicast, not link-local in
-// IPv6, and not of the networks that name no host.
-func destinationAddr(a netip.Addr) bool {
+// isServerAddr reports whether an address can be that of a real server, as far
+// as the address alone determines: specified and unicast, and for IPv6 not
+// link-local or IPv4-mapped.
+func isServerAddr(a netip.Addr) bool {
 	if a.Is4() {
 		return !a.IsUnspecified() && !a.IsMulticast() && a != netip.AddrFrom4([4]byte{255, 255, 255, 255})
 	}
 	return !a.IsUnspecified() && !a.IsMulticast() && !a.IsLinkLocalUnicast() && !a.Is4In6()
 }
 
-// maxTimeout is the kernel's limit of timeouts: a 32-bit number of ticks, here
-// with the fewest ticks a second, 100, that a kernel can have.
+// maxTimeout is the kernel's limit of timeouts: 2^31-1 jiffies, assuming
+// HZ=100, the lowest value of a kernel.
 const maxTimeout = (1<<31 - 1) / 100 * time.Second
 
 func (m *Model) setTimeouts(w ipvs.Timeouts) error {
@@ -274,8 +274,8 @@ func (m *Model) setTimeouts(w ipvs.Timeouts) error {
 	return nil
 }
 
-// What the kernel fills in for a sync daemon (IP_VS_SYNC_PORT and the group
-// that is registered for IPVS).
+// The kernel's defaults for a sync daemon: IP_VS_SYNC_PORT and the multicast
+// group registered for IPVS.
 const (
 	defaultSyncPort = 8848
 	defaultSyncTTL  = 1
@@ -321,14 +321,14 @@ func (m *Model) stopDaemon(s ipvs.DaemonState) error {
 	return nil
 }
 
-// findDaemon returns the place of the daemon of a state in a list, or -1.
+// findDaemon returns the index of the daemon with a state, or -1.
 func findDaemon(list []ipvs.Daemon, s ipvs.DaemonState) int {
 	return slices.IndexFunc(list, func(d ipvs.Daemon) bool { return d.State == s })
 }
 
-// clamped returns the daemon with the longest message that the kernel makes of
-// the requested one: the headers have to fit as well, and a backup has room
-// for whatever a master may send.
+// clamped returns the daemon with the maximum message length that the kernel
+// sets for the requested one: a packet also contains headers, and a backup
+// must be able to receive any master's messages.
 func clamped(d ipvs.Daemon) ipvs.Daemon {
 	const udp, ip4, ip6, minBackup = 8, 20, 40, 1024
 	longest := uint16(1<<16 - 1 - udp - ip4)
@@ -345,8 +345,8 @@ func clamped(d ipvs.Daemon) ipvs.Daemon {
 	return d
 }
 
-// mixedFamilies reports whether some destination is of another family than its
-// service.
+// mixedFamilies reports whether the address family of any destination differs
+// from that of its service.
 func (m *Model) mixedFamilies() bool {
 	for i := range m.table.Services {
 		s := &m.table.Services[i]

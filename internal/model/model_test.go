@@ -24,7 +24,7 @@ func server(i int) ipvs.Destination {
 	return ipvs.Destination{Addr: netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), Port: 80, Weight: 1}
 }
 
-// mustApply makes changes that a model does not refuse.
+// mustApply applies changes, which must not fail.
 func mustApply(t testing.TB, m *model.Model, changes ...ipvs.Change) {
 	t.Helper()
 	for _, c := range changes {
@@ -44,16 +44,16 @@ func TestModelSharesNothing(t *testing.T) {
 	mustApply(t, m, change.EditService(ipvs.NewService(web(1), "wlc")), change.AddDestination(web(1), server(2)),
 		change.DeleteDestination(web(1), server(1).AddrPort()), change.AddService(ipvs.NewService(web(2), "rr")), change.StopDaemon(ipvs.Master))
 	if !reflect.DeepEqual(mine, before) {
-		t.Errorf("the table that it began with became %+v", mine)
+		t.Errorf("the original table became %+v", mine)
 	}
 	if !reflect.DeepEqual(first, before) || !reflect.DeepEqual(one, before.Services[0]) {
-		t.Errorf("what it returned became %+v, %+v", first, one)
+		t.Errorf("the returned copies became %+v, %+v", first, one)
 	}
 	after := m.Table()
 	after.Services[0].Destinations[0].Weight = 9
 	after.Services[0].ServiceID = web(3)
 	if again := m.Table(); again.Services[0].Destinations[0].Weight != 1 || again.Services[0].ServiceID != web(1) {
-		t.Errorf("a change of what it returned reached the model: %+v", again)
+		t.Errorf("a change of the copy changed the model: %+v", again)
 	}
 }
 
@@ -61,10 +61,10 @@ func TestZeroModelIsAnEmptyTable(t *testing.T) {
 	var m model.Model
 	empty := &ipvs.Table{Services: []ipvs.ServiceEntry{}, Daemons: []ipvs.Daemon{}}
 	if got := m.Table(); !reflect.DeepEqual(got, empty) {
-		t.Errorf("%#v, want parts that are empty, not nil", got)
+		t.Errorf("%#v, want empty lists, not nil", got)
 	}
 	if _, found := m.Service(web(1)); found {
-		t.Error("it has a service")
+		t.Error("an empty model contains a service")
 	}
 	mustApply(t, &m, change.Flush(), change.AddService(ipvs.NewService(web(1), "rr")))
 	if s, found := m.Service(web(1)); !found || s.Destinations == nil {
@@ -81,9 +81,9 @@ func TestZeroModelIsAnEmptyTable(t *testing.T) {
 	}
 }
 
-// TestModelKeepsATable makes random changes of a model and of a map of maps
-// side by side: services come and go by the thousand, and one has a long list
-// of destinations.
+// TestModelKeepsATable makes the same random changes to a model and to a map
+// of maps: thousands of services are added and deleted, and one of them has a
+// long list of destinations.
 func TestModelKeepsATable(t *testing.T) {
 	for seed := range uint64(4) {
 		r := rand.New(rand.NewPCG(seed, 3))
@@ -93,12 +93,12 @@ func TestModelKeepsATable(t *testing.T) {
 		}
 		var m model.Model
 		want := map[ipvs.ServiceID]*plain{}
-		var ids []ipvs.ServiceID // that may exist
+		var ids []ipvs.ServiceID // of all services ever added
 		schedulers := []string{"rr", "wlc", "sh"}
 		for n := range 20_000 {
 			id := web(uint16(r.IntN(3000)))
 			if r.IntN(3) == 0 {
-				id = web(0) // the long one
+				id = web(0) // the service with many destinations
 			}
 			adding := n/3000%2 == 0
 			var c ipvs.Change
@@ -148,7 +148,7 @@ func TestModelKeepsATable(t *testing.T) {
 			got, found := m.Service(id)
 			s := want[id]
 			if found != (s != nil) || m.Has(id) != found {
-				t.Fatalf("seed %d: %v is there: %v", seed, id, found)
+				t.Fatalf("seed %d: %v exists: %v", seed, id, found)
 			}
 			if !found {
 				continue
