@@ -14,24 +14,24 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// batchCommand is -R: it runs each line of standard input as a command line. A
-// line that the kernel refuses, or that has a word that cannot be read, is
-// reported and the rest goes on; any other fault ends the run. Changes are sent
-// many at a time, while the next lines are read. None is kept back while the
-// program waits for more input.
+// batchCommand implements -R: it runs each line of standard input as a command
+// line. After a refused change or an unreadable word it reports the line and
+// continues; any other fault ends the run. Changes are sent in batches, while
+// the next lines are read. All changes are sent and their results reported
+// before it waits for more input.
 type batchCommand struct {
 	*session
 	find   func(*session, *args.Command) runner // returns the command of a line
-	kept   piece
-	sent   *piece // nil if the kernel has answered
-	status int    // of the last line
+	next   batch                                // the changes to send next
+	sent   *batch                               // nil if the kernel has replied
+	status int                                  // of the last line
 }
 
-// piece is changes that are sent together.
-type piece struct {
+// batch is a list of changes that are sent together.
+type batch struct {
 	changes []ipvs.Change
 	lines   []int // the line of each change
-	answer  chan error
+	result  chan error
 }
 
 func (b *batchCommand) Run(ctx context.Context) error {
@@ -53,7 +53,7 @@ func (b *batchCommand) Run(ctx context.Context) error {
 			return inputFailure(err)
 		}
 		if words = rule.AppendWords(words[:0], line); len(words) > 0 {
-			if end := b.line(ctx, n, words); end {
+			if end := b.runLine(ctx, n, words); end {
 				return exit(b.status)
 			}
 		}
@@ -64,11 +64,11 @@ func (b *batchCommand) Run(ctx context.Context) error {
 	}
 }
 
-// maxPending is the most changes that are sent together.
-const maxPending = 256
+// maxBatch is the maximum number of changes that are sent together.
+const maxBatch = 256
 
-// line runs one line and reports whether it was the last to run.
-func (b *batchCommand) line(ctx context.Context, n int, words []string) (end bool) {
+// runLine runs one line and reports whether it ends the run.
+func (b *batchCommand) runLine(ctx context.Context, n int, words []string) (end bool) {
 	cmd, err := b.parser.ParseRule(ctx, words)
 	if err == nil && spec.FindCommand(cmd.ID).CommandLine {
 		err = &args.Fault{Kind: args.NotACommand}
@@ -80,8 +80,8 @@ func (b *batchCommand) line(ctx context.Context, n int, words []string) (end boo
 		return !errors.As(err, &f) || !f.Unreadable()
 	}
 	if c, ok := cmd.Change(); ok && !cmd.Given.Has(spec.OptExist) {
-		b.kept.changes, b.kept.lines = append(b.kept.changes, c), append(b.kept.lines, n)
-		if len(b.kept.changes) == maxPending {
+		b.next.changes, b.next.lines = append(b.next.changes, c), append(b.next.lines, n)
+		if len(b.next.changes) == maxBatch {
 			b.send(ctx)
 		}
 		return false
@@ -90,43 +90,43 @@ func (b *batchCommand) line(ctx context.Context, n int, words []string) (end boo
 	err = b.find(b.session, &cmd).Run(ctx)
 	b.status = b.report(inLine(n, err))
 	if b.status == statusRefused && cmd.Given.HasAny(spec.Existing) {
-		return false // as any other change that is refused
+		return false // like any other refused change
 	}
 	return err != nil || cmd.ID == spec.Help || cmd.ID == spec.Version // 1.31 exits with these
 }
 
-// send sends the collected changes, after the answer to those before.
+// send waits for the result of the previous batch and sends the next.
 func (b *batchCommand) send(ctx context.Context) {
 	b.wait()
-	if len(b.kept.changes) == 0 {
+	if len(b.next.changes) == 0 {
 		return
 	}
-	p := b.kept
-	p.answer = make(chan error, 1)
-	go func() { p.answer <- b.client.Apply(ctx, p.changes...) }()
-	b.sent, b.kept = &p, piece{}
+	p := b.next
+	p.result = make(chan error, 1)
+	go func() { p.result <- b.client.Apply(ctx, p.changes...) }()
+	b.sent, b.next = &p, batch{}
 }
 
-// finish makes all changes so far.
+// finish makes all changes read so far.
 func (b *batchCommand) finish(ctx context.Context) {
 	b.send(ctx)
 	b.wait()
 }
 
-// wait waits for the changes that were sent and reports each one that was
-// refused, or that may not have been made.
+// wait waits for the result of the batch that was sent and reports each change
+// that was refused or may not have been made.
 func (b *batchCommand) wait() {
 	if b.sent == nil {
 		return
 	}
 	p := b.sent
 	b.sent = nil
-	err := <-p.answer
+	err := <-p.result
 	var refused ipvs.ChangeErrors
 	tried, failed := 0, err
-	var ended *ipvs.ApplyError
-	if errors.As(err, &ended) {
-		refused, tried, failed = ended.Refused, ended.Tried, ended.Err
+	var partly *ipvs.ApplyError
+	if errors.As(err, &partly) {
+		refused, tried, failed = partly.Refused, partly.Tried, partly.Err
 	} else if errors.As(err, &refused) {
 		failed = nil
 	}

@@ -115,14 +115,14 @@ func TestRestoreSendsManyLinesTogether(t *testing.T) {
 		t.Errorf("%d lines went in %d pieces", n, got)
 	}
 	for _, b := range k.Batches() {
-		if len(b) > maxPending {
-			t.Errorf("a piece has %d changes, at most %d are to wait", len(b), maxPending)
+		if len(b) > maxBatch {
+			t.Errorf("a batch of %d changes, want at most %d", len(b), maxBatch)
 		}
 	}
 }
 
-// While the kernel makes changes, the lines of the next two pieces are read. What
-// became of any is reported in their order.
+// While the kernel makes changes, the lines of the next batches are read.
+// Results are reported in the order of the lines.
 func TestRestoreReadsOnWhileTheKernelIsBusy(t *testing.T) {
 	const lines, length, block = 2000, 80, 32 << 10
 	var rules, want strings.Builder
@@ -150,7 +150,7 @@ func TestRestoreReadsOnWhileTheKernelIsBusy(t *testing.T) {
 				return
 			}
 			if err != nil || time.Now().After(end) {
-				t.Errorf("%d bytes are read while the kernel makes the changes of the first %d, %v", at, maxPending*length, err)
+				t.Errorf("%d bytes are read while the kernel makes the changes of the first %d, %v", at, maxBatch*length, err)
 				return
 			}
 		}

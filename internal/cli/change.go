@@ -12,8 +12,8 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// changeCommand makes one change. With --exist an addition edits what exists
-// already, and a deletion ignores what is missing.
+// changeCommand makes one change. With --exist the addition of an existing
+// entry edits it, and the deletion of a missing one is ignored.
 type changeCommand struct {
 	*session
 	cmd *args.Command
@@ -44,7 +44,7 @@ func isDeletion(c ipvs.Change) bool {
 	return c.Op == ipvs.OpDeleteService || c.Op == ipvs.OpDeleteDestination
 }
 
-// isMissing reports whether an error is that of an entry that does not exist.
+// isMissing reports whether an error means that an entry does not exist.
 func isMissing(err error) bool {
 	return errors.Is(err, ipvs.ErrNoService) || errors.Is(err, ipvs.ErrNoDestination)
 }
@@ -65,9 +65,9 @@ func (c changeCommand) apply(ctx context.Context, change ipvs.Change) error {
 	return changeFailure(change.Op, err)
 }
 
-// readBefore reads what a change is about to alter: a service that it edits,
-// whose scheduler may have to be restored, and on a terminal what a hint may
-// need. It returns nil if that is not known.
+// readBefore reads the entries that a change will alter: a service before an
+// edit, whose scheduler may have to be restored, and on a terminal those that
+// a hint may need. It returns nil if none are needed or they cannot be read.
 func (c changeCommand) readBefore(ctx context.Context, change ipvs.Change) *ipvs.Table {
 	var e ipvs.ServiceEntry
 	var err error
@@ -87,12 +87,12 @@ func (c changeCommand) readBefore(ctx context.Context, change ipvs.Change) *ipvs
 	return &ipvs.Table{Services: []ipvs.ServiceEntry{e}}
 }
 
-// noScheduler is the kernel's name for no scheduler.
+// noScheduler is the scheduler that the kernel reports if there is none.
 const noScheduler = "none"
 
 // keepScheduler restores a service's scheduler after a refused edit: kernels
-// before mid-2026 remove the old one before they find that the new one does
-// not start.
+// before mid-2026 remove the old scheduler before they start the new one,
+// which may fail.
 func (c changeCommand) keepScheduler(ctx context.Context, before ipvs.Service) {
 	now, err := c.client.Service(ctx, before.ServiceID)
 	if err != nil || now.Scheduler != noScheduler || before.Scheduler == noScheduler {

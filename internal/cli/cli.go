@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package cli runs one command line, under the name ipvsadm, ipvsadm-save or
-// ipvsadm-restore, and returns the exit status. It is the only place that
-// knows messages and exit statuses.
+// Package cli runs one command line of ipvsadm, ipvsadm-save or
+// ipvsadm-restore and returns the exit status. It is the only package that
+// contains messages and exit statuses.
 //
-// Each command is a type with a file of its own. It embeds the session, which
-// has the environment and reports errors, and the session's connection to the
-// kernel.
+// Each command is a type in a file of its own. It embeds the session, which
+// contains the environment and the connection to the kernel and reports
+// errors.
 package cli
 
 import (
@@ -21,9 +21,9 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/internal/spec"
 )
 
-// Exit runs the process's command line and exits. The main thread only waits: the
-// kernel prefers it for signals, and one that comes while this thread waits for
-// the kernel, such as for a module, would wait as well.
+// Exit runs the process's command line and exits. The main thread only waits:
+// the kernel prefers it for signals, which would be delayed if it were blocked
+// in the kernel, for example while a module is loaded.
 func Exit(p Process) {
 	runtime.LockOSThread()
 	status := make(chan int)
@@ -51,7 +51,7 @@ func (s *session) start(ctx context.Context) int {
 	return statusOK
 }
 
-// commandLine parses the command line of the program, under whichever name. Its
+// commandLine parses the command line, depending on the program's name. Its
 // error is a *failure.
 func commandLine(ctx context.Context, s *session) (args.Command, error) {
 	words := s.Args[1:]
@@ -66,13 +66,13 @@ func commandLine(ctx context.Context, s *session) (args.Command, error) {
 	return s.parse(ctx, words)
 }
 
-// commandOf returns the command of the first row that matches a command line, or
-// else that of a single change.
+// commandOf returns the command of the first row that matches a command line.
+// If none does, it is a single change.
 func commandOf(s *session, cmd *args.Command) runner {
 	change, restore := changeCommand{s, cmd}, restoreCommand{session: s, cmd: cmd}
 	for _, row := range [...]struct {
 		id      spec.CommandID // any if 0
-		options spec.Set       // of which one is given; not looked at if empty
+		options spec.Set       // one of them must be given, if not empty
 		runner
 	}{
 		{spec.Help, 0, helpCommand{s}},

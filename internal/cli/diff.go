@@ -18,11 +18,11 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// statusDiffers is the status of a diff that has lines, as of diff(1).
+// statusDiffers is the exit status if there are differences, as of diff(1).
 const statusDiffers = 1
 
-// diffCommand is ipvsadm-restore --diff: it prints what a restore would change,
-// as a unified diff of two saves.
+// diffCommand implements ipvsadm-restore --diff: it prints the changes that a
+// restore would make as a unified diff of two saves.
 type diffCommand struct{ restoreCommand }
 
 func (d *diffCommand) Run(ctx context.Context) error {
@@ -60,10 +60,10 @@ func (d *diffCommand) Run(ctx context.Context) error {
 	return nil
 }
 
-// compareSaves pairs the lines of two saves by what they are about; nil is a
-// line that one of them lacks. The first is in the order of its save, which is
-// not always that of a sorted list: see package render. What only the second
-// contains is placed between.
+// compareSaves calls pair with the lines of two saves about the same entry;
+// nil means that one of them has no such line. The lines of the first are in
+// the order of a save, which is not always sorted: see package render. Those
+// that only the second contains are inserted.
 func compareSaves(have *ipvs.Table, want restore.Target, pair func(a, b *ipvs.Change)) {
 	if want.HasTimeouts {
 		a, b := ipvs.Change{Op: ipvs.OpSetTimeouts, Timeouts: have.Timeouts}, ipvs.Change{Op: ipvs.OpSetTimeouts, Timeouts: want.Timeouts}
@@ -78,7 +78,7 @@ func compareSaves(have *ipvs.Table, want restore.Target, pair func(a, b *ipvs.Ch
 		if want.HasDaemon[state] {
 			a, b := startOf(have, state), startOf(want.Table, state)
 			if a != nil && b != nil && len(model.Diff(&ipvs.Table{Daemons: []ipvs.Daemon{a.Daemon}}, &ipvs.Table{Daemons: []ipvs.Daemon{b.Daemon}})) == 0 {
-				b = a // what the file leaves open is as it is
+				b = a // the settings that the file omits match
 			}
 			if a != nil || b != nil {
 				pair(a, b)
@@ -97,9 +97,9 @@ func startOf(t *ipvs.Table, state ipvs.DaemonState) *ipvs.Change {
 	return nil
 }
 
-// withLengths returns the daemons with the longest message that the kernel
-// chooses where none is set: a packet of 1500 bytes, or for a backup one of its
-// interface. It is left open if the interface is not known.
+// withLengths returns the daemons with the kernel's default of the maximum
+// message length where none is set: that of a 1500-byte packet, or for a
+// backup that of its interface's MTU. It stays 0 if the interface is unknown.
 func withLengths(daemons []ipvs.Daemon, netns string) []ipvs.Daemon {
 	daemons = slices.Clone(daemons)
 	for i := range daemons {
@@ -127,7 +127,7 @@ func withLengths(daemons []ipvs.Daemon, netns string) []ipvs.Daemon {
 	return daemons
 }
 
-// compareServices pairs the rules of two tables.
+// compareServices calls pair with the services and servers of two tables.
 func compareServices(have, want *ipvs.Table, pair func(a, b *ipvs.Change)) {
 	had, wanted := restore.ByID(have), restore.ByID(want)
 	all, more := slices.Clone(have.Services), []ipvs.ServiceEntry(nil)
@@ -156,7 +156,7 @@ func compareServices(have, want *ipvs.Table, pair func(a, b *ipvs.Change)) {
 			h, w := a[d.AddrPort()], b[d.AddrPort()]
 			x, y := serverAddition(id, h), serverAddition(id, w)
 			if x != nil && y != nil && h.Forward == ipvs.LocalNode {
-				x.Destination.Forward = w.Forward // the kernel says so of any server here
+				x.Destination.Forward = w.Forward // the kernel reports local servers like this
 			}
 			pair(x, y)
 		}
@@ -188,25 +188,25 @@ func serverAddition(id ipvs.ServiceID, d *ipvs.DestinationEntry) *ipvs.Change {
 	return &c
 }
 
-// diffContext is the number of equal lines around those that differ.
+// diffContext is the number of equal lines shown around differences.
 const diffContext = 3
 
-// unified makes a unified diff of two texts, line by line. It keeps no lines
-// but those that it shows.
+// unified makes a unified diff of two texts, line by line. It only stores the
+// lines that it shows.
 type unified struct {
 	from, to string
 	a, b     int // the numbers of the next lines
 	out      []byte
 
-	// The hunk that is open, if it has lines: where it begins in both texts,
-	// and its lines.
+	// hunk contains the lines of the current hunk, nil if there is none.
+	// beginA and beginB are its first line numbers in both texts.
 	beginA, beginB int
 	hunk           []byte
-	// equal are the last equal lines, which may be shown.
+	// equal are the last equal lines, which may have to be shown.
 	equal []ipvs.Change
 }
 
-// pair adds a line of each text, or of one.
+// pair adds a line of each text, or of one if the other is nil.
 func (u *unified) pair(a, b *ipvs.Change) {
 	var x, y []byte
 	var w rule.Writer
@@ -227,7 +227,7 @@ func (u *unified) pair(a, b *ipvs.Change) {
 		case u.hunk == nil:
 			u.equal = u.equal[max(0, n-diffContext):]
 		case n > 2*diffContext:
-			u.end()
+			u.endHunk()
 		}
 		return
 	}
@@ -256,8 +256,8 @@ func (u *unified) showEqual(n int) {
 	}
 }
 
-// end ends the hunk, with as many of the equal lines behind it as are shown.
-func (u *unified) end() {
+// endHunk ends the hunk with the equal lines to show after it.
+func (u *unified) endHunk() {
 	if u.hunk == nil {
 		return
 	}
@@ -267,21 +267,21 @@ func (u *unified) end() {
 	n := len(u.equal)
 	shown := min(n, diffContext)
 	u.showEqual(shown)
-	behind := n - shown // lines that are not shown
-	u.out = fmt.Appendf(u.out, "@@ -%s +%s @@\n%s", extent(u.beginA, u.a-behind-u.beginA), extent(u.beginB, u.b-behind-u.beginB), u.hunk)
+	hidden := n - shown
+	u.out = fmt.Appendf(u.out, "@@ -%s +%s @@\n%s", extent(u.beginA, u.a-hidden-u.beginA), extent(u.beginB, u.b-hidden-u.beginB), u.hunk)
 	u.hunk, u.equal = nil, u.equal[max(shown, n-diffContext):]
 }
 
-// text returns the diff; nothing if the texts are the same.
+// text returns the diff, which is empty if the texts are equal.
 func (u *unified) text() []byte {
-	u.end()
+	u.endHunk()
 	return u.out
 }
 
 func (u *unified) differs() bool { return u.out != nil || u.hunk != nil }
 
-// extent is the position of a hunk in a text. An empty one has the number of
-// the line before it.
+// extent formats the position of a hunk in a text. For an empty hunk it is the
+// number of the line before.
 func extent(first, n int) string {
 	switch n {
 	case 0:

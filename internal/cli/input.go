@@ -10,11 +10,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maxText limits how many bytes of rules are read: a million rules fit.
+// maxText is the maximum size of rule text: enough for a million rules.
 const maxText = 256 << 20
 
-// isClosed reports whether a standard stream was closed when the program
-// started: Go opens /dev/null for it, for reading and writing.
+// isClosed reports whether a standard stream was closed at the start: Go then
+// opens /dev/null for reading and writing in its place.
 func isClosed(stream any) bool {
 	f, ok := stream.(*os.File)
 	var st unix.Stat_t
@@ -25,8 +25,8 @@ func isClosed(stream any) bool {
 	return err == nil && flags&unix.O_ACCMODE == unix.O_RDWR
 }
 
-// readLine appends a line with its end to line, or what stands before an
-// error.
+// readLine appends the next line, with its newline, to line. It returns the
+// partial line with an error.
 func readLine(in *bufio.Reader, line []byte) ([]byte, error) {
 	for {
 		part, err := in.ReadSlice('\n')
@@ -37,7 +37,7 @@ func readLine(in *bufio.Reader, line []byte) ([]byte, error) {
 	}
 }
 
-// flusher calls before ahead of each read of r.
+// flusher is a reader that calls before ahead of each read of r.
 type flusher struct {
 	r      io.Reader
 	before func()

@@ -9,8 +9,8 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// keepCommand is an edit with --keep: it reads the entry, completes the command
-// line with the settings that it does not name, and makes the change.
+// keepCommand implements --keep: it reads the entry, adds the settings that
+// the command line omits, and makes the change.
 type keepCommand struct{ changeCommand }
 
 func (c keepCommand) Run(ctx context.Context) error {
@@ -46,9 +46,9 @@ func (c keepCommand) Run(ctx context.Context) error {
 	return err
 }
 
-// movesPort reports whether the edit gives a server a forwarding method that
-// keeps the port of packets, although its own is another than its service's.
-// Without --keep the command would be about the server with the service's port.
+// movesPort reports whether the edit sets a forwarding method that does not
+// change ports for a server whose port differs from the service's. Without
+// --keep the command would apply to the server with the service's port.
 func (c keepCommand) movesPort() bool {
 	service, server := &c.cmd.Service, &c.cmd.Destination
 	return c.cmd.Given.HasAny(spec.ForwardingMethod) && server.Forward != ipvs.Masquerade && service.FWMark == 0 && server.Port != service.Port

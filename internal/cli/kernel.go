@@ -16,7 +16,7 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// kernel is what the program needs of ipvs.Client.
+// kernel is the part of *ipvs.Client that the program uses.
 type kernel interface {
 	Apply(context.Context, ...ipvs.Change) error
 	Info(context.Context) (ipvs.Info, error)
@@ -32,12 +32,12 @@ type kernel interface {
 	Close() error
 }
 
-// connection is a session's connection to the kernel. A command opens it when
-// it first needs the kernel, so that the others work without IPVS.
+// connection is a session's connection to the kernel. Commands open it when
+// they first need the kernel, so that those that do not work without IPVS.
 type connection struct {
 	config ipvs.Config
-	dial   func(context.Context, ipvs.Config) (kernel, error) // loads the module if it is missing
-	redial func(context.Context, ipvs.Config) (kernel, error) // does not load it
+	dial   func(context.Context, ipvs.Config) (kernel, error) // loads the module if necessary
+	redial func(context.Context, ipvs.Config) (kernel, error) // never loads the module
 	client kernel                                             // nil while the connection is closed
 }
 
@@ -54,9 +54,9 @@ func (c *connection) open(ctx context.Context) error {
 	return nil
 }
 
-// openToRead connects to the kernel for a command that 1.31 does not have and
-// that only reads: it does not load the module, and without it the table is
-// empty. The error is a *failure.
+// openToRead connects to the kernel for a read-only command that 1.31 does not
+// have. It does not load the module; without it the table is empty. The error
+// is a *failure.
 func (c *connection) openToRead(ctx context.Context) error {
 	k, err := c.redial(ctx, c.config)
 	switch {
@@ -69,8 +69,8 @@ func (c *connection) openToRead(ctx context.Context) error {
 	return nil
 }
 
-// noIPVS has the answers of a kernel whose table is empty. It is no kernel to
-// change.
+// noIPVS replies like a kernel with an empty table. It does not implement
+// changes.
 type noIPVS struct{ kernel }
 
 func (noIPVS) Info(context.Context) (ipvs.Info, error)                               { return ipvs.Info{}, nil }
@@ -87,8 +87,8 @@ func (noIPVS) Service(context.Context, ipvs.ServiceID) (ipvs.ServiceEntry, error
 }
 func (noIPVS) Close() error { return nil }
 
-// probe connects to the kernel's IPVS and queries its version, to find out
-// whether the user may. 1.31 does so before any command. The error is a
+// probe connects to the kernel's IPVS and queries its version, which checks
+// the user's privilege. 1.31 does so before any command. The error is a
 // *failure.
 func (c *connection) probe(ctx context.Context) error {
 	if err := c.open(ctx); err != nil {
@@ -101,7 +101,7 @@ func (c *connection) probe(ctx context.Context) error {
 }
 
 // reconnected calls read, which queries the kernel, on a new connection if the
-// previous one has failed: a module that was loaded again has another family.
+// previous one failed: a reloaded module has a new generic netlink family ID.
 func (c *connection) reconnected(ctx context.Context, read func() error) error {
 	if _, absent := c.client.(noIPVS); absent {
 		c.client = nil
@@ -127,7 +127,7 @@ func (c *connection) close() {
 	}
 }
 
-// part is how much of the table is read.
+// part is the part of the table to read.
 type part uint8
 
 const (
@@ -135,8 +135,8 @@ const (
 	wholeTable             // timeouts and sync daemons, too
 )
 
-// readTable reads the kernel's table. While other programs keep changing it
-// entries may be missing: then the error matches ipvs.ErrChanging, and the
+// readTable reads the kernel's table. If other programs keep changing it,
+// entries may be missing: the error then matches ipvs.ErrChanging, and the
 // table is valid.
 func (c *connection) readTable(ctx context.Context, how part) (*ipvs.Table, error) {
 	if how == wholeTable {
@@ -156,8 +156,8 @@ func (c *connection) readService(ctx context.Context, id ipvs.ServiceID) (ipvs.S
 	return e, err
 }
 
-// readNamed reads the service that a command line names, which may be missing
-// from the result, or the table if it names none.
+// readNamed reads the service that a command line names, or the whole table if
+// it names none. If the service does not exist the result is empty.
 func (c *connection) readNamed(ctx context.Context, cmd *args.Command, how part) (*ipvs.Table, error) {
 	if !cmd.Given.HasAny(spec.ServiceAddress) {
 		return c.readTable(ctx, how)
@@ -169,8 +169,8 @@ func (c *connection) readNamed(ctx context.Context, cmd *args.Command, how part)
 	return &ipvs.Table{Services: []ipvs.ServiceEntry{e}}, err
 }
 
-// readServer reads a service and finds one of its servers. A list that keeps
-// changing may lack a server that exists: then the error matches
+// readServer reads a service and finds one of its servers. If the list keeps
+// changing, an existing server may be missing: the error then matches
 // ipvs.ErrChanging.
 func (c *connection) readServer(ctx context.Context, id ipvs.ServiceID, server netip.AddrPort) (ipvs.ServiceEntry, *ipvs.DestinationEntry, error) {
 	e, err := c.readService(ctx, id)
@@ -183,7 +183,7 @@ func (c *connection) readServer(ctx context.Context, id ipvs.ServiceID, server n
 	return e, nil, cmp.Or(err, error(ipvs.ErrNoDestination))
 }
 
-// load opens the kernel's IPVS, and loads the module once if it is missing.
+// load connects to the kernel's IPVS and loads the module if it is missing.
 func load(ctx context.Context, cfg ipvs.Config) (kernel, error) {
 	k, err := connect(ctx, cfg)
 	if errors.Is(err, ipvs.ErrNoIPVS) {
@@ -196,18 +196,18 @@ func load(ctx context.Context, cfg ipvs.Config) (kernel, error) {
 	return k, err
 }
 
-// redial opens the kernel's IPVS if it is loaded: a query of its family would
-// make the kernel load the module.
+// redial connects to the kernel's IPVS if it is loaded. A query of its family
+// would make the kernel load the module.
 func redial(ctx context.Context, cfg ipvs.Config) (kernel, error) {
-	if is, known := loaded(); known && !is {
+	if yes, known := loaded(); known && !yes {
 		return nil, ipvs.ErrNoIPVS
 	}
 	return connect(ctx, cfg)
 }
 
-// loaded reports whether the kernel has IPVS, and whether that is known: a
-// /proc that shows only processes lacks /proc/net.
-func loaded() (is, known bool) {
+// loaded reports whether IPVS is loaded, and whether that is known: a /proc
+// mounted with subset=pid has no /proc/net.
+func loaded() (yes, known bool) {
 	const net = "/proc/thread-self/net"
 	if _, err := os.Stat(net + "/ip_vs"); err == nil {
 		return true, true
@@ -219,7 +219,7 @@ func loaded() (is, known bool) {
 func connect(ctx context.Context, cfg ipvs.Config) (kernel, error) {
 	c, err := ipvs.Dial(ctx, cfg)
 	if err != nil {
-		return nil, err // not a kernel that holds a nil *Client
+		return nil, err // not an interface that contains a nil *Client
 	}
 	return c, nil
 }

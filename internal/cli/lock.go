@@ -25,8 +25,8 @@ const (
 )
 
 // lockPath returns the lock file that serializes restores in the client's
-// network namespace. The namespace of process 1 has the plain name, others
-// have their inode number in it.
+// network namespace. It is lockFile in the namespace of process 1; the names
+// in others contain the inode number.
 func lockPath(s *session, cmd *args.Command) string {
 	if cmd.Given.Has(spec.OptLock) {
 		return cmd.Lock
@@ -34,17 +34,17 @@ func lockPath(s *session, cmd *args.Command) string {
 	inode, err := s.client.NetNS()
 	first, statErr := os.Stat("/proc/1/ns/net")
 	if err != nil || statErr != nil || first.Sys().(*syscall.Stat_t).Ino == inode {
-		return lockFile // which more share than have to, where that cannot be told
+		return lockFile // if the namespace is unknown, share one lock
 	}
 	return fmt.Sprintf(otherLockFile, inode)
 }
 
-// takeLock waits for the lock as long as another process holds it, and holds it
-// until unlock is called. If the usual lock file cannot be created, restores
+// takeLock waits while another process holds the lock, takes it, and holds it
+// until unlock is called. If the default lock file cannot be created, restores
 // are not serialized.
 func takeLock(ctx context.Context, s *session, cmd *args.Command) (unlock func(), err error) {
 	path := lockPath(s, cmd)
-	for start, said := time.Now(), false; ; {
+	for start, reported := time.Now(), false; ; {
 		f, err := tryLock(path)
 		switch {
 		case err == nil:
@@ -56,8 +56,8 @@ func takeLock(ctx context.Context, s *session, cmd *args.Command) (unlock func()
 		default:
 			return nil, fileFailure("lock", path, err)
 		}
-		if !said && time.Since(start) >= s.lockSilence {
-			said = true
+		if !reported && time.Since(start) >= s.lockSilence {
+			reported = true
 			fmt.Fprintln(s.Stderr, waitingText(path, lockHolder(path)))
 		}
 		select {
@@ -68,8 +68,8 @@ func takeLock(ctx context.Context, s *session, cmd *args.Command) (unlock func()
 	}
 }
 
-// tryLock returns a lock file that is locked until it is closed. Its error is
-// EWOULDBLOCK if another process holds the lock.
+// tryLock locks a file until it is closed. Its error is EWOULDBLOCK if another
+// process holds the lock.
 func tryLock(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
@@ -88,14 +88,14 @@ func tryLock(path string) (*os.File, error) {
 	return nil, err
 }
 
-// isUncreatable reports whether a file cannot be created for want of
-// privilege, or of a directory that can be written.
+// isUncreatable reports whether a file cannot be created because of missing
+// privilege or a missing or read-only directory.
 func isUncreatable(err error) bool {
 	return errors.Is(err, fs.ErrPermission) || errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.EROFS)
 }
 
-// lockHolder returns the process that holds a lock file, as in "ipvsadm-restore
-// (process 7)", or "" if that is not known.
+// lockHolder returns the process that holds a lock file, such as
+// "ipvsadm-restore (process 7)", or "" if it is unknown.
 func lockHolder(path string) string {
 	var st unix.Stat_t
 	locks, err := os.Open("/proc/locks")

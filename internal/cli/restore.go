@@ -19,7 +19,7 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// mode is the treatment of a rule file that has mistakes.
+// mode is the way to handle mistakes in a rule file.
 type mode uint8
 
 const (
@@ -43,7 +43,7 @@ func modeOf(cmd *args.Command) mode {
 	return byLine
 }
 
-// restoreCommand is ipvsadm-restore, which is also the command --apply.
+// restoreCommand implements ipvsadm-restore and the command --apply.
 type restoreCommand struct {
 	*session
 	cmd    *args.Command
@@ -74,7 +74,7 @@ func (r *restoreCommand) read(ctx context.Context) (err error) {
 	return err
 }
 
-// apply does with the file what the options say, and returns the exit status.
+// apply checks, previews or applies the file and returns the exit status.
 func (r *restoreCommand) apply(ctx context.Context) int {
 	switch {
 	case r.cmd.Given.Has(spec.OptCheck):
@@ -87,16 +87,16 @@ func (r *restoreCommand) apply(ctx context.Context) int {
 	return r.run(ctx)
 }
 
-// isPreview reports whether the table is left as it is.
+// isPreview reports whether the options prevent changes of the table.
 func (r *restoreCommand) isPreview() bool {
 	return r.cmd.Given.HasAny(spec.Of(spec.OptCheck, spec.OptDryRun, spec.OptDiff))
 }
 
-// isByLine reports whether the file is treated as 1.31 treats it.
+// isByLine reports whether the file is handled as by 1.31.
 func (r *restoreCommand) isByLine() bool { return r.mode == byLine && !r.merge }
 
-// check returns why a change is refused in a file, and collects the warnings
-// about its line.
+// check returns an error if a file must not contain the change, and collects
+// the warnings about its line.
 func (r *restoreCommand) check(number int, words []string, c ipvs.Change) error {
 	switch {
 	case r.merge && c.Op == ipvs.OpFlush:
@@ -104,7 +104,7 @@ func (r *restoreCommand) check(number int, words []string, c ipvs.Change) error 
 	case !r.isByLine() && (c.Op == ipvs.OpZero || c.Op == ipvs.OpZeroService):
 		return notAChange(spec.Zero)
 	}
-	if r.warns() {
+	if r.hasWarnings() {
 		for _, text := range lineWarnings(words, c) {
 			r.warned.add(number, text)
 		}
@@ -112,44 +112,45 @@ func (r *restoreCommand) check(number int, words []string, c ipvs.Change) error 
 	return nil
 }
 
-// warns reports whether a run warns of what is valid and seldom meant.
-func (r *restoreCommand) warns() bool {
+// hasWarnings reports whether to warn about valid lines that are probably
+// mistakes.
+func (r *restoreCommand) hasWarnings() bool {
 	return r.cmd.Given.HasAny(spec.Of(spec.OptCheck, spec.OptDryRun))
 }
 
 // warnings returns the warnings about the file.
 func (r *restoreCommand) warnings(w *restore.Wanted) warnings {
-	if !r.warns() {
+	if !r.hasWarnings() {
 		return warnings{}
 	}
 	return withServices(r.warned, r.file, w)
 }
 
-// checkOnly is --check.
+// checkOnly implements --check.
 func (r *restoreCommand) checkOnly() int {
 	w := r.file.Wanted(nil, r.merge)
 	complain(r.session, r.name, w, r.warnings(w))
 	return checkStatus(w)
 }
 
-// refuse reports a file with mistakes that changes nothing.
+// refuse reports the mistakes in a file that is not applied.
 func (r *restoreCommand) refuse() int {
 	w := r.file.Wanted(nil, r.merge)
 	complain(r.session, r.name, w, r.warnings(w))
-	r.sayUnchanged()
+	r.reportUnchanged()
 	return statusUsage
 }
 
-// sayUnchanged says on a terminal that nothing was changed, if something would
-// have been.
-func (r *restoreCommand) sayUnchanged() {
+// reportUnchanged reports on a terminal that a run that could have changed the
+// table did not.
+func (r *restoreCommand) reportUnchanged() {
 	if !r.isPreview() && isTerminal(r.Stderr) {
 		fmt.Fprintln(r.Stderr, unchangedText(r.name))
 	}
 }
 
-// checkStatus returns the exit status for a file that is not applied: any
-// complaint is a mistake.
+// checkStatus returns the exit status for a file that is not applied. It is an
+// error if there is any complaint.
 func checkStatus(w *restore.Wanted) int {
 	if w.Complaints.Any() {
 		return statusUsage
@@ -157,9 +158,9 @@ func checkStatus(w *restore.Wanted) int {
 	return statusOK
 }
 
-// compare compares the file with the table have, which was read with an
-// error. The error that it returns is a *failure: nothing can be changed, or a
-// file without a command would empty the table.
+// compare returns the table that the file describes. have and err are the
+// result of reading the kernel's table. Its error is a *failure: the table
+// could not be read, or a file without a command would empty it.
 func (r *restoreCommand) compare(have *ipvs.Table, err error) (*restore.Wanted, error) {
 	switch {
 	case err != nil:
@@ -170,7 +171,7 @@ func (r *restoreCommand) compare(have *ipvs.Table, err error) (*restore.Wanted, 
 	return r.file.Wanted(have, r.merge), nil
 }
 
-// dryRun is --dry-run.
+// dryRun implements --dry-run.
 func (r *restoreCommand) dryRun(ctx context.Context) int {
 	if err := r.probe(ctx); err != nil {
 		return r.report(err)
@@ -189,7 +190,7 @@ func (r *restoreCommand) dryRun(ctx context.Context) int {
 	return checkStatus(w)
 }
 
-// drain returns the time for which servers may drain.
+// drain returns the time limit for draining.
 func (r *restoreCommand) drain() time.Duration {
 	if r.cmd.Given.Has(spec.OptDrain) {
 		return r.cmd.Drain
@@ -197,7 +198,7 @@ func (r *restoreCommand) drain() time.Duration {
 	return restore.DrainTime
 }
 
-// run changes the table.
+// run applies the file.
 func (r *restoreCommand) run(ctx context.Context) int {
 	if err := r.probe(ctx); err != nil {
 		return r.reportWithFaults(err)
@@ -212,7 +213,7 @@ func (r *restoreCommand) run(ctx context.Context) int {
 		if len(have.Services) > 0 {
 			return r.refuse()
 		}
-		r.file = r.file.UpTo(firstEnding(r.file.Faults))
+		r.file = r.file.UpTo(fatalLine(r.file.Faults))
 	}
 	w, err := r.compare(have, err)
 	switch {
@@ -220,7 +221,7 @@ func (r *restoreCommand) run(ctx context.Context) int {
 		return r.reportWithFaults(err)
 	case r.mode == allOrNothing && w.Refused:
 		complain(r.session, r.name, w, warnings{})
-		r.sayUnchanged()
+		r.reportUnchanged()
 		return statusUsage
 	}
 	signals := catchSignals()
@@ -228,7 +229,7 @@ func (r *restoreCommand) run(ctx context.Context) int {
 	shown := newProgress(r.Stderr)
 	result := w.Run(ctx, r.client, have, restore.Options{Strict: r.mode == allOrNothing, Drain: r.drain(), Stopped: signals.caught, Progress: shown.show})
 	shown.end()
-	status := r.ended(result, signals)
+	status := r.reportResult(result, signals)
 	if result.How == restore.Finished && isTerminal(r.Stderr) {
 		fmt.Fprintln(r.Stderr, changedText(r.name, result.Wanted.Target(have).Table, result))
 	}
@@ -243,9 +244,9 @@ func (r *restoreCommand) reportWithFaults(err error) int {
 	return r.report(err)
 }
 
-// firstEnding returns the line of the first fault that ends a run of 1.31,
-// which reports a word that it cannot read and goes on.
-func firstEnding(faults restore.Complaints) int {
+// fatalLine returns the line of the first fault that ends a run of 1.31. For a
+// word that it cannot read, 1.31 reports the line and continues.
+func fatalLine(faults restore.Complaints) int {
 	for _, c := range faults.List {
 		if f, ok := errors.AsType[*args.Fault](c.Err); !ok || !f.Unreadable() {
 			return c.Line
@@ -257,9 +258,9 @@ func firstEnding(faults restore.Complaints) int {
 	return faults.List[len(faults.List)-1].Line
 }
 
-// ended reports how a run ended, after all complaints, and returns the exit
-// status: 1 if the table is neither as it was nor wholly as wanted.
-func (r *restoreCommand) ended(result restore.Result, signals *signals) int {
+// reportResult reports all complaints and then how a run ended, and returns
+// the exit status: 1 if the table is neither as before nor as wanted.
+func (r *restoreCommand) reportResult(result restore.Result, signals *signals) int {
 	complain(r.session, r.name, result.Wanted, warnings{})
 	status := statusUsage
 	switch result.How {
@@ -303,7 +304,7 @@ func (r *restoreCommand) finishedStatus(w *restore.Wanted) int {
 	return statusOK
 }
 
-// printChanges prints changes in the order of a listing.
+// printChanges prints changes in the order of a list.
 func printChanges(to io.Writer, changes []ipvs.Change) error {
 	return output(rule.Writer{}.Write(to, slices.Values(render.SortChanges(changes))))
 }

@@ -18,8 +18,8 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// readRules reads a rule file, or standard input if it has no name. Each line
-// that is a change is passed to check, which may refuse it.
+// readRules reads a rule file, or standard input if file is empty. It passes
+// each line that changes the table to check, which may refuse it.
 func readRules(ctx context.Context, s *session, file string, check lineCheck) (name string, f *restore.File, err error) {
 	return readInput(s, file, func(in io.Reader) (*restore.File, error) {
 		return restore.Read(ctx, in, maxText, ruleParser(s, check))
@@ -51,15 +51,16 @@ func readInput(s *session, file string, read func(io.Reader) (*restore.File, err
 	return file, f, err
 }
 
-// lineCheck returns why a change is refused in a file. It may be nil.
+// lineCheck returns an error if a file must not contain the change. It may be
+// nil.
 type lineCheck func(number int, words []string, c ipvs.Change) error
 
-// ruleParser returns the parser of the lines of a rule file. Few of its errors
-// are shown, so ruleFailure makes the message only then.
+// ruleParser returns the parser of the lines of a rule file. Its errors are
+// not messages: ruleFailure makes these for the few errors that are shown.
 func ruleParser(s *session, check lineCheck) restore.Parse {
-	ahead := args.New(s.names.Async())
+	async := args.New(s.names.Async())
 	return func(ctx context.Context, number int, words []string, wait bool) (restore.Rule, error) {
-		parser := ahead
+		parser := async
 		if wait {
 			parser = s.parser
 		}
@@ -83,8 +84,8 @@ func ruleParser(s *session, check lineCheck) restore.Parse {
 	}
 }
 
-// complain reports the complaints about a file, and the warnings, in the
-// order of the lines.
+// complain reports the complaints and warnings about a file in the order of
+// the lines.
 func complain(s *session, name string, w *restore.Wanted, warned warnings) {
 	warnUpTo := func(line int) {
 		for ; len(warned.list) > 0 && warned.list[0].line <= line; warned.list = warned.list[1:] {

@@ -21,8 +21,8 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// saveCommand writes the table as rule text. A closed pipe is an error: its
-// reader has not got the whole text.
+// saveCommand writes the table as rule text. A closed pipe is an error, since
+// the reader did not get the whole text.
 type saveCommand struct {
 	*session
 	cmd *args.Command
@@ -50,7 +50,7 @@ func (c saveCommand) Run(ctx context.Context) error {
 	if err := c.open(ctx); err != nil {
 		return err
 	}
-	// Everything is read before anything is written.
+	// Read everything before writing anything.
 	how := services
 	if scope.timeouts || scope.daemons {
 		how = wholeTable
@@ -77,26 +77,26 @@ func (c saveCommand) Run(ctx context.Context) error {
 	return deliver(c.session, cmd, func(out io.Writer) error { return w.Write(out, rule.Changes(t)) })
 }
 
-// deliver writes a text to standard output, or the whole of it to the file of
+// deliver writes a text to standard output, or atomically to the file of
 // --output or --update; its error is a *failure.
 func deliver(s *session, cmd *args.Command, write func(io.Writer) error) error {
 	if !cmd.Given.HasAny(spec.Of(spec.OptOutput, spec.OptUpdate)) || cmd.Given.Has(spec.OptOutput) && cmd.Output == "-" {
 		return output(write(s.Stdout))
 	}
 	var text bytes.Buffer
-	_ = write(&text) // a Buffer takes everything
+	_ = write(&text) // a Buffer never fails
 	if err := outfile.Write(cmd.Output, text.Bytes()); err != nil {
 		return fileFailure("write", cmd.Output, err)
 	}
 	return nil
 }
 
-// contents are the kinds of lines of a rule file.
+// contents tells which kinds of lines a rule file contains.
 type contents struct{ rules, timeouts, daemons, other bool }
 
-// readContents returns what a regular file contains, if there is one. Only the
-// names of its commands count: nothing is looked up, and mistakes do not
-// matter.
+// readContents returns the kinds of lines in a regular file; none if there is
+// no such file. It only examines command names, looks up no hosts and ignores
+// mistakes.
 func readContents(file string) (found contents, err error) {
 	info, err := os.Stat(file)
 	if errors.Is(err, fs.ErrNotExist) || err == nil && !info.Mode().IsRegular() {

@@ -18,16 +18,16 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// Process is what a run of the program gets from its environment.
+// Process is the environment of a run of the program.
 type Process struct {
 	Args           []string      // with the program's name first
-	Version        func() string // of this program; nil if there is none
+	Version        func() string // of this program; nil if unknown
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
 }
 
 // session is one run of the program: its environment, its connection to the
-// kernel, and its messages. Tests change it before it runs.
+// kernel, and its messages. Tests replace fields before the run.
 type session struct {
 	Process
 	connection
@@ -36,12 +36,12 @@ type session struct {
 	drainLock   string        // the lock file of drains
 
 	parser     *args.Parser
-	before     *ipvs.Table     // what a change is about to alter, for hints
-	hinted     map[string]bool // the hints that were given
-	tableReads int             // how often hints have read the table
+	before     *ipvs.Table     // the entries that a change will alter, for hints
+	hinted     map[string]bool // the hints given so far
+	tableReads int             // number of times that hints have read the table
 }
 
-// runner is a command with its command line. The error of Run is a *failure.
+// runner is a parsed command. The error of Run is a *failure.
 type runner interface{ Run(context.Context) error }
 
 func newSession(p Process) *session {
@@ -60,14 +60,14 @@ func newSession(p Process) *session {
 	return s
 }
 
-// The names besides ipvsadm under which the program runs.
+// The program's names in addition to ipvsadm.
 const (
 	saveName    = "ipvsadm-save"
 	restoreName = "ipvsadm-restore"
 )
 
-// program returns the name under which ipvsadm is called, for messages about
-// its usage. The wrappers read command lines of ipvsadm too.
+// program returns the name of ipvsadm as called, for messages about its usage.
+// The wrappers read command lines of ipvsadm too.
 func (s *session) program() string {
 	switch filepath.Base(s.Args[0]) {
 	case saveName, restoreName:
@@ -76,7 +76,7 @@ func (s *session) program() string {
 	return s.Args[0]
 }
 
-// parse parses the program's command line and notes its global options; its
+// parse parses the program's command line and applies its global options; its
 // error is a *failure.
 func (s *session) parse(ctx context.Context, argv []string) (args.Command, error) {
 	cmd, err := s.parser.Parse(ctx, argv)
@@ -87,7 +87,7 @@ func (s *session) parse(ctx context.Context, argv []string) (args.Command, error
 	return cmd, nil
 }
 
-// report writes the message of an error and returns its status.
+// report writes the message of an error and returns its exit status.
 func (s *session) report(err error) int { return s.reportAbout(subject{table: s.kernelTable}, err) }
 
 func (s *session) reportAbout(about subject, err error) int {
@@ -107,8 +107,8 @@ func (s *session) reportAbout(about subject, err error) int {
 	return f.status
 }
 
-// reportPartial hints that a table was read that may lack entries, and returns
-// any other error of the reading as a *failure.
+// reportPartial handles an error of reading a table. If entries may be missing
+// it writes a hint; any other error it returns as a *failure.
 func (s *session) reportPartial(err error) error {
 	switch {
 	case errors.Is(err, ipvs.ErrChanging):
@@ -122,11 +122,11 @@ func (s *session) reportPartial(err error) error {
 const (
 	// maxHints is the maximum number of hints in one run.
 	maxHints = 20
-	// hintTime limits the time for which a hint may read the table and the machine.
+	// hintTime is the time limit for reading the table and the machine.
 	hintTime = 2 * time.Second
 )
 
-// hint writes a hint to a terminal, each one once.
+// hint writes a hint to a terminal, unless it was written before.
 func (s *session) hint(about subject, find func(machine) string) {
 	if !isTerminal(s.Stderr) || len(s.hinted) == maxHints {
 		return
@@ -144,7 +144,7 @@ func (s *session) hint(about subject, find func(machine) string) {
 	fmt.Fprintln(s.Stderr, hintText(text))
 }
 
-// say writes a hint that depends on nothing.
+// say writes a hint with a fixed text.
 func (s *session) say(text string) {
 	s.hint(subject{}, func(machine) string { return text })
 }
@@ -156,7 +156,7 @@ func (s *session) machine(ctx context.Context, about subject) machine {
 	}
 }
 
-// host returns the doctor's facts, as far as they can be read.
+// host returns the doctor's facts; none if they cannot be read.
 func (s *session) host(ctx context.Context) *doctor.Host {
 	h, err := doctor.Read(ctx, s.config.NetNS, nil, nil)
 	if err != nil {
@@ -165,9 +165,9 @@ func (s *session) host(ctx context.Context) *doctor.Host {
 	return h
 }
 
-// kernelTable reads the kernel's table for a hint, or returns nil. It reads a
-// few times in one run, and no more once it has failed, since any number of a
-// script's lines may be refused.
+// kernelTable reads the kernel's table for a hint, or returns nil. The number
+// of reads is limited and they end at the first error, since a script may
+// contain any number of refused lines.
 func (s *session) kernelTable() *ipvs.Table {
 	if s.client == nil || s.tableReads == maxHints {
 		return nil

@@ -10,14 +10,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ignorePipe makes a write to a closed pipe an error instead of a signal, until
-// restore is called.
+// ignorePipe makes a write to a closed pipe an error instead of a signal,
+// until restore is called.
 func ignorePipe() (restore func()) {
 	signal.Ignore(unix.SIGPIPE)
 	return func() { signal.Reset(unix.SIGPIPE) }
 }
 
-// signals catches the signals that would end the program while it changes the
+// signals catches signals that would end the program while it changes the
 // table.
 type signals struct {
 	ending chan os.Signal
@@ -25,9 +25,9 @@ type signals struct {
 	got    os.Signal
 }
 
-// catchSignals catches the signals that end a program, unless they are
-// ignored, as by nohup or a shell's &. A closed pipe does not end it: output
-// without a reader is lost, and the work goes on.
+// catchSignals catches the signals that end a program, except ignored ones, as
+// with nohup or a shell's &. A closed pipe does not end the program either:
+// output is lost, and the work continues.
 func catchSignals() *signals {
 	s := &signals{ending: make(chan os.Signal, 1), pipe: make(chan os.Signal, 1)}
 	for _, sig := range []os.Signal{unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT, unix.SIGABRT} {
@@ -39,7 +39,7 @@ func catchSignals() *signals {
 	return s
 }
 
-// caught reports whether a signal has come.
+// caught reports whether a signal has been received.
 func (s *signals) caught() bool {
 	if s.got == nil {
 		select {
@@ -55,5 +55,5 @@ func (s *signals) release() {
 	signal.Stop(s.pipe)
 }
 
-// signalStatus is the exit status after a signal, as in a shell.
+// signalStatus returns the exit status after a signal, as in a shell.
 func signalStatus(sig os.Signal) int { return 128 + int(sig.(syscall.Signal)) }

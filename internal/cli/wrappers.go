@@ -12,8 +12,8 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/internal/spec"
 )
 
-// saveLine parses a command line of ipvsadm-save. Like 1.31's it ignores words
-// that are no options and have no place here. -o, which is --ops in ipvsadm, is
+// saveLine parses a command line of ipvsadm-save. Like 1.31, it ignores
+// arguments that are not options. -o, which is --ops in ipvsadm, means
 // --output.
 func saveLine(ctx context.Context, s *session, rest []string) (args.Command, error) {
 	words := []string{"--save"}
@@ -46,8 +46,8 @@ func saveLine(ctx context.Context, s *session, rest []string) (args.Command, err
 	return cmd, nil
 }
 
-// takesValue reports whether a word is an option of the save whose value is
-// the next word.
+// takesValue reports whether a word is an option of ipvsadm-save whose value
+// is the next word.
 func takesValue(word string) bool {
 	for _, id := range []spec.OptionID{spec.OptOutput, spec.OptUpdate, spec.OptNetNS} {
 		if word == "--"+spec.FindOption(id).Long {
@@ -74,8 +74,8 @@ func wantsHelp(s *session) bool {
 	return len(s.Args) == 2 && (s.Args[1] == "-h" || s.Args[1] == "--help")
 }
 
-// usage prints the help of a wrapper, for -h and for words that it does not
-// know.
+// usage prints the help of a wrapper, after -h to standard output and after an
+// unknown word to standard error.
 func usage(s *session, id spec.CommandID) error {
 	to, status := s.Stderr, statusList
 	if wantsHelp(s) {
