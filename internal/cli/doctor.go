@@ -17,11 +17,11 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// examination is how long the machine is looked at, besides its table.
-const examination = 2 * time.Second
+// factsTimeout limits the time to gather facts other than the table.
+const factsTimeout = 2 * time.Second
 
-// doctorCommand examines the director, or what it would be with the table of a
-// file.
+// doctorCommand examines the director, or what it would be with the table of
+// a file.
 type doctorCommand struct {
 	*session
 	cmd *args.Command
@@ -42,10 +42,10 @@ func (s doctorCommand) Run(ctx context.Context) error {
 		}
 		c.Table = w.Table
 	}
-	if err := s.lookAtTable(ctx, &c); err != nil {
+	if err := s.readTables(ctx, &c); err != nil {
 		return withStatus(err, statusUsage)
 	}
-	ctx, cancel := context.WithTimeout(ctx, examination)
+	ctx, cancel := context.WithTimeout(ctx, factsTimeout)
 	defer cancel()
 	var connections iter.Seq2[ipvs.Connection, error]
 	if s.client != nil && cmd.File == "" {
@@ -74,10 +74,10 @@ func (s doctorCommand) Run(ctx context.Context) error {
 	return exit(doctorStatus(worst))
 }
 
-// lookAtTable asks the kernel for its table, unless a file stands in its place,
-// and for the size of its connection table. It tells users without privilege
-// that they do not see the table. Its error is a *failure.
-func (s doctorCommand) lookAtTable(ctx context.Context, c *doctor.Case) (err error) {
+// readTables adds the kernel's table to a case, unless a file replaces it,
+// and the size of the connection table. Users without privilege get a message
+// that the table was not read. Its error is a *failure.
+func (s doctorCommand) readTables(ctx context.Context, c *doctor.Case) (err error) {
 	unseen := func(want string) {
 		if c.Table == nil {
 			fmt.Fprintln(s.Stderr, unseenText(want))

@@ -2,11 +2,12 @@
 
 package cli
 
-// This file finds the hint after an error, and has the hints about the machine.
-// A hint is a line below a message, with what to do. Only a terminal gets them,
-// since 1.31 has none and scripts read its bytes. hints_words.go has the hints
-// about words, hints_table.go those about the table; hints that are the same
-// for any words are next to their messages.
+// This file selects the hint after an error, and contains the hints about the
+// machine. A hint is a line below a message that says what to do. Only
+// terminals get hints: 1.31 prints none, and scripts read its output.
+// hints_words.go contains the hints about words, hints_table.go those about
+// the table; hints that do not depend on any words are next to their
+// messages.
 
 import (
 	"errors"
@@ -20,14 +21,14 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// hintText returns a hint as it is shown, in one line whatever its words
+// hintText returns a hint as it is printed: one line, whatever its words
 // contain.
 func hintText(text string) string {
 	return "hint: " + plain(strings.ReplaceAll(text, "\n", `\n`))
 }
 
 const (
-	// unexaminedHint is about what the doctor cannot see.
+	// unexaminedHint names what the doctor cannot examine.
 	unexaminedHint = "the servers were not examined: their default gateway (-m), virtual address and ARP (-g, -i), tunnel device (-i), firewall"
 
 	changingHint = "the table keeps changing, entries may be missing: list it again"
@@ -73,7 +74,7 @@ func errorHint(err error, m machine) string {
 	return ""
 }
 
-// netnsHint is about a namespace that is not there.
+// netnsHint returns the hint for a namespace that does not exist.
 func (m machine) netnsHint(name string) string {
 	const docker = "run/docker/netns/"
 	if _, err := fs.Stat(m.files, docker+name); err != nil {
@@ -82,7 +83,7 @@ func (m machine) netnsHint(name string) string {
 	return fmt.Sprintf("%s is a namespace of Docker's, known by its path: --netns /%s%[1]s", name, docker)
 }
 
-// permissionHint names the missing privilege; the second line of 1.31's
+// permissionHint names the missing privilege, since the second line of 1.31's
 // message blames the module.
 func (m machine) permissionHint() string {
 	switch {
@@ -94,7 +95,7 @@ func (m machine) permissionHint() string {
 	return "CAP_NET_ADMIN is missing: start the container with --cap-add NET_ADMIN"
 }
 
-// fileHint is about a file that is not written.
+// fileHint returns the hint for a file that was not written.
 func fileHint(r outfile.Refusal) string {
 	switch r {
 	case outfile.DirOwner, outfile.DirShared, outfile.FileOwner, outfile.FileLinked:
@@ -107,7 +108,7 @@ func fileHint(r outfile.Refusal) string {
 	return ""
 }
 
-// missingHint is about a kernel without ip_vs.
+// missingHint returns the hint for a kernel without ip_vs.
 func (m machine) missingHint() string {
 	h := m.facts()
 	if h.Modules["ip_vs"] == doctor.Available {

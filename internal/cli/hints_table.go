@@ -2,8 +2,8 @@
 
 package cli
 
-// This file has the hints about the table: why a change was refused and what
-// similar entries there are, and what a change did besides what was meant.
+// This file contains the hints about the table: why a change was refused,
+// which entries are similar, and which side effects a change had.
 
 import (
 	"cmp"
@@ -22,7 +22,7 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// refusalHint is about a change that was refused.
+// refusalHint returns the hint for a change that was refused.
 func (m machine) refusalHint(e *ipvs.ChangeError) string {
 	id, server := e.Change.Service.ServiceID, e.Change.Destination.AddrPort()
 	switch {
@@ -70,31 +70,32 @@ func (m machine) refusalHint(e *ipvs.ChangeError) string {
 	return ""
 }
 
-// moduleHint is about a scheduler or a persistence engine that the kernel
-// does not find.
+// moduleHint returns the hint for a scheduler or a persistence engine that
+// the kernel does not find.
 func moduleHint(s ipvs.Service) string {
 	if !spec.IsScheduler(s.Scheduler) {
-		return strangeOr("scheduler", s.Scheduler, spec.Names(spec.Schedulers[:]))
+		return unknownNameHint("scheduler", s.Scheduler, spec.Names(spec.Schedulers[:]))
 	}
 	modules := []string{"ip_vs_" + s.Scheduler}
 	if pe := s.PersistenceEngine; pe != "" {
 		if !slices.Contains(spec.Names(spec.PersistenceEngines[:]), pe) {
-			return strangeOr("persistence engine", pe, spec.Names(spec.PersistenceEngines[:]))
+			return unknownNameHint("persistence engine", pe, spec.Names(spec.PersistenceEngines[:]))
 		}
 		modules = append(modules, "ip_vs_pe_"+pe)
 	}
 	return fmt.Sprintf("the kernel lacks %s: to see why, run modprobe -a %s", someOf(modules), strings.Join(modules, " "))
 }
 
-// strangeOr returns the hint about a strange word, or else the known words
-// of its kind that it may stand for.
-func strangeOr(kind, word string, known []string) string {
+// unknownNameHint returns the hint for strange characters in a name, or else
+// suggests known names of its kind.
+func unknownNameHint(kind, word string, known []string) string {
 	if text := strangeHint(word); text != "" {
 		return text
 	}
-	return meant(word, fmt.Sprintf("no kernel has a %s %q", kind, shorten(word)), known)
+	return guess(word, fmt.Sprintf("no kernel has a %s %q", kind, shorten(word)), known)
 }
 
+// deviceHint returns the hint for a sync daemon's missing interface.
 func (m machine) deviceHint(name string) string {
 	text := name + " does not exist"
 	if name == "eth0" {
@@ -111,7 +112,7 @@ func (m machine) deviceHint(name string) string {
 	return fmt.Sprintf("%s with one of %s", text, someOf(names))
 }
 
-// unicastHint is about a server's address that the kernel does not accept.
+// unicastHint returns the hint for a server address that the kernel rejects.
 func (m machine) unicastHint(a netip.Addr) string {
 	switch {
 	case a.IsUnspecified(), a.IsMulticast(), a == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
@@ -128,7 +129,7 @@ func (m machine) unicastHint(a netip.Addr) string {
 	return fmt.Sprintf("the kernel refuses broadcast and invalid addresses: ip route get %v", a)
 }
 
-// noServiceHint names services that resemble one that is missing.
+// noServiceHint names services similar to a missing one.
 func noServiceHint(id ipvs.ServiceID, t *ipvs.Table) string {
 	text := fmt.Sprintf("there is no %v", id)
 	if len(t.Services) == 0 {
@@ -160,7 +161,7 @@ func noServiceHint(id ipvs.ServiceID, t *ipvs.Table) string {
 	return text + ": ipvsadm -Ln lists all services"
 }
 
-// noServerHint names servers that resemble one that is missing.
+// noServerHint names servers similar to a missing one.
 func noServerHint(s *ipvs.ServiceEntry, server netip.AddrPort) string {
 	if len(s.Destinations) == 0 {
 		return fmt.Sprintf("%v has no servers", s.ServiceID)
@@ -180,7 +181,7 @@ func noServerHint(s *ipvs.ServiceEntry, server netip.AddrPort) string {
 	return fmt.Sprintf("the real servers of %v: %s", s.ServiceID, someOf(sorted(servers, netip.AddrPort.Compare)))
 }
 
-// sorted returns the texts of values in the order of the values.
+// sorted sorts values and returns them as text.
 func sorted[T any](list []T, compare func(a, b T) int) (words []string) {
 	slices.SortFunc(list, compare)
 	for _, v := range list {
@@ -189,8 +190,8 @@ func sorted[T any](list []T, compare func(a, b T) int) (words []string) {
 	return words
 }
 
-// successHint returns the hint after a change that was made and yet may not do
-// what was meant; words are the command line.
+// successHint returns the hint for a change that succeeded, but may not have
+// the intended effect; words are the command line.
 func (m machine) successHint(cmd args.Command, words []string) string {
 	switch cmd.ID {
 	case spec.AddService:
@@ -213,15 +214,15 @@ func (m machine) successHint(cmd args.Command, words []string) string {
 	return ""
 }
 
-// serverHint is about a server that was added or edited.
+// serverHint returns the hint for a server that was added or edited.
 func (m machine) serverHint(cmd args.Command, words []string) string {
 	c, _ := cmd.Change()
 	if port, ok := unusedPort(c, words); ok {
 		return unusedPortText(port, cmd.Destination.Port)
 	}
-	of := ipvs.ServiceEntry{Service: cmd.Service, Destinations: []ipvs.DestinationEntry{{Destination: cmd.Destination}}}
-	examined := doctor.Case{Host: m.facts(), Table: &ipvs.Table{Services: []ipvs.ServiceEntry{of}}, NetNS: m.netns}
-	for _, f := range doctor.Find(examined, "ip-forward") {
+	s := ipvs.ServiceEntry{Service: cmd.Service, Destinations: []ipvs.DestinationEntry{{Destination: cmd.Destination}}}
+	input := doctor.Case{Host: m.facts(), Table: &ipvs.Table{Services: []ipvs.ServiceEntry{s}}, NetNS: m.netns}
+	for _, f := range doctor.Find(input, "ip-forward") {
 		return f.Text + ": " + f.Fix
 	}
 	return ""
@@ -231,7 +232,7 @@ func unusedPortText(typed, kept uint16) string {
 	return fmt.Sprintf("port %d is not used: with -g and -i packets keep the service's port, %d; only -m changes it", typed, kept)
 }
 
-// unusedPort returns a server's port that was typed and is not used: only
+// unusedPort returns a port that was given for a server and is ignored: only
 // masquerading can change the port.
 func unusedPort(c ipvs.Change, words []string) (port uint16, ok bool) {
 	d := &c.Destination
@@ -248,8 +249,8 @@ func unusedPort(c ipvs.Change, words []string) (port uint16, ok bool) {
 	return 0, false
 }
 
-// resetHint is about settings that an edit changed without being asked, as
-// 1.31's edits do.
+// resetHint returns the hint for settings that an edit reset to defaults
+// because they were not named, as in 1.31.
 func (m machine) resetHint(cmd args.Command) string {
 	if m.before == nil {
 		return ""
@@ -261,8 +262,8 @@ func (m machine) resetHint(cmd args.Command) string {
 	kept, err := cmd, error(nil)
 	if cmd.ID == spec.EditService {
 		err = kept.KeepService(s.Service)
-	} else if was := s.Lookup(cmd.Destination.AddrPort()); was != nil {
-		err = kept.KeepServer(was.Destination)
+	} else if old := s.Lookup(cmd.Destination.AddrPort()); old != nil {
+		err = kept.KeepServer(old.Destination)
 	}
 	line := func(cmd args.Command) string {
 		c, _ := cmd.Change()
@@ -274,8 +275,8 @@ func (m machine) resetHint(cmd args.Command) string {
 	return "settings that are not named are reset; with --keep this would be " + line(kept)
 }
 
-// strandedHint is about connections of what was deleted: their packets are
-// dropped without a reply.
+// strandedHint returns the hint for connections of deleted servers, whose
+// packets are dropped without a reply.
 func (m machine) strandedHint(cmd args.Command) string {
 	if m.before == nil || doctor.ReadSetting(m.netns, "net.ipv4.vs.expire_nodest_conn") != "0" {
 		return ""

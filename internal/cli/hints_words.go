@@ -2,8 +2,8 @@
 
 package cli
 
-// This file has the hints about the words of a command line: what was
-// probably meant, and what is allowed there.
+// This file contains the hints about the words of a command line: likely
+// corrections and permitted values.
 
 import (
 	"errors"
@@ -19,7 +19,7 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/internal/spec"
 )
 
-// faultHint returns the hint about a line that was not understood.
+// faultHint returns the hint for a line that cannot be parsed.
 func (m machine) faultHint(f *args.Fault) string {
 	if text := strangeHint(f.Word); text != "" {
 		return text
@@ -46,7 +46,7 @@ func (m machine) faultHint(f *args.Fault) string {
 	case args.IllegalValue:
 		return valueHint(f)
 	case args.IllegalChoice:
-		return meant(f.Word, "", strings.Fields(f.Words[1]))
+		return guess(f.Word, "", strings.Fields(f.Words[1]))
 	case args.InvalidTimeout:
 		return secondsHint(f)
 	case args.InvalidMark:
@@ -56,7 +56,7 @@ func (m machine) faultHint(f *args.Fault) string {
 	case args.IncompatibleFlag:
 		return fmt.Sprintf("%s goes with -s %s", f.Words[0], f.Words[0][:strings.IndexByte(f.Words[0], '-')])
 	case args.UnknownFlag:
-		return meant(f.Words[0], "", spec.Names(spec.SchedulerFlags[:]))
+		return guess(f.Words[0], "", spec.Names(spec.SchedulerFlags[:]))
 	case args.ZeroPort:
 		if address, port, ok := hiddenPort(f.Word); ok {
 			return fmt.Sprintf("for port %s write [%s]:%[1]s", port, address)
@@ -65,9 +65,9 @@ func (m machine) faultHint(f *args.Fault) string {
 	return faults[f.Kind].hint
 }
 
-// strangeHint is about characters that are not what they look like, or that
-// only a shell understands. It precedes all other hints, since such a word
-// often causes a fault that is none.
+// strangeHint returns the hint for characters that look like others, or that
+// only a shell understands. It precedes all other hints, since the error for
+// such a word is often misleading.
 func strangeHint(word string) string {
 	switch {
 	case strings.HasPrefix(word, "\ufeff"):
@@ -92,7 +92,7 @@ func strangeHint(word string) string {
 	return ""
 }
 
-// shorten keeps a word readable in a hint.
+// shorten truncates a long word for a hint.
 func shorten(word string) string {
 	if len(word) <= 40 {
 		return word
@@ -100,7 +100,7 @@ func shorten(word string) string {
 	return strings.ToValidUTF8(word[:40], "") + "..."
 }
 
-// isRedirection reports whether a word is an operator of a shell.
+// isRedirection reports whether a word is a shell operator.
 func isRedirection(word string) bool {
 	switch word {
 	case "|", "||", "&", "&&", ";":
@@ -109,7 +109,7 @@ func isRedirection(word string) bool {
 	return strings.HasPrefix(strings.TrimLeft(word, "012&"), "<") || strings.HasPrefix(strings.TrimLeft(word, "012&"), ">")
 }
 
-// commandHint is about a line that does not begin with a command.
+// commandHint returns the hint for a line that does not begin with a command.
 func (m machine) commandHint(word string) string {
 	switch {
 	case word == "":
@@ -118,7 +118,7 @@ func (m machine) commandHint(word string) string {
 		if c := commandNamed(word); c != "" {
 			return fmt.Sprintf("commands begin with dashes: %s %s", m.program, c)
 		}
-		return meant(word, "commands begin with dashes, and -h lists them", longNames(false))
+		return guess(word, "commands begin with dashes, and -h lists them", longNames(false))
 	case optionNamed(word):
 		return "put the command before its options"
 	}
@@ -128,7 +128,8 @@ func (m machine) commandHint(word string) string {
 	return unknownHint(word)
 }
 
-// commandNamed returns the option for a command's bare name, or "".
+// commandNamed returns the long option of a command's name without dashes, or
+// "".
 func commandNamed(word string) string {
 	i := slices.IndexFunc(spec.Commands[:], func(c spec.Command) bool { return word == c.Name || word == c.Long })
 	if i < 0 {
@@ -142,8 +143,8 @@ func optionNamed(word string) bool {
 	return r.Option != nil
 }
 
-// rowOf returns the row of a word, which begins with a dash. In a word of
-// letters it is that of the letter at a place.
+// rowOf returns the row of a word that begins with a dash. For a group of
+// letters, it is that of the letter at an index.
 func rowOf(word string, at int) (spec.Row, bool) {
 	if long, isLong := strings.CutPrefix(word, "--"); isLong {
 		name, _, _ := strings.Cut(long, "=")
@@ -155,7 +156,8 @@ func rowOf(word string, at int) (spec.Row, bool) {
 	return spec.FindLetter(word[at])
 }
 
-// oneDashHint is about a long option with one dash, which is read as letters.
+// oneDashHint returns the hint for a long option with one dash, which is
+// parsed as letters.
 func oneDashHint(words []string) string {
 	for _, word := range words {
 		bare, _, _ := strings.Cut(strings.TrimPrefix(word, "-"), "=")
@@ -166,20 +168,20 @@ func oneDashHint(words []string) string {
 	return ""
 }
 
-// elsewhere are options of other programs, with those that do the same here.
-var elsewhere = map[string]string{"--xml": "--json", "--yaml": "--json", "--csv": "--json", "-j": "--json", "--top": "--watch"}
+// equivalents maps options of other programs to their equivalents here.
+var equivalents = map[string]string{"--xml": "--json", "--yaml": "--json", "--csv": "--json", "-j": "--json", "--top": "--watch"}
 
-// unknownHint is about an unknown option.
+// unknownHint returns the hint for an unknown option.
 func unknownHint(word string) string {
 	name, _, _ := strings.Cut(word, "=")
-	if own := elsewhere[name]; own != "" {
+	if own := equivalents[name]; own != "" {
 		return "use " + own
 	}
 	if strings.HasPrefix(name, "--") {
 		if c := commandNamed(name[2:]); c != "" {
 			return fmt.Sprintf("did you mean %s?", c)
 		}
-		return meant(name, "", longNames(true))
+		return guess(name, "", longNames(true))
 	}
 	for i := 1; i < len(name); i++ {
 		letter := name[i]
@@ -197,7 +199,7 @@ func unknownHint(word string) string {
 	return ""
 }
 
-// valueOf returns what the help calls the value of an option, or of the last
+// valueOf returns the help's name for the value of an option, or of the last
 // letter of a word.
 func valueOf(word string) string {
 	if r, found := rowOf(word, len(word)-1); found {
@@ -206,7 +208,7 @@ func valueOf(word string) string {
 	return ""
 }
 
-// argumentHint is about a word that belongs to no option.
+// argumentHint returns the hint for a word that belongs to no option.
 func (m machine) argumentHint(word string) string {
 	restore := spec.FindCommand(spec.Restore)
 	switch {
@@ -226,6 +228,7 @@ func (m machine) argumentHint(word string) string {
 	return fmt.Sprintf("%s is not the value of an option", shorten(word))
 }
 
+// needsHint returns the hint for a missing option.
 func needsHint(option string) string {
 	switch {
 	case option == spec.OptTCPService.String():
@@ -236,8 +239,8 @@ func needsHint(option string) string {
 	return ""
 }
 
-// illegalHint is about an option that a command does not take, or takes only
-// with another one.
+// illegalHint returns the hint for an option that a command does not take, or
+// takes only with another one.
 func illegalHint(option, command string) string {
 	for i := range spec.Commands {
 		for _, w := range spec.Commands[i].Rule.With {
@@ -271,7 +274,7 @@ func illegalHint(option, command string) string {
 	return ""
 }
 
-// alternativesHint names the options of which one may be given.
+// alternativesHint names the options that exclude each other.
 func alternativesHint(option string) string {
 	switch option {
 	case spec.OptTCPService.String():
@@ -282,14 +285,14 @@ func alternativesHint(option string) string {
 	return "give each option once"
 }
 
-// valueHint is about a value that is not of its kind.
+// valueHint returns the hint for an invalid value of an option.
 func valueHint(f *args.Fault) string {
 	o := f.Option
 	switch {
-	case o == nil: // of a command
+	case o == nil: // a command's value
 		return commandValueHint(f)
 	case o.ID == spec.OptTunnelType:
-		return meant(f.Word, "", spec.Names(o.Choices))
+		return guess(f.Word, "", spec.Names(o.Choices))
 	case o.Noun == spec.FindOption(spec.OptTCPService).Noun, o.ID == spec.OptRealServer:
 		if e, ok := errors.AsType[*args.NameError](f); ok {
 			return nameHint(e)
@@ -303,14 +306,14 @@ func valueHint(f *args.Fault) string {
 	return ""
 }
 
-// commandValueHint is about the value of a command.
+// commandValueHint returns the hint for an invalid value of a command.
 func commandValueHint(f *args.Fault) string {
 	for i := range spec.Commands {
 		c := &spec.Commands[i]
 		switch {
 		case c.Noun != f.Words[0]:
 		case len(c.Choices) > 0:
-			return meant(f.Word, "", spec.Names(c.Choices))
+			return guess(f.Word, "", spec.Names(c.Choices))
 		default:
 			return fmt.Sprintf("give seconds from 0.1 to %d", spec.TimeoutMax)
 		}
@@ -318,7 +321,7 @@ func commandValueHint(f *args.Fault) string {
 	return ""
 }
 
-// nameHint is about a name that was not found.
+// nameHint returns the hint for a name that was not found.
 func nameHint(e *args.NameError) string {
 	if e.Proto != "" {
 		return fmt.Sprintf("%s is not in /etc/services for %s: use the port number", shorten(e.Name), e.Proto)
@@ -329,7 +332,7 @@ func nameHint(e *args.NameError) string {
 	return fmt.Sprintf("host %s does not resolve: check getent hosts %[1]s, or use its address", shorten(e.Name))
 }
 
-// addressHint is about an address, of a service or a server.
+// addressHint returns the hint for an invalid address of a service or server.
 func addressHint(word string) string {
 	const shape = "use host:port or [IPv6]:port; "
 	switch host, _, _ := strings.Cut(word, ":"); {
@@ -351,8 +354,7 @@ func addressHint(word string) string {
 	return shape + "ports are 0 to 65535"
 }
 
-// hiddenPort returns the last part of an IPv6 address that looks like a
-// common port.
+// hiddenPort splits an IPv6 address whose last part looks like a common port.
 func hiddenPort(word string) (address, port string, ok bool) {
 	a, err := netip.ParseAddr(word)
 	i := strings.LastIndexByte(word, ':')
@@ -377,8 +379,8 @@ func isAddress(s string) bool {
 
 func isDigits(s string) bool { return strings.Trim(s, "0123456789") == "" }
 
-// looksLikeAddress reports whether a host is numbers with dots, which is no
-// host name.
+// looksLikeAddress reports whether a host consists of digits and dots, as no
+// host name does, and yet is no address.
 func looksLikeAddress(host string) bool {
 	return strings.Contains(host, ".") && isDigits(strings.ReplaceAll(host, ".", "")) && !isAddress(host)
 }
@@ -390,12 +392,13 @@ func secondsHint(f *args.Fault) string {
 	return "seconds: " + rangeHint(f.Option)
 }
 
+// rangeHint names the values that an option accepts.
 func rangeHint(o *spec.Option) string {
 	return fmt.Sprintf("a whole number from %d to %d", o.Min, o.Max)
 }
 
-// longNames returns the long names of all commands, and of the options as
-// well.
+// longNames returns the long names of all commands, and if options is set of
+// all options.
 func longNames(options bool) (names []string) {
 	for r := range spec.Rows() {
 		if r.Command != nil || options {
@@ -405,7 +408,7 @@ func longNames(options bool) (names []string) {
 	return names
 }
 
-// someOf lists a few words.
+// someOf joins words, at most the first few of a long list.
 func someOf(words []string) string {
 	const most = 4
 	if len(words) > most {
@@ -417,13 +420,13 @@ func someOf(words []string) string {
 	return strings.Join(words, "")
 }
 
-// longestMeant is the maximum length of a word that is compared with the
-// known ones.
-const longestMeant = 40
+// maxTypo is the maximum length of a word that is compared with the known
+// ones.
+const maxTypo = 40
 
-// meant names the known words that a word is likely to stand for, or all of
-// them if they are few.
-func meant(word, reason string, known []string) string {
+// guess returns a reason and suggests the known words most similar to word,
+// or all of them if they are few.
+func guess(word, reason string, known []string) string {
 	text := reason
 	if near := nearest(word, known); len(near) > 0 && len(near) <= 3 {
 		if text != "" {
@@ -440,10 +443,10 @@ func meant(word, reason string, known []string) string {
 	return text
 }
 
-// nearest returns the known words with the fewest mistakes to word, if these
-// are few enough for its length. Case is ignored.
+// nearest returns the known words at the smallest edit distance from word, if
+// that is small for its length. Case is ignored.
 func nearest(word string, known []string) (near []string) {
-	if len(word) > longestMeant {
+	if len(word) > maxTypo {
 		return nil
 	}
 	typed := strings.ToLower(strings.TrimLeft(word, "-"))
@@ -459,8 +462,8 @@ func nearest(word string, known []string) (near []string) {
 	return near
 }
 
-// distance counts the letters to insert, delete, replace or swap with the
-// next to turn one word into another.
+// distance returns the edit distance of two words: the number of letters to
+// insert, delete, replace or swap with the next one.
 func distance(a, b string) int {
 	rows := make([][]int, len(a)+1)
 	for i := range rows {

@@ -10,17 +10,17 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// machine is what hints consult besides the error.
+// machine is the context that hints use in addition to the error.
 type machine struct {
 	files   fs.FS // the root of the file tree
 	euid    int
-	program string   // as it was called
+	program string   // the name it was called by
 	words   []string // the command line
-	netns   string   // the namespace that the command works in
+	netns   string   // the namespace that the command uses
 	host    func() *doctor.Host
 	subject
-	// before is the part of the table that the command was about to
-	// change, nil if it was not read.
+	// before is the part of the table that the command was about to change,
+	// nil if it was not read.
 	before *ipvs.Table
 }
 
@@ -28,12 +28,12 @@ type machine struct {
 type subject struct {
 	// table reads the table; it returns nil if that fails.
 	table func() *ipvs.Table
-	// inFile means that the table is the one that a rule file describes.
+	// inFile reports whether table is that of a rule file.
 	inFile bool
 }
 
-// inUserNamespace reports whether root is another user outside, or sees only
-// some of the users.
+// inUserNamespace reports whether the program runs in a user namespace other
+// than the first: user IDs are mapped, or only some exist.
 func (m machine) inUserNamespace() bool {
 	users, err := m.read("proc/self/uid_map")
 	fields := strings.Fields(users)
@@ -45,8 +45,7 @@ func (m machine) read(name string) (string, error) {
 	return strings.TrimSpace(string(b)), err
 }
 
-// facts returns the doctor's facts about the namespace that the command works
-// in.
+// facts returns the doctor's facts about the command's namespace.
 func (m machine) facts() *doctor.Host {
 	if m.host == nil {
 		return &doctor.Host{}

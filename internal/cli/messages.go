@@ -2,8 +2,8 @@
 
 package cli
 
-// This file has the exit statuses and the messages, except warnings and most
-// hints. Messages that scripts may know are 1.31's to the byte.
+// This file contains the exit statuses and the messages, except warnings and
+// most hints. Messages that scripts may parse are 1.31's, byte for byte.
 
 import (
 	"errors"
@@ -33,10 +33,10 @@ const (
 	statusPartly   = 1   // the table is neither as it was nor wholly as wanted
 	statusUsage    = 2   // a fault on the command line or in a file; IPVS cannot be reached
 	statusRefused  = 255 // the kernel refused a change
-	statusScanning = 255 // a word that cannot be read
+	statusScanning = 255 // a word that cannot be parsed
 )
 
-// doctorStatus is the status of a doctor whose worst finding has a level.
+// doctorStatus returns the exit status of --doctor for its worst finding.
 func doctorStatus(worst doctor.Level) int {
 	switch worst {
 	case doctor.Error:
@@ -47,17 +47,17 @@ func doctorStatus(worst doctor.Level) int {
 	return statusOK
 }
 
-// unseenText is what a doctor says where it cannot see the table, for want of
-// root or of /proc.
+// unseenText is --doctor's message if it lacks root or /proc to read the
+// table.
 func unseenText(want string) string {
 	return "without " + want + " only the host is examined, not the virtual services"
 }
 
 func unaskedText(n int) string {
-	return fmt.Sprintf("out of time: the routes to %d addresses were not looked up", n)
+	return fmt.Sprintf("timed out: routes to %d addresses were not checked", n)
 }
 
-// hostFailure is the message where the machine's interfaces cannot be read.
+// hostFailure is the message if the machine's interfaces cannot be read.
 func hostFailure(err error) error {
 	if unknown, ok := errors.AsType[*ipvs.NetNSError](err); ok {
 		return netnsFailure(unknown)
@@ -65,22 +65,22 @@ func hostFailure(err error) error {
 	return &failure{text: "can't examine the host: " + reason(err), status: statusUsage, cause: err}
 }
 
-// failure is an error that knows what is said and how the program ends.
+// failure is an error with the message and exit status of the program.
 type failure struct {
 	text   string
 	status int
-	cause  error // what it comes from, for hints; nil for what has no more to say
-	quoted bool  // the text may be of a file, and is always shown with plain
+	cause  error // underlying error, for hints; nil if it adds nothing
+	quoted bool  // text may quote a file: it is always escaped by plain
 }
 
 func (f *failure) Error() string { return f.text }
 func (f *failure) Unwrap() error { return f.cause }
 
-// exit is the end of a command that has reported itself what there is to
-// report.
+// exit returns the error of a command that has printed its own messages.
 func exit(status int) error { return &failure{status: status} }
 
-// asFailure returns the failure that an error is, or one with its text.
+// asFailure returns the failure that err contains, or a new one with its
+// text.
 func asFailure(err error) *failure {
 	if f, ok := errors.AsType[*failure](err); ok {
 		return f
@@ -95,8 +95,8 @@ func withStatus(err error, status int) error {
 	return &f
 }
 
-// faults are the formats of a fault's words, and the hints that are the same
-// whatever the words are.
+// faults contains the message format of each kind of fault, and the hint if
+// it does not depend on the fault's words.
 var faults = [...]struct{ format, hint string }{
 	args.UnknownOption:      {"%s: unknown option", ""},
 	args.MissingValue:       {"%s: missing argument", ""},
@@ -129,8 +129,8 @@ var faults = [...]struct{ format, hint string }{
 	args.ListConflict:       {"options conflicts in the list command", "connections, timeouts and daemons have one format each"},
 }
 
-// parseFailure is the message for a command line that was not understood;
-// program is how the program was called.
+// parseFailure is the message for an invalid command line; program is the
+// name that the program was called by.
 func parseFailure(err error, program string) error {
 	var f *args.Fault
 	switch {
@@ -144,7 +144,7 @@ func parseFailure(err error, program string) error {
 	return &failure{text: faultText(f), status: statusUsage, cause: f}
 }
 
-// notAChange is the error of a line of a rule file whose command does not
+// notAChange is the error for a line of a rule file whose command does not
 // change the table.
 type notAChange spec.CommandID
 
@@ -152,9 +152,8 @@ func (c notAChange) Error() string {
 	return fmt.Sprintf("the '%s' command does not change the table", spec.FindCommand(spec.CommandID(c)).Name)
 }
 
-// ruleFailure is the message for a line of a rule file that is no change:
-// that of parseFailure for a command line, but a name that stands for nothing
-// is named.
+// ruleFailure is the message for an invalid line of a rule file. Unlike
+// parseFailure, it names hosts and services that were not found.
 func ruleFailure(err error, program string) error {
 	if name, ok := errors.AsType[*args.NameError](err); ok {
 		return &failure{text: nameText(name), status: statusUsage, cause: err}
@@ -166,7 +165,7 @@ func ruleFailure(err error, program string) error {
 	return parseFailure(err, program)
 }
 
-// nameText says why a name stands for nothing.
+// nameText says why a name was not resolved.
 func nameText(e *args.NameError) string {
 	dns, _ := errors.AsType[*net.DNSError](e.Err)
 	switch {
@@ -189,11 +188,10 @@ func faultText(f *args.Fault) string {
 	return fmt.Sprintf(faults[f.Kind].format, words...)
 }
 
-// refusals are the messages for what the kernel refuses, where an error of
-// the library tells it.
+// refusals maps errors of the library and the kernel to messages.
 var refusals = []struct {
 	err  error
-	ops  []ipvs.Op // for these, or any if nil
+	ops  []ipvs.Op // any if nil
 	text string
 }{
 	{ipvs.ErrServiceExists, nil, "Service already exists"},
@@ -214,8 +212,8 @@ var refusals = []struct {
 	{unix.EMSGSIZE, nil, "Module is wrong version"},
 }
 
-// refusalText is the message for an error of the library; op is what was
-// tried, zero for a question.
+// refusalText is the message for an error of the library; op is the attempted
+// change, zero for a query.
 func refusalText(op ipvs.Op, err error) string {
 	for _, r := range refusals {
 		if errors.Is(err, r.err) && (r.ops == nil || slices.Contains(r.ops, op)) {
@@ -226,28 +224,28 @@ func refusalText(op ipvs.Op, err error) string {
 	if errors.As(err, &errno) {
 		return errnoText(errno)
 	}
-	var ended *ipvs.ApplyError
-	if errors.As(err, &ended) {
-		err = ended.Err
+	var apply *ipvs.ApplyError
+	if errors.As(err, &apply) {
+		err = apply.Err
 	}
 	return err.Error()
 }
 
-// errnoText is the C library's text for an errno, which Go spells with a
-// small letter.
+// errnoText is the C library's text for an errno, which Go writes in lower
+// case.
 func errnoText(e syscall.Errno) string {
 	s := e.Error()
 	return strings.ToUpper(s[:1]) + s[1:]
 }
 
-// initFailure is the message where IPVS cannot be reached at all.
+// initFailure is the message if IPVS cannot be reached at all.
 func initFailure(cause error) error {
 	if unknown, ok := errors.AsType[*ipvs.NetNSError](cause); ok {
 		return netnsFailure(unknown)
 	}
 	err := cause
 	if errors.Is(err, ipvs.ErrNoIPVS) {
-		err = unix.ENOPROTOOPT // 1.31's word for it, from the kernel's older interface
+		err = unix.ENOPROTOOPT // 1.31's error, from the kernel's older interface
 	}
 	return &failure{text: "Can't initialize ipvs: " + refusalText(0, err) +
 		"\nAre you sure that IP Virtual Server is built in the kernel or as module?", status: statusUsage, cause: cause}
@@ -265,18 +263,18 @@ func netnsFailure(err *ipvs.NetNSError) *failure {
 // changeFailure is the message for a change that was not made.
 func changeFailure(op ipvs.Op, err error) error {
 	if errors.Is(err, fs.ErrPermission) {
-		return initFailure(err) // 1.31 finds that out before anything else
+		return initFailure(err) // 1.31 reports this before anything else
 	}
 	return &failure{text: refusalText(op, err), status: statusRefused, cause: err}
 }
 
-// entryFailure is the message for an entry that cannot be read, to make a
+// entryFailure is the message for an entry that cannot be read before a
 // change.
 func entryFailure(c ipvs.Change, err error) error {
 	return changeFailure(c.Op, &ipvs.ChangeError{Change: c, Err: err})
 }
 
-// listFailure is the message for a question that was not answered.
+// listFailure is the message for a query that failed.
 func listFailure(err error) error {
 	if errors.Is(err, fs.ErrPermission) {
 		return initFailure(err)
@@ -292,12 +290,12 @@ func output(err error) error {
 	return nil
 }
 
-// outputFailure is the message where standard output takes no more.
+// outputFailure is the message if standard output cannot be written to.
 func outputFailure(err error) *failure {
 	return &failure{text: "can't write to standard output: " + reason(err), status: statusList, cause: err}
 }
 
-// inputFailure is the message where standard input cannot be read.
+// inputFailure is the message if standard input cannot be read.
 func inputFailure(err error) *failure {
 	return &failure{text: "can't read standard input: " + reason(err), status: statusList, cause: err}
 }
@@ -313,8 +311,8 @@ var refusedFiles = [...]string{
 	outfile.Changing:   "another program keeps replacing it",
 }
 
-// reason is an error of the system without the call and the file, which the
-// message names.
+// reason returns a system error's text without the call and the file, which
+// the message names.
 func reason(err error) string {
 	var refusal outfile.Refusal
 	if errors.As(err, &refusal) {
@@ -330,8 +328,8 @@ func reason(err error) string {
 	return err.Error()
 }
 
-// redirectionFailure is the message for a word that is for a shell where
-// there is none, as in a unit of systemd, whose journal gets no hint.
+// redirectionFailure is the message for shell syntax that no shell
+// interprets, as in a systemd unit, whose journal gets no hints.
 func redirectionFailure(word string) *failure {
 	return &failure{text: fmt.Sprintf("unexpected argument %s: this line is not run by a shell; give the file name alone", word), status: statusUsage}
 }
@@ -341,6 +339,7 @@ func longLineFailure() *failure {
 	return &failure{text: fmt.Sprintf("longer than %d bytes", restore.MaxLine), status: statusUsage}
 }
 
+// moreText is the message for mistakes beyond those that were listed.
 func moreText(name string, n int) string {
 	return fmt.Sprintf("%s: and %d more lines with mistakes", name, n)
 }
@@ -376,14 +375,14 @@ func updateFailure() *failure {
 	return &failure{text: "--update needs a file, not standard output", status: statusUsage}
 }
 
-// noRulesFailure is the message for a save that would replace a file of another
-// kind, as settings are.
+// noRulesFailure is the message for a save that would replace another kind of
+// file, such as settings.
 func noRulesFailure(file string) *failure {
 	return &failure{text: fmt.Sprintf("can't write %s: it has text but no rules (to overwrite it, redirect standard output)", file), status: statusUsage}
 }
 
-// schedulerText says what became of the scheduler that the kernel took from a
-// service when it refused an edit.
+// schedulerText reports whether a service has its scheduler back, which the
+// kernel removed when it refused an edit.
 func schedulerText(s ipvs.Service, err error) string {
 	if err != nil {
 		return fmt.Sprintf("%v has lost its scheduler %s: %s", s.ServiceID, s.Scheduler, refusalText(ipvs.OpEditService, err))
@@ -395,7 +394,8 @@ func keptText(file string) string {
 	return file + ": not saved, there are no virtual services"
 }
 
-// waitingText says whom a restore waits for; holder may be empty.
+// waitingText names the process that a restore waits for; holder may be
+// empty.
 func waitingText(lock, holder string) string {
 	if holder == "" {
 		holder = "another ipvsadm"
@@ -408,20 +408,20 @@ func unlockedText(lock string, err error) string {
 	return fmt.Sprintf("warning: can't lock %s: %s; another restore may run at the same time", lock, reason(err))
 }
 
-// closedFailure is the message for a file that nothing was given for.
+// closedFailure is the message for standard input that is closed.
 func closedFailure() *failure {
 	return &failure{text: "can't read standard input: it is closed; nothing was changed", status: statusUsage}
 }
 
-// emptyFailure is the message for a file without a command, as a save that
-// failed leaves it.
+// emptyFailure is the message for a file without a command, such as a failed
+// save leaves.
 func emptyFailure(name string) *failure {
 	return &failure{text: name + ": no commands in the file, nothing was changed; use -C to delete all services", status: statusUsage}
 }
 
-func stillDiffersText(name string, end restore.Result) string {
+func stillDiffersText(name string, result restore.Result) string {
 	left := "remaining changes:"
-	if end.Undo != restore.Kept {
+	if result.Undo != restore.Kept {
 		left = "changes not made:"
 	}
 	return fmt.Sprintf("%s: after %d attempts the table still differs, another program may be changing it; %s", name, restore.MaxRounds, left)
@@ -435,9 +435,9 @@ func notUndoneText(name string) string {
 	return name + ": some changes could not be undone"
 }
 
-func interruptedText(name string, sig os.Signal, end restore.Result) string {
-	s := fmt.Sprintf("%s: %v after %d of %d changes", name, sig, end.Done, end.All)
-	if end.Undo == restore.Kept {
+func interruptedText(name string, sig os.Signal, result restore.Result) string {
+	s := fmt.Sprintf("%s: %v after %d of %d changes", name, sig, result.Done, result.All)
+	if result.Undo == restore.Kept {
 		s += "; run it again to finish"
 	}
 	return s
@@ -449,30 +449,28 @@ func progressText(done, all int) string {
 
 const readableText = "the table can be read again"
 
-// unreadableText is what is said of a table that has gone, or a kernel that does
-// not answer, while it is monitored or watched.
+// unreadableText is the message of --monitor and --watch while the table
+// cannot be read.
 func unreadableText(err error) string {
 	return fmt.Sprintf("can't read the table: %s; retrying", refusalText(0, err))
 }
 
-// noTerminalFailure is the message where there is no terminal to watch the table
-// on.
+// noTerminalFailure is the message of --watch without a terminal.
 func noTerminalFailure() *failure {
 	return &failure{text: "the 'watch' command needs a terminal", status: statusUsage}
 }
 
-// dumbTerminalFailure is the message for a terminal that shows no screen.
+// dumbTerminalFailure is the message for a terminal without cursor movement.
 func dumbTerminalFailure(term string) *failure {
 	return &failure{text: fmt.Sprintf("the 'watch' command needs a terminal that can move its cursor, TERM is `%s'", term), status: statusUsage, quoted: true}
 }
 
-// lostTerminalFailure is the message where the terminal ends while the table is
-// watched.
+// lostTerminalFailure is the message if the terminal closes during --watch.
 func lostTerminalFailure(err error) *failure {
 	return &failure{text: "lost the terminal: " + reason(err), status: statusList}
 }
 
-// watchTitle says what is watched.
+// watchTitle is the title of the live screen: its interval and namespace.
 func watchTitle(netns string, interval time.Duration) string {
 	title := fmt.Sprintf("every %g s", interval.Seconds())
 	if netns != "" {
@@ -483,13 +481,13 @@ func watchTitle(netns string, interval time.Duration) string {
 
 const estimationOffText = "counters are not updated: net.ipv4.vs.run_estimation is 0"
 
-// versionText is the answer to -v: its first line has 1.31's shape, for
-// scripts that look for the version there.
+// versionText is the output of -v. Its first line has 1.31's format, for
+// scripts that parse the version.
 func versionText(own string) string {
 	return "ipvsadm v1.31 2019/12/24 (compiled with pflag and IPVS v1.2.1)\nipvsadm-go " + own + "\n"
 }
 
-// What a drain says at once where it may not do what it is for.
+// Warnings of a drain that may not have the intended effect.
 const (
 	drainOnePacketText = "one-packet scheduling has no connections to wait for"
 	drainUDPText       = "UDP connections do not end, so there is nothing to wait for; their packets are dropped once the server is deleted"
@@ -535,26 +533,25 @@ func reweighedFailure(id ipvs.ServiceID, d ipvs.Destination) *failure {
 	return &failure{text: fmt.Sprintf("another program set the weight of %v in %v to %d", d.AddrPort(), id, d.Weight), status: statusPartly}
 }
 
-// goneText is the message for an entry that went between reading and editing
-// it: to add it would undo what another program did.
+// goneText is the message for an entry that was deleted between reading and
+// editing it. To add it would undo what another program did.
 func goneText(c ipvs.Change, err error) string {
 	return fmt.Sprintf("%s: another program has deleted it meanwhile", refusalText(c.Op, err))
 }
 
-// keepFailure is the message for a line of a file that edits a part of what
-// is there.
+// keepFailure is the message for a line of a file that would edit only some
+// settings.
 func keepFailure() *failure {
 	return &failure{text: "--keep is not allowed in a file, which has to give all settings", status: statusUsage}
 }
 
-// mergedFlushFailure is the message for a line that deletes all services, in a
-// file that is merged.
+// mergedFlushFailure is the message for a line that deletes all services in a
+// merged file.
 func mergedFlushFailure() *failure {
 	return &failure{text: "-C conflicts with --merge, which keeps other services", status: statusUsage}
 }
 
-// changedText is what a restore did to the table, which is t now, for a
-// terminal.
+// changedText summarizes a restore on a terminal; t is the resulting table.
 func changedText(name string, t *ipvs.Table, result restore.Result) string {
 	servers := 0
 	for i := range t.Services {
@@ -570,5 +567,5 @@ func changedText(name string, t *ipvs.Table, result restore.Result) string {
 	return text + "nothing to change"
 }
 
-// unchangedText is what a restore of a file with mistakes did.
+// unchangedText is the summary of a restore of a file with mistakes.
 func unchangedText(name string) string { return name + ": nothing was changed" }

@@ -2,8 +2,8 @@
 
 package cli
 
-// This file has the warnings of --check and --dry-run: what is valid and yet
-// seldom meant. They do not change the exit status.
+// This file contains the warnings of --check and --dry-run about valid rules
+// that are rarely intended. They do not change the exit status.
 
 import (
 	"fmt"
@@ -20,7 +20,7 @@ type warning struct {
 	text string
 }
 
-// message is what is said of a warning.
+// message returns the text of a warning about a file.
 func (w warning) message(name string, in *restore.Wanted) string {
 	if w.line == 0 {
 		return fmt.Sprintf("%s: warning: %s", name, w.text)
@@ -32,8 +32,8 @@ func moreWarningsText(name string, n int) string {
 	return fmt.Sprintf("%s: and %d more warnings", name, n)
 }
 
-// warnings are the first warnings of a file, in the order of its lines, and
-// the number of further ones.
+// warnings contains the first warnings of a file, in the order of its lines,
+// and the number of further ones.
 type warnings struct {
 	list []warning
 	more int
@@ -55,9 +55,9 @@ func withServices(ofLines warnings, f *restore.File, w *restore.Wanted) warnings
 		return ofLines
 	}
 	var ofServices warnings
-	lines := map[ipvs.ServiceID]int{} // that add the services with a warning
+	lines := map[ipvs.ServiceID]int{} // that add services with a warning
 	var warned []ipvs.ServiceID       // these services
-	if !w.Complaints.Any() {          // else what is missing may be in a bad line
+	if !w.Complaints.Any() {          // a bad line may add what is missing
 		for _, s := range w.Table.Services {
 			if text := serviceWarning(s); text != "" {
 				if ofServices.add(0, text); ofServices.more == 0 {
@@ -93,7 +93,7 @@ func serviceWarning(s ipvs.ServiceEntry) string {
 	return fmt.Sprintf("%v: all servers have weight 0", s.ServiceID)
 }
 
-// lineWarnings returns the warnings about a line that was read as c.
+// lineWarnings returns the warnings about a line that was parsed as c.
 func lineWarnings(words []string, c ipvs.Change) (texts []string) {
 	warn := func(format string, a ...any) { texts = append(texts, fmt.Sprintf(format, a...)) }
 	switch c.Op {
@@ -122,8 +122,8 @@ func lineWarnings(words []string, c ipvs.Change) (texts []string) {
 	return texts
 }
 
-// netmaskWarning is about an IPv4 mask that is not a prefix, such as 24,
-// which is read as 0.0.0.24.
+// netmaskWarning returns the warning about an IPv4 mask that is not a prefix,
+// such as 24, which means 0.0.0.24.
 func netmaskWarning(s ipvs.Service) string {
 	if s.Family() != ipvs.IPv4 || s.Flags&ipvs.FlagPersistent == 0 {
 		return ""
