@@ -12,8 +12,8 @@ import (
 // answerTime is the delay of the name server.
 const answerTime = 100 * time.Millisecond
 
-// serveNames starts a name server in the calling thread's namespace. It has a
-// name for every address.
+// serveNames starts a name server in the calling thread's namespace. It knows
+// a name for every address.
 func serveNames() (stop func() error, err error) {
 	conn, err := net.ListenPacket("udp", "127.0.0.1:53")
 	if err != nil {
@@ -27,7 +27,8 @@ func serveNames() (stop func() error, err error) {
 				return
 			}
 			time.AfterFunc(answerTime, func() {
-				// A client that gets no answer asks again.
+				// Ignore errors: a client without an answer
+				// retries.
 				_, _ = conn.WriteTo(answer(b[:n]), from)
 			})
 		}
@@ -48,10 +49,10 @@ func answer(ask []byte) []byte {
 		return nil
 	}
 	be := binary.BigEndian
-	b := append(bytes.Clone(ask[:2]), 0x81, 0x80) // an answer, without an error
+	b := append(bytes.Clone(ask[:2]), 0x81, 0x80) // a reply, without an error
 	b = append(b, 0, 1, 0, 1, 0, 0, 0, 0)         // to one question, with one name
 	b = append(b, ask[header:end]...)
-	b = append(b, 0xc0, header, 0, 12, 0, 1) // for what stands there, type PTR
+	b = append(b, 0xc0, header, 0, 12, 0, 1) // name: a pointer to the question; type PTR
 	b = be.AppendUint32(b, 60)
 	name := append([]byte{byte(len("host-") + len(first))}, "host-"...)
 	name = append(append(name, first...), "\x04test\x00"...)

@@ -17,13 +17,14 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/internal/test/terminal"
 )
 
-// watch returns a live screen with an interval in seconds.
+// watch returns the command line of a live screen with an interval in
+// seconds.
 func (s suite) watch(seconds int) program {
 	return program{args: []string{filepath.Join(s.bin, "ipvsadm"), "--watch", strconv.Itoa(seconds)}}
 }
 
-// interval returns the processor time that a live screen takes for one of its
-// intervals, and its peak memory. It has to read the table within that time.
+// interval returns the CPU time of a live screen for one interval, and its
+// peak memory. The interval must be long enough to read the table.
 func (p program) interval(seconds int) (s sample, err error) {
 	length := time.Duration(seconds) * time.Second
 	on, err := terminal.Make(80, 24)
@@ -42,8 +43,9 @@ func (p program) interval(seconds int) (s sample, err error) {
 			return s, errors.Join(errors.New("it shows nothing"), cmd.Process.Kill(), cmd.Wait())
 		}
 	}
-	// The first intervals take more, as long as the memory grows. The times at
-	// which it reads the table are far from both ends.
+	// The first intervals take longer, until the memory stops growing.
+	// Measure from and to the middle of an interval, far from any read of
+	// the table.
 	const warm, intervals = 2, 2
 	time.Sleep(warm*length + length/2)
 	before := processorTime(cmd.Process.Pid, &err)
@@ -57,7 +59,8 @@ func (p program) interval(seconds int) (s sample, err error) {
 	return s, errors.Join(err, on.Type("q"), cmd.Wait())
 }
 
-// processorTime returns that of all threads of another process.
+// processorTime returns the CPU time of another process, all threads
+// included.
 func processorTime(pid int, err *error) time.Duration {
 	const wholeProcess = 2 // CPUCLOCK_SCHED
 	var t unix.Timespec

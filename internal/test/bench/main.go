@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Bench compares ipvsadm with ipvsadm 1.31 and with the least that the
-// kernel's interface takes, and pkg/ipvs with moby/ipvs, side by side in one
-// guest:
+// Bench compares ipvsadm with ipvsadm 1.31 and with the bare kernel
+// interface, and pkg/ipvs with moby/ipvs, side by side in one guest:
 //
 //	go run ./internal/test/bench
 //
 // The host builds the programs and boots the guest, where this program runs
 // again and measures. It prints medians of process times, minus that of an
-// empty process in the same place. Absolute times in a guest are not those of
-// a machine: only ratios mean anything.
+// empty process in the same namespace. Absolute times in a guest differ from
+// those of a real machine: only ratios mean anything.
 package main
 
 import (

@@ -34,7 +34,7 @@ const (
 	columns
 )
 
-// empty returns the column of the empty process that is subtracted.
+// empty returns the column of the empty process to subtract.
 func (c column) empty() column {
 	if c == original {
 		return emptyC
@@ -42,47 +42,46 @@ func (c column) empty() column {
 	return emptyGo
 }
 
-// program is a command line and the file that it reads.
+// program is a command line and its input file.
 type program struct {
 	args  []string
-	stdin string // "" for nothing
+	stdin string // input file, "" for none
 }
 
-// row is a task that each program performs in the same place.
+// row is a task that each program performs under the same conditions.
 type row struct {
 	name  string
 	timed string // the program that measures the others
-	// fresh means a new namespace for each run; otherwise all runs share
-	// one.
+	// fresh gives each run a new namespace; otherwise all runs share one.
 	fresh bool
 	// table is the program that fills the namespace first, if any.
 	table    program
 	programs map[column]program
-	// serve starts what the programs need in the shared namespace. stop
-	// may be nil.
+	// serve starts servers that the programs need in the shared
+	// namespace. stop may be nil.
 	serve func() (stop func() error, err error)
-	// alike means that the original and ours have to write the same.
+	// alike requires the same output from the original and ours.
 	alike bool
-	// first means that the time ends at the first byte of output.
+	// first ends the time at the first byte of output.
 	first bool
-	// interval is that of a live screen in seconds. The time is then the
-	// processor's for one of them.
+	// interval is the interval of a live screen in seconds. If it is set,
+	// the time is the CPU time of one interval.
 	interval int
 	// quick is the number of runs per round, except for the original and
 	// moby/ipvs, of programs that take little longer than an empty
 	// process; 0 means 1.
 	quick int
-	// counting means that the libraries print how many allocations they
-	// made.
+	// counting means that the libraries print their number of
+	// allocations.
 	counting bool
 }
 
 // result is the outcome of a program in a row.
 type result struct {
 	time   time.Duration // the median
-	busy   time.Duration // the median of the processor time, of all threads
-	memory int64         // the peak of all runs in KiB
-	allocs int           // of a library that counts them
+	busy   time.Duration // the median of the CPU time of all threads
+	memory int64         // the highest peak in KiB
+	allocs int           // allocations, if the library counts them
 }
 
 // sample is one run.
@@ -91,7 +90,7 @@ type sample struct {
 	memory     int64
 }
 
-// measure runs the programs of a row in rounds, one after the other.
+// measure runs the programs of a row in rounds, one at a time.
 func (r *row) measure(count int) (results [columns]result, err error) {
 	done := make(chan struct{})
 	go func() {
@@ -134,8 +133,8 @@ func (r *row) inTurns(count int) (results [columns]result, err error) {
 			return results, err
 		}
 	}
-	// The order changes from round to round: a machine that slows down
-	// after much work would favor some positions.
+	// The order changes in each round: on a machine that throttles under
+	// load some positions would be faster.
 	order := rand.New(rand.NewPCG(1, 1))
 	for i := range count + 1 {
 		for _, n := range order.Perm(int(columns)) {
@@ -217,8 +216,8 @@ func (r *row) inNamespace(f func() error) error {
 	return errors.Join(err, calm())
 }
 
-// calm waits until the kernel has freed the namespace left behind, which
-// happens in the background.
+// calm waits until the kernel has freed the previous namespace, which it does
+// in the background.
 func calm() error {
 	for range 100 {
 		before, err := idle()
@@ -249,7 +248,7 @@ func idle() (int64, error) {
 }
 
 // run measures the whole program, or with first the time to its first output.
-// timed is the program that measures.
+// timed is the path of the measuring program.
 func (p program) run(timed string, first bool) (s sample, err error) {
 	until := "whole"
 	if first {
@@ -269,7 +268,7 @@ func (p program) run(timed string, first bool) (s sample, err error) {
 	return s, err
 }
 
-// text returns a digest of what the program writes.
+// text returns a digest of the program's output.
 func (p program) text() (sum []byte, err error) {
 	digest := sha256.New()
 	err = p.start(p.args, digest)
@@ -299,7 +298,7 @@ func (p program) start(args []string, stdout io.Writer, files ...*os.File) error
 	return nil
 }
 
-// compare checks that the original and ours write the same.
+// compare checks that the original and ours have the same output.
 func (r *row) compare() error {
 	if !r.alike {
 		return nil

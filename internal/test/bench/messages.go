@@ -23,7 +23,7 @@ type nest struct {
 	attributes func(e *netlink.AttributeEncoder)
 }
 
-// messages returns what creates a table, or what lists it, encoded for the
+// messages returns the encoded messages that create or list a table, for the
 // floor.
 func messages(list bool, t shape) (b []byte, err error) {
 	conn, err := genetlink.Dial(nil)

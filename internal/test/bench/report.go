@@ -8,10 +8,11 @@ import (
 	"time"
 )
 
-// report prints results as they come and judges them by the goals at the end.
+// report prints results as they come, and finally compares them with the
+// goals.
 type report struct {
 	w          io.Writer
-	processors int // of the guest
+	processors int // number in the guest
 	rows       map[string][columns]result
 }
 
@@ -61,12 +62,12 @@ func (r *report) net(name string, c column) time.Duration {
 	return results[c].time - results[c.empty()].time
 }
 
-// busy returns the processor time of ours minus that of an empty process.
+// busy returns the CPU time of ours minus that of an empty process.
 func (r *report) busy(name string) time.Duration {
 	return r.rows[name][ours].busy - r.rows[name][emptyGo].busy
 }
 
-// ratio returns the time of a in rowA as a multiple of that of b in rowB.
+// ratio returns the time of a in rowA divided by that of b in rowB.
 func (r *report) ratio(rowA string, a column, rowB string, b column) float64 {
 	return float64(r.net(rowA, a)) / float64(r.net(rowB, b))
 }
@@ -101,8 +102,8 @@ func (r *report) judge() bool {
 		}
 	}
 
-	// With one processor goals are those of User Mode Linux, where system
-	// calls and page faults are dear, with more those of a stock kernel.
+	// With one processor the goals are for User Mode Linux, where system
+	// calls and page faults are expensive, with more for a stock kernel.
 	of := func(uml, stock float64) float64 {
 		if r.processors == 1 {
 			return uml
@@ -150,7 +151,7 @@ func (r *report) judge() bool {
 	}{{rowJSON, rowList, 1.5}, {rowWatch, rowList, 1.2}, {rowMetrics, rowList, 1.2}, {rowConnsJSON, rowConns, 1.5}, {rowFind, rowConns, 1}} {
 		if r.has(c.name, c.text) {
 			is := r.ratio(c.name, ours, c.text, ours)
-			if c.name == rowWatch { // of which only the processor time is measured
+			if c.name == rowWatch { // only its CPU time is measured
 				is = float64(r.busy(c.name)) / float64(r.busy(c.text))
 			}
 			atMost(c.name+": takes the time of the text", is, c.goal, "x")
@@ -169,7 +170,7 @@ func (r *report) judge() bool {
 	return all
 }
 
-// has reports whether all these rows were measured.
+// has reports whether all of these rows were measured.
 func (r *report) has(names ...string) bool {
 	for _, name := range names {
 		if _, measured := r.rows[name]; !measured {

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// TestGoalsAreThoseOfTheGuest has ours take 1.3 times the floor's list, which is
-// within the goal of one kind of guest.
+// TestGoalsAreThoseOfTheGuest has ours list in 1.3 times the floor's time,
+// which meets the goal of one kind of guest only.
 func TestGoalsAreThoseOfTheGuest(t *testing.T) {
 	for _, c := range []struct {
 		processors int
@@ -29,8 +29,8 @@ func TestGoalsAreThoseOfTheGuest(t *testing.T) {
 	}
 }
 
-// TestAnIntervalIsComparedByProcessorTime has the text use two processors at the
-// same time, which the time of its process does not show.
+// TestAnIntervalIsComparedByProcessorTime has the text use two processors at
+// once, which its elapsed time does not show.
 func TestAnIntervalIsComparedByProcessorTime(t *testing.T) {
 	var out strings.Builder
 	r := newReport(&out, "6.1.0", 2, 5)

@@ -40,7 +40,7 @@ const (
 )
 
 const (
-	servers      = 10 // of each service
+	servers      = 10 // per service
 	watchSeconds = 2
 )
 
@@ -55,17 +55,17 @@ func server(service, n int) netip.Addr {
 	return netip.AddrFrom4([4]byte{172, 16 + byte(n>>16), byte(service) + byte(n>>8), byte(n)})
 }
 
-// suite builds the rows from the folders of the programs.
+// suite builds the rows from the directories of the programs.
 type suite struct {
-	bin string // folder of ipvsadm
-	tmp string // folder of the other programs
-	run string // folder in the guest for files
+	bin string // directory of ipvsadm
+	tmp string // directory of the other programs
+	run string // directory in the guest for files
 }
 
 // table is a table to restore and to list.
 type table struct {
 	fill          program // the fastest one available
-	rules         string  // file of rule text
+	rules         string  // rule file
 	restore, list string  // files of messages for floor
 	size          []string
 }
@@ -74,7 +74,7 @@ func (s suite) tool(name string, args ...string) program {
 	return program{args: append([]string{filepath.Join(s.tmp, name)}, args...)}
 }
 
-// both returns the original and ours with the same arguments, and the empty
+// both returns the original and ours with the same arguments, and their empty
 // programs.
 func (s suite) both(stdin, name string, args ...string) map[column]program {
 	return map[column]program{
@@ -132,7 +132,7 @@ func (t table) floor(s suite) program {
 	return p
 }
 
-// tableRows returns the rows about tables of 1000 and of 10000 services.
+// tableRows returns the rows for tables of 1000 and of 10000 services.
 func (s suite) tableRows() ([]row, error) {
 	t, err := s.table(shape{1000, servers})
 	if err != nil {
@@ -164,8 +164,8 @@ func (s suite) tableRows() ([]row, error) {
 	}, nil
 }
 
-// nameRow returns a listing whose names come from a slow name server. It puts
-// the name server into the guest's configuration.
+// nameRow returns a listing with names from a slow name server. It adds the
+// name server to the guest's configuration.
 func (s suite) nameRow() (row, error) {
 	for file, text := range map[string]string{
 		"/etc/resolv.conf":   "nameserver 127.0.0.1\n",
@@ -193,9 +193,9 @@ func (s suite) nameRow() (row, error) {
 	}, err
 }
 
-// connRows returns listings of a made-up connection table. It stands in a
-// /proc that holds nothing else, since the kernel's own file cannot be
-// covered.
+// connRows returns listings of a made-up connection table. The table is in a
+// /proc with no other files, because nothing can be mounted over the kernel's
+// own file.
 func (s suite) connRows() ([]row, error) {
 	file := filepath.Join(s.run, "connections")
 	err := write(file, func(w *bufio.Writer) {
@@ -217,8 +217,8 @@ func (s suite) connRows() ([]row, error) {
 	}, err
 }
 
-// coverProc gives the calling thread, which must end afterwards, a /proc with
-// the file as its connection table.
+// coverProc mounts a /proc with the file as its connection table for the
+// calling thread, which must end afterwards.
 func coverProc(file string) error {
 	if err := unix.Unshare(unix.CLONE_FS | unix.CLONE_NEWNS); err != nil {
 		return err
@@ -226,7 +226,7 @@ func coverProc(file string) error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return err
 	}
-	// The program asks which network namespace it is in.
+	// The program looks up its network namespace there.
 	netns := file + ".netns"
 	if err := os.WriteFile(netns, nil, 0o600); err != nil {
 		return err
@@ -274,7 +274,7 @@ func (s suite) rows() ([]row, error) {
 	return append(append(list, conns...), names), err
 }
 
-// measureAll measures the rows whose name matches only, prints the results,
+// measureAll measures the rows whose names match only, prints the results,
 // and reports whether all their goals are met.
 func measureAll(bin, tmp string, count int, only string) (met bool, err error) {
 	wanted, err := regexp.Compile(only)
@@ -304,7 +304,7 @@ func measureAll(bin, tmp string, count int, only string) (met bool, err error) {
 	return r.judge(), nil
 }
 
-// newSuite returns the suite of this guest, and the release of its kernel.
+// newSuite returns the suite for this guest, and its kernel release.
 func newSuite(bin, tmp string) (s suite, release string, err error) {
 	s = suite{bin: bin, tmp: tmp, run: "/run/bench"}
 	if err := os.MkdirAll(s.run, 0o755); err != nil {

@@ -14,19 +14,19 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/internal/test/guest"
 )
 
-// scales are the tables of the page about large ones. The first is what the
-// growth of the second is compared with.
+// scales are the tables on the page about large tables. The growth of the
+// second is relative to the first.
 var scales = []struct {
 	shape
 	name  string
-	watch int // seconds; longer than it takes to read the table
+	watch int // interval in seconds, longer than a read of the table
 }{
 	{shape{1000, servers}, "1,000 services with 10 servers each", watchSeconds},
 	{shape{10_000, servers}, "10,000 services with 10 servers each", 20},
 }
 
-// task is a row of the page. It works on a table that is there already, unless
-// it makes one.
+// task is a row of the page. It works on an existing table, unless it creates
+// one.
 type task struct {
 	name     string
 	makes    bool
@@ -34,11 +34,11 @@ type task struct {
 	programs map[column]program
 }
 
-// taken is the outcome of a task by column.
+// taken maps columns to the results of a task.
 type taken map[column]result
 
-// measureScale measures the tables whose name matches only, and prints a part
-// of the page.
+// measureScale measures the tables whose names match only, and prints a
+// section of the page.
 func measureScale(bin, tmp string, count int, only string) error {
 	wanted, err := regexp.Compile(only)
 	if err != nil {
@@ -84,7 +84,7 @@ func measureScale(bin, tmp string, count int, only string) error {
 	return nil
 }
 
-// seconds returns the time of a column with two digits that count.
+// seconds returns the time of a column with two significant digits.
 func seconds(took taken, c column) string {
 	r, measured := took[c]
 	if !measured {
@@ -97,7 +97,7 @@ func seconds(took taken, c column) string {
 	return strconv.FormatFloat(r.time.Seconds(), 'f', digits, 64) + " s"
 }
 
-// peakMemory returns that of ours.
+// peakMemory returns the peak memory of ours.
 func peakMemory(took taken) string {
 	r, measured := took[ours]
 	if !measured {
@@ -106,7 +106,7 @@ func peakMemory(took taken) string {
 	return fmt.Sprintf("%.0f MB", mb(r.memory))
 }
 
-// growth returns how many times as long a larger table took.
+// growth returns the time of the larger table divided by that of the smaller.
 func growth(small, large taken, c column) string {
 	if small[c].time == 0 || large[c].time == 0 {
 		return "-"
@@ -131,7 +131,8 @@ func (s suite) tasks(t table, watch int) []task {
 		{name: "`ipvsadm-restore --diff`, no difference", programs: only(file("ipvsadm-restore", "--diff"))},
 		{name: "`ipvsadm-restore`, no change", programs: only(file("ipvsadm-restore"))},
 		{name: "`--watch`, processor time of one interval", interval: watch, programs: only(s.watch(watch))},
-		// The original deletes all and makes it anew: it comes last.
+		// The original deletes and recreates everything: it comes
+		// last.
 		{name: "`ipvsadm-restore` of 1.31", programs: map[column]program{original: s.both(t.rules, "ipvsadm-restore")[original]}},
 	}
 }
@@ -202,7 +203,7 @@ func (s suite) perform(t table, rounds int, tasks []task, done func(task, taken)
 	return nil
 }
 
-// median runs something and returns the median of its times.
+// median calls run several times and returns the median of the times.
 func median(rounds int, run func() (sample, error)) (result, error) {
 	var list []sample
 	for range rounds {

@@ -24,8 +24,8 @@ func TestSecondsHaveTwoDigits(t *testing.T) {
 	}
 }
 
-// TestScalePageHasEveryRow looks in each kernel's section for what make bench SCALE=1
-// prints.
+// TestScalePageHasEveryRow checks that each kernel's section has every row
+// that make bench SCALE=1 prints.
 func TestScalePageHasEveryRow(t *testing.T) {
 	page, err := os.ReadFile("../../../packaging/doc/scale.md")
 	if err != nil {

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Floor does the least that the kernel's interface requires: it sends
-// messages that were encoded beforehand and reads the answers without
-// decoding them.
+// pre-encoded messages and reads the answers without decoding them.
 //
 //	floor restore|list < messages
 package main
@@ -56,13 +55,13 @@ func readAll(f *os.File) ([]byte, error) {
 	return b, err
 }
 
-// next splits off the first message.
+// next returns the first message and the rest.
 func next(b []byte) (message, rest []byte) {
 	n := ne.Uint32(b)
 	return b[:n], b[n:]
 }
 
-// writes sends batches. Only the last message of a batch asks for an answer.
+// writes sends batches. Only the last message of a batch requests an answer.
 func writes(fd int, messages []byte) error {
 	answer := make([]byte, 4096)
 	for rest := messages; len(rest) > 0; {

@@ -40,7 +40,7 @@ func run(args []string) error {
 	return restore(ctx, c, services, servers)
 }
 
-// list also prints how many allocations that takes.
+// list also prints the number of allocations.
 func list(ctx context.Context, c *ipvs.Client) error {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
@@ -52,7 +52,7 @@ func list(ctx context.Context, c *ipvs.Client) error {
 	return nil
 }
 
-// restore applies the changes of some services at a time and reuses their
+// restore applies the changes of a few services at a time and reuses their
 // memory.
 func restore(ctx context.Context, c *ipvs.Client, services, servers int) error {
 	const piece = 512

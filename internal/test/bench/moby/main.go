@@ -2,7 +2,7 @@
 
 // Moby does with github.com/moby/ipvs what the program library does with
 // pkg/ipvs: it creates services with servers, or fetches all of them. It is a
-// module of its own, so that nothing else depends on that package.
+// separate module, so that nothing else depends on that package.
 package main
 
 import (
@@ -61,7 +61,7 @@ func restore(h *ipvs.Handle, services, servers int) error {
 	return nil
 }
 
-// list also prints how many allocations that takes.
+// list also prints the number of allocations.
 func list(h *ipvs.Handle) error {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)

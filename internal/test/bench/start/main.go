@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Start is the beginning of any command, with the libraries that ipvsadm is
-// built on and nothing else: pflag parses the options, and genetlink opens a
-// socket and resolves the IPVS family. No command can take less.
+// Start does what every command begins with, using only ipvsadm's libraries:
+// pflag parses the options, and genetlink opens a socket and resolves the
+// IPVS family. It is the floor of a single command.
 package main
 
 import (

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Timed runs a command and writes its time and its processor time in
-// nanoseconds and its peak memory in KiB to file descriptor 3. It is small
-// because the kernel counts the memory that the parent had when it started the
-// process as the process's own.
+// Timed runs a command and writes its elapsed and CPU time in nanoseconds and
+// its peak memory in KiB to file descriptor 3. It is small because the kernel
+// counts the parent's memory at the fork towards the child's peak.
 //
 //	timed whole|first COMMAND...
 //
