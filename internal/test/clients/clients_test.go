@@ -18,11 +18,11 @@ import (
 func TestMain(m *testing.M) { program.Main(m) }
 
 // packages are the clients, the original, and packages that they or the guest
-// use without a dependency on them.
+// use without depending on them.
 var packages = []string{"ipvsadm", "keepalived", "kmod", "ldirectord", "munin-plugins-core", "netbase"}
 
-// place is the folder in which clients look for the programs. Some packages
-// call it /sbin.
+// place is the directory in which clients look for the programs. Some
+// packages call it /sbin.
 const place = "/usr/sbin"
 
 func TestClients(t *testing.T) {
@@ -35,14 +35,14 @@ func TestClients(t *testing.T) {
 	}, packages...)
 }
 
-// hosts are the host names in the tests.
+// hosts are the host names that the tests use.
 const hosts = `127.0.0.1 localhost
 192.0.2.1 www.example.org
 192.0.2.11 web1.example.org
 2001:db8::1 six.example.org
 `
 
-// programs are the versions of ipvsadm that are put in place.
+// programs are the versions of ipvsadm to put in place.
 type programs struct{ original, ours version }
 
 type version struct {
@@ -77,7 +77,7 @@ func (v version) put(t *testing.T) {
 	}
 }
 
-// judge runs the original, whichever version is in place.
+// judge runs the original, regardless of the version in place.
 func (p programs) judge(t *testing.T, args ...string) string {
 	t.Helper()
 	return program.Run(t, append([]string{filepath.Join(p.original.folder, "ipvsadm")}, args...)...)
@@ -93,7 +93,7 @@ func (p programs) restore(t *testing.T, rules string) {
 	}
 }
 
-// await waits until the kernel's table, as the original saves it, is the
+// await waits until the kernel's table, as saved by the original, is the
 // wanted one.
 func (p programs) await(t *testing.T, want string) {
 	t.Helper()
@@ -104,7 +104,7 @@ func (p programs) await(t *testing.T, want string) {
 }
 
 // inTurn runs a client with the original in place and then with ours. Both
-// results have to be the same.
+// results must be the same.
 func (p programs) inTurn(t *testing.T, client func(t *testing.T, v version) (result string)) {
 	t.Helper()
 	p.original.put(t)
@@ -129,7 +129,7 @@ func (p programs) inTurnAfresh(t *testing.T, client func(t *testing.T) (result s
 	})
 }
 
-// answer returns a heading, both outputs and the status of a program.
+// answer returns a heading, both outputs and the exit status of a program.
 func answer(t *testing.T, words ...string) string {
 	t.Helper()
 	a := program.Ask(t, words...)

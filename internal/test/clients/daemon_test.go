@@ -15,7 +15,7 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
 )
 
-// daemon is a client that keeps running, in the foreground.
+// daemon is a client that runs in the foreground until it is stopped.
 type daemon struct {
 	cmd *exec.Cmd
 
@@ -24,7 +24,7 @@ type daemon struct {
 }
 
 // startDaemon starts a daemon in the namespace of the calling goroutine. It
-// is killed at the end of the test, which shows the end of its log on
+// is killed at the end of the test, which prints the end of its log on
 // failure.
 func startDaemon(t *testing.T, name string, args ...string) *daemon {
 	t.Helper()
@@ -52,14 +52,14 @@ func (d *daemon) Write(p []byte) (int, error) {
 	return d.log.Write(p)
 }
 
-// said returns the log from an earlier length on, and its length now.
+// said returns the log from an offset on, and its current length.
 func (d *daemon) said(from int) (text string, length int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return string(d.log.Bytes()[from:]), d.log.Len()
 }
 
-// stop terminates the daemon and waits for its end.
+// stop terminates the daemon and waits until it has exited.
 func (d *daemon) stop(t *testing.T) {
 	t.Helper()
 	must.OK(t, d.cmd.Process.Signal(unix.SIGTERM))

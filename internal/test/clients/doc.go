@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package clients holds the test that replaces the original ipvsadm 1.31 by
-// this program and runs programs that call it: Debian's packages ldirectord
-// and munin-plugins-core (its plugin cps_) and the init script of ipvsadm
-// itself, all unchanged. Each has to get the same result with both.
-// keepalived writes the kernel's table without ipvsadm; both have to list it
-// alike. Prometheus's programs have to take its metrics.
+// Package clients tests unchanged programs that call ipvsadm, with 1.31 and
+// with this program in its place: Debian's packages ldirectord and
+// munin-plugins-core (its plugin cps_) and the init script of ipvsadm itself.
+// Each must get the same result with both. keepalived writes the kernel's
+// table without ipvsadm; both must list it alike. Prometheus's programs must
+// accept the metrics.
 //
-// The packages are fetched into the user's cache, not installed, since some
+// The packages are fetched into the user's cache, not installed, because some
 // would start a daemon on the machine. Package guesttest describes what
-// happens without them, or without a kernel.
+// happens if they or a kernel are missing.
 package clients

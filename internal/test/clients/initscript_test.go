@@ -25,8 +25,8 @@ const (
 )
 
 // testInitScript runs the package's script: start, save, load and stop. Its
-// output has to be the same, and so do the table, the daemons and the rule
-// file after each step.
+// output must be the same, as must the table, the daemons and the rule file
+// after each step.
 func (p programs) testInitScript(t *testing.T) {
 	p.inTurnAfresh(t, func(t *testing.T) (result string) {
 		newWorld(t)
@@ -44,7 +44,7 @@ func (p programs) testInitScript(t *testing.T) {
 		program.Write(t, initConfig, "AUTO=true\nDAEMON=both\nIFACE=eth0\nSYNCID=3\n")
 		do("start")
 		check(rulesAtBoot)
-		do("start") // the daemons are there already
+		do("start") // the daemons already run
 		do("status")
 		do("rate")
 		p.judge(t, "-D", "-f", "7")

@@ -49,7 +49,7 @@ var listings = []string{
 	"ipvsadm -Ln -t [2001:db8::1]:80 --thresholds",
 	"ipvsadm -Ln -f 5",
 	"ipvsadm -L -f 6 -6",
-	"ipvsadm -Ln -t 192.0.2.1:81", // not there
+	"ipvsadm -Ln -t 192.0.2.1:81", // does not exist
 	"ipvsadm -Lnc",
 	"ipvsadm -L --timeout",
 	"ipvsadm -L --daemon",
@@ -57,8 +57,7 @@ var listings = []string{
 	"ipvsadm-save -n",
 }
 
-// savedThresholds matches what our save has on purpose, and the original's
-// lacks.
+// savedThresholds matches the thresholds, which only our save contains.
 var savedThresholds = regexp.MustCompile(`( -[xy] \d+)+\b`)
 
 // testKeepalived lists the table that keepalived wrote, with both programs.

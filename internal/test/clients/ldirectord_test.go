@@ -25,7 +25,7 @@ const ldirectordAllUp = `-A -t 192.0.2.1:80 -s wlc -p 600 -M 255.255.255.0
 -a -f 8 -6 -r [2001:db8::11]:80 -g -w 1
 `
 
-// ldirectordPhases are events, and the table that ldirectord makes of them.
+// ldirectordPhases are events, each with the resulting table.
 var ldirectordPhases = []struct {
 	name  string
 	start []string // servers that come up
@@ -59,9 +59,9 @@ var ldirectordPhases = []struct {
 	},
 }
 
-// testLdirectord runs ldirectord while servers go down and come back. Its own
-// command lines have to be the same too: if it misread a listing, it would
-// write again what is in the table.
+// testLdirectord runs ldirectord while servers go down and come back. Its
+// command lines must be the same too: if it misread a listing, it would write
+// entries again.
 func (p programs) testLdirectord(t *testing.T) {
 	p.inTurnAfresh(t, func(t *testing.T) (result string) {
 		w := newWorld(t)
@@ -88,8 +88,8 @@ func (p programs) testLdirectord(t *testing.T) {
 			_, thresholds, _ := strings.Cut(p.judge(t, "-Ln", "--thresholds"), "\n")
 			result += phase.name + ":\n" + writes(log) + thresholds
 		}
-		// It removes its services, but in which order, and whether it
-		// considers a server down, depends on the check that the
+		// It removes its services, but the order, and whether it
+		// considers a server down, depend on the check that the
 		// signal interrupts.
 		ldirectord.stop(t)
 		p.await(t, "")
@@ -98,8 +98,8 @@ func (p programs) testLdirectord(t *testing.T) {
 }
 
 // writes returns the command lines that ldirectord ran, those that failed,
-// and the lines of listings that it could not read. They are sorted, since
-// the order depends on when in ldirectord's round a server goes down.
+// and the listing lines that it could not parse. They are sorted, because the
+// order depends on when during its checks a server goes down.
 func writes(log string) string {
 	var lines []string
 	for line := range strings.Lines(log) {

@@ -19,7 +19,8 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/internal/test/program"
 )
 
-// metricsTable has every kind of service and server, and what gets traffic.
+// metricsTable has every kind of service and server, and a service with
+// traffic.
 const metricsTable = `-A -u 12.0.0.1:53 -s rr
 -a -u 12.0.0.1:53 -r 192.168.168.10:5300 -m -w 3 -x 50 -y 40
 -a -u 12.0.0.1:53 -r 192.168.168.11 -g -w 0
@@ -47,9 +48,9 @@ printf 01234 >/dev/udp/2001:db8::1/53
 sleep 5 # the kernel sums up every two seconds
 `
 
-// TestMetrics has node_exporter serve what --metrics wrote, compares it with
-// what --json says, and runs the queries of the dashboard on it.
-// IPVSADM_TEST_METRICS=1 asks for it, since its packages are large.
+// TestMetrics has node_exporter serve the output of --metrics, compares it
+// with that of --json, and runs the dashboard's queries on it. It runs only
+// with IPVSADM_TEST_METRICS=1, because its packages are large.
 func TestMetrics(t *testing.T) {
 	if os.Getenv("IPVSADM_TEST_METRICS") != "1" {
 		t.Skip("needs large packages: make test FULL=1")
@@ -139,7 +140,7 @@ func checkPrometheus(t *testing.T, metrics string) {
 	fill := strings.NewReplacer("$instance", "director", "$__rate_interval", "1m", " or vector(0)", "")
 	for _, p := range dashboard.Panels {
 		for _, target := range p.Targets {
-			// A query that finds nothing has no count either.
+			// A query without results has no count either.
 			query := "count(" + fill.Replace(target.Expr) + ") > bool 0"
 			queries = append(queries, fmt.Sprintf("{expr: %q, eval_time: 2m, exp_samples: [{labels: '{}', value: 1}]}", query))
 		}
@@ -153,7 +154,7 @@ func checkPrometheus(t *testing.T, metrics string) {
 	promtool("test", "rules", file)
 }
 
-// scrape asks node_exporter for the metrics of a folder.
+// scrape gets the metrics of a directory from node_exporter.
 func scrape(t *testing.T, folder string) string {
 	t.Helper()
 	const address = "127.0.0.1:9100"
@@ -180,8 +181,8 @@ func scrape(t *testing.T, folder string) string {
 	return page
 }
 
-// samples are those of IPVS on a page, with their labels in order as
-// node_exporter prints them.
+// samples returns the IPVS samples on a page, with their labels in
+// node_exporter's order.
 func samples(t *testing.T, page string) map[string]float64 {
 	t.Helper()
 	list := make(map[string]float64)
@@ -199,7 +200,7 @@ func samples(t *testing.T, page string) map[string]float64 {
 	return list
 }
 
-// expected makes the samples of the lists as JSON.
+// expected builds the samples from the JSON lists.
 func expected(t *testing.T) map[string]float64 {
 	t.Helper()
 	type counters map[string]float64

@@ -14,8 +14,8 @@ import (
 
 const cps = "/usr/share/munin/plugins/cps_"
 
-// muninTable has the service that gets connections, and lines that the plugin
-// reads in part or skips.
+// muninTable has the service with connections, and lines that the plugin
+// reads partly or skips.
 const muninTable = `-A -t 192.0.2.1:80 -s rr
 -a -t 192.0.2.1:80 -r 192.0.2.11:8080 -m
 -a -t 192.0.2.1:80 -r 192.0.2.12:8080 -m
@@ -40,7 +40,7 @@ func (p programs) testMunin(t *testing.T) {
 		must.OK(t, err)
 		connection.Close()
 	}
-	// The plugin takes the service from its own name.
+	// The plugin reads the service from the name under which it runs.
 	links := t.TempDir()
 	named, all := filepath.Join(links, "cps_192.0.2.1_80"), filepath.Join(links, "cps_80")
 	for _, link := range []string{named, all} {

@@ -27,7 +27,7 @@ var addresses = map[string]string{
 	"six":  "[2001:db8::11]:8080",
 }
 
-// newWorld moves the test into a new director's namespace.
+// newWorld moves the test into the namespace of a new director.
 func newWorld(t *testing.T) world {
 	t.Helper()
 	guesttest.Namespace(t)
