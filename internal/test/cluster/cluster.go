@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package cluster builds networks of namespaces: each host is a network
-// namespace, and each wire is a bridge in one more namespace, the switch. A
+// namespace, and each wire is a bridge in another namespace, the switch. A
 // card is one end of a veth pair, whose other end is a port of the bridge.
 package cluster
 
@@ -19,7 +19,7 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
 )
 
-// Here names the host that is the calling thread's own namespace.
+// Here names the host whose namespace is that of the calling thread.
 const Here = "here"
 
 const switchName = "switch"
@@ -39,7 +39,7 @@ type card struct {
 // Parse reads one card per line: the names of the host, the card and the
 // wire, the card's addresses with prefix length, and optionally "via" with
 // gateways of default routes. Hosts on the same wire reach each other. Parse
-// panics on a bad line, since hosts are part of the tests' source.
+// panics on a bad line, because hosts are part of the tests' source.
 func Parse(text string) (hosts Hosts) {
 	for line := range strings.Lines(text) {
 		fields, gateways, _ := strings.Cut(line, " via ")
@@ -83,8 +83,8 @@ func Build(hosts []Host) error {
 			fmt.Fprintf(&ports, "link set %s master %s up\n", h.port(c), c.wire)
 		}
 	}
-	// The kernel refuses to create a card for another namespace if its
-	// name is taken in this one.
+	// The kernel refuses to create a card in another namespace if its
+	// name is in use in this one.
 	if err := ip(Here, world.String()+here.String()); err != nil {
 		return err
 	}
@@ -99,7 +99,7 @@ func Build(hosts []Host) error {
 	return nil
 }
 
-// New builds the hosts of some rows, and removes them when the test ends.
+// New builds the hosts of the rows, and removes them when the test ends.
 func New(t testing.TB, rows string) Hosts {
 	t.Helper()
 	hosts := Parse(rows)
@@ -115,7 +115,7 @@ func New(t testing.TB, rows string) Hosts {
 // Hosts are the machines of a network.
 type Hosts []Host
 
-// Host returns the host of a name, which may be that of no host.
+// Host returns the host with a name, even if it is not one of the hosts.
 func (l Hosts) Host(name string) Host {
 	for _, h := range l {
 		if h.Name == name {
@@ -136,9 +136,9 @@ func Remove(hosts []Host) error {
 	return ip(Here, lines)
 }
 
-// lines returns what gives a connected host its addresses and routes. lo is
-// first: without it IPVS does not take an address for a local one. Duplicate
-// address detection would delay IPv6 addresses.
+// lines returns the commands that give a connected host its addresses and
+// routes. lo is first: while it is down, IPVS considers no address local.
+// Duplicate address detection would delay IPv6 addresses.
 func (h Host) lines() string {
 	var b strings.Builder
 	fmt.Fprintln(&b, "link set lo up")
@@ -158,12 +158,12 @@ func (h Host) lines() string {
 	return b.String()
 }
 
-// port returns the name of a card's port of the switch.
+// port returns the name of a card's port on the switch.
 func (h Host) port(c card) string { return h.Name + "-" + c.name }
 
-// Plug plugs all cards of the host in, or unplugs them. The last card, over
-// which directors talk to each other, comes first, so that a director cannot
-// announce that it leaves.
+// Plug plugs in or unplugs all cards of the host. The last card, over which
+// directors talk to each other, comes first, so that a director cannot
+// announce its departure.
 func (h Host) Plug(in bool) error {
 	state := map[bool]string{true: "up", false: "down"}[in]
 	var lines strings.Builder

@@ -18,9 +18,9 @@ import (
 // Original is the directory of ipvsadm 1.31 in a guest.
 const Original = "/usr/sbin"
 
-// Shell runs a command line on a host, in a directory that is its home as well,
-// "" for those of this process. A status other than 0 is part of the answer, not
-// an error.
+// Shell runs a command line on a host. home is its working directory and
+// HOME, "" for those of this process. A nonzero status is part of the answer,
+// not an error.
 func Shell(host, home, command string) (answer string, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), must.Patience)
 	defer cancel()
@@ -51,15 +51,15 @@ func Run(host, home string, cmd *exec.Cmd) (output []byte, err error) {
 	return output, err
 }
 
-// Player plays sessions. A command of the host lab is one of its verbs; the others
-// are for the shells of hosts.
+// Player plays sessions. Commands of the host lab are its verbs; those of
+// other hosts go to their shells.
 type Player struct {
 	Home func(host string) string // nil for this process's directory and home
 	Verb func(name, args string) (answer string, err error)
 }
 
-// Step plays a step and returns its answer. The error says what was not as
-// expected.
+// Step plays a step and returns its answer. The error describes an unexpected
+// answer.
 func (p Player) Step(s session.Step) (answer string, err error) {
 	if s.Host == "lab" {
 		name, args, _ := strings.Cut(s.Command, " ")
@@ -76,7 +76,7 @@ func (p Player) Step(s session.Step) (answer string, err error) {
 	return answer, errors.Join(err, session.Compare(answer, s.Answer))
 }
 
-// Play plays a session up to the first step that does not go as expected.
+// Play plays a session up to the first unexpected answer.
 func (p Player) Play(typed string) error {
 	steps, err := session.Parse(session.Host, typed)
 	if err != nil {
