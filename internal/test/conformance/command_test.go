@@ -4,13 +4,13 @@ package conformance
 
 // This file reads and writes scripts: sessions whose answers come from the
 // original, each named by the note above its first command. Words are quoted
-// as in a shell such as bash, and standard input comes from a printf:
+// as in bash, and a printf provides standard input:
 //
 //	# what the script is about
 //	$ ipvsadm -A -t 10.0.0.1:80 -s rr
 //	$ printf %s $'-A -f 1\n-a -f 1 -r 10.0.0.2\n' | ipvsadm -R
 //
-// Other programs prepare the namespaces of both.
+// Commands of other programs prepare both namespaces.
 
 import (
 	"fmt"
@@ -37,7 +37,7 @@ type script struct {
 	commands []command
 }
 
-// program returns the name of the program, without its folder.
+// program returns the name of the program, without its directory.
 func (c command) program() string { return c.words[0][strings.LastIndexByte(c.words[0], '/')+1:] }
 
 // underTest reports whether the command runs one of the compared programs.
@@ -80,8 +80,8 @@ func (c command) restores() bool {
 		(w == "--restore" || !strings.HasPrefix(w, "--") && strings.HasPrefix(w, "-R"))
 }
 
-// lines returns the command lines that a restore reads, or else the command's
-// own, without the program's name.
+// lines returns the command lines that a restore reads, or else that of the
+// command itself, without the program's name.
 func (c command) lines() [][]string {
 	if !c.restores() {
 		return [][]string{c.words[1:]}
@@ -121,8 +121,8 @@ var (
 	quotation = regexp.MustCompile(`\$'(\\.|[^\\'])*'|'[^']*'`)
 )
 
-// quote writes a word with escapes that Go and a shell's dollar quotes have
-// in common.
+// quote quotes a word with the escapes common to Go and a shell's dollar
+// quotes.
 func quote(w string) string {
 	if plain.MatchString(w) {
 		return w
@@ -131,7 +131,7 @@ func quote(w string) string {
 	return "$'" + strings.NewReplacer(`\"`, `"`, `'`, `\'`).Replace(q[1:len(q)-1]) + "'"
 }
 
-// split splits a line into words and removes the quotes.
+// split splits a line into words and unquotes them.
 func split(line string) (words []string, err error) {
 	for _, w := range wordOf.FindAllString(line, -1) {
 		words = append(words, quotation.ReplaceAllStringFunc(w, func(q string) string {
@@ -152,7 +152,7 @@ func split(line string) (words []string, err error) {
 	return words, err
 }
 
-// parseScripts reads a file of scripts. where is its name in errors.
+// parseScripts parses a file of scripts. where is its name for errors.
 func parseScripts(where, text string) (all []script, err error) {
 	steps, err := session.Parse(session.Shell, text)
 	for _, step := range steps {

@@ -2,7 +2,7 @@
 
 package conformance
 
-// This file runs a script through both programs and compares.
+// This file runs a script with both programs and compares the results.
 
 import (
 	"fmt"
@@ -20,9 +20,9 @@ import (
 type step struct {
 	command
 	ours, original answer
-	before, after  string // our table
-	theirs         string // the original's table after it
-	diverged       bool   // a rule explains why the tables differ from here on
+	before, after  string // ours
+	theirs         string // the original's table after the command
+	diverged       bool   // a rule allows the tables to differ from here on
 }
 
 // comparison is the result of a script.
@@ -32,11 +32,11 @@ type comparison struct {
 	mismatch string   // "" if there is no difference
 }
 
-// listAttempts is how often a list is compared until both programs saw the
+// listAttempts is how often a list is retried until both programs see the
 // same: on newer kernels the connection table grows on its own.
 const listAttempts = 3
 
-// compare runs a script through both programs in a fresh arena.
+// compare runs a script with both programs in a new arena.
 func (p programs) compare(s script) (c comparison, err error) {
 	a, err := p.enter()
 	if err != nil {
@@ -76,9 +76,8 @@ func (p programs) compare(s script) (c comparison, err error) {
 	return c, nil
 }
 
-// run gets the answers. Lists come from our namespace for both programs:
-// 1.31's order depends on that of the kernel's table, which differs between
-// namespaces.
+// run collects the answers. Both programs list our namespace: 1.31 lists in
+// the kernel's order, which differs between namespaces.
 func (s *step) run(a *arena) (err error) {
 	if s.lists() {
 		return s.ask(a, a.ours)
@@ -109,7 +108,7 @@ func (s *step) ask(a *arena, theirs director) (err error) {
 }
 
 // watch ends the test, with the stacks of all goroutines, if something hangs
-// that cannot be killed.
+// and cannot be killed.
 func watch(what fmt.Stringer, limit time.Duration) (stop func() bool) {
 	return time.AfterFunc(limit, func() {
 		debug.SetTraceback("all")
@@ -117,15 +116,16 @@ func watch(what fmt.Stringer, limit time.Duration) (stop func() bool) {
 	}).Stop
 }
 
-// same reports whether the answers are the same. Lists printed by a restore
+// same reports whether the answers are the same. Lists that a restore prints
 // come from two namespaces.
 func (s *step) same() bool {
 	return s.ours.Status == s.original.Status && s.ours.hung == s.original.hung && s.ours.Stderr == s.original.Stderr &&
 		(s.ours.Stdout == s.original.Stdout || s.restores() && sortedBlocks(s.ours.Stdout) == sortedBlocks(s.original.Stdout))
 }
 
-// connectionTable matches its size in a list. Since Linux 7.0 each namespace
-// has its own, which grows some time after the first service is added.
+// connectionTable matches the connection table's size in a list. Since Linux
+// 7.0 each namespace has its own table, which grows some time after the first
+// service is added.
 var connectionTable = regexp.MustCompile(`\(size=\d+\)`)
 
 func sortedBlocks(listing string) string {
@@ -134,11 +134,11 @@ func sortedBlocks(listing string) string {
 	return strings.Join(b, "")
 }
 
-// feederStopped is what the shell in the original's restore may say when the
-// program that it feeds has ended at a line.
+// feederStopped matches the message of the shell in the original's restore
+// when ipvsadm exits before the end of the input.
 var feederStopped = regexp.MustCompile(`(?m)^\S*ipvsadm-restore: line \d+: echo: write error: Broken pipe\n`)
 
-// compare returns how the answers and the tables differ, or "".
+// compare describes how the answers and the tables differ, or returns "".
 func (s *step) compare(c *comparison) string {
 	if s.program() == "ipvsadm-restore" {
 		s.original.Stderr = feederStopped.ReplaceAllString(s.original.Stderr, "")
@@ -191,7 +191,7 @@ func (a answer) String() string {
 	return s
 }
 
-// lines makes blanks at line ends and unprintable bytes visible.
+// lines makes trailing blanks and unprintable bytes visible.
 func lines(text string) string {
 	var b strings.Builder
 	for line := range strings.Lines(text) {
@@ -204,7 +204,7 @@ func indent(text string) string {
 	return "    " + strings.ReplaceAll(strings.TrimSuffix(text, "\n"), "\n", "\n    ") + "\n"
 }
 
-// shrinkLimit is how long shrink looks for a shorter script.
+// shrinkLimit is how long shrink searches for a shorter script.
 const shrinkLimit = 20 * time.Second
 
 // shrink returns a shorter script that still differs.
@@ -263,7 +263,7 @@ func (c command) shorter() iter.Seq[command] {
 	}
 }
 
-// without yields the list without each half of it, each quarter, and so on.
+// without yields the list without each half, each quarter, and so on.
 func without[T any](list []T) iter.Seq[[]T] {
 	return func(yield func([]T) bool) {
 		for size := (len(list) + 1) / 2; size > 0; size /= 2 {

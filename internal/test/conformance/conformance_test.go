@@ -22,7 +22,7 @@ func TestMain(m *testing.M) { program.Main(m) }
 
 const testdata = "../../../testdata/conformance"
 
-// inGuest runs body in a guest that has both programs.
+// inGuest runs body in a guest with both programs.
 func inGuest(t *testing.T, body func(t *testing.T, p programs)) {
 	t.Helper()
 	guesttest.InGuest(t, func(t *testing.T) {
@@ -32,14 +32,14 @@ func inGuest(t *testing.T, body func(t *testing.T, p programs)) {
 	})
 }
 
-// processEvery is how often a script runs our program as a process. The
-// others run the same code in the test's process, since a process is slow to
-// start in a guest.
+// One script in processEvery runs our program as a process. The others run
+// the same code within the test, because a process is slow to start in a
+// guest.
 const processEvery = 10
 
-// TestScripts runs the scripts in testdata, which also show every rule of the
-// list of differences, and those of the folder or file that
-// IPVSADM_TEST_SCRIPTS names: rule files too, whose names do not end in .txt.
+// TestScripts runs the scripts in testdata, which cover every rule of the
+// list of differences, and those in the directory or file
+// IPVSADM_TEST_SCRIPTS. Files whose names do not end in .txt are rule files.
 func TestScripts(t *testing.T) {
 	inGuest(t, func(t *testing.T, p programs) {
 		used := map[string]bool{}
@@ -79,7 +79,7 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// walk reads one file or the files below a folder.
+// walk reads one file or the files below a directory.
 func walk(path string, read func(path string, text []byte) error) error {
 	return filepath.WalkDir(path, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
@@ -93,7 +93,7 @@ func walk(path string, read func(path string, text []byte) error) error {
 	})
 }
 
-// check compares the programs and reports the shortest script in which they
+// check compares the programs and reports the shortest script for which they
 // differ.
 func check(t *testing.T, p programs, s script) comparison {
 	t.Helper()
@@ -106,10 +106,10 @@ func check(t *testing.T, p programs, s script) comparison {
 	return c
 }
 
-// maxFailures ends a run: more failures rarely show anything new.
+// A run ends after maxFailures: more failures rarely show anything new.
 const maxFailures = 10
 
-// TestGenerated compares the programs in generated scripts.
+// TestGenerated compares the programs with generated scripts.
 func TestGenerated(t *testing.T) {
 	inGuest(t, func(t *testing.T, p programs) {
 		seed, first := must.Number(t, "IPVSADM_TEST_SEED", 1), must.Number(t, "IPVSADM_TEST_FIRST", 0)

@@ -3,8 +3,8 @@
 package conformance
 
 // This file has one row for each entry of manual.Differences: either a rule
-// that removes this difference, and nothing more, from two answers, or the
-// file that shows it.
+// that removes exactly this difference from two answers, or the file that
+// tests it.
 
 import (
 	"os"
@@ -19,15 +19,15 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/internal/test/program"
 )
 
-// rule is for one entry of manual.Differences.
+// rule belongs to one entry of manual.Differences.
 type rule struct {
 	id string
 	// apply removes the difference from the answers, or sets s.diverged
 	// if the tables differ from here on.
 	apply func(s *step)
-	// chance means that the original does not always show the difference.
+	// chance means that the original shows the difference only sometimes.
 	chance bool
-	// shown is the file that shows a difference that no script can.
+	// shown is the file that tests a difference that no script can show.
 	shown string
 }
 
@@ -72,14 +72,15 @@ var (
 	commentBehind   = regexp.MustCompile(`(?m)[^\s#]\s+#`)
 	indentedComment = regexp.MustCompile(`(?m)^[ \t\r]+#`)
 	emptyFlags      = regexp.MustCompile(`(?:^| )(?:-[A-Za-z6]*b|--sched-flags)[= ]?,+(?: |$)`)
-	// A cluster of letters has the command first, and -c among those that take no
-	// value.
+	// A cluster of letters begins with the command, and contains -c among
+	// letters without values.
 	listsConnections = regexp.MustCompile(`^(-[Ll][nX6]*c|(-[Ll]\S*|--list)( .*)? (-[nX6]*c|--connection))`)
 	originalVersion  = regexp.MustCompile(`(?m)^(ipvsadm v1\.31 2019/12/24 \(compiled with )popt( and IPVS v1\.2\.1\))$`)
 	ourVersion       = regexp.MustCompile(`(?m)^(ipvsadm v1\.31 2019/12/24 \(compiled with )pflag( and IPVS v1\.2\.1\))\nipvsadm-go .*$`)
 )
 
-// nameNoNames calls a name that we name what the original calls it.
+// nameNoNames replaces our message about a name that is not found by the
+// original's.
 func nameNoNames(s *step) {
 	said := strings.TrimSuffix(illegalName.FindString(s.original.Stderr), "\n")
 	if s.program() == "ipvsadm-restore" && said != "" {
@@ -101,15 +102,15 @@ func stripLineNumbers(s *step) {
 	s.ours.Stderr = lineNumber.ReplaceAllString(s.ours.Stderr, "")
 }
 
-// editSaved edits the rules that we print, in a save or in a line of a
-// restore.
+// editSaved edits the rules that we print, in a save or a restore's line.
 func (s *step) editSaved(pattern *regexp.Regexp, by string) {
 	if s.saves() || s.restores() {
 		s.ours.Stdout = pattern.ReplaceAllString(s.ours.Stdout, by)
 	}
 }
 
-// leadAway gives our saves the name in hosts that reads as another address.
+// leadAway replaces an address in our saves by the host name 198.51.100.9,
+// which reads as another address.
 func leadAway(s *step) {
 	if strings.Contains(s.original.Stdout, " 198.51.100.9:") {
 		s.editSaved(namedAway, "${1}198.51.100.9:")
@@ -126,14 +127,14 @@ func unsignMarks(s *step) {
 		}
 		mark := strconv.FormatUint(uint64(uint32(n)), 10)
 		blanks := m[4]
-		if len(blanks) > 1 { // the column stays as wide
+		if len(blanks) > 1 { // keep the column's width
 			blanks = strings.Repeat(" ", len(blanks)+len(m[2])-len(mark))
 		}
 		return m[1] + mark + m[3] + blanks
 	})
 }
 
-// readIPv6Names accepts that we read [name]:port and the original does not.
+// readIPv6Names accepts that we read [name]:port, unlike the original.
 func readIPv6Names(s *step) {
 	if !slices.ContainsFunc(s.lines(), func(words []string) bool {
 		return slices.ContainsFunc(words, nameInBrackets.MatchString)
@@ -160,10 +161,10 @@ func surviveEmptyFlags(s *step) {
 	})
 }
 
-// ourHelp matches the beginning of our own help: a paragraph, and the usage.
+// ourHelp matches the beginning of our help: a paragraph and the usage.
 var ourHelp = regexp.MustCompile(`^(?:(?:[A-Z].*\n)+\n)?Usage:`)
 
-// replaceHelp accepts our own help in place of the original's.
+// replaceHelp accepts our help in place of the original's.
 func replaceHelp(s *step) {
 	s.original.Stdout = originalVersion.ReplaceAllString(s.original.Stdout, "${1}pflag$2")
 	s.ours.Stdout = ourVersion.ReplaceAllString(s.ours.Stdout, "${1}pflag$2")
@@ -181,15 +182,15 @@ func replaceHelp(s *step) {
 	}
 }
 
-// checkFirst accepts that ipvsadm-restore changes nothing if a line is faulty
-// or is a command that does not change the table.
+// checkFirst accepts that ipvsadm-restore changes nothing if a line is
+// faulty, or is a command that does not change the table.
 func checkFirst(s *step) {
 	if s.program() != "ipvsadm-restore" {
 		return
 	}
-	// Only the kernel knows its schedulers and engines. It is not asked
-	// about one that a later line replaces or removes, and if it refuses
-	// the new version of a service, the old one stays.
+	// Only the kernel knows its schedulers and engines. We do not try one
+	// that a later line replaces or removes, and if the kernel refuses
+	// the new version of a service, the old one remains.
 	const notFound = "Scheduler or persistence engine not found\n"
 	refused := strings.Count(s.original.Stderr, notFound)
 	if refused > 0 && s.ours.Status != 2 && (s.after != s.theirs || refused > strings.Count(s.ours.Stderr, notFound)) {
@@ -199,22 +200,21 @@ func checkFirst(s *step) {
 	if s.ours.Status != 2 || s.before != s.after {
 		return
 	}
-	// We report all faulty lines, the original stops at the first.
+	// We report all faulty lines; the original stops at the first.
 	complaints := lineNumber.Split(s.ours.Stderr, -1)
 	s.diverged = complaints[0] == "" && slices.ContainsFunc(complaints[1:], func(c string) bool {
 		return strings.HasSuffix(s.original.Stderr, c) || strings.HasSuffix(c, "' command does not change the table\n")
 	})
 }
 
-// indentComments accepts that ipvsadm-restore continues after an indented
-// comment, where the original stops.
+// indentComments accepts that ipvsadm-restore skips an indented comment,
+// where the original stops.
 func indentComments(s *step) {
 	s.diverged = s.program() == "ipvsadm-restore" && s.original.Status != 0 &&
 		(indentedComment.MatchString(s.stdin) || commentBehind.MatchString(s.stdin))
 }
 
-// takeNewOptions accepts that we take options that the original does not
-// know.
+// takeNewOptions accepts options that the original does not know.
 func takeNewOptions(s *step) {
 	switch s.program() {
 	case "ipvsadm-save":
@@ -233,8 +233,8 @@ func takeNewOptions(s *step) {
 	}
 }
 
-// filterConnections accepts that we list some of the connections, or find
-// another fault, where the original refuses to.
+// filterConnections accepts that we list selected connections, or report
+// another fault, where the original refuses.
 func filterConnections(s *step) {
 	refused := slices.ContainsFunc([]string{
 		"The option 'service-address' conflicts with the 'connection' option in the 'list' command\n",
@@ -247,7 +247,7 @@ func filterConnections(s *step) {
 	}
 }
 
-// stopDaemon accepts that the original hangs.
+// stopDaemon accepts that the original can hang.
 func stopDaemon(s *step) {
 	if s.original.hung && !s.ours.hung && slices.ContainsFunc(s.lines(), func(words []string) bool {
 		return len(words) > 0 && strings.HasPrefix(words[0], "--stop-daemon")
@@ -275,7 +275,7 @@ func TestEachDifferenceHasItsRule(t *testing.T) {
 	}
 }
 
-// TestRulesTakeNoMoreThanTheirDifference has answers that come close to a
+// TestRulesTakeNoMoreThanTheirDifference tries answers that resemble a
 // difference.
 func TestRulesTakeNoMoreThanTheirDifference(t *testing.T) {
 	answers := func(line string, ours, original answer) step {
@@ -352,7 +352,7 @@ func TestRulesTakeNoMoreThanTheirDifference(t *testing.T) {
 	}
 }
 
-// mentions reports whether a file, or one below a folder, names the
+// mentions reports whether a file, or one below a directory, names the
 // difference.
 func mentions(t *testing.T, path, id string) bool {
 	t.Helper()

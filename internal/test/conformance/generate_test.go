@@ -3,7 +3,7 @@
 package conformance
 
 // This file generates scripts. Options come from the table of options;
-// values, and words that the table does not have, are listed here.
+// values, and words that are not in the table, are listed here.
 
 import (
 	"math/rand/v2"
@@ -14,7 +14,7 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/internal/spec"
 )
 
-// generator generates scripts from its source of random numbers.
+// generator generates scripts from random numbers.
 type generator struct{ *rand.Rand }
 
 // percent returns true with a probability of n percent.
@@ -22,7 +22,7 @@ func (g generator) percent(n int) bool { return g.IntN(100) < n }
 
 func (g generator) pick(from ...string) string { return from[g.IntN(len(from))] }
 
-// script generates one of the kinds of script.
+// script generates a script of a random kind.
 func (g generator) script() script {
 	t := table{generator: g}
 	switch n := g.IntN(100); {
@@ -47,7 +47,7 @@ func (g generator) script() script {
 	return script{commands: t.commands}
 }
 
-// option is an option with its value, before spelling.
+// option is an option and its value, before one of the spellings is chosen.
 type option struct {
 	long   string
 	short  byte
@@ -75,8 +75,8 @@ func (o option) with(value string) option {
 	return o
 }
 
-// spell writes options in one of the spellings that popt accepts, clusters of
-// letters included.
+// spell returns options in a random spelling that popt accepts, including
+// clusters of letters.
 func (g generator) spell(options ...option) []string {
 	var words []string
 	cluster := false // the last word can take another letter
@@ -113,24 +113,22 @@ func (g generator) shuffled(options []option) []option {
 	return options
 }
 
-// table generates a script and remembers what it has put into the kernel's
-// table.
+// table generates a script and tracks the resulting table.
 type table struct {
 	generator
 	commands []command
 	services []service
-	single   bool // no command is folded
+	single   bool // do not fold commands
 }
 
-// service is the options that name a virtual service.
+// service holds the options that select a virtual service.
 type service struct {
 	name    []option
 	six     bool
 	servers []string
 }
 
-// maybe adds an option with a probability of n percent, with one of the
-// values.
+// maybe adds an option with a probability of n percent, and a random value.
 func (t *table) maybe(list *[]option, n int, id spec.OptionID, values ...string) {
 	if !t.percent(n) {
 		return
@@ -197,7 +195,7 @@ func (t *table) address(from []string, six bool) string {
 	return host + ":" + t.pick(ports...)
 }
 
-// known returns a service of the table, or rarely one that is not there.
+// known returns a service of the table, or rarely one that does not exist.
 func (t *table) known() *service {
 	if len(t.services) == 0 || t.percent(5) {
 		s := t.newService()
@@ -220,7 +218,7 @@ func (t *table) build() {
 	t.fold(at)
 }
 
-// fold usually replaces the commands from at on by one restore, since a
+// fold usually replaces the commands from at on by one restore, because a
 // process is slow to start in a guest.
 func (t *table) fold(at int) {
 	if t.single || t.percent(20) || at == len(t.commands) {
@@ -363,7 +361,7 @@ var listOptions = []spec.OptionID{
 	spec.OptSort, spec.OptExact, spec.OptConnection, spec.OptTimeout, spec.OptDaemon,
 }
 
-// list lists in one format or a pair of formats, sometimes for one service.
+// list lists in one format or two formats at once, sometimes for one service.
 func (t *table) list() {
 	if t.percent(4) {
 		t.add("ipvsadm")
@@ -396,7 +394,7 @@ func (t *table) save() {
 	t.run(options...)
 }
 
-// restores reads rules from text.
+// restores adds a command that reads rules.
 func (t *table) restores() {
 	if t.percent(40) {
 		t.build()
@@ -421,7 +419,7 @@ func (t *table) restores() {
 }
 
 // rules returns the text of a restore. Faulty lines, and commands that do not
-// change the table, are rare, since the first fault ends a restore.
+// change the table, are rare, because the first fault ends a restore.
 func (t *table) rules() string {
 	made := table{generator: t.generator, services: slices.Clone(t.services), single: true}
 	made.build()
@@ -460,8 +458,8 @@ func (t *table) rules() string {
 	return text
 }
 
-// daemons starts and stops daemons and sets timeouts. Something else always
-// comes between a start and a stop: see the difference stopped-daemon.
+// daemons starts and stops daemons and sets timeouts. There is always another
+// command between start and stop: see the difference stopped-daemon.
 func (t *table) daemons() {
 	if t.percent(60) {
 		const card = "link add eth0 type dummy\naddr add 10.77.0.1/24 dev eth0\nlink set eth0 up\n"
@@ -501,7 +499,7 @@ func (t *table) startDaemon() {
 	t.run(append([]option{t.command(spec.StartDaemon).with(t.pick("master", "backup"))}, t.shuffled(more)...)...)
 }
 
-// junk runs command lines of any kind.
+// junk adds arbitrary command lines.
 func (t *table) junk() {
 	if t.percent(50) {
 		t.build()
@@ -534,7 +532,7 @@ var commands, options = func() (commands []spec.CommandID, options []spec.Option
 	return commands, options
 }()
 
-// anything returns a command with options and values that rarely fit
+// anything returns a command with options and values that are rarely valid
 // together.
 func (t *table) anything() []string {
 	c := t.command(commands[t.IntN(len(commands))])
@@ -596,8 +594,8 @@ func (t *table) value(o option) string {
 	return t.number()
 }
 
-// badAddresses are typical of scripts with empty variables, of typos and of
-// other programs' notations.
+// badAddresses are typical results of empty variables in scripts, of typos,
+// and of other programs' notations.
 var badAddresses = []string{
 	"", " ", ":", ":80", "80", "0", "1.2.3.4:", "1.2.3.4:0", "1.2.3.4:65536", "1.2.3.4:-1", "1.2.3.4:+80", "1.2.3.4: 80", "1.2.3.4:80 ", "1.2.3.4 :80",
 	"1.2.3:80", "1.2.3.4.5:80", "256.1.1.1:80", "0xa.0:80", "08.1:80", "1.2.3.4:0x50", "1.2.3.4:080", "1.2.3.4:http", "1.2.3.4:HTTP", "1.2.3.4:nosuch",
@@ -608,7 +606,7 @@ var badAddresses = []string{
 	"4294967295:80", "4294967296:80", "-1:80", "1.2.3.4:ipp", "1.2.3.4:tftp", "1.2.3.4:domain", "1.2.3.4:99999999999999999999",
 }
 
-// number returns a number, or nearly one.
+// number returns a number, or text that resembles one.
 func (t *table) number() string {
 	if t.percent(25) {
 		return strconv.Itoa(t.IntN(70000) - 100)
@@ -618,7 +616,7 @@ func (t *table) number() string {
 		"9223372036854775807", "9223372036854775808", "-9223372036854775809", "99999999999999999999", "٣", "1,000", "1_000", "0b1", "00001")
 }
 
-// strangers are words that the table of options does not have.
+// strangers are words that are not in the table of options.
 var strangers = []string{
 	"", "-", "--", "---", "--=", "--=x", "-=", "-=x", "--foo", "--foo=bar", "-q", "-Q", "-?", "--usage", "-V", "--tcp", "--add-serv", "-tcp-service", "--help=1",
 	"--numeric=1", "-n=1", "-n1", "-An", "-nA", "-nq", "-qn", "-Lq", "x", "foo", "-1", "=", "-\xff", "--\xff", "-é", "-p=", "-p", "--persistent=", "-s=", "--scheduler=",

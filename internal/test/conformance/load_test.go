@@ -32,8 +32,8 @@ const loadTable = `-A -t 10.0.0.1:80 -s rr -p 60
 -a -f 5 -r 10.77.0.2
 `
 
-// TestListingsUnderLoad compares each format, and each pair of formats, while
-// counters, rates and connections are not zero.
+// TestListingsUnderLoad compares each format, and each pair of formats, with
+// nonzero counters, rates and connections.
 func TestListingsUnderLoad(t *testing.T) {
 	inGuest(t, func(t *testing.T, p programs) {
 		p.ours = ""
@@ -80,14 +80,14 @@ func TestListingsUnderLoad(t *testing.T) {
 	})
 }
 
-// loaded is our director, in whose namespace the thread is, with the real
-// servers behind it.
+// loaded is our director, whose namespace the thread is in, with its real
+// servers.
 type loaded struct {
 	t     *testing.T
 	arena *arena
 }
 
-// build makes the network and starts servers that echo.
+// build builds the network and starts echo servers.
 func (n loaded) build() {
 	must.OK(n.t, n.arena.in(n.arena.ours))
 	servers := cluster.New(n.t, `
@@ -99,10 +99,10 @@ servers wire   inside 10.77.0.2/24 10.77.0.3/24 fd77::2/64 via 10.77.0.1
 	servers.Echo(n.t, "udp", "10.77.0.2:5060", "10.77.0.3:5060")
 }
 
-// invite is a message of which the SIP engine reads the Call-ID.
+// invite is a message whose Call-ID the SIP engine reads.
 const invite = "INVITE sip:a@load SIP/2.0\r\nVia: SIP/2.0/UDP 10.77.0.1:5060\r\nCall-ID: a-call@load\r\nCSeq: 1 INVITE\r\nContent-Length: 0\r\n\r\n"
 
-// say sends a text over a connection of its own.
+// say sends a text over a new connection.
 func (n loaded) say(protocol, to, text string) net.Conn {
 	c, err := net.DialTimeout(protocol, to, must.Patience)
 	must.OK(n.t, err)
@@ -149,8 +149,8 @@ func (n loaded) traffic() {
 	}
 }
 
-// compareRates compares a listing of rates that are not zero. They are for
-// some seconds after a packet.
+// compareRates compares a listing with nonzero rates, which last for some
+// seconds after a packet.
 func (n loaded) compareRates() {
 	rates := command{words: []string{"ipvsadm", "-Ln", "--rate"}}
 	zero := regexp.MustCompile(`(?m)^UDP  10\.0\.0\.1:53 +0 +0 +0 +0 +0$`)
@@ -166,12 +166,12 @@ func (n loaded) compareRates() {
 	}
 }
 
-// remaining is how long a connection has left, in a list of connections.
+// remaining matches the remaining time in a list of connections.
 var remaining = regexp.MustCompile(`(?m)^(\w+ +)\d\d:\d\d `)
 
-// compare compares a listing at one moment: it starts over if the listing
-// changes while both programs run. Where they never have done within a second,
-// as in an emulator, what connections have left is not compared.
+// compare compares a listing at one moment: it retries if the listing changes
+// while the programs run. If they always take more than a second, as in an
+// emulator, it ignores the remaining time of connections.
 func (n loaded) compare(c command) string {
 	a := n.arena
 	for try := range 20 {

@@ -2,7 +2,7 @@
 
 package conformance
 
-// This file runs the programs and looks at the kernel's table afterwards.
+// This file runs the programs and reads the kernel's table afterwards.
 
 import (
 	"context"
@@ -30,26 +30,26 @@ type answer struct {
 	hung bool // killed at the timeout
 }
 
-// patience is the timeout of a command, since 1.31 waits forever if the kernel
-// does not answer. A kernel in QEMU that looks for a module on a busy machine
-// has taken more than ten seconds. perByte is added for each byte of rules read
-// before.
+// patience is the timeout of a command, because 1.31 waits forever if the
+// kernel does not answer. On a busy machine a kernel in QEMU can take more
+// than ten seconds to find a module. perByte is added for each byte of rules
+// read before.
 const (
 	patience = 20 * time.Second
 	perByte  = time.Second / 4000
 )
 
-// run runs a program, from the folder if it is one of those under test.
-func run(folder string, c command, limit time.Duration) (answer, error) {
+// run runs a program, from the directory if it is under test.
+func run(dir string, c command, limit time.Duration) (answer, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	path := c.words[0]
 	if c.underTest() {
-		path = filepath.Join(folder, c.program())
+		path = filepath.Join(dir, c.program())
 	}
 	cmd := exec.CommandContext(ctx, path, c.words[1:]...)
 	cmd.Args[0] = c.words[0]
-	cmd.Env = []string{"PATH=" + folder + ":" + os.Getenv("PATH")}
+	cmd.Env = []string{"PATH=" + dir + ":" + os.Getenv("PATH")}
 	cmd.Stdin = strings.NewReader(c.stdin)
 	cmd.WaitDelay = time.Second
 	got, err := program.Collect(cmd)
@@ -60,32 +60,31 @@ func run(folder string, c command, limit time.Duration) (answer, error) {
 	return answer{got, hung}, err
 }
 
-// director is a network namespace whose table one of the programs
-// administers.
+// director is a network namespace whose table one of the programs manages.
 type director struct {
 	netns  *os.File
 	client *ipvs.Client
 }
 
-// arena is where a script runs: a director for each program. Its methods are
-// for the goroutine that entered it.
+// arena is where a script runs: a director for each program. Only the
+// goroutine that entered it may call its methods.
 type arena struct {
 	programs
 	leave          []func() error // the namespaces, in the order of entering
 	ours, original director
 	rules          int // bytes of the largest input
-	// anyOrder means that the kernel's order of the servers may differ:
-	// our ipvsadm-restore leaves unchanged servers where they are.
+	// anyOrder allows a different order of the servers in the kernel: our
+	// ipvsadm-restore does not move unchanged servers.
 	anyOrder bool
 }
 
-// programs are the folders of the programs.
+// programs are the directories of the programs.
 type programs struct {
-	original string // folder
-	ours     string // folder, "" to run ours in this process
+	original string // directory
+	ours     string // directory, "" to run ours in this process
 }
 
-// enter makes an arena and locks the goroutine to its thread until close.
+// enter creates an arena and locks the goroutine to its thread until close.
 func (p programs) enter() (*arena, error) {
 	a := &arena{programs: p}
 	for _, d := range []*director{&a.ours, &a.original} {
@@ -104,7 +103,8 @@ func (p programs) enter() (*arena, error) {
 	return a, nil
 }
 
-// close stops the daemons that still run in the namespaces and releases them.
+// close stops daemons that still run in the namespaces, and releases the
+// namespaces.
 func (a *arena) close() error {
 	var errs []error
 	for _, d := range []director{a.ours, a.original} {
@@ -122,7 +122,7 @@ func (a *arena) close() error {
 	return errors.Join(errs...)
 }
 
-// in moves the thread to the director's namespace.
+// in moves the thread into the director's namespace.
 func (a *arena) in(d director) error { return unix.Setns(int(d.netns.Fd()), unix.CLONE_NEWNET) }
 
 // runOurs and runOriginal run a command in a director's namespace.
@@ -166,8 +166,8 @@ func (a *arena) prepare(c command) error {
 }
 
 // state returns the kernel's state in a director's namespace: /proc/net/ip_vs
-// and what Generic Netlink adds. Services are sorted, since their order
-// differs between namespaces; servers stay in the kernel's order.
+// and what only Generic Netlink shows. Services are sorted, because their
+// order differs between namespaces; servers are in the kernel's order.
 func (a *arena) state(d director) (string, error) {
 	if err := a.in(d); err != nil {
 		return "", err
@@ -205,9 +205,9 @@ func (a *arena) state(d director) (string, error) {
 	return b.String(), nil
 }
 
-// readOnce returns a file of the kernel if it comes in one piece, and ""
-// otherwise: between two pieces of /proc/net/ip_vs the kernel loses entries
-// if other namespaces have some.
+// readOnce returns a file of the kernel if one read returns all of it, and ""
+// otherwise: between two reads of /proc/net/ip_vs the kernel skips entries if
+// other namespaces have some.
 func readOnce(path string) (string, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -225,8 +225,8 @@ func readOnce(path string) (string, error) {
 	return string(b[:n]), nil
 }
 
-// blocks splits a listing before each line that does not belong to the line
-// above it.
+// blocks splits a listing before each line that does not belong to the
+// previous one.
 func blocks(listing string) []string {
 	var all []string
 	for line := range strings.Lines(listing) {
@@ -255,13 +255,13 @@ const hosts = `127.0.0.1 localhost
 192.168.7.9 198.51.100.9
 `
 
-// prepareGuest prepares the guest for both programs: names come from files
-// only.
+// prepareGuest prepares the guest for both programs: names are resolved from
+// files only.
 func prepareGuest(t *testing.T) {
 	t.Helper()
 	program.ResolveFrom(t, hosts)
-	// The kernel loads these two schedulers while it holds the lock of
-	// IPVS. They wait for namespaces that are being freed, which wait for
-	// that lock: a deadlock. The other schedulers wait for nothing.
+	// The kernel loads these two schedulers with the IPVS lock held. They
+	// wait for namespaces that are being freed, which wait for that lock:
+	// a deadlock. The other schedulers do not wait.
 	guesttest.Modprobe(t, "ip_vs", "ip_vs_lblc", "ip_vs_lblcr")
 }
