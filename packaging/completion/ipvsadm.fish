@@ -2,14 +2,14 @@
 
 function __ipvsadm_is -d 'Is the command that has been typed one of these?'
     set -l words (commandline -opc)
-    # The namespace may stand before the command.
+    # The namespace may precede the command.
     switch "$words[2]"
         case --netns
             set -e words[2 3]
         case '--netns=*'
             set -e words[2]
     end
-    # Options may share the command's dash, and be typed right now.
+    # Options may share the command's dash, including the word being typed.
     if test (count $words) = 1
         set -a words (commandline -ct | string match -r '^-[^-].*')
     end
@@ -132,7 +132,7 @@ end
 function __ipvsadm_table -a option -d 'The addresses behind an option in the table of the namespace'
     test (id -u) = 0 -a -e /proc/net/ip_vs; or return
     set -l words (commandline -opc)
-    # A new server is likely to be one of another service.
+    # A new server is probably a server of another service.
     set -l line " $words "
     __ipvsadm_is add-server; and set line ''
     $words[1] (__ipvsadm_netns) -Sn 2>/dev/null | awk -v option=$option -v line=$line 'BEGIN { if (line !~ / -[A-Za-z6]*[tuf] |-service /) line = "" } option == "-r" && $1 == "-a" && (line == "" || index(line, " " $3 " ")) { for (i = 4; i < NF; i++) if ($i == "-r") print $(i + 1) } $1 == "-A" && $2 == option { print $3 }' | sort -u

@@ -13,8 +13,8 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// What the shells do with the table: all but the table itself. Lines that
-// begin with scriptMark are where that goes.
+// The completion scripts without the tables, which replace the lines that
+// begin with scriptMark.
 var (
 	//go:embed ipvsadm.bash
 	bashScript string
@@ -26,7 +26,7 @@ var (
 
 const scriptMark = "#@ "
 
-// completions are the completion scripts by their files' names.
+// completions returns the completion scripts by file name.
 func completions() map[string]string {
 	return map[string]string{
 		"ipvsadm.bash": script(bashScript, "ipvsadm.bash", map[string]func(*strings.Builder){
@@ -41,11 +41,11 @@ func completions() map[string]string {
 	}
 }
 
-// scriptTexts puts in the programs of sed, grep and awk that all shells use:
-// what follows ip_vs_ in the name of a module, which of these are no
-// schedulers, the addresses that ipvsadm -Sn prints behind an option, the
+// scriptTexts inserts the sed, grep and awk programs that all shells share.
+// They extract the part of a module's name after ip_vs_, the parts that are
+// not schedulers, the addresses that ipvsadm -Sn prints after an option, the
 // clients that ipvsadm -Lnc lists, and the scheduler flags that can follow
-// those that are typed, given the line.
+// the typed ones on the line.
 var scriptTexts = strings.NewReplacer(
 	"@modules@", `s:^(.*/)?ip_vs_([a-z0-9_]+)(\.ko.*| .*)?$:\2:p`,
 	"@others@", `ftp|pe_.*`,
@@ -65,8 +65,8 @@ var scriptTexts = strings.NewReplacer(
 		`word[i + 1] == "-" && !(word[i + 2] in named))) print word[i] }`,
 )
 
-// flagTable has three words for each scheduler flag: its name, the scheduler
-// that knows it, a dash for any, and its bit.
+// flagTable returns three words for each scheduler flag: its name, its
+// scheduler or a dash for any, and its bit.
 func flagTable() string {
 	var words []string
 	for _, f := range ipvs.SchedulerFlags() {
@@ -91,14 +91,14 @@ func script(text, name string, places map[string]func(*strings.Builder)) string 
 	return b.String()
 }
 
-// The kinds of value of which nothing is known, and of a command's argument.
+// The kinds of a value that cannot be completed, and of a command's argument.
 const (
 	wordValue     spec.Kind = "word"
 	argumentValue spec.Kind = "argument"
 )
 
-// kind returns the kind of a value, or its choices with bars between them;
-// empty for a word that has no value or may have none.
+// kind returns the kind of a value, or its choices separated by bars. It is
+// empty if a word has no value or an optional one.
 func kind(w *spec.Word) spec.Kind {
 	switch {
 	case w.Kind != "":
@@ -111,7 +111,7 @@ func kind(w *spec.Word) spec.Kind {
 	return ""
 }
 
-// wrapper is a program that is one command under a name of its own.
+// wrapper is a program that runs one command under its own name.
 type wrapper struct {
 	program string
 	command *spec.Command
@@ -220,7 +220,7 @@ func zshCommands(b *strings.Builder) {
 	}
 }
 
-// zshText keeps signs of zsh's completion from being taken for such.
+// zshText escapes the special characters of zsh's completion specs.
 func zshText(s string) string {
 	return strings.NewReplacer(":", `\:`, "[", "(", "]", ")").Replace(s)
 }
@@ -273,8 +273,8 @@ func zshArguments(b *strings.Builder, c *spec.Command, output byte) {
 	b.WriteString("        )\n        ;;\n")
 }
 
-// zshAction is what completes a value. A blank keeps zsh from adding arguments
-// of its own.
+// zshAction returns the action that completes a value. A leading blank keeps
+// zsh from adding its own arguments.
 func zshAction(kind spec.Kind) string {
 	if strings.Contains(string(kind), "|") {
 		return ":(" + strings.ReplaceAll(string(kind), "|", " ") + ")"
@@ -340,7 +340,7 @@ func fishOptions(b *strings.Builder) {
 		if c.Alias != 0 {
 			complete("ipvsadm", when, c.Alias, c.Long, value, c.Help)
 		}
-		// Without a dash on the line fish offers no option.
+		// fish offers options only if the word begins with a dash.
 		fmt.Fprintf(b, "complete -c ipvsadm -n '__ipvsadm_is none' -a '%s' -d %s\n", strings.Join(commandWords(c), " "), fishQuote(c.Help))
 	}
 	for o, short := range manual.Options(spec.AllOptions, 0) {

@@ -16,7 +16,7 @@ import (
 
 const root = "../../../"
 
-// TestGeneratedFilesAreCurrent compares the files with the tables.
+// TestGeneratedFilesAreCurrent compares the files with newly generated ones.
 func TestGeneratedFilesAreCurrent(t *testing.T) {
 	files, err := generate(root)
 	must.OK(t, err)
@@ -25,9 +25,9 @@ func TestGeneratedFilesAreCurrent(t *testing.T) {
 	}
 }
 
-// TestAllListTheSameSchedulers looks for the schedulers where they are listed:
-// in the help, on the page, and in the completions, which know them in case the
-// kernel does not show its own.
+// TestAllListTheSameSchedulers compares the schedulers in the help, on the
+// page, and in the completions, which use their list if the kernel does not
+// show its own.
 func TestAllListTheSameSchedulers(t *testing.T) {
 	var help strings.Builder
 	must.OK(t, manual.Help(&help, "ipvsadm"))

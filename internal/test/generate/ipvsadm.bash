@@ -1,29 +1,29 @@
 # shellcheck shell=bash
 #@ header
 
-# _ipvsadm_commands lists the commands with what they do.
+# _ipvsadm_commands lists the commands with descriptions.
 _ipvsadm_commands() {
     cat <<'END'
 #@ commands
 END
 }
 
-# _ipvsadm_options says what may follow a command, or a program that is one.
+# _ipvsadm_options lists the options of a command or of a program.
 _ipvsadm_options() {
     case $1 in
 #@ options
     esac
 }
 
-# _ipvsadm_kind says what the value of an option or a command is, nothing if it
-# has none.
+# _ipvsadm_kind prints the kind of value of an option or a command, nothing if
+# it has none.
 _ipvsadm_kind() {
     case $1 in
 #@ kinds
     esac
 }
 
-# _ipvsadm_modules lists what comes after ip_vs_ in the names of modules that
+# _ipvsadm_modules lists the part after ip_vs_ of the names of modules that
 # the kernel has or can load.
 _ipvsadm_modules() {
     local folder
@@ -34,28 +34,27 @@ _ipvsadm_modules() {
     } 2>/dev/null | sed -nE '@modules@' | sort -u
 }
 
-# _ipvsadm_table lists the addresses behind an option in the table of the
-# namespace that the line names: real servers of a service in the line, of any
-# if that is empty.
+# _ipvsadm_table lists the addresses after an option in the table of the
+# line's namespace: real servers of the line's service, of any if it is empty.
 _ipvsadm_table() { # program option line
     [[ $EUID == 0 && -e /proc/net/ip_vs ]] || return
     "$1" "${netns[@]}" -Sn 2>/dev/null | awk -v option="$2" -v line="$3" '@table@' | sort -u
 }
 
-# _ipvsadm_schedulers lists those of the kernel, or all where it does not show
-# which it has.
+# _ipvsadm_schedulers lists the kernel's schedulers, or all if it does not
+# show which it has.
 _ipvsadm_schedulers() {
     _ipvsadm_modules | grep -vxE '@others@' || printf '%s\n' @schedulers@
 }
 
-# _ipvsadm_clients lists the clients of some connections.
+# _ipvsadm_clients lists the clients of up to 1000 connections.
 _ipvsadm_clients() { # program
     [[ $EUID == 0 && -e /proc/net/ip_vs ]] || return
     "$1" "${netns[@]}" -Lnc 2>/dev/null | head -n 1000 | awk '@clients@' | sort -u
 }
 
-# _ipvsadm_names lists the files of a directory, quoted: Bash inserts them as
-# they are, and a name may contain a command. Those with blanks are left out.
+# _ipvsadm_names lists the files of a directory, quoted: Bash inserts them
+# unchanged, and a name may contain a command. It skips names with blanks.
 _ipvsadm_names() {
     local name
     for name in "$1"/*; do
@@ -63,7 +62,7 @@ _ipvsadm_names() {
     done
 }
 
-# _ipvsadm_values lists the words of a kind of value, of which a part is typed.
+# _ipvsadm_values lists the values of a kind that begin with the typed part.
 _ipvsadm_values() { # kind program line typed
     case $1 in
     -t | -u | --sctp-service | -f) _ipvsadm_table "$2" "$1" "" ;;
@@ -80,11 +79,11 @@ _ipvsadm_values() { # kind program line typed
 }
 
 _ipvsadm() {
-    # Bash splits words at colons as well, which addresses have.
+    # Bash also splits words at colons, which addresses contain.
     local words line=${COMP_LINE:0:COMP_POINT}
     read -ra words <<<"$line"
     [[ $line == *[[:blank:]] ]] && words+=("")
-    # The namespace may stand before the command.
+    # The namespace may precede the command.
     local netns=() i=1
     while ((i < ${#words[@]} - 1)); do
         case ${words[i]} in
@@ -100,9 +99,9 @@ _ipvsadm() {
     fi
     local cur=${words[-1]} before="" kind="" text="" command=${1##*/}
     [[ $command == ipvsadm ]] && command=${words[1]}
-    # All commands begin with a dash, which is all that the first TAB would do.
-    # A completion that calls this one, as that of sudo, has changed the line.
-    # Bash before 4.4 does not show its prompt.
+    # The first TAB would only insert the dash that all commands begin with. A
+    # completion that calls this one, as sudo's does, has changed the line.
+    # Bash before 4.4 does not print its prompt.
     if [[ $command == "" && $COMP_TYPE == 9 && ${#FUNCNAME[@]} == 1 && $COMP_POINT == "${#COMP_LINE}" ]] &&
         ((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] >= 404)); then
         local prompt=${PS1@P}
@@ -127,7 +126,7 @@ _ipvsadm() {
         text=$(_ipvsadm_values flags "$1" "${words[*]}" "$typed")
         before+=$typed
     elif [[ $kind ]]; then
-        # A new server is likely to be one of another service.
+        # A new server is probably a server of another service.
         case $command in -a* | --add-server) line="" ;; *) line=" ${words[*]} " ;; esac
         text=$(_ipvsadm_values "$kind" "$1" "$line")
     elif [[ $1 == *ipvsadm ]] && ((${#words[@]} == 2)); then
@@ -136,7 +135,7 @@ _ipvsadm() {
         text=$(_ipvsadm_options "$command")
     fi
 
-    # What Bash takes for words of their own is not to be repeated.
+    # Do not repeat the part that Bash considers a separate word.
     local word list there=""
     for word in : =; do
         if [[ $COMP_WORDBREAKS == *"$word"* && $cur == *"$word"* ]]; then

@@ -1,7 +1,7 @@
 #compdef ipvsadm ipvsadm-save ipvsadm-restore -subscript-
 #@ header
 
-# _ipvsadm_modules prints what comes after ip_vs_ in the names of modules that
+# _ipvsadm_modules prints the part after ip_vs_ of the names of modules that
 # the kernel has or can load.
 _ipvsadm_modules() {
     local folder=/lib/modules/$(uname -r)
@@ -11,8 +11,8 @@ _ipvsadm_modules() {
     } 2>/dev/null | sed -nE '@modules@' | sort -u
 }
 
-# _ipvsadm_schedulers offers those of the kernel, or all where it does not show
-# which it has.
+# _ipvsadm_schedulers offers the kernel's schedulers, or all if it does not
+# show which it has.
 _ipvsadm_schedulers() {
     local name
     local -a names=(${(f)"$(_ipvsadm_modules | grep -vxE '@others@')"}) described
@@ -32,7 +32,7 @@ _ipvsadm_engines() {
     _wanted engines expl 'persistence engine' compadd -- ${${(M)names:#pe_*}#pe_}
 }
 
-# _ipvsadm_flags offers the scheduler flags that are left and fit.
+# _ipvsadm_flags offers the remaining scheduler flags that are valid.
 _ipvsadm_flags() {
     local expl typed=
     [[ $PREFIX == *,* ]] && typed=${PREFIX%,*}
@@ -40,7 +40,7 @@ _ipvsadm_flags() {
     _wanted flags expl 'scheduler flag' compadd -S '' -- ${(f)"$(awk -v line="${(Q)words}" -v typed=$typed '@flags@')"}
 }
 
-# _ipvsadm_clients offers the clients of some connections.
+# _ipvsadm_clients offers the clients of up to 1000 connections.
 _ipvsadm_clients() {
     local expl
     (( EUID == 0 )) && [[ -e /proc/net/ip_vs ]] || return
@@ -52,9 +52,9 @@ _ipvsadm_netns() {
     _wanted namespaces expl 'network namespace' compadd -- /run/netns/*(N:t)
 }
 
-# _ipvsadm_table offers the addresses behind an option in the table of the
-# namespace that the line names: real servers of a service on the line; a new
-# one is likely to be one of another service.
+# _ipvsadm_table offers the addresses after an option in the table of the
+# line's namespace: real servers of the line's service; a new server is
+# probably a server of another service.
 _ipvsadm_table() { # option
     local expl line=" ${(Q)words} "
     local -a found quoted
@@ -68,7 +68,7 @@ _ipvsadm_table() { # option
 }
 
 _ipvsadm() {
-    # zsh takes the bracket of an IPv6 address that begins a word for that of a
+    # zsh takes the bracket of an IPv6 address at the start of a word for a
     # subscript. It would also expand it: quote it, or alias ipvsadm to
     # "noglob ipvsadm".
     if [[ $compstate[context] == subscript ]]; then
@@ -93,7 +93,7 @@ _ipvsadm() {
         esac
     done
     if [[ $service == ipvsadm ]]; then
-        # The namespace may stand before the command.
+        # The namespace may precede the command.
         if [[ $words[2] == --netns ]] && (( CURRENT > 3 )); then
             words[2,3]=()
             (( CURRENT -= 2 ))

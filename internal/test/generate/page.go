@@ -12,16 +12,15 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/internal/spec"
 )
 
-// templates are the manual pages' own prose, in the language mdoc. Lines that
-// begin with placeMark are where something is put that is written from the
-// tables.
+// templates are the manual pages in mdoc, without the generated parts, which
+// replace the lines that begin with placeMark.
 //
 //go:embed *.7 *.8
 var templates embed.FS
 
 const placeMark = `.\"@ `
 
-// pages returns the manual pages by their files' names.
+// pages returns the manual pages by file name.
 func pages() (map[string]string, error) {
 	files, err := templates.ReadDir(".")
 	if err != nil {
@@ -38,8 +37,8 @@ func pages() (map[string]string, error) {
 	return pages, nil
 }
 
-// fill puts in what a page has marks for; an unknown mark, which is a mistake
-// in this package, is left to stand.
+// fill replaces the marks of a page. It leaves an unknown mark, a mistake in
+// this package, in place.
 func fill(page, name string) string {
 	var b strings.Builder
 	for line := range strings.Lines(page) {
@@ -95,7 +94,7 @@ func pageHeader(b *strings.Builder, name string) {
 	fmt.Fprintf(b, ".Dt %s %s\n.Os\n.ds doc-operating-system Linux\n", strings.ToUpper(title), section)
 }
 
-// beyond is said of what 1.31 does not have.
+// beyond marks additions to 1.31.
 const beyond = "Not in 1.31."
 
 func pageCommands(b *strings.Builder) {
@@ -110,8 +109,8 @@ func pageCommands(b *strings.Builder) {
 	b.WriteString(".El\n")
 }
 
-// pageSynopsis writes the grammar of a program: each item on a line of its
-// own, whose brackets and bars separate macros.
+// pageSynopsis writes the grammar of a program: each item on a separate line,
+// with its brackets and bars as separate macros.
 func pageSynopsis(b *strings.Builder, forms ...[]string) {
 	separate := strings.NewReplacer("[/length]", "[/length]", "[", " [ ", "]", " ] ", "{", " { ", "}", " } ", "|", " | ")
 	macros := map[string]string{"[": "Oo", "]": "Oc", "{": "Bro", "}": "Brc", "|": "|"}
@@ -146,8 +145,8 @@ func pageSections(b *strings.Builder) {
 	}
 }
 
-// pageOptions writes the list of a set of options; output is the letter that
-// --output has.
+// pageOptions writes the list of a set of options; output is the letter of
+// --output.
 func pageOptions(b *strings.Builder, set spec.Set, output byte) {
 	b.WriteString(".Bl -tag -width Ds\n")
 	for o, short := range manual.Options(set, output) {
@@ -156,7 +155,7 @@ func pageOptions(b *strings.Builder, set spec.Set, output byte) {
 	b.WriteString(".El\n")
 }
 
-// pageItem writes the item of a word, whose letter is given.
+// pageItem writes the list item of a word with the given letter.
 func pageItem(b *strings.Builder, w *spec.Word, short byte) {
 	b.WriteString(".It ")
 	for _, letter := range []byte{short, w.Alias} {
@@ -186,12 +185,12 @@ func pageItem(b *strings.Builder, w *spec.Word, short byte) {
 	}
 }
 
-// firstRelease is the release whose words the page marks by sections and not
+// firstRelease is the release whose additions the page marks by section, not
 // one by one.
 const firstRelease = "0.1.0"
 
-// pageChoices writes the list of choices; width is a word as wide as the
-// widest.
+// pageChoices writes the list of choices; width is a word of the greatest
+// width.
 func pageChoices(b *strings.Builder, choices []spec.Choice, width string) {
 	fmt.Fprintf(b, ".Bl -tag -width %s -compact\n", width)
 	for _, c := range choices {
@@ -237,8 +236,8 @@ func pageSettings(b *strings.Builder) {
 	b.WriteString(".El\n")
 }
 
-// pageText writes text, each sentence on lines of its own, none of which is
-// taken for a request.
+// pageText writes text, each sentence on a new line, and escapes lines that
+// troff would take for requests.
 func pageText(b *strings.Builder, text string) {
 	for part := range strings.SplitSeq(strings.ReplaceAll(roff(text), ". ", ".\n"), "\n") {
 		for _, line := range manual.Wrap(part, 78) {
@@ -250,8 +249,7 @@ func pageText(b *strings.Builder, text string) {
 	}
 }
 
-// roff turns text, in which code stands between backquotes, into what troff
-// prints as that text.
+// roff converts text with code between backquotes to troff source.
 func roff(text string) string {
 	var b strings.Builder
 	code := false
@@ -265,12 +263,13 @@ func roff(text string) string {
 	return b.String()
 }
 
-// roffText keeps dashes from becoming hyphens and quotes from becoming curly.
+// roffText keeps troff from turning dashes into hyphens and quotes into curly
+// ones.
 func roffText(s string) string {
 	return strings.NewReplacer(`\`, `\e`, `-`, `\-`, `'`, `\(aq`).Replace(s)
 }
 
-// sentence makes one of a help text.
+// sentence turns a help text into a sentence.
 func sentence(help string) string {
 	return strings.ToUpper(help[:1]) + help[1:] + "."
 }
