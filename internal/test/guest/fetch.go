@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Packages for a user who may not install any: apt-get works in folders of its
-// own, and what it downloads is unpacked into the user's cache.
+// Packages for a user who cannot install any: apt-get works in private
+// directories, and its downloads are unpacked into the user's cache.
 
 package guest
 
@@ -20,7 +20,7 @@ import (
 )
 
 // tools are the programs that tests and the guest itself call, with their
-// packages. iptables without the -nft is a name that only an installation makes.
+// packages. Only an installation creates the name iptables, without -nft.
 var tools = map[string]string{
 	"ipvsadm": "ipvsadm", "ip": "iproute2", "iptables-nft": "iptables", "modprobe": "kmod", "pgrep": "procps", "shellcheck": "shellcheck",
 	"mandoc": "mandoc", "zsh": "zsh", "fish": "fish", "systemd-analyze": "systemd",
@@ -30,8 +30,8 @@ func toolPackages() []string {
 	return slices.Sorted(maps.Values(tools))
 }
 
-// fetchProgram fetches a package and makes its program start with the C library
-// that comes with it.
+// fetchProgram fetches a package and makes its program use the C library
+// fetched with it.
 func fetchProgram(ctx context.Context, suite string, log io.Writer, name, program string) (root string, err error) {
 	if root, err = FetchPackages(ctx, suite, log, name); err != nil {
 		return "", err
@@ -42,9 +42,9 @@ func fetchProgram(ctx context.Context, suite string, log io.Writer, name, progra
 	return root, nil
 }
 
-// FetchTools downloads what a guest needs and the machine does not have: modprobe,
-// ip, iptables-nft, shellcheck, and the original ipvsadm. Guests of a kernel found from then on
-// have them.
+// FetchTools downloads the tools that a guest needs and the machine lacks:
+// modprobe, ip, iptables-nft, shellcheck, and the original ipvsadm. Guests of
+// kernels that are found later have them.
 func FetchTools(ctx context.Context, log io.Writer) error {
 	for program := range tools {
 		if !hasTool(program) {
@@ -55,7 +55,7 @@ func FetchTools(ctx context.Context, log io.Writer) error {
 	return nil
 }
 
-// hasTool looks in the sbin folders too, which only root's PATH has.
+// hasTool also looks in the sbin directories, which are only in root's PATH.
 func hasTool(program string) bool {
 	for dir := range strings.SplitSeq(GuestPath(), ":") {
 		if _, err := exec.LookPath(filepath.Join(dir, program)); err == nil {
@@ -65,10 +65,10 @@ func hasTool(program string) bool {
 	return false
 }
 
-// FetchPackages downloads packages of a Debian suite ("" for the machine's own)
-// with all that they depend on, unpacks them into one folder of the cache and
-// returns it. A folder that is there already is returned as it is. log gets one
-// line, and all that apt-get said if it failed.
+// FetchPackages downloads packages of a Debian suite ("" for the machine's
+// own) with their dependencies, unpacks them into one directory of the cache
+// and returns it. An existing directory is returned unchanged. log gets one
+// line, and apt-get's output if it failed.
 func FetchPackages(ctx context.Context, suite string, log io.Writer, names ...string) (root string, err error) {
 	root, err = packagesDir(suite, names...)
 	if err != nil || exists(root) {
@@ -110,8 +110,9 @@ func FetchPackages(ctx context.Context, suite string, log io.Writer, names ...st
 	return root, nil
 }
 
-// FindPackages returns the folder into which FetchPackages put these packages.
-// The error is one line that says how to get them when they are not there.
+// FindPackages returns the directory into which FetchPackages put these
+// packages. If it is missing, the error is one line that says how to get
+// them.
 func FindPackages(suite string, names ...string) (root string, err error) {
 	root, err = packagesDir(suite, names...)
 	if err == nil && !exists(root) {
@@ -120,7 +121,7 @@ func FindPackages(suite string, names ...string) (root string, err error) {
 	return root, err
 }
 
-// packagesDir is where FetchPackages puts these packages.
+// packagesDir returns the directory for these packages.
 func packagesDir(suite string, names ...string) (string, error) {
 	cache, err := os.UserCacheDir()
 	if err != nil {
@@ -139,8 +140,8 @@ func download(ctx context.Context, work, suite string, log io.Writer, names []st
 			return err
 		}
 	}
-	// With nothing installed according to this file, all that the packages depend
-	// on comes along, whatever state the machine's own packages are in.
+	// An empty status file makes apt-get download all dependencies,
+	// regardless of the packages that the machine has installed.
 	status := filepath.Join(work, "status")
 	if err := os.WriteFile(status, nil, 0o644); err != nil {
 		return err
@@ -151,7 +152,7 @@ func download(ctx context.Context, work, suite string, log io.Writer, names []st
 		"-o", "Dir::State::status=" + status,
 		"-o", "Dir::Cache=" + filepath.Join(work, "cache"),
 		"-o", "Debug::NoLocking=true", // of dpkg's database, which is not used
-		"-o", "APT::Sandbox::User=root", // another user could not write to the cache
+		"-o", "APT::Sandbox::User=root", // another user cannot write to the cache
 		"-o", "Acquire::Languages=none",
 	}
 	if suite != "" {
@@ -186,11 +187,11 @@ func download(ctx context.Context, work, suite string, log io.Writer, names []st
 	return nil
 }
 
-// archiveKeys are what signs Debian's suites.
+// archiveKeys are the keys that sign Debian's suites.
 const archiveKeys = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
-// suiteSources returns a source list of a suite, at the mirrors from which the
-// machine has its own.
+// suiteSources returns a source list of a suite, with the mirrors that the
+// machine uses for its own.
 func suiteSources(ctx context.Context, suite string) ([]byte, error) {
 	targets, err := exec.CommandContext(ctx, "apt-get", "indextargets", "--format",
 		"deb [signed-by="+archiveKeys+"] $(REPO_URI) $(RELEASE) $(COMPONENT)", "Created-By: Packages").Output()
@@ -199,8 +200,8 @@ func suiteSources(ctx context.Context, suite string) ([]byte, error) {
 	}
 	var list []byte
 	for line := range strings.Lines(string(targets)) {
-		// The machine's own suite has a plain name; bookworm-updates and the
-		// like belong to it.
+		// The machine's own suite is the plain name; bookworm-updates
+		// and the like belong to it.
 		words := strings.Fields(line)
 		if release := &words[len(words)-2]; !strings.ContainsAny(*release, "-/") {
 			*release = suite
@@ -213,8 +214,8 @@ func suiteSources(ctx context.Context, suite string) ([]byte, error) {
 	return list, nil
 }
 
-// makeTree makes an empty tree in which /bin, /sbin and /lib are links into /usr,
-// as on the host that it is laid under.
+// makeTree creates an empty tree in which /bin, /sbin and /lib are links into
+// /usr, as on the host whose tree is above it.
 func makeTree(root string) error {
 	for _, dir := range []string{"bin", "sbin", "lib", "lib64"} {
 		if err := os.MkdirAll(filepath.Join(root, "usr", dir), 0o755); err != nil {
@@ -227,7 +228,7 @@ func makeTree(root string) error {
 	return nil
 }
 
-// unpack does what dpkg-deb -x does, but lets root's links to folders stand.
+// unpack works as dpkg-deb -x, but keeps the tree's links to directories.
 func unpack(ctx context.Context, deb, root string) error {
 	files := exec.CommandContext(ctx, "dpkg-deb", "--fsys-tarfile", deb)
 	tar := exec.CommandContext(ctx, "tar", "-x", "--no-same-owner", "--keep-directory-symlink", "-C", root)

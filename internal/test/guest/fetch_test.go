@@ -57,8 +57,8 @@ func TestSuiteSourcesHaveTheMachinesMirrors(t *testing.T) {
 	}
 }
 
-// TestPackageManagerIsQuiet installs, in make deps and for a user without root,
-// with a package manager that talks.
+// TestPackageManagerIsQuiet installs, in make deps and for a user without
+// root, with a verbose package manager.
 func TestPackageManagerIsQuiet(t *testing.T) {
 	dir := t.TempDir()
 	tool := func(name, script string) {
@@ -92,7 +92,7 @@ func TestPackageManagerIsQuiet(t *testing.T) {
 	all("FetchPackages", log.String(), err)
 }
 
-// TestDemoInstallsNothing reads what make would run.
+// TestDemoInstallsNothing reads the commands that make would run.
 func TestDemoInstallsNothing(t *testing.T) {
 	out, err := exec.Command("make", "-n", "-C", "../../..", "demo").Output()
 	if err != nil || !strings.Contains(string(out), "\n.ci/deps\n") || strings.Contains(string(out), ".ci/deps ") {
@@ -100,7 +100,8 @@ func TestDemoInstallsNothing(t *testing.T) {
 	}
 }
 
-// Fetches from the network, so only where tests have to have everything.
+// TestFetchedToolsAreLentToTheGuest downloads, so it runs only if no test may
+// be skipped.
 func TestFetchedToolsAreLentToTheGuest(t *testing.T) {
 	if os.Getenv("REQUIRE_KERNEL") != "1" {
 		t.Skip("downloads packages: set REQUIRE_KERNEL=1")

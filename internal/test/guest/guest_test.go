@@ -26,7 +26,7 @@ import (
 
 func TestMain(m *testing.M) { guesttest.Main(m) }
 
-// run runs a job that is expected to have a status.
+// run runs a job that must exit, and returns its status and outputs.
 func run(t *testing.T, job guest.Job) (status int, stdout, stderr string) {
 	t.Helper()
 	var out, errOut bytes.Buffer
@@ -154,8 +154,8 @@ func (f writerFunc) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// noProcessMentions waits a little for a process to end that has word in its
-// command line.
+// noProcessMentions waits briefly until no process has word in its command
+// line.
 func noProcessMentions(t *testing.T, word string) {
 	t.Helper()
 	var found string
@@ -241,8 +241,8 @@ func TestGuest(t *testing.T) {
 	}
 }
 
-// TestGuestReadsMoreFilesThanItsHostOpensByDefault has a user's limit for
-// whoever runs it.
+// TestGuestReadsMoreFilesThanItsHostOpensByDefault sets an ordinary user's
+// limit, whoever runs it.
 func TestGuestReadsMoreFilesThanItsHostOpensByDefault(t *testing.T) {
 	const limit, files = 256, 1000
 	dir := t.TempDir()
@@ -320,7 +320,7 @@ func testGuest(t *testing.T) {
 	})
 	t.Run("the clock is the host's", func(t *testing.T) {
 		now, err := time.Parse(time.RFC3339Nano, os.Getenv("IPVSADM_TEST_NOW"))
-		if since := time.Since(now); err != nil || since < 0 || since > time.Hour { // the boot of a busy machine included
+		if since := time.Since(now); err != nil || since < 0 || since > time.Hour { // including the boot on a busy machine
 			t.Errorf("%v after the boot, %v", since, err)
 		}
 	})

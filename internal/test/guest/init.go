@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// The guest's side of a run: the first process of the guest sets it up, runs the
+// The guest's side of a run: the guest's first process sets it up, runs the
 // job, and powers it off.
 
 package guest
@@ -22,13 +22,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// exchangeWord names the exchange folder on the kernel's command line. The
-// kernel hands a word that it does not know itself to init's environment.
+// exchangeWord is the kernel parameter with the exchange directory. The
+// kernel passes unknown parameters to init in the environment.
 const exchangeWord = "guest_exchange"
 
-// Init makes this process the guest's init when it is one; it then sets up the
-// guest, runs the job, powers off and never returns. In any other process it
-// returns at once. Call it first thing in main or TestMain.
+// Init does the work of the guest's init if this process is one: it sets up
+// the guest, runs the job, powers off and never returns. In any other process
+// it returns at once. Call it first in main or TestMain.
 func Init() {
 	dir := os.Getenv(exchangeWord)
 	if os.Getpid() != 1 || dir == "" {
@@ -42,7 +42,7 @@ func Init() {
 
 func powerOff() {
 	err := unix.Reboot(unix.LINUX_REBOOT_CMD_POWER_OFF)
-	panic(err) // of init, which ends the guest as well
+	panic(err) // a panic of init also ends the guest
 }
 
 // InGuest reports whether this process runs in a guest that [Run] booted.
@@ -51,7 +51,7 @@ func InGuest() bool {
 	return err == nil && strings.Contains(string(line), " "+exchangeWord+"=")
 }
 
-// serve does one job. Its error means that not even a result could be given.
+// serve runs one job. Its error means that no result could be written.
 func serve(dir string) error {
 	var o order
 	b, err := os.ReadFile(filepath.Join(dir, "job"))
@@ -78,8 +78,8 @@ func serve(dir string) error {
 	return os.WriteFile(filepath.Join(dir, "result"), out.Bytes(), 0o600)
 }
 
-// do runs the command and returns when it has ended, everything it left behind
-// is killed, and all output is with the host.
+// do runs the command and returns when it has exited, all its remaining
+// processes are killed, and the host has all output.
 func do(dir string, o order) (status int, err error) {
 	pid, pipes, err := start(o)
 	if err != nil {
@@ -100,9 +100,9 @@ func do(dir string, o order) (status int, err error) {
 	return status, errors.Join(failed[:]...)
 }
 
-// start starts the command with its three standard files on pipes, of which it
-// returns init's ends. They are pipes, not the exchange's files themselves, since
-// a program that opens /dev/stderr anew would empty a file.
+// start starts the command with pipes as its three standard files, and
+// returns init's ends. They are not the exchange's files, because a program
+// that opens /dev/stderr again would truncate a file.
 func start(o order) (pid int, pipes [3]*os.File, err error) {
 	attr := &syscall.ProcAttr{Dir: o.Dir, Env: o.Env, Sys: &syscall.SysProcAttr{Setsid: true}}
 	if o.UID != 0 {
@@ -149,8 +149,8 @@ func start(o order) (pid int, pipes [3]*os.File, err error) {
 	return pid, pipes, nil
 }
 
-// reapUntil waits for processes, orphans too, which become init's children,
-// until pid has ended, or with -1 until none is left.
+// reapUntil waits for processes, including orphans, which become init's
+// children, until pid has exited, or with -1 until none is left.
 func reapUntil(pid int) (status int) {
 	for {
 		var ws syscall.WaitStatus
@@ -177,8 +177,8 @@ func send(path string, from *os.File) error {
 	return err
 }
 
-// receiveStdin feeds the pieces to the command until the last one has come or
-// nobody reads any more.
+// receiveStdin passes the pieces to the command until the last one or until
+// the command no longer reads.
 func receiveStdin(dir string, to *os.File) {
 	defer to.Close()
 	for i := 0; ; i++ {

@@ -6,9 +6,9 @@
 // which takes several but has two processors. Both have IP Virtual Server as a
 // module.
 //
-// The guest sees the host's file tree at the same paths, but whatever it writes
-// stays in its own memory. The program that calls [Run] is also the guest's
-// init, so its main (or TestMain) calls [Init] before anything else.
+// The guest sees the host's file tree at the same paths, but everything it
+// writes stays in its own memory. The program that calls [Run] is also the
+// guest's init, so its main (or TestMain) calls [Init] before anything else.
 package guest
 
 import (
@@ -23,19 +23,19 @@ import (
 	"strings"
 )
 
-// Kernel is what a boot needs to find on the host's disk.
+// Kernel describes the host's files that a boot needs.
 type Kernel struct {
 	Version string // release as the kernel names itself, such as 6.1.176
-	Path    string // the program that is started: linux.uml, or qemu-system-x86_64
+	Path    string // the program to start: linux.uml, or qemu-system-x86_64
 	Image   string // the kernel that QEMU boots, "" if Path is the kernel itself
 	Busybox string // static program that mounts QEMU's first root, "" without Image
-	Modules string // folder of this release's modules, the one that holds modules.dep
-	Libs    string // folder of the C library that Path needs, "" for the host's own
-	Tools   string // file tree that lends the guest what the host lacks, "" for none
+	Modules string // directory of this release's modules, with modules.dep
+	Libs    string // directory of the C library that Path needs, "" for the host's own
+	Tools   string // file tree with the files that the host lacks, "" for none
 }
 
-// source is where the kernel of a KERNEL comes from: a Debian suite, and which
-// of its kernels.
+// source is the origin of the kernel of a KERNEL: a Debian suite, and one of
+// its kernels.
 type source struct {
 	suite string // "" is the machine's own, if its kernel runs here
 	find  func(name, suite string) (Kernel, error)
@@ -61,14 +61,14 @@ func sourceOf(name string) (source, error) {
 	return s, nil
 }
 
-// Names lists the kernels that [Find] and [Fetch] know by name.
+// Names returns the kernel names that [Find] and [Fetch] accept.
 func Names() []string {
 	return slices.Sorted(maps.Keys(sources))[1:]
 }
 
 // Find looks for a kernel on the machine and then in the cache, where [Fetch]
 // puts it. The name is one of [Names], or "" for the machine's own User Mode
-// Linux. The error is one line that says how to get what is missing.
+// Linux. The error is one line that says how to get missing files.
 func Find(name string) (Kernel, error) {
 	s, err := sourceOf(name)
 	if err != nil {
@@ -84,8 +84,8 @@ func Find(name string) (Kernel, error) {
 	return k, nil
 }
 
-// Fetch downloads what a kernel needs and the machine lacks into the cache,
-// where [Find] finds it. log receives what apt-get says.
+// Fetch downloads the files that a kernel needs and the machine lacks into
+// the cache, where [Find] finds them. log receives apt-get's output.
 func Fetch(ctx context.Context, name string, log io.Writer) (Kernel, error) {
 	s, err := sourceOf(name)
 	if err != nil {
@@ -97,9 +97,9 @@ func Fetch(ctx context.Context, name string, log io.Writer) (Kernel, error) {
 	return Find(name)
 }
 
-// Obtain finds a kernel and the programs of Debian packages for its guests, or
-// fetches them if it may. Without packages these are the usual tools, which
-// are fetched only if the machine lacks one.
+// Obtain finds a kernel and the programs of Debian packages for its guests,
+// or, if allowed, fetches them. Without packages these are the usual tools,
+// which are fetched only if the machine lacks one.
 func Obtain(ctx context.Context, name string, fetch bool, log io.Writer, packages ...string) (k Kernel, err error) {
 	if fetch && len(packages) == 0 {
 		if err := FetchTools(ctx, log); err != nil {
@@ -119,13 +119,13 @@ func Obtain(ctx context.Context, name string, fetch bool, log io.Writer, package
 	return k, err
 }
 
-// Where packages put the C library, below / or the cache.
+// The packages' paths of the C library, below / or the cache.
 const (
 	libsDir = "usr/lib/x86_64-linux-gnu"
 	loader  = libsDir + "/ld-linux-x86-64.so.2"
 )
 
-// withModules sets the folder of the modules, which has to have an index.
+// withModules sets the directory of the modules, which must have an index.
 func (k Kernel) withModules(dir string) (Kernel, error) {
 	k.Modules = filepath.Join(dir, k.Version)
 	if !exists(filepath.Join(k.Modules, "modules.dep")) {
@@ -134,7 +134,7 @@ func (k Kernel) withModules(dir string) (Kernel, error) {
 	return k, nil
 }
 
-// environ is the environment for the program at Path.
+// environ returns the environment for the program at Path.
 func (k Kernel) environ() []string {
 	env := []string{"PATH=/usr/bin:/bin"}
 	if k.Libs != "" {
@@ -143,7 +143,8 @@ func (k Kernel) environ() []string {
 	return env
 }
 
-// command is the program that boots the kernel, with the exchange folder dir.
+// command returns the command that boots the kernel, with the exchange
+// directory dir.
 func (k Kernel) command(dir string, memory int) (*exec.Cmd, error) {
 	if k.Image != "" {
 		return k.qemu(dir, memory)

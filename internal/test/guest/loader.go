@@ -10,10 +10,10 @@ import (
 	"os"
 )
 
-// setInterpreter makes a program start with another dynamic loader than the
-// host's, one that fits the C library it comes with. The kernel reads the
-// loader's path from the file at the place that the PT_INTERP header names, so
-// the new one can stand at the file's end.
+// setInterpreter makes a program use another dynamic loader than the host's,
+// one that matches its C library. The kernel reads the loader's path from the
+// file offset in the PT_INTERP header, so the new path can be appended to the
+// file.
 func setInterpreter(path, loader string) error {
 	b, err := os.ReadFile(path)
 	if err != nil {

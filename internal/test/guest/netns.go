@@ -11,13 +11,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// EnterNamespace moves the calling goroutine, locked to its thread, into a new
-// network namespace whose lo is up: a new namespace has an empty IPVS table of
-// its own. Commands started by this goroutine run there too; other goroutines
+// EnterNamespace moves the calling goroutine, locked to its thread, into a
+// new network namespace whose lo is up. It has its own IPVS table, which is
+// empty. Commands started by this goroutine run there too; other goroutines
 // and, since it shows the main thread's namespace, /proc/net do not follow.
 //
-// leave moves it back. When that fails the thread stays locked, so that it ends
-// with its goroutine instead of serving another one in the wrong namespace.
+// leave moves it back. If that fails the thread stays locked, so that it ends
+// with its goroutine instead of running another one in the wrong namespace.
 func EnterNamespace() (leave func() error, err error) {
 	runtime.LockOSThread()
 	home, err := os.Open("/proc/thread-self/ns/net")
@@ -44,9 +44,9 @@ func EnterNamespace() (leave func() error, err error) {
 	return leave, nil
 }
 
-// LoopbackUp brings up lo in the calling thread's network namespace. While it is
-// down the kernel takes no address for its own, and IPVS answers EINVAL to every
-// virtual service.
+// LoopbackUp brings up lo in the calling thread's network namespace. While it
+// is down the kernel considers no address local, and IPVS refuses every
+// virtual service with EINVAL.
 func LoopbackUp() error {
 	s, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {

@@ -39,7 +39,7 @@ func TestEachGuestHasAProcessorOfItsOwn(t *testing.T) {
 	done := make(chan bool)
 	go func() {
 		defer close(done)
-		runtime.LockOSThread() // the thread ends with it
+		runtime.LockOSThread() // the thread ends with the goroutine
 		claim()()
 	}()
 	<-done
@@ -50,8 +50,7 @@ func TestEachGuestHasAProcessorOfItsOwn(t *testing.T) {
 	}
 }
 
-// SetProcessor makes the machine's processor have one property, for the time of
-// the test.
+// SetProcessor replaces the flags of the machine's processor during the test.
 func SetProcessor(t *testing.T, flag string) {
 	t.Helper()
 	before := cpuInfo
@@ -60,8 +59,7 @@ func SetProcessor(t *testing.T, flag string) {
 	must.OK(t, os.WriteFile(cpuInfo, []byte("flags\t\t: fpu "+flag+" md_clear\n"), 0o644))
 }
 
-// putUML puts a kernel of some release below a folder; all it does is to name
-// its release.
+// putUML puts a fake kernel below a directory; it only prints its release.
 func putUML(t *testing.T, root, release string) {
 	t.Helper()
 	for file, text := range map[string]string{
@@ -77,7 +75,7 @@ func putUML(t *testing.T, root, release string) {
 func TestAKernelThatRunsOnTheProcessor(t *testing.T) {
 	for _, c := range []struct {
 		processor, kernel, own, want string
-		suites                       map[string]string // what the cache has
+		suites                       map[string]string // the cache's releases
 	}{
 		{"avx2", "", "", "6.1.176", map[string]string{"": "6.1.176", "sid": "7.3.1"}},
 		{"avx2", "6.1", "", "6.1.176", map[string]string{"bookworm": "6.1.176"}},

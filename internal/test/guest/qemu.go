@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Debian's stock kernel in QEMU, which emulates two processors. The host's files
-// come by 9p, which the kernel has as modules: a first root in memory loads them
-// and mounts the host's file tree. From there on the guest is set up as any.
+// Debian's stock kernel in QEMU, which emulates two processors. The host's
+// files are shared over 9p, whose drivers are modules: an initrd loads them
+// and mounts the host's file tree. After that the guest is set up like any
+// other.
 
 package guest
 
@@ -22,7 +23,7 @@ const qemuPackage = "qemu-system-x86"
 
 var stockPackages = []string{"linux-image-amd64", "busybox-static"}
 
-// Where the packages put things, below / or the cache.
+// The packages' paths, below / or the cache.
 const (
 	qemuProgram    = "usr/bin/qemu-system-x86_64"
 	busyboxProgram = "usr/bin/busybox"
@@ -52,8 +53,8 @@ func findStock(name, suite string) (Kernel, error) {
 	return k.withModules(filepath.Join(root, stockModules))
 }
 
-// stockAt describes the kernel in an unpacked package. Since 7.0 it lies beside
-// its modules.
+// stockAt describes the kernel in an unpacked package. Since 7.0 it is next
+// to its modules.
 func stockAt(root string) (Kernel, error) {
 	for _, image := range []string{"boot/vmlinuz-*", stockModules + "/*/vmlinuz"} {
 		found, err := filepath.Glob(filepath.Join(root, image))
@@ -79,8 +80,9 @@ func fetchStock(ctx context.Context, suite string, log io.Writer) error {
 		return err
 	}
 	if !exists(filepath.Join(root, stockModules, k.Version, "modules.dep")) {
-		// An installation would make the index. The suite's own program knows
-		// how its modules are compressed; it runs with its own C library.
+		// Create the index, as an installation would. The suite's own
+		// depmod supports its module compression; it runs with its
+		// own C library.
 		program := filepath.Join(root, depmodProgram)
 		if err := os.Symlink("kmod", program); err != nil && !errors.Is(err, fs.ErrExist) {
 			return err
@@ -106,14 +108,15 @@ const (
 	toolsTag    = "tools"
 )
 
-// shareOptions are those of each mount of a file tree; of the host's, which
-// nobody changes meanwhile, the guest keeps what it has read.
+// shareOptions are the mount options of a file tree. The guest caches the
+// host's tree, which does not change meanwhile.
 const (
 	shareOptions     = "trans=virtio,version=9p2000.L,msize=262144"
 	hostShareOptions = shareOptions + ",cache=loose,noxattr"
 )
 
-// qemu is the machine. It dies with the thread that starts it.
+// qemu returns the command of the emulator, which dies with the thread that
+// starts it.
 func (k Kernel) qemu(dir string, memory int) (*exec.Cmd, error) {
 	initrd := filepath.Join(dir, "initrd")
 	if err := k.writeInitrd(initrd); err != nil {
@@ -124,8 +127,8 @@ func (k Kernel) qemu(dir string, memory int) (*exec.Cmd, error) {
 		"-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
 		"-chardev", "file,id=console,append=on,path=" + comma(filepath.Join(dir, "console")), "-serial", "chardev:console",
 		"-kernel", k.Image, "-initrd", initrd,
-		// On a busy machine the kernel finds no timer interrupt in the
-		// moment that it looks for one, and panics.
+		// On a busy machine the kernel's timer check misses the
+		// interrupt, and it panics.
 		"-append", "console=ttyS0 quiet printk.time=0 panic=-1 mitigations=off nokaslr no_timer_check " + exchangeWord + "=" + dir,
 		"-virtfs", share(hostTag, "/", "readonly=on"),
 		"-virtfs", share(exchangeTag, dir, "readonly=off"),
@@ -145,18 +148,18 @@ func share(tag, path, access string) string {
 	return "local,mount_tag=" + tag + ",path=" + comma(path) + "," + access + ",security_model=none,multidevs=remap"
 }
 
-// comma is a path as QEMU takes it among other options.
+// comma escapes the commas of a path for QEMU's option lists.
 func comma(path string) string { return strings.ReplaceAll(path, ",", ",,") }
 
-// firstInit is the first program of the guest. The kernel gives it the name of
-// the exchange folder in its environment.
+// firstInit is the first program of the guest. The kernel passes it the
+// exchange directory in the environment.
 const firstInit = `#!/busybox sh
 for m in %s; do /busybox insmod /$m; done
 /busybox mount -t 9p -o ro,` + hostShareOptions + ` ` + hostTag + ` /host
 exec /busybox switch_root /host "$` + exchangeWord + `/init"
 `
 
-// writeInitrd writes the first root of the guest.
+// writeInitrd writes the initrd of the guest.
 func (k Kernel) writeInitrd(path string) error {
 	files, err := moduleFiles(k.Modules, "virtio_pci", "9pnet_virtio", "9p")
 	if err != nil {
@@ -177,7 +180,7 @@ func (k Kernel) writeInitrd(path string) error {
 	return os.WriteFile(path, w.bytes(), 0o600)
 }
 
-// archive is a file tree in the format that the kernel unpacks, cpio's "newc".
+// archive is a file tree in the initrd's format, cpio's "newc".
 type archive struct {
 	buf   []byte
 	files int
@@ -185,8 +188,8 @@ type archive struct {
 
 func (a *archive) add(name string, mode uint32, content []byte) {
 	a.files++
-	// Magic; inode, mode, uid, gid, links, mtime, size, two times two numbers of
-	// devices, length of the name, checksum.
+	// Magic; inode, mode, uid, gid, links, mtime, size, two pairs of
+	// device numbers, length of the name, checksum.
 	a.buf = fmt.Appendf(a.buf, "070701%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%s\x00",
 		a.files, mode, 0, 0, 1, 0, len(content), 0, 0, 0, 0, len(name)+1, 0, name)
 	a.pad()

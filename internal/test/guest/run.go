@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// The host's side of a run. Host and guest share one folder, the exchange:
+// The host's side of a run. Host and guest share one directory, the exchange:
 //
 //	init            link to the program, the guest's first process
 //	job             what to run, written before the boot
 //	stdin.0, .1...  standard input in pieces, an empty one ends it
-//	stdout, stderr  what the command wrote, appended as it comes
+//	stdout, stderr  the command's output, appended as it comes
 //	result          how it ended, written last
 //
 // The guest's writes to it reach the host's files at once.
@@ -35,19 +35,19 @@ import (
 // Job is a command to run in a guest.
 type Job struct {
 	Kernel Kernel // zero for what Find("") finds
-	Memory int    // the guest's memory in MiB, 0 for 1024; the host gives it page by page
+	Memory int    // the guest's memory in MiB, 0 for 1024; the host allocates it on demand
 
-	Args []string // the command and its arguments; a command without a slash is looked for in Env's PATH
+	Args []string // the command and its arguments; a command without a slash is looked up in Env's PATH
 	Env  []string // nil for this process's own with GuestPath
 	Dir  string   // working directory, "" for this process's own
 	UID  int      // user and group number the command runs as
 
 	Stdin          io.Reader // nil for /dev/null; Run may return while a Read of it still waits
-	Stdout, Stderr io.Writer // get the exact bytes as they are written, from one goroutine; nil drops them
+	Stdout, Stderr io.Writer // get the exact bytes as they are written, from one goroutine; nil discards them
 }
 
-// order is the Job as the guest reads it. It goes by gob, which, unlike JSON,
-// keeps arguments that are not UTF-8.
+// order is the Job as sent to the guest. It is encoded with gob, which,
+// unlike JSON, keeps arguments that are not UTF-8.
 type order struct {
 	Args, Env        []string
 	Dir              string
@@ -58,21 +58,21 @@ type order struct {
 	QEMU             bool // the kind of kernel
 }
 
-// result is the guest's answer.
+// result is the guest's report.
 type result struct {
 	Status int
 	Err    string
 }
 
-// poll is how often either side looks for what the other has written.
+// poll is the interval at which either side checks for the other's files.
 const poll = 5 * time.Millisecond
 
-// Run boots a guest, runs the job in it and returns its exit status, 128 and
-// the signal's number when a signal ended it. An error means that there is no
-// status: no kernel, a command that could not be started, a guest that died
-// (the error ends with the last lines of its console, and output of the last
-// moments may be lost), or a context that ended, in which case the guest is
-// killed and the error wraps the context's cause.
+// Run boots a guest, runs the job in it and returns its exit status, 128 plus
+// the signal number after a signal. An error means that there is no status:
+// no kernel, a command that could not be started, a guest that died (the
+// error ends with the last lines of its console, and the last output may be
+// lost), or a context that ended, in which case the guest is killed and the
+// error wraps the context's cause.
 func Run(ctx context.Context, job Job) (status int, err error) {
 	if len(job.Args) == 0 {
 		return 0, errors.New("guest: the job has no command")
@@ -131,9 +131,9 @@ func Run(ctx context.Context, job Job) (status int, err error) {
 	return readResult(ctx, dir)
 }
 
-// Again runs this same program in a guest of a kernel, with other arguments, and
-// reports whether it exited with status 0. The host's environment is not passed
-// on: it could send programs to a proxy.
+// Again runs this program in a guest of a kernel, with other arguments, and
+// reports whether it exited with status 0. The host's environment is not
+// passed on: it could configure a proxy.
 func Again(ctx context.Context, k Kernel, env, args []string) (ok bool, err error) {
 	exe, err := os.Executable()
 	if err != nil {
@@ -159,14 +159,14 @@ func Exit(name string, run func(ctx context.Context) (ok bool, err error)) {
 	}
 }
 
-// GuestPath is this process's PATH with the sbin folders at its end, where a
-// user who is root only in the guest finds ipvsadm and ip.
+// GuestPath returns this process's PATH followed by the sbin directories,
+// where a user who is root only in the guest finds ipvsadm and ip.
 func GuestPath() string {
 	return strings.TrimLeft(os.Getenv("PATH")+":/usr/local/sbin:/usr/sbin:/sbin", ":")
 }
 
-// exchangeParent is a folder whose name can stand in a kernel command line,
-// where a blank ends a word.
+// exchangeParent returns a directory whose path can be used on a kernel
+// command line, where a blank ends a word.
 func exchangeParent() string {
 	if dir := os.TempDir(); !strings.ContainsAny(dir, " \t\n\"") && filepath.IsAbs(dir) {
 		return dir
@@ -201,11 +201,11 @@ func writeOrder(dir string, k Kernel, job Job) error {
 	return os.WriteFile(filepath.Join(dir, "job"), b.Bytes(), 0o600)
 }
 
-// machine is a guest that runs.
+// machine is a running guest.
 type machine struct {
 	*exec.Cmd
-	input io.Closer     // what the guest's console reads from
-	ended chan struct{} // is closed when it has ended
+	input io.Closer     // input of the guest's console
+	ended chan struct{} // closed when the guest has ended
 }
 
 // boot starts the program that boots the guest, as the leader of a process group.
@@ -224,9 +224,9 @@ func boot(dir string, k Kernel, memory int) (m machine, err error) {
 	m.ended = make(chan struct{})
 	m.Dir = dir
 	m.Stdout, m.Stderr = console, console
-	// QEMU's signal comes when the thread that started it ends, which is thus
-	// kept until the guest has ended. A process of User Mode Linux stops when
-	// its input ends, with all the others.
+	// QEMU is killed when the thread that started it ends, so this thread
+	// is kept until the guest has ended. User Mode Linux ends with its
+	// input, with all its processes.
 	m.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if k.Image != "" {
 		m.SysProcAttr.Pdeathsig = syscall.SIGKILL
@@ -244,7 +244,7 @@ func boot(dir string, k Kernel, memory int) (m machine, err error) {
 		err := m.Start()
 		started <- err
 		if err == nil {
-			m.Wait() // the program's exit status says nothing about the job
+			m.Wait() // the program's exit status is not the job's
 			close(m.ended)
 		}
 	}()
@@ -261,14 +261,14 @@ func (m machine) kill() {
 	m.input.Close()
 }
 
-// allowFiles lets a process have as many files open as it may ask for: linux.uml
-// and QEMU keep one of the host's for each that the guest's memory still has
-// something of, and the usual 1024 are soon in use.
+// allowFiles raises a process's limit of open files to the maximum: linux.uml
+// and QEMU keep a host file open for each file that the guest has cached, and
+// the usual 1024 are soon in use.
 func allowFiles(pid int) {
 	var l unix.Rlimit
 	if unix.Prlimit(pid, unix.RLIMIT_NOFILE, nil, &l) == nil {
 		l.Cur = l.Max
-		_ = unix.Prlimit(pid, unix.RLIMIT_NOFILE, &l, nil) // with less the guest can still do much
+		_ = unix.Prlimit(pid, unix.RLIMIT_NOFILE, &l, nil) // most jobs need fewer files
 	}
 }
 
@@ -290,15 +290,15 @@ func readResult(ctx context.Context, dir string) (int, error) {
 	return 0, fmt.Errorf("guest: ended without a result\n%s", consoleTail(dir))
 }
 
-// consoleTail is what the guest's console says of its end: a kernel panic with
-// its call trace, or else the last lines.
+// consoleTail returns the end of the guest's console output: a kernel panic
+// with its call trace, or else the last lines.
 func consoleTail(dir string) string {
 	b, err := os.ReadFile(filepath.Join(dir, "console"))
 	if err != nil {
 		return err.Error()
 	}
 	const enough = 30
-	text := strings.ReplaceAll(string(b), "\r\n", "\n") // of a serial line
+	text := strings.ReplaceAll(string(b), "\r\n", "\n") // from a serial line
 	lines := strings.Split(strings.TrimSpace(text), "\n")
 	from := slices.IndexFunc(lines, func(line string) bool { return strings.Contains(line, "Kernel panic") })
 	if from < 0 {
@@ -307,13 +307,13 @@ func consoleTail(dir string) string {
 	return "console: " + strings.Join(lines[from:min(from+enough, len(lines))], "\nconsole: ")
 }
 
-// stream is one of the command's outputs on its way to the Job's writer.
+// stream copies one of the command's outputs to the Job's writer.
 type stream struct {
 	from *os.File
 	to   io.Writer
 }
 
-// drain passes on what has come since the last call.
+// drain copies the output since the last call.
 func (s *stream) drain() error {
 	if s.to == nil {
 		return nil
@@ -322,8 +322,8 @@ func (s *stream) drain() error {
 	return err
 }
 
-// sendStdin hands over r piece by piece. A piece gets its name when it is
-// complete, and the guest takes it away.
+// sendStdin passes r to the guest in pieces. A piece gets its name when it is
+// complete, and the guest removes it.
 func sendStdin(dir string, r io.Reader) error {
 	draft := filepath.Join(dir, "stdin.draft")
 	buf := make([]byte, 1<<16)

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// What the guest looks like. Its root is an overlay: below lies the host's file
-// tree, read-only, above it the guest's own memory. The host's files are thus
-// all there and can be changed, but the changes end with the guest.
+// The guest's file tree. Its root is an overlay: the lower layer is the
+// host's file tree, read-only, the upper one is in the guest's memory. So all
+// of the host's files exist and can be changed, but the changes end with the
+// guest.
 
 package guest
 
@@ -16,8 +17,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// base is where the new root is put together. Any folder that every host has
-// would do: the mount there hides the host's files only until pivot_root.
+// base is where the new root is assembled. Any directory that every host has
+// would do: the mount hides the host's files only until pivot_root.
 const base = "/proc"
 
 func setUp(exchange string, o order) error {
@@ -34,7 +35,8 @@ func setUp(exchange string, o order) error {
 		}
 	}
 	if o.Tools != "" {
-		// A mount of its own, since overlay refuses a layer that lies in another.
+		// A separate mount, because overlay refuses a layer inside
+		// another.
 		if err := o.share(toolsTag, o.Tools, base+"/tools", unix.MS_RDONLY); err != nil {
 			return err
 		}
@@ -91,8 +93,8 @@ func setUp(exchange string, o order) error {
 	return LoopbackUp()
 }
 
-// provideHome gives root a home where the host has none, or one that the user
-// who runs this guest may not look into.
+// provideHome gives root a home if the host has none, or one that the user
+// who runs this guest cannot read.
 func provideHome(dir string) error {
 	if _, err := os.ReadDir(dir); err == nil {
 		return nil
@@ -103,7 +105,7 @@ func provideHome(dir string) error {
 	return mount("tmpfs", dir, 0, "mode=0700")
 }
 
-// share mounts a folder of the host on dir.
+// share mounts a directory of the host on dir.
 func (o order) share(tag, path, dir string, flags uintptr) error {
 	if !o.QEMU {
 		return mount("hostfs", dir, flags, path)
@@ -125,9 +127,9 @@ func mount(fs, dir string, flags uintptr, data string) error {
 	return nil
 }
 
-// pivot makes dir the root and takes the old root out of sight. With both names
-// the same, the old root comes to lie on top of the new one, where it can be
-// unmounted without a folder to put it in.
+// pivot makes dir the root and unmounts the old root. With both arguments the
+// same, the old root is mounted on top of the new one, so that it can be
+// unmounted without a directory for it.
 func pivot(dir string) error {
 	if err := unix.Chdir(dir); err != nil {
 		return fmt.Errorf("chdir to the new root: %w", err)
@@ -141,7 +143,7 @@ func pivot(dir string) error {
 	return unix.Chdir("/")
 }
 
-// loadModule loads a module and what it depends on, without modprobe, which the
+// loadModule loads a module and its dependencies, without modprobe, which the
 // host may lack.
 func loadModule(dir, name string) error {
 	files, err := moduleFiles(dir, name)
@@ -156,9 +158,8 @@ func loadModule(dir, name string) error {
 	return nil
 }
 
-// moduleFiles lists the files of modules and of what they depend on, in the order
-// in which they are loaded. A module that modules.dep does not list is taken for
-// built in.
+// moduleFiles returns the files of modules and their dependencies, in load
+// order. A module that is not in modules.dep is assumed to be built in.
 func moduleFiles(dir string, names ...string) (files []string, err error) {
 	dep, err := os.ReadFile(filepath.Join(dir, "modules.dep"))
 	if err != nil {
@@ -170,7 +171,8 @@ func moduleFiles(dir string, names ...string) (files []string, err error) {
 			if file, _, _ := strings.Cut(filepath.Base(path), ".ko"); file != name {
 				continue
 			}
-			// modules.dep names what must be there first last.
+			// modules.dep lists the dependencies to load first
+			// last.
 			for _, path := range slices.Backward(append([]string{path}, strings.Fields(deps)...)) {
 				if path = filepath.Join(dir, path); !slices.Contains(files, path) {
 					files = append(files, path)

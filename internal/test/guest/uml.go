@@ -23,18 +23,18 @@ import (
 
 const umlPackage = "user-mode-linux"
 
-// Where the package puts things, below / or the cache.
+// The package's paths, below / or the cache.
 const (
 	umlProgram = "usr/bin/linux.uml"
 	umlModules = "usr/lib/uml/modules"
 )
 
-// newSuite has a kernel that runs on the processors of which that of an older
-// suite knows too little.
+// newSuite has a kernel that runs on processors that an older suite's kernel
+// does not support.
 const newSuite = "sid"
 
-// findOwnUML takes the machine's own kernel or, if that does not run on its
-// processor, the one of newSuite, whatever its release is.
+// findOwnUML returns the machine's own kernel or, if that does not run on its
+// processor, the one of newSuite, whatever its release.
 func findOwnUML(_, suite string) (Kernel, error) {
 	amx := hasAMX()
 	if path, err := exec.LookPath("linux.uml"); err == nil {
@@ -66,8 +66,8 @@ func fetchOwnUML(ctx context.Context, suite string, log io.Writer) error {
 	return fetchUML(ctx, suite, log)
 }
 
-// findUML takes the machine's own kernel if it is the one asked for by the
-// start of a release: 6.1, 6.12, 7.2.
+// findUML returns the machine's own kernel if its release begins as
+// requested: 6.1, 6.12, 7.2.
 func findUML(version, suite string) (Kernel, error) {
 	k, err := findRelease(version, suite)
 	if err == nil && !k.knowsAMX() && hasAMX() {
@@ -113,18 +113,18 @@ func (k Kernel) is(version string) bool {
 	return strings.HasPrefix(k.Version+".", version+".")
 }
 
-// knowsAMX reports whether the kernel has room for the registers of AMX. Up to
-// 6.12 User Mode Linux takes 2,696 bytes for all registers of a process, and
-// the host refuses to set less than it has itself: the first process of the
-// guest ends with a SIGSEGV.
+// knowsAMX reports whether the kernel can save the registers of AMX. Up to
+// 6.12 User Mode Linux reserves 2,696 bytes for all registers of a process,
+// and the host refuses to set fewer than it has: the guest's first process
+// dies of SIGSEGV.
 func (k Kernel) knowsAMX() bool {
 	var major, minor int
 	_, err := fmt.Sscanf(k.Version, "%d.%d", &major, &minor)
 	return err == nil && (major > 6 || major == 6 && minor > 12)
 }
 
-// hasAMX reports whether the machine's kernel keeps registers of AMX, which
-// processors of Intel have since 2023.
+// hasAMX reports whether the machine's kernel saves registers of AMX, which
+// Intel's server processors have since 2023.
 func hasAMX() bool {
 	info, err := os.ReadFile(cpuInfo)
 	return err == nil && bytes.Contains(info, []byte(" amx_tile"))
@@ -154,15 +154,15 @@ func fetchUML(ctx context.Context, suite string, log io.Writer) error {
 	return err
 }
 
-// uml starts linux.uml as the leader of a process group that also holds the
-// processes it makes for the guest's.
+// uml starts linux.uml as the leader of a process group that also contains
+// the host processes of the guest's.
 func (k Kernel) uml(dir string, memory int) *exec.Cmd {
 	cmd := exec.Command(k.Path,
 		fmt.Sprintf("mem=%dM", memory), "root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro",
 		"init="+filepath.Join(dir, "init"), exchangeWord+"="+dir,
 		"uml_dir="+dir, "con=null", "con0=fd:0,fd:1", "quiet",
-		// A benchmark of RAID6 code, here under its names in 6.x and 7.x, would
-		// take as long again as the whole boot.
+		// The RAID6 benchmark, here under its names in 6.x and 7.x,
+		// would double the boot time.
 		"initcall_blacklist=raid6_select_algo,raid6_init")
 	cmd.Env = k.environ()
 	if !roomInShm(memory) {
@@ -171,10 +171,10 @@ func (k Kernel) uml(dir string, memory int) *exec.Cmd {
 	return cmd
 }
 
-// claimProcessor confines the calling thread, and what it starts, to a processor
-// that no other guest has, until release is called. A guest is several
-// processes that hand over to each other all the time: on a processor of their
-// own they take half as long as on two.
+// claimProcessor pins the calling thread, and the processes it starts, to a
+// processor that no other guest has, until release is called. A guest is
+// several processes that constantly switch to each other: on one dedicated
+// processor they take half as long as on two.
 func claimProcessor() (release func()) {
 	var all unix.CPUSet
 	if unix.SchedGetaffinity(0, &all) != nil || all.Count() < 2 {
@@ -184,14 +184,14 @@ func claimProcessor() (release func()) {
 		if !all.IsSet(n) {
 			continue
 		}
-		// The name is free again when its holder has ended.
+		// The name is released when its holder exits.
 		claim, err := net.Listen("unix", fmt.Sprintf("@ipvsadm-guest-on-%d", n))
 		if err != nil {
 			continue
 		}
 		var one unix.CPUSet
 		one.Set(n)
-		_ = unix.SchedSetaffinity(0, &one) // without it the guest is but slower
+		_ = unix.SchedSetaffinity(0, &one) // without it the guest is only slower
 		return func() {
 			_ = unix.SchedSetaffinity(0, &all)
 			claim.Close()
@@ -200,16 +200,17 @@ func claimProcessor() (release func()) {
 	return func() {}
 }
 
-// roomInShm reports whether /dev/shm, where linux.uml keeps the guest's memory
-// unless TMPDIR is set, can hold it. When it fills up the guest dies.
+// roomInShm reports whether /dev/shm, where linux.uml keeps the guest's
+// memory unless TMPDIR is set, has room for it. If it fills up the guest
+// dies.
 func roomInShm(memory int) bool {
 	var fs unix.Statfs_t
 	err := unix.Statfs("/dev/shm", &fs)
 	return err == nil && int64(fs.Bavail)*int64(fs.Bsize) >= int64(memory)<<20
 }
 
-// endWithHost powers off when the console's input ends, which it does with the
-// host's process at the latest.
+// endWithHost powers off when the console's input ends, at the latest when
+// the host's process exits.
 func endWithHost(dir string) {
 	io.Copy(io.Discard, os.Stdin)
 	os.RemoveAll(dir)

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package guesttest lets a Go test run in a real kernel. A package whose tests do
-// so has
+// Package guesttest runs Go tests in a real kernel. A package with such tests
+// contains
 //
 //	func TestMain(m *testing.M) { guesttest.Main(m) }
 //
 // and wraps the body of each such test in [InGuest].
 //
-// Environment: KERNEL picks a kernel, one of [guest.Names]; with REQUIRE_KERNEL=1 a test that
-// cannot have a kernel fails instead of being skipped, and Debian packages that
-// a test asks for are fetched.
+// Environment: KERNEL picks a kernel, one of [guest.Names]; with
+// REQUIRE_KERNEL=1 a test without a kernel fails instead of being skipped,
+// and Debian packages that a test needs are fetched.
 package guesttest
 
 import (
@@ -31,8 +31,8 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
 )
 
-// Main is the whole of a TestMain: in a guest it serves the guest, on the host it
-// runs the tests.
+// Main is the body of a TestMain: in a guest it runs the guest's job, on the
+// host it runs the tests.
 func Main(m *testing.M) {
 	guest.Init()
 	if guest.InGuest() {
@@ -48,8 +48,9 @@ func Main(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// deadlineVariable is the environment variable of a guest with the time at which
-// its test has to end. A duration would not do: it begins a boot later.
+// deadlineVariable is the environment variable of a guest with the time at
+// which its test must end. It is not a duration, because the boot takes time
+// too.
 const deadlineVariable = "IPVSADM_TEST_DEADLINE"
 
 // endInTime sets the test's timeout.
@@ -66,9 +67,9 @@ func endInTime() error {
 	return flag.Set("test.timeout", max(time.Until(deadline), time.Second).String())
 }
 
-// dropCounts gives the programs of a guest's test a folder for their coverage
-// that any user can write to. A test binary built with -cover writes it there
-// when it runs as another program, and complains where it cannot.
+// dropCounts sets a coverage directory that any user can write to. A test
+// binary built with -cover writes its counts there when it runs as another
+// program, and prints a warning if it cannot.
 func dropCounts(dir string) error {
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return err
@@ -78,12 +79,13 @@ func dropCounts(dir string) error {
 
 // InGuest runs body, the whole of test t, in a guest. On the host it boots one
 // with this test binary, runs this same test in it, and reports the guest's
-// subtests as subtests of t, with their logs. In the guest it just calls body.
-// -test.run, -test.skip, -test.short and -test.timeout hold in the guest as well.
+// subtests as subtests of t, with their logs. In the guest it just calls
+// body. -test.run, -test.skip, -test.short and -test.timeout apply in the
+// guest as well.
 //
 // The guest has the host test's working directory and, of its environment, PATH,
-// HOME, TMPDIR, KERNEL, REQUIRE_KERNEL and what begins with IPVSADM_TEST_. Debian
-// packages are named as for [Kernel].
+// HOME, TMPDIR, KERNEL, REQUIRE_KERNEL and IPVSADM_TEST_*. Debian packages
+// are named as for [Kernel].
 func InGuest(t *testing.T, body func(t *testing.T), packages ...string) {
 	t.Helper()
 	if guest.InGuest() {
@@ -102,7 +104,8 @@ func InGuest(t *testing.T, body func(t *testing.T), packages ...string) {
 		args = append(args, "-"+name+"="+flagValue(name))
 	}
 	if deadline, ok := t.Deadline(); ok {
-		// The guest's own timeout comes first, since it shows where the test hangs.
+		// The guest's own timeout must come first, because it shows
+		// where the test hangs.
 		left := time.Until(deadline)
 		env = append(env, deadlineVariable+"="+deadline.Add(-min(left/3, 15*time.Second)).Format(time.RFC3339Nano))
 		var cancel context.CancelFunc
@@ -133,11 +136,12 @@ func InGuest(t *testing.T, body func(t *testing.T), packages ...string) {
 	whole.report(t)
 }
 
-// Kernel is the kernel that the environment's KERNEL asks for. If there is none
-// the test is skipped, or with REQUIRE_KERNEL=1 fails. Its guests have the files
-// of the named Debian packages, and of all that these depend on, unless the
-// machine has its own; nothing is installed. With REQUIRE_KERNEL=1 what packages
-// need is fetched into the user's cache, else a test without them is skipped.
+// Kernel returns the kernel that the environment variable KERNEL selects. If
+// it is missing the test is skipped, or with REQUIRE_KERNEL=1 fails. Its
+// guests have the files of the named Debian packages and their dependencies,
+// unless the machine has its own; nothing is installed. With REQUIRE_KERNEL=1
+// missing packages are fetched into the user's cache, otherwise the test is
+// skipped.
 func Kernel(t testing.TB, packages ...string) guest.Kernel {
 	t.Helper()
 	if raceEnabled {
@@ -151,8 +155,8 @@ func Kernel(t testing.TB, packages ...string) guest.Kernel {
 	return kernel
 }
 
-// Lacks ends a test that has to do without something: with REQUIRE_KERNEL=1 it
-// fails, else it is skipped.
+// Lacks ends a test that lacks something: with REQUIRE_KERNEL=1 the test
+// fails, otherwise it is skipped.
 func Lacks(t testing.TB, what any) {
 	t.Helper()
 	if required() {
@@ -163,7 +167,7 @@ func Lacks(t testing.TB, what any) {
 
 func required() bool { return os.Getenv("REQUIRE_KERNEL") == "1" }
 
-// report makes t end as the guest's test did.
+// report ends t with the outcome of the guest's test.
 func (r outcome) report(t *testing.T) {
 	io.WriteString(t.Output(), r.log)
 	switch r.verdict {
@@ -174,8 +178,8 @@ func (r outcome) report(t *testing.T) {
 	}
 }
 
-// guestRun is the -test.run that selects, of the test called name, the subtests
-// that the host's -test.run selects.
+// guestRun returns the -test.run that selects, of the test called name, the
+// subtests that the host's -test.run selects.
 func guestRun(name, hostRun string) string {
 	only := "^" + name + "$"
 	var selected []string
@@ -207,9 +211,9 @@ func guestEnv() []string {
 }
 
 // Namespace gives the test, or benchmark, a network namespace of its own, with
-// an empty IPVS table and lo up, until it ends. It holds for the calling goroutine
-// and the commands it starts, not for subtests, which are goroutines of their own.
-// See [guest.EnterNamespace].
+// an empty IPVS table and lo up, until it ends. It applies to the calling
+// goroutine and the commands it starts, not to subtests, which are other
+// goroutines. See [guest.EnterNamespace].
 func Namespace(t testing.TB) {
 	t.Helper()
 	needGuest(t)

@@ -17,7 +17,7 @@ import (
 
 func TestMain(m *testing.M) { Main(m) }
 
-// TestSample is what the tests below look at: run alone, by a copy of this
+// TestSample is the subject of the tests below: run alone, by a copy of this
 // program, it ends as IPVSADM_TEST_SAMPLE says.
 func TestSample(t *testing.T) {
 	end := os.Getenv("IPVSADM_TEST_SAMPLE")
@@ -46,7 +46,7 @@ func TestSample(t *testing.T) {
 				time.Sleep(time.Hour)
 			case "crash":
 				t.Log("the reason")
-				time.Sleep(100 * time.Millisecond) // what is on its way when the kernel dies is lost
+				time.Sleep(100 * time.Millisecond) // output still in transit when the kernel dies is lost
 				os.WriteFile("/proc/sysrq-trigger", []byte("c"), 0)
 			}
 		})
@@ -62,7 +62,7 @@ func TestTheGuestsResultsBecomeTheHosts(t *testing.T) {
 	}
 	hang := "-test.timeout=9s"
 	if Kernel(t).Image != "" {
-		hang = "-test.timeout=2m" // the boot is a part of it
+		hang = "-test.timeout=2m" // boot included
 	}
 	const (
 		pass = "--- PASS: TestSample/passes/deep_down\n--- PASS: TestSample/passes\n"
@@ -98,7 +98,7 @@ func TestTheGuestsResultsBecomeTheHosts(t *testing.T) {
 
 var lineNumber = regexp.MustCompile(`(guesttest_test\.go:)\d+:`)
 
-// withoutNumbers drops line numbers, and the times and the indent of the verdicts.
+// withoutNumbers removes line numbers, and the times and indents of verdicts.
 func withoutNumbers(out string) string {
 	var b strings.Builder
 	for line := range strings.Lines(out) {

@@ -9,19 +9,19 @@ import (
 	"strings"
 )
 
-// parser reads what a test binary prints with -test.v=test2json: the lines that
-// -test.v prints, with a mark before those that the testing package itself wrote.
+// parser parses the output of a test binary with -test.v=test2json: that of
+// -test.v, with a mark before the lines of the testing package itself.
 type parser struct {
-	top  string // the one top-level test that runs
+	top  string // the only top-level test that runs
 	done func(outcome)
 
 	rest    []byte                      // an incomplete last line
-	current string                      // whose output comes now
-	open    []string                    // tests that run, in the order they started
-	logs    map[string]*strings.Builder // of the tests that run
+	current string                      // the test whose output comes next
+	open    []string                    // running tests, in the order they started
+	logs    map[string]*strings.Builder // of the running tests
 }
 
-// outcome is how one test ended.
+// outcome is the result of one test.
 type outcome struct {
 	name    string
 	verdict string // PASS, FAIL or SKIP
@@ -44,7 +44,7 @@ func (p *parser) Write(b []byte) (int, error) {
 	}
 }
 
-// close tells which tests have not ended, with their logs: "" when all is well.
+// close returns the tests that have not ended, with their logs, or "".
 func (p *parser) close() string {
 	if len(p.rest) > 0 {
 		p.line(string(p.rest))
@@ -57,7 +57,7 @@ func (p *parser) close() string {
 }
 
 func (p *parser) line(line string) {
-	// What a test printed without a newline stands before the mark.
+	// A test's output without a final newline precedes the mark.
 	text, own, marked := strings.Cut(line, mark)
 	if !marked {
 		p.log(line + "\n")
@@ -93,7 +93,7 @@ func (p *parser) line(line string) {
 	}
 }
 
-// log gives a line to the test whose turn it is, without the indent that the
+// log adds a line to the current test's log, without the indent that the
 // host's report will add again.
 func (p *parser) log(line string) {
 	b := p.logs[p.current]

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Run boots a kernel, runs one command in it and exits with the
-// command's status, or 125 when there is none ("go run" itself turns every
-// status but 0 into 1):
+// Run boots a kernel, runs one command in it and exits with the command's
+// status, or 125 if there is none ("go run" itself turns every nonzero status
+// into 1):
 //
 //	go run ./internal/test/guest/run -- ipvsadm -Ln
 //	go test -exec 'go run github.com/ipvsadm-go/ipvsadm/internal/test/guest/run --' -bench . ./pkg/ipvs
@@ -20,7 +20,7 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/internal/test/guest"
 )
 
-// failed is the status when the command has none, as env(1) and timeout(1) have it.
+// failed is the status if the command has none, as for env(1) and timeout(1).
 const failed = 125
 
 func main() {
