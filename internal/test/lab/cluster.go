@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // The clusters: networks with a director, in which traffic is counted. The
-// commands that set up a cluster are run as they are shown on the page of the
-// clusters.
+// commands that set up a cluster are those shown in clusters.md.
 
 package main
 
@@ -25,41 +24,41 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/internal/test/session"
 )
 
-// example is a network and the session that makes an LVS cluster of it. On
-// the host lab, sessions have the commands of play.go.
+// example is a network and the session that makes it an LVS cluster. On the
+// host lab, sessions use the commands of play.go.
 type example struct {
 	name      string
 	hosts     string // for cluster.Parse
 	files     []file
-	typed     string // a session, on the page
-	prepared  string // another, not on the page
+	typed     string // a session, shown on the page
+	prepared  string // another, not shown
 	scenarios []scenario
-	// warned says that the doctor warns of what the scenarios need. The other
-	// clusters are sound to it.
+	// warned means that the doctor warns of a setting that the scenarios
+	// need. In the other clusters it must find nothing.
 	warned bool
 }
 
-// file is a file that is written before the session starts.
+// file is a file to write before the session starts.
 type file struct{ host, name, text string }
 
-// scenario is a session in a cluster that counts something.
+// scenario is a session in a cluster with commands that count.
 type scenario struct {
 	name  string
 	short bool   // part of make test
 	needs string // kernel modules, separated by blanks
-	after string // scenario that has to be played first, "" for none
+	after string // scenario to play first, "" for none
 	typed string // a session
-	page  string // what the page shows, if not all steps that do not count
+	page  string // shown on the page, by default all steps that do not count
 }
 
 // clusters are the clusters of make lab.
 var clusters = []example{nat, dr, tun, mark, limits, pair, upkeep, drain}
 
-// fullName is the name that selects a scenario.
+// fullName returns the name that selects a scenario.
 func (c example) fullName(s scenario) string { return c.name + "/" + s.name }
 
-// chosen returns the cluster with only the scenarios that are selected by
-// name, their own or the cluster's. No names select all.
+// chosen returns the cluster with the scenarios selected by name, their own
+// or the cluster's. Without names all are selected.
 func (c example) chosen(names []string) example {
 	c.scenarios = slices.DeleteFunc(slices.Clone(c.scenarios), func(s scenario) bool {
 		return len(names) > 0 && !slices.Contains(names, c.name) && !slices.Contains(names, c.fullName(s))
@@ -67,8 +66,8 @@ func (c example) chosen(names []string) example {
 	return c
 }
 
-// clusters runs the selected scenarios of a list, each cluster in a guest of
-// its own, and reports whether all counts were as expected.
+// clusters runs the selected scenarios of a list, each cluster in its own
+// guest, and reports whether all counts were as expected.
 func (l lab) clusters(ctx context.Context, list []example, names []string) (ok bool, err error) {
 	if guest.InGuest() {
 		return playClusters(os.Stdout, list, names)
@@ -159,9 +158,9 @@ func (c example) make() (*made, error) {
 	return m, m.sessions().Play(c.typed + c.prepared)
 }
 
-// judge plays a scenario, after the one that it builds on, and returns what
-// was counted up to the first unexpected answer. The verdict is NO, yes, or -
-// if the kernel lacks a module that the scenario needs.
+// judge plays a scenario, after the one that it builds on, and returns the
+// counts up to the first unexpected answer. The verdict is NO, yes, or - if
+// the kernel lacks a module that the scenario needs.
 func (m *made) judge(s scenario) (counted, verdict string) {
 	if absent := absentModules(s.needs); len(absent) > 0 {
 		return "not in this kernel: " + strings.Join(absent, " "), "-"
@@ -192,8 +191,7 @@ func (m *made) judge(s scenario) (counted, verdict string) {
 	return strings.Join(answers, ", "), "yes"
 }
 
-// examine returns the findings of the doctor on all directors that are above a
-// note.
+// examine returns the doctor's warnings and errors on all directors.
 func (m *made) examine() (advice string, err error) {
 	for _, h := range m.player.hosts {
 		if !strings.HasPrefix(h.Name, "director") {
@@ -222,7 +220,7 @@ func (s scenario) steps() []session.Step {
 	return steps
 }
 
-// expected is what the scenario has to count.
+// expected returns the counts that the scenario must have.
 func (s scenario) expected() string {
 	var answers []string
 	for _, step := range s.steps() {
@@ -233,8 +231,7 @@ func (s scenario) expected() string {
 	return strings.Join(answers, ", ")
 }
 
-// absentModules returns the modules that the kernel has neither as a file nor
-// built in.
+// absentModules returns the modules that are neither files nor built in.
 func absentModules(needs string) (absent []string) {
 	for _, need := range strings.Fields(needs) {
 		if exec.Command("modprobe", "--quiet", "--dry-run", need).Run() != nil {

@@ -3,7 +3,7 @@
 package main
 
 // dr is direct routing: all hosts are on one layer 2 segment. The director
-// forwards a packet unaltered to a real server, which has the VIP too, but
+// forwards a packet unchanged to a real server, which also has the VIP, but
 // does not answer ARP for it, and replies to the client directly.
 var dr = example{
 	name: "dr",
@@ -34,8 +34,8 @@ director# ipvsadm -E -u 192.168.168.100:53 -s rr
 lab# share-udp 30 192.168.168.100:53
 <30 0|0 30>
 `},
-		// An IPv6 address on lo is not announced, so there is nothing
-		// to silence.
+		// An IPv6 address on lo is not announced, so no setting is
+		// needed.
 		{name: "ipv6", typed: `
 nginx1# ip addr add fd00:168::100/128 dev lo
 nginx2# ip addr add fd00:168::100/128 dev lo
@@ -50,7 +50,7 @@ lab# share 30 [fd00:168::100]:80
 	},
 }
 
-// drUDP schedules each datagram on its own.
+// drUDP schedules each datagram separately.
 const drUDP = `
 director# ipvsadm -A -u 192.168.168.100:53 -s rr -o
 director# ipvsadm -a -u 192.168.168.100:53 -r 192.168.168.10 -g

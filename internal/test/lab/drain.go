@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// drain takes real servers out of the NAT cluster while they are in use.
+// drain removes real servers from the NAT cluster while they are in use.
 var drain = example{
 	name:  "drain",
 	hosts: natHosts,
@@ -22,8 +22,8 @@ lab# downloads
 lab# ended
 [0]
 ` + share(20, "0 10 10") + servers(2)},
-		// Twenty edits, each of which 1.31 would make a change of the
-		// forwarding method as well.
+		// Twenty edits. In 1.31 each would also reset the forwarding
+		// method.
 		{name: "keep", page: keepWeight, typed: natServers("-s wrr", 1, 1, 1) + `
 director# ipvsadm -e -t 12.0.0.1:80 -r 192.168.168.10:80 -m -w 1 -x 500 -y 9
 lab# requests
@@ -55,9 +55,9 @@ lab# close nginx1
 lab# ended
 [0]
 ` + servers(2)},
-		// The connections of a server that has weight 0 already are waited
-		// for, too: by the run that follows advice to set it to 0 first, or
-		// by one that follows a run that was killed.
+		// A drain also waits for the connections of a server whose
+		// weight is 0 already, because an operator or a killed run
+		// set it.
 		{name: "restore-at-zero", typed: natServers("-s rr", 1, 1, 1) + hold(3, "1 1 1") + natWeights(0) + meanwhile(drainRestore) + share(20, "0 10 10") + `
 lab# answering
 3
@@ -90,8 +90,8 @@ lab# ended
 lab# ask director ipvsadm -Sn | wc -l
 0
 `},
-		// This one runs last, since its connections never end for the
-		// director.
+		// This one runs last, because the director never sees its
+		// connections end.
 		{name: "time-over", typed: natServers("-s rr", 1, 1, 1) + hold(102, "34 34 34") + `
 director# ipvsadm -D -t 12.0.0.1:80 --drain 2
 the drain time is over, with 102 connections left
@@ -120,17 +120,17 @@ director# ipvsadm -e -t 12.0.0.1:80 -r 192.168.168.10:80 --keep -w 3
 `
 )
 
-// meanwhile types what drains the first server, without waiting for its last
-// command, and returns when the server has weight 0.
+// meanwhile starts the commands that drain the first server, does not wait
+// for the last one, and returns when the server has weight 0.
 func meanwhile(typed string) string {
 	last := strings.LastIndex(typed, "director# ")
 	return typed[:last] + "lab# start director " + strings.TrimPrefix(typed[last:], "director# ") +
 		"lab# until director ipvsadm -Sn | grep -e '-r 192.168.168.10:80 -m -w 0$'\n"
 }
 
-// leaves restores a file without the service while each server has a connection
-// to it; so many servers of other
-// services are left in the end.
+// leaves restores a file without the service while each server has a
+// connection to it. left is the number of servers of other services at the
+// end.
 func leaves(rules, options string, left int) string {
 	return natServers("-s rr", 1, 1, 1) + hold(3, "1 1 1") + meanwhile(`
 director# echo "`+rules+`" > /etc/ipvsadm.rules

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// The gap that a restore leaves: in the demo's cluster, with a third server,
-// clients send requests without pause while the director restores without
-// pause, and failures are counted. Each trial has a guest of its own, so that
-// all start from the same state.
+// The gap of a restore: in the demo's cluster, with a third server, clients
+// send requests without pause during continuous restores, and failures are
+// counted. Each trial has its own guest, so that all start from the same
+// state.
 
 package main
 
@@ -26,13 +26,14 @@ import (
 
 const (
 	clients = 12
-	// answerLimit is the timeout of one request. A shorter one would
-	// count a busy machine, whose guest stands still for seconds.
+	// answerLimit is the timeout of one request. With a shorter one
+	// requests would fail on a busy machine, whose guest pauses for
+	// seconds.
 	answerLimit = 30 * time.Second
 )
 
-// gaps are the trials of make lab SCENARIO=gap. Any number of requests may fail with 1.31;
-// without a restore, a failure is the lab's own fault.
+// gaps are the trials of make lab SCENARIO=gap. With 1.31 any number of
+// requests may fail; without a restore a failure is a fault of the lab.
 var gaps = []example{
 	gap("none", "5 none", "0"),
 	gap("same", "20 ipvsadm-restore 0", "0"),
@@ -41,17 +42,17 @@ var gaps = []example{
 	gap("1.31-in-turn", "20 /usr/sbin/ipvsadm-restore 0 1", `<\d+>`),
 }
 
-// gap returns a trial: the arguments of restore, and how many requests may be
-// lost. Fewer than 200 requests or 5 restores show nothing.
+// gap returns a trial with the arguments of restore, and the number of
+// requests that may be lost. Fewer than 200 requests or 5 restores prove
+// nothing.
 func gap(name, restore, lost string) example {
 	restores := map[bool]string{true: "0", false: `<[5-9]|\d{2,}>`}[name == "none"]
 	return example{
 		name:  "gap",
 		hosts: demoHosts + "nginx3 ens33 inside 192.168.168.30/24 via 192.168.168.50\n",
 		files: []file{{"director", "0", gapRules(8000, 3, 1)}, {"director", "1", gapRules(9000, 1, 3, 2)}},
-		// The original is the program whose -v names popt as its
-		// parser. The wide range of ports keeps a port from being
-		// reused too early.
+		// The original is the program whose -v mentions popt. The
+		// wide port range prevents early reuse of a port.
 		typed: `
 director# sysctl -qw net.ipv4.ip_forward=1
 client# sysctl -qw net.ipv4.ip_local_port_range="1024 65535"
@@ -69,15 +70,15 @@ lab# lost
 	}
 }
 
-// gapRules returns one of two files that have the service in common: between
-// them its servers swap their weights, a third server comes and goes, and so
-// does every other service.
+// gapRules returns one of two files with the same service: between them its
+// servers swap weights, and a third server and every other service come and
+// go.
 func gapRules(first int, weights ...int) string {
 	servers := strings.NewReplacer("director# ipvsadm ", "", "-e", "-a").Replace(natWeights(weights...))
 	return "-A -t " + natService + " -s wlc\n" + servers + otherServices(first)
 }
 
-// otherServices returns some dozens of services, on ports from first on.
+// otherServices returns a few dozen services, on ports from first on.
 func otherServices(first int) string {
 	var b strings.Builder
 	for port := first; port < first+36; port++ {
@@ -89,9 +90,9 @@ func otherServices(first int) string {
 	return b.String()
 }
 
-// restore takes SECONDS PROGRAM FILE... and restores from the files in turn
-// until the time is up. The first file is in force already. Without files it
-// waits.
+// restore takes SECONDS PROGRAM FILE... and restores the files in turn until
+// the time is up. The table is already that of the first file. Without files
+// it waits.
 func restore(args string) (string, error) {
 	words := strings.Fields(args)
 	length, err := time.ParseDuration(words[0] + "s")
@@ -118,10 +119,10 @@ func restoreFrom(program, name string) error {
 	return nil
 }
 
-// work is what the client does in the background.
+// work is the client's work in the background.
 type work struct {
 	group sync.WaitGroup
-	mu    sync.Mutex // guards the error and what is counted
+	mu    sync.Mutex // guards the error and the counts
 	err   error
 }
 
@@ -134,8 +135,7 @@ func (w *work) start(f func() error) {
 	})
 }
 
-// wait waits for the end of all work and returns the errors since it was last
-// called.
+// wait waits for all work to end and returns the errors since the last call.
 func (w *work) wait() error {
 	w.group.Wait()
 	err := w.err
@@ -143,16 +143,16 @@ func (w *work) wait() error {
 	return err
 }
 
-// requests are those of all clients together.
+// requests counts the requests of all clients.
 type requests struct {
 	work
 	count    int
 	failures map[string]int // by kind
-	slowest  time.Duration  // of the answered ones
+	slowest  time.Duration  // of the answered requests
 	ended    atomic.Bool
 }
 
-// startRequests makes each client send one request after the other.
+// startRequests makes each client send requests one at a time.
 func startRequests() *requests {
 	r := &requests{failures: map[string]int{}}
 	for range clients {
@@ -197,8 +197,8 @@ func (r *requests) lost() string {
 
 var rightPage = regexp.MustCompile(`^this is nginx[123]\n$`)
 
-// request fetches a page over a connection of its own. It returns how that
-// failed, or "".
+// request fetches a page over a new connection. It returns the failure, or
+// "".
 func request(address string, limit time.Duration) (failure string) {
 	page, err := call{address: address}.fetch("/", limit)
 	timeout, errno := net.Error(nil), syscall.Errno(0)

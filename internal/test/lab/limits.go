@@ -8,9 +8,9 @@ var limits = example{
 	hosts: natHosts,
 	typed: natTyped,
 	scenarios: []scenario{
-		// This one runs first, since a server keeps the connections
-		// of earlier scenarios. At the upper threshold of two
-		// connections it gets no new ones, below the lower one of one
+		// This one runs first, because servers keep the connections
+		// of earlier scenarios. At the upper threshold, 2
+		// connections, a server gets no new ones; below the lower, 1,
 		// it does again.
 		{name: "thresholds", typed: `
 director# ipvsadm -C

@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Lab boots a User Mode Linux kernel, builds a network of namespaces in it,
-// types commands there and compares what happens with what is expected.
+// runs commands there and compares their answers with the expected ones.
 //
 //	go run ./internal/test/lab -service script demo
 //	go run ./internal/test/lab gap|clusters [cluster or scenario]...
 //	go run ./internal/test/lab -for 1h soak
 //	go run ./internal/test/lab page
 //
-// The demo is a session: commands and their answers. It restarts the service
-// of Red Hat, whose script make demo installs into a folder. Gap counts requests that
-// fail in the demo's network while a director restores, soak has everything go on
-// there at once for a long time, and clusters counts where the packets of every
-// kind of cluster go. Page writes the sessions into clusters.md. The program runs twice: on
-// the host, where it boots the guest, and in the guest, where the commands
-// run as root.
+// The demo is a session: commands and their answers. It restarts Red Hat's
+// service, whose script make demo installs into a directory. Gap counts
+// requests that fail in the demo's network while a director restores, soak
+// runs everything there at once for a long time, and clusters counts packets
+// on the paths of every kind of cluster. Page writes the sessions into
+// clusters.md. The program runs twice: on the host, where it boots the guest,
+// and in the guest, where the commands run as root.
 package main
 
 import (
@@ -33,8 +33,8 @@ import (
 //go:embed demo.txt
 var demo string
 
-// demoHosts are the NAT cluster with which every LVS course begins: a
-// director between the outside, with the client, and the inside, with two web
+// demoHosts is the NAT cluster that every LVS course begins with: a director
+// between an outer network, with the client, and an inner one, with two web
 // servers.
 const demoHosts = `
 director ens33 inside  192.168.168.50/24
@@ -44,8 +44,8 @@ nginx2   ens33 inside  192.168.168.20/24 via 192.168.168.50
 client   ens33 outside 12.0.0.10/24
 `
 
-// demoNames gives both addresses of the director one name, which no name server
-// can add to.
+// demoNames gives both addresses of the director the same name, and disables
+// name servers.
 const demoNames = `
 director# printf '%s test5\n' 192.168.168.50 12.0.0.1 > /etc/hosts
 director# rm -f /etc/resolv.conf
@@ -86,19 +86,19 @@ func main() {
 	})
 }
 
-// limit is the timeout of a guest, boot included and the soak not.
+// limit is the timeout of a guest, including the boot but not the soak.
 const limit = 10 * time.Minute
 
 // lab is the host's side.
 type lab struct {
-	bin     string // folder of the programs under test
+	bin     string // directory of the programs under test
 	service string // script of ipvsadm.service
 	version string // of the kernel, as guest.Find takes it
 	fetch   bool
 	length  time.Duration // of the soak
 }
 
-// demo plays the demo and reports whether all went as expected.
+// demo plays the demo and reports whether all answers were as expected.
 func (l lab) demo(ctx context.Context) (ok bool, err error) {
 	if guest.InGuest() {
 		return playDemo(os.Stdout)

@@ -2,8 +2,8 @@
 
 package main
 
-// mark is the NAT cluster with services that keep a client on its server: by
-// firewall mark, across ports, and by network.
+// mark is the NAT cluster with persistent services: by firewall mark, across
+// ports, and by client network.
 var mark = example{
 	name:  "mark",
 	hosts: natHosts,
@@ -41,7 +41,7 @@ lab# share-udp 6 12.0.0.1:53 12.0.31.10
 	},
 }
 
-// Each client asks at both ports.
+// Each client calls both ports.
 const (
 	bothPorts = `
 lab# sticky 32 12.0.0.130-149 12.0.0.1:80 12.0.0.1:443
@@ -70,16 +70,16 @@ director# ip6tables -t mangle -A PREROUTING -d fd00:12::1 -p tcp -m multiport --
 `
 )
 
-// User Mode Linux has nf_tables without a family; nft_fib_inet is a module of
-// kernels that have the family inet.
+// User Mode Linux has nf_tables without any family; kernels with the family
+// inet have the module nft_fib_inet.
 const markNFT = `
 director# nft add table inet lvs
 director# nft 'add chain inet lvs prerouting { type filter hook prerouting priority mangle; }'
 director# nft 'add rule inet lvs prerouting ip daddr 12.0.0.1 tcp dport { 80, 443 } meta mark set 5'
 `
 
-// The marks that tc sets on ingress. An iptables rule runs later and
-// overrides them.
+// tc sets the marks on ingress. An iptables rule runs later and overrides
+// them.
 const (
 	markTC = `
 director# tc qdisc replace dev ens36 clsact
@@ -93,7 +93,7 @@ director# tc filter replace dev ens36 ingress protocol ipv6 pref 4 handle 1 flow
 `
 )
 
-// markServers and mark6Servers make a service of a firewall mark.
+// markServers and mark6Servers create a firewall mark service.
 func markServers(mark string) string {
 	return threeServers("-f "+mark, "-s rr -p 300", "192.168.168.10")
 }

@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// nat is the demo's cluster with a third server. All packets pass the
+// nat is the demo's cluster with a third server. All packets pass through the
 // director, which is the servers' gateway. The client has many addresses, to
-// stand for many clients.
+// simulate many clients.
 var nat = example{
 	name:  "nat",
 	hosts: natHosts,
@@ -39,8 +39,8 @@ var natTyped = `
 director# sysctl -qw net.ipv4.ip_forward=1
 ` + threeServers("-t 12.0.0.1:80", "-s rr", "192.168.168.10:80")
 
-// threeServers adds a service, with these options, and a server on each of the
-// three hosts, of which the first is named.
+// threeServers adds a service, with these options, and a server on each of
+// the three hosts; first is the address of the first server.
 func threeServers(service, options, first string) string {
 	lines := fmt.Sprintf("director# ipvsadm -A %s %s\n", service, options)
 	for _, host := range []string{"10", "20", "30"} {
@@ -50,8 +50,7 @@ func threeServers(service, options, first string) string {
 	return lines
 }
 
-// clientAddresses adds addresses of many clients, in many networks, to the
-// client.
+// clientAddresses gives the client many addresses, in many networks.
 const clientAddresses = `
 client# ip route add local 12.0.0.128/25 dev ens33
 client# ip route add local 12.0.16.0/20 dev ens33
@@ -64,8 +63,8 @@ var nat6 = `
 director# sysctl -qw net.ipv6.conf.all.forwarding=1
 ` + threeServers("-t [fd00:12::1]:80", "-s rr", "[fd00:168::10]:80")
 
-// snat lets the servers out under the director's address. whoAsks shows whom
-// the server outside sees.
+// snat gives the servers' own connections the director's address. whoAsks
+// shows the source address that the server outside sees.
 const (
 	snat = `
 director# iptables -t nat -A POSTROUTING -s 192.168.168.0/24 -o ens36 -j SNAT --to 12.0.0.1
@@ -79,8 +78,8 @@ var natSCTP = `
 director# modprobe sctp
 ` + threeServers("--sctp-service 12.0.0.1:9999", "-s rr", "192.168.168.10:9999")
 
-// shareSCTP binds each socket to one address. Otherwise an association names
-// all addresses of its host, and its packets bypass the director.
+// shareSCTP binds each socket to one address. Otherwise an association
+// announces all addresses of its host, and its packets bypass the director.
 const shareSCTP = `
 nginx1# socat -U SCTP4-LISTEN:9999,bind=192.168.168.10,fork SYSTEM:'echo nginx1' >/dev/null 2>&1 &
 nginx2# socat -U SCTP4-LISTEN:9999,bind=192.168.168.20,fork SYSTEM:'echo nginx2' >/dev/null 2>&1 &
@@ -97,17 +96,17 @@ lab# sticky 32 12.0.0.130-189 12.0.0.1:80
 60 of 60 on one server, 3 servers
 `
 
-// marking are the modules that a service by firewall mark needs.
+// marking are the modules that a firewall mark service needs.
 const marking = "sch_ingress cls_flower act_skbedit"
 
-// natServers replaces the service, with these options and with servers of
-// these weights.
+// natServers replaces the service, with these options and servers with these
+// weights.
 func natServers(service string, weights ...int) string {
 	return fmt.Sprintf("director# ipvsadm -C\ndirector# ipvsadm -A -t %s %s\n", natService, service) +
 		strings.ReplaceAll(natWeights(weights...), "-e", "-a")
 }
 
-// natWeights edits the servers.
+// natWeights edits the servers' weights.
 func natWeights(weights ...int) string {
 	var b strings.Builder
 	for i, weight := range weights {
@@ -116,7 +115,7 @@ func natWeights(weights ...int) string {
 	return b.String()
 }
 
-// Steps that count at the service, with the expected answer.
+// Steps that count the service's traffic, with the expected answers.
 
 func share(n int, want string) string {
 	return fmt.Sprintf("lab# share %d %s\n%s\n", n, natService, want)

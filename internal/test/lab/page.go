@@ -16,8 +16,8 @@ import (
 
 const page = "packaging/doc/clusters.md"
 
-// box matches a place on the page for the session of a cluster or a scenario,
-// or for a file of a cluster.
+// box matches a generated box of the page: the session of a cluster or a
+// scenario, or a file of a cluster.
 var box = regexp.MustCompile("(?s)<!-- (typed|file): (\\S+) -->\n```text\n.*?```\n")
 
 // fillPage returns the page of the clusters with the sessions in its boxes.
@@ -55,7 +55,7 @@ func writePage() error {
 	return os.WriteFile(page, []byte(text), 0o644)
 }
 
-// inBox returns what a box has to show, or "" if the name is unknown.
+// inBox returns the contents of a box, or "" if the name is unknown.
 func inBox(kind, name string) string {
 	for _, c := range clusters {
 		if kind == "file" {
@@ -79,10 +79,10 @@ func inBox(kind, name string) string {
 }
 
 // onPage returns a session as a terminal shows it, without the steps that
-// count. Steps that a second host repeats are a note.
+// count. Steps that a second host repeats become a note.
 func onPage(typed string) string {
 	var b strings.Builder
-	runs := map[string][]session.Step{} // by kind of host: its last steps in a row
+	runs := map[string][]session.Step{} // by kind of host: its last consecutive steps
 	steps := slices.DeleteFunc((scenario{typed: typed}).steps(), func(s session.Step) bool { return s.Host == counts })
 	for len(steps) > 0 {
 		host, n := steps[0].Host, 0
@@ -103,8 +103,8 @@ func onPage(typed string) string {
 	return b.String()
 }
 
-// repeats reports whether steps are those of another host but for addresses,
-// and returns how to say which addresses they have.
+// repeats reports whether steps differ from those of another host in
+// addresses only, and returns the note's words about the addresses.
 func repeats(steps, before []session.Step) (other string, same bool) {
 	if len(steps) != len(before) || steps[0].Host == before[0].Host {
 		return "", false

@@ -13,7 +13,7 @@ import (
 
 // pair is an active/standby pair of directors. The active one has two
 // addresses: the VIP and the servers' gateway. keepalived moves them, and the
-// sync daemons tell each director of the other's connections.
+// sync daemons send each director's connections to the other.
 var pair = example{
 	name: "pair",
 	hosts: `
@@ -39,8 +39,8 @@ director1# ipvsadm --start-daemon backup --mcast-interface ens33 --syncid 7
 director1# keepalived --vrrp --use-file keepalived.conf --pid keepalived.pid --vrrp_pid vrrp.pid
 `),
 	scenarios: []scenario{
-		// The first director is unplugged while connections are open,
-		// and plugged in again while more are.
+		// The first director is unplugged with open connections, and
+		// plugged in again with more.
 		{name: "take-over", typed: hasAddress("director1", true) + hold(4, "2 2") + `
 lab# download
 lab# until director2 test $(ipvsadm -Lnc | grep -c ' ESTABLISHED ') -ge 5
@@ -73,8 +73,8 @@ func hasAddress(director string, has bool) string {
 	return fmt.Sprintf("lab# until %s %sip -o addr | grep ' 12.0.0.1/'\n", director, not)
 }
 
-// keepalivedConf takes the addresses over from a director that has been
-// silent for a second, or has had a lower priority for some seconds.
+// keepalivedConf takes over the addresses from a director that is silent for
+// a second, or has a lower priority for some seconds.
 func keepalivedConf(priority int) string {
 	return fmt.Sprintf(`global_defs {
 	vrrp_version 3
@@ -104,7 +104,7 @@ func eachDirector(lines string) string {
 }
 
 // syncDaemons restarts the sync daemons with these options, and opens
-// connections that the second director has to learn of.
+// connections that must reach the second director.
 func syncDaemons(options string) string {
 	return eachDirector(strings.ReplaceAll(`
 director1# ipvsadm --stop-daemon master
@@ -119,7 +119,7 @@ lab# known director2
 `
 }
 
-// downloads are long downloads at the same time.
+// downloads are concurrent long downloads.
 type downloads struct {
 	work
 	whole int
@@ -142,7 +142,7 @@ func (d *downloads) add() {
 	})
 }
 
-// end returns how many downloads were complete since it was last called.
+// end returns the number of complete downloads since the last call.
 func (d *downloads) end() (string, error) {
 	err := d.wait()
 	whole := d.whole

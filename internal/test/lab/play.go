@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Sessions are played here: commands for the shells of hosts and, on the host
-// named lab, the commands that count, which are functions below.
+// This file plays sessions: commands for the shells of hosts and, on the host
+// lab, commands that count, which are functions below.
 
 package main
 
@@ -24,7 +24,7 @@ const pause = 100 * time.Millisecond
 
 var director, client = cluster.Host{Name: "director"}, cluster.Host{Name: "client"}
 
-// home is the working directory of a host's commands.
+// home returns the working directory of a host's commands.
 func home(host string) string { return filepath.Join("/run/lab", host) }
 
 // run runs a command on a host and returns its standard output and error.
@@ -37,7 +37,7 @@ func shell(host, command string) (answer string, err error) {
 	return cluster.Shell(host, home(host), command)
 }
 
-// player plays steps and keeps track of what the client has open.
+// player plays steps and keeps track of the client's open connections.
 type player struct {
 	hosts     cluster.Hosts
 	held      held
@@ -47,13 +47,13 @@ type player struct {
 	started   <-chan answered
 }
 
-// answered is how a command went.
+// answered is the outcome of a command.
 type answered struct {
 	answer string
 	err    error
 }
 
-// start runs a command while the player goes on.
+// start runs a command in the background.
 func start(host, command string) <-chan answered {
 	end := make(chan answered, 1)
 	go func() {
@@ -63,10 +63,10 @@ func start(host, command string) <-chan answered {
 	return end
 }
 
-// counts is the host whose commands count.
+// counts is the name of the host whose commands count.
 const counts = "lab"
 
-// sessions plays sessions with the verbs.
+// sessions returns a player of sessions with the verbs.
 func (p *player) sessions() cluster.Player {
 	return cluster.Player{Home: home, Verb: func(name, args string) (string, error) {
 		f, known := verbs[name]
@@ -77,8 +77,8 @@ func (p *player) sessions() cluster.Player {
 	}}
 }
 
-// playDemo plays the demo in the guest, as a terminal shows it. The host
-// completes its last line.
+// playDemo plays the demo in the guest, and prints it as a terminal shows it.
+// The host completes the last line.
 func playDemo(out io.Writer) (ok bool, err error) {
 	steps, err := session.Parse(session.Host, demo)
 	if err != nil {
@@ -112,7 +112,7 @@ func playDemo(out io.Writer) (ok bool, err error) {
 	return len(wrong) == 0, nil
 }
 
-// soon waits until a condition holds. The error says what was waited for.
+// soon waits until a condition holds. Its error names the condition.
 func soon(what string, condition func() (bool, error)) error {
 	var err error
 	holds := false
@@ -127,7 +127,8 @@ var verbs map[string]func(p *player, args string) (string, error)
 
 func init() {
 	verbs = map[string]func(p *player, args string) (string, error){
-		// share N ADDRESS: how many of N calls each server answers.
+		// share N ADDRESS: the number of N calls that each server
+		// answers.
 		"share": func(p *player, args string) (string, error) {
 			n, c := numbered(args)
 			t, err := count(p.hosts, n, c.server)
@@ -150,11 +151,10 @@ func init() {
 			}
 			return sticky(bits, words[1], words[2:])
 		},
-		// path N ADDRESS: how much of N large files passes the
-		// director.
+		// path N ADDRESS: the share of N large files that passes
+		// through the director.
 		"path": func(_ *player, args string) (string, error) { return throughDirector(numbered(args)) },
-		// hold N ADDRESS: opens N connections; how many each server
-		// now has.
+		// hold N ADDRESS: opens N connections; the number per server.
 		"hold": func(p *player, args string) (string, error) {
 			err := p.held.hold(numbered(args))
 			return p.held.count(p.hosts).String(), err
@@ -163,10 +163,11 @@ func init() {
 		// connections.
 		"close": func(p *player, args string) (string, error) { p.held.close(args, false); return "", nil },
 		"reset": func(p *player, args string) (string, error) { p.held.close(args, true); return "", nil },
-		// answering: how many open connections are still served.
+		// answering: the number of open connections that are still
+		// served.
 		"answering": func(p *player, _ string) (string, error) { return fmt.Sprint(p.held.answering()), nil },
-		// known HOST: how many open connections a director has
-		// learned of.
+		// known HOST: the number of open connections that a director
+		// lists.
 		"known": func(p *player, args string) (string, error) { return p.known(args) },
 		// ask HOST COMMAND: the answer of the host.
 		"ask": func(_ *player, args string) (string, error) {
@@ -174,8 +175,8 @@ func init() {
 			answer, err := shell(host, command)
 			return strings.TrimSpace(answer), err
 		},
-		// start HOST COMMAND: starts it; ended: waits for its end; what
-		// it printed, and its exit status in brackets.
+		// start HOST COMMAND: starts it; ended: waits for its end;
+		// its output, and its exit status in brackets.
 		"start": func(p *player, args string) (string, error) {
 			host, command, _ := strings.Cut(args, " ")
 			p.started = start(host, command)
@@ -196,15 +197,15 @@ func init() {
 		// plug HOST, unplug HOST: see Plug.
 		"plug":   func(p *player, args string) (string, error) { return "", p.hosts.Host(args).Plug(true) },
 		"unplug": func(p *player, args string) (string, error) { return "", p.hosts.Host(args).Plug(false) },
-		// probe: starts to measure; gap: the longest time without
-		// service.
+		// probe: starts to measure; gap: the longest interruption.
 		"probe": func(p *player, _ string) (string, error) { p.probe = startProbe(); return "", nil },
 		"gap":   func(p *player, _ string) (string, error) { return p.probe.end() },
-		// download: starts one; downloads: how many were complete.
+		// download: starts one; downloads: the number of complete
+		// ones.
 		"download":  func(p *player, _ string) (string, error) { p.downloads.add(); return "", nil },
 		"downloads": func(p *player, _ string) (string, error) { return p.downloads.end() },
 		// requests: starts requests without pause; lost: stops them;
-		// how many failed.
+		// the number of failures.
 		"requests": func(p *player, _ string) (string, error) { p.requests = startRequests(); return "", nil },
 		"lost": func(p *player, _ string) (string, error) {
 			err := p.requests.end()
@@ -231,7 +232,7 @@ func numbered(args string) (n int, c call) {
 }
 
 // known counts the open connections that a director lists, until it lists all
-// or patience ends.
+// or the time limit is reached.
 func (p *player) known(host string) (string, error) {
 	known, all := 0, 0
 	err := soon(host+" knows all", func() (bool, error) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Servers on the hosts: pages by nginx, and UDP servers that answer with
+// Servers on the hosts: web servers (nginx), and UDP servers that answer with
 // their name.
 
 package main
@@ -26,10 +26,11 @@ func realServers(hosts cluster.Hosts) (list cluster.Hosts) {
 	return list
 }
 
-// web is the name of a web server that is no real server.
+// web is the name of a web server that is not a real server.
 const web = "web"
 
-// build makes the network, the hosts' tools, home folders and web servers.
+// build builds the network, and sets up the hosts' tools, home directories
+// and web servers.
 func build(hosts cluster.Hosts) error {
 	if err := provideTools(); err != nil {
 		return err
@@ -50,9 +51,9 @@ func build(hosts cluster.Hosts) error {
 }
 
 // nginxConf keeps all files of nginx in the host's home. Without keep-alive
-// each request is a connection of its own, which the director schedules anew;
-// /hold keeps its connection, /slow takes a quarter of a minute, and /peer
-// shows the client's address.
+// each request is a new connection for the director to schedule; /hold keeps
+// its connection, /slow takes 15 seconds, and /peer shows the client's
+// address.
 const nginxConf = `user root;
 worker_processes 1;
 pid nginx.pid;
@@ -105,9 +106,9 @@ func startNginx(host string) error {
 	return nil
 }
 
-// serveUDP starts a UDP server on each real server. Given the address of a
-// service it replies from that, given a port from the host's own address. It
-// ends with the guest.
+// serveUDP starts a UDP server on each real server. Given a service's address
+// it replies from that, given a port from the host's address. It ends with
+// the guest.
 func serveUDP(hosts cluster.Hosts, address string) error {
 	for _, h := range realServers(hosts) {
 		err := h.Do(func() error {

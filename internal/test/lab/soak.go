@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// The soak: in the network of the gap, for as long as is said, everything at
-// once: requests, restores, saves, lists, two other writers and a monitor. No
-// request may fail, nothing that stands throughout may be missing from a list or
-// a save, nothing may leak, and the kernel may not complain.
+// The soak: a stress test in the gap's network, for a given time. Requests,
+// restores, saves, lists, two other writers and a monitor run at once. No
+// request may fail, no permanent service may be missing from a list or a
+// save, nothing may leak, and the kernel must not log warnings.
 
 package main
 
@@ -30,7 +30,7 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
 )
 
-// soak returns the trial of this length.
+// soak returns a trial of this length.
 func soak(length time.Duration) example {
 	c := gap("soak", "", "0")
 	c.name = "soak"
@@ -44,7 +44,7 @@ nothing lost, nothing missing, nothing leaked
 	return c
 }
 
-// standing are rules of services that nobody touches.
+// standing are the rules of services that no role changes.
 var standing = func() (rules []string) {
 	for port := 10_000; port < 10_500; port++ {
 		service := fmt.Sprintf("-t 12.0.0.1:%d", port)
@@ -56,8 +56,8 @@ var standing = func() (rules []string) {
 	return rules
 }()
 
-// missing returns the ports of the standing services that a list or a save in
-// any format lacks.
+// missing returns the ports of the standing services that are not in a list
+// or a save in any format.
 func missing(list string) (ports []string) {
 	listed := map[string]bool{}
 	for _, port := range standingPort.FindAllStringSubmatch(list, -1) {
@@ -73,12 +73,11 @@ func missing(list string) (ports []string) {
 
 var standingPort = regexp.MustCompile(`(?:12\.0\.0\.1:|"port": ?|port=")(10[0-4]\d\d)\b`)
 
-// role is what one of those does who work at once, for the nth time. A failure
-// that it may have beside the others is counted; any other, or an error, ends the
-// soak.
+// role is a concurrent worker; do runs its nth iteration. It counts failures
+// that match may; any other failure, or an error, ends the soak.
 type role struct {
 	name string
-	may  *regexp.Regexp // nil for no failure
+	may  *regexp.Regexp // allowed failures, nil for none
 	do   func(n int) (failure string, err error)
 }
 
@@ -124,11 +123,11 @@ var roles = []role{
 	}},
 }
 
-// saveOnce saves to a file, which has to have all that stands, or to be the old
-// one.
+// saveOnce saves to a file, which must then contain all standing services, or
+// be unchanged if the save failed.
 func saveOnce(int) (failure string, err error) {
 	name := filepath.Join(home("director"), "saved")
-	old, _ := os.ReadFile(name) // not there yet
+	old, _ := os.ReadFile(name) // may not exist yet
 	if failure, err = try("", "ipvsadm-save", "-n", "--output", "saved"); err != nil {
 		return "", err
 	}
@@ -153,9 +152,9 @@ func saveOnce(int) (failure string, err error) {
 	return "", nil
 }
 
-// invoke runs a program on the director. A failure, which needs a status and a
-// text, is what the program said, with its numbers hidden, so that equals can be
-// counted.
+// invoke runs a program on the director. A failure, which needs a nonzero
+// status and a message, is returned as the message with its numbers hidden,
+// so that equal ones can be counted.
 func invoke(stdin, name string, words ...string) (stdout, failure string, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), must.Patience)
 	defer cancel()
@@ -170,7 +169,7 @@ func invoke(stdin, name string, words ...string) (stdout, failure string, err er
 	case ctx.Err() != nil:
 		return "", "", fmt.Errorf("%s: no end within %v", command, must.Patience)
 	case errors.As(err, &exit) && exit.ExitCode() > 0 && text.Len() > 0:
-		// A failure of many lines says the same of each.
+		// The lines of a long message differ in numbers only.
 		first, _, _ := strings.Cut(text.String(), "\n")
 		return out.String(), fmt.Sprintf("%d %s", exit.ExitCode(), digits.ReplaceAllString(first, "N")), nil
 	case err != nil || text.Len() > 0:
@@ -181,13 +180,13 @@ func invoke(stdin, name string, words ...string) (stdout, failure string, err er
 
 var digits = regexp.MustCompile(`\d+`)
 
-// try is invoke for what prints nothing that matters.
+// try is invoke without the output.
 func try(stdin, name string, words ...string) (failure string, err error) {
 	_, failure, err = invoke(stdin, name, words...)
 	return failure, err
 }
 
-// monitored is a monitor that runs throughout.
+// monitored is a monitor that runs during the whole soak.
 type monitored struct {
 	cmd    *exec.Cmd
 	stderr bytes.Buffer
@@ -222,7 +221,7 @@ func startMonitor() (*monitored, error) {
 	return m, nil
 }
 
-// end ends the monitor, which has to be still there.
+// end stops the monitor, which must still be running.
 func (m *monitored) end() error {
 	select {
 	case err := <-m.ended:
@@ -238,14 +237,14 @@ func (m *monitored) end() error {
 	return nil
 }
 
-// kept is what would grow if something leaked.
+// kept holds the resources that grow if something leaks.
 type kept struct {
 	files, sockets, available int // available memory in MB
 	monitor                   int // resident memory in MB
 }
 
-// kept returns the least of some moments: files and sockets come and go while
-// everybody works, and each may have one throughout.
+// kept returns the minimum of several samples, because each worker opens and
+// closes files and sockets.
 func (m *monitored) kept() (least kept, err error) {
 	for n := range 20 {
 		k, err := m.keptNow()
@@ -292,9 +291,9 @@ func kilobytes(text, field string) (n int) {
 	return n
 }
 
-// soakFor runs all roles and a monitor for a time, and until each has done its
-// work and the monitor has shown a change. It prints how often each did, and how
-// that went.
+// soakFor runs all roles and a monitor for a time, and until each role has
+// run and the monitor has shown a change. It prints the number of runs of
+// each role and their failures.
 func soakFor(length time.Duration) (verdict string, err error) {
 	if err := os.WriteFile("/dev/kmsg", []byte("<6>"+soakBegins+"\n"), 0); err != nil {
 		return "", err
@@ -310,7 +309,7 @@ func soakFor(length time.Duration) (verdict string, err error) {
 	over, stop := context.WithCancel(context.Background())
 	defer stop()
 	begin := time.Now()
-	var done atomic.Int64 // roles that have done their work
+	var done atomic.Int64 // roles that have run
 	outcomes := make([]map[string]int, len(roles))
 	failures := make([]error, len(roles))
 	var group sync.WaitGroup
@@ -333,7 +332,7 @@ func soakFor(length time.Duration) (verdict string, err error) {
 			}
 		})
 	}
-	// What is kept counts from when all have warmed up.
+	// Compare resources with those after the first runs of all roles.
 	select {
 	case <-over.Done():
 	case <-time.After(length / 10):
@@ -358,7 +357,7 @@ func soakFor(length time.Duration) (verdict string, err error) {
 	if after.files > before.files || after.sockets > before.sockets+len(roles) || after.monitor > before.monitor+16 {
 		err = errors.Join(err, errors.New("something leaked"))
 	}
-	// At rest a restore leaves just what its file has.
+	// With no other writer, a restore's table is exactly its file.
 	for _, how := range []string{"--strict", "--diff"} {
 		if out, failure, failed := invoke("", "ipvsadm-restore", how, "0"); failed != nil || failure != "" || out != "" {
 			err = errors.Join(err, fmt.Errorf("ipvsadm-restore %s at the end: %s%s (%v)", how, out, failure, failed))
@@ -385,12 +384,13 @@ func soakFor(length time.Duration) (verdict string, err error) {
 
 const (
 	soakBegins = "lab: the soak begins"
-	// stoodStill is what the kernel says when its emulator had no processor
-	// for a moment.
+	// stoodStill matches the kernel's messages after its emulator had no
+	// processor for a moment.
 	stoodStill = "hrtimer: interrupt took "
 )
 
-// complaintsOfTheKernel returns its warnings, and worse, since the soak began.
+// complaintsOfTheKernel returns the kernel's warnings and errors since the
+// soak began.
 func complaintsOfTheKernel() (string, error) {
 	fd, err := unix.Open("/dev/kmsg", unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if err != nil {

@@ -9,12 +9,12 @@ import (
 	"path/filepath"
 )
 
-// serviceVariable is the environment variable with the script of
-// ipvsadm.service.
+// serviceVariable is the environment variable with the path of
+// ipvsadm.service's script.
 const serviceVariable = "LAB_SERVICE"
 
-// systemctl stands in for the real one, since no systemd runs on a host. It
-// stops a service only while it is active.
+// systemctl replaces the real one, because no systemd runs on a host. It
+// stops a service only if it is active.
 const systemctl = `#!/bin/sh
 set -e
 service=$` + serviceVariable + ` active=/run/lab/active
@@ -32,21 +32,21 @@ if [ "$1" != stop ]; then
 fi
 `
 
-// provideTools puts programs into the PATH: systemctl, and the legacy iptables
-// and ip6tables. The unpacked package has the latter under no name of their own,
-// and some of the kernels have modules for their tables only.
+// provideTools adds programs to the PATH: systemctl, and the legacy iptables
+// and ip6tables. The unpacked package has no separate programs for these, and
+// some kernels have modules only for their tables.
 func provideTools() error {
-	const folder = "/run/lab/bin"
+	const dir = "/run/lab/bin"
 	iptables, err := exec.LookPath("xtables-legacy-multi")
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(folder, 0o755); err != nil {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
 	for _, name := range []string{"iptables", "ip6tables"} {
-		err = errors.Join(err, os.Symlink(iptables, filepath.Join(folder, name)))
+		err = errors.Join(err, os.Symlink(iptables, filepath.Join(dir, name)))
 	}
-	err = errors.Join(err, os.WriteFile(filepath.Join(folder, "systemctl"), []byte(systemctl), 0o755))
-	return errors.Join(err, os.Setenv("PATH", folder+":"+os.Getenv("PATH")))
+	err = errors.Join(err, os.WriteFile(filepath.Join(dir, "systemctl"), []byte(systemctl), 0o755))
+	return errors.Join(err, os.Setenv("PATH", dir+":"+os.Getenv("PATH")))
 }

@@ -4,9 +4,9 @@ package main
 
 import "strings"
 
-// tun is IP tunneling: the servers are in another network than the director,
-// behind a router. The director encapsulates each packet for a real server,
-// which decapsulates it and replies to the client directly.
+// tun is IP tunneling: the servers are behind a router, in a different
+// network than the director. The director encapsulates each packet for a real
+// server, which decapsulates it and replies to the client directly.
 var tun = example{
 	name: "tun",
 	hosts: `
@@ -38,8 +38,8 @@ nginx1# ip addr add 10.0.1.100/32 dev lo
 	},
 }
 
-// tunServers replaces the service, with these options of the servers. They
-// receive only what they can decapsulate.
+// tunServers replaces the service, with these options for the servers. They
+// receive only packets that they can decapsulate.
 func tunServers(options string) string {
 	return strings.ReplaceAll(`
 director# ipvsadm -C
@@ -51,7 +51,7 @@ lab# share 30 10.0.1.100:80
 `, " OPTIONS", options)
 }
 
-// What the servers decapsulate with. The kinds do not exclude each other.
+// The servers' tunnel devices. The types can be used at the same time.
 var (
 	tunIPIP = eachServer(`
 nginx1# modprobe ipip
@@ -70,7 +70,7 @@ nginx1# ip link add lvs type gre local 10.0.2.10
 nginx1# ip link set lvs up
 nginx1# sysctl -qw net.ipv4.conf.lvs.rp_filter=0
 `)
-	// A device accepts either packets with a checksum or packets without.
+	// A device accepts packets either all with a checksum or all without.
 	tunGREChecked = eachServer(`
 nginx1# ip link change lvs type gre local 10.0.2.10 icsum
 `)

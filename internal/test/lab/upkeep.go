@@ -7,7 +7,7 @@ import "strings"
 // upkeep is routine maintenance of the NAT cluster.
 var upkeep = example{
 	name:   "upkeep",
-	warned: true, // of a threshold, and of persistent clients at weight 0
+	warned: true, // about a threshold, and persistent clients at weight 0
 	hosts:  natHosts,
 	typed:  natTyped,
 	scenarios: []scenario{
@@ -19,7 +19,7 @@ lab# until director ipvsadm -Lnc | grep -q 192.168.168.30
 lab# lost
 0 of <\d{3,}> requests lost<.*>
 `},
-		// The rules are saved by hand, since Debian's unit does not
+		// The rules are saved by hand, because Debian's unit does not
 		// save them by default.
 		{name: "restart", typed: installed + natServers("-s wlc -p 300", 3, 2, 0) + nat6 + `
 director# systemctl start ipvsadm
@@ -32,8 +32,8 @@ director# echo IPVS_SAVE_ON_STOP=yes > /etc/default/ipvsadm
 	},
 }
 
-// edits is a change of the rules: save, edit, preview, restore. A server that
-// is removed while it has connections is drained first.
+// edits changes the rules: save, edit, dry run, restore. A server that is
+// removed while it has connections is drained first.
 const edits = `
 director# ipvsadm-save -n > /etc/ipvsadm.rules
 director# sed -i '/192.168.168.30/d; /168.10:80/s/-w 1$/-w 3/' /etc/ipvsadm.rules
@@ -50,8 +50,8 @@ director# ipvsadm-restore --dry-run /etc/ipvsadm.rules
 director# ipvsadm-restore /etc/ipvsadm.rules
 `
 
-// restarted restarts the service and checks that the eight rules are the same
-// as before.
+// restarted restarts the service and checks that the eight rules are
+// unchanged.
 const restarted = `
 director# ipvsadm-save -n > before
 director# systemctl restart ipvsadm

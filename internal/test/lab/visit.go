@@ -26,7 +26,7 @@ type visit struct {
 	reader *bufio.Reader
 }
 
-// call is the source and the destination of a visit.
+// call is the source and destination of a visit.
 type call struct {
 	source  string // IP address, "" for the host's own
 	address string // with port
@@ -65,7 +65,7 @@ func (v visit) get(path string, limit time.Duration) (body string, err error) {
 	return string(b), err
 }
 
-// fetch gets a file over a connection of its own.
+// fetch gets a file over a new connection.
 func (c call) fetch(path string, limit time.Duration) (body string, err error) {
 	v, err := c.dial(limit)
 	if err != nil {
@@ -105,7 +105,7 @@ func newTally(hosts cluster.Hosts) tally {
 	return t
 }
 
-// count makes the client ask n times and tallies the servers that answer.
+// count makes n calls from the client and tallies the servers that answer.
 func count(hosts cluster.Hosts, n int, ask func() (server string, err error)) (tally, error) {
 	t := newTally(hosts)
 	err := client.Do(func() error {
@@ -143,9 +143,9 @@ func datagrams(to call) (ask func() (string, error)) {
 	}
 }
 
-// sticky calls each address from each source, twice, and returns for how many
-// networks of a prefix length all answers came from one server, and how many
-// servers answered.
+// sticky calls each address from each source, twice. It returns the number of
+// networks with the prefix length that got all answers from one server, and
+// the number of servers that answered.
 func sticky(bits int, sources string, addresses []string) (string, error) {
 	groups, all := map[netip.Prefix]tally{}, tally{}
 	err := client.Do(func() error {
@@ -176,7 +176,7 @@ func sticky(bits int, sources string, addresses []string) (string, error) {
 
 var span = regexp.MustCompile(`(\d+)-(\d+)`)
 
-// expand returns the text with each number of its ranges, such as 2-4.
+// expand returns the text once for each number of its ranges, such as 2-4.
 func expand(text string) (all []string) {
 	at := span.FindStringSubmatchIndex(text)
 	if at == nil {
@@ -193,7 +193,8 @@ func expand(text string) (all []string) {
 // held are open connections by server.
 type held map[string][]visit
 
-// hold opens n connections, asks which server answers and leaves them open.
+// hold opens n connections, records which server answers each and leaves them
+// open.
 func (h held) hold(n int, c call) error {
 	return client.Do(func() error {
 		for range n {
@@ -212,7 +213,7 @@ func (h held) hold(n int, c call) error {
 	})
 }
 
-// count returns how many connections each server has.
+// count returns the number of connections per server.
 func (h held) count(hosts cluster.Hosts) tally {
 	t := newTally(hosts)
 	for name, visits := range h {
@@ -222,7 +223,7 @@ func (h held) count(hosts cluster.Hosts) tally {
 }
 
 // close closes the connections to a server. With reset it resets them: the
-// director forgets those sooner than connections that end in order.
+// director forgets those sooner than connections that are closed normally.
 func (h held) close(name string, reset bool) {
 	for _, v := range h[name] {
 		if reset {
@@ -240,7 +241,7 @@ func (h held) closeAll() {
 	}
 }
 
-// answering returns how many connections are still served by their server.
+// answering returns the number of connections that their server still serves.
 func (h held) answering() int {
 	n := 0
 	for name, visits := range h {
@@ -253,7 +254,7 @@ func (h held) answering() int {
 	return n
 }
 
-// carried returns how many bytes the director's cards have received and sent.
+// carried returns the bytes received and sent by the director's cards.
 func carried() (bytes int, err error) {
 	var text []byte
 	err = director.Do(func() error {
@@ -277,9 +278,9 @@ func carried() (bytes int, err error) {
 	return bytes, err
 }
 
-// throughDirector fetches the big file several times and returns which share
-// of it the director's cards carried. A byte that is received and sent counts
-// twice.
+// throughDirector fetches the big file several times and returns the share of
+// it that the director's cards carried. A byte that is received and sent
+// counts twice.
 func throughDirector(times int, calls call) (string, error) {
 	before, err := carried()
 	if err != nil {
