@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package must has checks that end a test when they fail. It imports nothing
-// of this module, so that the tests of every package can use it.
+// Package must contains checks that end a test if they fail. It imports no
+// other package of this module, so that every package's tests can use it.
 package must
 
 import (
@@ -19,12 +19,12 @@ func OK(t testing.TB, err error) {
 	}
 }
 
-// Patience is the time limit of a wait. It is long since a guest on a busy
-// machine stands still for seconds.
+// Patience is the time limit of a wait. It is long because a guest on a busy
+// machine pauses for seconds.
 const Patience = 3 * time.Minute
 
-// Soon polls until a condition holds, and reports whether it did before
-// Patience ended.
+// Soon polls until a condition holds, and reports whether it did within
+// Patience.
 func Soon(holds func() bool) bool {
 	for end := time.Now().Add(Patience); !holds(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {
@@ -34,8 +34,8 @@ func Soon(holds func() bool) bool {
 	return true
 }
 
-// Count returns how often a test of chance does something: a few times, or many
-// with IPVSADM_TEST_FULL=1, as at night and for a release.
+// Count returns the number of repetitions of a randomized test: few, or many
+// with IPVSADM_TEST_FULL=1, as in nightly runs and for a release.
 func Count(few, many int) int {
 	if os.Getenv("IPVSADM_TEST_FULL") == "1" {
 		return many
@@ -43,7 +43,7 @@ func Count(few, many int) int {
 	return few
 }
 
-// Number returns the number in an environment variable, or else the usual one.
+// Number returns the number in an environment variable, or else the default.
 func Number(t testing.TB, variable string, usual int) int {
 	t.Helper()
 	text := os.Getenv(variable)
