@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package program is for tests that run programs: ipvsadm under its three
-// names, which the test binary itself provides, and whatever calls it. A
-// package whose tests do so has
+// names, which the test binary itself provides, and programs that call it. A
+// package with such tests contains
 //
 //	func TestMain(m *testing.M) { program.Main(m) }
 package program
@@ -28,7 +28,7 @@ import (
 // Names are the names of ipvsadm.
 var Names = [...]string{"ipvsadm", "ipvsadm-save", "ipvsadm-restore"}
 
-// Main is the whole of a TestMain. Under one of its names the test binary is
+// Main is the body of a TestMain. Called as one of Names, the test binary is
 // ipvsadm; otherwise it runs the tests, in the guest or on the host.
 func Main(m *testing.M) {
 	if slices.Contains(Names[:], filepath.Base(os.Args[0])) {
@@ -37,7 +37,7 @@ func Main(m *testing.M) {
 	guesttest.Main(m)
 }
 
-// Folder returns a folder that holds ipvsadm under its names.
+// Folder returns a directory that contains ipvsadm under its names.
 func Folder(t testing.TB) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -55,11 +55,11 @@ func InPath(t testing.TB) { t.Setenv("PATH", Folder(t)+":"+os.Getenv("PATH")) }
 // Answer is the result of a program.
 type Answer struct {
 	Stdout, Stderr string
-	Status         int // 128 and the signal's number after a signal
+	Status         int // 128 plus the signal number after a signal
 }
 
-// Collect runs a command and accepts any result. What the command prints to a
-// standard error of its own is not collected.
+// Collect runs a command and accepts any result. If the command has its own
+// standard error, that is not collected.
 func Collect(cmd *exec.Cmd) (a Answer, err error) {
 	var stdout, stderr strings.Builder
 	if cmd.Stdout = &stdout; cmd.Stderr == nil {
@@ -76,7 +76,7 @@ func Collect(cmd *exec.Cmd) (a Answer, err error) {
 	return a, err
 }
 
-// Here runs ipvsadm in this process, since a process is slow to start in a
+// Here runs ipvsadm in this process, because a process is slow to start in a
 // guest. It uses the kernel's table of the calling thread's namespace.
 func Here(stdin string, words ...string) Answer { return HereOn(nil, stdin, words...) }
 
@@ -106,7 +106,7 @@ func Ask(t testing.TB, words ...string) Answer {
 	return a
 }
 
-// Run runs a program that has to succeed and returns its standard output.
+// Run runs a program that must succeed and returns its standard output.
 func Run(t testing.TB, words ...string) string {
 	t.Helper()
 	a := Ask(t, words...)
@@ -116,7 +116,7 @@ func Run(t testing.TB, words ...string) string {
 	return a.Stdout
 }
 
-// Try runs a program and returns what it printed on both outputs.
+// Try runs a program and returns both its outputs.
 func Try(words ...string) (out string, err error) {
 	b, err := exec.Command(words[0], words[1:]...).CombinedOutput()
 	return strings.ReplaceAll(string(b), "\r", ""), err
@@ -138,8 +138,7 @@ func Read(t testing.TB, name string) string {
 	return string(b)
 }
 
-// Current compares a file that make generate writes with what it would write
-// now.
+// Current checks that a generated file is what make generate would write now.
 func Current(t testing.TB, name, want string) {
 	t.Helper()
 	if Read(t, name) != want {
@@ -153,7 +152,7 @@ func Write(t testing.TB, name, text string) {
 	must.OK(t, os.WriteFile(name, []byte(text), 0o644))
 }
 
-// Replace writes a file in place of what is there, which may be a link to a
+// Replace writes a file in place of an existing one, which may be a link to a
 // file that the guest does not have.
 func Replace(t testing.TB, name, text string) {
 	t.Helper()
@@ -161,7 +160,7 @@ func Replace(t testing.TB, name, text string) {
 	Write(t, name, text)
 }
 
-// ResolveFrom makes the guest resolve names from files only, with these
+// ResolveFrom makes the guest resolve names only from files, with these
 // hosts, so that no name server delays a program.
 func ResolveFrom(t testing.TB, hosts string) {
 	t.Helper()
