@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package session reads the one language in which tests and documents say
-// what is typed and what comes back:
+// Package session parses sessions, the format in which tests and documents
+// write commands and their output:
 //
 //	# a note for the reader
 //	director# ipvsadm -Z -t 12.0.0.1:80
@@ -21,14 +21,14 @@ import (
 
 // Step is a command and its answer.
 type Step struct {
-	Note    string // the comment above it, without #
+	Note    string // the comment above the command, without #
 	Host    string // "" if the prompt names none
 	Command string // without the final newline
 	Answer  string // including the exit status
 }
 
 // The prompts: in scripts, of root, of root on a host, and of root on a host
-// as a terminal shows it.
+// in a terminal.
 var (
 	Shell    = regexp.MustCompile(`^()\$ (.*)`)
 	Root     = regexp.MustCompile(`^()# (.*)`)
@@ -36,7 +36,7 @@ var (
 	Terminal = regexp.MustCompile(`^\[root@(\w+) ~\]# (.*)`)
 )
 
-// Parse reads a session whose prompts are of one kind.
+// Parse parses a session with one kind of prompt.
 func Parse(prompt *regexp.Regexp, text string) (steps []Step, err error) {
 	note, last := "", (*Step)(nil) // nil between an answer and the next command
 	for line := range strings.Lines(text) {
@@ -79,9 +79,9 @@ func (s Step) String() string { return s.Prompt() + s.Command + "\n" + s.Answer 
 // Prompt returns the prompt of the host's shell.
 func (s Step) Prompt() string { return "[root@" + s.Host + " ~]# " }
 
-// Compare returns where an answer first differs from the expected one, in
-// which <...> holds a regular expression for part of a line. Blanks at the
-// end of a line are ignored.
+// Compare returns the first difference of an answer from the expected one, in
+// which <...> contains a regular expression for part of a line. Trailing
+// blanks are ignored.
 func Compare(got, want string) error {
 	gotLines, wantLines := strings.Split(got, "\n"), strings.Split(want, "\n")
 	for i, line := range wantLines {
@@ -115,7 +115,8 @@ func pattern(line string) (*regexp.Regexp, error) {
 	return regexp.Compile("^" + b.String() + `[ \t]*$`)
 }
 
-// Excerpts cuts two long texts to the lines around their first difference.
+// Excerpts shortens two long texts to the lines around their first
+// difference.
 func Excerpts(a, b string) (string, string) {
 	const before, most = 5, 40
 	x, y := strings.SplitAfter(a, "\n"), strings.SplitAfter(b, "\n")
