@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package terminal is for tests of programs that need a terminal: a
-// pseudo-terminal, and what a terminal at its other end would show.
+// pseudo-terminal, and the screen of a terminal emulator at its other end.
 package terminal
 
 import (
@@ -17,16 +17,16 @@ type Cell struct {
 	Attributes string
 }
 
-// Screen is what a terminal shows. It knows the control sequences that the
-// project's programs and a shell's tools write; any other is an error.
+// Screen is the screen of a terminal. It supports the control sequences that
+// the project's programs and a shell's tools write; any other is an error.
 type Screen struct {
 	Width, Height int
 	CursorHidden  bool
-	Other         bool  // the second screen is shown, as for an editor
-	Err           error // the first sequence that is not known
+	Other         bool  // the alternate screen is shown, as by an editor
+	Err           error // the first unknown sequence
 
 	cells      []Cell
-	main       []Cell // what is shown again after the second screen
+	main       []Cell // the main screen while the alternate one is shown
 	x, y       int
 	savedX     int
 	savedY     int
@@ -49,7 +49,7 @@ func (s *Screen) blank() []Cell {
 	return cells
 }
 
-// Resize keeps what stays within the edges.
+// Resize keeps the cells that are within the new size.
 func (s *Screen) Resize(width, height int) {
 	before := *s
 	s.Width, s.Height = width, height
@@ -70,7 +70,7 @@ func (s *Screen) Resize(width, height int) {
 // At returns a cell.
 func (s *Screen) At(x, y int) Cell { return s.cells[y*s.Width+x] }
 
-// String returns the lines without the blanks at their ends.
+// String returns the lines without trailing blanks.
 func (s *Screen) String() string {
 	var b strings.Builder
 	for y := range s.Height {
@@ -83,7 +83,7 @@ func (s *Screen) String() string {
 	return b.String()
 }
 
-// Write shows what a program has written.
+// Write shows a program's output.
 func (s *Screen) Write(p []byte) (int, error) {
 	b := append(s.rest, p...)
 	for len(b) > 0 {
@@ -97,8 +97,8 @@ func (s *Screen) Write(p []byte) (int, error) {
 	return len(p), s.Err
 }
 
-// next obeys the first character or sequence and returns its length, 0 if it is
-// not complete.
+// next executes the first character or sequence and returns its length, 0 if
+// it is incomplete.
 func (s *Screen) next(b []byte) int {
 	switch b[0] {
 	case '\r':
@@ -135,7 +135,7 @@ func (s *Screen) show(r rune) {
 	s.x++
 }
 
-// down moves to the next line; the screen scrolls at the last.
+// down moves to the next line; on the last the screen scrolls.
 func (s *Screen) down() {
 	if s.y++; s.y < s.Height {
 		return
@@ -151,7 +151,7 @@ func (s *Screen) fail(what string) {
 	}
 }
 
-// sequence obeys a control sequence.
+// sequence executes a control sequence.
 func (s *Screen) sequence(b []byte) int {
 	if len(b) < 2 {
 		return 0
@@ -190,8 +190,8 @@ func (s *Screen) sequence(b []byte) int {
 	return end + 1
 }
 
-// place reads line and column, which count from 1. Beyond the edge is at the
-// edge: a program may not know yet that the terminal is smaller.
+// place reads line and column, which count from 1. It limits them to the
+// edges: a program may not know yet that the terminal is smaller.
 func (s *Screen) place(parameters string) (y, x int) {
 	if parameters == "" {
 		return 0, 0

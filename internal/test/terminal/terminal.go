@@ -17,8 +17,8 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
 )
 
-// Open returns both ends of a pseudo-terminal: the one that a terminal emulator
-// has, and the one for a program.
+// Open returns both ends of a pseudo-terminal: the terminal emulator's, and
+// the program's.
 func Open() (master, slave *os.File, err error) {
 	master, err = os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
 	if err != nil {
@@ -38,17 +38,17 @@ func Open() (master, slave *os.File, err error) {
 	return master, slave, err
 }
 
-// Terminal is a pseudo-terminal whose screen is kept.
+// Terminal is a pseudo-terminal with its screen.
 type Terminal struct {
 	Slave *os.File // the end for programs
 
 	master *os.File
 	mu     sync.Mutex
 	screen *Screen
-	raw    []byte // the output as it is
+	raw    []byte // the unprocessed output
 }
 
-// New opens a pseudo-terminal of some size until the test ends.
+// New opens a pseudo-terminal with a size, and closes it when the test ends.
 func New(tb testing.TB, width, height int) *Terminal {
 	tb.Helper()
 	t, err := Make(width, height)
@@ -59,7 +59,7 @@ func New(tb testing.TB, width, height int) *Terminal {
 	return t
 }
 
-// Make is New for a program that is no test, which calls Hangup at the end.
+// Make is New outside of tests; the caller calls Hangup at the end.
 func Make(width, height int) (*Terminal, error) {
 	master, slave, err := Open()
 	if err != nil {
@@ -104,13 +104,13 @@ func (t *Terminal) Start(tb testing.TB, cmd *exec.Cmd) {
 	})
 }
 
-// Type sends what a keyboard would.
+// Type sends text as from a keyboard.
 func (t *Terminal) Type(text string) error {
 	_, err := t.master.WriteString(text)
 	return err
 }
 
-// Resize changes the size and tells the program so.
+// Resize changes the size and notifies the program.
 func (t *Terminal) Resize(width, height int) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -118,7 +118,7 @@ func (t *Terminal) Resize(width, height int) error {
 	return unix.IoctlSetWinsize(int(t.master.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: uint16(height), Col: uint16(width)})
 }
 
-// Hangup takes the terminal away from its programs.
+// Hangup hangs up the terminal of its programs.
 func (t *Terminal) Hangup() error {
 	t.Slave.Close()
 	return t.master.Close()
@@ -140,21 +140,21 @@ func (t *Terminal) Output(tb testing.TB) (text string) {
 	return strings.TrimSuffix(text, end)
 }
 
-// Look calls f with the screen, which does not change meanwhile.
+// Look calls f with the screen, which does not change during the call.
 func (t *Terminal) Look(f func(*Screen)) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	f(t.screen)
 }
 
-// Text returns what is shown.
+// Text returns the text on the screen.
 func (t *Terminal) Text() (text string) {
 	t.Look(func(s *Screen) { text = s.String() })
 	return text
 }
 
-// Await waits until the text on the screen is as wanted, and fails the test
-// where it does not become so.
+// Await waits until the text on the screen is as wanted, and otherwise fails
+// the test.
 func (t *Terminal) Await(tb testing.TB, what string, wanted func(text string) bool) {
 	tb.Helper()
 	var text string
@@ -168,7 +168,7 @@ func (t *Terminal) Await(tb testing.TB, what string, wanted func(text string) bo
 	})
 }
 
-// Settings returns those of the line: echo, signals and so forth.
+// Settings returns the settings of the line: echo, signals and so on.
 func (t *Terminal) Settings(tb testing.TB) unix.Termios {
 	tb.Helper()
 	settings, err := unix.IoctlGetTermios(int(t.master.Fd()), unix.TCGETS)
