@@ -46,8 +46,8 @@ const hosts = `127.0.0.1 localhost
 type programs struct{ original, ours version }
 
 type version struct {
-	name   string
-	folder string
+	name string
+	dir  string
 }
 
 // prepareGuest loads the module, resolves names from files only, and keeps a
@@ -61,7 +61,7 @@ func prepareGuest(t *testing.T) programs {
 		ours:     version{"ours", program.Folder(t)},
 	}
 	for _, name := range program.Names {
-		program.Run(t, "cp", filepath.Join(place, name), p.original.folder)
+		program.Run(t, "cp", filepath.Join(place, name), p.original.dir)
 	}
 	if version := p.judge(t, "-v"); !strings.HasPrefix(version, "ipvsadm v1.31 ") || !strings.Contains(version, "popt") {
 		t.Fatalf("%s/ipvsadm is not the original but %s", place, version)
@@ -73,20 +73,20 @@ func prepareGuest(t *testing.T) programs {
 func (v version) put(t *testing.T) {
 	t.Helper()
 	for _, name := range program.Names {
-		program.Run(t, "ln", "-sf", filepath.Join(v.folder, name), place)
+		program.Run(t, "ln", "-sf", filepath.Join(v.dir, name), place)
 	}
 }
 
 // judge runs the original, regardless of the version in place.
 func (p programs) judge(t *testing.T, args ...string) string {
 	t.Helper()
-	return program.Run(t, append([]string{filepath.Join(p.original.folder, "ipvsadm")}, args...)...)
+	return program.Run(t, append([]string{filepath.Join(p.original.dir, "ipvsadm")}, args...)...)
 }
 
 // restore fills the table with the original.
 func (p programs) restore(t *testing.T, rules string) {
 	t.Helper()
-	cmd := exec.Command(filepath.Join(p.original.folder, "ipvsadm"), "-R")
+	cmd := exec.Command(filepath.Join(p.original.dir, "ipvsadm"), "-R")
 	cmd.Stdin = strings.NewReader(rules)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %v\n%s", cmd, err, out)

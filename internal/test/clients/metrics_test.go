@@ -60,11 +60,11 @@ func TestMetrics(t *testing.T) {
 		guesttest.Namespace(t)
 		program.InPath(t)
 		program.Run(t, "bash", "-ec", metricsTraffic, "", metricsTable)
-		folder := t.TempDir()
-		file := filepath.Join(folder, "ipvs.prom")
+		dir := t.TempDir()
+		file := filepath.Join(dir, "ipvs.prom")
 		program.Run(t, "ipvsadm", "-L", "--metrics", "--output", file)
-		// Another network namespace, in the same folder.
-		blue := filepath.Join(folder, "ipvs-blue.prom")
+		// Another network namespace, in the same dir.
+		blue := filepath.Join(dir, "ipvs-blue.prom")
 		program.Run(t, "ip", "netns", "add", "blue")
 		t.Cleanup(func() { program.Run(t, "ip", "netns", "delete", "blue") })
 		program.Run(t, "ipvsadm", "--netns", "blue", "-A", "-t", "12.0.0.1:80", "-s", "rr")
@@ -82,7 +82,7 @@ func TestMetrics(t *testing.T) {
 		}
 
 		want := expected(t)
-		got := samples(t, scrape(t, folder))
+		got := samples(t, scrape(t, dir))
 		others := 0
 		maps.DeleteFunc(got, func(name string, _ float64) bool {
 			other := strings.Contains(name, `netns="blue"`)
@@ -114,15 +114,15 @@ func TestMetrics(t *testing.T) {
 // checkPrometheus has promtool check and test the alert rules, and run the
 // queries of the dashboard on series that begin like the metrics and grow.
 func checkPrometheus(t *testing.T, metrics string) {
-	const folder = "../../../packaging/prometheus/"
+	const dir = "../../../packaging/prometheus/"
 	promtool := func(words ...string) {
 		t.Helper()
 		if out, err := program.Try(append([]string{"promtool"}, words...)...); err != nil {
 			t.Errorf("promtool %q: %v\n%s", words, err, out)
 		}
 	}
-	promtool("check", "rules", folder+"ipvs.rules.yml")
-	promtool("test", "rules", folder+"ipvs.rules_test.yml")
+	promtool("check", "rules", dir+"ipvs.rules.yml")
+	promtool("test", "rules", dir+"ipvs.rules_test.yml")
 
 	var series []string
 	for name, n := range samples(t, metrics) {
@@ -135,7 +135,7 @@ func checkPrometheus(t *testing.T, metrics string) {
 			Targets []struct{ Expr string }
 		}
 	}
-	must.OK(t, json.Unmarshal([]byte(program.Read(t, folder+"ipvs.dashboard.json")), &dashboard))
+	must.OK(t, json.Unmarshal([]byte(program.Read(t, dir+"ipvs.dashboard.json")), &dashboard))
 	var queries []string
 	fill := strings.NewReplacer("$instance", "director", "$__rate_interval", "1m", " or vector(0)", "")
 	for _, p := range dashboard.Panels {
@@ -155,11 +155,11 @@ func checkPrometheus(t *testing.T, metrics string) {
 }
 
 // scrape gets the metrics of a directory from node_exporter.
-func scrape(t *testing.T, folder string) string {
+func scrape(t *testing.T, dir string) string {
 	t.Helper()
 	const address = "127.0.0.1:9100"
 	exporter := exec.Command("prometheus-node-exporter", "--web.listen-address="+address,
-		"--collector.disable-defaults", "--collector.textfile", "--collector.textfile.directory="+folder)
+		"--collector.disable-defaults", "--collector.textfile", "--collector.textfile.directory="+dir)
 	var said strings.Builder
 	exporter.Stderr = &said
 	must.OK(t, exporter.Start())

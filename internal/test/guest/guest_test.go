@@ -59,7 +59,7 @@ func TestStreamsAndStatusAreExact(t *testing.T) {
 	}
 }
 
-func TestJobHasItsUserEnvironmentAndFolder(t *testing.T) {
+func TestJobHasItsUserEnvironmentAndDirectory(t *testing.T) {
 	dir := t.TempDir()
 	for _, path := range []string{dir, filepath.Dir(dir)} {
 		must.OK(t, os.Chmod(path, 0o777))
@@ -122,7 +122,7 @@ func TestEndedContextLeavesNothingBehind(t *testing.T) {
 	}
 	noProcessMentions(t, os.TempDir())
 	if left, err := os.ReadDir(os.TempDir()); err != nil || len(left) > 0 {
-		t.Errorf("left in the temporary folder: %v, %v", left, err)
+		t.Errorf("left in the temporary directory: %v, %v", left, err)
 	}
 }
 
@@ -324,7 +324,7 @@ func testGuest(t *testing.T) {
 			t.Errorf("%v after the boot, %v", since, err)
 		}
 	})
-	t.Run("the working folder is the package's", func(t *testing.T) {
+	t.Run("the working directory is the package's", func(t *testing.T) {
 		if _, err := os.Stat("guest_test.go"); err != nil {
 			t.Error(err)
 		}
