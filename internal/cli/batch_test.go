@@ -316,6 +316,7 @@ func TestTableThatKeepsChanging(t *testing.T) {
 	run := func(stdin string, argv ...string) (a answer) {
 		p, done := k.process(&a, stdin, argv...)
 		p.dial = func(context.Context, ipvs.Config) (kernel, error) { return changingKernel{k}, nil }
+		p.redial = p.dial
 		a.status = p.start(t.Context())
 		done()
 		return a
