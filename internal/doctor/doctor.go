@@ -26,10 +26,10 @@ const (
 	Error                // connections fail
 )
 
-// String returns the level as in the text output.
+// String returns the name of the level.
 func (l Level) String() string { return [...]string{"ok", "note", "warning", "error"}[l] }
 
-// MarshalText returns the level as in the JSON output.
+// MarshalText returns the name of the level, for JSON.
 func (l Level) MarshalText() ([]byte, error) { return []byte(l.String()), nil }
 
 // Finding is one result of a check.

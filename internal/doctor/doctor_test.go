@@ -232,7 +232,7 @@ func TestJSON(t *testing.T) {
 func TestHostAlone(t *testing.T) {
 	for _, f := range Examine(Case{Host: director()}) {
 		if i := slices.IndexFunc(Checks[:], func(c Check) bool { return c.Name == f.Check }); Checks[i].service != nil {
-			t.Errorf("%s speaks: %s", f.Check, f.Text)
+			t.Errorf("%s ran: %s", f.Check, f.Text)
 		}
 	}
 }
@@ -261,8 +261,8 @@ func TestChecksAreComplete(t *testing.T) {
 // A check whose facts are unknown does not report OK.
 func TestUnknownIsNotOK(t *testing.T) {
 	for name, c := range map[string]Case{
-		"nothing is known":  {Host: &Host{}},
-		"but for the table": {Host: &Host{}, Table: &ipvs.Table{}},
+		"no facts":       {Host: &Host{}},
+		"only the table": {Host: &Host{}, Table: &ipvs.Table{}},
 	} {
 		for _, f := range Examine(c) {
 			i := slices.IndexFunc(Checks[:], func(k Check) bool { return k.Name == f.Check })

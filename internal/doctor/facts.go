@@ -227,7 +227,7 @@ func (h *Host) owner(a netip.Addr) *Link {
 }
 
 // network returns the smallest network of an interface that contains an
-// address, other than a single address; ok is false if there is none.
+// address, ignoring host prefixes; ok is false if there is none.
 func (l *Link) network(a netip.Addr) (smallest netip.Prefix, ok bool) {
 	for _, p := range l.Prefixes {
 		if !p.IsSingleIP() && p.Contains(a) && (!ok || p.Bits() > smallest.Bits()) {

@@ -29,7 +29,7 @@ type System struct {
 type Net interface {
 	Links() ([]Link, error)
 	Neighbors() (map[Neighbor]uint16, error)
-	// Route looks up a route. It is no error if there is none.
+	// Route looks up a route. A missing route is a result, not an error.
 	Route(Query) (Route, error)
 	// Local returns the networks that are local in any routing table.
 	Local() ([]netip.Prefix, error)

@@ -188,7 +188,7 @@ func (s *scenario) play(t *testing.T) {
 	case !s.fails:
 		w.passes(from, s.service, size)
 	case w.ask(from, s.service, 1, size) == nil:
-		t.Errorf("%s answers in spite of the fault", s.service)
+		t.Errorf("%s answers despite the fault", s.service)
 	}
 	w.run(s.cleanup)
 	all := fixes(found)

@@ -100,8 +100,8 @@ func syncInterface(c *Case) (all []Finding) {
 	return all
 }
 
-// backupOnly skips addresses that neighbors cannot see, as a backup director
-// has them if it is also a real server.
+// backupOnly skips addresses that neighbors cannot see, such as those of a
+// backup director that is also a real server.
 func backupOnly(c *Case) []Finding {
 	name := vsSetting("backup_only")
 	if n, _ := c.Host.number(name); n == 0 || c.Table == nil || !c.backup() {

@@ -363,7 +363,7 @@ lab# ask 127.0.0.1:80 director
 	{name: "direct routing through a gateway", base: tun, setup: "director# ipvsadm -e -t 10.0.1.100:80 -r 10.0.2.10 -g\n", fails: true, found: `
 warning: TCP 10.0.1.100:80: server 10.0.2.10 is behind gateway 10.0.1.1, which sends packets of direct routing (-g) back unless it is the server itself, since they keep the virtual address [on-link]
 `},
-	{name: "direct routing through a gateway for nothing", base: dr, setup: "director# ip route add 192.168.168.10/32 via 192.168.168.200\n", fails: true, found: `
+	{name: "direct routing by an unneeded gateway", base: dr, setup: "director# ip route add 192.168.168.10/32 via 192.168.168.200\n", fails: true, found: `
 warning: TCP 192.168.168.100:80: server 192.168.168.10 is behind gateway 192.168.168.200, which sends packets of direct routing (-g) back unless it is the server itself, since they keep the virtual address; ens33 is on the server's network [on-link]
 `},
 	{name: "direct routing to a server by another of its addresses", base: dr, setup: `
@@ -482,7 +482,7 @@ lab# add 192.168.168.100:81 192.168.168.10:80
 `, fails: true, found: `
 warning: TCP 192.168.168.100:81: the port of server 192.168.168.10:80 is not used: with -g and -i packets keep port 81 [port-unused]
 `},
-	{name: "there are as many connections as may be", base: nat, needs: "test -e /proc/sys/net/ipv4/vs/conn_max", setup: `
+	{name: "the limit of connections is reached", base: nat, needs: "test -e /proc/sys/net/ipv4/vs/conn_max", setup: `
 director# sysctl -qw net.ipv4.vs.conn_max=1
 lab# ask 12.0.0.1:80
 `, fails: true, found: `
@@ -535,13 +535,13 @@ director# sysctl -qw net.ipv4.vs.backup_only=1
 `, found: `
 note: net.ipv4.vs.backup_only is 1 (default 0): 1 stops balancing on a director with a backup sync daemon, so that packets do not loop between two directors that are real servers of each other [vs-sysctl]
 `},
-	{name: "a firewall of another kind", base: nat, needs: "iptables-legacy -L FORWARD", setup: "director# iptables-legacy -P FORWARD DROP\n", fails: true, found: `
+	{name: "a firewall of iptables-legacy", base: nat, needs: "iptables-legacy -L FORWARD", setup: "director# iptables-legacy -P FORWARD DROP\n", fails: true, found: `
 note: the rules of iptables-legacy were not examined [firewall]
 `},
 	{name: "a firewall that drops", base: nat, needs: "iptables -P FORWARD ACCEPT", setup: "director# iptables -P FORWARD DROP\n", fails: true, found: `
 note: the chain ip filter FORWARD drops packets by default; whether its rules accept those of virtual services was not examined [firewall]
 `},
-	{name: "a firewall that does not", base: nat, needs: "iptables -P FORWARD ACCEPT", setup: "director# iptables -P FORWARD ACCEPT\n"},
+	{name: "a firewall that accepts", base: nat, needs: "iptables -P FORWARD ACCEPT", setup: "director# iptables -P FORWARD ACCEPT\n"},
 	{name: "notes and warnings that need no traffic", base: nat.bare().on(""), setup: `
 director# sysctl -qw net.ipv4.vs.drop_entry=3 net.ipv4.vs.run_estimation=0 net.ipv4.vs.conntrack=1
 director# ipvsadm -A -u 12.0.0.1:53 -s rr
