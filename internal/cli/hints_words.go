@@ -128,7 +128,7 @@ func (m machine) commandHint(word string) string {
 	return unknownHint(word)
 }
 
-// commandNamed returns the long option of a command's name without dashes, or
+// commandNamed returns the long option for a command name without dashes, or
 // "".
 func commandNamed(word string) string {
 	i := slices.IndexFunc(spec.Commands[:], func(c spec.Command) bool { return word == c.Name || word == c.Long })
@@ -379,8 +379,8 @@ func isAddress(s string) bool {
 
 func isDigits(s string) bool { return strings.Trim(s, "0123456789") == "" }
 
-// looksLikeAddress reports whether a host consists of digits and dots, as no
-// host name does, and yet is no address.
+// looksLikeAddress reports whether a host consists of digits and dots but is
+// not an address.
 func looksLikeAddress(host string) bool {
 	return strings.Contains(host, ".") && isDigits(strings.ReplaceAll(host, ".", "")) && !isAddress(host)
 }
@@ -397,8 +397,8 @@ func rangeHint(o *spec.Option) string {
 	return fmt.Sprintf("a whole number from %d to %d", o.Min, o.Max)
 }
 
-// longNames returns the long names of all commands, and if options is set of
-// all options.
+// longNames returns the long names of all commands, and with options those of
+// all options too.
 func longNames(options bool) (names []string) {
 	for r := range spec.Rows() {
 		if r.Command != nil || options {

@@ -30,7 +30,7 @@ import (
 const (
 	statusOK       = 0
 	statusList     = 1   // the kernel refused a listing; output failed; a wrapper was misused
-	statusPartly   = 1   // the table is neither as it was nor wholly as wanted
+	statusPartly   = 1   // some changes were made, others not
 	statusUsage    = 2   // a fault on the command line or in a file; IPVS cannot be reached
 	statusRefused  = 255 // the kernel refused a change
 	statusScanning = 255 // a word that cannot be parsed
@@ -534,7 +534,7 @@ func reweighedFailure(id ipvs.ServiceID, d ipvs.Destination) *failure {
 }
 
 // goneText is the message for an entry that was deleted between reading and
-// editing it. To add it would undo what another program did.
+// editing it. Adding it would undo another program's change.
 func goneText(c ipvs.Change, err error) string {
 	return fmt.Sprintf("%s: another program has deleted it meanwhile", refusalText(c.Op, err))
 }

@@ -56,7 +56,7 @@ func withServices(ofLines warnings, f *restore.File, w *restore.Wanted) warnings
 	}
 	var ofServices warnings
 	lines := map[ipvs.ServiceID]int{} // that add services with a warning
-	var warned []ipvs.ServiceID       // these services
+	var warned []ipvs.ServiceID       // their keys, in order
 	if !w.Complaints.Any() {          // a bad line may add what is missing
 		for _, s := range w.Table.Services {
 			if text := serviceWarning(s); text != "" {
