@@ -109,9 +109,18 @@ func examplesOf(t *testing.T, page string) (examples []example) {
 // network namespace with the directors' addresses. It stops the monitor after
 // a while. Examples that need systemd run in TestManualAtBoot.
 func TestExamplesOfTheManual(t *testing.T) {
-	// User Mode Linux has nf_tables without a family: only kernels that have the
-	// family inet, as Debian's do, run the commands of nft.
+	// Some kernels support only legacy or only nft tables of iptables, and User
+	// Mode Linux since 7.2.7 neither. User Mode Linux has nf_tables without a
+	// family: only kernels with the family inet, as Debian's are, run nft.
 	const prepare = `
+iptables() {
+	if command iptables -t mangle -N probe 2>/dev/null; then
+		command iptables -t mangle -X probe
+		command iptables "$@"
+	elif modprobe -nq ip_tables; then
+		xtables-legacy-multi iptables "$@"
+	fi
+}
 nft() { ! modprobe -nq nft_fib_inet || command nft "$@"; }
 ipvsadm() { case "$*" in --monitor*) timeout 2 ipvsadm "$@" || [ $? = 124 ] ;; *) command ipvsadm "$@" ;; esac; }
 `
@@ -182,7 +191,7 @@ ipvsadm() { case "$*" in --monitor*) timeout 2 ipvsadm "$@" || [ $? = 124 ] ;; *
 			t.Errorf("the table is\n%s\nwant\n%s", strings.Join(saved, "\n"), strings.Join(wanted, "\n"))
 		}
 		run("nft list chain ip ipvs prerouting | grep -q 'tcp dport { 80, 443 }' || ! modprobe -nq nft_fib_inet")
-	}, "nftables", "iproute2", "kmod")
+	}, "nftables", "iptables", "iproute2", "kmod")
 }
 
 // TestManualAtBoot runs the manual's examples for the boot, under systemd.
