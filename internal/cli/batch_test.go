@@ -51,8 +51,8 @@ func TestRestoreSendsWhatItHasBeforeItWaitsForMore(t *testing.T) {
 	}
 }
 
-// What became of a line is said before the program waits for the next one,
-// whether the input can tell that it has more or not.
+// The result of a line is reported before the program waits for the next one,
+// for any kind of input.
 func TestRestoreReportsBeforeItWaitsForMore(t *testing.T) {
 	for name, pipe := range map[string]func() (io.Reader, io.WriteCloser, error){
 		"a pipe": func() (io.Reader, io.WriteCloser, error) {
@@ -168,8 +168,8 @@ func TestRestoreReadsOnWhileTheKernelIsBusy(t *testing.T) {
 	}
 }
 
-// A line whose change may not have been made is reported, whatever became of
-// those before it.
+// A line whose change may not have been made is reported, whether or not those
+// before it were refused.
 func TestRestoreReportsWhatMayNotHaveBeenMade(t *testing.T) {
 	change := change.AddService(ipvs.NewService(ipvs.MarkID(2, ipvs.IPv4), "nosuch"))
 	refused := ipvs.ChangeErrors{{Index: 1, Change: change, Err: syscall.ENOENT}}
@@ -193,7 +193,7 @@ func TestRestoreReportsWhatMayNotHaveBeenMade(t *testing.T) {
 	}
 }
 
-// Output and messages keep the order of the changes around them.
+// Output and messages are in the order of the lines.
 func TestRestoreKeepsTheOrderOfLines(t *testing.T) {
 	for name, c := range map[string]struct {
 		rules  string
@@ -297,7 +297,7 @@ func TestSchedulerThatARefusedEditTookAwayComesBack(t *testing.T) {
 	}
 }
 
-// changingKernel lists its table, but cannot tell whether it is complete.
+// changingKernel lists its table, but always with ErrChanging.
 type changingKernel struct{ *fakeKernel }
 
 func (k changingKernel) ServicesWithDestinations(ctx context.Context) ([]ipvs.ServiceEntry, error) {
@@ -310,7 +310,7 @@ func (k changingKernel) Table(ctx context.Context) (*ipvs.Table, error) {
 	return t, &ipvs.QueryError{Query: "list services", Err: ipvs.ErrChanging}
 }
 
-// A list shows what was found, a save fails, a restore goes on.
+// A list shows the incomplete table, a save fails, a restore continues.
 func TestTableThatKeepsChanging(t *testing.T) {
 	k := newFakeKernel(t, web)
 	run := func(stdin string, argv ...string) (a answer) {

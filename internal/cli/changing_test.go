@@ -11,8 +11,8 @@ import (
 )
 
 // serversChanging is a kernel whose lists of servers another writer keeps
-// changing: each lacks the first server, unless full returns true for its
-// number.
+// changing: each lacks the first server, unless full returns true for the
+// number of the list.
 type serversChanging struct {
 	*fakeKernel
 	full func(n int) bool
@@ -26,7 +26,7 @@ func (k *serversChanging) Destinations(ctx context.Context, id ipvs.ServiceID) (
 	return list, err
 }
 
-// An entry that a changing list lacks is not taken for deleted.
+// An entry that is missing from a changing list does not count as deleted.
 func TestListsThatKeepChanging(t *testing.T) {
 	const (
 		rules    = "-A -t 10.0.0.1:80 -s rr\n-a -t 10.0.0.1:80 -r 10.0.0.3:80 -m -w 5\n-a -t 10.0.0.1:80 -r 10.0.0.4:80 -m -w 5\n"
@@ -46,17 +46,17 @@ func TestListsThatKeepChanging(t *testing.T) {
 		{"-d -t 10.0.0.1:80 -r 10.0.0.3:80 --drain 1", never, answer{255, "", changes}, rules},
 		{"-d -t 10.0.0.1:80 -r 10.0.0.3:80 --drain 1 --exist", never, answer{255, "", changes}, rules},
 		{"-D -t 10.0.0.1:80 --drain 1", never, answer{255, "", changes}, rules},
-		// The connections are there, although a list lacks their
-		// server.
+		// Connections count although their server is missing from a
+		// list.
 		{"-d -t 10.0.0.1:80 -r 10.0.0.3:80 --drain 1", func(n int) bool { return n != 2 }, answer{1, "", "the drain time is over, with 1 connection left\n"},
 			"-A -t 10.0.0.1:80 -s rr\n-a -t 10.0.0.1:80 -r 10.0.0.4:80 -m -w 5\n"},
-		// Another writer ends the drain, and the weight can't be put
-		// back.
+		// Another writer ends the drain, and the weight cannot be
+		// restored.
 		{"-D -t 10.0.0.1:80 --drain 1", first, answer{1, "", "another program set the weight of 10.0.0.4:80 in TCP 10.0.0.1:80 to 7\n" + changes + notPutBackText + "\n"},
 			"-A -t 10.0.0.1:80 -s rr\n-a -t 10.0.0.1:80 -r 10.0.0.3:80 -m -w 0\n-a -t 10.0.0.1:80 -r 10.0.0.4:80 -m -w 7\n"},
 	} {
 		k := newFakeKernel(t, rules)
-		k.edit(func(t *ipvs.Table) { inUse(t, ipvs.ConnCounts{Active: 1}) })
+		k.edit(func(t *ipvs.Table) { setConns(t, ipvs.ConnCounts{Active: 1}) })
 		if c.want.status == 1 && strings.HasPrefix(c.line, "-D") {
 			k.beforeDestinations = func(n int) {
 				if n == 2 {
@@ -76,10 +76,10 @@ func TestListsThatKeepChanging(t *testing.T) {
 	}
 }
 
-// A restore goes on although the lists of draining servers keep changing.
+// A restore continues although the lists of draining servers keep changing.
 func TestRestoreDrainsThoughListsKeepChanging(t *testing.T) {
 	k := newFakeKernel(t, "-A -t 10.0.0.1:80 -s rr\n-a -t 10.0.0.1:80 -r 10.0.0.3:80 -m -w 5\n")
-	k.edit(func(t *ipvs.Table) { inUse(t, ipvs.ConnCounts{Active: 1}) })
+	k.edit(func(t *ipvs.Table) { setConns(t, ipvs.ConnCounts{Active: 1}) })
 	var a answer
 	p, done := k.process(&a, "-A -t 10.0.0.1:80 -s rr\n", restoreArgs(t, "--drain", "1", "--strict")...)
 	p.dial = func(context.Context, ipvs.Config) (kernel, error) {

@@ -15,9 +15,9 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// TestUnifiedDiff makes diffs of random texts and applies them: each hunk has
-// to fit where it says, and to have three equal lines on either side, or as
-// many as there are, and never seven in a row.
+// TestUnifiedDiff makes diffs of random texts and applies them: each hunk must
+// apply at its position and have three equal lines on either side, fewer only
+// at the ends of the text, and never seven in a row.
 func TestUnifiedDiff(t *testing.T) {
 	line := func(n int) *ipvs.Change {
 		c := change.DeleteService(ipvs.AddrID(ipvs.TCP, netip.AddrFrom4([4]byte{10, 0, byte(n >> 8), byte(n)}), 80))
@@ -140,8 +140,8 @@ func patched(from []string, diff string) (to []string, err error) {
 	return append(to, from[next:]...), nil
 }
 
-// TestDiffFitsTheSave has servers whose order in a save is no order of two of
-// them: 10/8 comes before 127/8, that before 192.168/16, and that before 10/8.
+// TestDiffFitsTheSave uses servers for which the order of a save is not
+// transitive: 10/8 before 127/8 before 192.168/16 before 10/8.
 func TestDiffFitsTheSave(t *testing.T) {
 	networks := [][2]byte{{10, 0}, {127, 0}, {192, 168}}
 	for seed := range uint64(300) {

@@ -22,8 +22,8 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// inUse gives every server of the table connections.
-func inUse(table *ipvs.Table, conns ipvs.ConnCounts) {
+// setConns gives every server of the table connections.
+func setConns(table *ipvs.Table, conns ipvs.ConnCounts) {
 	for i := range table.Services {
 		for j := range table.Services[i].Destinations {
 			table.Services[i].Destinations[j].Conns = conns
@@ -40,7 +40,7 @@ func TestServerInUseIsDrainedBeforeItIsRemoved(t *testing.T) {
 	active, inactive := ipvs.ConnCounts{Active: 1}, ipvs.ConnCounts{Inactive: 1}
 	for name, c := range map[string]struct {
 		service   string
-		options   string // of the server that goes, and of the service
+		options   string // of the removed server, and of the service
 		scheduler string
 		conns     ipvs.ConnCounts
 		drained   bool
@@ -70,7 +70,7 @@ func TestServerInUseIsDrainedBeforeItIsRemoved(t *testing.T) {
 			}
 			head := "-A" + service + " -s " + c.scheduler + "\n"
 			k := newFakeKernel(t, head+"-a"+service+stay+"-a"+service+goes+c.options+"\n")
-			k.edit(func(t *ipvs.Table) { inUse(t, c.conns) })
+			k.edit(func(t *ipvs.Table) { setConns(t, c.conns) })
 			wanted := head + "-a" + service + stay
 			if c.service == "" {
 				wanted = ""
@@ -104,16 +104,15 @@ const (
 	drained   = "-a -t 10.0.0.1:80 -r 10.0.0.3:80 -m -w 5\n-a -t 10.0.0.1:80 -r 10.0.0.4:80 -m -w 5\n"
 )
 
-// enough is the number of times that drainTwo lets servers be listed before
-// it acts.
-const enough = 3
+// actsAt is the list of servers, counted from 1, at which drainTwo acts.
+const actsAt = 3
 
-// drainTwo restores undrained on a kernel that also has drained.
+// drainTwo restores undrained on a kernel that also contains drained.
 func drainTwo(t *testing.T, then func(*fakeKernel)) (*fakeKernel, answer) {
 	k := newFakeKernel(t, undrained+drained)
-	k.edit(func(t *ipvs.Table) { inUse(t, ipvs.ConnCounts{Active: 1}) })
+	k.edit(func(t *ipvs.Table) { setConns(t, ipvs.ConnCounts{Active: 1}) })
 	k.beforeDestinations = func(n int) {
-		if n == enough {
+		if n == actsAt {
 			then(k)
 		}
 	}
@@ -121,8 +120,10 @@ func drainTwo(t *testing.T, then func(*fakeKernel)) (*fakeKernel, answer) {
 }
 
 func TestRemovalsWaitForTheLastConnection(t *testing.T) {
-	k, a := drainTwo(t, func(k *fakeKernel) { k.edit(func(t *ipvs.Table) { inUse(t, ipvs.ConnCounts{Inactive: 1}) }) })
-	if a != (answer{}) || k.rules() != timeouts+undrained || k.asked != enough {
+	k, a := drainTwo(t, func(k *fakeKernel) {
+		k.edit(func(t *ipvs.Table) { setConns(t, ipvs.ConnCounts{Inactive: 1}) })
+	})
+	if a != (answer{}) || k.rules() != timeouts+undrained || k.asked != actsAt {
 		t.Errorf("%+v, asked %d times, the table is\n%s", a, k.asked, k.rules())
 	}
 	var ops []ipvs.Op
@@ -138,24 +139,24 @@ func TestRemovalsWaitForTheLastConnection(t *testing.T) {
 func TestSignalEndsTheWaitForConnections(t *testing.T) {
 	k, a := drainTwo(t, func(*fakeKernel) { sendSignal(t, unix.SIGTERM) })
 	want := answer{status: 143, errors: "<stdin>: terminated after 2 of 4 changes; run it again to finish\n"}
-	if a != want || k.rules() != timeouts+undrained+strings.ReplaceAll(drained, "-w 5", "-w 0") || k.asked != enough {
+	if a != want || k.rules() != timeouts+undrained+strings.ReplaceAll(drained, "-w 5", "-w 0") || k.asked != actsAt {
 		t.Errorf("%+v, want %+v, asked %d times, the table is\n%s", a, want, k.asked, k.rules())
 	}
 }
 
-// The command and the table of a drain, and what is left of the table when it
-// has been carried through.
+// The commands and the table of a drain, the table after it, and the message
+// if it ended early.
 const (
-	oneGoes  = "ipvsadm -d -t 10.0.0.1:80 -r 10.0.0.3:80 --drain "
+	delOne   = "ipvsadm -d -t 10.0.0.1:80 -r 10.0.0.3:80 --drain "
 	oneStays = "ipvsadm -e -t 10.0.0.1:80 -r 10.0.0.3:80 --keep -w 0 --drain 60"
-	allGo    = "ipvsadm -D -t 10.0.0.1:80 --drain "
+	delAll   = "ipvsadm -D -t 10.0.0.1:80 --drain "
 	stays    = "-A -t 10.0.0.1:80 -s rr\n-a -t 10.0.0.1:80 -r 10.0.0.2:80 -m -w 0\n"
 	goes     = "-a -t 10.0.0.1:80 -r 10.0.0.3:80 -m -w 5 -x 9 -y 2\n"
 	atZero   = "-a -t 10.0.0.1:80 -r 10.0.0.3:80 -m -w 0 -x 9 -y 2\n"
-	asItWas  = "nothing was deleted, and weights set to 0 were put back\n"
+	undrain  = "nothing was deleted, and weights set to 0 were put back\n"
 )
 
-// drain runs the command of a drain.
+// drain runs a command with --drain.
 func (k *fakeKernel) drain(t *testing.T, lock, command string) (a answer) {
 	t.Helper()
 	p, done := k.process(&a, "", strings.Fields(command)...)
@@ -168,88 +169,88 @@ func (k *fakeKernel) drain(t *testing.T, lock, command string) (a answer) {
 func TestDrain(t *testing.T) {
 	type step = func(*testing.T, *fakeKernel)
 	conns := func(c ipvs.ConnCounts) step {
-		return func(_ *testing.T, k *fakeKernel) { k.edit(func(t *ipvs.Table) { inUse(t, c) }) }
+		return func(_ *testing.T, k *fakeKernel) { k.edit(func(t *ipvs.Table) { setConns(t, c) }) }
 	}
-	another := func(rules string) step { return func(t *testing.T, k *fakeKernel) { k.run(t, rules) } }
+	writer := func(rules string) step { return func(t *testing.T, k *fakeKernel) { k.run(t, rules) } }
 	mindSignals(unix.SIGINT, unix.SIGHUP)
 	signal := func(s syscall.Signal) step { return func(t *testing.T, _ *fakeKernel) { sendSignal(t, s) } }
-	const ready = 1 // how often the servers have been asked for when the drain begins
+	const ready = 1 // lists of servers before the drain begins
 	for name, c := range map[string]struct {
 		command string
 		conns   uint32
-		at      int // how often the servers are asked for before something happens
+		at      int // the list of servers, counted from 1, at which then is called
 		then    step
 		want    answer
 		rules   string
-		asked   int // 0 where it does not matter
+		asked   int // lists of servers; 0: any number
 	}{
-		"a server without connections goes at once":  {command: oneGoes + "60", rules: stays, asked: ready + 1},
-		"a service without connections goes at once": {command: allGo + "60", asked: ready + 1},
+		"a server without connections goes at once":  {command: delOne + "60", rules: stays, asked: ready + 1},
+		"a service without connections goes at once": {command: delAll + "60", asked: ready + 1},
 		"a server goes after its last active connection": {
-			command: oneGoes + "60", conns: 1, at: ready + 3, then: conns(ipvs.ConnCounts{Inactive: 7}), rules: stays, asked: ready + 3,
+			command: delOne + "60", conns: 1, at: ready + 3, then: conns(ipvs.ConnCounts{Inactive: 7}), rules: stays, asked: ready + 3,
 		},
 		"a service goes after the last of any server": {
-			command: allGo + "60", conns: 1, at: ready + 2, then: conns(ipvs.ConnCounts{Inactive: 7}), asked: ready + 2,
+			command: delAll + "60", conns: 1, at: ready + 2, then: conns(ipvs.ConnCounts{Inactive: 7}), asked: ready + 2,
 		},
 		"when the time is over a server goes with its connections": {
-			command: oneGoes + "0", conns: 3, want: answer{status: 1, errors: "the drain time is over, with 3 connections left\n"}, rules: stays, asked: ready + 1,
+			command: delOne + "0", conns: 3, want: answer{status: 1, errors: "the drain time is over, with 3 connections left\n"}, rules: stays, asked: ready + 1,
 		},
 		"and so does a service with those of all servers": {
-			command: allGo + "0", conns: 3, want: answer{status: 1, errors: "the drain time is over, with 6 connections left\n"},
+			command: delAll + "0", conns: 3, want: answer{status: 1, errors: "the drain time is over, with 6 connections left\n"},
 		},
 		"the time is as long as was said": {
-			command: oneGoes + "1", conns: 1, at: ready + 2, then: conns(ipvs.ConnCounts{Active: 2}),
+			command: delOne + "1", conns: 1, at: ready + 2, then: conns(ipvs.ConnCounts{Active: 2}),
 			want: answer{status: 1, errors: "the drain time is over, with 2 connections left\n"}, rules: stays,
 		},
 		"SIGINT puts the weight back": {
-			command: oneGoes + "60", conns: 1, at: ready + 2, then: signal(unix.SIGINT),
-			want: answer{status: 130, errors: "interrupt: " + asItWas}, rules: stays + goes,
+			command: delOne + "60", conns: 1, at: ready + 2, then: signal(unix.SIGINT),
+			want: answer{status: 130, errors: "interrupt: " + undrain}, rules: stays + goes,
 		},
 		"so does SIGTERM": {
-			command: oneGoes + "60", conns: 1, at: ready + 2, then: signal(unix.SIGTERM),
-			want: answer{status: 143, errors: "terminated: " + asItWas}, rules: stays + goes,
+			command: delOne + "60", conns: 1, at: ready + 2, then: signal(unix.SIGTERM),
+			want: answer{status: 143, errors: "terminated: " + undrain}, rules: stays + goes,
 		},
 		"and SIGHUP": {
-			command: oneGoes + "60", conns: 1, at: ready + 2, then: signal(unix.SIGHUP),
-			want: answer{status: 129, errors: "hangup: " + asItWas}, rules: stays + goes,
+			command: delOne + "60", conns: 1, at: ready + 2, then: signal(unix.SIGHUP),
+			want: answer{status: 129, errors: "hangup: " + undrain}, rules: stays + goes,
 		},
 		"of a service, a weight that was 0 before stays 0": {
-			command: allGo + "60", conns: 1, at: ready + 2, then: signal(unix.SIGTERM),
-			want: answer{status: 143, errors: "terminated: " + asItWas}, rules: stays + goes,
+			command: delAll + "60", conns: 1, at: ready + 2, then: signal(unix.SIGTERM),
+			want: answer{status: 143, errors: "terminated: " + undrain}, rules: stays + goes,
 		},
 		"what else another program has changed is not put back": {
-			command: oneGoes + "60", conns: 1, at: ready + 2, then: func(t *testing.T, k *fakeKernel) {
+			command: delOne + "60", conns: 1, at: ready + 2, then: func(t *testing.T, k *fakeKernel) {
 				k.run(t, "-e -t 10.0.0.1:80 -r 10.0.0.3:80 -g -w 0 -x 20\n")
 				sendSignal(t, unix.SIGTERM)
 			},
-			want:  answer{status: 143, errors: "terminated: " + asItWas},
+			want:  answer{status: 143, errors: "terminated: " + undrain},
 			rules: stays + "-a -t 10.0.0.1:80 -r 10.0.0.3:80 -g -w 5 -x 20\n",
 		},
 		"a weight that another program gives is left to it": {
-			command: oneGoes + "60", conns: 1, at: ready + 2, then: another("-e -t 10.0.0.1:80 -r 10.0.0.3:80 -m -w 7\n"),
-			want:  answer{status: 1, errors: "another program set the weight of 10.0.0.3:80 in TCP 10.0.0.1:80 to 7\n" + asItWas},
+			command: delOne + "60", conns: 1, at: ready + 2, then: writer("-e -t 10.0.0.1:80 -r 10.0.0.3:80 -m -w 7\n"),
+			want:  answer{status: 1, errors: "another program set the weight of 10.0.0.3:80 in TCP 10.0.0.1:80 to 7\n" + undrain},
 			rules: stays + "-a -t 10.0.0.1:80 -r 10.0.0.3:80 -m -w 7\n",
 		},
 		"so is that of one server of a service, and the others have theirs back": {
-			command: allGo + "60", conns: 1, at: ready + 2, then: another("-e -t 10.0.0.1:80 -r 10.0.0.2:80 -m -w 7\n"),
-			want:  answer{status: 1, errors: "another program set the weight of 10.0.0.2:80 in TCP 10.0.0.1:80 to 7\n" + asItWas},
+			command: delAll + "60", conns: 1, at: ready + 2, then: writer("-e -t 10.0.0.1:80 -r 10.0.0.2:80 -m -w 7\n"),
+			want:  answer{status: 1, errors: "another program set the weight of 10.0.0.2:80 in TCP 10.0.0.1:80 to 7\n" + undrain},
 			rules: strings.Replace(stays, "-w 0", "-w 7", 1) + goes,
 		},
 		"another server's weight does not matter": {
-			command: oneGoes + "0", conns: 1, at: ready, then: another("-e -t 10.0.0.1:80 -r 10.0.0.2:80 -m -w 7\n"),
+			command: delOne + "0", conns: 1, at: ready, then: writer("-e -t 10.0.0.1:80 -r 10.0.0.2:80 -m -w 7\n"),
 			want: answer{status: 1, errors: "the drain time is over, with 1 connection left\n"}, rules: strings.Replace(stays, "-w 0", "-w 7", 1),
 		},
 		"a server that another program deletes is gone": {
-			command: oneGoes + "60", conns: 1, at: ready + 2, then: another("-d -t 10.0.0.1:80 -r 10.0.0.3:80\n"), rules: stays,
+			command: delOne + "60", conns: 1, at: ready + 2, then: writer("-d -t 10.0.0.1:80 -r 10.0.0.3:80\n"), rules: stays,
 		},
 		"and so is its service": {
-			command: oneGoes + "60", conns: 1, at: ready + 2, then: another("-D -t 10.0.0.1:80\n"),
+			command: delOne + "60", conns: 1, at: ready + 2, then: writer("-D -t 10.0.0.1:80\n"),
 		},
 		"a service that another program deletes is gone": {
-			command: allGo + "60", conns: 1, at: ready + 2, then: another("-D -t 10.0.0.1:80\n"),
+			command: delAll + "60", conns: 1, at: ready + 2, then: writer("-D -t 10.0.0.1:80\n"),
 		},
 		"a kernel that does not delete": {
-			command: oneGoes + "60", at: ready + 1, then: func(_ *testing.T, k *fakeKernel) {
+			command: delOne + "60", at: ready + 1, then: func(_ *testing.T, k *fakeKernel) {
 				k.Refuse = func(c ipvs.Change) syscall.Errno {
 					if c.Op == ipvs.OpDeleteDestination {
 						return unix.ENOMEM
@@ -257,7 +258,7 @@ func TestDrain(t *testing.T) {
 					return 0
 				}
 			},
-			want: answer{status: 255, errors: "Memory allocation problem\n" + asItWas}, rules: stays + goes,
+			want: answer{status: 255, errors: "Memory allocation problem\n" + undrain}, rules: stays + goes,
 		},
 		"a server that is not there": {
 			command: "ipvsadm -d -t 10.0.0.1:80 -r 10.0.0.9:80 --drain 60", want: answer{status: 255, errors: "No such destination\n"}, rules: stays + goes,
@@ -267,14 +268,14 @@ func TestDrain(t *testing.T) {
 		},
 		"neither has to be with --exist":  {command: "ipvsadm -d -t 10.0.0.1:80 -r 10.0.0.9:80 --exist --drain 60", rules: stays + goes},
 		"nor the service":                 {command: "ipvsadm -D -t 10.0.0.9:80 --exist --drain 60", rules: stays + goes},
-		"what is there goes with --exist": {command: oneGoes + "60 --exist", rules: stays},
+		"what is there goes with --exist": {command: delOne + "60 --exist", rules: stays},
 		"a server may stay": {
 			command: oneStays, conns: 1, at: ready + 3, then: conns(ipvs.ConnCounts{Inactive: 7}), rules: stays + atZero, asked: ready + 3,
 		},
 		"with other settings": {command: oneStays + " -x 20 -y 0", rules: stays + "-a -t 10.0.0.1:80 -r 10.0.0.3:80 -m -w 0 -x 20\n"},
 		"and has its weight back after a signal": {
 			command: oneStays, conns: 1, at: ready + 2, then: signal(unix.SIGTERM),
-			want: answer{status: 143, errors: "terminated: " + asItWas}, rules: stays + goes,
+			want: answer{status: 143, errors: "terminated: " + undrain}, rules: stays + goes,
 		},
 		"a server that stays has to be there": {
 			command: "ipvsadm -e -t 10.0.0.1:80 -r 10.0.0.9:80 --keep -w 0 --drain 60",
@@ -283,7 +284,7 @@ func TestDrain(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			k := newFakeKernel(t, stays+goes)
-			k.edit(func(t *ipvs.Table) { inUse(t, ipvs.ConnCounts{Active: c.conns}) })
+			k.edit(func(t *ipvs.Table) { setConns(t, ipvs.ConnCounts{Active: c.conns}) })
 			k.beforeDestinations = func(n int) {
 				if n == c.at {
 					c.then(t, k)
@@ -295,7 +296,7 @@ func TestDrain(t *testing.T) {
 				t.Errorf("%+v, want %+v, asked %d times, the table is\n%s", a, c.want, k.asked, k.rules())
 			}
 			if took := time.Since(start); strings.Contains(c.command, "--drain 1") && took < time.Second {
-				t.Errorf("it was over after %v", took)
+				t.Errorf("ended after %v", took)
 			}
 		})
 	}
@@ -321,10 +322,10 @@ func TestDrainWaitsForEstablishedConnections(t *testing.T) {
 			lock := filepath.Join(t.TempDir(), "lock")
 			synctest.Test(t, func(t *testing.T) {
 				k := newFakeKernel(t, stays+goes)
-				k.edit(func(t *ipvs.Table) { inUse(t, ipvs.ConnCounts{Active: 2}) })
+				k.edit(func(t *ipvs.Table) { setConns(t, ipvs.ConnCounts{Active: 2}) })
 				k.Rows = c.rows
 				begin := time.Now()
-				a := k.drain(t, lock, oneGoes+"60")
+				a := k.drain(t, lock, delOne+"60")
 				if took := time.Since(begin); a != c.want || took < c.least || took > c.most || k.rules() != timeouts+stays {
 					t.Errorf("%+v after %v, the table is\n%s", a, took, k.rules())
 				}
@@ -338,33 +339,33 @@ func TestServerIsDrainedOnce(t *testing.T) {
 	const other = "ipvsadm -d -t 10.0.0.1:80 -r 10.0.0.2:80 --drain 60"
 	refused := answer{status: 2, errors: "another ipvsadm is draining 10.0.0.3:80 of TCP 10.0.0.1:80; nothing was changed\n"}
 	k := newFakeKernel(t, stays+goes)
-	k.edit(func(t *ipvs.Table) { inUse(t, ipvs.ConnCounts{Active: 1}) })
+	k.edit(func(t *ipvs.Table) { setConns(t, ipvs.ConnCounts{Active: 1}) })
 	lock := filepath.Join(t.TempDir(), "lock")
 	k.beforeDestinations = func(n int) {
 		if n != 3 {
 			return
 		}
 		k.beforeDestinations = nil
-		for _, command := range []string{oneGoes + "0", allGo + "0"} {
+		for _, command := range []string{delOne + "0", delAll + "0"} {
 			if a := k.drain(t, lock, command); a != refused || k.rules() != timeouts+stays+atZero {
 				t.Errorf("%s: %+v, the table is\n%s", command, a, k.rules())
 			}
 		}
 		elsewhere := newFakeKernel(t, stays+goes)
 		elsewhere.Inode = k.Inode + 1
-		if a := elsewhere.drain(t, lock, oneGoes+"0"); a != (answer{}) {
+		if a := elsewhere.drain(t, lock, delOne+"0"); a != (answer{}) {
 			t.Errorf("in another network namespace: %+v", a)
 		}
-		k.edit(func(t *ipvs.Table) { inUse(t, ipvs.ConnCounts{}) })
+		k.edit(func(t *ipvs.Table) { setConns(t, ipvs.ConnCounts{}) })
 		if a := k.drain(t, lock, other); a != (answer{}) {
 			t.Errorf("another server: %+v", a)
 		}
 	}
-	if a := k.drain(t, lock, oneGoes+"60"); a != (answer{}) || k.rules() != timeouts+"-A -t 10.0.0.1:80 -s rr\n" {
+	if a := k.drain(t, lock, delOne+"60"); a != (answer{}) || k.rules() != timeouts+"-A -t 10.0.0.1:80 -s rr\n" {
 		t.Errorf("%+v, the table is\n%s", a, k.rules())
 	}
 	k.run(t, goes)
-	if a := k.drain(t, lock, oneGoes+"60"); a != (answer{}) {
+	if a := k.drain(t, lock, delOne+"60"); a != (answer{}) {
 		t.Errorf("after the first: %+v", a)
 	}
 }
@@ -377,8 +378,8 @@ func TestDrainOnAKernel(t *testing.T) {
 	})
 }
 
-// testDrain removes a server with a connection, which ends once the server
-// has weight 0, or stays.
+// testDrain removes a server with a connection, which either ends when the
+// server has weight 0 or stays open.
 func testDrain(t *testing.T, ends bool) {
 	d := newDirector(t)
 	d.ip("addr add 10.5.5.5/32 dev lo")
@@ -409,7 +410,7 @@ func testDrain(t *testing.T, ends bool) {
 			}
 			i := slices.IndexFunc(list, func(e ipvs.DestinationEntry) bool { return e.Addr == netip.MustParseAddr("127.0.0.2") })
 			if i < 0 {
-				break // removed without having been drained
+				break // removed without draining
 			}
 			weight = list[i].Weight
 		}

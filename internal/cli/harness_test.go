@@ -24,15 +24,15 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs/ipvstest"
 )
 
-// fakeKernel is a kernel in memory whose calls are counted, with hooks.
+// fakeKernel is a kernel in memory with hooks that counts calls.
 type fakeKernel struct {
 	*ipvstest.Kernel
-	// beforeTable and beforeApply are called before each reading of the
-	// table and each batch, with its number, to act as another writer or
-	// to send a signal.
+	// beforeTable and beforeApply are called with the number of each read
+	// of the table and of each batch, before it. They act as another
+	// writer or send a signal.
 	beforeTable, beforeApply func(n int)
 	beforeDestinations       func(n int)
-	// infoErr, tableErr and down are the errors of such calls.
+	// infoErr, tableErr and down are the errors of Info, Table and Apply.
 	infoErr, tableErr, down error
 
 	dials, reads, asked int
@@ -69,8 +69,8 @@ func (k *fakeKernel) before(method string) error {
 	return nil
 }
 
-// newFakeKernel returns a kernel with the table of some rules and with
-// timeouts of its own.
+// newFakeKernel returns a kernel with the table of some rules and the timeouts
+// of the constant timeouts.
 func newFakeKernel(t testing.TB, rules string) *fakeKernel {
 	t.Helper()
 	k := fakeOf(&ipvs.Table{Timeouts: ipvs.Timeouts{TCP: 900 * time.Second, TCPFin: 120 * time.Second, UDP: 300 * time.Second}})
@@ -78,13 +78,13 @@ func newFakeKernel(t testing.TB, rules string) *fakeKernel {
 	return k
 }
 
-// run makes the changes of rules as another program.
+// run applies rules as another program.
 func (k *fakeKernel) run(t testing.TB, rules string) {
 	t.Helper()
 	each(t, rules, k.Do)
 }
 
-// each passes the changes of rules to do, which must not refuse any.
+// each calls do with the change of each rule, which must not be refused.
 func each(t testing.TB, rules string, do func(...ipvs.Change) error) {
 	t.Helper()
 	s := newSession(Process{Args: []string{"ipvsadm"}})
@@ -105,7 +105,7 @@ func each(t testing.TB, rules string, do func(...ipvs.Change) error) {
 	}
 }
 
-// edit alters the table in place, counters included.
+// edit changes the table directly, including counters.
 func (k *fakeKernel) edit(f func(*ipvs.Table)) {
 	t := k.Now()
 	f(t)
@@ -133,14 +133,15 @@ type answer struct {
 	out, errors string
 }
 
-// process returns a run of the program on the fake kernel.
+// process returns a run of the program on the fake kernel. done sets the
+// output in a.
 func (k *fakeKernel) process(a *answer, stdin string, argv ...string) (p *session, done func()) {
 	var out, errs bytes.Buffer
 	p = k.session(Process{Args: argv, Stdin: strings.NewReader(stdin), Stdout: &out, Stderr: &errs})
 	return p, func() { a.out, a.errors = out.String(), errs.String() }
 }
 
-// session returns a session that works on the fake kernel.
+// session returns a session that uses the fake kernel.
 func (k *fakeKernel) session(p Process) *session {
 	s := newSession(p)
 	s.names = noNames()
@@ -167,7 +168,7 @@ func restoreArgs(t testing.TB, options ...string) []string {
 	return append([]string{"ipvsadm-restore", "--lock", filepath.Join(t.TempDir(), "lock")}, options...)
 }
 
-// noDNS knows no names.
+// noDNS is a resolver that finds no names.
 type noDNS struct{}
 
 var errNoName = errors.New("no such name")
@@ -179,8 +180,8 @@ func (noDNS) LookupAddr(context.Context, string) ([]string, error) { return nil,
 
 func noNames() *names.Resolver { return names.NewFrom("/dev/null", "/dev/null", noDNS{}) }
 
-// refuseLikeAKernel refuses what a table in memory cannot judge: a scheduler
-// called nosuch, the server 10.9.9.9 and the interface nosuch.
+// refuseLikeAKernel refuses values that a table in memory cannot check: a
+// scheduler or an interface named nosuch, and the server 10.9.9.9.
 func refuseLikeAKernel(c ipvs.Change) syscall.Errno {
 	switch c.Op {
 	case ipvs.OpAddService, ipvs.OpEditService:

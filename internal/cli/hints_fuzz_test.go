@@ -16,9 +16,8 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// FuzzHints makes the hint of each command line: after its fault, or after
-// each way in which the kernel refuses it. A hint is one short line that a
-// terminal can show.
+// FuzzHints makes the hints for random command lines: after a usage error, or
+// after each error of the kernel. A hint must be one short printable line.
 func FuzzHints(f *testing.F) {
 	for _, line := range []string{
 		"-A -t [::1]x]:80", "-A -t [", "-A -t []:80", "-a -t 1.2.3.4:80 -r [fe80::1", "-A -t http://vip:80", "-A -f 1 -b rr", "-A -f 1 -s sh -b mh-port",

@@ -13,8 +13,7 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/internal/test/terminal"
 )
 
-// TestHintsOnAKernel makes mistakes that people make, on a terminal and on a
-// pipe.
+// TestHintsOnAKernel makes common mistakes on a terminal and with a pipe.
 func TestHintsOnAKernel(t *testing.T) {
 	guesttest.InGuest(t, func(t *testing.T) {
 		exe, err := os.Executable()
@@ -30,8 +29,8 @@ func TestHintsOnAKernel(t *testing.T) {
 			return "", cmd.Run()
 		}
 		t.Setenv("PATH", "/usr/local/bin:"+os.Getenv("PATH")) // before the original
-		// Other users cannot look into the folder that the test
-		// binary is in.
+		// Copy the program: other users have no access to the directory
+		// of the test binary.
 		prepare := "cp " + exe + " /usr/local/bin/ipvsadm && ln -s ipvsadm /usr/local/bin/ipvsadm-save && echo 'hosts: files' >/etc/nsswitch.conf && echo /bin/false >/proc/sys/kernel/modprobe && mv /sbin/modprobe /sbin/modprobe.away"
 		if out, err := sh(t, prepare, nil); err != nil {
 			t.Fatalf("%s: %v %s", prepare, err, out)
@@ -40,18 +39,18 @@ func TestHintsOnAKernel(t *testing.T) {
 			servers = " && ip link add dummy0 type dummy && ip addr add 192.168.168.1/24 dev dummy0 && ip link set dummy0 up"
 			web     = "ipvsadm -A -t 12.0.0.1:80"
 			noIPVS  = "Can't initialize ipvs: Protocol not available\nAre you sure that IP Virtual Server is built in the kernel or as module?\n"
-			// A connection whose server is about to go.
+			// A connection whose server will be removed.
 			stranded = "ip link set lo up && ip link add dummy0 type dummy && ip addr add 192.168.168.1/24 dev dummy0 && ip addr add 12.0.0.1 dev lo && ip link set dummy0 up" +
 				" && ipvsadm -A -u 12.0.0.1:53 && ipvsadm -a -u 12.0.0.1:53 -r 192.168.168.10 -g && bash -c 'echo >/dev/udp/12.0.0.1/53' && sysctl -qw net.ipv4.vs.expire_nodest_conn=0"
 			noRoot = "Can't initialize ipvs: Permission denied (you must be root)\nAre you sure that IP Virtual Server is built in the kernel or as module?\n"
 		)
 		for _, c := range []struct {
 			name    string
-			once    string // is done before, and lasts
-			first   string // is done before in the namespace
+			once    string // setup that lasts for later cases
+			first   string // setup in the namespace
 			line    string
 			message string
-			hint    string // how it begins
+			hint    string // its beginning
 		}{
 			{"ip_vs is not loaded", "", "", "ipvsadm -Ln", noIPVS,
 				"the module is installed; to see why it is not loaded, run modprobe ip_vs as root"},

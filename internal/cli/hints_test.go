@@ -20,9 +20,9 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// Most hints after errors are in TestMistakesOnAKernel and
-// TestHintsOnAKernel: here are those of kernels and files that a test cannot
-// have.
+// Most hints after errors are tested in TestMistakesOnAKernel and
+// TestHintsOnAKernel; here are those for kernels and files that a guest cannot
+// provide.
 func TestErrorsThatPeopleMeetHaveHints(t *testing.T) {
 	user := machine{euid: 1000}
 	with := func(state doctor.ModuleState) machine {
@@ -37,7 +37,7 @@ func TestErrorsThatPeopleMeetHaveHints(t *testing.T) {
 	for name, c := range map[string]struct {
 		err  error
 		m    machine
-		want string // what the hint has; empty for no hint
+		want string // part of the hint; empty for no hint
 	}{
 		"ip_vs of another kernel":       {initFailure(ipvs.ErrNoIPVS), with(doctor.Missing), "no ip_vs for this kernel, 6.1.0"},
 		"a module that is not there":    {noScheduler(ipvs.Service{Scheduler: "rr", PersistenceEngine: "sip"}), machine{}, "modprobe -a ip_vs_rr ip_vs_pe_sip"},
@@ -81,7 +81,7 @@ func TestChangesThatMayNotDoWhatWasMeantHaveHints(t *testing.T) {
 	}
 }
 
-// A restore without a file says that it reads the terminal.
+// A restore without a file reports that it reads from the terminal.
 func TestInputFromATerminalIsAnnounced(t *testing.T) {
 	for _, c := range []struct {
 		args []string
@@ -102,8 +102,8 @@ func TestInputFromATerminalIsAnnounced(t *testing.T) {
 	}
 }
 
-// onTerminal runs the program with a terminal for its messages and returns
-// what it shows.
+// onTerminal runs the program with a terminal as standard error and returns
+// its output.
 func (k *fakeKernel) onTerminal(t *testing.T, stdin string, argv ...string) string {
 	t.Helper()
 	on := terminal.New(t, 80, 24)
@@ -113,7 +113,7 @@ func (k *fakeKernel) onTerminal(t *testing.T, stdin string, argv ...string) stri
 	return strings.ReplaceAll(on.Output(t), "\r", "")
 }
 
-// An edit with --keep resets nothing, and what it keeps counts.
+// An edit with --keep resets nothing, and hints consider the kept settings.
 func TestHintsAboutEditsThatKeep(t *testing.T) {
 	const rules = "-A -t 12.0.0.1:80 -s sh -b sh-port -p 300\n-a -t 12.0.0.1:80 -r 10.0.0.1 -i -w 3 -x 9\n"
 	for line, want := range map[string]string{
@@ -128,8 +128,7 @@ func TestHintsAboutEditsThatKeep(t *testing.T) {
 	}
 }
 
-// A script may have any number of refused lines: hints do not read the table
-// for each.
+// Hints do not read the table for each of any number of refused lines.
 func TestHintsReadTheTableAFewTimes(t *testing.T) {
 	lines := strings.Repeat("-d -t 12.0.0.1:80 -r 10.0.0.9:80\n", 500)
 	k := newFakeKernel(t, "-A -t 12.0.0.1:80 -s rr\n")

@@ -2,8 +2,8 @@
 
 package cli
 
-// This file kills restores, and ends them by signals, while they change the
-// table of a real kernel.
+// This file interrupts restores with SIGKILL and other signals while they
+// change the table of a real kernel.
 
 import (
 	"bytes"
@@ -40,7 +40,7 @@ func TestInterruptedRestoreOnAKernel(t *testing.T) {
 }
 
 // testWaitingForAModule ends commands by a signal while the kernel waits for a
-// modprobe that hangs. As with 1.31, they end at once.
+// modprobe that hangs. As with 1.31, they exit at once.
 func testWaitingForAModule(t *testing.T) {
 	const setting = "/proc/sys/kernel/modprobe"
 	d := newDirector(t)
@@ -72,14 +72,14 @@ func testWaitingForAModule(t *testing.T) {
 	}
 }
 
-// alternation restores two files in turn. Each interrupted restore is
-// repeated and finishes.
+// alternation restores two files in turn. Each interrupted restore is then
+// repeated and completes.
 type alternation struct {
 	director
 	tables [2]*ipvs.Table
 	files  [2]string
-	large  int           // how many services at the end of each are large
-	whole  time.Duration // how long a restore takes
+	large  int           // number of large services at the end of each table
+	whole  time.Duration // duration of a restore
 }
 
 func newAlternation(t *testing.T, large int) *alternation {
@@ -100,10 +100,10 @@ func newAlternation(t *testing.T, large int) *alternation {
 	return a
 }
 
-// largeTable returns a table that takes long to change and not so long to
-// read: it has few services with many servers. Two of them share most
-// servers, with other weights, since the kernel keeps removed ones for
-// minutes and searches them for each new one.
+// largeTable returns a table that takes long to change but not to read: it has
+// few services with many servers. Two such tables share most servers, with
+// different weights, since the kernel keeps removed servers for minutes and
+// searches them for each added one.
 func largeTable(r *rand.Rand, large int) *ipvs.Table {
 	t := randomTable(r, 20)
 	t.Daemons = nil
@@ -124,18 +124,18 @@ func largeTable(r *rand.Rand, large int) *ipvs.Table {
 	return t
 }
 
-// begun reports whether a restore of the file has sent something: timeouts
+// hasBegun reports whether a restore of the file has made changes: timeouts
 // come first.
-func (a *alternation) begun(i int) bool {
+func (a *alternation) hasBegun(i int) bool {
 	a.Helper()
 	now, err := a.client.Timeouts(a.Context())
 	must.OK(a.T, err)
 	return now == a.tables[i].Timeouts
 }
 
-// sent reports whether a large service, which differs between the files, is
-// as the file wants it.
-func (a *alternation) sent(i, service int) bool {
+// isRestored reports whether a large service, which differs between the files,
+// is as in the file.
+func (a *alternation) isRestored(i, service int) bool {
 	a.Helper()
 	want := a.tables[i].Services[service]
 	now := want
@@ -150,33 +150,33 @@ func (a *alternation) sent(i, service int) bool {
 func (a *alternation) awaitChanges(i, first int) {
 	a.Helper()
 	service := len(a.tables[i].Services) - a.large + rand.IntN(first)
-	for end := time.Now().Add(must.Patience); !a.sent(i, service); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(must.Patience); !a.isRestored(i, service); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			a.Fatal("the restore changes nothing")
 		}
 	}
 }
 
-// startBehind starts a command with a low priority: the guest has one CPU,
-// and the test has to get it whenever it wakes up.
-func startBehind(t *testing.T, cmd *exec.Cmd) {
+// startNice starts a command with a low priority: the guest has one CPU, and
+// the test must get it whenever it wakes up.
+func startNice(t *testing.T, cmd *exec.Cmd) {
 	t.Helper()
 	must.OK(t, unix.Setpriority(unix.PRIO_PROCESS, 0, 19)) // of this thread, for the child
 	must.OK(t, cmd.Start())
 	must.OK(t, unix.Setpriority(unix.PRIO_PROCESS, 0, 0))
 }
 
-// start starts to restore a file.
+// start starts a restore of a file.
 func (a *alternation) start(i int, options ...string) (cmd *exec.Cmd, errs *bytes.Buffer) {
 	a.Helper()
 	cmd, errs = a.command(append([]string{"ipvsadm-restore", "--lock", "lock", a.files[i]}, options...)...), new(bytes.Buffer)
 	cmd.Stderr = errs
-	startBehind(a.T, cmd)
+	startNice(a.T, cmd)
 	return cmd, errs
 }
 
-// left returns what an interrupted restore of the file has left to do. Each
-// service has to be as in one of the files.
+// left returns the changes that an interrupted restore of the file did not
+// make. Each service must be as in one of the files.
 func (a *alternation) left(i int) []ipvs.Change {
 	a.Helper()
 	now := a.table()
@@ -192,24 +192,24 @@ func (a *alternation) left(i int) []ipvs.Change {
 	return left
 }
 
-// again repeats an interrupted restore.
-func (a *alternation) again(i int) {
+// repeat repeats an interrupted restore.
+func (a *alternation) repeat(i int) {
 	a.Helper()
 	if out := a.do("", "ipvsadm-restore", "--lock", filepath.Join(a.dir, "lock"), a.files[i]); out != (answer{}) {
 		a.Fatal(out)
 	}
 	if left := model.Diff(a.table(), a.tables[i]); len(left) > 0 {
-		a.Fatalf("a restore that followed one that was interrupted left %v", left)
+		a.Fatalf("a restore after an interrupted one left %v", left)
 	}
 }
 
-// testKilled kills some restores at random instants, most after the first
-// changes, since what comes before takes many times as long.
+// testKilled kills restores at random instants, most of them after the first
+// changes, since the time before is many times as long.
 func testKilled(t *testing.T) {
 	kills := must.Count(20, 100)
 	a := newAlternation(t, 30)
 	n, before, midway, after := 0, 0, 0, 0
-	for ; n < kills || midway < kills/3 && n < 6*kills; n++ { // more where the machine is busy
+	for ; n < kills || midway < kills/3 && n < 6*kills; n++ { // more on a busy machine
 		i := n % 2
 		cmd, _ := a.start(i)
 		if n%10 == 9 {
@@ -222,12 +222,12 @@ func testKilled(t *testing.T) {
 		switch left := a.left(i); {
 		case len(left) == 0:
 			after++
-		case a.begun(i):
+		case a.hasBegun(i):
 			midway++
 		default:
 			before++
 		}
-		a.again(i)
+		a.repeat(i)
 	}
 	t.Logf("of %d kills %d came before the first of about %d changes, %d midway and %d after the last",
 		n, before, len(model.Diff(a.tables[1], a.tables[0])), midway, after)
@@ -236,28 +236,28 @@ func testKilled(t *testing.T) {
 	}
 }
 
-// enders are the signals that end a program.
-var enders = []syscall.Signal{unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT, unix.SIGABRT}
+// endings are the signals that end a program.
+var endings = []syscall.Signal{unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT, unix.SIGABRT}
 
 var interrupted = regexp.MustCompile(`^\S+: (interrupt|terminated|hangup|quit|aborted) after (\d+) of (\d+) changes; run it again to finish\n$`)
 
-// testSignalled sends signals early: with one CPU a Go program receives one
-// some milliseconds later.
+// testSignalled sends signals early, since with one CPU a Go program receives
+// them some milliseconds late.
 func testSignalled(t *testing.T) {
 	signals := must.Count(5, 12)
 	a := newAlternation(t, 150)
 	n, midway := 0, 0
-	for ; n < signals || midway < signals/3 && n < 6*signals; n++ { // more where the machine is busy
-		i, sig := n%2, enders[n%len(enders)]
+	for ; n < signals || midway < signals/3 && n < 6*signals; n++ { // more on a busy machine
+		i, sig := n%2, endings[n%len(endings)]
 		cmd, errs := a.start(i, "--keep-going")
 		a.awaitChanges(i, a.large/3)
-		_ = cmd.Process.Signal(sig) // if it has not ended
+		_ = cmd.Process.Signal(sig) // unless it has exited
 		_ = cmd.Wait()
 		left := a.left(i)
-		a.again(i)
+		a.repeat(i)
 		status := cmd.ProcessState.ExitCode()
 		if status == 0 && errs.Len() == 0 && len(left) == 0 {
-			continue // it was finished first
+			continue // finished before the signal
 		}
 		m := interrupted.FindStringSubmatch(errs.String())
 		if status != 128+int(sig) || m == nil {
@@ -276,22 +276,22 @@ func testSignalled(t *testing.T) {
 	}
 }
 
-// testStrictSignalled sends each signal at random instants of a restore that
-// is all or nothing.
+// testStrictSignalled sends each signal at random instants of an
+// all-or-nothing restore.
 func testStrictSignalled(t *testing.T) {
 	each := must.Count(1, 3)
 	a := newAlternation(t, 150)
 	n, undone, finished := 0, 0, 0
-	now := 1 // which file the table is
-	for ; n < each*len(enders) || undone < each && n < 6*each*len(enders); n++ {
-		next, sig := 1-now, enders[n%len(enders)]
+	now := 1 // the file that the table matches
+	for ; n < each*len(endings) || undone < each && n < 6*each*len(endings); n++ {
+		next, sig := 1-now, endings[n%len(endings)]
 		cmd, errs := a.start(next, "--strict")
 		if n%3 == 0 {
 			time.Sleep(rand.N(a.whole))
 		} else {
 			a.awaitChanges(next, a.large/3)
 		}
-		_ = cmd.Process.Signal(sig) // if it has not ended
+		_ = cmd.Process.Signal(sig) // unless it has exited
 		_ = cmd.Wait()
 		status := cmd.ProcessState.ExitCode()
 		switch {
@@ -316,7 +316,7 @@ func testStrictSignalled(t *testing.T) {
 }
 
 // testStrictWithoutReader restores files whose last line the kernel refuses,
-// while nobody reads the messages.
+// with a standard error that has no reader.
 func testStrictWithoutReader(t *testing.T) {
 	a := newAlternation(t, 30)
 	text, err := os.ReadFile(a.files[0])

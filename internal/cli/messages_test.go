@@ -37,8 +37,8 @@ func TestRefusalsAreSaidAs131SaysThem(t *testing.T) {
 		ipvs.OpDeleteDestination: {unix.ESRCH: notDefined, unix.ENOENT: noServer},
 		ipvs.OpStartDaemon:       {unix.EEXIST: "Daemon has already run", unix.ENODEV: "No such device"},
 		ipvs.OpStopDaemon:        {unix.ESRCH: "No daemon is running"},
-		// Any command has these, and for what has no row the C
-		// library's text.
+		// Errors of any command, and the C library's text for an errno
+		// that has no row.
 		ipvs.OpSetTimeouts: {
 			unix.EINVAL:       "Invalid operation.  Possibly wrong module version, address not unicast, ...",
 			unix.ENOPROTOOPT:  "Protocol not available",

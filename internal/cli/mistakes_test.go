@@ -19,14 +19,14 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// The mistakes are a session: what somebody types, and what comes back on
-// standard output, behind "! " on standard error, behind "? " the hints that
-// a terminal gets, and in brackets the status. Those below a note that ends
-// with "ours" use what 1.31 does not know, or are a wanted difference; for
-// the others 1.31 has to answer the same.
+// mistakesFile is a session: commands, followed by their standard output, by
+// standard error after "! ", by hints on a terminal after "? ", and by the
+// exit status in brackets. Commands below a note that ends with "ours" use
+// features that 1.31 lacks or are an intended difference. For all others, the
+// output of 1.31 must be the same.
 const mistakesFile = "../../testdata/mistakes.txt"
 
-// mistakesTable is the table that the mistakes meet and must not change.
+// mistakesTable sets up the table, which the mistakes must not change.
 const mistakesTable = `
 ip link set lo up
 ip link add dummy0 type dummy
@@ -51,8 +51,8 @@ ipvsadm -R <<'END'
 END
 `
 
-// TestMistakesOnAKernel makes each mistake into a pipe and on a terminal,
-// with this program and with 1.31.
+// TestMistakesOnAKernel makes each mistake with a pipe and on a terminal, with
+// this program and with 1.31.
 func TestMistakesOnAKernel(t *testing.T) {
 	all, err := session.Parse(session.Shell, program.Read(t, mistakesFile))
 	must.OK(t, err)
@@ -80,7 +80,7 @@ func TestMistakesOnAKernel(t *testing.T) {
 		table := func() string {
 			have, err := client.Table(t.Context())
 			must.OK(t, err)
-			render.Sort(have.Services) // what was undone stands in another place of the kernel's lists
+			render.Sort(have.Services) // undoing changes the order of the kernel's lists
 			return fmt.Sprint(*have)
 		}
 		before := table()
@@ -119,30 +119,30 @@ func withoutHints(answer string) string {
 	return b.String()
 }
 
-// way is how a mistake is made.
+// way is a program and an output with which mistakes are made.
 type way struct {
 	name     string
-	bin      string // the folder of the programs
+	bin      string // the directory of the programs
 	terminal bool   // on standard error
 }
 
-// progress is what a terminal shows of a restore that takes long, as in an
-// emulator, and no longer shows at its end.
+// progress matches the progress display of a long restore on a terminal, which
+// is erased at the end.
 var progress = regexp.MustCompile(`(\r\d+ of \d+ changes)+\r\x1b\[K`)
 
-// unchanged is the last line of a restore on a terminal, which
-// TestLastLineOnATerminal is about.
+// unchanged matches the last line of a restore on a terminal, which
+// TestLastLineOnATerminal tests.
 var unchanged = regexp.MustCompile(`(?m)^\S+: nothing was changed\n`)
 
-// typed makes a mistake and returns the answer in a session's form.
-func (w way) typed(t *testing.T, folder, command string) string {
+// typed runs a command and returns its output in the format of a session.
+func (w way) typed(t *testing.T, dir, command string) string {
 	t.Helper()
 	on, stderr := (*terminal.Terminal)(nil), (*os.File)(nil)
 	if w.terminal {
 		on = terminal.New(t, 80, 24)
 		stderr = on.Slave
 	}
-	a, err := typed(w.bin, folder, command, stderr)
+	a, err := typed(w.bin, dir, command, stderr)
 	must.OK(t, err)
 	if w.terminal {
 		a.Stderr = strings.ReplaceAll(progress.ReplaceAllString(on.Output(t), ""), "\r", "")

@@ -28,8 +28,8 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// monitored runs the command monitor for some seconds, in which act is called
-// before each reading of the table except the first.
+// monitored runs --monitor for some seconds and calls act before each read of
+// the table except the first.
 func monitored(t *testing.T, k *fakeKernel, seconds int, act func(n int), options ...string) (out, errs string) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -61,9 +61,9 @@ func TestMonitorPrintsWhatChanges(t *testing.T) {
 		switch n {
 		case 1:
 			k.run(t, web20+"-e -t 12.0.0.1:80 -r 192.168.168.10:80 -m -w 9\n")
-		case 2: // counters are no change
+		case 2: // counters do not count as changes
 			k.edit(func(t *ipvs.Table) { t.Services[0].Stats.Conns = 77 })
-		case 3: // several changes of one thing are one
+		case 3: // several changes of one entry count as one
 			k.run(t, "-D -u 12.0.0.1:53\n-A -u 12.0.0.1:53 -s rr\n"+dns10+"--set 1 2 3\n")
 		case 4:
 			k.run(t, "-C\n"+masterEth)
@@ -72,11 +72,11 @@ func TestMonitorPrintsWhatChanges(t *testing.T) {
 	const want = web20 + "-e -t 12.0.0.1:80 -r 192.168.168.10:80 -m -w 9\n" +
 		"--set 1 2 3\n" + "-E -u 12.0.0.1:53 -s rr\n" + dns10 +
 		"-D -t 12.0.0.1:80\n-D -u 12.0.0.1:53\n" + masterEth
-	// Services of different kinds come in the order of the table.
+	// Services of different kinds are in the order of the table.
 	if !slices.Equal(sortedLines(out), sortedLines(want)) || errs != "" {
 		t.Errorf("%s%s, want\n%s", out, errs, want)
 	}
-	// Run again, the changes lead to the same table.
+	// Applied to the old table, the changes lead to the same table.
 	again := newFakeKernel(t, web+web10+dns)
 	if a := again.do(t, out, "ipvsadm", "-R"); a != (answer{}) || again.rules() != k.rules() {
 		t.Errorf("%+v, table\n%swant\n%s", a, again.rules(), k.rules())
@@ -229,8 +229,8 @@ func TestMonitorWaitsForTheModule(t *testing.T) {
 	})
 }
 
-// A table that cannot be read is reported once. When it can be read again,
-// the changes since then are printed.
+// A table that cannot be read is reported once. When it can be read again, the
+// changes made meanwhile are printed.
 func TestMonitorWaitsForATableThatHasGone(t *testing.T) {
 	k := newFakeKernel(t, web+web10)
 	out, errs := monitored(t, k, 6, func(n int) {
@@ -248,11 +248,11 @@ func TestMonitorWaitsForATableThatHasGone(t *testing.T) {
 	}
 }
 
-// An entry that a reading under another writer missed is not taken for
+// An entry that is missing from a read during other changes does not count as
 // deleted.
 func TestMonitorDoesNotTakeWhatWasMissedForDeleted(t *testing.T) {
 	have := newFakeKernel(t, web+web10+web20+dns+dns10).Now()
-	is := newFakeKernel(t, web+web10+web20+"-A -f 1 -s rr\n") // the DNS service has gone
+	is := newFakeKernel(t, web+web10+web20+"-A -f 1 -s rr\n") // the DNS service was deleted
 	m := monitorCommand{is.session(Process{}), &args.Command{}}
 	m.client = is
 	missed := newFakeKernel(t, "-A -f 1 -s rr\n").Now()
@@ -267,8 +267,8 @@ func TestMonitorDoesNotTakeWhatWasMissedForDeleted(t *testing.T) {
 	}
 }
 
-// busyKernel is a table that others change without pause: a list comes to no
-// end before its patience does.
+// busyKernel is a table that others change without pause: each list gives up
+// after patience.
 type busyKernel struct {
 	changingKernel
 	patience time.Duration
@@ -279,7 +279,7 @@ func (k busyKernel) Table(ctx context.Context) (*ipvs.Table, error) {
 	return k.changingKernel.Table(ctx)
 }
 
-func TestMonitorShowsChangesBesideWriters(t *testing.T) {
+func TestMonitorShowsChangesAmongWriters(t *testing.T) {
 	signal.Reset(unix.SIGPIPE) // starts the runtime's signal thread, which cannot be in the bubble
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -291,7 +291,7 @@ func TestMonitorShowsChangesBesideWriters(t *testing.T) {
 		var writer sync.WaitGroup
 		defer writer.Wait()
 		writer.Go(func() {
-			for n := 1; ctx.Err() == nil && n < 1000; n++ { // a change each tenth of a second
+			for n := 1; ctx.Err() == nil && n < 1000; n++ { // ten changes a second
 				k.run(t, fmt.Sprintf("-A -f %d -s rr\n", n))
 				time.Sleep(time.Second / 10)
 			}
@@ -320,7 +320,7 @@ func TestMonitorEndsWithItsReader(t *testing.T) {
 	}
 }
 
-// A closed pipe ends a monitor before its interval is over.
+// A closed pipe ends --monitor before the end of its interval.
 func TestMonitorWithALongIntervalEndsWithItsReader(t *testing.T) {
 	read, write, err := os.Pipe()
 	must.OK(t, err)

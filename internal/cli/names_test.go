@@ -19,8 +19,8 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
 )
 
-// slowDNS answers after a delay: it knows the hosts vip and web, and how the
-// look-ups of others end.
+// slowDNS replies after a delay. It has the hosts vip and web, and the errors
+// of other lookups.
 type slowDNS struct {
 	noDNS
 	delay time.Duration
@@ -57,7 +57,8 @@ func (k *fakeKernel) withDNS(t *testing.T, dns names.DNS, stdin string, argv ...
 	return a
 }
 
-// A silent name server is waited for once, not for each of 12 names.
+// A name server that does not reply delays a restore once, not for each of 12
+// names.
 func TestNamesOfAFileAreLookedUpSideBySide(t *testing.T) {
 	const timeout = 5 * time.Second
 	var rules, want strings.Builder
@@ -90,7 +91,7 @@ func TestNamesOfAFileAreLookedUpSideBySide(t *testing.T) {
 	})
 }
 
-// -R ends at a name that is not found. A name that is found is looked up
+// -R ends at a name that is not found. Each name that is found is looked up
 // once.
 func TestLinesOfARestoreWaitForANameOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -116,8 +117,8 @@ func TestAFileWithNamesIsRestored(t *testing.T) {
 	}
 }
 
-// Messages about what ipvsadm-restore reads name the name that was not found;
-// those about a command line and -R are 1.31's.
+// Messages of ipvsadm-restore contain the name that was not found; those of a
+// command line and of -R are the same as 1.31's.
 // differs: names-not-found
 func TestNamesThatAreNotFoundAreNamed(t *testing.T) {
 	dns := slowDNS{err: map[string]error{

@@ -15,7 +15,7 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// tree returns the text of the files in a folder.
+// tree returns the contents of the files in a directory.
 func tree(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	entries, err := os.ReadDir(dir)
@@ -41,12 +41,12 @@ func TestSaveIntoADashIsStandardOutput(t *testing.T) {
 		}
 	}
 	if got := tree(t, "."); len(got) != 0 {
-		t.Errorf("the folder has %q", got)
+		t.Errorf("the directory contains %q", got)
 	}
 }
 
-// TestSaveKeepsOtherFiles saves over files that have no rules, and over those
-// that a save may replace.
+// TestSaveKeepsOtherFiles saves over files without rules, and over those that
+// a save may replace.
 func TestSaveKeepsOtherFiles(t *testing.T) {
 	t.Chdir(newDirectory(t))
 	const refused = "can't write file: it has text but no rules (to overwrite it, redirect standard output)\n"
@@ -97,11 +97,11 @@ func TestNothingIsWrittenWhenTheTableCannotBeRead(t *testing.T) {
 		t.Errorf("answer %+v, want %+v", a, want)
 	}
 	if got := tree(t, dir); !maps.Equal(got, before) {
-		t.Errorf("the folder has %q", got)
+		t.Errorf("the directory contains %q", got)
 	}
 }
 
-// An update has timeouts and sync daemons if the file has them.
+// An update saves timeouts and sync daemons if the file contains them.
 func TestUpdateOfAFile(t *testing.T) {
 	const (
 		timeouts = "--set 900 120 300\n"
@@ -142,7 +142,7 @@ func TestUpdateOfAFile(t *testing.T) {
 			}
 			c.want = strings.ReplaceAll(c.want, daemon, running)
 			if got := tree(t, "."); !maps.Equal(got, map[string]string{"rules": c.want}) {
-				t.Errorf("the folder has %q, want %q", got, c.want)
+				t.Errorf("the directory contains %q, want %q", got, c.want)
 			}
 		})
 	}
@@ -162,7 +162,7 @@ func TestUpdateOfWhatIsNoFileYet(t *testing.T) {
 		t.Errorf("answer %+v", a)
 	}
 	if got := tree(t, "."); got["rules"] != web {
-		t.Errorf("the folder has %q", got)
+		t.Errorf("the directory contains %q", got)
 	}
 	want = answer{status: 2, errors: "can't write .: Is a directory\n"}
 	if a := newFakeKernel(t, web).do(t, "", "ipvsadm-save", "-n", "--update", "."); a != want {

@@ -17,9 +17,9 @@ import (
 )
 
 // TestRandomRestoresOnAKernel restores random files on random tables for the
-// time IPVSADM_TEST_RANDOM, with this program and with 1.31, and compares the
-// tables and what is said. A failure shows its seed, which
-// IPVSADM_TEST_RANDOM_SEED runs again.
+// time IPVSADM_TEST_RANDOM, with this program and with 1.31, and compares
+// tables and messages. A failure shows its seed; set IPVSADM_TEST_RANDOM_SEED
+// to run it again.
 func TestRandomRestoresOnAKernel(t *testing.T) {
 	guesttest.InGuest(t, func(t *testing.T) {
 		guesttest.Modprobe(t, "ip_vs")
@@ -39,8 +39,8 @@ func TestRandomRestoresOnAKernel(t *testing.T) {
 	})
 }
 
-// randomFile returns the rules of a table with lines among them that change
-// it, or that are refused.
+// randomFile returns the rules of a table, mixed with lines that change it or
+// are refused.
 func randomFile(r *rand.Rand, want, have *ipvs.Table) (lines []string) {
 	lines = strings.SplitAfter(strings.TrimSuffix(rulesOf(want), "\n"), "\n")
 	lines[len(lines)-1] += "\n"
@@ -65,8 +65,8 @@ func randomFile(r *rand.Rand, want, have *ipvs.Table) (lines []string) {
 				insert("-a " + selector(want, i) + " -r 127.255.255.255:80 -m\n") // a broadcast address
 			}
 		case 5:
-			// Kernels differ in what they say of a daemon that runs already and
-			// an interface that does not exist.
+			// Kernels differ in the error for a running daemon combined with a
+			// missing interface.
 			if state := pick(r, ipvs.Master, ipvs.Backup); len(starts(strings.Join(lines, ""), state)) == 0 {
 				insert(fmt.Sprintf("--start-daemon %v --mcast-interface %s --syncid %d\n", state, pick(r, "lo", "lo", "nosuch"), r.IntN(256)))
 			}
@@ -79,7 +79,7 @@ func randomFile(r *rand.Rand, want, have *ipvs.Table) (lines []string) {
 	if file := strings.Join(lines, ""); r.IntN(8) == 0 && !slices.ContainsFunc(have.Daemons, func(d ipvs.Daemon) bool { return d.State == ipvs.Master }) && len(starts(file, ipvs.Master)) == 0 {
 		insert("--stop-daemon master\n")
 	}
-	// 1.31 does not start a daemon that runs already, so the file stops it.
+	// 1.31 does not start a daemon that is running, so the file stops it.
 	for _, running := range have.Daemons {
 		if mentioned := len(starts(strings.Join(lines, ""), running.State)) > 0; mentioned || r.IntN(4) > 0 {
 			lines = slices.Insert(lines, 0, "--stop-daemon "+running.State.String()+"\n")
@@ -88,7 +88,7 @@ func randomFile(r *rand.Rand, want, have *ipvs.Table) (lines []string) {
 	return lines
 }
 
-// selector returns the options that name a service of a table.
+// selector returns the options that select a service of a table.
 func selector(t *ipvs.Table, i int) string {
 	if len(t.Services) == 0 {
 		return "-t 10.9.9.9:80"
@@ -98,7 +98,7 @@ func selector(t *ipvs.Table, i int) string {
 	return strings.Join(words[1:end], " ")
 }
 
-// starts returns the lines of rules that start daemons of a state.
+// starts returns the lines that start a daemon with a state.
 func starts(rules string, state ipvs.DaemonState) (list []string) {
 	for line := range strings.Lines(rules) {
 		if strings.HasPrefix(line, "--start-daemon "+state.String()) {
@@ -108,8 +108,8 @@ func starts(rules string, state ipvs.DaemonState) (list []string) {
 	return list
 }
 
-// original restores a file with 1.31. Daemons that run are stopped for it
-// where the file says so, since 1.31 can hang when it stops one.
+// original restores a file with 1.31. It makes the file's stops of running
+// daemons itself, since 1.31 can hang when it stops one.
 func (d director) original(have *ipvs.Table, lines []string) (a answer, table *ipvs.Table) {
 	begin := have.Clone()
 	for len(lines) > 0 && strings.HasPrefix(lines[0], "--stop-daemon ") {
@@ -125,7 +125,7 @@ func (d director) original(have *ipvs.Table, lines []string) (a answer, table *i
 	return a, d.table()
 }
 
-// compareRandom is one case.
+// compareRandom tests the case of one seed.
 func (d director) compareRandom(seed uint64) {
 	d.Helper()
 	r := rand.New(rand.NewPCG(12, seed))
@@ -151,17 +151,17 @@ func (d director) compareRandom(seed uint64) {
 	if !sameTable(ours, theirs) {
 		fail("ours makes the table\n%s1.31 makes it\n%s%+v", rulesOf(ours), rulesOf(theirs), a)
 	}
-	// What the file itself deletes again is not shown to the kernel.
+	// The kernel does not see lines whose effect the file itself deletes.
 	has := func(part string) bool { return strings.Contains("\n"+file, part) }
 	unseen := (has("\n-C") || has("\n-D ")) && (has(" nosuch") || has(" 127.255.255.255:") || len(have.Daemons) > 0)
-	// Nor is a daemon known that goes on, for which the kernel refuses servers
-	// of another family before it looks for them.
+	// If a daemon keeps running, the kernel refuses servers of another address
+	// family before it checks that they exist.
 	unseen = unseen || len(have.Daemons) > stops
 	if messages := withoutLines(a.errors); !unseen && (messages != said.errors || a.status != said.status) {
 		fail("ours says %d\n%s1.31 says %d\n%s", a.status, messages, said.status, said.errors)
 	}
 	after := d.do("", "ipvsadm-save", "--all", "-n")
-	// The kernel may refuse what a preview accepts, but not without a word.
+	// The kernel may refuse changes that a preview accepts, with a message.
 	silent := a.errors == ""
 	if previewed := dry.status == 0; previewed != (diff.status < 2) || silent && !previewed {
 		fail("--dry-run: %+v, --diff: %+v, but the restore says %s", dry, diff, a.errors)
@@ -169,7 +169,7 @@ func (d director) compareRandom(seed uint64) {
 	if silent {
 		d.comparePreviews(fail, have, lines, dry, diff, before, after)
 	}
-	// A second run has nothing to do, except that no daemon runs any more.
+	// A second run changes nothing, unless the file stops daemons.
 	if again := d.restore(file, "--dry-run"); silent && stops == 0 && (again.out != "" || again.status != 0) {
 		fail("then there is left %+v", again)
 	}
@@ -186,7 +186,7 @@ func (d director) compareRandom(seed uint64) {
 	case !silent && (strict.status != 2 || strict.errors == "" || !sameTable(table, have)):
 		fail("--strict: %+v, table\n%s", strict, rulesOf(table))
 	}
-	// The save leads back from an empty table.
+	// Restoring the save on an empty table makes the same table.
 	d.become(nothing())
 	if a := d.restore(after.out); a != (answer{}) || d.do("", "ipvsadm-save", "--all", "-n") != after {
 		fail("its save makes %+v, and the table\n%s", a, rulesOf(d.table()))
@@ -194,8 +194,8 @@ func (d director) compareRandom(seed uint64) {
 	d.become(nothing())
 }
 
-// comparePreviews checks that the dry run's changes and the diff lead to what
-// the restore made.
+// comparePreviews checks that the changes of the dry run and of the diff lead
+// to the table after the restore.
 func (d director) comparePreviews(fail func(string, ...any), have *ipvs.Table, lines []string, dry, diff, before, after answer) {
 	d.Helper()
 	from, to := strings.SplitAfter(before.out, "\n"), strings.SplitAfter(after.out, "\n")

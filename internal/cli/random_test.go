@@ -14,8 +14,8 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// randomTable returns a table of up to n services with everything that rule
-// text can express. Services and servers are drawn from so few that two
+// randomTable returns a table of up to n services with all settings that rule
+// text can express. The choice of services and servers is small, so that two
 // tables share many.
 func randomTable(r *rand.Rand, n int) *ipvs.Table {
 	seconds := func() time.Duration { return time.Duration(1+r.IntN(2678400)) * time.Second }
@@ -120,8 +120,8 @@ func randomServer(r *rand.Rand, s *ipvs.Service, mixed bool) ipvs.Destination {
 	return d
 }
 
-// sameTable reports whether two tables have the same configuration in any
-// order, apart from settings without effect.
+// sameTable reports whether two tables have the same configuration, in any
+// order and ignoring settings without effect.
 func sameTable(a, b *ipvs.Table) bool {
 	return len(model.Diff(a, b)) == 0 && len(model.Diff(b, a)) == 0 && rulesOf(a) == rulesOf(b)
 }
@@ -138,7 +138,7 @@ func TestRulesOfAnyTableReadAsTheSameTable(t *testing.T) {
 			w := &want.Services[j]
 			got := read.Lookup(w.ServiceID)
 			if w.Flags&ipvs.FlagPersistent == 0 {
-				w.Timeout = 0 // has no effect, and is not saved
+				w.Timeout = 0 // without effect and not saved
 			}
 			if got.Service != w.Service {
 				t.Fatalf("case %d: %+v reads as %+v", i, w.Service, got.Service)
@@ -152,8 +152,8 @@ func TestRulesOfAnyTableReadAsTheSameTable(t *testing.T) {
 	}
 }
 
-// From any table a restore leads to the file's with the fewest changes, which
-// its dry run prints.
+// A restore makes the minimum of changes from any table to that of the file,
+// and its dry run prints these changes.
 func TestRestoreLeadsFromAnyTableToAnyOther(t *testing.T) {
 	for i := range 150 {
 		r := rand.New(rand.NewPCG(7, uint64(i)))

@@ -2,8 +2,8 @@
 
 package cli
 
-// This file tests what only a real kernel can show of save and restore, and
-// how ipvsadm 1.31 takes what they write.
+// This file tests save and restore where a real kernel is needed, and that
+// ipvsadm 1.31 accepts the files that they write.
 
 import (
 	"bytes"
@@ -56,7 +56,7 @@ func newDirector(t *testing.T) director {
 	must.OK(t, err)
 	d := director{t, client, t.TempDir()}
 	t.Cleanup(func() {
-		// Nothing may be left running in a namespace that goes away.
+		// Daemons must not keep running in a deleted namespace.
 		if have, err := client.Table(context.Background()); err == nil {
 			_ = client.Apply(context.Background(), model.Diff(have, nothing())...)
 		}
@@ -74,9 +74,8 @@ func (d director) table() *ipvs.Table {
 
 func (d director) rules() string { return rulesOf(d.table()) }
 
-// testModuleStaysAway runs what has no use for the module: a large file with a
-// mistake, whose table would be read meanwhile, and a monitor that waits for
-// the module.
+// testModuleStaysAway checks that a restore of a large file with a mistake,
+// and a monitor that waits for the module, do not load the module.
 func testModuleStaysAway(t *testing.T) {
 	if is, known := loaded(); is || !known {
 		t.Fatalf("IPVS is loaded: %t, known: %t", is, known)
@@ -107,7 +106,7 @@ func nothing() *ipvs.Table {
 	return &ipvs.Table{Services: []ipvs.ServiceEntry{}, Daemons: []ipvs.Daemon{}}
 }
 
-// become changes the table to match another.
+// become changes the table to match want.
 func (d director) become(want *ipvs.Table) {
 	d.Helper()
 	must.OK(d.T, d.client.Apply(d.Context(), model.Diff(d.table(), want)...))
@@ -153,7 +152,7 @@ func (d director) ip(words string) {
 	}
 }
 
-// talk is a connection to a server that echoes.
+// talk is a connection to an echo server.
 type talk struct{ net.Conn }
 
 func (d director) talk(service string) talk {
@@ -165,7 +164,7 @@ func (d director) talk(service string) talk {
 	return talk{c}
 }
 
-// speak sends something and reads the echo.
+// speak sends a message and reads the echo.
 func (c talk) speak() error {
 	if _, err := c.Write([]byte("hello")); err != nil {
 		return err
@@ -174,7 +173,7 @@ func (c talk) speak() error {
 	return err
 }
 
-// file writes a file of rules.
+// file writes the rules of a table to a file and returns its path.
 func (d director) file(name string, table *ipvs.Table) string {
 	d.Helper()
 	path := filepath.Join(d.dir, name)
@@ -183,7 +182,7 @@ func (d director) file(name string, table *ipvs.Table) string {
 }
 
 func testRefusals(t *testing.T) {
-	const bad = "-a -t 12.0.0.1:80 -r 224.0.0.9:80 -m\n" // the memory knows
+	const bad = "-a -t 12.0.0.1:80 -r 224.0.0.9:80 -m\n" // refused by the model too
 	for _, c := range []struct{ name, file string }{
 		{"a service twice", web + web10 + web + dns},
 		{"a server twice, last", web + web10 + web20 + web10},
@@ -238,7 +237,7 @@ func testRefusals(t *testing.T) {
 	}
 }
 
-// withoutLines returns complaints without the places that they name.
+// withoutLines returns complaints without the names of files and lines.
 func withoutLines(errs string) string {
 	var b strings.Builder
 	for line := range strings.Lines(errs) {
@@ -274,8 +273,8 @@ func testDryRunThroughOriginal(t *testing.T) {
 	}
 }
 
-// onlyWarns reports whether each line to standard error is a warning, or the
-// number of those that are not shown.
+// onlyWarns reports whether each line on standard error is a warning or the
+// number of hidden warnings.
 func onlyWarns(a answer) bool {
 	for line := range strings.Lines(a.errors) {
 		if !strings.Contains(line, ": warning: ") && !strings.Contains(line, "more warnings") {

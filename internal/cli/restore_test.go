@@ -44,7 +44,7 @@ const (
 func TestRestoreMakesTheTableWhatTheFileSays(t *testing.T) {
 	for _, c := range []struct {
 		name, have, file string
-		want             string // without timeouts they are the kernel's own
+		want             string // if without timeouts, those of the fake kernel
 		again            string // the complaint of a second restore
 	}{
 		{"services and servers are added", "", web + web10 + dns, web + web10 + dns, ""},
@@ -116,7 +116,7 @@ func TestFileIsReadByName(t *testing.T) {
 	}
 }
 
-// A file with faults, and the messages about it without its name.
+// Files with faults, and the messages about them without the file's name.
 const faulty = `# line 1
 -A -t 12.0.0.1:80 -s rr
 -A -t 12.0.0.1:80
@@ -186,7 +186,7 @@ func TestRefusedLinesAreLeftOutAndTheRestApplied(t *testing.T) {
 		name, have, file, want string
 		errors                 []string // without the file's name
 		status                 int
-		early                  bool // it shows before anything is sent
+		early                  bool // reported before any change is sent
 	}{
 		{name: "a service twice", file: web + web + web10, want: web + web10,
 			errors: []string{"line 2: Service already exists"}, early: true},
@@ -328,8 +328,8 @@ func TestStrictTriesFirstWhatOnlyTheKernelCanJudge(t *testing.T) {
 		}
 	}
 
-	// A daemon can only be started once the servers of another family are
-	// gone.
+	// A daemon can only be started after servers of another address family
+	// have been removed.
 	k := newFakeKernel(t, web+"-a -t 12.0.0.1:80 -r [2001:db8::1]:80 -i\n")
 	if a := k.restore(t, web+web10+masterLo, "--strict"); a != (answer{}) || k.rules() != timeouts+web+web10+masterLo {
 		t.Errorf("mixed families: %+v, table\n%s", a, k.rules())
@@ -424,8 +424,8 @@ func TestAnotherWriterIsMended(t *testing.T) {
 	const file, mended = web + web10 + web20, timeouts + web + web10 + web20
 	for _, c := range []struct {
 		name, have string
-		other      string // just before the first batch, after the table was read
-		back       string // just before the second reading
+		other      string // changes by others between reading the table and the first batch
+		back       string // changes by others before the second read
 	}{
 		{"it adds what is added here", "", web + "-a -t 12.0.0.1:80 -r 192.168.168.10:80 -g -w 9\n", ""},
 		{"it deletes what is edited here", "-A -t 12.0.0.1:80 -s lc\n-a -t 12.0.0.1:80 -r 192.168.168.10:80 -m -w 7\n", "-D -t 12.0.0.1:80\n", ""},
@@ -462,7 +462,7 @@ func TestDaemonThatAnotherWriterStartsOrStopsIsNotTouched(t *testing.T) {
 		k := newFakeKernel(t, c.have)
 		k.beforeTable = func(n int) {
 			if n == 2 {
-				k.run(t, c.other+dns) // which also makes another round
+				k.run(t, c.other+dns) // dns causes another round
 			}
 		}
 		if a := k.restore(t, web+masterLo); a != (answer{}) || k.rules() != timeouts+web+c.want {
@@ -490,7 +490,7 @@ func TestAnotherWriterWhoNeverStops(t *testing.T) {
 
 func TestKernelThatCannotBeUsed(t *testing.T) {
 	const must = "Can't initialize ipvs: Permission denied (you must be root)\nAre you sure that IP Virtual Server is built in the kernel or as module?\n"
-	const line = "<stdin>: line 1: Service not defined\n" // which is not hidden by how the run ends
+	const line = "<stdin>: line 1: Service not defined\n" // reported however the run ends
 	for _, c := range []struct {
 		name   string
 		break_ func(*fakeKernel)
@@ -511,8 +511,8 @@ func TestKernelThatCannotBeUsed(t *testing.T) {
 	}
 }
 
-// TestWhatBecomesOfAFileWithMistakes has each kind of mistake read in each
-// way.
+// TestWhatBecomesOfAFileWithMistakes restores each kind of mistake in each
+// mode.
 func TestWhatBecomesOfAFileWithMistakes(t *testing.T) {
 	const (
 		old     = web + web10
@@ -590,7 +590,7 @@ func TestWhatBecomesOfAFileWithMistakes(t *testing.T) {
 			}
 		}
 	}
-	// An empty file does no harm to an empty table, as at boot.
+	// An empty file on an empty table is no error, as at boot.
 	file := filepath.Join(t.TempDir(), "rules")
 	must.OK(t, os.WriteFile(file, nil, 0o600))
 	for _, options := range [][]string{{file}, {file, "--keep-going"}} {
@@ -604,8 +604,8 @@ func TestWhatBecomesOfAFileWithMistakes(t *testing.T) {
 	}
 }
 
-// sendSignal sends this process a signal and returns when all who listen for
-// it have received it.
+// sendSignal sends this process a signal and returns when all its listeners
+// have received it.
 func sendSignal(t *testing.T, sig syscall.Signal) {
 	heard := make(chan os.Signal, 1)
 	signal.Notify(heard, sig)
@@ -613,10 +613,10 @@ func sendSignal(t *testing.T, sig syscall.Signal) {
 		t.Error(err)
 	}
 	<-heard
-	signal.Stop(heard) // waits for the signal's other listeners to be told
+	signal.Stop(heard) // waits for the delivery to other listeners
 }
 
-// mindSignals handles signals again that the parent process may have ignored,
+// mindSignals stops ignoring signals that the parent process may have ignored,
 // as a shell's & does.
 func mindSignals(sigs ...os.Signal) {
 	c := make(chan os.Signal, 1)
@@ -651,7 +651,7 @@ func TestSignalEndsTheRestoreAfterTheChangeUnderWay(t *testing.T) {
 
 func TestIgnoredSignalStaysIgnored(t *testing.T) {
 	signal.Ignore(unix.SIGINT)
-	defer func() { // signal.Reset alone would leave it as ignored
+	defer func() { // signal.Reset alone would keep it ignored
 		heard := make(chan os.Signal, 1)
 		signal.Notify(heard, unix.SIGINT)
 		signal.Stop(heard)
@@ -685,7 +685,7 @@ func TestSecondRestoreWaitsForTheFirst(t *testing.T) {
 	var free atomic.Bool
 	k.beforeTable = func(int) {
 		if !free.Load() {
-			t.Error("the table is read before the lock is let go")
+			t.Error("the table is read before the lock is released")
 		}
 	}
 	ended := make(chan int, 1)
@@ -700,7 +700,7 @@ func TestSecondRestoreWaitsForTheFirst(t *testing.T) {
 	free.Store(true)
 	held.Close()
 	if status := <-ended; status != 0 || k.rules() != timeouts+web {
-		t.Errorf("when it is let go: status %d, table\n%s", status, k.rules())
+		t.Errorf("after the release: status %d, table\n%s", status, k.rules())
 	}
 	k.beforeTable = nil
 
@@ -721,8 +721,8 @@ func TestSecondRestoreWaitsForTheFirst(t *testing.T) {
 	}
 }
 
-// A lock file that was removed while a restore waited for it is not the lock of
-// those that start later.
+// If the lock file is removed while a restore waits for it, the restore waits
+// for the new file's lock.
 func TestLockFileThatWasRemovedIsNoLock(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "lock")
 	removed, err := tryLock(path)
@@ -741,7 +741,7 @@ func TestLockFileThatWasRemovedIsNoLock(t *testing.T) {
 	p.Stderr = w
 	ended := make(chan int, 1)
 	go func() { ended <- p.start(context.Background()) }()
-	if _, err := r.Read(make([]byte, 1)); err != nil { // it waits
+	if _, err := r.Read(make([]byte, 1)); err != nil { // it is waiting
 		t.Fatal(err)
 	}
 	go func() { _, _ = io.Copy(io.Discard, r) }()
@@ -749,8 +749,8 @@ func TestLockFileThatWasRemovedIsNoLock(t *testing.T) {
 	other, err := tryLock(path)
 	must.OK(t, err)
 	removed.Close()
-	// Whoever waits tries again every 20 ms; with the removed file it would
-	// go on at once.
+	// A waiting restore retries every 20 ms; with the lock of the removed file
+	// it would continue now.
 	time.Sleep(100 * time.Millisecond)
 	free.Store(true)
 	other.Close()
@@ -786,7 +786,7 @@ func TestLongWorkShowsProgressOnATerminalOnly(t *testing.T) {
 	}
 }
 
-// The last line on a terminal is about what was done.
+// The last line on a terminal is a summary of the changes.
 func TestLastLineOnATerminal(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "rules")
 	for _, c := range []struct{ have, file, want string }{

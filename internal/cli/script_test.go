@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// The scripts in testdata/script run the program as users do, on a real
-// kernel, and then ipvsadm 1.31, which shows that what they expect is what 1.31
-// does. If this program differs on
-// purpose, a script says so with the conditions [ours] and [original], below
-// a comment "# differs: ID" that names a row of manual.Differences.
-// Differences that no script can show have a test in Go with such a comment.
+// The scripts in testdata/script run the program as users do on a real kernel,
+// and then ipvsadm 1.31, to verify that the expected results are also those of
+// 1.31. Intended differences use the conditions [ours] and [original] below a
+// comment "# differs: ID" that names a row of manual.Differences. Differences
+// that cannot be shown in a script have a Go test with such a comment.
 
 package cli_test
 
@@ -34,8 +33,8 @@ func TestMain(m *testing.M) { program.Main(m) }
 const scripts = "../../testdata/script"
 
 func TestScripts(t *testing.T) {
-	// Read on the host too, so that "go test" knows what the result
-	// depends on.
+	// Read them on the host too, so that "go test" caches results
+	// correctly.
 	files := glob(t, filepath.Join(scripts, "*.txtar"))
 	guesttest.InGuest(t, func(t *testing.T) {
 		bins := map[string]string{"ours": program.Folder(t), "original": cluster.Original}
@@ -64,10 +63,10 @@ func TestScripts(t *testing.T) {
 		tools := t.TempDir()
 		must.OK(t, os.WriteFile(filepath.Join(tools, "await"), []byte(await), 0o755))
 		t.Setenv("PATH", tools+":"+os.Getenv("PATH"))
-		// Names that are in no file are not found at once.
+		// Names that are not in a file are reported as not found at once.
 		program.Replace(t, "/etc/resolv.conf", "nameserver 127.0.0.1\n")
 		program.Replace(t, "/etc/nsswitch.conf", "hosts: files dns\n")
-		// One script is about a kernel without IPVS, and loads it at its end.
+		// One script tests a kernel without IPVS, and loads it at the end.
 		i := slices.Index(files, filepath.Join(scripts, "no-module.txtar"))
 		run(files[i:i+1], func() bool { return exec.Command("modprobe", "-r", "ip_vs").Run() == nil })
 		guesttest.Modprobe(t, "ip_vs", "dummy")
@@ -75,7 +74,7 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// await is a program for scripts: it repeats a command until it succeeds.
+// await is a program for scripts that repeats a command until it succeeds.
 const await = `#!/bin/sh
 i=0
 until sh -c "$1" >/dev/null 2>&1; do
@@ -85,7 +84,7 @@ until sh -c "$1" >/dev/null 2>&1; do
 done
 `
 
-// scriptT runs scripts one after the other, each in a new network namespace.
+// scriptT runs scripts in sequence, each in a new network namespace.
 type scriptT struct{ *testing.T }
 
 func (t scriptT) Parallel()     {}
@@ -152,10 +151,10 @@ func glob(t *testing.T, pattern string) []string {
 	return files
 }
 
-// play is the command "session" of scripts: it types the commands of a file,
-// and compares the answers to the byte. Standard error is marked with "! ".
-// The size of the connection table depends on the kernel and is always shown
-// as 4096.
+// play implements the command "session" of scripts: it runs the commands in a
+// file and compares the output byte by byte. Standard error is marked with
+// "! ". The size of the connection table depends on the kernel and is replaced
+// by 4096.
 func play(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: session file")
@@ -178,10 +177,10 @@ func play(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// typed runs a command in a folder, with the programs of another first in the
-// PATH. Standard error goes to a terminal if there is one. This program runs
-// in the test's own process if the command needs no shell.
-func typed(bin, folder, command string, terminal *os.File) (program.Answer, error) {
+// typed runs a command in dir, with bin first in the PATH and with a terminal
+// as standard error unless that is nil. This program runs in the test's own
+// process if the command needs no shell.
+func typed(bin, dir, command string, terminal *os.File) (program.Answer, error) {
 	words, plain := plainWords(command)
 	if plain && bin != cluster.Original {
 		return program.HereOn(terminal, "", words...), nil
@@ -190,7 +189,7 @@ func typed(bin, folder, command string, terminal *os.File) (program.Answer, erro
 	if plain {
 		cmd.Path, cmd.Args = filepath.Join(bin, words[0]), words
 	}
-	cmd.Dir = folder
+	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"))
 	if terminal != nil {
 		cmd.Stderr = terminal
@@ -198,8 +197,8 @@ func typed(bin, folder, command string, terminal *os.File) (program.Answer, erro
 	return program.Collect(cmd)
 }
 
-// plainWords splits a command that only runs the program into words, some of
-// which may be in single quotes. It reports false for any other command.
+// plainWords splits a command that only runs the program into words, which may
+// contain single quotes. It returns false for any other command.
 func plainWords(command string) (words []string, ok bool) {
 	if !plainCommand.MatchString(command) {
 		return nil, false
@@ -216,7 +215,7 @@ var (
 	tableSize    = regexp.MustCompile(`(\(size=|"connection_table_size":|ipvs_connection_table_size )\d+`)
 )
 
-// lines marks each line, and a last line without a newline.
+// lines prefixes each line with mark, and marks a missing final newline.
 func lines(mark, text string) string {
 	if text != "" && !strings.HasSuffix(text, "\n") {
 		text += "(no end of line)\n"

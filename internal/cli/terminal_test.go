@@ -41,8 +41,8 @@ func TestScreenLeavesLinesAsTheyAre(t *testing.T) {
 	}
 }
 
-// Messages about what ipvsadm-restore reads are escaped, wherever they go.
-// Those about the command line are 1.31's to the byte.
+// Messages about a rule file are escaped for any output. Those about the
+// command line are the same bytes as 1.31's.
 func TestComplaintsAboutFilesAreWrittenOut(t *testing.T) {
 	k := newFakeKernel(t, web)
 	word := "-\x1b[2J" + strings.Repeat("x", 1000)

@@ -10,13 +10,13 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/internal/restore"
 )
 
-// Warnings are in the order of the lines, whether they are about a line or
-// about a service that several lines describe, and only the first are kept.
+// Warnings are in the order of the lines, whether they concern one line or a
+// service that several lines describe, and only the first are kept.
 func TestWarningsAreOrderedAndCounted(t *testing.T) {
 	const n = 150
 	var file strings.Builder
 	for i := range n {
-		fmt.Fprintf(&file, "-A -f %d -s bogus\n", i+1) // one of the line, one of the service
+		fmt.Fprintf(&file, "-A -f %d -s bogus\n", i+1) // one about the line, one about the service
 	}
 	a := newFakeKernel(t, "").restore(t, file.String(), "--check")
 	lines := strings.Split(strings.TrimSuffix(a.errors, "\n"), "\n")
@@ -35,7 +35,7 @@ func TestWarningsAreOrderedAndCounted(t *testing.T) {
 }
 
 // A warning names the last line that adds its service. A file with mistakes
-// gets no warnings about what may be missing.
+// has no warnings about missing entries.
 func TestWarningsAboutServices(t *testing.T) {
 	for file, want := range map[string]string{
 		"-A -f 1\n-D -f 1\n-A -f 2\n-a -f 2 -r 10.0.0.1\n-A -f 1\n":         "<stdin>: line 5: warning: FWM 1 has no servers\n",

@@ -2,8 +2,8 @@
 
 package cli
 
-// This file runs --watch on a terminal, with a shell and with traffic, and
-// --monitor while the table changes without pause.
+// This file tests --watch on a terminal, with a shell and with traffic, and
+// --monitor while the table keeps changing.
 
 import (
 	"fmt"
@@ -42,7 +42,7 @@ func TestWatchOnAKernel(t *testing.T) {
 	})
 }
 
-// onTerminal starts a command on a terminal of its own.
+// onTerminal starts a command on a new terminal.
 func (d director) onTerminal(cmd *exec.Cmd, width, height int) *terminal.Terminal {
 	d.Helper()
 	on := terminal.New(d.T, width, height)
@@ -58,8 +58,7 @@ func (d director) shows(on *terminal.Terminal, texts ...string) {
 	}
 }
 
-// testWatchFromAShell stops the program with Ctrl-Z, as its user may, and lets
-// it go on.
+// testWatchFromAShell stops the program with Ctrl-Z and continues it.
 func testWatchFromAShell(t *testing.T) {
 	d := newDirector(t)
 	if a := d.do(web+web10+web20+dns, "ipvsadm", "-R"); a != (answer{}) {
@@ -92,7 +91,7 @@ func testWatchFromAShell(t *testing.T) {
 	d.shows(on, "status 0\nend")
 	before := d.content("before")
 	for _, when := range []string{"stopped", "after"} {
-		// The size, in the first line, is another.
+		// The first line shows a different size.
 		_, now, _ := strings.Cut(d.content(when), "\n")
 		if _, was, _ := strings.Cut(before, "\n"); now != was {
 			t.Errorf("%s, the terminal is set to\n%s, before to\n%s", when, now, was)
@@ -107,7 +106,7 @@ func (d director) content(name string) string {
 	return string(b)
 }
 
-// testWatchEnded ends the program by signals, and by taking its terminal away.
+// testWatchEnded ends the program by signals and by closing its terminal.
 func testWatchEnded(t *testing.T) {
 	d := newDirector(t)
 	if a := d.do(web+web10, "ipvsadm", "-R"); a != (answer{}) {
@@ -142,22 +141,22 @@ func testWatchEnded(t *testing.T) {
 	}
 }
 
-// traffic is sent at a known speed, per second.
+// The traffic sent, per second.
 const (
 	sentPackets = 400
 	sentConns   = 80
 	sentBytes   = 100 // of a packet, with its headers
 )
 
-// client sends packets of UDP, and knows when: on a machine that has much else
-// to do it falls behind, and makes up for it.
+// client sends UDP packets and records when it sent them: on a busy machine it
+// falls behind and catches up later.
 type client struct {
 	mu   sync.Mutex
 	sent []time.Time
 }
 
-// send sends until over is closed. A socket sends some packets, which make a
-// connection: no port comes twice.
+// send sends packets until over is closed. The packets of one socket are one
+// connection; no source port is used twice.
 func (c *client) send(address string, over <-chan struct{}) error {
 	begin := time.Now()
 	var socket net.Conn
@@ -187,8 +186,9 @@ func (c *client) send(address string, over <-chan struct{}) error {
 	}
 }
 
-// pace returns the lowest and the highest number of packets a second that were
-// sent in any two or four seconds that end within a while before a time.
+// pace returns the lowest and the highest rate, in packets a second, of all
+// two- and four-second intervals that end in the period of length while before
+// at.
 func (c *client) pace(at time.Time, while time.Duration) (lowest, highest float64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -214,7 +214,7 @@ func testWatchRates(t *testing.T) {
 			t.Fatalf("ip: %v %s", err, out)
 		}
 	}
-	for _, a := range []string{"10.6.6.6:5353", "10.6.6.7:5353"} { // who would be told that nobody listens
+	for _, a := range []string{"10.6.6.6:5353", "10.6.6.7:5353"} { // prevents ICMP port unreachable
 		l, err := net.ListenPacket("udp", a)
 		must.OK(t, err)
 		defer l.Close()
@@ -254,8 +254,8 @@ func testWatchRates(t *testing.T) {
 	}
 }
 
-// awaitRates waits until three screens in a row show what was sent. The first
-// ones do not, nor those of a moment at which the guest stood still.
+// awaitRates waits until three consecutive screens show the rates sent. The
+// first screens do not, nor do those after a pause of the guest.
 func awaitRates(t *testing.T, on *terminal.Terminal, c *client, interval string) {
 	t.Helper()
 	pace, err := time.ParseDuration(interval + "s")
@@ -278,15 +278,16 @@ func awaitRates(t *testing.T, on *terminal.Terminal, c *client, interval string)
 	}
 }
 
-// wrongRate compares what is shown every interval with what was sent.
+// wrongRate compares the rates on the screen with those sent. It returns the
+// first that is wrong, or "".
 func wrongRate(text string, c *client, interval time.Duration) string {
-	// The kernel's last update is up to two seconds old, and the reading as old
-	// as the interval.
+	// The kernel's last update is up to two seconds old, and the last read up to
+	// one interval.
 	lowest, highest := c.pace(time.Now(), interval+2500*time.Millisecond)
 	for _, r := range []struct {
 		name  string
 		field int
-		each  float64 // packet
+		each  float64 // per packet
 	}{
 		{"10.5.5.5:53", connsField, float64(sentConns) / sentPackets},
 		{"10.5.5.5:53", packetsField, 1},
@@ -306,14 +307,14 @@ func wrongRate(text string, c *client, interval time.Duration) string {
 	return ""
 }
 
-// Fields of a line behind the name.
+// The indexes of fields after the name in a line.
 const (
 	connsField   = 2
 	packetsField = 3
 	bytesField   = 5
 )
 
-// fieldsOf returns the fields behind a name on the screen, or nil.
+// fieldsOf returns the fields after a name on the screen, or nil.
 func fieldsOf(text, name string) []string {
 	_, line, found := strings.Cut(text, name+" ")
 	line, _, _ = strings.Cut(line, "\n")
@@ -323,7 +324,7 @@ func fieldsOf(text, name string) []string {
 	return nil
 }
 
-// inNamespace calls f in another goroutine, in this namespace.
+// inNamespace calls f in another goroutine in the same network namespace.
 func (d director) inNamespace(f func()) (done chan struct{}) {
 	d.Helper()
 	here, err := os.Open("/proc/thread-self/ns/net")
@@ -365,8 +366,8 @@ func testWatchElsewhere(t *testing.T) {
 	must.OK(t, cmd.Wait())
 }
 
-// testMonitorUnderAWriter makes up to a thousand changes a second. What the
-// monitor prints leads to the table at the end.
+// testMonitorUnderAWriter makes up to a thousand changes a second. The changes
+// that --monitor prints must lead to the final table.
 func testMonitorUnderAWriter(t *testing.T) {
 	d := newDirector(t)
 	random := rand.New(rand.NewPCG(1, 1))
@@ -385,10 +386,10 @@ func testMonitorUnderAWriter(t *testing.T) {
 	var errs strings.Builder
 	cmd.Stdout, cmd.Stderr = &printed, &errs
 	must.OK(t, cmd.Start())
-	if !must.Soon(func() bool { // one change after the other, until the first reading is over
+	if !must.Soon(func() bool { // one change at a time, until the first read has ended
 		marked.Weight++
 		must.OK(t, d.client.Apply(t.Context(), change.EditDestination(services[0].ServiceID, marked)))
-		_, looks := printed.so()
+		_, looks := printed.changes()
 		return looks > 0
 	}) {
 		t.Fatal("the monitor shows nothing")
@@ -414,17 +415,17 @@ func testMonitorUnderAWriter(t *testing.T) {
 					changes = append(changes, change.EditDestination(s.ServiceID, server()))
 				}
 			}
-			_ = d.client.Apply(t.Context(), changes...) // what is refused does not matter
+			_ = d.client.Apply(t.Context(), changes...) // refusals do not matter
 			made += some
 		}
-		_, looks := printed.so()
+		_, looks := printed.changes()
 		return looks >= most
 	}) {
 		t.Fatalf("the monitor does not look %d times", most)
 	}
 	end, want := time.Now(), d.rules()
 	got := func() string {
-		rules, _ := printed.so()
+		rules, _ := printed.changes()
 		k := fakeOf(before.Now())
 		k.run(t, rules)
 		return k.rules()
@@ -432,7 +433,7 @@ func testMonitorUnderAWriter(t *testing.T) {
 	if !must.Soon(func() bool { return got() == want }) {
 		t.Errorf("the lines lead to\n%swant\n%s", got(), want)
 	}
-	rules, looks := printed.so()
+	rules, looks := printed.changes()
 	t.Logf("%d changes, %d lines in %d looks, the last %v after the last change", made, strings.Count(rules, "\n"), looks, time.Since(end))
 	must.OK(t, cmd.Process.Signal(unix.SIGTERM))
 	_ = cmd.Wait()
@@ -441,7 +442,7 @@ func testMonitorUnderAWriter(t *testing.T) {
 	}
 }
 
-// printedLines collects what a monitor prints, each line with its time.
+// printedLines collects the output of --monitor, lines that start with a time.
 type printedLines struct {
 	mu   sync.Mutex
 	text strings.Builder
@@ -453,8 +454,8 @@ func (p *printedLines) Write(b []byte) (int, error) {
 	return p.text.Write(b)
 }
 
-// so returns the changes so far, and the number of looks that found any.
-func (p *printedLines) so() (rules string, looks int) {
+// changes returns the changes so far, and the number of reads that found any.
+func (p *printedLines) changes() (rules string, reads int) {
 	p.mu.Lock()
 	text := p.text.String()
 	p.mu.Unlock()
@@ -464,9 +465,9 @@ func (p *printedLines) so() (rules string, looks int) {
 		at, change, _ := strings.Cut(line, "] ")
 		b.WriteString(change)
 		if at != last {
-			looks++
+			reads++
 		}
 		last = at
 	}
-	return b.String(), looks
+	return b.String(), reads
 }

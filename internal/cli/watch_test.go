@@ -72,7 +72,7 @@ func TestDisplayOf(t *testing.T) {
 	}
 }
 
-// watched is a run of the command watch in this process.
+// watched is a run of --watch in this process.
 type watched struct {
 	*testing.T
 	*terminal.Terminal
@@ -113,8 +113,8 @@ func (w *watched) shows(texts ...string) {
 	}
 }
 
-// ends waits for the end, and compares the terminal with what it was.
-func (w *watched) ends(status int) {
+// awaitExit waits for the exit and checks that the terminal is restored.
+func (w *watched) awaitExit(status int) {
 	w.Helper()
 	select {
 	case got := <-w.status:
@@ -135,7 +135,7 @@ func (w *watched) ends(status int) {
 	})
 }
 
-func (w *watched) types(keys string) {
+func (w *watched) press(keys string) {
 	w.Helper()
 	must.OK(w.T, w.Type(keys))
 }
@@ -150,33 +150,33 @@ func TestWatchShowsTheTable(t *testing.T) {
 	k.run(t, "-e -t 12.0.0.1:80 -r 192.168.168.10:80 -m -w 9\n-D -u 12.0.0.1:53\n")
 	w.shows("*  192.168.168.10:80", "-UDP 12.0.0.1:53")
 	w.shows("   192.168.168.10:80", "1-3 of 3")
-	w.types("f10:80\r")
+	w.press("f10:80\r")
 	w.shows("filter: 10:80", "1-2 of 2")
-	w.types("\x1b") // alone
+	w.press("\x1b") // alone
 	w.shows("1-3 of 3")
 	must.OK(t, w.Resize(120, 10))
 	w.shows("out/s")
-	w.types("p")
+	w.press("p")
 	w.shows("paused")
 	k.run(t, dns)
 	time.Sleep(1200 * time.Millisecond)
 	if text := w.Text(); strings.Contains(text, "UDP") {
 		t.Errorf("paused, it shows\n%s", text)
 	}
-	w.types("p")
+	w.press("p")
 	w.shows("+UDP")
-	w.types("\x0cq")
-	w.ends(statusOK)
+	w.press("\x0cq")
+	w.awaitExit(statusOK)
 }
 
-// However it ends, the terminal is as it was.
+// The terminal is restored, however the program ends.
 func TestWatchLeavesTheTerminalAsItWas(t *testing.T) {
 	for _, sig := range []unix.Signal{unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT} {
 		t.Run(sig.String(), func(t *testing.T) {
 			w := startWatch(t, newFakeKernel(t, web), nil)
 			w.shows("TCP")
 			must.OK(t, unix.Kill(os.Getpid(), sig))
-			w.ends(128 + int(sig))
+			w.awaitExit(128 + int(sig))
 		})
 	}
 	t.Run("panic", func(t *testing.T) {
@@ -192,7 +192,7 @@ func TestWatchLeavesTheTerminalAsItWas(t *testing.T) {
 		}
 		w := startWatch(t, k, nil)
 		w.shows("TCP")
-		w.ends(2)
+		w.awaitExit(2)
 		if !strings.HasPrefix(w.errs.String(), "panic: broken\n") || !strings.Contains(w.errs.String(), "watch_test.go") {
 			t.Errorf("%s", w.errs)
 		}
@@ -201,12 +201,12 @@ func TestWatchLeavesTheTerminalAsItWas(t *testing.T) {
 		k := newFakeKernel(t, web)
 		k.tableErr = unix.EPERM
 		w := startWatch(t, k, nil)
-		w.ends(statusUsage)
+		w.awaitExit(statusUsage)
 	})
 }
 
-// A terminal that takes nothing more, as one whose connection hangs, does not
-// keep a signal from ending the program.
+// A signal ends the program even if the terminal accepts no more output, for
+// example because its connection hangs.
 func TestWatchEndsOnATerminalThatHangs(t *testing.T) {
 	t.Setenv("TERM", "xterm")
 	master, slave, err := terminal.Open()
@@ -222,7 +222,7 @@ func TestWatchEndsOnATerminalThatHangs(t *testing.T) {
 		p := k.session(Process{Args: []string{"ipvsadm", "--watch"}, Stdin: slave, Stdout: slave, Stderr: new(bytes.Buffer)})
 		status <- p.start(t.Context())
 	}()
-	for range 30 { // each draws the whole screen again, until that hangs
+	for range 30 { // each redraws the whole screen, until that blocks
 		time.Sleep(20 * time.Millisecond)
 		_, err := master.WriteString("\x0cu")
 		must.OK(t, err)
@@ -259,6 +259,6 @@ func TestWatchWaitsForATableThatHasGone(t *testing.T) {
 	w.shows("every 1 s  1 service, 1 server")
 	k.edit(func(t *ipvs.Table) { t.Services = t.Services[:0] })
 	w.shows("-TCP")
-	w.types("q")
-	w.ends(statusOK)
+	w.press("q")
+	w.awaitExit(statusOK)
 }

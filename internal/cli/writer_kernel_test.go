@@ -2,8 +2,8 @@
 
 package cli
 
-// This file saves and restores tables while another process adds, changes and
-// deletes entries without pause.
+// This file saves and restores tables while another process keeps adding,
+// changing and deleting entries.
 
 import (
 	"bytes"
@@ -29,16 +29,16 @@ func TestAnotherWriterOnAKernel(t *testing.T) {
 	})
 }
 
-// writer is a process that runs lines of rule text again and again.
+// writer is a process that runs lines of rule text over and over.
 type writer struct {
 	*exec.Cmd
 	t    *testing.T
 	over chan struct{} // closed to end it
-	fed  chan struct{} // closed when it has all its lines
+	fed  chan struct{} // closed when no more lines are written
 }
 
-// write starts a process that runs the lines without pause until end.
-// Refusals do not matter.
+// write starts a process that runs the lines over and over until stop is
+// called. Refusals are ignored.
 func (d director) write(lines []string) *writer {
 	d.Helper()
 	w := &writer{Cmd: d.command("ipvsadm", "-R"), t: d.T, over: make(chan struct{}), fed: make(chan struct{})}
@@ -56,7 +56,7 @@ func (d director) write(lines []string) *writer {
 				default:
 				}
 				if _, err := io.WriteString(in, strings.Join(some, "")); err != nil {
-					d.Errorf("the other program has gone: %v", err)
+					d.Errorf("the other program exited: %v", err)
 					return
 				}
 			}
@@ -65,8 +65,8 @@ func (d director) write(lines []string) *writer {
 	return w
 }
 
-// end ends the other process and waits for it.
-func (w *writer) end() {
+// stop ends the other process and waits for it.
+func (w *writer) stop() {
 	w.t.Helper()
 	close(w.over)
 	<-w.fed
@@ -75,8 +75,7 @@ func (w *writer) end() {
 	}
 }
 
-// opposites returns the commands that undo the additions of a save: without
-// the options after the name of the entry.
+// opposites returns the deletions of the entries that lines of a save add.
 func opposites(lines []string) []string {
 	var back []string
 	for _, line := range lines {
@@ -87,7 +86,7 @@ func opposites(lines []string) []string {
 	return back
 }
 
-// linesOf returns n lines of rule text, numbered from first on.
+// linesOf returns n lines of rule text with numbers from first.
 func linesOf(first, n int, line func(i int) string) []string {
 	var lines []string
 	for i := range n {
@@ -98,8 +97,8 @@ func linesOf(first, n int, line func(i int) string) []string {
 
 const coming, firstComing = 200, 1 << 13
 
-// crowds are tables of which most entries stay and some come and go. Each
-// line is as in a save.
+// crowds are tables in which most entries stay and some are added and deleted.
+// The lines have the format of a save.
 var crowds = []struct {
 	name, before string
 	staying      int
@@ -114,8 +113,8 @@ var crowds = []struct {
 }
 
 // testSavesMissNothing saves large tables while another program adds and
-// deletes some entries. Each save has every untouched entry once, or fails
-// with a message and writes nothing. Half of them are with --output.
+// deletes some entries. Each save contains every untouched entry once, or
+// fails with a message and writes nothing. Half of them use --output.
 func testSavesMissNothing(t *testing.T) {
 	saves := must.Count(2, 4)
 	for _, crowd := range crowds {
@@ -131,12 +130,12 @@ func testSavesMissNothing(t *testing.T) {
 			}
 			come := linesOf(firstComing, coming, crowd.line)
 			w := d.write(slices.Concat(come, opposites(come)))
-			defer w.end()
+			defer w.stop()
 			d.awaitMore(alone.out)
 			var c savesCount
 			begin := time.Now()
 			n := 0
-			for ; n < saves || c.moved == 0 && n < 10*saves; n++ { // more where the machine is busy and many fail
+			for ; n < saves || c.moved == 0 && n < 10*saves; n++ { // more on a busy machine, where many fail
 				c.add(d.saveOnce(n%2 == 1), alone.out, come)
 			}
 			t.Logf("%d saves in %v: %d with others than those that stay, %d failed honestly, %d short, by up to %d lines",
@@ -151,7 +150,7 @@ func testSavesMissNothing(t *testing.T) {
 	}
 }
 
-// awaitMore returns when the table has more entries than a save.
+// awaitMore waits until the table has more entries than a save.
 func (d director) awaitMore(save string) {
 	d.Helper()
 	for end := time.Now().Add(must.Patience); len(d.do("", "ipvsadm-save", "-n").out) <= len(save); {
@@ -161,18 +160,18 @@ func (d director) awaitMore(save string) {
 	}
 }
 
-// saved is how a save ended.
+// saved is the result of a save.
 type saved struct {
 	status     int
 	file, says string
-	old        string // what the file had before
+	old        string // the old contents of the file
 }
 
 const tableChanges = "The table keeps changing while it is read"
 
 const oldSave = "# the old file\n"
 
-// saveOnce saves to standard output, or over a file.
+// saveOnce saves to standard output, or over an existing file.
 func (d director) saveOnce(over bool) saved {
 	d.Helper()
 	path := filepath.Join(d.dir, "saved")
@@ -198,14 +197,14 @@ func (d director) saveOnce(over bool) saved {
 	return s
 }
 
-// savesCount counts how saves ended.
+// savesCount counts the results of saves.
 type savesCount struct {
 	moved, honest, short, worst int
 	faults                      []string
 }
 
-// add judges a save of a table in which the lines of stay stand throughout
-// and those of come do not.
+// add checks a save of a table that always contains the lines of stay and
+// sometimes those of come.
 func (c *savesCount) add(s saved, stay string, come []string) {
 	fault := func(format string, args ...any) { c.faults = append(c.faults, fmt.Sprintf(format, args...)) }
 	if s.status != 0 {
@@ -250,10 +249,10 @@ func (c *savesCount) add(s saved, stay string, come []string) {
 	}
 }
 
-// testRestoresSayWhatDiffers restores two files in turn, in each way, while
-// another program writes entries of its own, or those of the file. What
-// nobody else touches ends as in the file, or unchanged if the restore says
-// so.
+// testRestoresSayWhatDiffers restores two files in turn, in each mode, while
+// another program writes other entries or those of the file. Entries that only
+// the restore writes end as in the file, or unchanged if the restore reports
+// that.
 func testRestoresSayWhatDiffers(t *testing.T) {
 	restores := must.Count(1, 2)
 	const common, each = 200, 200
@@ -268,8 +267,8 @@ func testRestoresSayWhatDiffers(t *testing.T) {
 		}
 		return &b
 	}
-	// Both have the first services, with other weights. Each has some
-	// that the other lacks.
+	// Both files contain the first services, with different weights. Each
+	// contains some that the other lacks.
 	files := [2]string{
 		part(0, common, 1).String() + part(common, each, 1).String(),
 		part(0, common, 5).String() + part(common+each, each, 1).String(),
@@ -288,7 +287,7 @@ func testRestoresSayWhatDiffers(t *testing.T) {
 		for _, line := range other.lines {
 			touched[strings.Fields(line)[2]] = true
 		}
-		// untouched returns the other rules.
+		// untouched returns the rules of the other services.
 		untouched := func(rules string) string {
 			var b strings.Builder
 			for line := range strings.Lines(rules) {
@@ -321,7 +320,7 @@ func testRestoresSayWhatDiffers(t *testing.T) {
 					var says bytes.Buffer
 					cmd.Stdin, cmd.Stderr = strings.NewReader(files[n%2]), &says
 					_ = cmd.Run()
-					w.end()
+					w.stop()
 					a := answer{status: cmd.ProcessState.ExitCode(), errors: says.String()}
 					first, list, _ := strings.Cut(a.errors, "\n")
 					want := files[n%2]
@@ -353,7 +352,7 @@ func testRestoresSayWhatDiffers(t *testing.T) {
 
 func sortedLines(text string) []string { return slices.Sorted(strings.Lines(text)) }
 
-// differences returns the lines that only one of two lists has.
+// differences returns the lines that only one of two lists contains.
 func differences(a, b []string) []string {
 	var only []string
 	for _, line := range slices.Concat(a, b) {
