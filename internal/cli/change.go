@@ -66,17 +66,15 @@ func (c changeCommand) apply(ctx context.Context, change ipvs.Change) error {
 }
 
 // readBefore reads the entries that a change will alter: a service before an
-// edit, whose scheduler may have to be restored, and on a terminal those that
-// a hint may need. It returns nil if none are needed or they cannot be read.
+// edit, whose scheduler may have to be restored, and on a terminal the server
+// before an edit, for the hint. It returns nil if none are needed or they cannot be read.
 func (c changeCommand) readBefore(ctx context.Context, change ipvs.Change) *ipvs.Table {
 	var e ipvs.ServiceEntry
 	var err error
-	switch hints := isTerminal(c.Stderr); {
-	case change.Op == ipvs.OpFlush && hints:
-		return c.kernelTable()
+	switch {
 	case change.Op == ipvs.OpEditService:
 		e, err = c.client.Service(ctx, change.Service.ServiceID)
-	case hints && (isDeletion(change) || change.Op == ipvs.OpEditDestination):
+	case change.Op == ipvs.OpEditDestination && isTerminal(c.Stderr):
 		e, err = c.readService(ctx, change.Service.ServiceID)
 	default:
 		return nil

@@ -63,7 +63,7 @@ func errorHint(err error, m machine) string {
 	case fault != nil:
 		return m.faultHint(fault)
 	case errors.As(err, &refusal):
-		return fileHint(refusal)
+		return refusedFiles[refusal].hint
 	case errors.Is(err, ipvs.ErrNoIPVS):
 		return m.missingHint()
 	case errors.Is(err, fs.ErrPermission):
@@ -93,19 +93,6 @@ func (m machine) permissionHint() string {
 		return "this is root of a user namespace, as in a rootless container, but IPVS needs root of the host: run it there"
 	}
 	return "CAP_NET_ADMIN is missing: start the container with --cap-add NET_ADMIN"
-}
-
-// fileHint returns the hint for a file that was not written.
-func fileHint(r outfile.Refusal) string {
-	switch r {
-	case outfile.DirOwner, outfile.DirShared, outfile.FileOwner, outfile.FileLinked:
-		return "save into a directory that only root can write to, or redirect standard output: ipvsadm-save -n > file"
-	case outfile.Immutable:
-		return "make it writable: chattr -i file"
-	case outfile.AppendOnly:
-		return "make it writable: chattr -a file"
-	}
-	return ""
 }
 
 // missingHint returns the hint for a kernel without ip_vs.

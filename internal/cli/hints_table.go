@@ -45,13 +45,13 @@ func (m machine) refusalHint(e *ipvs.ChangeError) string {
 	case errors.Is(e, unix.ERANGE):
 		return fmt.Sprintf("the lower threshold, %d, is above the upper, %d", e.Change.Destination.LowerThreshold, e.Change.Destination.UpperThreshold)
 	case errors.Is(e, unix.ENODEV):
-		return m.deviceHint(e.Change.Daemon.Interface)
+		return fmt.Sprintf("%s does not exist: name another with --mcast-interface; ip link lists them", e.Change.Daemon.Interface)
 	case errors.Is(e, unix.EINVAL) && e.Change.Op == ipvs.OpAddDestination && id.Family() != ipvs.FamilyOf(server.Addr()):
 		return "while a sync daemon runs, service and server must both be IPv4 or both IPv6: --stop-daemon stops it"
 	case errors.Is(e, unix.EINVAL) && e.Change.Op == ipvs.OpStartDaemon:
 		return "no sync daemon can run while a server is of another family than its service: ipvsadm -Ln lists them"
 	case errors.Is(e, unix.EINVAL) && e.Change.Op == ipvs.OpAddDestination:
-		return m.unicastHint(e.Change.Destination.Addr)
+		return "the kernel refuses addresses that are not unicast, IPv6 addresses without a route, and all addresses while lo is down"
 	}
 	noService, noServer := errors.Is(e, ipvs.ErrNoService), errors.Is(e, ipvs.ErrNoDestination)
 	if !noService && !noServer || m.table == nil {
@@ -93,40 +93,6 @@ func unknownNameHint(kind, word string, known []string) string {
 		return text
 	}
 	return guess(word, fmt.Sprintf("no kernel has a %s %q", kind, shorten(word)), known)
-}
-
-// deviceHint returns the hint for a sync daemon's missing interface.
-func (m machine) deviceHint(name string) string {
-	text := name + " does not exist"
-	if name == "eth0" {
-		text = "eth0, the default interface, does not exist"
-	}
-	text += ": use --mcast-interface"
-	var names []string
-	for _, l := range m.facts().Links {
-		names = append(names, l.Name)
-	}
-	if names == nil {
-		return text
-	}
-	return fmt.Sprintf("%s with one of %s", text, someOf(names))
-}
-
-// unicastHint returns the hint for a server address that the kernel rejects.
-func (m machine) unicastHint(a netip.Addr) string {
-	switch {
-	case a.IsUnspecified(), a.IsMulticast(), a == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
-		return fmt.Sprintf("%v is not a unicast address", a)
-	}
-	for _, l := range m.facts().Links {
-		if l.Loopback && !l.Up {
-			return fmt.Sprintf("%s is down in this network namespace, so the kernel refuses every address: ip link set %[1]s up", l.Name)
-		}
-	}
-	if a.Is6() {
-		return fmt.Sprintf("an IPv6 server needs a route: ip -6 route get %v", a)
-	}
-	return fmt.Sprintf("the kernel refuses broadcast and invalid addresses: ip route get %v", a)
 }
 
 // noServiceHint names services similar to a missing one.
@@ -208,8 +174,6 @@ func (m machine) successHint(cmd args.Command, words []string) string {
 		return m.serverHint(cmd, words)
 	case spec.AddServer:
 		return m.serverHint(cmd, words)
-	case spec.DeleteServer, spec.DeleteService, spec.Flush:
-		return m.strandedHint(cmd)
 	}
 	return ""
 }
@@ -273,24 +237,4 @@ func (m machine) resetHint(cmd args.Command) string {
 		return ""
 	}
 	return "settings that are not named are reset; with --keep this would be " + line(kept)
-}
-
-// strandedHint returns the hint for connections of deleted servers, whose
-// packets are dropped without a reply.
-func (m machine) strandedHint(cmd args.Command) string {
-	if m.before == nil || doctor.ReadSetting(m.netns, "net.ipv4.vs.expire_nodest_conn") != "0" {
-		return ""
-	}
-	var n uint64
-	for i := range m.before.Services {
-		for _, d := range m.before.Services[i].Destinations {
-			if cmd.ID != spec.DeleteServer || d.AddrPort() == cmd.Destination.AddrPort() {
-				n += uint64(d.Conns.Active) + uint64(d.Conns.Inactive)
-			}
-		}
-	}
-	if n == 0 {
-		return ""
-	}
-	return fmt.Sprintf("packets of %s are dropped until they time out; sysctl -w net.ipv4.vs.expire_nodest_conn=1 lets clients reconnect at once", connections(n))
 }

@@ -11,7 +11,6 @@ import (
 	"net"
 	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -57,10 +56,6 @@ func (m machine) faultHint(f *args.Fault) string {
 		return fmt.Sprintf("%s goes with -s %s", f.Words[0], f.Words[0][:strings.IndexByte(f.Words[0], '-')])
 	case args.UnknownFlag:
 		return guess(f.Words[0], "", spec.Names(spec.SchedulerFlags[:]))
-	case args.ZeroPort:
-		if address, port, ok := hiddenPort(f.Word); ok {
-			return fmt.Sprintf("for port %s write [%s]:%[1]s", port, address)
-		}
 	}
 	return faults[f.Kind].hint
 }
@@ -75,19 +70,13 @@ func strangeHint(word string) string {
 	case isRedirection(word):
 		return fmt.Sprintf("%q is shell syntax, but this line is not run by a shell", shorten(word))
 	}
-	for i, r := range word {
-		switch r {
-		case '\u2010', '\u2011', '\u2012', '\u2013', '\u2014', '\u2015', '\u2212':
-			return fmt.Sprintf("%q in %q is not an ASCII dash, perhaps from a word processor: retype it", r, shorten(word))
-		case '\u2018', '\u2019', '\u201c', '\u201d', '"', '\'':
-			return fmt.Sprintf("the quotation marks in %s are taken literally: rule files need none", shorten(word))
-		case '\u00a0', '\u200b':
-			return fmt.Sprintf("%q contains a space that is not an ordinary one: retype it", shorten(word))
-		case '#':
-			if i > 0 {
-				return "a comment needs a space before #"
-			}
-		}
+	const lookalikes = "\u2010\u2011\u2012\u2013\u2014\u2015\u2212\u2018\u2019\u201c\u201d\"'\u00a0\u200b"
+	if i := strings.IndexAny(word, lookalikes); i >= 0 {
+		r, _ := utf8.DecodeRuneInString(word[i:])
+		return fmt.Sprintf("%s contains %q: type plain dashes and spaces, and no quotation marks", shorten(word), r)
+	}
+	if strings.IndexByte(word, '#') > 0 {
+		return "a comment needs a space before #"
 	}
 	return ""
 }
@@ -335,46 +324,14 @@ func nameHint(e *args.NameError) string {
 // addressHint returns the hint for an invalid address of a service or server.
 func addressHint(word string) string {
 	const shape = "use host:port or [IPv6]:port; "
-	switch host, _, _ := strings.Cut(word, ":"); {
-	case strings.Contains(word, "://"):
-		return shape + "this is a URL"
+	host, _, _ := strings.Cut(word, ":")
+	switch {
 	case strings.Contains(word, "/"):
-		return shape + "this is a network, not an address"
-	case strings.HasPrefix(word, ":"):
-		return shape + "a service has one address"
-	case isDigits(word):
-		return shape + "this is only a port"
-	case strings.HasPrefix(word, "[") && !strings.Contains(word, "]:"):
-		return shape + "a port must follow the brackets"
-	case strings.HasPrefix(word, "["):
-		return shape + fmt.Sprintf("%s is not an IPv6 address", shorten(word[1:strings.IndexByte(word, ']')]))
+		return shape + "this is a URL or a network"
 	case looksLikeAddress(host):
 		return shape + fmt.Sprintf("%s is not an IPv4 address: four numbers from 0 to 255", shorten(host))
 	}
-	return shape + "ports are 0 to 65535"
-}
-
-// hiddenPort splits an IPv6 address whose last part looks like a common port.
-func hiddenPort(word string) (address, port string, ok bool) {
-	a, err := netip.ParseAddr(word)
-	i := strings.LastIndexByte(word, ':')
-	if err != nil || !a.Is6() || i < 1 {
-		return "", "", false
-	}
-	if address, port = word[:i], word[i+1:]; !isAddress(address) {
-		return "", "", false
-	}
-	n, err := strconv.ParseUint(port, 10, 16)
-	switch n {
-	case 22, 25, 53, 80, 110, 123, 143, 389, 443, 465, 514, 587, 636, 993, 995, 1812, 3128, 3306, 3389, 5060, 5061, 5432, 6379, 8000, 8080, 8081, 8443:
-		return address, port, err == nil
-	}
-	return "", "", false
-}
-
-func isAddress(s string) bool {
-	_, err := netip.ParseAddr(s)
-	return err == nil
+	return shape + "ports are numbers from 0 to 65535, or names"
 }
 
 func isDigits(s string) bool { return strings.Trim(s, "0123456789") == "" }
@@ -382,7 +339,8 @@ func isDigits(s string) bool { return strings.Trim(s, "0123456789") == "" }
 // looksLikeAddress reports whether a host consists of digits and dots but is
 // not an address.
 func looksLikeAddress(host string) bool {
-	return strings.Contains(host, ".") && isDigits(strings.ReplaceAll(host, ".", "")) && !isAddress(host)
+	_, err := netip.ParseAddr(host)
+	return err != nil && strings.Contains(host, ".") && isDigits(strings.ReplaceAll(host, ".", ""))
 }
 
 func secondsHint(f *args.Fault) string {

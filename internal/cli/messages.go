@@ -121,7 +121,7 @@ var faults = [...]struct{ format, hint string }{
 	args.InvalidGroup4:      {"invalid IPv4 mcast-group `%s'", "a multicast group is an address from 224.0.0.0 to 239.255.255.255, or an IPv6 address that begins with ff"},
 	args.InvalidGroup6:      {"invalid IPv6 mcast-group `%s'", "an IPv6 multicast group begins with ff: ff02::81"},
 	args.FamilyBeforeMark:   {"-6 used before -f\n", "put -6 after the mark: -f 1 -6"},
-	args.ZeroPort:           {"Zero port specified for non-persistent service", "add a port, host:port, or -p for a persistent service on all ports"},
+	args.ZeroPort:           {"Zero port specified for non-persistent service", "add a port, host:port or [IPv6]:port, or -p for a persistent service on all ports"},
 	args.OnePacketNotUDP:    {"One-Packet Scheduling is only for UDP virtual services", "-o needs -u"},
 	args.MixedFamilies:      {"Different address family is allowed only for tunneling servers", "service and server must both be IPv4 or both IPv6, except with -i"},
 	args.TunnelOptions:      {"Tunnel options conflict with forward method", "tunnel options need -i"},
@@ -300,15 +300,17 @@ func inputFailure(err error) *failure {
 	return &failure{text: "can't read standard input: " + reason(err), status: statusList, cause: err}
 }
 
-// refusedFiles are the reasons not to write to a file.
-var refusedFiles = [...]string{
-	outfile.DirOwner:   "another user owns its directory or one above",
-	outfile.DirShared:  "other users can write to its directory or one above",
-	outfile.FileOwner:  "another user owns it, and its directory is sticky",
-	outfile.FileLinked: "it has other hard links, and its directory is sticky",
-	outfile.Immutable:  "it is immutable",
-	outfile.AppendOnly: "it is append-only",
-	outfile.Changing:   "another program keeps replacing it",
+const saferHint = "save into a directory that only root can write to, or redirect standard output: ipvsadm-save -n > file"
+
+// refusedFiles are the reasons not to write to a file, with their hints.
+var refusedFiles = [...]struct{ reason, hint string }{
+	outfile.DirOwner:   {"another user owns its directory or one above", saferHint},
+	outfile.DirShared:  {"other users can write to its directory or one above", saferHint},
+	outfile.FileOwner:  {"another user owns it, and its directory is sticky", saferHint},
+	outfile.FileLinked: {"it has other hard links, and its directory is sticky", saferHint},
+	outfile.Immutable:  {"it is immutable", "make it writable: chattr -i file"},
+	outfile.AppendOnly: {"it is append-only", "make it writable: chattr -a file"},
+	outfile.Changing:   {"another program keeps replacing it", ""},
 }
 
 // reason returns a system error's text without the call and the file, which
@@ -316,7 +318,7 @@ var refusedFiles = [...]string{
 func reason(err error) string {
 	var refusal outfile.Refusal
 	if errors.As(err, &refusal) {
-		return refusedFiles[refusal]
+		return refusedFiles[refusal].reason
 	}
 	if errors.Is(err, restore.ErrLarge) {
 		return fmt.Sprintf("it has more than %d MB, the most that is read", maxText>>20)

@@ -379,7 +379,7 @@ func TestDryRunPrintsWhatWouldBeSentInTheOrderOfAList(t *testing.T) {
 		"-E -t 12.0.0.1:80 -s wlc\n" + "-d -t 12.0.0.1:80 -r 192.168.168.10:80\n" + web20 +
 		"-D -u 12.0.0.1:53\n" +
 		"-A -f 77 -6 -s sh -b sh-port\n" + masterEth
-	const warning = "<stdin>: line 4: warning: FWM 77 IPv6 has no servers\n"
+	const warning = "<stdin>: warning: FWM 77 IPv6: it has no real servers, so connections are refused\n"
 	for _, options := range [][]string{nil, {"--strict"}} {
 		k := newFakeKernel(t, have)
 		dry := k.restore(t, file, append(options, "--dry-run")...)

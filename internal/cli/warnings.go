@@ -7,14 +7,19 @@ package cli
 
 import (
 	"fmt"
+	"math"
 	"slices"
 
+	"github.com/ipvsadm-go/ipvsadm/internal/doctor"
 	"github.com/ipvsadm-go/ipvsadm/internal/restore"
 	"github.com/ipvsadm-go/ipvsadm/internal/spec"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// warning is about a line, or about the whole file if line is 0.
+// wholeFile is the line of warnings that are not about one line.
+const wholeFile = math.MaxInt
+
+// warning is about a line of a file, or about the whole file.
 type warning struct {
 	line int
 	text string
@@ -22,7 +27,7 @@ type warning struct {
 
 // message returns the text of a warning about a file.
 func (w warning) message(name string, in *restore.Wanted) string {
-	if w.line == 0 {
+	if w.line == wholeFile {
 		return fmt.Sprintf("%s: warning: %s", name, w.text)
 	}
 	return fmt.Sprintf("%s: %s: warning: %s", name, in.Place(w.line), w.text)
@@ -47,50 +52,22 @@ func (w *warnings) add(line int, text string) {
 	}
 }
 
-// withServices adds the warnings about the whole file and its services to
-// those about its lines.
+// withServices adds the doctor's findings about the services of a file to the
+// warnings about its lines.
 func withServices(ofLines warnings, f *restore.File, w *restore.Wanted) warnings {
 	if f.Empty() {
-		ofLines.add(0, "no commands in the file")
-		return ofLines
+		ofLines.add(wholeFile, "no commands in the file")
 	}
-	var ofServices warnings
-	lines := map[ipvs.ServiceID]int{} // that add services with a warning
-	var warned []ipvs.ServiceID       // their keys, in order
-	if !w.Complaints.Any() {          // a bad line may add what is missing
-		for _, s := range w.Table.Services {
-			if text := serviceWarning(s); text != "" {
-				if ofServices.add(0, text); ofServices.more == 0 {
-					lines[s.ServiceID] = 0
-					warned = append(warned, s.ServiceID)
-				}
-			}
+	if w.Complaints.Any() {
+		return ofLines // a bad line may add what is missing
+	}
+	input := doctor.Case{Host: &doctor.Host{}, Table: w.Table}
+	for _, check := range [...]string{"no-servers", "all-weights-zero"} {
+		for _, f := range doctor.Find(input, check) {
+			ofLines.add(wholeFile, f.Service+": "+f.Text)
 		}
 	}
-	for number, r := range f.Rules() {
-		if _, named := lines[r.Service.ServiceID]; named && r.Op == ipvs.OpAddService {
-			lines[r.Service.ServiceID] = number
-		}
-	}
-	for i, id := range warned {
-		ofServices.list[i].line = lines[id]
-	}
-	all := warnings{append(ofLines.list, ofServices.list...), ofLines.more + ofServices.more}
-	slices.SortStableFunc(all.list, func(a, b warning) int { return a.line - b.line })
-	if n := len(all.list) - restore.MaxComplaints; n > 0 {
-		all.list, all.more = all.list[:restore.MaxComplaints], all.more+n
-	}
-	return all
-}
-
-func serviceWarning(s ipvs.ServiceEntry) string {
-	if len(s.Destinations) == 0 {
-		return fmt.Sprintf("%v has no servers", s.ServiceID)
-	}
-	if slices.ContainsFunc(s.Destinations, func(d ipvs.DestinationEntry) bool { return d.Weight != 0 }) {
-		return ""
-	}
-	return fmt.Sprintf("%v: all servers have weight 0", s.ServiceID)
+	return ofLines
 }
 
 // lineWarnings returns the warnings about a line that was parsed as c.
@@ -110,13 +87,6 @@ func lineWarnings(words []string, c ipvs.Change) (texts []string) {
 	case ipvs.OpAddDestination, ipvs.OpEditDestination:
 		if port, ok := unusedPort(c, words); ok {
 			warn("%s", unusedPortText(port, c.Destination.Port))
-		}
-	default:
-		return nil
-	}
-	for _, word := range words {
-		if address, port, ok := hiddenPort(word); ok {
-			warn("%s has no port: for port %s write [%s]:%[2]s", word, port, address)
 		}
 	}
 	return texts
