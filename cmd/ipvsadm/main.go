@@ -8,7 +8,6 @@ import (
 	"cmp"
 	"os"
 	"runtime/debug"
-	"strings"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/cli"
 )
@@ -31,8 +30,7 @@ func main() {
 }
 
 // ownVersion is the version and the commit of the program; info may be nil. A
-// module that was downloaded has its commit in a version that is no tag, else
-// the checksum of its files.
+// module that was downloaded has the checksum of its files instead.
 func ownVersion(version, commit string, info *debug.BuildInfo) string {
 	source := "commit unknown"
 	if info != nil {
@@ -42,7 +40,6 @@ func ownVersion(version, commit string, info *debug.BuildInfo) string {
 				commit = cmp.Or(commit, s.Value)
 			}
 		}
-		commit = cmp.Or(commit, untagged(version))
 		if info.Main.Sum != "" {
 			source = "module " + info.Main.Sum
 		}
@@ -51,18 +48,4 @@ func ownVersion(version, commit string, info *debug.BuildInfo) string {
 		source = "commit " + commit
 	}
 	return cmp.Or(version, "(unknown version)") + ", " + source
-}
-
-// untagged returns the commit of what the Go tool calls a commit without a tag:
-// v0.0.0-20261122120000-0123456789ab.
-func untagged(version string) string {
-	before, commit := "", ""
-	if i := strings.LastIndexByte(version, '-'); i >= 0 {
-		before, commit = version[:i], version[i+1:]
-	}
-	digits := len(before) - len(strings.TrimRight(before, "0123456789"))
-	if digits != 14 || len(commit) != 12 {
-		return ""
-	}
-	return commit
 }
