@@ -24,11 +24,12 @@ const workshop = "internal/test/"
 var imports = map[string]string{
 	"cmd/ipvsadm":          "internal/cli",
 	"internal/args":        "internal/names internal/spec pkg/ipvs | internal/rule",
-	"internal/cli":         "internal/args internal/doctor internal/manual internal/model internal/names internal/outfile internal/render internal/restore internal/rule internal/spec internal/strictjson internal/watch pkg/ipvs | pkg/ipvs/ipvstest",
-	"internal/doctor":      "internal/rule pkg/ipvs",
+	"internal/cli":         "internal/args internal/doctor internal/manual internal/model internal/names internal/netns internal/outfile internal/render internal/restore internal/rule internal/spec internal/strictjson internal/watch pkg/ipvs | pkg/ipvs/ipvstest",
+	"internal/doctor":      "internal/netns internal/rule pkg/ipvs",
 	"internal/manual":      "internal/spec",
 	"internal/model":       "pkg/ipvs",
 	"internal/names":       "",
+	"internal/netns":       "",
 	"internal/outfile":     "",
 	"internal/render":      "internal/names internal/rule internal/strictjson pkg/ipvs",
 	"internal/restore":     "internal/model internal/rule internal/strictjson pkg/ipvs | internal/args internal/names internal/spec pkg/ipvs/ipvstest",
@@ -37,7 +38,7 @@ var imports = map[string]string{
 	"internal/strictjson":  "",
 	"internal/watch":       "pkg/ipvs",
 	"packaging":            "| internal/spec",
-	"pkg/ipvs":             "internal/strictjson pkg/ipvs/internal/nl | internal/model pkg/ipvs/ipvstest",
+	"pkg/ipvs":             "internal/netns internal/spec internal/strictjson pkg/ipvs/internal/nl | internal/model pkg/ipvs/ipvstest",
 	"pkg/ipvs/internal/nl": "",
 	"pkg/ipvs/ipvstest":    "internal/model pkg/ipvs",
 }

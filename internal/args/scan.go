@@ -355,25 +355,16 @@ func (s *scan) schedulerFlags() error {
 		if word == "" {
 			continue
 		}
-		f, ok := schedulerFlag(word)
+		scheduler, bit := spec.FindSchedulerFlag(word)
 		switch {
-		case !ok:
+		case bit == 0:
 			return fault(UnknownFlag, word)
-		case f.Scheduler != "" && f.Scheduler != s.cmd.Service.Scheduler:
+		case scheduler != "" && scheduler != s.cmd.Service.Scheduler:
 			return fault(IncompatibleFlag, word)
 		}
-		s.cmd.Service.Flags |= f.Flag
+		s.cmd.Service.Flags |= ipvs.ServiceFlags(bit)
 	}
 	return nil
-}
-
-func schedulerFlag(word string) (ipvs.SchedulerFlag, bool) {
-	for _, f := range ipvs.SchedulerFlags() {
-		if f.Name == word {
-			return f, true
-		}
-	}
-	return ipvs.SchedulerFlag{}, false
 }
 
 func (s *scan) finishService() error {

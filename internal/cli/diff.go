@@ -12,6 +12,7 @@ import (
 	"slices"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/model"
+	"github.com/ipvsadm-go/ipvsadm/internal/netns"
 	"github.com/ipvsadm-go/ipvsadm/internal/render"
 	"github.com/ipvsadm-go/ipvsadm/internal/restore"
 	"github.com/ipvsadm-go/ipvsadm/internal/rule"
@@ -100,22 +101,18 @@ func startOf(t *ipvs.Table, state ipvs.DaemonState) *ipvs.Change {
 // withLengths returns the daemons with the kernel's default of the maximum
 // message length where none is set: that of a 1500-byte packet, or for a
 // backup that of its interface's MTU. It stays 0 if the interface is unknown.
-func withLengths(daemons []ipvs.Daemon, netns string) []ipvs.Daemon {
+func withLengths(daemons []ipvs.Daemon, namespace string) []ipvs.Daemon {
 	daemons = slices.Clone(daemons)
 	for i := range daemons {
 		d := &daemons[i]
 		packet := 1500
 		if d.State == ipvs.Backup {
-			err := ipvs.InNetNS(netns, func() error {
-				link, err := net.InterfaceByName(d.Interface)
-				if err == nil {
-					packet = min(max(packet, link.MTU), 1<<16-1)
-				}
-				return err
-			})
-			if err != nil {
+			var link *net.Interface
+			_ = netns.Do(namespace, func() { link, _ = net.InterfaceByName(d.Interface) })
+			if link == nil {
 				continue
 			}
+			packet = min(max(packet, link.MTU), 1<<16-1)
 		}
 		const udp, ip4, ip6 = 8, 20, 40
 		headers := udp + ip4

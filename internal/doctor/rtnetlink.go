@@ -15,39 +15,40 @@ import (
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 
+	"github.com/ipvsadm-go/ipvsadm/internal/netns"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
 // Read gathers the facts about a network namespace, named as in
 // ipvs.Config.NetNS; empty for that of the calling thread. It returns shortly
 // after ctx ends at the latest. Checks look up routes until ctx ends.
-func Read(ctx context.Context, netns string, t *ipvs.Table, connections iter.Seq2[ipvs.Connection, error]) (h *Host, err error) {
-	err = ipvs.InNetNS(netns, func() error {
-		conn, err := netlink.Dial(unix.NETLINK_ROUTE, nil)
-		if err != nil {
-			return err
-		}
-		context.AfterFunc(ctx, func() { conn.Close() })
-		if deadline, ok := ctx.Deadline(); ok {
-			if err := conn.SetDeadline(deadline.Add(grace)); err != nil {
-				return err
-			}
-		}
-		// Without this option, the kernel ignores filters of dumps.
-		_ = conn.SetOption(netlink.GetStrictCheck, true)
-		h, err = Gather(ctx, System{os.DirFS("/"), rtnetlink{conn}, connections}, t)
-		return err
-	})
+func Read(ctx context.Context, namespace string, t *ipvs.Table, connections iter.Seq2[ipvs.Connection, error]) (h *Host, err error) {
+	if e := netns.Do(namespace, func() { h, err = read(ctx, t, connections) }); e != nil {
+		return nil, &ipvs.NetNSError{NetNS: namespace, Err: e}
+	}
 	return h, err
+}
+
+func read(ctx context.Context, t *ipvs.Table, connections iter.Seq2[ipvs.Connection, error]) (*Host, error) {
+	conn, err := netlink.Dial(unix.NETLINK_ROUTE, nil)
+	if err != nil {
+		return nil, err
+	}
+	context.AfterFunc(ctx, func() { conn.Close() })
+	if deadline, ok := ctx.Deadline(); ok {
+		if err := conn.SetDeadline(deadline.Add(grace)); err != nil {
+			return nil, err
+		}
+	}
+	// Without this option, the kernel ignores filters of dumps.
+	_ = conn.SetOption(netlink.GetStrictCheck, true)
+	return Gather(ctx, System{os.DirFS("/"), rtnetlink{conn}, connections}, t)
 }
 
 // ReadSetting returns one setting of a network namespace as sysctl(8) prints
 // it; empty if that fails.
-func ReadSetting(netns, name string) (value string) {
-	_ = ipvs.InNetNS(netns, func() error {
-		value = System{Files: os.DirFS("/")}.word(settingFile(name))
-		return nil
-	})
+func ReadSetting(namespace, name string) (value string) {
+	_ = netns.Do(namespace, func() { value = System{Files: os.DirFS("/")}.word(settingFile(name)) })
 	return value
 }
 

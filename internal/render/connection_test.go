@@ -107,7 +107,7 @@ func TestNamesInConnectionsAreTruncatedTo59Bytes(t *testing.T) {
 
 func checkConnection(t *testing.T, kernel string, o Options, want string) {
 	t.Helper()
-	rows := ipvs.ReadConnections(strings.NewReader("Pro FromIP\n"+kernel+"\n"), ipvs.ConnectionFilter{})
+	rows := kernelRows("Pro FromIP\n" + kernel + "\n")
 	compare(t, output(t, resolver(t, fakeDNS{}), o, func(p Writer) error {
 		return p.Connections(t.Context(), rows)
 	}), want)
@@ -118,7 +118,7 @@ func TestMalformedRowsAreSkippedAndReported(t *testing.T) {
 	for _, o := range []Options{{Numeric: true}, {}} {
 		var err error
 		got := output(t, resolver(t, fakeDNS{}), o, func(p Writer) error {
-			err = p.Connections(t.Context(), ipvs.ReadConnections(strings.NewReader(table), ipvs.ConnectionFilter{}))
+			err = p.Connections(t.Context(), kernelRows(table))
 			return nil
 		})
 		want := connectionTitles + connections[0].numeric + "\n" + connections[2].numeric + "\n"
@@ -135,7 +135,7 @@ func TestMalformedRowsAreSkippedAndReported(t *testing.T) {
 func TestConnectionsToAFullDiskAreAnError(t *testing.T) {
 	table := "Pro FromIP\n" + strings.Repeat(connections[0].kernel+"\n", 2000)
 	p := Text(&full{bufferSize / 2}, nil, Options{Numeric: true})
-	if err := p.Connections(t.Context(), ipvs.ReadConnections(strings.NewReader(table), ipvs.ConnectionFilter{})); !errors.Is(err, errFull) {
+	if err := p.Connections(t.Context(), kernelRows(table)); !errors.Is(err, errFull) {
 		t.Errorf("Connections = %v, want %v", err, errFull)
 	}
 }
@@ -150,7 +150,7 @@ func TestNamesOfConnectionsAreLookedUpTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
 		output(t, r, Options{}, func(p Writer) error {
-			return p.Connections(t.Context(), ipvs.ReadConnections(strings.NewReader(table.String()), ipvs.ConnectionFilter{}))
+			return p.Connections(t.Context(), kernelRows(table.String()))
 		})
 		if elapsed := time.Since(start); elapsed != time.Second {
 			t.Errorf("lookups of 1 s took %v, want 1 s", elapsed)

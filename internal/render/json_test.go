@@ -54,10 +54,10 @@ func documents(t *testing.T) map[string]string {
 		"counters":       func(p Writer) error { return p.Table(t.Context(), info, counted) },
 		"one service":    func(p Writer) error { return p.Services(t.Context(), info, sample()[3:4]) },
 		"no connections": func(p Writer) error {
-			return p.Connections(t.Context(), ipvs.ReadConnections(strings.NewReader(""), ipvs.ConnectionFilter{}))
+			return p.Connections(t.Context(), kernelRows(""))
 		},
 		"connections": func(p Writer) error {
-			return p.Connections(t.Context(), ipvs.ReadConnections(strings.NewReader(rows), ipvs.ConnectionFilter{}))
+			return p.Connections(t.Context(), kernelRows(rows))
 		},
 		"timeouts": func(p Writer) error {
 			return p.Timeouts(ipvs.Timeouts{TCP: 900 * time.Second, UDP: 2678400 * time.Second})

@@ -44,7 +44,7 @@ func TestAWideListHasTheSameWords(t *testing.T) {
 		for what, print := range map[string]func(Writer) error{
 			"table": func(p Writer) error { return p.Table(t.Context(), info, sample()) },
 			"connections": func(p Writer) error {
-				return p.Connections(t.Context(), ipvs.ReadConnections(strings.NewReader(rows), ipvs.ConnectionFilter{}))
+				return p.Connections(t.Context(), kernelRows(rows))
 			},
 		} {
 			t.Run(l.file+" "+what, func(t *testing.T) {

@@ -17,8 +17,8 @@ import (
 // one object. A part that is missing is left alone.
 type document struct {
 	Version       *int               `json:"json_schema_version"`
-	IPVS          json.RawMessage    `json:"ipvs_version"`
-	ConnTableSize json.RawMessage    `json:"connection_table_size"`
+	IPVS          any                `json:"ipvs_version"`
+	ConnTableSize any                `json:"connection_table_size"`
 	Services      *[]json.RawMessage `json:"services"`
 	TCP           uint32             `json:"tcp"`
 	TCPFin        uint32             `json:"tcp_fin"`

@@ -164,7 +164,7 @@ func (w Writer) service(b []byte, s *ipvs.Service) []byte {
 	if s.Flags&ipvs.FlagOnePacket != 0 {
 		b = option(b, spec.OptOnePacket)
 	}
-	if flags := s.SchedulerFlagNames(); len(flags) > 0 {
+	if flags := spec.SchedulerFlagNames(s.Scheduler, uint32(s.Flags)); len(flags) > 0 {
 		b = text(b, spec.OptSchedFlags, strings.Join(flags, ","))
 	}
 	return b
@@ -173,18 +173,12 @@ func (w Writer) service(b []byte, s *ipvs.Service) []byte {
 // ListedFlags returns the names of a service's scheduler flags as 1.31 lists
 // them. If the scheduler has its own flag names, other flags are omitted.
 func ListedFlags(s *ipvs.Service) []string {
-	all := ipvs.SchedulerFlags()
-	own := ""
-	for _, f := range all {
-		if f.Scheduler == s.Scheduler {
-			own = s.Scheduler
-		}
-	}
-	var list []string
-	for _, f := range all {
-		if f.Scheduler == own && s.Flags&f.Flag != 0 {
-			list = append(list, f.Name)
-		}
+	list := spec.SchedulerFlagNames(s.Scheduler, uint32(s.Flags))
+	if own, _ := spec.FindSchedulerFlag(s.Scheduler + "-port"); own != "" {
+		list = slices.DeleteFunc(list, func(name string) bool {
+			scheduler, _ := spec.FindSchedulerFlag(name)
+			return scheduler == ""
+		})
 	}
 	return list
 }

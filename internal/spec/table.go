@@ -450,6 +450,35 @@ var SchedulerFlags = [...]Choice{
 	{"flag-3", "third flag of any scheduler"},
 }
 
+// flagOf says which flag each of SchedulerFlags is, and which scheduler alone
+// has it; none if any may.
+var flagOf = [len(SchedulerFlags)]struct {
+	scheduler string
+	bit       uint32 // IP_VS_SVC_F_SCHED*
+}{{"sh", 0x08}, {"sh", 0x10}, {"mh", 0x08}, {"mh", 0x10}, {"", 0x08}, {"", 0x10}, {"", 0x20}}
+
+// FindSchedulerFlag returns the scheduler and the bit of a flag; no bit for a
+// name that is no flag's.
+func FindSchedulerFlag(name string) (scheduler string, bit uint32) {
+	i := slices.IndexFunc(SchedulerFlags[:], func(c Choice) bool { return c.Name == name })
+	if i < 0 {
+		return "", 0
+	}
+	return flagOf[i].scheduler, flagOf[i].bit
+}
+
+// SchedulerFlagNames returns the names of flags of a scheduler: its own names
+// where it has any, then those for any scheduler.
+func SchedulerFlagNames(scheduler string, flags uint32) (names []string) {
+	for i, f := range flagOf {
+		if flags&f.bit != 0 && (f.scheduler == "" || f.scheduler == scheduler) {
+			names = append(names, SchedulerFlags[i].Name)
+			flags &^= f.bit
+		}
+	}
+	return names
+}
+
 // PersistenceEngines are those that kernels have.
 var PersistenceEngines = [...]Choice{{"sip", "Call-ID of SIP over UDP"}}
 

@@ -47,8 +47,9 @@ func At(path string, err error) error {
 }
 
 // Unmarshal reads a document into the struct that v points to. Fields without
-// a tag are embedded structs, whose fields count as those of the outer one.
-// Fields of type json.RawMessage take any value.
+// a tag are embedded structs, whose fields count as those of the outer one. A
+// pointer, also one in an interface, is read into where it points; a nil
+// interface takes any value and stays nil.
 func Unmarshal(data []byte, v any) error {
 	if err := json.Unmarshal(data, new(json.RawMessage)); err != nil {
 		return &Error{Err: err}
@@ -58,17 +59,19 @@ func Unmarshal(data []byte, v any) error {
 
 func read(data []byte, v reflect.Value) error {
 	target := v.Addr().Interface()
-	if raw, any := target.(*json.RawMessage); any {
-		*raw = bytes.Clone(data)
-		return nil
-	}
 	_, isText := target.(encoding.TextUnmarshaler)
 	whole, isWhole := target.(json.Unmarshaler)
 	switch {
+	case v.Kind() == reflect.Interface && v.IsNil():
+		return nil
+	case v.Kind() == reflect.Interface:
+		return read(data, v.Elem().Elem())
 	case string(data) == "null":
 		return &Error{Err: errors.New("null is no value")}
 	case v.Kind() == reflect.Pointer:
-		v.Set(reflect.New(v.Type().Elem()))
+		if v.IsNil() {
+			v.Set(reflect.New(v.Type().Elem()))
+		}
 		return read(data, v.Elem())
 	case isWhole:
 		return At("", whole.UnmarshalJSON(data))

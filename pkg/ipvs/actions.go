@@ -152,8 +152,9 @@ func (a actions) destination(ctx context.Context, of ServiceID, server netip.Add
 		return DestinationEntry{}, &ApplyError{Err: fs.ErrClosed}
 	}
 	list, err := a.kernel.Destinations(ctx, of)
-	if i := findDestination(list, server); i >= 0 {
-		return list[i], nil
+	service := ServiceEntry{Destinations: list}
+	if d := service.Lookup(server); d != nil {
+		return *d, nil
 	}
 	if err == nil {
 		var b Batch

@@ -189,7 +189,7 @@ func TestWhatFollowsFromARefusalIsCounted(t *testing.T) {
 	k := ipvstest.New(nil)
 	err := k.Apply(t.Context(), b...)
 	var refused ipvs.ChangeErrors
-	if want := "add service TCP 12.0.0.1:81: scheduler or persistence engine not found\n" +
+	if want := "add service TCP 12.0.0.1:81 nosuch: scheduler or persistence engine not found\n" +
 		"add service IP invalid AddrPort: invalid value: the service has no address\n" +
 		"delete service TCP 12.0.0.1:82: no such service\n" +
 		"2 changes of these services failed because they were not added"; err == nil || err.Error() != want {

@@ -57,7 +57,7 @@ func BenchmarkEncode(b *testing.B) {
 // kernelOf answers the questions of a listing with datagrams made beforehand;
 // those about destinations have to come in the order of the services.
 func kernelOf(t *Table) func(message) [][]byte {
-	stats := nested(nl.SvcStats64, counters(true, 0))
+	stats := nested(nl.SvcStats64, counters(0))
 	end := status(nl.MsgDone, 0, 0)
 	var services []byte
 	destinations := make([][][]byte, len(t.Services))
@@ -136,7 +136,7 @@ func BenchmarkConnections(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				for _, err := range ReadConnections(strings.NewReader(table), ConnectionFilter{Client: client}) {
+				for _, err := range connectionsOf(b.Context(), strings.NewReader(table), ConnectionFilter{Client: client}) {
 					must.OK(b, err)
 				}
 			}

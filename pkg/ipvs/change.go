@@ -2,10 +2,7 @@
 
 package ipvs
 
-import (
-	"fmt"
-	"net/netip"
-)
+import "net/netip"
 
 // Change is one alteration of the table, what [Client.Apply] takes. A [Batch]
 // makes changes; String shows one.
@@ -108,37 +105,6 @@ const (
 	OpStopDaemon                      // IPVS_CMD_DEL_DAEMON
 )
 
-// String returns the operation in words, as in "add service".
-func (o Op) String() string {
-	switch o {
-	case OpAddService:
-		return "add service"
-	case OpEditService:
-		return "edit service"
-	case OpDeleteService:
-		return "delete service"
-	case OpAddDestination:
-		return "add destination"
-	case OpEditDestination:
-		return "edit destination"
-	case OpDeleteDestination:
-		return "delete destination"
-	case OpFlush:
-		return "flush"
-	case OpZero:
-		return "zero"
-	case OpZeroService:
-		return "zero service"
-	case OpSetTimeouts:
-		return "set timeouts"
-	case OpStartDaemon:
-		return "start daemon"
-	case OpStopDaemon:
-		return "stop daemon"
-	}
-	return fmt.Sprintf("Op(%d)", uint8(o))
-}
-
 // onService reports whether an operation names a service.
 func (o Op) onService() bool {
 	switch o {
@@ -183,20 +149,6 @@ func (c Change) String() string {
 	case OpStartDaemon:
 		s += " " + c.Daemon.String()
 	case OpStopDaemon:
-		s += " " + c.Daemon.State.String()
-	}
-	return s
-}
-
-// subject names the operation and its object, for errors.
-func (c Change) subject() string {
-	s := c.Op.String()
-	switch {
-	case c.Op.onDestination():
-		s += " " + c.Destination.AddrPort().String() + " of " + c.Service.ServiceID.String()
-	case c.Op.onService():
-		s += " " + c.Service.ServiceID.String()
-	case c.Op.onDaemon():
 		s += " " + c.Daemon.State.String()
 	}
 	return s

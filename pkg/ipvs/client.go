@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/ipvsadm-go/ipvsadm/internal/netns"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs/internal/nl"
 )
 
@@ -77,14 +78,14 @@ func Dial(ctx context.Context, cfg Config) (*Client, error) {
 
 // NetNS returns the inode number of the client's network namespace, by which
 // namespaces are told apart: it is that of /proc/PID/ns/net for the processes
-// in it. Kernels before 4.9 do not say it.
+// in it.
 func (c *Client) NetNS() (uint64, error) {
 	ns, err := c.openNetNS(context.Background())
 	if err != nil {
 		return 0, &QueryError{Query: "get network namespace", Err: err}
 	}
 	defer ns.Close()
-	return inode(ns)
+	return netns.Inode(ns)
 }
 
 // openNetNS opens the client's network namespace.

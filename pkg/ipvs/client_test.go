@@ -201,7 +201,7 @@ func TestQueriesFail(t *testing.T) {
 
 func serviceEntry(id ServiceID) []byte {
 	s := Service{ServiceID: id, Scheduler: "rr"}
-	return nested(nl.AttrService, append(appendServiceConfig(appendServiceID(nil, id), &s), nested(nl.SvcStats64, counters(true, 0))...))
+	return nested(nl.AttrService, append(appendServiceConfig(appendServiceID(nil, id), &s), nested(nl.SvcStats64, counters(0))...))
 }
 
 func destinationEntry(d *Destination) []byte {
@@ -209,7 +209,7 @@ func destinationEntry(d *Destination) []byte {
 	for typ := uint16(nl.DestActiveConns); typ <= nl.DestPersistConns; typ++ {
 		b = appendU32(b, typ, 0)
 	}
-	return nested(nl.AttrDest, append(b, nested(nl.DestStats64, counters(true, 0))...))
+	return nested(nl.AttrDest, append(b, nested(nl.DestStats64, counters(0))...))
 }
 
 func TestServicesOnTheMoveAreAskedForAgain(t *testing.T) {
@@ -411,12 +411,12 @@ func TestEndedContextEndsTheWait(t *testing.T) {
 func TestErrorsSayWhatWasRefused(t *testing.T) {
 	d := Change{Op: OpAddDestination, Service: Service{ServiceID: MarkID(77, IPv6)}, Destination: Destination{Addr: netip.MustParseAddr("2001:db8::1"), Port: 80}}
 	for want, err := range map[string]error{
-		"add destination [2001:db8::1]:80 of FWM 77 IPv6: destination already exists": &ChangeError{Change: d, Err: syscall.EEXIST},
-		"add destination [2001:db8::1]:80 of FWM 77 IPv6: no such service":            &ChangeError{Change: d, Err: syscall.ESRCH},
-		"flush: operation not permitted":                                              &ChangeError{Change: flush(), Err: syscall.EPERM},
-		"flush: <nil>":                                                                &ChangeError{Change: flush()},
-		"get service: <nil>":                                                          &QueryError{Query: "get service"},
-		"stop daemon master: no such sync daemon runs":                                &ChangeError{Change: Change{Op: OpStopDaemon, Daemon: Daemon{State: Master}}, Err: syscall.ESRCH},
+		"add destination [2001:db8::1]:80 Masq weight 0 of FWM 77 IPv6: destination already exists": &ChangeError{Change: d, Err: syscall.EEXIST},
+		"add destination [2001:db8::1]:80 Masq weight 0 of FWM 77 IPv6: no such service":            &ChangeError{Change: d, Err: syscall.ESRCH},
+		"flush: operation not permitted":               &ChangeError{Change: flush(), Err: syscall.EPERM},
+		"flush: <nil>":                                 &ChangeError{Change: flush()},
+		"get service: <nil>":                           &QueryError{Query: "get service"},
+		"stop daemon master: no such sync daemon runs": &ChangeError{Change: Change{Op: OpStopDaemon, Daemon: Daemon{State: Master}}, Err: syscall.ESRCH},
 	} {
 		if err.Error() != want {
 			t.Errorf("%q, want %q", err, want)
@@ -433,7 +433,7 @@ func TestConnectionsAreRead(t *testing.T) {
 		"UDP 2001:0db8:0000:0000:0000:0000:0000:0001 13C4 2001:0db8:0000:0000:0000:0000:0000:0002 13C4 2001:0db8:0000:0000:0000:0000:0000:0003 13C4 UDP             300 sip abc@host\n"
 	var got []Connection
 	var bad int
-	for c, err := range ReadConnections(strings.NewReader(table), ConnectionFilter{}) {
+	for c, err := range connectionsOf(t.Context(), strings.NewReader(table), ConnectionFilter{}) {
 		if err != nil {
 			bad++
 			if !errors.Is(err, ErrMalformed) || !strings.Contains(err.Error(), "line ") {
@@ -465,7 +465,7 @@ func FuzzConnection(f *testing.F) {
 	f.Add("IP_47 0C00000A B9FC 2001:0db8:0000:0000:0000:0000:0000:0001 0050 C0A8A80A 0050 NONE 1 sip a b")
 	f.Fuzz(func(t *testing.T, line string) {
 		p := connParser{words: make(map[string]string)}
-		c, _, err := p.parse([]byte(line))
+		c, err := p.parse([]byte(line))
 		if err != nil {
 			return
 		}

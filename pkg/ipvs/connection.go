@@ -7,16 +7,14 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
-	"encoding/hex"
 	"fmt"
 	"io"
 	"iter"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs/internal/nl"
 )
 
 // Connection is a row of the connection table, /proc/net/ip_vs_conn. It is a
@@ -37,15 +35,10 @@ type Connection struct {
 // FWMark returns the firewall mark of a template for a firewall mark, or 0.
 func (c *Connection) FWMark() uint32 {
 	a := c.Virtual.Addr()
-	switch {
-	case c.Protocol != nl.ProtoIP || !a.IsValid():
+	if c.Protocol != 0 || !a.IsValid() {
 		return 0
-	case a.Is4():
-		raw := a.As4()
-		return binary.BigEndian.Uint32(raw[:])
 	}
-	raw := a.As16()
-	return binary.BigEndian.Uint32(raw[:])
+	return binary.BigEndian.Uint32(a.AsSlice())
 }
 
 // markAddr is the virtual address in a template of a firewall mark.
@@ -77,20 +70,9 @@ type ConnectionFilter struct {
 
 // Match reports whether the filter selects a connection.
 func (f *ConnectionFilter) Match(c *Connection) bool {
-	return f.matchesState(c.State) && f.matchesClient(c.Client) &&
-		f.matchesDestination(c.Destination) && f.matchesService(c)
-}
-
-func (f *ConnectionFilter) matchesState(state string) bool {
-	return f.State == "" || strings.EqualFold(f.State, state)
-}
-
-func (f *ConnectionFilter) matchesClient(ap netip.AddrPort) bool {
-	return !f.Client.IsValid() || f.Client.Contains(ap.Addr())
-}
-
-func (f *ConnectionFilter) matchesDestination(ap netip.AddrPort) bool {
-	return !f.Destination.Addr().IsValid() || addrMatches(f.Destination, ap)
+	return (f.State == "" || strings.EqualFold(f.State, c.State)) &&
+		(!f.Client.IsValid() || f.Client.Contains(c.Client.Addr())) &&
+		(!f.Destination.Addr().IsValid() || addrMatches(f.Destination, c.Destination)) && f.matchesService(c)
 }
 
 func (f *ConnectionFilter) matchesService(c *Connection) bool {
@@ -113,65 +95,46 @@ func addrMatches(want, ap netip.AddrPort) bool {
 // snapshot, since the table changes while it is read.
 //
 // For a malformed row, the sequence yields an error that matches
-// [ErrMalformed], and continues. Any other error ends it. Rows that do not
-// match the filter are not parsed completely, so errors in them can go
-// unnoticed.
-//
-// Connections requires CAP_NET_ADMIN, as a Client does. Other callers can
-// pass the file /proc/net/ip_vs_conn to [ReadConnections].
+// [ErrMalformed], and continues. Any other error ends it.
 func (c *Client) Connections(ctx context.Context, filter ConnectionFilter) iter.Seq2[Connection, error] {
 	return func(yield func(Connection, error) bool) {
 		f, err := c.proc(ctx, "ip_vs_conn")
+		if err == nil {
+			defer f.Close()
+			err = readConnections(ctx, f, filter, yield)
+		}
 		if err != nil {
 			yield(Connection{}, &QueryError{Query: "list connections", Err: err})
-			return
-		}
-		defer f.Close()
-		for conn, err := range readConnections(ctx, f, filter) {
-			if !yield(conn, err) {
-				return
-			}
 		}
 	}
 }
 
-// ReadConnections returns the rows that match a filter from a connection table
-// in the format of /proc/net/ip_vs_conn, including its title line. It yields
-// the same errors as [Client.Connections].
-func ReadConnections(r io.Reader, filter ConnectionFilter) iter.Seq2[Connection, error] {
-	return readConnections(context.Background(), r, filter)
-}
-
-// readConnections implements ReadConnections with a context. It checks the
-// context for every row, even if the filter selects none.
-func readConnections(ctx context.Context, r io.Reader, filter ConnectionFilter) iter.Seq2[Connection, error] {
-	return func(yield func(Connection, error) bool) {
-		b := bufio.NewReaderSize(r, 64<<10)
-		p := connParser{filter: filter, words: make(map[string]string)}
-		for n := 1; ; n++ {
-			line, err := b.ReadSlice('\n')
-			if e := ctx.Err(); e != nil {
-				yield(Connection{}, &QueryError{Query: "list connections", Err: e})
-				return
-			}
-			switch {
-			case err == io.EOF && len(line) == 0:
-				return
-			case err != nil && err != io.EOF:
-				yield(Connection{}, fmt.Errorf("list connections: %w", err))
-				return
-			case n == 1:
-				continue // the title
-			}
-			conn, ok, err := p.parse(bytes.TrimSuffix(line, []byte("\n")))
-			if err != nil {
-				err = fmt.Errorf("list connections: line %d: %w", n, err)
-			} else if !ok {
-				continue
-			}
-			if !yield(conn, err) {
-				return
-			}
+// readConnections yields the rows of a table with a title line that match a
+// filter, and malformed rows as errors. It checks the context for every row,
+// even if the filter selects none.
+func readConnections(ctx context.Context, r io.Reader, filter ConnectionFilter, yield func(Connection, error) bool) error {
+	b := bufio.NewReaderSize(r, 64<<10)
+	p := connParser{words: make(map[string]string)}
+	for n := 1; ; n++ {
+		line, err := b.ReadSlice('\n')
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case err == io.EOF && len(line) == 0:
+			return nil
+		case err != nil && err != io.EOF:
+			return err
+		case n == 1:
+			continue // the title
+		}
+		c, err := p.parse(bytes.TrimSpace(line))
+		if err != nil {
+			err = &QueryError{Query: "list connections", Err: fmt.Errorf("line %d: %w", n, err)}
+		} else if !filter.Match(&c) {
+			continue
+		}
+		if !yield(c, err) {
+			return nil
 		}
 	}
 }
@@ -179,7 +142,7 @@ func readConnections(ctx context.Context, r io.Reader, filter ConnectionFilter) 
 // connParser parses rows. There may be millions, so it does not allocate
 // memory for each: words that many rows contain, such as states, are shared.
 type connParser struct {
-	filter ConnectionFilter
+	fields [][]byte
 	words  map[string]string
 }
 
@@ -193,109 +156,50 @@ func (p *connParser) intern(b []byte) string {
 	return w
 }
 
-// parse parses a row and reports whether the filter selects it. It stops at
-// the first field that does not match.
-func (p *connParser) parse(line []byte) (c Connection, ok bool, err error) {
-	var f [9][]byte
-	rest := line
-	for i := range f {
-		if f[i], rest = cutField(rest); len(f[i]) == 0 {
-			return c, false, malformed("the connection %q has %d fields, want %d", line, i, len(f))
-		}
+func (p *connParser) parse(line []byte) (c Connection, err error) {
+	f := slices.AppendSeq(p.fields[:0], bytes.FieldsSeq(line))
+	p.fields = f
+	bad := func(what string, word []byte) (Connection, error) {
+		return Connection{}, malformed("the connection %q has the invalid %s %q", line, what, word)
 	}
-	if c.State = p.intern(f[7]); !p.filter.matchesState(c.State) {
-		return c, false, nil
+	const atLeast = 9
+	if len(f) < atLeast {
+		return c, malformed("the connection %q has %d fields, want %d", line, len(f), atLeast)
 	}
-	if c.Client, ok = parseHexAddrPort(f[1], f[2]); !ok {
-		return c, false, malformedAddress(line, f[1], f[2])
-	} else if !p.filter.matchesClient(c.Client) {
-		return c, false, nil
-	}
-	if c.Destination, ok = parseHexAddrPort(f[5], f[6]); !ok {
-		return c, false, malformedAddress(line, f[5], f[6])
-	} else if !p.filter.matchesDestination(c.Destination) {
-		return c, false, nil
-	}
+	ok := false
 	if c.Protocol, ok = parseProtocol(f[0]); !ok {
-		return c, false, malformed("the connection %q has the unknown protocol %q", line, f[0])
+		return bad("protocol", f[0])
 	}
-	if c.Virtual, ok = parseHexAddrPort(f[3], f[4]); !ok {
-		return c, false, malformedAddress(line, f[3], f[4])
-	} else if !p.filter.matchesService(&c) {
-		return c, false, nil
-	}
-	secs, err := strconv.ParseUint(string(f[8]), 10, 32)
-	if err != nil {
-		return c, false, malformed("the connection %q has the invalid expiry %q", line, f[8])
-	}
-	c.Expires = time.Duration(secs) * time.Second
-	if engine, data := cutField(rest); len(engine) > 0 {
-		c.PersistenceEngine = p.intern(engine)
-		c.PersistenceData = strings.Join(strings.Fields(string(data)), " ")
-	}
-	return c, true, nil
-}
-
-func malformedAddress(line, addr, port []byte) error {
-	return malformed("the connection %q has the invalid address %s %s", line, addr, port)
-}
-
-// cutField splits a line into the first field, which ends at a blank, and the
-// rest. The field is empty if there is none.
-func cutField(b []byte) (field, rest []byte) {
-	start := 0
-	for start < len(b) && isBlank(b[start]) {
-		start++
-	}
-	end := start
-	for end < len(b) && !isBlank(b[end]) {
-		end++
-	}
-	return b[start:end], b[end:]
-}
-
-func isBlank(c byte) bool { return c == ' ' || '\t' <= c && c <= '\r' }
-
-// parseProtocol is the inverse of Protocol.String.
-func parseProtocol(b []byte) (Protocol, bool) {
-	for _, p := range [...]Protocol{TCP, UDP, SCTP, nl.ProtoIP, nl.ProtoICMP, nl.ProtoICMPv6} {
-		if string(b) == p.String() {
-			return p, true
+	for i, ap := range [...]*netip.AddrPort{&c.Client, &c.Virtual, &c.Destination} {
+		if *ap, ok = parseHexAddrPort(f[1+2*i], f[2+2*i]); !ok {
+			return bad("address", bytes.Join(f[1+2*i:3+2*i], []byte(" ")))
 		}
 	}
-	digits, found := bytes.CutPrefix(b, []byte("IP_"))
-	n, err := strconv.ParseUint(string(digits), 10, 16)
-	return Protocol(n), err == nil && found
+	c.State = p.intern(f[7])
+	expires, err := strconv.ParseUint(string(f[8]), 10, 32)
+	if err != nil {
+		return bad("expiry", f[8])
+	}
+	c.Expires = time.Duration(expires) * time.Second
+	if len(f) > atLeast {
+		c.PersistenceEngine = p.intern(f[9])
+		c.PersistenceData = string(bytes.Join(f[10:], []byte(" ")))
+	}
+	return c, nil
 }
 
 // parseHexAddrPort parses an address and port in hexadecimal, as in the
 // kernel's files: IPv4 as eight digits, IPv6 as eight groups of four.
-func parseHexAddrPort(addr, port []byte) (netip.AddrPort, bool) {
-	var p [2]byte
-	if len(port) != 2*len(p) {
-		return netip.AddrPort{}, false
+func parseHexAddrPort(addr, port []byte) (ap netip.AddrPort, ok bool) {
+	n, err := strconv.ParseUint(string(port), 16, 16)
+	if err != nil {
+		return ap, false
 	}
-	if _, err := hex.Decode(p[:], port); err != nil {
-		return netip.AddrPort{}, false
+	if len(addr) == 8 {
+		bits, err := strconv.ParseUint(string(addr), 16, 32)
+		raw := binary.BigEndian.AppendUint32(nil, uint32(bits))
+		return netip.AddrPortFrom(netip.AddrFrom4([4]byte(raw)), uint16(n)), err == nil
 	}
-	var raw [16]byte
-	var a netip.Addr
-	switch len(addr) {
-	case 8:
-		if _, err := hex.Decode(raw[:4], addr); err != nil {
-			return netip.AddrPort{}, false
-		}
-		a = netip.AddrFrom4([4]byte(raw[:4]))
-	case 39:
-		for i := range 8 {
-			group := addr[5*i:]
-			if _, err := hex.Decode(raw[2*i:2*i+2], group[:4]); err != nil || i < 7 && group[4] != ':' {
-				return netip.AddrPort{}, false
-			}
-		}
-		a = netip.AddrFrom16(raw)
-	default:
-		return netip.AddrPort{}, false
-	}
-	return netip.AddrPortFrom(a, binary.BigEndian.Uint16(p[:])), true
+	a, err := netip.ParseAddr(string(addr))
+	return netip.AddrPortFrom(a, uint16(n)), err == nil && a.Is6()
 }

@@ -51,17 +51,6 @@ const (
 	Backup DaemonState = 2 // IP_VS_STATE_BACKUP: receives connections
 )
 
-// String returns "master" or "backup".
-func (s DaemonState) String() string {
-	switch s {
-	case Master:
-		return "master"
-	case Backup:
-		return "backup"
-	}
-	return fmt.Sprintf("DaemonState(%d)", uint32(s))
-}
-
 func (d Daemon) validate() error {
 	if err := validName("interface", d.Interface, nl.IfNameLen); err != nil {
 		return err

@@ -10,7 +10,6 @@ package ipvs
 import (
 	"bytes"
 	"encoding/binary"
-	"math/bits"
 	"net/netip"
 	"time"
 
@@ -47,13 +46,21 @@ func (a *attrs) next() bool {
 // fields holds the values of one nest by attribute type; nil is not there.
 // The array fits the largest nest.
 type fields struct {
-	what string // what the nest describes, for errors
+	what string // what the nest describes, with its article, for errors
 	v    [16][]byte
 	err  error
 }
 
 // Each nest's attributes have to fit the array.
-var _ = [1]struct{}{}[max(nl.SvcMax, nl.DestMax, nl.DaemonMax, nl.StatsMax)/16]
+var _ = [1]struct{}{}[max(nl.SvcMax, nl.DestMax, nl.DaemonMax, nl.StatsOutBPS)/16]
+
+// answer takes one nest of an answer apart.
+func (f *fields) answer(what string, b []byte, typ, limit uint16) {
+	f.read("an answer", b, nl.AttrDaemon)
+	if nest := f.value(typ, what); f.err == nil {
+		f.read(what, nest, limit)
+	}
+}
 
 // read takes the nest apart; a type past limit is unknown.
 func (f *fields) read(what string, b []byte, limit uint16) {
@@ -65,22 +72,28 @@ func (f *fields) read(what string, b []byte, limit uint16) {
 		}
 	}
 	if f.err = a.err; f.err != nil {
-		f.err = malformed("in a %s: %v", what, a.err)
+		f.err = malformed("in %s: %v", what, a.err)
 	}
+}
+
+// value returns a value of any length. One that is missing is an error of the
+// whole nest.
+func (f *fields) value(typ uint16, name string) []byte {
+	if f.v[typ] == nil && f.err == nil {
+		f.err = malformed("%s without %s", f.what, name)
+	}
+	return f.v[typ]
 }
 
 // get returns the first n bytes of a value. One that lacks any is an error of
 // the whole nest, and reads as zeros.
 func (f *fields) get(typ uint16, name string, n int) []byte {
-	v := f.v[typ]
-	switch {
-	case len(v) >= n:
+	v := f.value(typ, name)
+	if len(v) >= n {
 		return v[:n]
-	case f.err != nil:
-	case v == nil:
-		f.err = malformed("a %s without %s", f.what, name)
-	default:
-		f.err = malformed("the %s of a %s has %d bytes, want %d", name, f.what, len(v), n)
+	}
+	if f.err == nil {
+		f.err = malformed("the %s of %s has %d bytes, want %d", name, f.what, len(v), n)
 	}
 	return make([]byte, n)
 }
@@ -99,6 +112,14 @@ func (f *fields) u32(typ uint16, name string) uint32 {
 	return binary.NativeEndian.Uint32(f.get(typ, name, 4))
 }
 
+func (f *fields) u64(typ uint16, name string) uint64 {
+	return binary.NativeEndian.Uint64(f.get(typ, name, 8))
+}
+
+func (f *fields) seconds(typ uint16, name string) time.Duration {
+	return time.Duration(f.u32(typ, name)) * time.Second
+}
+
 func (f *fields) addr(typ uint16, name string, fam Family) netip.Addr {
 	switch fam {
 	case IPv4:
@@ -107,21 +128,27 @@ func (f *fields) addr(typ uint16, name string, fam Family) netip.Addr {
 		return netip.AddrFrom16([16]byte(f.get(typ, name, 16)))
 	}
 	if f.err == nil {
-		f.err = malformed("a %s of the unknown address family %d", f.what, uint16(fam))
+		f.err = malformed("%s of the unknown address family %d", f.what, uint16(fam))
 	}
 	return netip.Addr{}
 }
 
 // str returns a text up to its zero byte.
 func (f *fields) str(typ uint16, name string) []byte {
-	v := f.v[typ]
-	if v == nil && f.err == nil {
-		f.err = malformed("a %s without %s", f.what, name)
-	}
-	if i := bytes.IndexByte(v, 0); i >= 0 {
-		return v[:i]
-	}
+	v, _, _ := bytes.Cut(f.value(typ, name), []byte{0})
 	return v
+}
+
+// stats reads the 64-bit counters of a nest.
+func (f *fields) stats(typ uint16, s *Stats) {
+	var counters fields
+	if counters.read("the statistics", f.value(typ, "statistics"), nl.StatsOutBPS); f.err != nil {
+		return
+	}
+	for i, v := range s.values() {
+		*v = counters.u64(nl.StatsConns+uint16(i), "counter")
+	}
+	f.err = counters.err
 }
 
 // decoder remembers the last names, since most services share theirs.
@@ -137,28 +164,10 @@ func intern(last *string, b []byte) string {
 	return *last
 }
 
-// firstLevel finds one attribute of the first level.
-func firstLevel(b []byte, typ uint16, what string) ([]byte, error) {
-	a := attrs{rest: b}
-	for a.next() {
-		if a.typ == typ {
-			return a.data, nil
-		}
-	}
-	if a.err != nil {
-		return nil, a.err
-	}
-	return nil, malformed("an answer without its %s", what)
-}
-
 // service reads the answer that describes one service.
 func (d *decoder) service(b []byte, s *ServiceEntry) error {
-	b, err := firstLevel(b, nl.AttrService, "service")
-	if err != nil {
-		return err
-	}
 	f := &d.f
-	f.read("service", b, nl.SvcMax)
+	f.answer("a service", b, nl.AttrService, nl.SvcMax)
 	fam := Family(f.u16(nl.SvcAF, "address family"))
 	if f.v[nl.SvcFWMark] != nil {
 		s.ServiceID = MarkID(f.u32(nl.SvcFWMark, "firewall mark"), fam)
@@ -172,7 +181,7 @@ func (d *decoder) service(b []byte, s *ServiceEntry) error {
 	}
 	s.Scheduler = intern(&d.sched, f.str(nl.SvcSchedName, "scheduler"))
 	s.Flags = ServiceFlags(binary.NativeEndian.Uint32(f.get(nl.SvcFlags, "flags", 8))) &^ flagHashed
-	s.Timeout = time.Duration(f.u32(nl.SvcTimeout, "persistence timeout")) * time.Second
+	s.Timeout = f.seconds(nl.SvcTimeout, "persistence timeout")
 	mask := f.get(nl.SvcNetmask, "netmask", 4)
 	if s.Family() == IPv6 {
 		s.Netmask = netmaskOf(binary.NativeEndian.Uint32(mask))
@@ -182,134 +191,47 @@ func (d *decoder) service(b []byte, s *ServiceEntry) error {
 	if f.v[nl.SvcPEName] != nil {
 		s.PersistenceEngine = intern(&d.pe, f.str(nl.SvcPEName, "persistence engine"))
 	}
-	if f.err != nil {
-		return f.err
-	}
-	return decodeStats(f.v[nl.SvcStats64], f.v[nl.SvcStats], "service", &s.Stats)
+	f.stats(nl.SvcStats64, &s.Stats)
+	return f.err
 }
 
-// destination reads the answer that describes one destination of a service
-// of the given family, which kernels before 3.18 take for granted.
-func (d *decoder) destination(b []byte, fam Family, e *DestinationEntry) error {
-	b, err := firstLevel(b, nl.AttrDest, "destination")
-	if err != nil {
-		return err
-	}
+// destination reads the answer that describes one destination.
+func (d *decoder) destination(b []byte, e *DestinationEntry) error {
 	f := &d.f
-	f.read("destination", b, nl.DestMax)
-	if f.v[nl.DestAddrFamily] != nil {
-		fam = Family(f.u16(nl.DestAddrFamily, "address family"))
-	}
-	e.Addr = f.addr(nl.DestAddr, "address", fam)
+	f.answer("a destination", b, nl.AttrDest, nl.DestMax)
+	e.Addr = f.addr(nl.DestAddr, "address", Family(f.u16(nl.DestAddrFamily, "address family")))
 	e.Port = f.port(nl.DestPort, "port")
 	e.Forward = ForwardingMethod(f.u32(nl.DestFwdMethod, "forwarding method") & nl.FwdMask)
 	e.Weight = int32(f.u32(nl.DestWeight, "weight"))
 	e.UpperThreshold = f.u32(nl.DestUThresh, "upper threshold")
 	e.LowerThreshold = f.u32(nl.DestLThresh, "lower threshold")
-	// Kernels before 5.2 know no kinds of tunnel, only IP in IP.
-	if f.v[nl.DestTunType] != nil {
+	// Kernels before 5.3 know no kinds of tunnel, or no flags of theirs.
+	if f.v[nl.DestTunFlags] != nil {
 		e.Tunnel.Type = TunnelType(f.u8(nl.DestTunType, "tunnel type"))
 		e.Tunnel.Port = f.port(nl.DestTunPort, "tunnel port")
-		// Its flags came with 5.3.
-		if f.v[nl.DestTunFlags] != nil {
-			e.Tunnel.Flags = TunnelFlags(f.u16(nl.DestTunFlags, "tunnel flags"))
-		}
+		e.Tunnel.Flags = TunnelFlags(f.u16(nl.DestTunFlags, "tunnel flags"))
 	}
 	e.Conns.Active = f.u32(nl.DestActiveConns, "active connections")
 	e.Conns.Inactive = f.u32(nl.DestInactConns, "inactive connections")
 	e.Conns.Persistent = f.u32(nl.DestPersistConns, "persistent connections")
-	if f.err != nil {
-		return f.err
-	}
-	return decodeStats(f.v[nl.DestStats64], f.v[nl.DestStats], "destination", &e.Stats)
+	f.stats(nl.DestStats64, &e.Stats)
+	return f.err
 }
 
-// decodeStats reads the wide counters, or the narrow ones of a kernel that
-// has no others.
-func decodeStats(wide, narrow []byte, of string, s *Stats) error {
-	b, is64 := wide, true
-	if b == nil {
-		b, is64 = narrow, false
-	}
-	if b == nil {
-		return malformed("a %s without statistics", of)
-	}
-	var seen uint32
-	a := attrs{rest: b}
-	for a.next() {
-		p := s.field(a.typ)
-		if p == nil {
-			continue
-		}
-		seen |= 1 << a.typ
-		// The narrow nest has its two counts of bytes 64 bits wide all the same.
-		if wideValue := is64 || a.typ == nl.StatsInBytes || a.typ == nl.StatsOutBytes; wideValue && len(a.data) >= 8 {
-			*p = binary.NativeEndian.Uint64(a.data)
-		} else if !wideValue && len(a.data) >= 4 {
-			*p = uint64(binary.NativeEndian.Uint32(a.data))
-		} else {
-			return malformed("attribute %d of the statistics of a %s has %d bytes", a.typ, of, len(a.data))
-		}
-	}
-	if a.err != nil {
-		return malformed("in the statistics of a %s: %v", of, a.err)
-	}
-	const all = 1<<(nl.StatsOutBPS+1) - 1<<nl.StatsConns
-	if seen != all {
-		return malformed("the statistics of a %s lack %d of %d values", of, bits.OnesCount32(all&^seen), bits.OnesCount32(all))
-	}
-	return nil
-}
-
-// field is where a value of IPVS_STATS_ATTR_* goes; nil for padding and what
-// is unknown.
-func (s *Stats) field(typ uint16) *uint64 {
-	switch typ {
-	case nl.StatsConns:
-		return &s.Conns
-	case nl.StatsInPkts:
-		return &s.InPkts
-	case nl.StatsOutPkts:
-		return &s.OutPkts
-	case nl.StatsInBytes:
-		return &s.InBytes
-	case nl.StatsOutBytes:
-		return &s.OutBytes
-	case nl.StatsCPS:
-		return &s.Rates.CPS
-	case nl.StatsInPPS:
-		return &s.Rates.InPPS
-	case nl.StatsOutPPS:
-		return &s.Rates.OutPPS
-	case nl.StatsInBPS:
-		return &s.Rates.InBPS
-	case nl.StatsOutBPS:
-		return &s.Rates.OutBPS
-	}
-	return nil
-}
-
-// decodeDaemon reads one sync daemon. Kernels before 4.3 tell no more than
-// state, interface and sync id.
+// decodeDaemon reads one sync daemon.
 func decodeDaemon(b []byte, d *Daemon) error {
-	b, err := firstLevel(b, nl.AttrDaemon, "sync daemon")
-	if err != nil {
-		return err
-	}
 	var f fields
-	f.read("sync daemon", b, nl.DaemonMax)
+	f.answer("a sync daemon", b, nl.AttrDaemon, nl.DaemonMax)
 	d.State = DaemonState(f.u32(nl.DaemonState, "state"))
 	d.Interface = string(f.str(nl.DaemonMcastIfn, "interface"))
 	d.SyncID = f.u32(nl.DaemonSyncID, "sync id")
-	if f.v[nl.DaemonSyncMaxlen] != nil {
-		d.MaxLen = f.u16(nl.DaemonSyncMaxlen, "longest message")
-		d.Port = f.u16(nl.DaemonMcastPort, "port")
-		d.TTL = f.u8(nl.DaemonMcastTTL, "TTL")
-		if f.v[nl.DaemonMcastGroup6] != nil {
-			d.Group = f.addr(nl.DaemonMcastGroup6, "multicast group", IPv6)
-		} else {
-			d.Group = f.addr(nl.DaemonMcastGroup, "multicast group", IPv4)
-		}
+	d.MaxLen = f.u16(nl.DaemonSyncMaxlen, "longest message")
+	d.Port = f.u16(nl.DaemonMcastPort, "port")
+	d.TTL = f.u8(nl.DaemonMcastTTL, "TTL")
+	if f.v[nl.DaemonMcastGroup6] != nil {
+		d.Group = f.addr(nl.DaemonMcastGroup6, "multicast group", IPv6)
+	} else {
+		d.Group = f.addr(nl.DaemonMcastGroup, "multicast group", IPv4)
 	}
 	return f.err
 }
@@ -317,20 +239,17 @@ func decodeDaemon(b []byte, d *Daemon) error {
 // decodeTimeouts reads the answer to IPVS_CMD_GET_CONFIG.
 func decodeTimeouts(b []byte, t *Timeouts) error {
 	var f fields
-	f.read("set of timeouts", b, nl.AttrTimeoutUDP)
-	get := func(typ uint16, name string) time.Duration {
-		return time.Duration(f.u32(typ, name)) * time.Second
-	}
-	t.TCP = get(nl.AttrTimeoutTCP, "TCP timeout")
-	t.TCPFin = get(nl.AttrTimeoutTCPFin, "TCP FIN timeout")
-	t.UDP = get(nl.AttrTimeoutUDP, "UDP timeout")
+	f.read("a set of timeouts", b, nl.AttrTimeoutUDP)
+	t.TCP = f.seconds(nl.AttrTimeoutTCP, "TCP timeout")
+	t.TCPFin = f.seconds(nl.AttrTimeoutTCPFin, "TCP FIN timeout")
+	t.UDP = f.seconds(nl.AttrTimeoutUDP, "UDP timeout")
 	return f.err
 }
 
 // decodeInfo reads the answer to IPVS_CMD_GET_INFO.
 func decodeInfo(b []byte, i *Info) error {
 	var f fields
-	f.read("set of information", b, nl.InfoMax)
+	f.read("a set of information", b, nl.InfoConnTabSize)
 	i.Version = Version(f.u32(nl.InfoVersion, "version"))
 	i.ConnTableSize = f.u32(nl.InfoConnTabSize, "size of the connection table")
 	return f.err

@@ -14,16 +14,11 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs/internal/nl"
 )
 
-// counters makes a nest of statistics, wide or narrow, counting up from base.
-func counters(wide bool, base uint64) []byte {
+// counters makes a nest of statistics that counts up from base.
+func counters(base uint64) []byte {
 	var b []byte
 	for typ := uint16(nl.StatsConns); typ <= nl.StatsOutBPS; typ++ {
-		v := base + uint64(typ)
-		if wide || typ == nl.StatsInBytes || typ == nl.StatsOutBytes {
-			b = binary.NativeEndian.AppendUint64(appendAttr(b, typ, 8), v)
-		} else {
-			b = appendU32(b, typ, uint32(v))
-		}
+		b = binary.NativeEndian.AppendUint64(appendAttr(b, typ, 8), base+uint64(typ))
 	}
 	return b
 }
@@ -72,12 +67,12 @@ func TestWhatIsEncodedIsDecoded(t *testing.T) {
 	const big = 1 << 40
 	var d decoder
 	var s ServiceEntry
-	must.OK(t, d.service(serviceAnswer(nested(nl.SvcStats, counters(false, 0)), nested(nl.SvcStats64, counters(true, big))), &s))
+	must.OK(t, d.service(serviceAnswer(nested(nl.SvcStats64, counters(big))), &s))
 	if s.Service != testService || s.Stats != wantStats(big) {
 		t.Errorf("service %+v", s)
 	}
 	var e DestinationEntry
-	must.OK(t, d.destination(destinationAnswer(nested(nl.DestStats64, counters(true, big))), IPv4, &e))
+	must.OK(t, d.destination(destinationAnswer(nested(nl.DestStats64, counters(big))), &e))
 	if e.Destination != testDestination || e.Stats != wantStats(big) || e.Conns != (ConnCounts{1, 2, 3}) {
 		t.Errorf("destination %+v", e)
 	}
@@ -92,21 +87,13 @@ func TestWhatIsEncodedIsDecoded(t *testing.T) {
 	}
 }
 
-func TestNarrowCountersServeWhereThereAreNoOthers(t *testing.T) {
-	var d decoder
-	var s ServiceEntry
-	if err := d.service(serviceAnswer(nested(nl.SvcStats, counters(false, 9))), &s); err != nil || s.Stats != wantStats(9) {
-		t.Errorf("%+v, %v", s.Stats, err)
-	}
-}
-
 func TestHashedIsNoConfiguration(t *testing.T) {
 	flags := appendAttr(nil, nl.SvcFlags, 8)
 	flags = binary.NativeEndian.AppendUint32(flags, nl.SvcFlagHashed|uint32(FlagPersistent)|1<<20)
 	flags = binary.NativeEndian.AppendUint32(flags, 0)
 	var d decoder
 	var s ServiceEntry
-	must.OK(t, d.service(serviceAnswer(flags, nested(nl.SvcStats64, counters(true, 0))), &s))
+	must.OK(t, d.service(serviceAnswer(flags, nested(nl.SvcStats64, counters(0))), &s))
 	if want := FlagPersistent | 1<<20; s.Flags != want {
 		t.Errorf("flags %v, want %v", s.Flags, want)
 	}
@@ -131,13 +118,13 @@ func without(answer []byte, typ uint16) []byte {
 }
 
 func TestOddAnswersAreNamed(t *testing.T) {
-	wide := nested(nl.SvcStats64, counters(true, 0))
-	wideDest := nested(nl.DestStats64, counters(true, 0))
+	wide := nested(nl.SvcStats64, counters(0))
+	wideDest := nested(nl.DestStats64, counters(0))
 	service := func(b []byte) error { var d decoder; var s ServiceEntry; return d.service(b, &s) }
 	destination := func(b []byte) error {
 		var d decoder
 		var e DestinationEntry
-		return d.destination(b, IPv4, &e)
+		return d.destination(b, &e)
 	}
 	for _, c := range []struct {
 		name string
@@ -146,8 +133,8 @@ func TestOddAnswersAreNamed(t *testing.T) {
 	}{
 		{"a whole service", service(serviceAnswer(wide)), ""},
 		{"a service of a newer kernel", service(serviceAnswer(wide, appendU32(nil, 200, 1), appendU32(nil, 15, 1))), ""},
-		{"an empty answer", service(nil), "without its service"},
-		{"another nest", service(destinationAnswer(wideDest)), "without its service"},
+		{"an empty answer", service(nil), "without a service"},
+		{"another nest", service(destinationAnswer(wideDest)), "without a service"},
 		{"no address family", service(without(serviceAnswer(wide), nl.SvcAF)), "without address family"},
 		{"an unknown address family", service(append(serviceAnswer(wide)[:4:4], append(appendU16(nil, nl.SvcAF, 99), serviceAnswer(wide)[12:]...)...)), "unknown address family 99"},
 		{"no port", service(without(serviceAnswer(wide), nl.SvcPort)), "without port"},
@@ -156,13 +143,13 @@ func TestOddAnswersAreNamed(t *testing.T) {
 		{"no engine", service(without(serviceAnswer(wide), nl.SvcPEName)), ""},
 		{"no statistics", service(serviceAnswer()), "without statistics"},
 		{"a short address", service(serviceAnswer(wide, appendU8(nil, nl.SvcAddr, 1))), "has 1 bytes, want 4"},
-		{"a short counter", service(serviceAnswer(nested(nl.SvcStats64, appendU32(nil, nl.StatsConns, 1)))), "attribute 1 of the statistics"},
-		{"missing counters", service(serviceAnswer(nested(nl.SvcStats64, counters(true, 0)[:24]))), "lack 8 of 10"},
+		{"a short counter", service(serviceAnswer(nested(nl.SvcStats64, appendU32(nil, nl.StatsConns, 1)))), "the counter of the statistics has 4 bytes"},
+		{"missing counters", service(serviceAnswer(nested(nl.SvcStats64, counters(0)[:24]))), "the statistics without counter"},
 		{"an attribute that is longer than its nest", service(nested(nl.AttrService, appendAttr(nil, nl.SvcAF, 40))), "has 44 bytes where 4 are left"},
 		{"an attribute of no length", service([]byte{0, 0, 1, 0}), "attribute 1 says it has 0 bytes"},
 		{"a stray byte", service(append(serviceAnswer(wide), 7)[len(serviceAnswer(wide)):]), "stray"},
 		{"a whole destination", destination(destinationAnswer(wideDest)), ""},
-		{"a destination of an old kernel", destination(without(without(without(without(destinationAnswer(wideDest), nl.DestTunType), nl.DestTunPort), nl.DestTunFlags), nl.DestAddrFamily)), ""},
+		{"a destination of an old kernel", destination(without(destinationAnswer(wideDest), nl.DestTunFlags)), ""},
 		{"half a tunnel", destination(without(destinationAnswer(wideDest), nl.DestTunPort)), "without tunnel port"},
 		{"no weight", destination(without(destinationAnswer(wideDest), nl.DestWeight)), "without weight"},
 		{"no connections", destination(without(destinationAnswer(wideDest), nl.DestInactConns)), "without inactive connections"},
@@ -182,8 +169,8 @@ func TestOddAnswersAreNamed(t *testing.T) {
 }
 
 func FuzzDecode(f *testing.F) {
-	f.Add(serviceAnswer(nested(nl.SvcStats64, counters(true, 0))))
-	f.Add(destinationAnswer(nested(nl.DestStats, counters(false, 0))))
+	f.Add(serviceAnswer(nested(nl.SvcStats64, counters(0))))
+	f.Add(destinationAnswer(nested(nl.DestStats64, counters(0))))
 	f.Add(nested(nl.AttrDaemon, appendDaemon(nil, &testDaemon)))
 	f.Add([]byte{4, 0, 1, 0, 3})
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -191,14 +178,14 @@ func FuzzDecode(f *testing.F) {
 		var s ServiceEntry
 		if d.service(b, &s) == nil {
 			// What was understood can be said again.
-			again := nested(nl.AttrService, append(appendServiceConfig(appendServiceID(nil, s.ServiceID), &s.Service), nested(nl.SvcStats64, counters(true, 0))...))
+			again := nested(nl.AttrService, append(appendServiceConfig(appendServiceID(nil, s.ServiceID), &s.Service), nested(nl.SvcStats64, counters(0))...))
 			var s2 ServiceEntry
 			if err := d.service(again, &s2); err != nil || s2.Service != s.Service {
 				t.Errorf("%+v came back as %+v, %v", s.Service, s2.Service, err)
 			}
 		}
 		var e DestinationEntry
-		_ = d.destination(b, IPv6, &e)
+		_ = d.destination(b, &e)
 		_ = decodeDaemon(b, new(Daemon))
 		_ = decodeTimeouts(b, new(Timeouts))
 		_ = decodeInfo(b, new(Info))

@@ -3,7 +3,6 @@
 package ipvs
 
 import (
-	"fmt"
 	"net/netip"
 	"strconv"
 
@@ -100,24 +99,6 @@ const (
 	Bypass                             // IP_VS_CONN_F_BYPASS: past the cache to the destination
 )
 
-// String returns the word that listings use: "Masq", "Local", "Tunnel",
-// "Route" or "Bypass".
-func (f ForwardingMethod) String() string {
-	switch f {
-	case Masquerade:
-		return "Masq"
-	case LocalNode:
-		return "Local"
-	case Tunnel:
-		return "Tunnel"
-	case Route:
-		return "Route"
-	case Bypass:
-		return "Bypass"
-	}
-	return fmt.Sprintf("ForwardingMethod(%d)", uint32(f))
-}
-
 // TunnelInfo is the encapsulation of a destination that is reached by a
 // tunnel. The zero value is plain IP in IP.
 type TunnelInfo struct {
@@ -136,19 +117,6 @@ const (
 	TunnelGRE                    // generic routing encapsulation
 )
 
-// String returns "ipip", "gue" or "gre".
-func (t TunnelType) String() string {
-	switch t {
-	case TunnelIPIP:
-		return "ipip"
-	case TunnelGUE:
-		return "gue"
-	case TunnelGRE:
-		return "gre"
-	}
-	return fmt.Sprintf("TunnelType(%d)", uint8(t))
-}
-
 // TunnelFlags say how the encapsulation is checksummed
 // (IP_VS_TUNNEL_ENCAP_FLAG_*); the zero value is no checksum.
 type TunnelFlags uint16
@@ -158,11 +126,3 @@ const (
 	TunnelChecksum       TunnelFlags = 1 << 0 // IP_VS_TUNNEL_ENCAP_FLAG_CSUM
 	TunnelRemoteChecksum TunnelFlags = 1 << 1 // IP_VS_TUNNEL_ENCAP_FLAG_REMCSUM
 )
-
-// String lists the flags by name, joined by "|".
-func (f TunnelFlags) String() string {
-	return flagString(uint32(f), []flagName{
-		{uint32(TunnelChecksum), "csum"},
-		{uint32(TunnelRemoteChecksum), "remcsum"},
-	})
-}

@@ -27,17 +27,11 @@ import "net/netip"
 // first.
 func Diff(have, want []ServiceEntry) Batch {
 	var b Batch
-	places := make(map[ServiceID]int, len(have))
-	for i := range have {
-		if _, twice := places[have[i].ServiceID]; !twice {
-			places[have[i].ServiceID] = i
-		}
-	}
+	find := finder(len(have), func(i int) ServiceID { return have[i].ServiceID })
 	wanted := make([]bool, len(have))
 	for i := range want {
 		w := &want[i]
-		j, found := places[w.ServiceID]
-		if found {
+		if j := find(w.ServiceID); j >= 0 {
 			wanted[j] = true
 			b.editService(&have[j], w)
 			continue
@@ -48,9 +42,9 @@ func Diff(have, want []ServiceEntry) Batch {
 		}
 	}
 	for i := range have {
-		if id := have[i].ServiceID; !wanted[places[id]] {
-			wanted[places[id]] = true // one deletion is enough
-			b.DeleteService(id)
+		if first := find(have[i].ServiceID); !wanted[first] {
+			wanted[first] = true // one deletion is enough
+			b.DeleteService(have[i].ServiceID)
 		}
 	}
 	return b
@@ -60,7 +54,8 @@ func (b *Batch) editService(h, w *ServiceEntry) {
 	if h.Service.effective() != w.Service.effective() {
 		b.EditService(w.Service)
 	}
-	has, wants := finder(h.Destinations), finder(w.Destinations)
+	has := finder(len(h.Destinations), func(i int) netip.AddrPort { return h.Destinations[i].AddrPort() })
+	wants := finder(len(w.Destinations), func(i int) netip.AddrPort { return w.Destinations[i].AddrPort() })
 	var later Batch // what takes capacity away
 	for i := range w.Destinations {
 		d := w.Destinations[i].Destination
@@ -82,27 +77,33 @@ func (b *Batch) editService(h, w *ServiceEntry) {
 	}
 }
 
-// finder returns a function that returns the place of a destination in a list,
-// or -1. A short list takes no map.
-func finder(list []DestinationEntry) func(netip.AddrPort) int {
-	if len(list) <= shortList {
-		return func(ap netip.AddrPort) int { return findDestination(list, ap) }
-	}
-	places := make(map[netip.AddrPort]int, len(list))
-	for i := range list {
-		if _, twice := places[list[i].AddrPort()]; !twice {
-			places[list[i].AddrPort()] = i
+// finder returns a function that returns the first place of a key among those
+// of n entries, or -1. A short list takes no map.
+func finder[K comparable](n int, key func(int) K) func(K) int {
+	const short = 32
+	if n <= short {
+		return func(k K) int {
+			for i := range n {
+				if key(i) == k {
+					return i
+				}
+			}
+			return -1
 		}
 	}
-	return func(ap netip.AddrPort) int {
-		if i, found := places[ap]; found {
+	places := make(map[K]int, n)
+	for i := range n {
+		if _, twice := places[key(i)]; !twice {
+			places[key(i)] = i
+		}
+	}
+	return func(k K) int {
+		if i, found := places[k]; found {
 			return i
 		}
 		return -1
 	}
 }
-
-const shortList = 32
 
 // effective returns the service without settings that have no effect.
 func (s Service) effective() Service {

@@ -8,12 +8,12 @@
 //
 // # Kernels
 //
-// The package works on Linux 5.10 to 7.2 and is tested on 6.1, 6.12 and 7.2.
-// Older kernels lack 64-bit counters (before 4.1), the settings of sync daemons
-// (4.3) and the kinds of tunnel (5.2) in their answers. [Dial] makes the kernel
-// load the module ip_vs by its alias. IPVS obeys CAP_NET_ADMIN of the initial
-// user namespace only, so root in a container may be refused. The package
-// compiles on other systems, where Dial fails.
+// The package works on Linux 5.10 to 7.2 and is tested on 5.10, 6.1, 6.12 and
+// 7.2. Older kernels lack the kinds of tunnel (before 5.3) in their answers;
+// those before 4.3 are not supported. [Dial] makes the kernel load the module
+// ip_vs by its alias. IPVS obeys CAP_NET_ADMIN of the initial user namespace
+// only, so root in a container may be refused. The package compiles on other
+// systems, where Dial fails.
 //
 // # Overview
 //

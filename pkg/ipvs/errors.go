@@ -44,7 +44,7 @@ type ChangeError struct {
 
 // Error names the change and the reason.
 func (e *ChangeError) Error() string {
-	return e.Change.subject() + ": " + reason(e.Err, e.sentinel())
+	return e.Change.String() + ": " + reason(e.Err, e.sentinel())
 }
 
 // Unwrap returns Err.

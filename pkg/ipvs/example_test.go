@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/netip"
-	"strings"
 
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
@@ -59,23 +58,4 @@ func ExampleService_MarshalJSON() {
 	fmt.Println(string(text), err)
 	// Output:
 	// {"family":"inet","protocol":"tcp","address":"12.0.0.1","port":80,"scheduler":"rr"} <nil>
-}
-
-// The kernel's list of connections, from a file or as here from a string.
-func ExampleReadConnections() {
-	const list = "" +
-		"Pro FromIP   FPrt ToIP     TPrt DestIP   DPrt State       Expires PEName PEData\n" +
-		"TCP 0A010002 8416 0C000001 0050 0A020003 1F90 ESTABLISHED     893\n" +
-		"TCP 0A010002 8417 0C000001 0050 0A020003 1F90 TIME_WAIT       113\n" +
-		"TCP 0A020002 8416 0C000001 0050 0A020003 1F90 ESTABLISHED     893\n"
-	filter := ipvs.ConnectionFilter{Client: netip.MustParsePrefix("10.1.0.0/16"), State: "established"}
-	for c, err := range ipvs.ReadConnections(strings.NewReader(list), filter) {
-		if err != nil {
-			fmt.Println(err)
-			continue
-		}
-		fmt.Println(c.Protocol, c.Client, c.Virtual, c.Destination, c.State, c.Expires)
-	}
-	// Output:
-	// TCP 10.1.0.2:33814 12.0.0.1:80 10.2.0.3:8080 ESTABLISHED 14m53s
 }

@@ -5,6 +5,8 @@ package ipvs
 import (
 	"context"
 	"errors"
+	"io"
+	"iter"
 	"net/netip"
 	"slices"
 	"strings"
@@ -65,9 +67,18 @@ func TestConnectionsThatMatchAFilter(t *testing.T) {
 	}
 }
 
+// connectionsOf returns the rows of a table that match a filter.
+func connectionsOf(ctx context.Context, r io.Reader, filter ConnectionFilter) iter.Seq2[Connection, error] {
+	return func(yield func(Connection, error) bool) {
+		if err := readConnections(ctx, r, filter, yield); err != nil {
+			yield(Connection{}, err)
+		}
+	}
+}
+
 func collect(t *testing.T, table string, filter ConnectionFilter) (list []Connection) {
 	t.Helper()
-	for c, err := range ReadConnections(strings.NewReader(table), filter) {
+	for c, err := range connectionsOf(t.Context(), strings.NewReader(table), filter) {
 		if err != nil {
 			t.Error(err)
 		}
@@ -87,7 +98,7 @@ func TestCanceledListWithoutMatches(t *testing.T) {
 		return copy(b, "TCP 0A010002 8416 0C000001 0050 0A020003 1F90 ESTABLISHED 893\n"), nil
 	})
 	var last error
-	for _, err := range readConnections(ctx, endless, ConnectionFilter{State: "none"}) {
+	for _, err := range connectionsOf(ctx, endless, ConnectionFilter{State: "none"}) {
 		last = err
 	}
 	if !errors.Is(last, context.Canceled) || read > 10 {

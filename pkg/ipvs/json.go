@@ -10,13 +10,13 @@ package ipvs
 // and Destination accept the fields of their entries as well and ignore them.
 
 import (
-	"encoding/json"
+	"cmp"
 	"fmt"
 	"net/netip"
-	"slices"
 	"strconv"
 	"time"
 
+	"github.com/ipvsadm-go/ipvsadm/internal/spec"
 	"github.com/ipvsadm-go/ipvsadm/internal/strictjson"
 )
 
@@ -74,9 +74,9 @@ func fault(path, format string, a ...any) error {
 	return &strictjson.Error{Path: path, Err: fmt.Errorf(format, a...)}
 }
 
-// wireService is a Service or a ServiceEntry. C is the type of counters and D
-// that of destinations.
-type wireService[C, D any] struct {
+// wireService is a Service or a ServiceEntry. An interface has what is written,
+// or points to what is read; nil is left out, and passed over.
+type wireService struct {
 	wireID
 	Scheduler      string        `json:"scheduler,omitempty"`
 	SchedulerFlags []string      `json:"scheduler_flags,omitempty"`
@@ -84,74 +84,62 @@ type wireService[C, D any] struct {
 	Netmask        string        `json:"persistence_netmask,omitempty"`
 	Engine         string        `json:"persistence_engine,omitempty"`
 	OnePacket      bool          `json:"one_packet,omitempty"`
-	Stats          C             `json:"stats,omitzero"`
-	Rates          C             `json:"rates,omitzero"`
-	Destinations   D             `json:"destinations,omitzero"`
+	Stats          any           `json:"stats,omitempty"`
+	Rates          any           `json:"rates,omitempty"`
+	Destinations   any           `json:"destinations,omitempty"`
 }
 
-type (
-	wireConfig      = wireService[json.RawMessage, json.RawMessage]
-	wireEntry       = wireService[*Rates, []wireServerEntry]
-	wireServer      = wireDestination[json.RawMessage, json.RawMessage]
-	wireServerEntry = wireDestination[*uint32, *Rates]
-)
-
-func wireOf[C, D any](s *Service) wireService[C, D] {
-	w := wireService[C, D]{wireID: s.ServiceID.wire(), Scheduler: s.Scheduler, SchedulerFlags: s.SchedulerFlagNames(), Engine: s.PersistenceEngine}
+func (s *Service) wire() wireService {
+	w := wireService{wireID: s.ServiceID.wire(), Scheduler: s.Scheduler, Engine: s.PersistenceEngine, OnePacket: s.Flags&FlagOnePacket != 0}
+	w.SchedulerFlags = spec.SchedulerFlagNames(s.Scheduler, uint32(s.Flags))
 	if s.Flags&FlagPersistent != 0 {
-		w.Timeout = (*wholeSeconds)(&s.Timeout)
-		if s.Family() == IPv6 {
-			w.Netmask = strconv.Itoa(int(s.Netmask.bits(IPv6)))
-		} else {
-			w.Netmask = s.Netmask.Addr4().String()
-		}
+		w.Timeout, w.Netmask = (*wholeSeconds)(&s.Timeout), s.netmaskText()
 	}
-	w.OnePacket = s.Flags&FlagOnePacket != 0
 	return w
 }
 
-func (w *wireService[C, D]) service() (s Service, err error) {
+// read sets the service to what an object says. The interfaces of w point to
+// what else is to be read.
+func (s *Service) read(b []byte, w wireService) error {
+	if err := strictjson.Unmarshal(b, &w); err != nil {
+		return err
+	}
 	id, err := w.id()
 	if err != nil {
-		return s, err
+		return err
 	}
-	s = NewService(id, "wlc")
-	if w.Scheduler != "" {
-		s.Scheduler = w.Scheduler
-	}
+	*s = NewService(id, cmp.Or(w.Scheduler, "wlc"))
+	s.PersistenceEngine = w.Engine
 	for i, name := range w.SchedulerFlags {
-		f := slices.IndexFunc(schedulerFlags[:], func(f SchedulerFlag) bool {
-			return f.Name == name && (f.Scheduler == "" || f.Scheduler == s.Scheduler)
-		})
-		if f < 0 {
-			return s, fault(fmt.Sprintf("scheduler_flags[%d]", i), "the scheduler %s has no flag %q", s.Scheduler, name)
+		scheduler, bit := spec.FindSchedulerFlag(name)
+		if bit == 0 || scheduler != "" && scheduler != s.Scheduler {
+			return fault(fmt.Sprintf("scheduler_flags[%d]", i), "the scheduler %s has no flag %q", s.Scheduler, name)
 		}
-		s.Flags |= schedulerFlags[f].Flag
+		s.Flags |= ServiceFlags(bit)
 	}
 	if w.OnePacket {
 		s.Flags |= FlagOnePacket
 	}
-	s.PersistenceEngine = w.Engine
 	if w.Timeout != nil {
 		s.Flags |= FlagPersistent
 		s.Timeout = time.Duration(*w.Timeout)
 	}
 	if w.Netmask == "" {
-		return s, nil
+		return nil
 	}
 	n, notNumber := strconv.ParseUint(w.Netmask, 10, 8)
 	a, notAddr := netip.ParseAddr(w.Netmask)
 	switch {
 	case w.Timeout == nil:
-		return s, fault("persistence_netmask", "there is no persistence_timeout")
+		return fault("persistence_netmask", "there is no persistence_timeout")
 	case id.Family() == IPv6 && notNumber == nil && 1 <= n && n <= 128:
 		s.Netmask = Netmask(n)
 	case id.Family() == IPv4 && notAddr == nil && a.Is4():
 		s.Netmask = NetmaskFrom4(a)
 	default:
-		return s, fault("persistence_netmask", "%q is neither a dotted mask nor, for IPv6, the length of a prefix", w.Netmask)
+		return fault("persistence_netmask", "%q is neither a dotted mask nor, for IPv6, the length of a prefix", w.Netmask)
 	}
-	return s, nil
+	return nil
 }
 
 // MarshalJSON returns the configuration of the service as a JSON object, as in
@@ -160,17 +148,15 @@ func (w *wireService[C, D]) service() (s Service, err error) {
 //
 // A service of a firewall mark has "fwmark" instead of "protocol", "address"
 // and "port".
-func (s Service) MarshalJSON() ([]byte, error) {
-	return strictjson.Marshal(wireOf[json.RawMessage, json.RawMessage](&s))
-}
+func (s Service) MarshalJSON() ([]byte, error) { return strictjson.Marshal(s.wire()) }
 
 // UnmarshalJSON reads the object of MarshalJSON. The scheduler is wlc if it is
 // missing.
 func (s *Service) UnmarshalJSON(b []byte) error {
-	var w wireConfig
-	err := strictjson.Unmarshal(b, &w)
+	var r Service
+	err := r.read(b, wireService{})
 	if err == nil {
-		*s, err = w.service()
+		*s = r
 	}
 	return err
 }
@@ -180,13 +166,14 @@ func (s *Service) UnmarshalJSON(b []byte) error {
 // the objects of [DestinationEntry.MarshalJSON], which is left out if
 // Destinations is nil.
 func (s ServiceEntry) MarshalJSON() ([]byte, error) {
-	w := wireOf[*Rates, []wireServerEntry](&s.Service)
-	w.Stats, w.Rates = s.Stats.wire()
+	w := s.Service.wire()
+	w.Stats, w.Rates = s.Stats.wire(), &s.Stats.Rates
 	if s.Destinations != nil {
-		w.Destinations = make([]wireServerEntry, len(s.Destinations))
+		list := make([]wireDestination, len(s.Destinations))
 		for i := range s.Destinations {
-			w.Destinations[i] = s.Destinations[i].wire()
+			list[i] = s.Destinations[i].wire()
 		}
+		w.Destinations = list
 	}
 	return strictjson.Marshal(w)
 }
@@ -194,31 +181,19 @@ func (s ServiceEntry) MarshalJSON() ([]byte, error) {
 // UnmarshalJSON reads the object of MarshalJSON. Counters that are missing are
 // zero.
 func (s *ServiceEntry) UnmarshalJSON(b []byte) error {
-	var w wireEntry
-	if err := strictjson.Unmarshal(b, &w); err != nil {
-		return err
+	var r ServiceEntry
+	var stats Rates
+	err := r.Service.read(b, wireService{Stats: &stats, Rates: &r.Stats.Rates, Destinations: &r.Destinations})
+	if err == nil {
+		r.Stats.set(stats)
+		*s = r
 	}
-	var e ServiceEntry
-	var err error
-	if e.Service, err = w.service(); err != nil {
-		return err
-	}
-	e.Stats = statsOf(w.Stats, w.Rates)
-	if w.Destinations != nil {
-		e.Destinations = make([]DestinationEntry, len(w.Destinations))
-	}
-	for i := range w.Destinations {
-		if e.Destinations[i], err = entryOf(&w.Destinations[i]); err != nil {
-			return strictjson.At(fmt.Sprintf("destinations[%d]", i), err)
-		}
-	}
-	*s = e
-	return nil
+	return err
 }
 
-// wireDestination is a Destination or a DestinationEntry. N is the type of
-// numbers of connections and C that of counters.
-type wireDestination[N, C any] struct {
+// wireDestination is a Destination or a DestinationEntry. Its interfaces are
+// like those of wireService.
+type wireDestination struct {
 	Family     string            `json:"family,omitempty"`
 	Address    *netip.Addr       `json:"address,omitempty"`
 	Port       *uint16           `json:"port,omitempty"`
@@ -226,20 +201,21 @@ type wireDestination[N, C any] struct {
 	Weight     *int32            `json:"weight,omitempty"`
 	Upper      *uint32           `json:"upper_threshold,omitempty"`
 	Lower      *uint32           `json:"lower_threshold,omitempty"`
-	Active     N                 `json:"active_connections,omitzero"`
-	Inactive   N                 `json:"inactive_connections,omitzero"`
-	Persistent N                 `json:"persistent_connections,omitzero"`
+	Active     any               `json:"active_connections,omitempty"`
+	Inactive   any               `json:"inactive_connections,omitempty"`
+	Persistent any               `json:"persistent_connections,omitempty"`
 	Tunnel     *TunnelInfo       `json:"tunnel,omitempty"`
-	Stats      C                 `json:"stats,omitzero"`
-	Rates      C                 `json:"rates,omitzero"`
+	Stats      any               `json:"stats,omitempty"`
+	Rates      any               `json:"rates,omitempty"`
 }
 
-func wireAddr[N, C any](d *Destination) wireDestination[N, C] {
-	return wireDestination[N, C]{Family: FamilyOf(d.Addr).Name(), Address: &d.Addr, Port: &d.Port}
+// wireAddr returns what identifies the destination.
+func (d *Destination) wireAddr() wireDestination {
+	return wireDestination{Family: FamilyOf(d.Addr).Name(), Address: &d.Addr, Port: &d.Port}
 }
 
-func wireConfigOf[N, C any](d *Destination) wireDestination[N, C] {
-	w := wireAddr[N, C](d)
+func (d *Destination) wire() wireDestination {
+	w := d.wireAddr()
 	w.Forward, w.Weight, w.Upper, w.Lower = &d.Forward, &d.Weight, &d.UpperThreshold, &d.LowerThreshold
 	if d.Forward == Tunnel {
 		w.Tunnel = &d.Tunnel
@@ -247,33 +223,31 @@ func wireConfigOf[N, C any](d *Destination) wireDestination[N, C] {
 	return w
 }
 
-func (w *wireDestination[N, C]) destination() (d Destination, err error) {
+func (d *DestinationEntry) wire() wireDestination {
+	w := d.Destination.wire()
+	w.Active, w.Inactive, w.Persistent = &d.Conns.Active, &d.Conns.Inactive, &d.Conns.Persistent
+	w.Stats, w.Rates = d.Stats.wire(), &d.Stats.Rates
+	return w
+}
+
+// read is like Service.read.
+func (d *Destination) read(b []byte, w wireDestination) error {
+	*d = Destination{Forward: Route, Weight: 1}
+	w.Forward, w.Weight, w.Upper, w.Lower = &d.Forward, &d.Weight, &d.UpperThreshold, &d.LowerThreshold
+	if err := strictjson.Unmarshal(b, &w); err != nil {
+		return err
+	}
 	if err := required("address", w.Address != nil, "port", w.Port != nil); err != nil {
-		return d, err
+		return err
 	}
-	d = Destination{Addr: *w.Address, Port: *w.Port, Forward: Route, Weight: 1}
-	if w.Forward != nil {
-		d.Forward = *w.Forward
-	}
-	if w.Weight != nil {
-		d.Weight = *w.Weight
-	}
-	d.UpperThreshold, d.LowerThreshold = valueOf(w.Upper), valueOf(w.Lower)
+	d.Addr, d.Port = *w.Address, *w.Port
 	if w.Tunnel != nil {
 		if d.Forward != Tunnel {
-			return d, fault("tunnel", `"forward" is not "tunnel"`)
+			return fault("tunnel", `"forward" is not "tunnel"`)
 		}
 		d.Tunnel = *w.Tunnel
 	}
-	return d, checkFamily(w.Family, FamilyOf(d.Addr))
-}
-
-// valueOf returns what p points to, or the zero value for nil.
-func valueOf[T any](p *T) (v T) {
-	if p != nil {
-		v = *p
-	}
-	return v
+	return checkFamily(w.Family, FamilyOf(d.Addr))
 }
 
 // MarshalJSON returns the configuration of the destination as a JSON object, as
@@ -284,26 +258,17 @@ func valueOf[T any](p *T) (v T) {
 //
 // in one line. With the forwarding method Tunnel it has the object of
 // [TunnelInfo.MarshalJSON] as "tunnel".
-func (d Destination) MarshalJSON() ([]byte, error) {
-	return strictjson.Marshal(wireConfigOf[json.RawMessage, json.RawMessage](&d))
-}
+func (d Destination) MarshalJSON() ([]byte, error) { return strictjson.Marshal(d.wire()) }
 
 // UnmarshalJSON reads the object of MarshalJSON. As in a rule file, "forward" is
 // "route" and "weight" is 1 if they are missing.
 func (d *Destination) UnmarshalJSON(b []byte) error {
-	var w wireServer
-	err := strictjson.Unmarshal(b, &w)
+	var r Destination
+	err := r.read(b, wireDestination{})
 	if err == nil {
-		*d, err = w.destination()
+		*d = r
 	}
 	return err
-}
-
-func (d *DestinationEntry) wire() wireServerEntry {
-	w := wireConfigOf[*uint32, *Rates](&d.Destination)
-	w.Active, w.Inactive, w.Persistent = &d.Conns.Active, &d.Conns.Inactive, &d.Conns.Persistent
-	w.Stats, w.Rates = d.Stats.wire()
-	return w
 }
 
 // MarshalJSON returns the destination as a JSON object: the fields of
@@ -314,20 +279,23 @@ func (d DestinationEntry) MarshalJSON() ([]byte, error) { return strictjson.Mars
 // UnmarshalJSON reads the object of MarshalJSON. Numbers of connections and
 // counters that are missing are zero.
 func (d *DestinationEntry) UnmarshalJSON(b []byte) error {
-	var w wireServerEntry
-	err := strictjson.Unmarshal(b, &w)
+	var r DestinationEntry
+	var stats Rates
+	err := r.Destination.read(b, wireDestination{
+		Active: &r.Conns.Active, Inactive: &r.Conns.Inactive, Persistent: &r.Conns.Persistent, Stats: &stats, Rates: &r.Stats.Rates,
+	})
 	if err == nil {
-		*d, err = entryOf(&w)
+		r.Stats.set(stats)
+		*d = r
 	}
 	return err
 }
 
-func entryOf(w *wireServerEntry) (e DestinationEntry, err error) {
-	e.Destination, err = w.destination()
-	e.Conns = ConnCounts{valueOf(w.Active), valueOf(w.Inactive), valueOf(w.Persistent)}
-	e.Stats = statsOf(w.Stats, w.Rates)
-	return e, err
-}
+// wire returns the counters as rates, which have the same fields in JSON; set
+// is the inverse.
+func (s *Stats) wire() *Rates { return &Rates{s.Conns, s.InPkts, s.OutPkts, s.InBytes, s.OutBytes} }
+
+func (s *Stats) set(r Rates) { *s = Stats{r.CPS, r.InPPS, r.OutPPS, r.InBPS, r.OutBPS, s.Rates} }
 
 // MarshalJSON returns the encapsulation as a JSON object, as in
 //
@@ -348,16 +316,6 @@ func (t TunnelInfo) MarshalJSON() ([]byte, error) {
 		w.Checksum = &t.Flags
 	}
 	return strictjson.Marshal(w)
-}
-
-// wire returns the counters and the rates, which have the same fields in JSON.
-func (s *Stats) wire() (stats, rates *Rates) {
-	return &Rates{s.Conns, s.InPkts, s.OutPkts, s.InBytes, s.OutBytes}, &s.Rates
-}
-
-func statsOf(stats, rates *Rates) Stats {
-	s := valueOf(stats)
-	return Stats{s.CPS, s.InPPS, s.OutPPS, s.InBPS, s.OutBPS, valueOf(rates)}
 }
 
 type wireConnection struct {
@@ -407,49 +365,55 @@ func (c *Connection) UnmarshalJSON(b []byte) error {
 	if err := strictjson.Unmarshal(b, &w); err != nil {
 		return err
 	}
-	virtual := netip.AddrPortFrom(valueOf(w.VirtualAddr), valueOf(w.VirtualPort))
-	if w.FWMark != 0 {
-		virtual = markAddr(w.FWMark, FamilyOf(w.ClientAddr))
+	virtual := markAddr(w.FWMark, FamilyOf(w.ClientAddr))
+	if w.VirtualAddr != nil && w.VirtualPort != nil {
+		virtual = netip.AddrPortFrom(*w.VirtualAddr, *w.VirtualPort)
 	}
 	*c = Connection{
 		Protocol: w.Protocol, Client: netip.AddrPortFrom(w.ClientAddr, w.ClientPort), Virtual: virtual,
 		Destination: netip.AddrPortFrom(w.DestinationAddr, w.DestinationPort),
-		State:       w.State, Expires: time.Duration(w.Expires), PersistenceEngine: w.Engine, PersistenceData: valueOf(w.Data),
+		State:       w.State, Expires: time.Duration(w.Expires), PersistenceEngine: w.Engine,
+	}
+	if w.Data != nil {
+		c.PersistenceData = *w.Data
 	}
 	return nil
 }
 
 type wireTimeouts struct {
-	TCP    wholeSeconds `json:"tcp"`
-	TCPFin wholeSeconds `json:"tcp_fin"`
-	UDP    wholeSeconds `json:"udp"`
+	TCP    *wholeSeconds `json:"tcp"`
+	TCPFin *wholeSeconds `json:"tcp_fin"`
+	UDP    *wholeSeconds `json:"udp"`
+}
+
+func (t *Timeouts) wire() wireTimeouts {
+	return wireTimeouts{(*wholeSeconds)(&t.TCP), (*wholeSeconds)(&t.TCPFin), (*wholeSeconds)(&t.UDP)}
 }
 
 // MarshalJSON returns the timeouts as a JSON object, as in
 // {"tcp":900,"tcp_fin":120,"udp":300}.
-func (t Timeouts) MarshalJSON() ([]byte, error) {
-	return strictjson.Marshal(wireTimeouts{wholeSeconds(t.TCP), wholeSeconds(t.TCPFin), wholeSeconds(t.UDP)})
-}
+func (t Timeouts) MarshalJSON() ([]byte, error) { return strictjson.Marshal(t.wire()) }
 
 // UnmarshalJSON reads the object of MarshalJSON. Timeouts that are missing are
 // zero.
 func (t *Timeouts) UnmarshalJSON(b []byte) error {
-	var w wireTimeouts
+	var r Timeouts
+	w := r.wire()
 	err := strictjson.Unmarshal(b, &w)
 	if err == nil {
-		*t = Timeouts{time.Duration(w.TCP), time.Duration(w.TCPFin), time.Duration(w.UDP)}
+		*t = r
 	}
 	return err
 }
 
-// wireChange is a Change. D is the type of a daemon.
-type wireChange[D any] struct {
-	Time        json.RawMessage `json:"time,omitempty"` // in the output of --monitor
-	Op          Op              `json:"op"`
-	Service     *wireConfig     `json:"service,omitempty"`
-	Destination *wireServer     `json:"destination,omitempty"`
-	Timeouts    *Timeouts       `json:"timeouts,omitempty"`
-	Daemon      D               `json:"daemon,omitempty"`
+// wireChange is a Change. Its interfaces are like those of wireService.
+type wireChange struct {
+	Time        any `json:"time,omitempty"` // in the output of --monitor
+	Op          Op  `json:"op"`
+	Service     any `json:"service,omitempty"`
+	Destination any `json:"destination,omitempty"`
+	Timeouts    any `json:"timeouts,omitempty"`
+	Daemon      any `json:"daemon,omitempty"`
 }
 
 // MarshalJSON returns the change as a JSON object, as in
@@ -462,28 +426,23 @@ type wireChange[D any] struct {
 // has "timeouts", and one of a daemon "daemon", of which a stop has the state
 // alone.
 func (c Change) MarshalJSON() ([]byte, error) {
-	w := wireChange[any]{Op: c.Op}
+	w := wireChange{Op: c.Op}
+	if c.Op.onService() {
+		w.Service = c.Service.ServiceID.wire()
+	}
 	switch c.Op {
 	case OpAddService, OpEditService:
-		config := wireOf[json.RawMessage, json.RawMessage](&c.Service)
-		w.Service = &config
+		w.Service = c.Service
 	case OpAddDestination, OpEditDestination:
-		d := wireConfigOf[json.RawMessage, json.RawMessage](&c.Destination)
-		w.Destination = &d
+		w.Destination = c.Destination
 	case OpDeleteDestination:
-		d := wireAddr[json.RawMessage, json.RawMessage](&c.Destination)
-		w.Destination = &d
+		w.Destination = c.Destination.wireAddr()
 	case OpSetTimeouts:
-		w.Timeouts = &c.Timeouts
+		w.Timeouts = c.Timeouts
 	case OpStartDaemon:
 		w.Daemon = c.Daemon
 	case OpStopDaemon:
-		w.Daemon = struct {
-			State DaemonState `json:"state"`
-		}{c.Daemon.State}
-	}
-	if w.Service == nil && c.Op.onService() {
-		w.Service = &wireConfig{wireID: c.Service.ServiceID.wire()}
+		w.Daemon = map[string]DaemonState{"state": c.Daemon.State}
 	}
 	return strictjson.Marshal(w)
 }
@@ -491,7 +450,11 @@ func (c Change) MarshalJSON() ([]byte, error) {
 // UnmarshalJSON reads the object of MarshalJSON, and a line of the output of
 // "ipvsadm --monitor --json", whose time it ignores.
 func (c *Change) UnmarshalJSON(b []byte) error {
-	var w wireChange[*Daemon]
+	var s *Service
+	var d *Destination
+	var t *Timeouts
+	var daemon *Daemon
+	w := wireChange{Service: &s, Destination: &d, Timeouts: &t, Daemon: &daemon}
 	if err := strictjson.Unmarshal(b, &w); err != nil {
 		return err
 	}
@@ -501,38 +464,35 @@ func (c *Change) UnmarshalJSON(b []byte) error {
 		has, wanted bool
 	}{
 		{"op", op != 0, true},
-		{"service", w.Service != nil, op.onService()},
-		{"destination", w.Destination != nil, op.onDestination()},
-		{"timeouts", w.Timeouts != nil, op == OpSetTimeouts},
-		{"daemon", w.Daemon != nil, op.onDaemon()},
+		{"service", s != nil, op.onService()},
+		{"destination", d != nil, op.onDestination()},
+		{"timeouts", t != nil, op == OpSetTimeouts},
+		{"daemon", daemon != nil, op.onDaemon()},
+		{"daemon.state", daemon != nil && daemon.State != 0, op.onDaemon()},
 	} {
-		if err := required(part.name, part.has || !part.wanted); err != nil {
-			return err
-		}
-		if part.has && !part.wanted {
+		switch {
+		case part.wanted && !part.has:
+			return fault(part.name, "it is missing")
+		case part.has && !part.wanted:
 			return fault(part.name, "it does not belong to %v", op)
 		}
 	}
-	out := Change{Op: op, Timeouts: valueOf(w.Timeouts), Daemon: valueOf(w.Daemon)}
-	var err error
-	if op == OpAddService || op == OpEditService {
-		out.Service, err = w.Service.service()
-	} else if op.onService() {
-		out.Service.ServiceID, err = w.Service.id()
+	out := Change{Op: op}
+	switch {
+	case op == OpAddService || op == OpEditService:
+		out.Service = *s
+	case op.onService():
+		out.Service.ServiceID = s.ServiceID
+	case op == OpSetTimeouts:
+		out.Timeouts = *t
+	case op.onDaemon():
+		out.Daemon = *daemon
 	}
-	if err != nil {
-		return strictjson.At("service", err)
-	}
-	if op.onDestination() {
-		if out.Destination, err = w.Destination.destination(); err != nil {
-			return strictjson.At("destination", err)
-		}
-		if op == OpDeleteDestination {
-			out.Destination = Destination{Addr: out.Destination.Addr, Port: out.Destination.Port}
-		}
-	}
-	if op.onDaemon() && w.Daemon.State == 0 {
-		return fault("daemon.state", "it is missing")
+	switch {
+	case op == OpDeleteDestination:
+		out.Destination = Destination{Addr: d.Addr, Port: d.Port}
+	case op.onDestination():
+		out.Destination = *d
 	}
 	*c = out
 	return nil

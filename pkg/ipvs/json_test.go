@@ -12,7 +12,6 @@ import (
 
 	"github.com/ipvsadm-go/ipvsadm/internal/strictjson"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
-	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs/internal/nl"
 )
 
 func TestJSON(t *testing.T) {
@@ -77,10 +76,10 @@ func TestJSON(t *testing.T) {
 		"a template of a mark": {Connection{Client: client, Virtual: netip.MustParseAddrPort("0.0.0.77:0"),
 			Destination: netip.MustParseAddrPort("10.2.0.3:0"), State: "NONE"},
 			`{"protocol":"ip",` + fromClient + `"fwmark":77,"destination_address":"10.2.0.3","destination_port":0,"state":"NONE","expires":0}`},
-		"a template of a mark of IPv6": {Connection{Protocol: nl.ProtoIP, Client: netip.MustParseAddrPort("[2001:db8::2]:0"), Virtual: netip.MustParseAddrPort("[ee6b:2800::]:0"),
+		"a template of a mark of IPv6": {Connection{Protocol: 0, Client: netip.MustParseAddrPort("[2001:db8::2]:0"), Virtual: netip.MustParseAddrPort("[ee6b:2800::]:0"),
 			Destination: netip.MustParseAddrPort("10.2.0.3:0"), State: "NONE"},
 			`{"protocol":"ip","client_address":"2001:db8::2","client_port":0,"fwmark":4000000000,"destination_address":"10.2.0.3","destination_port":0,"state":"NONE","expires":0}`},
-		"a template of an engine": {Connection{Protocol: nl.ProtoICMPv6, Client: client, Virtual: netip.MustParseAddrPort("[::1]:1"),
+		"a template of an engine": {Connection{Protocol: 58, Client: client, Virtual: netip.MustParseAddrPort("[::1]:1"),
 			Destination: netip.MustParseAddrPort("10.2.0.3:0"), State: "A\\B", PersistenceEngine: "sip", PersistenceData: "a\x00b\xff<&>"},
 			`{"protocol":"icmpv6",` + fromClient + `"virtual_address":"::1","virtual_port":1,"destination_address":"10.2.0.3","destination_port":0,` +
 				`"state":"A\\B","expires":0,"persistence_engine":"sip","persistence_data":"a\u0000b\ufffd<&>"}`},
@@ -186,11 +185,11 @@ func TestFaultsInJSONNameTheirPath(t *testing.T) {
 		}
 	}
 	for text, want := range map[string]string{
-		`{"op":"add"}`:                     `op: there is no operation "add"`,
-		`{"service":{}}`:                   "op: it is missing",
-		`{"op":"flush","service":{}}`:      "service: it does not belong to flush",
-		`{"op":"delete-service"}`:          "service: it is missing",
-		`{"op":"stop-daemon","daemon":{}}`: "daemon.state: it is missing",
+		`{"op":"add"}`:                           `op: "add" is none of add-service, edit-service, delete-service, add-destination, edit-destination, delete-destination, flush, zero, zero-service, set-timeouts, start-daemon, stop-daemon`,
+		`{"service":{` + web + `}}`:              "op: it is missing",
+		`{"op":"flush","service":{` + web + `}}`: "service: it does not belong to flush",
+		`{"op":"delete-service"}`:                "service: it is missing",
+		`{"op":"stop-daemon","daemon":{}}`:       "daemon.state: it is missing",
 		`{"op":"add-destination","service":{` + web + `},"destination":{"port":1}}`: "destination.address: it is missing",
 	} {
 		if err := new(Change).UnmarshalJSON([]byte(text)); err == nil || err.Error() != want {

@@ -22,6 +22,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/model"
+	"github.com/ipvsadm-go/ipvsadm/internal/netns"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/change"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
@@ -711,14 +712,11 @@ func testNamespaces(t *testing.T) {
 				t.Errorf("%s has %d services", where, n)
 			}
 			if got, want := threadNamespace(t, where), readlink(t, "/proc/"+pid+"/ns/net"); got != want {
-				t.Errorf("InNetNS of %s is in %s, want %s", where, got, want)
+				t.Errorf("netns.Do of %s is in %s, want %s", where, got, want)
 			}
 		}
 		if got, want := threadNamespace(t, ""), readlink(t, "/proc/thread-self/ns/net"); got != want {
-			t.Errorf("InNetNS without a name is in %s, want %s", got, want)
-		}
-		if err := ipvs.InNetNS("one", func() error { return fs.ErrClosed }); err != fs.ErrClosed {
-			t.Errorf("InNetNS = %v, want the function's error", err)
+			t.Errorf("netns.Do without a name is in %s, want %s", got, want)
 		}
 		ip("add", pid)
 		defer ip("delete", pid)
@@ -745,18 +743,14 @@ func testNamespaces(t *testing.T) {
 			if !errors.Is(err, want.is) || err.Error() != want.text {
 				t.Errorf("%q: %v, want %q", where, err, want.text)
 			}
-			err = ipvs.InNetNS(where, func() error { t.Errorf("%q was entered", where); return nil })
-			if !errors.Is(err, want.is) || "open IPVS: "+err.Error() != want.text {
-				t.Errorf("InNetNS(%q): %v, want %q", where, err, want.text)
-			}
 		}
 	})
 }
 
-// threadNamespace returns the namespace in which InNetNS calls.
+// threadNamespace returns the namespace in which netns.Do calls.
 func threadNamespace(t *testing.T, where string) (target string) {
 	t.Helper()
-	if err := ipvs.InNetNS(where, func() error { target = readlink(t, "/proc/thread-self/ns/net"); return nil }); err != nil {
+	if err := netns.Do(where, func() { target = readlink(t, "/proc/thread-self/ns/net") }); err != nil {
 		t.Error(err)
 	}
 	return target

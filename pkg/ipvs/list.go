@@ -34,10 +34,9 @@ const (
 // cuts are the lengths of the first datagram of repeated dumps.
 var cuts = [...]int{16 << 10, 8 << 10, 24 << 10, 12 << 10, 20 << 10, 28 << 10}
 
-// The kernel makes datagrams of one of these lengths.
 const (
-	longestDatagram    = 32 << 10
-	longestDatagramOld = 16 << 10 // before Linux 4.10
+	// longestDatagram is what the kernel makes datagrams of.
+	longestDatagram = 32 << 10
 	// unusable is more than the part of a datagram that may be left free for
 	// want of room for an entry.
 	unusable = 2 << 10
@@ -45,22 +44,19 @@ const (
 
 // exact reports whether a dump lists the table of one instant: it has one
 // datagram, which did not end for want of room.
-func (d dumped) exact() bool {
-	full := func(length int) bool { return d.bytes > length-unusable && d.bytes <= length }
-	return d.datagrams <= 1 && !full(longestDatagram) && !full(longestDatagramOld)
-}
+func (d dumped) exact() bool { return d.datagrams <= 1 && d.bytes <= longestDatagram-unusable }
 
 // kind is how to list one kind of entry, E, which K identifies.
 type kind[K comparable, E any] struct {
 	cmd   uint8
 	key   func(*E) K
-	entry func(*decoder, []byte, Family, *E) error
+	entry func(*decoder, []byte, *E) error
 }
 
 var serviceKind = kind[ServiceID, ServiceEntry]{
 	cmd:   nl.CmdGetService,
 	key:   func(s *ServiceEntry) ServiceID { return s.ServiceID },
-	entry: func(d *decoder, b []byte, _ Family, s *ServiceEntry) error { return d.service(b, s) },
+	entry: (*decoder).service,
 }
 
 var destinationKind = kind[netip.AddrPort, DestinationEntry]{
@@ -76,10 +72,6 @@ func (k *kind[K, E]) dump(ctx context.Context, c *Client, of *ServiceID, cut int
 		return list, dumped{}, err
 	}
 	defer c.unlock()
-	var family Family // of destinations, where a kernel does not say
-	if of != nil {
-		family = of.Family()
-	}
 	conn := c.conn
 	if cut > 0 {
 		// Without another socket the dump is cut where those before it were.
@@ -94,23 +86,16 @@ func (k *kind[K, E]) dump(ctx context.Context, c *Client, of *ServiceID, cut int
 		d, err = conn.query(ctx, k.cmd, of, true, func(b []byte) error {
 			var e E
 			list = append(list, e)
-			return k.entry(&c.conn.dec, b, family, &list[len(list)-1])
+			return k.entry(&c.conn.dec, b, &list[len(list)-1])
 		})
 		return err
 	})
 	return list, d, err
 }
 
-// repeats reports whether a list has an entry twice: the kernel moves entries
-// while it resizes a table. A short list takes no map.
+// repeats reports whether a list of one datagram has an entry twice: the kernel
+// moves entries while it resizes a table.
 func (k *kind[K, E]) repeats(list []E) bool {
-	if len(list) > shortList {
-		seen := make(map[K]bool, len(list))
-		for i := range list {
-			seen[k.key(&list[i])] = true
-		}
-		return len(seen) < len(list)
-	}
 	for i := range list {
 		for j := range i {
 			if k.key(&list[i]) == k.key(&list[j]) {

@@ -8,21 +8,26 @@ import (
 	"io"
 	"os"
 	"strconv"
+
+	"github.com/ipvsadm-go/ipvsadm/internal/netns"
 )
 
 // proc opens a file of /proc/net as it is in the client's network namespace.
-func (c *Client) proc(ctx context.Context, name string) (*os.File, error) {
+func (c *Client) proc(ctx context.Context, name string) (f *os.File, err error) {
 	ns, err := c.openNetNS(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer ns.Close()
-	return openProc(ns, name)
+	if e := netns.Within(ns, func() { f, err = os.Open("/proc/thread-self/net/" + name) }); e != nil {
+		return nil, e
+	}
+	return f, err
 }
 
 // Totals returns what the kernel counts of all services together in the
 // client's network namespace, /proc/net/ip_vs_stats. Unlike a sum over the
-// services it does not fall when one is deleted. [Zero] resets it.
+// services it does not fall when one is deleted. Zero resets it.
 func (c *Client) Totals(ctx context.Context) (Stats, error) {
 	s, err := c.totals(ctx)
 	if err != nil {
@@ -48,23 +53,17 @@ func (c *Client) totals(ctx context.Context) (Stats, error) {
 // blank line and a third.
 func parseTotals(text []byte) (s Stats, err error) {
 	lines := bytes.Split(text, []byte("\n"))
-	for _, row := range []struct {
-		line   int
-		fields [5]*uint64
-	}{
-		{2, [...]*uint64{&s.Conns, &s.InPkts, &s.OutPkts, &s.InBytes, &s.OutBytes}},
-		{5, [...]*uint64{&s.Rates.CPS, &s.Rates.InPPS, &s.Rates.OutPPS, &s.Rates.InBPS, &s.Rates.OutBPS}},
-	} {
-		if row.line >= len(lines) {
-			return Stats{}, malformed("the totals have %d lines", len(lines))
-		}
-		rest := lines[row.line]
-		for _, field := range row.fields {
-			var word []byte
-			word, rest = cutField(rest)
-			if *field, err = strconv.ParseUint(string(word), 16, 64); err != nil {
-				return Stats{}, malformed("the totals have the line %q", lines[row.line])
-			}
+	if len(lines) < 6 {
+		return s, malformed("the totals have %d lines", len(lines))
+	}
+	words := append(bytes.Fields(lines[2]), bytes.Fields(lines[5])...)
+	values := s.values()
+	if len(words) != len(values) {
+		return s, malformed("the totals have %d numbers, want %d", len(words), len(values))
+	}
+	for i, v := range values {
+		if *v, err = strconv.ParseUint(string(words[i]), 16, 64); err != nil {
+			return Stats{}, malformed("the totals have the number %q", words[i])
 		}
 	}
 	return s, nil

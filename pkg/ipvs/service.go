@@ -47,7 +47,10 @@ func NewService(id ServiceID, scheduler string) Service {
 // scheduler, and the rest where it is not at its default, as in
 // "TCP 12.0.0.1:80 wlc persistent|one-packet timeout 6m0s mask 255.255.0.0 pe sip".
 func (s Service) String() string {
-	b := s.ServiceID.String() + " " + s.Scheduler
+	b := s.ServiceID.String()
+	if s.Scheduler != "" {
+		b += " " + s.Scheduler
+	}
 	if s.Flags != 0 {
 		b += " " + s.Flags.String()
 	}
@@ -55,16 +58,21 @@ func (s Service) String() string {
 		b += " timeout " + s.Timeout.String()
 	}
 	if s.Netmask != 0 && s.Netmask != FullNetmask(s.Family()) {
-		if b += " mask "; s.Family() == IPv6 {
-			b += strconv.Itoa(int(s.Netmask))
-		} else {
-			b += s.Netmask.Addr4().String()
-		}
+		b += " mask " + s.netmaskText()
 	}
 	if s.PersistenceEngine != "" {
 		b += " pe " + s.PersistenceEngine
 	}
 	return b
+}
+
+// netmaskText returns the netmask as a dotted mask, or for IPv6 as the length of
+// a prefix.
+func (s *Service) netmaskText() string {
+	if s.Family() == IPv6 {
+		return strconv.Itoa(int(s.Netmask.bits(IPv6)))
+	}
+	return s.Netmask.Addr4().String()
 }
 
 // ServiceID identifies a virtual service, either by protocol, address and
@@ -197,41 +205,6 @@ const (
 	SCTP Protocol = 132
 )
 
-// String returns the kernel's name of the protocol: "TCP", "UDP", "SCTP", "IP"
-// for zero, as templates of a firewall mark have it, or "IP_47" for a number
-// without a name.
-func (p Protocol) String() string {
-	switch p {
-	case nl.ProtoIP:
-		return "IP"
-	case TCP:
-		return "TCP"
-	case UDP:
-		return "UDP"
-	case SCTP:
-		return "SCTP"
-	case nl.ProtoICMP:
-		return "ICMP"
-	case nl.ProtoICMPv6:
-		return "ICMPv6"
-	}
-	return fmt.Sprintf("IP_%d", uint16(p))
-}
-
-// Network returns the protocol as the services database and Go's package net
-// write it: "tcp", "udp" or "sctp"; empty for any other.
-func (p Protocol) Network() string {
-	switch p {
-	case TCP:
-		return "tcp"
-	case UDP:
-		return "udp"
-	case SCTP:
-		return "sctp"
-	}
-	return ""
-}
-
 // ServiceFlags are the flags of a service (IP_VS_SVC_F_*).
 type ServiceFlags uint32
 
@@ -250,30 +223,15 @@ const (
 // String lists the flags by name, joined by "|"; bits without a name as a
 // hexadecimal number.
 func (f ServiceFlags) String() string {
-	return flagString(uint32(f), []flagName{
-		{uint32(FlagPersistent), "persistent"},
-		{uint32(FlagOnePacket), "one-packet"},
-		{uint32(FlagSched1), "flag-1"},
-		{uint32(FlagSched2), "flag-2"},
-		{uint32(FlagSched3), "flag-3"},
-	})
-}
-
-type flagName struct {
-	bit  uint32
-	name string
-}
-
-func flagString(f uint32, names []flagName) string {
 	var parts []string
-	for _, n := range names {
-		if f&n.bit != 0 {
-			parts = append(parts, n.name)
-			f &^= n.bit
+	for i, name := range [...]string{0: "persistent", 2: "one-packet", 3: "flag-1", 4: "flag-2", 5: "flag-3"} {
+		if bit := ServiceFlags(1) << i; name != "" && f&bit != 0 {
+			parts = append(parts, name)
+			f &^= bit
 		}
 	}
 	if f != 0 || len(parts) == 0 {
-		parts = append(parts, fmt.Sprintf("%#x", f))
+		parts = append(parts, fmt.Sprintf("%#x", uint32(f)))
 	}
 	return strings.Join(parts, "|")
 }

@@ -8,12 +8,12 @@ import (
 	"io/fs"
 	"os"
 	"syscall"
-	"time"
 
 	"github.com/mdlayher/genetlink"
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 
+	"github.com/ipvsadm-go/ipvsadm/internal/netns"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs/internal/nl"
 )
 
@@ -25,57 +25,64 @@ const bufferSize = 4 << 20
 // file descriptor itself: what goes through is many messages at once, which
 // are encoded already.
 type socket struct {
-	conn interface {
-		SetDeadline(time.Time) error
-		Close() error
-	}
+	*netlink.Conn
 	raw   syscall.RawConn
 	inbox *inbox
 }
 
-// dial opens a Generic Netlink socket and asks for the family's number.
-func dial(cfg Config) (c *Client, err error) {
-	var conn *genetlink.Conn
-	err = InNetNS(cfg.NetNS, func() (err error) { conn, err = genetlink.Dial(nil); return err })
+// newSocket opens a Generic Netlink socket in the network namespace of the
+// calling thread. The first datagram of a list that it reads has cut bytes.
+func newSocket(in *inbox, cut int) (*socket, error) {
+	conn, err := netlink.Dial(unix.NETLINK_GENERIC, nil)
 	if err != nil {
 		return nil, err
 	}
-	defer func() {
-		if err != nil {
-			conn.Close()
-		}
-	}()
+	s := &socket{Conn: conn, inbox: in}
+	if s.raw, err = conn.SyscallConn(); err == nil {
+		err = s.prime(cut)
+	}
+	if err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+func dial(cfg Config) (c *Client, err error) {
+	var s *socket
+	if err := netns.Do(cfg.NetNS, func() { s, err = newSocket(newInbox(), slotSize) }); err != nil {
+		return nil, &NetNSError{cfg.NetNS, err}
+	}
+	if err != nil {
+		return nil, err
+	}
+	if c, err = s.client(cfg); err != nil {
+		s.Close()
+	}
+	return c, err
+}
+
+// client asks for the family's number and returns a client on the socket.
+func (s *socket) client(cfg Config) (*Client, error) {
+	conn := genetlink.NewConn(s.Conn)
 	f, err := conn.GetFamily(nl.FamilyName)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, &noFamilyError{err}
+		return nil, ErrNoIPVS
 	}
 	if err != nil {
 		return nil, err
 	}
-	// Refusals then come without a copy of the refused message. Kernels
-	// before 4.3 do not know the option.
-	_ = conn.SetOption(netlink.CapAcknowledge, true)
-	raw, err := conn.SyscallConn()
-	if err != nil {
+	// Refusals come without a copy of the refused message.
+	err = cmp.Or(s.SetOption(netlink.CapAcknowledge, true), s.SetReadBuffer(bufferSize), s.SetWriteBuffer(bufferSize))
+	receive, noReceive := s.ReadBuffer()
+	send, noSend := s.WriteBuffer()
+	if err := cmp.Or(err, noReceive, noSend); err != nil {
 		return nil, err
 	}
-	var send, receive int
-	var optErr error
-	if err := raw.Control(func(fd uintptr) { send, receive, optErr = growBuffers(int(fd)) }); err != nil {
-		return nil, err
-	}
-	if optErr != nil {
-		return nil, optErr
-	}
-	sock := &socket{conn: conn, raw: raw, inbox: newInbox()}
-	if err := sock.prime(slotSize); err != nil {
-		return nil, err
-	}
-	c = newClient(newConn(sock, f.ID, send, receive))
-	if cfg.Patience > 0 {
-		c.patience = cfg.Patience
-	}
+	c := newClient(newConn(s, f.ID, send, receive))
+	c.patience = cmp.Or(cfg.Patience, maxPatience)
 	c.mapped = cfg.IPv4Mapped
+	c.netNS = func() (*os.File, error) { return netns.OfSocket(s.raw) }
 	c.family = func() (uint16, error) {
 		// A list, since the kernel loads a module that is asked for by name.
 		families, err := conn.ListFamilies()
@@ -84,32 +91,9 @@ func dial(cfg Config) (c *Client, err error) {
 				return f.ID, nil
 			}
 		}
-		return 0, cmp.Or(err, error(&noFamilyError{fs.ErrNotExist}))
+		return 0, cmp.Or(err, ErrNoIPVS)
 	}
-	c.netNS = func() (*os.File, error) { return netNSOf(raw) }
 	return c, nil
-}
-
-// growBuffers enlarges a socket's buffers and returns how many bytes it
-// accepts to send and keeps to be read.
-func growBuffers(fd int) (send, receive int, err error) {
-	for _, o := range [...]struct {
-		size         *int
-		force, plain int
-	}{
-		{&send, unix.SO_SNDBUFFORCE, unix.SO_SNDBUF},
-		{&receive, unix.SO_RCVBUFFORCE, unix.SO_RCVBUF},
-	} {
-		if unix.SetsockoptInt(fd, unix.SOL_SOCKET, o.force, bufferSize) != nil {
-			if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, o.plain, bufferSize); err != nil {
-				return 0, 0, err
-			}
-		}
-		if *o.size, err = unix.GetsockoptInt(fd, unix.SOL_SOCKET, o.plain); err != nil {
-			return 0, 0, err
-		}
-	}
-	return send, receive, nil
 }
 
 // Write sends to the kernel, the peer of a netlink socket without any other.
@@ -175,40 +159,14 @@ func (s *socket) prime(n int) error {
 // Another opens a socket in the same network namespace, whose first buffer is
 // shorter than those of this one. The two share an inbox.
 func (s *socket) Another(cut int) (transport, error) {
-	ns, err := netNSOf(s.raw)
+	ns, err := netns.OfSocket(s.raw)
 	if err != nil {
 		return nil, err
 	}
 	defer ns.Close()
-	var f *os.File
-	err = within(ns, func() error {
-		fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.NETLINK_GENERIC)
-		if err == nil {
-			f = os.NewFile(uintptr(fd), "netlink")
-		}
-		return err
-	})
-	if err != nil {
-		return nil, err
+	var other *socket
+	if e := netns.Within(ns, func() { other, err = newSocket(s.inbox, cut) }); e != nil {
+		return nil, e
 	}
-	raw, err := f.SyscallConn()
-	if err == nil {
-		other := &socket{conn: f, raw: raw, inbox: s.inbox}
-		if err = other.prime(cut); err == nil {
-			return other, nil
-		}
-	}
-	f.Close()
-	return nil, err
+	return other, err
 }
-
-func (s *socket) SetDeadline(t time.Time) error { return s.conn.SetDeadline(t) }
-
-func (s *socket) Close() error { return s.conn.Close() }
-
-// noFamilyError is an ErrNoIPVS that keeps the kernel's errno.
-type noFamilyError struct{ err error }
-
-func (e *noFamilyError) Error() string        { return ErrNoIPVS.Error() }
-func (e *noFamilyError) Unwrap() error        { return e.err }
-func (e *noFamilyError) Is(target error) bool { return target == ErrNoIPVS }

@@ -3,8 +3,7 @@
 package ipvs
 
 // Stats are what the kernel counts of a service or a destination since it was
-// added or zeroed, all 64 bits wide (IPVS_*_ATTR_STATS64). A kernel without
-// the wide counters, before 4.1, has the lower 32 bits.
+// added or zeroed (IPVS_*_ATTR_STATS64).
 type Stats struct {
 	Conns    uint64 `json:"connections"` // connections scheduled
 	InPkts   uint64 `json:"packets_in"`  // packets from clients
@@ -22,6 +21,12 @@ type Rates struct {
 	OutPPS uint64 `json:"packets_out"` // packets to clients a second
 	InBPS  uint64 `json:"bytes_in"`    // bytes from clients a second
 	OutBPS uint64 `json:"bytes_out"`   // bytes to clients a second
+}
+
+// values returns the numbers in the kernel's order, IPVS_STATS_ATTR_*.
+func (s *Stats) values() [10]*uint64 {
+	r := &s.Rates
+	return [...]*uint64{&s.Conns, &s.InPkts, &s.OutPkts, &s.InBytes, &s.OutBytes, &r.CPS, &r.InPPS, &r.OutPPS, &r.InBPS, &r.OutBPS}
 }
 
 // ConnCounts is how many connections a destination has at the moment.

@@ -62,20 +62,12 @@ func (t *Table) Lookup(id ServiceID) *ServiceEntry {
 // Lookup returns the destination with an address and port, or nil if the
 // service has none. It goes through all destinations.
 func (s *ServiceEntry) Lookup(ap netip.AddrPort) *DestinationEntry {
-	if i := findDestination(s.Destinations, ap); i >= 0 {
-		return &s.Destinations[i]
-	}
-	return nil
-}
-
-// findDestination returns the place of a destination in a list, or -1.
-func findDestination(list []DestinationEntry, ap netip.AddrPort) int {
-	for i := range list {
-		if d := &list[i]; d.Port == ap.Port() && d.Addr == ap.Addr() {
-			return i
+	for i := range s.Destinations {
+		if s.Destinations[i].AddrPort() == ap {
+			return &s.Destinations[i]
 		}
 	}
-	return -1
+	return nil
 }
 
 // Clone returns a copy of the table that shares nothing with it. What is nil

@@ -2,34 +2,55 @@
 
 package ipvs
 
-// The words of enumerations in JSON, both ways.
+// The words of enumerations, in JSON and as text.
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
-
-	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs/internal/nl"
 )
 
 var (
 	forwardWords  = []string{Masquerade: "masquerade", LocalNode: "local", Tunnel: "tunnel", Route: "route", Bypass: "bypass"}
+	listingWords  = []string{Masquerade: "Masq", LocalNode: "Local", Tunnel: "Tunnel", Route: "Route", Bypass: "Bypass"}
 	tunnelWords   = []string{TunnelIPIP: "ipip", TunnelGUE: "gue", TunnelGRE: "gre"}
 	checksumWords = []string{0: "none", TunnelChecksum: "csum", TunnelRemoteChecksum: "remcsum"}
 	stateWords    = []string{Master: "master", Backup: "backup"}
+	opWords       = []string{
+		OpAddService: "add-service", OpEditService: "edit-service", OpDeleteService: "delete-service",
+		OpAddDestination: "add-destination", OpEditDestination: "edit-destination", OpDeleteDestination: "delete-destination",
+		OpFlush: "flush", OpZero: "zero", OpZeroService: "zero-service", OpSetTimeouts: "set-timeouts",
+		OpStartDaemon: "start-daemon", OpStopDaemon: "stop-daemon",
+	}
 )
 
-// wordOf returns the word of a value.
-func wordOf[T ~uint8 | ~uint16 | ~uint32](words []string, v T) ([]byte, error) {
-	if int(v) < len(words) {
-		return []byte(words[v]), nil
+// protocolNames are the kernel's. IP, zero, is the protocol of templates of a
+// firewall mark.
+var protocolNames = [...]struct {
+	protocol Protocol
+	name     string
+}{{TCP, "TCP"}, {UDP, "UDP"}, {SCTP, "SCTP"}, {0, "IP"}, {1, "ICMP"}, {58, "ICMPv6"}}
+
+type enum interface{ ~uint8 | ~uint16 | ~uint32 }
+
+// nameOf returns the word of a value, or the number of one that has none.
+func nameOf[T enum](words []string, v T) string {
+	if int(v) < len(words) && words[v] != "" {
+		return words[v]
 	}
-	return []byte("unknown"), nil
+	return fmt.Sprintf("unknown(%d)", v)
+}
+
+// wordOf returns the word of a value for JSON.
+func wordOf[T enum](words []string, v T) ([]byte, error) {
+	word, _, _ := strings.Cut(nameOf(words, v), "(")
+	return []byte(word), nil
 }
 
 // setWord sets a value to that of a word.
-func setWord[T ~uint8 | ~uint16 | ~uint32](v *T, words []string, word []byte) error {
+func setWord[T enum](v *T, words []string, word []byte) error {
 	known := slices.DeleteFunc(slices.Clone(words), func(w string) bool { return w == "" })
 	if !slices.Contains(known, string(word)) {
 		return fmt.Errorf("%q is none of %s", word, strings.Join(known, ", "))
@@ -38,11 +59,18 @@ func setWord[T ~uint8 | ~uint16 | ~uint32](v *T, words []string, word []byte) er
 	return nil
 }
 
+// String returns the word that listings use: "Masq", "Local", "Tunnel",
+// "Route" or "Bypass".
+func (f ForwardingMethod) String() string { return nameOf(listingWords, f) }
+
 // MarshalText returns "masquerade", "local", "tunnel", "route" or "bypass".
 func (f ForwardingMethod) MarshalText() ([]byte, error) { return wordOf(forwardWords, f) }
 
 // UnmarshalText reads a word of MarshalText.
 func (f *ForwardingMethod) UnmarshalText(b []byte) error { return setWord(f, forwardWords, b) }
+
+// String returns "ipip", "gue" or "gre".
+func (t TunnelType) String() string { return nameOf(tunnelWords, t) }
 
 // MarshalText returns "ipip", "gue" or "gre".
 func (t TunnelType) MarshalText() ([]byte, error) { return wordOf(tunnelWords, t) }
@@ -50,11 +78,17 @@ func (t TunnelType) MarshalText() ([]byte, error) { return wordOf(tunnelWords, t
 // UnmarshalText reads a word of MarshalText.
 func (t *TunnelType) UnmarshalText(b []byte) error { return setWord(t, tunnelWords, b) }
 
+// String returns "none", "csum" or "remcsum".
+func (f TunnelFlags) String() string { return nameOf(checksumWords, f) }
+
 // MarshalText returns "none", "csum" or "remcsum".
 func (f TunnelFlags) MarshalText() ([]byte, error) { return wordOf(checksumWords, f) }
 
 // UnmarshalText reads a word of MarshalText.
 func (f *TunnelFlags) UnmarshalText(b []byte) error { return setWord(f, checksumWords, b) }
+
+// String returns "master" or "backup".
+func (s DaemonState) String() string { return nameOf(stateWords, s) }
 
 // MarshalText returns "master" or "backup".
 func (s DaemonState) MarshalText() ([]byte, error) { return wordOf(stateWords, s) }
@@ -63,19 +97,45 @@ func (s DaemonState) MarshalText() ([]byte, error) { return wordOf(stateWords, s
 func (s *DaemonState) UnmarshalText(b []byte) error { return setWord(s, stateWords, b) }
 
 // MarshalText returns the operation with dashes, as in "add-service".
-func (o Op) MarshalText() ([]byte, error) {
-	return []byte(strings.ReplaceAll(o.String(), " ", "-")), nil
-}
+func (o Op) MarshalText() ([]byte, error) { return wordOf(opWords, o) }
 
 // UnmarshalText reads a word of MarshalText.
-func (o *Op) UnmarshalText(b []byte) error {
-	for op := OpAddService; op <= OpStopDaemon; op++ {
-		if op.String() == strings.ReplaceAll(string(b), "-", " ") {
-			*o = op
-			return nil
+func (o *Op) UnmarshalText(b []byte) error { return setWord(o, opWords, b) }
+
+// String returns the operation in words, as in "add service".
+func (o Op) String() string { return strings.ReplaceAll(nameOf(opWords, o), "-", " ") }
+
+// String returns the kernel's name of the protocol: "TCP", "UDP", "SCTP", "IP"
+// for zero, as templates of a firewall mark have it, or "IP_47" for a number
+// without a name.
+func (p Protocol) String() string {
+	for i := range protocolNames {
+		if protocolNames[i].protocol == p {
+			return protocolNames[i].name
 		}
 	}
-	return fmt.Errorf("there is no operation %q", b)
+	return fmt.Sprintf("IP_%d", uint16(p))
+}
+
+// parseProtocol is the inverse of String, in any case.
+func parseProtocol(b []byte) (Protocol, bool) {
+	for _, known := range protocolNames {
+		if strings.EqualFold(known.name, string(b)) {
+			return known.protocol, true
+		}
+	}
+	digits, found := bytes.CutPrefix(bytes.ToUpper(b), []byte("IP_"))
+	n, err := strconv.ParseUint(string(digits), 10, 16)
+	return Protocol(n), err == nil && found
+}
+
+// Network returns the protocol as the services database and Go's package net
+// write it: "tcp", "udp" or "sctp"; empty for any other.
+func (p Protocol) Network() string {
+	if p == TCP || p == UDP || p == SCTP {
+		return strings.ToLower(p.String())
+	}
+	return ""
 }
 
 // MarshalText returns the kernel's name of the protocol in small letters, such
@@ -84,18 +144,11 @@ func (p Protocol) MarshalText() ([]byte, error) { return []byte(strings.ToLower(
 
 // UnmarshalText reads a word of MarshalText.
 func (p *Protocol) UnmarshalText(b []byte) error {
-	for _, known := range []Protocol{TCP, UDP, SCTP, nl.ProtoIP, nl.ProtoICMP, nl.ProtoICMPv6} {
-		if strings.ToLower(known.String()) == string(b) {
-			*p = known
-			return nil
-		}
-	}
-	number, found := strings.CutPrefix(string(b), "ip_")
-	n, err := strconv.ParseUint(number, 10, 16)
-	if err != nil || !found {
+	known, ok := parseProtocol(b)
+	if !ok {
 		return fmt.Errorf("%q is no protocol", b)
 	}
-	*p = Protocol(n)
+	*p = known
 	return nil
 }
 

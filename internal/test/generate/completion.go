@@ -10,7 +10,6 @@ import (
 
 	"github.com/ipvsadm-go/ipvsadm/internal/manual"
 	"github.com/ipvsadm-go/ipvsadm/internal/spec"
-	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
 // The completion scripts without the tables, which replace the lines that
@@ -69,8 +68,9 @@ var scriptTexts = strings.NewReplacer(
 // scheduler or a dash for any, and its bit.
 func flagTable() string {
 	var words []string
-	for _, f := range ipvs.SchedulerFlags() {
-		words = append(words, f.Name, cmp.Or(f.Scheduler, "-"), fmt.Sprint(uint32(f.Flag)))
+	for _, f := range spec.SchedulerFlags {
+		scheduler, bit := spec.FindSchedulerFlag(f.Name)
+		words = append(words, f.Name, cmp.Or(scheduler, "-"), fmt.Sprint(bit))
 	}
 	return strings.Join(words, " ")
 }

@@ -20,16 +20,3 @@ const (
 	FlagAck       = 0x4   // NLM_F_ACK
 	FlagDump      = 0x300 // NLM_F_DUMP
 )
-
-// Address families (AF_*) and protocols (IPPROTO_*), as Linux numbers them.
-const (
-	AFInet  = 2
-	AFInet6 = 10
-
-	ProtoIP     = 0
-	ProtoICMP   = 1
-	ProtoTCP    = 6
-	ProtoUDP    = 17
-	ProtoICMPv6 = 58
-	ProtoSCTP   = 132
-)

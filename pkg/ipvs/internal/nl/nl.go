@@ -92,7 +92,7 @@ const (
 	DaemonMax = DaemonMcastTTL
 )
 
-// Attributes of statistics, 32 and 64 bits wide (IPVS_STATS_ATTR_*).
+// Attributes of statistics (IPVS_STATS_ATTR_*).
 const (
 	StatsConns = iota + 1
 	StatsInPkts
@@ -104,15 +104,12 @@ const (
 	StatsOutPPS
 	StatsInBPS
 	StatsOutBPS
-	StatsPad
-	StatsMax = StatsPad
 )
 
 // Attributes of the answer to CmdGetInfo (IPVS_INFO_ATTR_*).
 const (
 	InfoVersion = iota + 1
 	InfoConnTabSize
-	InfoMax = InfoConnTabSize
 )
 
 // SvcFlagHashed (IP_VS_SVC_F_HASHED) is the kernel's own mark on a service
