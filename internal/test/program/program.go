@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"runtime/debug"
 	"slices"
@@ -88,6 +89,10 @@ func HereOn(terminal *os.File, stdin string, words ...string) (a Answer) {
 		p.Stderr = terminal
 	}
 	defer func() {
+		// Programs started later would inherit the ignored SIGPIPE, which
+		// outlasts signal.Reset.
+		signal.Notify(brokenPipe, syscall.SIGPIPE)
+		signal.Stop(brokenPipe)
 		a.Stdout, a.Stderr = stdout.String(), stderr.String()
 		if p := recover(); p != nil {
 			a.Status = 128 + int(syscall.SIGABRT)
@@ -97,6 +102,8 @@ func HereOn(terminal *os.File, stdin string, words ...string) (a Answer) {
 	a.Status = cli.Main(context.Background(), p)
 	return a
 }
+
+var brokenPipe = make(chan os.Signal, 1)
 
 // Ask runs a program and accepts any result.
 func Ask(t testing.TB, words ...string) Answer {
