@@ -43,11 +43,11 @@ zpty -w shell 'PROMPT=; fpath=(/usr/share/zsh/vendor-completions $fpath); autolo
 # What is offered goes to a file as well.
 zpty -w shell 'function compadd { if [[ ${@[1,(i)(-|--)]} != *-(O|A|D)\ * ]]; then local -a found; builtin compadd -A found "$@"; print -rl -- $IPREFIX${^found} >> $OFFERS; local -i d=${@[(I)-*d]}; (( d )) && print -rl -- ${(P)@[d+1]/ #-- /$'"'\t'"'} >> $OFFERS; fi; builtin compadd "$@"; }'
 zpty -w shell 'function offers { zle complete-word; BUFFER=; print END >> $OFFERS; }'
-zpty -w shell 'zle -C complete-word complete-word _main_complete; zle -N offers; bindkey "^X" offers; print READY > $OFFERS'
+zpty -w shell 'zle -C complete-word complete-word _main_complete; zle -N offers; bindkey "^T" offers; print READY > $OFFERS'
 await READY
 for typed; do
 	print > $OFFERS
-	zpty -w -n shell "$typed"$'\x18'
+	zpty -w -n shell "$typed"$'\x14'
 	await END
 	cat $OFFERS
 done
