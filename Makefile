@@ -297,7 +297,7 @@ lint:
 # root, all is downloaded to the user's cache.
 .PHONY: deps
 deps:
-	@.ci/deps user-mode-linux qemu-system-x86 kmod iproute2 iptables ipvsadm curl procps netbase shellcheck mandoc zsh fish systemd jq
+	@.ci/deps qemu-system-x86 kmod iproute2 iptables ipvsadm curl procps netbase shellcheck mandoc zsh fish systemd jq
 	@for kernel in '$(KERNEL)' $(if $(KERNEL),,debian-12); do \
 		$(GO) run ./internal/test/guest/run -fetch -kernel "$$kernel" -- true || exit 1; done
 

@@ -26,7 +26,7 @@ import (
 func main() {
 	guest.Init()
 	bin := flag.String("bin", "bin", "`folder` of ipvsadm and ipvsadm-restore")
-	version := flag.String("kernel", "", "kernel `version`, \"\" for the machine's own")
+	version := flag.String("kernel", "", "kernel `version`, \"\" for the newest")
 	fetch := flag.Bool("fetch", false, "first fetch what is not on this machine: the kernel, and the original ipvsadm")
 	count := flag.Int("count", 5, "`number` of runs to take the median of")
 	only := flag.String("rows", "", "measure only the rows, or with -scale the tables, whose name matches this `regexp`")

@@ -207,7 +207,7 @@ func TestFindSaysHowToGetAKernel(t *testing.T) {
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
 	guest.SetProcessor(t, "avx2")
 	for version, want := range map[string]string{
-		"":          "guest: no linux.uml on this machine: apt-get install user-mode-linux, or make deps",
+		"":          "guest: no linux.uml on this machine: make deps",
 		"6.12":      "guest: no linux.uml 6.12 on this machine: make deps KERNEL=6.12",
 		"debian-13": "guest: no kernel of Debian on this machine: make deps KERNEL=debian-13",
 		"5.10":      `guest: no kernel "5.10": there are 6.1, 6.12, 7.2, debian-11, debian-12, debian-13, debian-sid`,

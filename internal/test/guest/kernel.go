@@ -37,13 +37,13 @@ type Kernel struct {
 // source is the origin of the kernel of a KERNEL: a Debian suite, and one of
 // its kernels.
 type source struct {
-	suite string // "" is the machine's own, if its kernel runs here
+	suite string
 	find  func(name, suite string) (Kernel, error)
 	fetch func(ctx context.Context, suite string, log io.Writer) error
 }
 
 var sources = map[string]source{
-	"":           {"", findOwnUML, fetchOwnUML},
+	"":           {"sid", findNewest, fetchUML},
 	"6.1":        {"bookworm", findUML, fetchUML},
 	"6.12":       {"trixie", findUML, fetchUML},
 	"7.2":        {"sid", findUML, fetchUML},
@@ -67,8 +67,8 @@ func Names() []string {
 }
 
 // Find looks for a kernel on the machine and then in the cache, where [Fetch]
-// puts it. The name is one of [Names], or "" for the machine's own User Mode
-// Linux. The error is one line that says how to get missing files.
+// puts it. The name is one of [Names], or "" for the newest User Mode Linux. The
+// error is one line that says how to get missing files.
 func Find(name string) (Kernel, error) {
 	s, err := sourceOf(name)
 	if err != nil {

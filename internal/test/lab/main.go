@@ -58,7 +58,7 @@ func main() {
 	guest.Init()
 	var l lab
 	flag.StringVar(&l.bin, "bin", "bin", "`folder` of ipvsadm, ipvsadm-save and ipvsadm-restore")
-	flag.StringVar(&l.version, "kernel", "", "kernel `version`, \"\" for the machine's own")
+	flag.StringVar(&l.version, "kernel", "", "kernel `version`, \"\" for the newest")
 	flag.StringVar(&l.service, "service", "packaging/systemd/service", "`script` of ipvsadm.service, Red Hat's for the demo")
 	flag.BoolVar(&l.fetch, "fetch", false, "fetch what is not on this machine into the user's cache: kernel and programs")
 	flag.DurationVar(&l.length, "for", time.Minute, "`time` that the soak takes")
