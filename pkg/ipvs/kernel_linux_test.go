@@ -260,10 +260,7 @@ func testContract(t *testing.T) {
 
 // testRandomContract makes changes from a small world, so that they meet.
 func testRandomContract(t *testing.T) {
-	cases := 40
-	if testing.Short() {
-		cases = 10
-	}
+	cases := must.Count(10, 40)
 	const seed = 20
 	for i := range cases {
 		t.Run(fmt.Sprintf("seed %d case %d", seed, i), func(t *testing.T) {
@@ -831,10 +828,7 @@ func testNoLeak(t *testing.T) {
 }
 
 func testDiffOnKernel(t *testing.T) {
-	cases := 40
-	if testing.Short() {
-		cases = 10
-	}
+	cases := must.Count(10, 40)
 	for i := range cases {
 		t.Run(fmt.Sprintf("case %d", i), func(t *testing.T) {
 			r := rand.New(rand.NewPCG(5, uint64(i)))

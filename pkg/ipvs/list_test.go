@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs/internal/nl"
 )
 
@@ -162,10 +163,7 @@ func TestAListMissesNothingThatStands(t *testing.T) {
 		}, 2},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			rounds := 40
-			if testing.Short() {
-				rounds = 5
-			}
+			rounds := must.Count(5, 40)
 			dumps, changing := 0, 0
 			for i := range rounds {
 				r := rand.New(rand.NewPCG(15, uint64(i)))

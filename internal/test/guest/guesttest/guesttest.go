@@ -80,8 +80,7 @@ func dropCounts(dir string) error {
 // InGuest runs body, the whole of test t, in a guest. On the host it boots one
 // with this test binary, runs this same test in it, and reports the guest's
 // subtests as subtests of t, with their logs. In the guest it just calls
-// body. -test.run, -test.skip, -test.short and -test.timeout apply in the
-// guest as well.
+// body. -test.run, -test.skip and -test.timeout apply in the guest as well.
 //
 // The guest has the host test's working directory and, of its environment, PATH,
 // HOME, TMPDIR, KERNEL, REQUIRE_KERNEL and IPVSADM_TEST_*. Debian packages
@@ -99,10 +98,7 @@ func InGuest(t *testing.T, body func(t *testing.T), packages ...string) {
 	exe, err := os.Executable()
 	must.OK(t, err)
 	ctx, env := t.Context(), guestEnv()
-	args := []string{exe, "-test.v=test2json", "-test.run=" + guestRun(t.Name(), flagValue("test.run"))}
-	for _, name := range []string{"test.skip", "test.short"} {
-		args = append(args, "-"+name+"="+flagValue(name))
-	}
+	args := []string{exe, "-test.v=test2json", "-test.run=" + guestRun(t.Name(), flagValue("test.run")), "-test.skip=" + flagValue("test.skip")}
 	if deadline, ok := t.Deadline(); ok {
 		// The guest's own timeout must come first, because it shows
 		// where the test hangs.
@@ -137,13 +133,17 @@ func InGuest(t *testing.T, body func(t *testing.T), packages ...string) {
 }
 
 // Kernel returns the kernel that the environment variable KERNEL selects. If
-// it is missing the test is skipped, or with REQUIRE_KERNEL=1 fails. Its
+// it is missing the test is skipped, or with REQUIRE_KERNEL=1 fails; with
+// -test.short it is always skipped, so that the rest takes only seconds. Its
 // guests have the files of the named Debian packages and their dependencies,
 // unless the machine has its own; nothing is installed. With REQUIRE_KERNEL=1
 // missing packages are fetched into the user's cache, otherwise the test is
 // skipped.
 func Kernel(t testing.TB, packages ...string) guest.Kernel {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("needs a kernel, which takes too long with -short")
+	}
 	if raceEnabled {
 		Lacks(t, "guest: a binary built with -race does not start in the guest: test without -race")
 	}
