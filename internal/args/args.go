@@ -11,8 +11,6 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/spf13/pflag"
-
 	"github.com/ipvsadm-go/ipvsadm/internal/names"
 	"github.com/ipvsadm-go/ipvsadm/internal/spec"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
@@ -100,8 +98,7 @@ type Names interface {
 
 // New returns a parser that looks up names with n.
 func New(n Names) *Parser {
-	r := reader{flags: pflag.NewFlagSet("", pflag.ContinueOnError), shortRows: new(shortRows)}
-	return &Parser{names: n, reader: r}
+	return &Parser{names: n, reader: reader{flags: newFlags()}}
 }
 
 // Parse parses the words after the program's name. The error is a *Fault, or

@@ -27,13 +27,12 @@ func (*row) Set(string) error { return nil }
 
 // reader splits command lines into options and arguments.
 type reader struct {
-	flags     *pflag.FlagSet
-	shortRows *shortRows
-	words     []string // the rest of the command line
-	group     string   // the rest of a group of short options, as in -Lnc
-	args      []string // the arguments; reused for the next command line
-	isRule    bool     // a line of rule text: global options are unknown
-	fault     *Fault   // the fault that ended the command line, or nil
+	flags  *pflag.FlagSet
+	words  []string // the rest of the command line
+	group  string   // the rest of a group of short options, as in -Lnc
+	args   []string // the arguments; reused for the next command line
+	isRule bool     // a line of rule text: global options are unknown
+	fault  *Fault   // the fault that ended the command line, or nil
 
 	// The current option: its row, the word that contains it, its value,
 	// and the last word that belongs to it.
@@ -43,8 +42,7 @@ type reader struct {
 
 // start sets the command line to split.
 func (r *reader) start(argv []string, isRule bool) {
-	*r = reader{flags: r.flags, shortRows: r.shortRows, args: r.args[:0]}
-	r.words, r.isRule = argv, isRule
+	*r = reader{flags: r.flags, words: argv, args: r.args[:0], isRule: isRule}
 }
 
 // next moves to the next option. It reports false at the end of the command
@@ -62,7 +60,7 @@ func (r *reader) next() bool {
 			r.words = nil
 		case strings.HasPrefix(word, "--"):
 			name, value, attached := strings.Cut(word[len("--"):], "=")
-			r.word, r.row = word, r.findLong(name)
+			r.word, r.row = word, rowOf(r.flags.Lookup(name))
 			return r.readValue(value, attached)
 		case strings.HasPrefix(word, "-") && word != "-":
 			r.word, r.group = word, word[1:]
@@ -76,12 +74,8 @@ func (r *reader) next() bool {
 // nextShort moves to the next option in a group of short options. The value
 // of the last option may be in the same word.
 func (r *reader) nextShort() bool {
-	letter, rest := r.group[0], r.group[1:]
-	r.group = ""
-	if r.row = r.shortRows[letter]; r.row == nil {
-		r.row = r.findShort(letter)
-		r.shortRows[letter] = r.row
-	}
+	letter, rest := r.group[:1], r.group[1:]
+	r.group, r.row = "", rowOf(r.flags.ShorthandLookup(letter))
 	value, equals := strings.CutPrefix(rest, "=")
 	if equals || rest != "" && r.row != nil && r.row.Value != spec.NoValue {
 		return r.readValue(value, true)
@@ -118,34 +112,28 @@ func (r *reader) fail(k FaultKind) bool {
 	return false
 }
 
-// findLong returns the row of a long option, or nil. It registers rows with
-// pflag on first use, since a command line uses only a few.
-func (r *reader) findLong(name string) *row {
-	if f := r.flags.Lookup(name); f != nil {
-		return f.Value.(*row)
-	}
-	found, ok := spec.FindLong(name)
-	if !ok {
+// rowOf returns the row of a flag, nil for none.
+func rowOf(f *pflag.Flag) *row {
+	if f == nil {
 		return nil
 	}
-	row := &row{found}
-	f := &pflag.Flag{Name: row.Long, Value: row}
-	if row.Short != 0 {
-		f.Shorthand = string(rune(row.Short))
-	}
-	r.flags.AddFlag(f)
-	return row
+	return f.Value.(*row)
 }
 
-// shortRows caches the rows of short options: the lines of a file use the
-// same few of them.
-type shortRows [256]*row
-
-// findShort returns the row of a short option, or nil.
-func (r *reader) findShort(b byte) *row {
-	found, ok := spec.FindLetter(b)
-	if !ok {
-		return nil
+// newFlags returns flags for all rows. A second letter has a flag of its own,
+// whose long name cannot be typed: a word ends at the equals sign.
+func newFlags() *pflag.FlagSet {
+	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
+	for r := range spec.Rows() {
+		f := pflag.Flag{Name: r.Long, Value: &row{r}}
+		if r.Short != 0 {
+			f.Shorthand = string(rune(r.Short))
+		}
+		flags.AddFlag(&f)
+		if r.Alias != 0 {
+			alias := pflag.Flag{Name: "=" + string(rune(r.Alias)), Shorthand: string(rune(r.Alias)), Value: f.Value}
+			flags.AddFlag(&alias)
+		}
 	}
-	return r.findLong(found.Long)
+	return flags
 }

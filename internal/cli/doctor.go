@@ -58,7 +58,7 @@ func (s doctorCommand) Run(ctx context.Context) error {
 	c.Host = host
 	findings := doctor.Examine(c)
 	if host.Unasked > 0 {
-		fmt.Fprintln(s.Stderr, unaskedText(host.Unasked))
+		fmt.Fprintf(s.Stderr, unaskedText, host.Unasked)
 	}
 	write := doctor.WriteText
 	if cmd.Given.Has(spec.OptJSON) {
@@ -80,7 +80,7 @@ func (s doctorCommand) Run(ctx context.Context) error {
 func (s doctorCommand) readTables(ctx context.Context, c *doctor.Case) (err error) {
 	unseen := func(want string) {
 		if c.Table == nil {
-			fmt.Fprintln(s.Stderr, unseenText(want))
+			fmt.Fprintf(s.Stderr, unseenText, want)
 		}
 	}
 	if is, known := loaded(); !is {

@@ -32,10 +32,10 @@ func fullScreenOf(in io.Reader, out io.Writer) (*fullScreen, error) {
 		out = filtered.Writer
 	}
 	if !isTerminal(in) || !isTerminal(out) {
-		return nil, noTerminalFailure()
+		return nil, usageFailure(noTerminalText)
 	}
 	if term := os.Getenv("TERM"); term == "" || term == "dumb" {
-		return nil, dumbTerminalFailure(term)
+		return nil, usageFailure(noTerminalText+" that can move its cursor, TERM is `%s'", plain(term))
 	}
 	return &fullScreen{in: in.(*os.File), out: out.(*os.File), written: make(chan error, 1)}, nil
 }

@@ -36,6 +36,29 @@ const (
 	statusScanning = 255 // a word that cannot be parsed
 )
 
+// Messages with the status of a fault. Those of options are the parser's, and
+// those of a fault in their words are in faults.
+const (
+	closedText      = "can't read standard input: it is closed; nothing was changed"
+	updateText      = "--update needs a file, not standard output"
+	noRulesText     = "can't write %s: it has text but no rules (to overwrite it, redirect standard output)"
+	redirectionText = "unexpected argument %s: this line is not run by a shell; give the file name alone"
+	keepText        = "--keep is not allowed in a file, which has to give all settings"
+	mergedFlushText = "-C conflicts with --merge, which keeps other services"
+	noTerminalText  = "the 'watch' command needs a terminal"
+)
+
+// Messages of commands that continue.
+const (
+	moreText       = "%s: and %d more lines with mistakes\n"
+	keptText       = "%s: not saved, there are no virtual services\n"
+	readableText   = "the table can be read again\n"
+	unreadableText = "can't read the table: %s; retrying"
+	unseenText     = "without %s only the host is examined, not the virtual services\n"
+	progressText   = "\r%d of %d changes"
+	unaskedText    = "timed out: routes to %d addresses were not checked\n"
+)
+
 // doctorStatus returns the exit status of --doctor for its worst finding.
 func doctorStatus(worst doctor.Level) int {
 	switch worst {
@@ -45,16 +68,6 @@ func doctorStatus(worst doctor.Level) int {
 		return 1
 	}
 	return statusOK
-}
-
-// unseenText is --doctor's message if it lacks root or /proc to read the
-// table.
-func unseenText(want string) string {
-	return "without " + want + " only the host is examined, not the virtual services"
-}
-
-func unaskedText(n int) string {
-	return fmt.Sprintf("timed out: routes to %d addresses were not checked", n)
 }
 
 // hostFailure is the message if the machine's interfaces cannot be read.
@@ -78,6 +91,12 @@ func (f *failure) Unwrap() error { return f.cause }
 
 // exit returns the error of a command that has printed its own messages.
 func exit(status int) error { return &failure{status: status} }
+
+// usageFailure returns a failure with a text, as of fmt.Sprintf, and the
+// status of a fault.
+func usageFailure(format string, a ...any) *failure {
+	return &failure{text: fmt.Sprintf(format, a...), status: statusUsage}
+}
 
 // asFailure returns the failure that err contains, or a new one with its
 // text.
@@ -132,16 +151,18 @@ var faults = [...]struct{ format, hint string }{
 // parseFailure is the message for an invalid command line; program is the
 // name that the program was called by.
 func parseFailure(err error, program string) error {
-	var f *args.Fault
-	switch {
-	case !errors.As(err, &f):
-		return &failure{text: err.Error(), status: statusUsage, cause: err}
-	case f.Kind == args.NotACommand:
-		return &failure{text: fmt.Sprintf("Try `%[1]s -h' or '%[1]s --help' for more information.", program), status: statusScanning, cause: f}
-	case f.Unreadable():
-		return &failure{text: faultText(f), status: statusScanning, cause: f}
+	f, ok := errors.AsType[*args.Fault](err)
+	if !ok {
+		return asFailure(err)
 	}
-	return &failure{text: faultText(f), status: statusUsage, cause: f}
+	text, status := faultText(f), statusUsage
+	switch {
+	case f.Kind == args.NotACommand:
+		text, status = fmt.Sprintf("Try `%[1]s -h' or '%[1]s --help' for more information.", program), statusScanning
+	case f.Unreadable():
+		status = statusScanning
+	}
+	return &failure{text: text, status: status, cause: f}
 }
 
 // notAChange is the error for a line of a rule file whose command does not
@@ -158,9 +179,8 @@ func ruleFailure(err error, program string) error {
 	if name, ok := errors.AsType[*args.NameError](err); ok {
 		return &failure{text: nameText(name), status: statusUsage, cause: err}
 	}
-	switch {
-	case errors.Is(err, restore.ErrLongLine):
-		return longLineFailure()
+	if errors.Is(err, restore.ErrLongLine) {
+		return usageFailure("longer than %d bytes", restore.MaxLine)
 	}
 	return parseFailure(err, program)
 }
@@ -220,22 +240,10 @@ func refusalText(op ipvs.Op, err error) string {
 			return r.text
 		}
 	}
-	var errno syscall.Errno
-	if errors.As(err, &errno) {
-		return errnoText(errno)
-	}
-	var apply *ipvs.ApplyError
-	if errors.As(err, &apply) {
+	if apply, ok := errors.AsType[*ipvs.ApplyError](err); ok {
 		err = apply.Err
 	}
-	return err.Error()
-}
-
-// errnoText is the C library's text for an errno, which Go writes in lower
-// case.
-func errnoText(e syscall.Errno) string {
-	s := e.Error()
-	return strings.ToUpper(s[:1]) + s[1:]
+	return reason(err)
 }
 
 // initFailure is the message if IPVS cannot be reached at all.
@@ -316,34 +324,17 @@ var refusedFiles = [...]struct{ reason, hint string }{
 // reason returns a system error's text without the call and the file, which
 // the message names.
 func reason(err error) string {
-	var refusal outfile.Refusal
-	if errors.As(err, &refusal) {
+	if refusal, ok := errors.AsType[outfile.Refusal](err); ok {
 		return refusedFiles[refusal].reason
 	}
 	if errors.Is(err, restore.ErrLarge) {
 		return fmt.Sprintf("it has more than %d MB, the most that is read", maxText>>20)
 	}
-	var errno syscall.Errno
-	if errors.As(err, &errno) {
-		return errnoText(errno)
+	if errno, ok := errors.AsType[syscall.Errno](err); ok {
+		text := errno.Error() // the C library's text, but in lower case
+		return strings.ToUpper(text[:1]) + text[1:]
 	}
 	return err.Error()
-}
-
-// redirectionFailure is the message for shell syntax that no shell
-// interprets, as in a systemd unit, whose journal gets no hints.
-func redirectionFailure(word string) *failure {
-	return &failure{text: fmt.Sprintf("unexpected argument %s: this line is not run by a shell; give the file name alone", word), status: statusUsage}
-}
-
-// longLineFailure is the message for a line that is too long to be a rule.
-func longLineFailure() *failure {
-	return &failure{text: fmt.Sprintf("longer than %d bytes", restore.MaxLine), status: statusUsage}
-}
-
-// moreText is the message for mistakes beyond those that were listed.
-func moreText(name string, n int) string {
-	return fmt.Sprintf("%s: and %d more lines with mistakes", name, n)
 }
 
 // inLine adds the line of rule text to an error.
@@ -371,18 +362,6 @@ func fileFailure(what, name string, err error) *failure {
 	return f
 }
 
-// updateFailure is the message for --update with standard output, which cannot
-// be read.
-func updateFailure() *failure {
-	return &failure{text: "--update needs a file, not standard output", status: statusUsage}
-}
-
-// noRulesFailure is the message for a save that would replace another kind of
-// file, such as settings.
-func noRulesFailure(file string) *failure {
-	return &failure{text: fmt.Sprintf("can't write %s: it has text but no rules (to overwrite it, redirect standard output)", file), status: statusUsage}
-}
-
 // schedulerText reports whether a service has its scheduler back, which the
 // kernel removed when it refused an edit.
 func schedulerText(s ipvs.Service, err error) string {
@@ -390,10 +369,6 @@ func schedulerText(s ipvs.Service, err error) string {
 		return fmt.Sprintf("%v has lost its scheduler %s: %s", s.ServiceID, s.Scheduler, refusalText(ipvs.OpEditService, err))
 	}
 	return fmt.Sprintf("%v has its scheduler %s back", s.ServiceID, s.Scheduler)
-}
-
-func keptText(file string) string {
-	return file + ": not saved, there are no virtual services"
 }
 
 // waitingText names the process that a restore waits for; holder may be
@@ -408,11 +383,6 @@ func waitingText(lock, holder string) string {
 // unlockedText warns of a restore without a lock.
 func unlockedText(lock string, err error) string {
 	return fmt.Sprintf("warning: can't lock %s: %s; another restore may run at the same time", lock, reason(err))
-}
-
-// closedFailure is the message for standard input that is closed.
-func closedFailure() *failure {
-	return &failure{text: "can't read standard input: it is closed; nothing was changed", status: statusUsage}
 }
 
 // emptyFailure is the message for a file without a command, such as a failed
@@ -443,28 +413,6 @@ func interruptedText(name string, sig os.Signal, result restore.Result) string {
 		s += "; run it again to finish"
 	}
 	return s
-}
-
-func progressText(done, all int) string {
-	return fmt.Sprintf("%d of %d changes", done, all)
-}
-
-const readableText = "the table can be read again"
-
-// unreadableText is the message of --monitor and --watch while the table
-// cannot be read.
-func unreadableText(err error) string {
-	return fmt.Sprintf("can't read the table: %s; retrying", refusalText(0, err))
-}
-
-// noTerminalFailure is the message of --watch without a terminal.
-func noTerminalFailure() *failure {
-	return &failure{text: "the 'watch' command needs a terminal", status: statusUsage}
-}
-
-// dumbTerminalFailure is the message for a terminal without cursor movement.
-func dumbTerminalFailure(term string) *failure {
-	return &failure{text: fmt.Sprintf("the 'watch' command needs a terminal that can move its cursor, TERM is `%s'", term), status: statusUsage, quoted: true}
 }
 
 // lostTerminalFailure is the message if the terminal closes during --watch.
@@ -539,18 +487,6 @@ func reweighedFailure(id ipvs.ServiceID, d ipvs.Destination) *failure {
 // editing it. Adding it would undo another program's change.
 func goneText(c ipvs.Change, err error) string {
 	return fmt.Sprintf("%s: another program has deleted it meanwhile", refusalText(c.Op, err))
-}
-
-// keepFailure is the message for a line of a file that would edit only some
-// settings.
-func keepFailure() *failure {
-	return &failure{text: "--keep is not allowed in a file, which has to give all settings", status: statusUsage}
-}
-
-// mergedFlushFailure is the message for a line that deletes all services in a
-// merged file.
-func mergedFlushFailure() *failure {
-	return &failure{text: "-C conflicts with --merge, which keeps other services", status: statusUsage}
 }
 
 // changedText summarizes a restore on a terminal; t is the resulting table.

@@ -85,9 +85,9 @@ func (m monitorCommand) follow(ctx context.Context) error {
 		}
 		switch {
 		case err != nil && silent == nil:
-			fmt.Fprintln(m.Stderr, unreadableText(err))
+			fmt.Fprintf(m.Stderr, unreadableText+"\n", refusalText(0, err))
 		case err == nil && silent != nil:
-			fmt.Fprintln(m.Stderr, readableText)
+			fmt.Fprint(m.Stderr, readableText)
 		}
 		if silent = err; err != nil {
 			continue

@@ -100,7 +100,7 @@ func (r *restoreCommand) isByLine() bool { return r.mode == byLine && !r.merge }
 func (r *restoreCommand) check(number int, words []string, c ipvs.Change) error {
 	switch {
 	case r.merge && c.Op == ipvs.OpFlush:
-		return mergedFlushFailure()
+		return usageFailure(mergedFlushText)
 	case !r.isByLine() && (c.Op == ipvs.OpZero || c.Op == ipvs.OpZeroService):
 		return notAChange(spec.Zero)
 	}

@@ -30,7 +30,7 @@ func readRules(ctx context.Context, s *session, file string, check lineCheck) (n
 func readInput(s *session, file string, read func(io.Reader) (*restore.File, error)) (name string, f *restore.File, err error) {
 	if file == "" {
 		if isClosed(s.Stdin) {
-			return stdinName, nil, closedFailure()
+			return stdinName, nil, usageFailure(closedText)
 		}
 		if isTerminal(s.Stdin) {
 			s.say(applyHint)
@@ -71,7 +71,7 @@ func ruleParser(s *session, check lineCheck) restore.Parse {
 		case err != nil:
 			return restore.Rule{}, err
 		case cmd.Keeps():
-			return restore.Rule{}, keepFailure()
+			return restore.Rule{}, usageFailure(keepText)
 		}
 		c, ok := cmd.Change()
 		if !ok {
@@ -102,7 +102,7 @@ func complain(s *session, name string, w *restore.Wanted, warned warnings) {
 	}
 	warnUpTo(math.MaxInt)
 	if w.Complaints.More > 0 {
-		fmt.Fprintln(s.Stderr, moreText(name, w.Complaints.More))
+		fmt.Fprintf(s.Stderr, moreText, name, w.Complaints.More)
 	}
 	if warned.more > 0 {
 		fmt.Fprintln(s.Stderr, moreWarningsText(name, warned.more))

@@ -38,11 +38,11 @@ func (c saveCommand) Run(ctx context.Context) error {
 		old, err := readContents(cmd.Output)
 		switch {
 		case update && cmd.Output == "-":
-			return updateFailure()
+			return usageFailure(updateText)
 		case update && err != nil:
 			return fileFailure("read", cmd.Output, err)
 		case old.other && !old.rules:
-			return noRulesFailure(cmd.Output)
+			return usageFailure(noRulesText, cmd.Output)
 		case update:
 			scope.timeouts, scope.daemons = all || old.timeouts, all || old.daemons
 		}
@@ -60,7 +60,7 @@ func (c saveCommand) Run(ctx context.Context) error {
 		return listFailure(err)
 	}
 	if update && len(t.Services) == 0 {
-		fmt.Fprintln(c.Stderr, keptText(cmd.Output))
+		fmt.Fprintf(c.Stderr, keptText, cmd.Output)
 		return nil
 	}
 	if !scope.timeouts {

@@ -7,13 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
-	"sync"
 	"time"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/args"
-	"github.com/ipvsadm-go/ipvsadm/internal/doctor"
 	"github.com/ipvsadm-go/ipvsadm/internal/names"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
@@ -147,38 +144,4 @@ func (s *session) hint(about subject, find func(machine) string) {
 // say writes a hint with a fixed text.
 func (s *session) say(text string) {
 	s.hint(subject{}, func(machine) string { return text })
-}
-
-func (s *session) machine(ctx context.Context, about subject) machine {
-	return machine{
-		files: os.DirFS("/"), euid: os.Geteuid(), program: s.Args[0], words: s.Args[1:], netns: s.config.NetNS,
-		host: sync.OnceValue(func() *doctor.Host { return s.host(ctx) }), subject: about, before: s.before,
-	}
-}
-
-// host returns the doctor's facts; none if they cannot be read.
-func (s *session) host(ctx context.Context) *doctor.Host {
-	h, err := doctor.Read(ctx, s.config.NetNS, nil, nil)
-	if err != nil {
-		return &doctor.Host{}
-	}
-	return h
-}
-
-// kernelTable reads the kernel's table for a hint, or returns nil. The number
-// of reads is limited and they end at the first error, since a script may
-// contain any number of refused lines.
-func (s *session) kernelTable() *ipvs.Table {
-	if s.client == nil || s.tableReads == maxHints {
-		return nil
-	}
-	s.tableReads++
-	ctx, cancel := context.WithTimeout(context.Background(), hintTime)
-	defer cancel()
-	t, err := s.readTable(ctx, wholeTable)
-	if err != nil {
-		s.tableReads = maxHints
-		return nil
-	}
-	return t
 }

@@ -109,7 +109,7 @@ func (p *progress) show(done, all int) {
 		return
 	}
 	if now := time.Now(); now.After(p.next) {
-		fmt.Fprint(p.w, "\r", progressText(done, all))
+		fmt.Fprintf(p.w, progressText, done, all)
 		p.next, p.shown = now.Add(100*time.Millisecond), true
 	}
 }

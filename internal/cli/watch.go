@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -34,21 +33,12 @@ type watchCommand struct {
 	browser *watch.Browser
 	shown   *watch.Screen // on the terminal; nil if unknown
 
-	clock    *time.Ticker
-	readings chan tableReading
-	reading  bool // a reading is in progress
-	typed    chan typing
-	rest     []byte           // the beginning of a key
-	lone     <-chan time.Time // sends when rest is complete: see escapeDelay
-	ending   *signals
-	signals  chan os.Signal // about the terminal
-}
-
-// tableReading is the result of a reading of the table.
-type tableReading struct {
-	watch.Reading
-	err   error
-	panic string // the value and stack of a panic
+	clock   *time.Ticker
+	typed   chan typing
+	rest    []byte           // the beginning of a key
+	lone    <-chan time.Time // sends when rest is complete: see escapeDelay
+	ending  *signals
+	signals chan os.Signal // about the terminal
 }
 
 // typing is terminal input, or the error that ended it.
@@ -65,22 +55,17 @@ func (w *watchCommand) Run(ctx context.Context) (err error) {
 		return err
 	}
 	w.browser = watch.NewBrowser(watchTitle(plain(w.config.NetNS), w.cmd.Interval), displayOf(os.Getenv))
-	w.readings, w.typed, w.signals = make(chan tableReading, 1), make(chan typing), make(chan os.Signal, 8)
-	first := w.read(ctx)
-	if first.err == nil && len(first.Services) == 0 && w.cmd.Given.HasAny(spec.ServiceAddress) {
-		first.err = &ipvs.ChangeError{Change: ipvs.Change{Service: w.cmd.Service}, Err: ipvs.ErrNoService}
+	w.typed, w.signals = make(chan typing), make(chan os.Signal, 8)
+	first, err := w.read(ctx)
+	if err == nil && len(first.Services) == 0 && w.cmd.Given.HasAny(spec.ServiceAddress) {
+		err = &ipvs.ChangeError{Change: ipvs.Change{Service: w.cmd.Service}, Err: ipvs.ErrNoService}
 	}
-	if first.err != nil {
-		return listFailure(first.err)
+	if err != nil {
+		return listFailure(err)
 	}
-	w.take(first)
+	w.show(first, nil)
 	ctx, cancel := context.WithCancel(ctx)
-	defer func() {
-		cancel()
-		if w.reading { // it uses the client, which will be closed
-			<-w.readings
-		}
-	}()
+	defer cancel()
 	w.ending = catchSignals()
 	defer w.ending.release()
 	signal.Notify(w.signals, unix.SIGWINCH, unix.SIGTSTP, unix.SIGCONT)
@@ -110,10 +95,9 @@ func (w *watchCommand) await(ctx context.Context) (quit bool, err error) {
 	case sig := <-w.ending.ending:
 		return true, exit(signalStatus(sig))
 	case <-w.clock.C:
-		w.startReading(ctx)
-	case r := <-w.readings:
-		w.reading = false
-		w.take(r)
+		if !w.browser.Paused() {
+			w.show(w.read(ctx))
+		}
 	case in := <-w.typed:
 		w.rest = append(w.rest, in.keys...)
 		paused := w.browser.Paused()
@@ -150,8 +134,9 @@ func (w *watchCommand) await(ctx context.Context) (quit bool, err error) {
 
 // resume reads the table after a pause.
 func (w *watchCommand) resume(ctx context.Context) {
-	w.browser.ResetRates()
-	w.startReading(ctx)
+	if w.browser.ResetRates(); !w.browser.Paused() {
+		w.show(w.read(ctx))
+	}
 	w.clock.Reset(w.cmd.Interval)
 }
 
@@ -203,50 +188,27 @@ func (w *watchCommand) listen(ctx context.Context) {
 	}
 }
 
-// startReading reads the table in the background, since the screen must respond
-// to keys while a large table is read.
-func (w *watchCommand) startReading(ctx context.Context) {
-	if w.reading || w.browser.Paused() {
-		return
-	}
-	w.reading = true
-	go func() {
-		var r tableReading
-		defer func() {
-			if p := recover(); p != nil { // take restores the terminal and panics
-				r.panic = fmt.Sprintf("%v\n\n%s", p, debug.Stack())
-			}
-			w.readings <- r
-		}()
-		r = w.read(ctx)
-	}()
-}
-
 // read reads the table as a list does.
-func (w *watchCommand) read(ctx context.Context) (r tableReading) {
-	r.err = w.reconnected(ctx, func() (err error) {
+func (w *watchCommand) read(ctx context.Context) (r watch.Reading, err error) {
+	err = w.reconnected(ctx, func() (err error) {
 		r.At = time.Now()
 		t, err := w.readNamed(ctx, w.cmd, services)
 		r.Services = t.Services
 		return err
 	})
-	if errors.Is(r.err, ipvs.ErrChanging) {
-		r.Partial, r.err = true, nil
+	if errors.Is(err, ipvs.ErrChanging) {
+		r.Partial, err = true, nil
 	}
 	render.Sort(r.Services)
-	return r
+	return r, err
 }
 
-// take shows a reading, or its error.
-func (w *watchCommand) take(r tableReading) {
+// show passes a reading, or its error, to the browser.
+func (w *watchCommand) show(r watch.Reading, err error) {
 	w.browser.Message = ""
 	switch {
-	case r.panic != "":
-		panic(r.panic)
-	case w.browser.Paused():
-		return
-	case r.err != nil:
-		w.browser.Message = plain(unreadableText(r.err))
+	case err != nil:
+		w.browser.Message = plain(fmt.Sprintf(unreadableText, refusalText(0, err)))
 		w.browser.ResetRates()
 		return
 	case r.Partial:
@@ -254,5 +216,5 @@ func (w *watchCommand) take(r tableReading) {
 	case doctor.ReadSetting(w.config.NetNS, "net.ipv4.vs.run_estimation") == "0":
 		w.browser.Message = estimationOffText
 	}
-	w.browser.Update(r.Reading)
+	w.browser.Update(r)
 }

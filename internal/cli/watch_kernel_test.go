@@ -38,6 +38,7 @@ func TestWatchOnAKernel(t *testing.T) {
 		t.Run("ended", testWatchEnded)
 		t.Run("rates", testWatchRates)
 		t.Run("another namespace", testWatchElsewhere)
+		t.Run("one service", testWatchOneService)
 		t.Run("monitor under a writer", testMonitorUnderAWriter)
 	})
 }
@@ -470,4 +471,33 @@ func (p *printedLines) changes() (rules string, reads int) {
 		last = at
 	}
 	return b.String(), reads
+}
+
+// testWatchOneService shows a service of each kind alone.
+func testWatchOneService(t *testing.T) {
+	d := newDirector(t)
+	services := []string{"-t 12.0.0.1:80", "-u 12.0.0.1:80", "--sctp-service 12.0.0.1:80", "-f 80"}
+	var rules strings.Builder
+	for i, s := range services {
+		fmt.Fprintf(&rules, "-A %s -s rr\n-a %s -r 192.168.168.%d:80 -m -w 1\n", s, s, 10+i)
+	}
+	if a := d.do(rules.String(), "ipvsadm", "-R"); a != (answer{}) {
+		t.Fatal(a)
+	}
+	for i, s := range services {
+		cmd := d.command(strings.Fields("ipvsadm --watch 0.1 " + s)...)
+		on := d.onTerminal(cmd, 80, 24)
+		d.shows(on, "every 0.1 s  1 service, 1 server", fmt.Sprintf("192.168.168.%d:80", 10+i), "1-2 of 2")
+		d.do("", strings.Fields("ipvsadm -D "+s)...)
+		d.shows(on, "0 services, 0 servers")
+		must.OK(t, on.Type("q"))
+		must.OK(t, cmd.Wait())
+	}
+	on := terminal.New(t, 80, 24)
+	cmd := d.command("ipvsadm", "--watch", "-f", "80")
+	var errs strings.Builder
+	cmd.Env, cmd.Stdin, cmd.Stdout, cmd.Stderr = append(os.Environ(), "TERM=xterm"), on.Slave, on.Slave, &errs
+	if _ = cmd.Run(); cmd.ProcessState.ExitCode() != statusList || errs.String() != "No such service\n" {
+		t.Errorf("a service that does not exist: %v, %s", cmd.ProcessState, errs.String())
+	}
 }

@@ -64,7 +64,7 @@ func restoreLine(ctx context.Context, s *session, words []string) (cmd args.Comm
 	}
 	for _, word := range words {
 		if isRedirection(word) {
-			return cmd, redirectionFailure(word)
+			return cmd, usageFailure(redirectionText, word)
 		}
 	}
 	return s.parse(ctx, append([]string{"--apply"}, words...))

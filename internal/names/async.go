@@ -13,18 +13,15 @@ var ErrPending = errors.New("lookup in progress")
 
 // Async is a Resolver that does not block. It resolves host names that need
 // DNS in the background, many at once, and returns ErrPending until the
-// result is cached. To wait for the result, call the Resolver: both share
-// their lookups. It is for use by one goroutine.
+// result is known. To wait for the result, call the Resolver: both share
+// their lookups.
 type Async struct {
 	resolver *Resolver
-	started  map[question]bool
 	limit    chan struct{} // contains an element for each running lookup
 }
 
 // Async returns an Async that shares the cache of the resolver.
-func (r *Resolver) Async() *Async {
-	return &Async{r, map[question]bool{}, make(chan struct{}, maxLookups)}
-}
+func (r *Resolver) Async() *Async { return &Async{r, make(chan struct{}, maxLookups)} }
 
 // Host4 is like Resolver.Host4. A lookup that it starts is canceled with ctx.
 func (a *Async) Host4(ctx context.Context, s string) (netip.Addr, error) {
@@ -43,22 +40,28 @@ func (a *Async) Host6(ctx context.Context, s string) (netip.Addr, error) {
 func (a *Async) Port(name, proto string) (uint16, bool) { return a.resolver.Port(name, proto) }
 
 func (a *Async) lookup(ctx context.Context, q question) (netip.Addr, error) {
-	if result := a.resolver.addresses.cached(q); result != nil {
-		return result.value, result.err
-	}
 	if !isHostName(q.name) {
-		return a.resolver.lookup(ctx, q)
+		return netip.Addr{}, noSuchHost(q.name)
 	}
-	if _, found := a.resolver.lookupHosts(q); found {
-		return a.resolver.lookup(ctx, q)
+	if addr, found := a.resolver.lookupHosts(q); found {
+		return addr, nil
 	}
-	if !a.started[q] {
-		a.started[q] = true
-		go func() {
-			a.limit <- struct{}{}
-			_, _ = a.resolver.lookup(ctx, q) // caches the result
-			<-a.limit
-		}()
+	r := a.resolver.addresses.start(ctx, q, a.resolve)
+	select {
+	case <-r.done:
+		return r.value, r.err
+	default:
+		return netip.Addr{}, ErrPending
 	}
-	return netip.Addr{}, ErrPending
+}
+
+// resolve waits until fewer than maxLookups are running. A lookup that runs
+// continues after ctx is canceled.
+func (a *Async) resolve(ctx context.Context, q question) (netip.Addr, error) {
+	a.limit <- struct{}{}
+	defer func() { <-a.limit }()
+	if err := ctx.Err(); err != nil {
+		return netip.Addr{}, err
+	}
+	return a.resolver.resolveAddr(context.WithoutCancel(ctx), q)
 }

@@ -22,15 +22,11 @@ type result[V any] struct {
 	err   error
 }
 
-// get returns the result for key. The first caller starts the lookup, and
-// later callers wait for the same result. The lookup continues after ctx is
-// canceled, since callers with other contexts may be waiting for it.
-func (c *cache[K, V]) get(ctx context.Context, key K, lookup func(context.Context, K) (V, error)) (V, error) {
-	var none V
-	if err := ctx.Err(); err != nil {
-		return none, err
-	}
+// start returns the result for key, and starts the lookup if it is the first
+// caller.
+func (c *cache[K, V]) start(ctx context.Context, key K, lookup func(context.Context, K) (V, error)) *result[V] {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	r, found := c.results[key]
 	if !found {
 		if c.results == nil {
@@ -40,30 +36,23 @@ func (c *cache[K, V]) get(ctx context.Context, key K, lookup func(context.Contex
 		c.results[key] = r
 		go func() {
 			defer close(r.done)
-			r.value, r.err = lookup(context.WithoutCancel(ctx), key)
+			r.value, r.err = lookup(ctx, key)
 		}()
 	}
-	c.mu.Unlock()
+	return r
+}
+
+// get waits for the result for key. The lookup continues after ctx is
+// canceled, since callers with other contexts may be waiting for it.
+func (c *cache[K, V]) get(ctx context.Context, key K, lookup func(context.Context, K) (V, error)) (none V, err error) {
+	if err := ctx.Err(); err != nil {
+		return none, err
+	}
+	r := c.start(context.WithoutCancel(ctx), key, lookup)
 	select {
 	case <-r.done:
 		return r.value, r.err
 	case <-ctx.Done():
 		return none, ctx.Err()
-	}
-}
-
-// cached returns the result for key, or nil until its lookup has finished.
-func (c *cache[K, V]) cached(key K) *result[V] {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	r := c.results[key]
-	if r == nil {
-		return nil
-	}
-	select {
-	case <-r.done:
-		return r
-	default:
-		return nil
 	}
 }
