@@ -8,13 +8,10 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"net/netip"
-	"slices"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/model"
 	"github.com/ipvsadm-go/ipvsadm/internal/netns"
 	"github.com/ipvsadm-go/ipvsadm/internal/render"
-	"github.com/ipvsadm-go/ipvsadm/internal/restore"
 	"github.com/ipvsadm-go/ipvsadm/internal/rule"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
@@ -31,7 +28,7 @@ func (d *diffCommand) Run(ctx context.Context) error {
 		return err
 	}
 	if d.file.Faults.Any() && d.mode != keepGoing {
-		return exit(d.refuse())
+		return exit(d.checkOnly())
 	}
 	if err := d.openToRead(ctx); err != nil {
 		return err
@@ -50,8 +47,19 @@ func (d *diffCommand) Run(ctx context.Context) error {
 	}
 	u := unified{from: "table", to: d.name, a: 1, b: 1}
 	want := w.Target(have)
-	want.Daemons = withLengths(want.Daemons, d.config.NetNS)
-	compareSaves(have, want, u.pair)
+	if w.Table.Timeouts != (ipvs.Timeouts{}) {
+		u.pair(timeoutsOf(have), timeoutsOf(want))
+	}
+	u.services(have, want)
+	for _, state := range []ipvs.DaemonState{ipvs.Master, ipvs.Backup} {
+		if a, b := startOf(have, state), startOf(want, state); w.MentionsDaemon(state) {
+			if model.Matches(a.Daemon, b.Daemon) {
+				b = a // the settings that the file omits match
+			}
+			b.Daemon.MaxLen = cmp.Or(b.Daemon.MaxLen, defaultMaxLen(b.Daemon, d.config.NetNS))
+			u.pair(a, b)
+		}
+	}
 	if _, err := d.Stdout.Write(u.text()); err != nil {
 		return withStatus(outputFailure(err), statusUsage)
 	}
@@ -61,128 +69,93 @@ func (d *diffCommand) Run(ctx context.Context) error {
 	return nil
 }
 
-// compareSaves calls pair with the lines of two saves about the same entry;
-// nil means that one of them has no such line. The lines of the first are in
-// the order of a save, which is not always sorted: see package render. Those
-// that only the second contains are inserted.
-func compareSaves(have *ipvs.Table, want restore.Target, pair func(a, b *ipvs.Change)) {
-	if want.HasTimeouts {
-		a, b := ipvs.Change{Op: ipvs.OpSetTimeouts, Timeouts: have.Timeouts}, ipvs.Change{Op: ipvs.OpSetTimeouts, Timeouts: want.Timeouts}
-		if have.Timeouts == (ipvs.Timeouts{}) { // without ip_vs
-			pair(nil, &b)
-		} else {
-			pair(&a, &b)
-		}
+// timeoutsOf returns the line of a save that sets the timeouts, zero if there
+// is none, as without ip_vs.
+func timeoutsOf(t *ipvs.Table) (c ipvs.Change) {
+	if t.Timeouts != (ipvs.Timeouts{}) {
+		c = ipvs.Change{Op: ipvs.OpSetTimeouts, Timeouts: t.Timeouts}
 	}
-	compareServices(have, want.Table, pair)
-	for _, state := range []ipvs.DaemonState{ipvs.Master, ipvs.Backup} {
-		if want.HasDaemon[state] {
-			a, b := startOf(have, state), startOf(want.Table, state)
-			if a != nil && b != nil && len(model.Diff(&ipvs.Table{Daemons: []ipvs.Daemon{a.Daemon}}, &ipvs.Table{Daemons: []ipvs.Daemon{b.Daemon}})) == 0 {
-				b = a // the settings that the file omits match
-			}
-			if a != nil || b != nil {
-				pair(a, b)
-			}
-		}
-	}
+	return c
 }
 
-func startOf(t *ipvs.Table, state ipvs.DaemonState) *ipvs.Change {
+// startOf returns the line of a save that starts a daemon, zero if none runs.
+func startOf(t *ipvs.Table, state ipvs.DaemonState) (c ipvs.Change) {
 	for _, d := range t.Daemons {
 		if d.State == state {
-			c := ipvs.Change{Op: ipvs.OpStartDaemon, Daemon: d}
-			return &c
+			c = ipvs.Change{Op: ipvs.OpStartDaemon, Daemon: d}
 		}
 	}
-	return nil
+	return c
 }
 
-// withLengths returns the daemons with the kernel's default of the maximum
-// message length where none is set: that of a 1500-byte packet, or for a
-// backup that of its interface's MTU. It stays 0 if the interface is unknown.
-func withLengths(daemons []ipvs.Daemon, namespace string) []ipvs.Daemon {
-	daemons = slices.Clone(daemons)
-	for i := range daemons {
-		d := &daemons[i]
-		packet := 1500
-		if d.State == ipvs.Backup {
-			var link *net.Interface
-			_ = netns.Do(namespace, func() { link, _ = net.InterfaceByName(d.Interface) })
-			if link == nil {
-				continue
+// defaultMaxLen returns the kernel's default of a daemon's maximum message
+// length: that of a 1500-byte packet, or for a backup that of its interface's
+// MTU. It is 0 if the interface is unknown.
+func defaultMaxLen(d ipvs.Daemon, namespace string) uint16 {
+	packet := 1500
+	if d.State == ipvs.Backup {
+		var link *net.Interface
+		_ = netns.Do(namespace, func() { link, _ = net.InterfaceByName(d.Interface) })
+		if link == nil {
+			return 0
+		}
+		packet = min(max(packet, link.MTU), 1<<16-1)
+	}
+	const udp, ip4, ip6 = 8, 20, 40
+	if d.Group.Is6() {
+		return uint16(packet - udp - ip6)
+	}
+	return uint16(packet - udp - ip4)
+}
+
+// services adds the lines of two saves about services and servers. Those of
+// the first are in the order of a save, which is not always sorted: see
+// package render.
+func (u *unified) services(have, want *ipvs.Table) {
+	render.Sort(have.Services)
+	byID := func(s *ipvs.ServiceEntry) ipvs.ServiceID { return s.ServiceID }
+	align(have.Services, want.Services, byID, render.InsertServices, func(h, w *ipvs.ServiceEntry) {
+		var a, b ipvs.Change
+		var had, wanted []ipvs.DestinationEntry
+		if h != nil {
+			a, had = ipvs.Change{Op: ipvs.OpAddService, Service: h.Service}, h.Destinations
+		}
+		if w != nil {
+			b, wanted = ipvs.Change{Op: ipvs.OpAddService, Service: w.Service}, w.Destinations
+		}
+		u.pair(a, b)
+		id := ipvs.Service{ServiceID: cmp.Or(a.Service.ServiceID, b.Service.ServiceID)}
+		align(had, wanted, (*ipvs.DestinationEntry).AddrPort, render.InsertDestinations, func(h, w *ipvs.DestinationEntry) {
+			var a, b ipvs.Change
+			if h != nil {
+				a = ipvs.Change{Op: ipvs.OpAddDestination, Service: id, Destination: h.Destination}
 			}
-			packet = min(max(packet, link.MTU), 1<<16-1)
-		}
-		const udp, ip4, ip6 = 8, 20, 40
-		headers := udp + ip4
-		if d.Group.Is6() {
-			headers = udp + ip6
-		}
-		d.MaxLen = cmp.Or(d.MaxLen, uint16(packet-headers))
-	}
-	return daemons
-}
-
-// compareServices calls pair with the services and servers of two tables.
-func compareServices(have, want *ipvs.Table, pair func(a, b *ipvs.Change)) {
-	had, wanted := restore.ByID(have), restore.ByID(want)
-	all, more := slices.Clone(have.Services), []ipvs.ServiceEntry(nil)
-	for i := range want.Services {
-		if s := want.Services[i]; had[s.ServiceID] == nil {
-			more = append(more, s)
-		}
-	}
-	render.Sort(all)
-	render.Sort(more)
-	for _, s := range render.MergeServices(all, more) {
-		id := s.ServiceID
-		pair(addition(had[id]), addition(wanted[id]))
-		a, b := serversOf(had[id]), serversOf(wanted[id])
-		servers, added := s.Destinations, make([]ipvs.ServiceEntry, 1)
-		if had[id] == nil {
-			servers = nil
-		}
-		for i := 0; wanted[id] != nil && i < len(wanted[id].Destinations); i++ {
-			if d := wanted[id].Destinations[i]; a[d.AddrPort()] == nil {
-				added[0].Destinations = append(added[0].Destinations, d)
+			if w != nil {
+				b = ipvs.Change{Op: ipvs.OpAddDestination, Service: id, Destination: w.Destination}
 			}
+			u.pair(a, b)
+		})
+	})
+}
+
+// align calls pair with the entries of two lists that have the same key; nil
+// means that one of them has none. They are in the order of the first list,
+// into which insert sorts those that only the second contains.
+func align[K comparable, T any](have, want []T, key func(*T) K, insert func(sorted, more []T) []T, pair func(h, w *T)) {
+	had, wanted := map[K]*T{}, map[K]*T{}
+	for i := range have {
+		had[key(&have[i])] = &have[i]
+	}
+	var more []T
+	for i := range want {
+		if k := key(&want[i]); had[k] == nil {
+			more = append(more, want[i])
 		}
-		render.Sort(added)
-		for _, d := range render.MergeDestinations(servers, added[0].Destinations) {
-			h, w := a[d.AddrPort()], b[d.AddrPort()]
-			x, y := serverAddition(id, h), serverAddition(id, w)
-			if x != nil && y != nil && h.Forward == ipvs.LocalNode {
-				x.Destination.Forward = w.Forward // the kernel reports local servers like this
-			}
-			pair(x, y)
-		}
+		wanted[key(&want[i])] = &want[i]
 	}
-}
-
-// serversOf returns the servers of a service by address and port.
-func serversOf(s *ipvs.ServiceEntry) map[netip.AddrPort]*ipvs.DestinationEntry {
-	m := map[netip.AddrPort]*ipvs.DestinationEntry{}
-	for i := 0; s != nil && i < len(s.Destinations); i++ {
-		m[s.Destinations[i].AddrPort()] = &s.Destinations[i]
+	for _, e := range insert(have, more) {
+		pair(had[key(&e)], wanted[key(&e)])
 	}
-	return m
-}
-
-func addition(e *ipvs.ServiceEntry) *ipvs.Change {
-	if e == nil {
-		return nil
-	}
-	c := ipvs.Change{Op: ipvs.OpAddService, Service: e.Service}
-	return &c
-}
-
-func serverAddition(id ipvs.ServiceID, d *ipvs.DestinationEntry) *ipvs.Change {
-	if d == nil {
-		return nil
-	}
-	c := ipvs.Change{Op: ipvs.OpAddDestination, Service: ipvs.Service{ServiceID: id}, Destination: d.Destination}
-	return &c
 }
 
 // diffContext is the number of equal lines shown around differences.
@@ -203,23 +176,20 @@ type unified struct {
 	equal []ipvs.Change
 }
 
-// pair adds a line of each text, or of one if the other is nil.
-func (u *unified) pair(a, b *ipvs.Change) {
+// pair adds a line of each text, or of one if the other's Op is zero.
+func (u *unified) pair(a, b ipvs.Change) {
 	var x, y []byte
-	var w rule.Writer
-	equal := a != nil && b != nil && *a == *b
+	equal := a == b
 	if !equal {
-		if a != nil {
-			x = w.Append(nil, *a)
-		}
-		if b != nil {
-			y = w.Append(nil, *b)
-		}
+		x, y = rule.Writer{}.Append(nil, a), rule.Writer{}.Append(nil, b)
 		equal = bytes.Equal(x, y)
 	}
-	if equal {
+	switch {
+	case equal && a.Op == 0:
+		return
+	case equal:
 		u.a, u.b = u.a+1, u.b+1
-		u.equal = append(u.equal, *a)
+		u.equal = append(u.equal, a)
 		switch n := len(u.equal); {
 		case u.hunk == nil:
 			u.equal = u.equal[max(0, n-diffContext):]
@@ -227,17 +197,16 @@ func (u *unified) pair(a, b *ipvs.Change) {
 			u.endHunk()
 		}
 		return
-	}
-	if u.hunk == nil {
+	case u.hunk == nil:
 		u.beginA, u.beginB = u.a-len(u.equal), u.b-len(u.equal)
 	}
 	u.showEqual(len(u.equal))
 	u.equal = u.equal[:0]
-	if a != nil {
+	if a.Op != 0 {
 		u.show('-', x)
 		u.a++
 	}
-	if b != nil {
+	if b.Op != 0 {
 		u.show('+', y)
 		u.b++
 	}

@@ -19,11 +19,10 @@ import (
 // apply at its position and have three equal lines on either side, fewer only
 // at the ends of the text, and never seven in a row.
 func TestUnifiedDiff(t *testing.T) {
-	line := func(n int) *ipvs.Change {
-		c := change.DeleteService(ipvs.AddrID(ipvs.TCP, netip.AddrFrom4([4]byte{10, 0, byte(n >> 8), byte(n)}), 80))
-		return &c
+	line := func(n int) ipvs.Change {
+		return change.DeleteService(ipvs.AddrID(ipvs.TCP, netip.AddrFrom4([4]byte{10, 0, byte(n >> 8), byte(n)}), 80))
 	}
-	show := func(c *ipvs.Change) string { return string(rule.Writer{}.Append(nil, *c)) }
+	show := func(c ipvs.Change) string { return string(rule.Writer{}.Append(nil, c)) }
 	for seed := range uint64(500) {
 		r := rand.New(rand.NewPCG(seed, 1))
 		u := unified{from: "table", to: "FILE", a: 1, b: 1}
@@ -35,17 +34,17 @@ func TestUnifiedDiff(t *testing.T) {
 				differ = true
 				switch r.IntN(3) {
 				case 0:
-					a = nil
+					a = ipvs.Change{}
 				case 1:
-					b = nil
+					b = ipvs.Change{}
 				default:
 					b = line(2*n + 1)
 				}
 			}
-			if a != nil {
+			if a.Op != 0 {
 				from = append(from, show(a))
 			}
-			if b != nil {
+			if b.Op != 0 {
 				to = append(to, show(b))
 			}
 			u.pair(a, b)

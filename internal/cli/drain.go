@@ -17,18 +17,14 @@ import (
 
 	"github.com/ipvsadm-go/ipvsadm/internal/args"
 	"github.com/ipvsadm-go/ipvsadm/internal/doctor"
+	"github.com/ipvsadm-go/ipvsadm/internal/restore"
 	"github.com/ipvsadm-go/ipvsadm/internal/rule"
 	"github.com/ipvsadm-go/ipvsadm/internal/spec"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-const (
-	// drainPoll is the interval between two looks at the connections.
-	drainPoll = 200 * time.Millisecond
-	// handshakeTime is how long a drain waits for connections that are not
-	// established: a server that is up has answered them by then.
-	handshakeTime = 3 * time.Second
-)
+// drainPoll is the interval between two looks at the connections.
+const drainPoll = 200 * time.Millisecond
 
 // drainCommand is a deletion with --drain: it sets the weight of the servers to
 // 0, waits until none has an active connection or the time is over, and deletes
@@ -41,9 +37,6 @@ type drainCommand struct {
 	// service is removed too.
 	servers []ipvs.DestinationEntry
 	whole   bool
-
-	counted   uint64 // established connections
-	nextCount time.Time
 }
 
 func (d *drainCommand) Run(ctx context.Context) error {
@@ -276,8 +269,8 @@ func (d *drainCommand) wait(ctx context.Context, most time.Duration, stopped fun
 			fmt.Fprint(d.Stderr, "\r\x1b[K")
 		}
 	}()
-	begin := time.Now()
-	for end := begin.Add(most); ; {
+	counter := restore.Drain{Kernel: d.client, Service: d.service.ServiceID, Begin: time.Now()}
+	for end := counter.Begin.Add(most); ; {
 		list, err := d.client.Destinations(ctx, d.service.ServiceID)
 		switch {
 		case errors.Is(err, ipvs.ErrNoService):
@@ -285,20 +278,15 @@ func (d *drainCommand) wait(ctx context.Context, most time.Duration, stopped fun
 		case err != nil && !errors.Is(err, ipvs.ErrChanging):
 			return 0, changeFailure(ipvs.OpEditDestination, err)
 		}
-		left = 0
-		for i := range list {
-			e := &list[i]
-			if !d.whole && e.AddrPort() != d.servers[0].AddrPort() {
-				continue
-			}
+		if !d.whole {
+			list = slices.DeleteFunc(list, func(e ipvs.DestinationEntry) bool { return e.AddrPort() != d.servers[0].AddrPort() })
+		}
+		for _, e := range list {
 			if e.Weight != 0 {
 				return 0, reweighedFailure(d.service.ServiceID, e.Destination)
 			}
-			left += uint64(e.Conns.Active)
 		}
-		if left > 0 && time.Since(begin) > handshakeTime {
-			left = d.established(ctx, left)
-		}
+		left = counter.Left(ctx, list)
 		rest := time.Until(end)
 		sure := err == nil // no server is missing in the list
 		if left == 0 && sure || rest <= 0 || stopped() {
@@ -310,29 +298,4 @@ func (d *drainCommand) wait(ctx context.Context, most time.Duration, stopped fun
 		}
 		time.Sleep(min(drainPoll, rest))
 	}
-}
-
-// established returns the number of established connections, of which there
-// are at most the active ones: those that no server has answered would hold the
-// drain until they time out. A large connection table takes a while to read, so
-// that is done a tenth of the time at most.
-func (d *drainCommand) established(ctx context.Context, active uint64) uint64 {
-	if time.Now().Before(d.nextCount) {
-		return min(active, d.counted)
-	}
-	begin, n := time.Now(), uint64(0)
-	for i := range d.servers {
-		f := ipvs.ConnectionFilter{Destination: d.servers[i].AddrPort(), State: "ESTABLISHED"}
-		if id := d.service.ServiceID; id.FWMark == 0 { // connections do not record the mark
-			f.Service = id
-		}
-		for _, err := range d.client.Connections(ctx, f) {
-			if err != nil {
-				return active
-			}
-			n++
-		}
-	}
-	d.counted, d.nextCount = n, time.Now().Add(10*time.Since(begin))
-	return min(active, n)
 }

@@ -315,7 +315,7 @@ func TestDrainWaitsForEstablishedConnections(t *testing.T) {
 		least, most time.Duration
 		want        answer
 	}{
-		"unanswered":      {[]ipvs.Connection{row("SYN_RECV"), row("SYN_RECV")}, handshakeTime, handshakeTime + time.Second, answer{}},
+		"unanswered":      {[]ipvs.Connection{row("SYN_RECV"), row("SYN_RECV")}, restore.HandshakeTime, restore.HandshakeTime + time.Second, answer{}},
 		"one established": {[]ipvs.Connection{row("SYN_RECV"), row("ESTABLISHED")}, time.Minute, time.Minute + time.Second, answer{1, "", "the drain time is over, with 1 connection left\n"}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"slices"
 	"time"
 
@@ -77,10 +76,8 @@ func (r *restoreCommand) read(ctx context.Context) (err error) {
 // apply checks, previews or applies the file and returns the exit status.
 func (r *restoreCommand) apply(ctx context.Context) int {
 	switch {
-	case r.cmd.Given.Has(spec.OptCheck):
+	case r.cmd.Given.Has(spec.OptCheck), r.file.Faults.Any() && r.mode != keepGoing && (r.isPreview() || !r.isByLine()):
 		return r.checkOnly()
-	case r.file.Faults.Any() && r.mode != keepGoing && (r.isPreview() || !r.isByLine()):
-		return r.refuse()
 	case r.cmd.Given.Has(spec.OptDryRun):
 		return r.dryRun(ctx)
 	}
@@ -126,19 +123,12 @@ func (r *restoreCommand) warnings(w *restore.Wanted) warnings {
 	return withServices(r.warned, r.file, w)
 }
 
-// checkOnly implements --check.
+// checkOnly reports the mistakes in a file that is not applied.
 func (r *restoreCommand) checkOnly() int {
 	w := r.file.Wanted(nil, r.merge)
 	complain(r.session, r.name, w, r.warnings(w))
-	return checkStatus(w)
-}
-
-// refuse reports the mistakes in a file that is not applied.
-func (r *restoreCommand) refuse() int {
-	w := r.file.Wanted(nil, r.merge)
-	complain(r.session, r.name, w, r.warnings(w))
 	r.reportUnchanged()
-	return statusUsage
+	return checkStatus(w)
 }
 
 // reportUnchanged reports on a terminal that a run that could have changed the
@@ -176,7 +166,7 @@ func (r *restoreCommand) dryRun(ctx context.Context) int {
 	if err := r.probe(ctx); err != nil {
 		return r.report(err)
 	}
-	have, err := restore.ReadTable(ctx, r.client)
+	have, _, err := restore.ReadTable(ctx, r.client)
 	w, err := r.compare(have, err)
 	if err != nil {
 		return r.report(err)
@@ -208,12 +198,12 @@ func (r *restoreCommand) run(ctx context.Context) int {
 		return r.reportWithFaults(err)
 	}
 	defer unlock()
-	have, err := restore.ReadTable(ctx, r.client)
+	have, _, err := restore.ReadTable(ctx, r.client)
 	if err == nil && r.mode == byLine && r.file.Faults.Any() {
 		if len(have.Services) > 0 {
-			return r.refuse()
+			return r.checkOnly()
 		}
-		r.file = r.file.UpTo(fatalLine(r.file.Faults))
+		r.file = r.file.UpTo(isFatal)
 	}
 	w, err := r.compare(have, err)
 	switch {
@@ -231,7 +221,7 @@ func (r *restoreCommand) run(ctx context.Context) int {
 	shown.end()
 	status := r.reportResult(result, signals)
 	if result.How == restore.Finished && isTerminal(r.Stderr) {
-		fmt.Fprintln(r.Stderr, changedText(r.name, result.Wanted.Target(have).Table, result))
+		fmt.Fprintln(r.Stderr, changedText(r.name, result.Wanted.Target(have), result))
 	}
 	return status
 }
@@ -244,18 +234,11 @@ func (r *restoreCommand) reportWithFaults(err error) int {
 	return r.report(err)
 }
 
-// fatalLine returns the line of the first fault that ends a run of 1.31. For a
-// word that it cannot read, 1.31 reports the line and continues.
-func fatalLine(faults restore.Complaints) int {
-	for _, c := range faults.List {
-		if f, ok := errors.AsType[*args.Fault](c.Err); !ok || !f.Unreadable() {
-			return c.Line
-		}
-	}
-	if faults.More == 0 {
-		return math.MaxInt
-	}
-	return faults.List[len(faults.List)-1].Line
+// isFatal reports whether a fault ends a run of 1.31. For a word that it cannot
+// read, 1.31 reports the line and continues.
+func isFatal(err error) bool {
+	f, ok := errors.AsType[*args.Fault](err)
+	return !ok || !f.Unreadable()
 }
 
 // reportResult reports all complaints and then how a run ended, and returns

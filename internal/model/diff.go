@@ -34,7 +34,7 @@ func Diff(have, want *ipvs.Table) []ipvs.Change {
 	}
 	for _, w := range want.Daemons {
 		if i := findDaemon(have.Daemons, w.State); i >= 0 {
-			if matches(have.Daemons[i], w) {
+			if Matches(have.Daemons[i], w) {
 				continue
 			}
 			changes.StopDaemon(w.State)
@@ -44,9 +44,9 @@ func Diff(have, want *ipvs.Table) []ipvs.Change {
 	return changes
 }
 
-// matches reports whether the running daemon d matches the wanted w, whose
+// Matches reports whether the running daemon d matches the wanted w, whose
 // zero settings leave the choice to the kernel.
-func matches(d, w ipvs.Daemon) bool {
+func Matches(d, w ipvs.Daemon) bool {
 	if w.MaxLen == 0 {
 		w.MaxLen = d.MaxLen
 	}

@@ -284,7 +284,7 @@ const (
 var defaultSyncGroup = netip.AddrFrom4([4]byte{224, 0, 0, 81})
 
 func (m *Model) startDaemon(d ipvs.Daemon) error {
-	if d.Group.IsValid() && (!d.Group.IsMulticast() || d.Group.Is4In6()) || m.mixedFamilies() {
+	if d.Group.IsValid() && (!d.Group.IsMulticast() || d.Group.Is4In6()) || MixedFamilies(&m.table) {
 		return syscall.EINVAL
 	}
 	if d.Interface == "" {
@@ -345,14 +345,10 @@ func clamped(d ipvs.Daemon) ipvs.Daemon {
 	return d
 }
 
-// mixedFamilies reports whether the address family of any destination differs
-// from that of its service.
-func (m *Model) mixedFamilies() bool {
-	for i := range m.table.Services {
-		s := &m.table.Services[i]
-		if slices.ContainsFunc(s.Destinations, func(d ipvs.DestinationEntry) bool { return ipvs.FamilyOf(d.Addr) != s.Family() }) {
-			return true
-		}
-	}
-	return false
+// MixedFamilies reports whether the address family of any destination differs
+// from that of its service. The kernel then starts no daemon.
+func MixedFamilies(t *ipvs.Table) bool {
+	return slices.ContainsFunc(t.Services, func(s ipvs.ServiceEntry) bool {
+		return slices.ContainsFunc(s.Destinations, func(d ipvs.DestinationEntry) bool { return ipvs.FamilyOf(d.Addr) != s.Family() })
+	})
 }

@@ -31,18 +31,19 @@ func Sort(services []ipvs.ServiceEntry) {
 	}
 }
 
-// MergeServices returns sorted services with more of them in their places.
-func MergeServices(sorted, more []ipvs.ServiceEntry) []ipvs.ServiceEntry {
-	return merge(sorted, more, compareServices)
+// InsertServices returns sorted services with more of them in their places.
+func InsertServices(sorted, more []ipvs.ServiceEntry) []ipvs.ServiceEntry {
+	return insert(sorted, more, compareServices)
 }
 
-// MergeDestinations returns sorted destinations with more of them in their
+// InsertDestinations returns sorted destinations with more of them in their
 // places.
-func MergeDestinations(sorted, more []ipvs.DestinationEntry) []ipvs.DestinationEntry {
-	return merge(sorted, more, compareDestinations)
+func InsertDestinations(sorted, more []ipvs.DestinationEntry) []ipvs.DestinationEntry {
+	return insert(sorted, more, compareDestinations)
 }
 
-func merge[T any](left, right []T, compare func(a, b *T) int32) []T {
+func insert[T any](left, right []T, compare func(a, b *T) int32) []T {
+	mergeSort(right, make([]T, len(right)/2), compare)
 	list := make([]T, 0, len(left)+len(right))
 	for len(left) > 0 && len(right) > 0 {
 		if compare(&left[0], &right[0]) <= 0 {

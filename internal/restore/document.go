@@ -51,18 +51,14 @@ func ReadJSON(r io.Reader, limit int64, check func(line int, c ipvs.Change) erro
 	}
 	f = &File{paths: []string{""}}
 	add := func(path string, c ipvs.Change, exist bool, err error) {
+		number := len(f.paths)
 		f.paths = append(f.paths, path)
-		f.last = Complaint{Line: len(f.paths) - 1}
 		if err != nil {
 			err = strictjson.At(path, err)
 		} else {
-			err = check(f.last.Line, c)
+			err = check(number, c)
 		}
-		if f.last.Err = err; err != nil {
-			f.Faults.add(f.last)
-			return
-		}
-		f.add(f.last.Line).set(Rule{c, exist})
+		f.add(number, Rule{c, exist}, err)
 	}
 	t := ipvs.Timeouts{TCP: time.Duration(d.TCP) * time.Second, TCPFin: time.Duration(d.TCPFin) * time.Second, UDP: time.Duration(d.UDP) * time.Second}
 	if t != (ipvs.Timeouts{}) {

@@ -82,9 +82,15 @@ type File struct {
 	// Faults are the complaints about the lines that Parse rejected.
 	Faults Complaints
 
-	lines [][]line  // accepted by Parse, in blocks: one large slice would be copied as it grows
+	lines []*line   // accepted by Parse
 	last  Complaint // the last line with a command, and its fault
 	paths []string  // of the lines of a JSON document, nil of a rule file
+}
+
+// line is an accepted line. Its Op is zero until a pending lookup has ended.
+type line struct {
+	number int
+	Rule
 }
 
 // Place names a line: "line 7", or the path of a value in a JSON document.
@@ -95,41 +101,14 @@ func (f *File) Place(line int) string {
 	return "line " + strconv.Itoa(line)
 }
 
-// line is an accepted line. It takes half the memory of a Rule.
-type line struct {
-	number  int
-	op      ipvs.Op
-	exist   bool
-	service ipvs.Service
-	server  ipvs.Destination
-	other   *ipvs.Change // of timeouts or a daemon; otherwise nil
-}
-
-func (l *line) rule() Rule {
-	if l.other != nil {
-		return Rule{*l.other, l.exist}
+// add appends a line with a command. err is the reason if it was rejected.
+func (f *File) add(number int, r Rule, err error) {
+	f.last = Complaint{Line: number, Err: err}
+	if err != nil {
+		f.Faults.add(f.last)
+		return
 	}
-	return Rule{ipvs.Change{Op: l.op, Service: l.service, Destination: l.server}, l.exist}
-}
-
-// add appends an empty line and returns it.
-func (f *File) add(number int) *line {
-	const block = 1024
-	last := len(f.lines) - 1
-	if last < 0 || len(f.lines[last]) == block {
-		f.lines = append(f.lines, make([]line, 0, block))
-		last++
-	}
-	f.lines[last] = append(f.lines[last], line{number: number})
-	return &f.lines[last][len(f.lines[last])-1]
-}
-
-func (l *line) set(r Rule) {
-	l.op, l.exist, l.service, l.server = r.Op, r.Exist, r.Service, r.Destination
-	switch r.Op {
-	case ipvs.OpSetTimeouts, ipvs.OpStartDaemon, ipvs.OpStopDaemon:
-		l.other = &r.Change
-	}
+	f.lines = append(f.lines, &line{number, r})
 }
 
 // Read reads a file of at most limit bytes, without a kernel. Host names are
@@ -148,28 +127,23 @@ func Read(ctx context.Context, r io.Reader, limit int64, parse Parse) (*File, er
 		if err == nil {
 			rule, err = parse(ctx, number, words, false)
 		}
-		f.last = Complaint{Line: number}
-		switch {
-		case errors.Is(err, ErrPending):
-			pending = append(pending, waiting{f.add(number), slices.Clone(words)})
-		case err != nil:
-			f.last.Err = err
-			f.Faults.add(f.last)
-		default:
-			f.add(number).set(rule)
+		if !errors.Is(err, ErrPending) {
+			f.add(number, rule, err)
+			return
 		}
+		f.add(number, Rule{}, nil)
+		pending = append(pending, waiting{f.lines[len(f.lines)-1], slices.Clone(words)})
 	})
 	if err != nil || len(pending) == 0 {
 		return f, err
 	}
 	var faults Complaints
 	for _, p := range pending {
-		rule, err := parse(ctx, p.number, p.words, true)
-		if err == nil {
-			p.set(rule)
+		c := Complaint{Line: p.number}
+		if p.Rule, c.Err = parse(ctx, p.number, p.words, true); c.Err == nil {
 			continue
 		}
-		c := Complaint{Line: p.number, Err: err}
+		p.Op = 0
 		faults.add(c)
 		if p.number == f.last.Line {
 			f.last = c
@@ -185,21 +159,24 @@ func (f *File) Empty() bool { return f.last.Line == 0 }
 // Rules iterates over the accepted lines and their numbers.
 func (f *File) Rules() iter.Seq2[int, Rule] {
 	return func(yield func(int, Rule) bool) {
-		for _, lines := range f.lines {
-			for i := range lines {
-				if l := &lines[i]; l.op != 0 && l.number <= f.last.Line && !yield(l.number, l.rule()) {
-					return
-				}
+		for _, l := range f.lines {
+			if l.Op != 0 && l.number <= f.last.Line && !yield(l.number, l.Rule) {
+				return
 			}
 		}
 	}
 }
 
-// UpTo returns the part of the file that ends with the faulty line last.
-func (f *File) UpTo(last int) *File {
-	i := slices.IndexFunc(f.Faults.List, func(c Complaint) bool { return c.Line == last })
-	if i < 0 {
+// UpTo returns the part of the file that ends with the first faulty line whose
+// error is fatal. Faults beyond the first MaxComplaints count as fatal.
+func (f *File) UpTo(fatal func(error) bool) *File {
+	list := f.Faults.List
+	i := slices.IndexFunc(list, func(c Complaint) bool { return fatal(c.Err) })
+	switch {
+	case i < 0 && f.Faults.More == 0:
 		return f
+	case i < 0:
+		i = len(list) - 1
 	}
-	return &File{Faults: Complaints{List: f.Faults.List[:i+1]}, lines: f.lines, last: f.Faults.List[i], paths: f.paths}
+	return &File{Faults: Complaints{List: list[:i+1]}, lines: f.lines, last: list[i], paths: f.paths}
 }

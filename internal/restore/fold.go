@@ -3,8 +3,10 @@
 package restore
 
 import (
+	"cmp"
 	"errors"
 	"net/netip"
+	"slices"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/model"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
@@ -23,37 +25,43 @@ type Wanted struct {
 	// nil if that line is valid.
 	Last Complaint
 
-	file    *File
-	merge   bool
-	stopped map[ipvs.DaemonState]bool // daemons that were not running before
-	ignored map[int]bool              // refused lines without effect
-	daemons map[ipvs.DaemonState]bool // mentioned in the file
-	named   map[ipvs.ServiceID]bool   // with merge, services with an accepted line
+	file      *File
+	merge     bool
+	stopped   map[ipvs.DaemonState]bool // daemons that were not running before
+	ignored   map[int]bool              // refused lines without effect
+	mentioned map[part]bool             // daemons and, with merge, services with an accepted line
 }
 
 // objections are the refusals that only a running kernel can make.
 type objections struct {
 	lines   map[int]objection
-	servers map[serverID]error // servers with a refused address
+	servers map[part]error // servers with a refused address
 }
 
 // objection is the refusal of a line.
 type objection struct {
 	err error
-	// hasOld means that the line was to replace old, which is kept;
-	// otherwise the line has no effect.
-	hasOld bool
-	old    ipvs.Change
+	// old is what the line was to replace, and is kept; nil if the line has
+	// no effect.
+	old *ipvs.Change
 }
 
-// serverID identifies a real server of a service.
-type serverID struct {
+// part identifies a part of a table: a service, one of its servers, a sync
+// daemon or, if zero, the timeouts.
+type part struct {
 	service ipvs.ServiceID
 	server  netip.AddrPort
+	daemon  ipvs.DaemonState
 }
 
-func serverOf(c ipvs.Change) serverID {
-	return serverID{c.Service.ServiceID, c.Destination.AddrPort()}
+func partOf(c ipvs.Change) part {
+	return part{c.Service.ServiceID, c.Destination.AddrPort(), c.Daemon.State}
+}
+
+// sets reports whether a change adds or edits a part of the table.
+func sets(c ipvs.Change) bool {
+	return slices.Contains([]ipvs.Op{ipvs.OpAddService, ipvs.OpEditService, ipvs.OpAddDestination,
+		ipvs.OpEditDestination, ipvs.OpStartDaemon, ipvs.OpSetTimeouts}, c.Op)
 }
 
 // Wanted returns the table that the file describes, before the kernel has
@@ -73,8 +81,7 @@ func (w *Wanted) Place(line int) string { return w.file.Place(line) }
 // fold builds the wanted table from the lines. Lines that depend on a refused
 // line are refused as well.
 func fold(f *File, merged bool, stopped map[ipvs.DaemonState]bool, o objections) *Wanted {
-	w := &Wanted{file: f, merge: merged, stopped: stopped,
-		Last: f.last, ignored: map[int]bool{}, daemons: map[ipvs.DaemonState]bool{}, named: map[ipvs.ServiceID]bool{}}
+	w := &Wanted{file: f, merge: merged, stopped: stopped, Last: f.last, ignored: map[int]bool{}, mentioned: map[part]bool{}}
 	var m model.Model
 	var refused Complaints
 	for number, r := range f.Rules() {
@@ -85,7 +92,7 @@ func fold(f *File, merged bool, stopped map[ipvs.DaemonState]bool, o objections)
 		}
 		c := Complaint{number, r.Change, err}
 		refused.add(c)
-		w.ignored[number] = !objected || !objection.hasOld
+		w.ignored[number] = !objected || objection.old == nil
 		if number == f.last.Line {
 			w.Last = c
 		}
@@ -96,42 +103,36 @@ func fold(f *File, merged bool, stopped map[ipvs.DaemonState]bool, o objections)
 }
 
 // add applies a line to the model and returns the reason if it is refused.
-func (w *Wanted) add(m *model.Model, r Rule, o objection, refused map[serverID]error) error {
+func (w *Wanted) add(m *model.Model, r Rule, o objection, refused map[part]error) error {
+	state := r.Daemon.State
 	if o.err != nil {
 		if r.Op == ipvs.OpEditService && !m.Has(r.Service.ServiceID) {
 			o.err = ipvs.ErrNoService // the kernel checks that first
 		}
-		if !o.hasOld || r.Op == ipvs.OpStartDaemon && w.daemons[r.Daemon.State] {
+		if o.old == nil || r.Op == ipvs.OpStartDaemon && w.MentionsDaemon(state) {
 			return o.err // the file has stopped the old daemon
 		}
-		o.old.Op = r.Op
-		r = Rule{Change: o.old}
+		op := r.Op
+		r = Rule{Change: *o.old}
+		r.Op = op
 	}
-	state := r.Daemon.State
-	if r.Op == ipvs.OpStopDaemon && !w.daemons[state] {
+	if r.Op == ipvs.OpStopDaemon && !w.MentionsDaemon(state) {
 		// The first line about a daemon stops the one that is running.
 		if w.stopped[state] && !r.Exist {
 			return ipvs.ErrNoDaemon
 		}
-		w.daemons[state] = true
+		w.mentioned[part{daemon: state}] = true
 		return nil
 	}
 	err := w.apply(m, r)
-	switch {
-	case err != nil:
-	case r.Op == ipvs.OpStartDaemon:
-		w.daemons[state] = true
-	case w.merge:
-		w.named[r.Service.ServiceID] = true
+	if err == nil && (w.merge || state != 0) {
+		w.mentioned[part{service: r.Service.ServiceID, daemon: state}] = true
 	}
-	if e := refused[serverOf(r.Change)]; e != nil && err == nil && r.Op == ipvs.OpAddDestination {
+	if e := refused[partOf(r.Change)]; e != nil && err == nil && r.Op == ipvs.OpAddDestination {
 		_ = m.Apply(ipvs.Change{Op: ipvs.OpDeleteDestination, Service: r.Service, Destination: r.Destination}) // cannot fail
 		err = e
 	}
-	if o.err != nil {
-		return o.err
-	}
-	return err
+	return cmp.Or(o.err, err)
 }
 
 // apply applies a line to the model.
@@ -153,47 +154,13 @@ func (w *Wanted) apply(m *model.Model, r Rule) error {
 	return m.Apply(r.Change)
 }
 
-// places maps each part of the table to the line that describes it.
-type places struct {
-	services map[ipvs.ServiceID]int
-	servers  map[serverID]int
-	daemons  map[ipvs.DaemonState]int
-	timeouts int
-}
-
-// findPlaces finds the last effective line about each part.
-func (w *Wanted) findPlaces() *places {
-	p := &places{services: map[ipvs.ServiceID]int{}, servers: map[serverID]int{}, daemons: map[ipvs.DaemonState]int{}}
+// places returns the last effective line about each part of the table.
+func (w *Wanted) places() map[part]int {
+	lines := map[part]int{}
 	for number, r := range w.file.Rules() {
-		if w.ignored[number] {
-			continue
-		}
-		switch r.Op {
-		case ipvs.OpAddService, ipvs.OpEditService:
-			p.services[r.Service.ServiceID] = number
-		case ipvs.OpAddDestination, ipvs.OpEditDestination:
-			p.servers[serverOf(r.Change)] = number
-		case ipvs.OpStartDaemon:
-			p.daemons[r.Daemon.State] = number
-		case ipvs.OpSetTimeouts:
-			p.timeouts = number
+		if !w.ignored[number] && sets(r.Change) {
+			lines[partOf(r.Change)] = number
 		}
 	}
-	return p
-}
-
-// lineOf returns the line that requires a change, or 0 if the file does not
-// mention that part of the table.
-func (p *places) lineOf(c ipvs.Change) int {
-	switch c.Op {
-	case ipvs.OpAddService, ipvs.OpEditService:
-		return p.services[c.Service.ServiceID]
-	case ipvs.OpEditDestination:
-		return p.servers[serverOf(c)]
-	case ipvs.OpStartDaemon:
-		return p.daemons[c.Daemon.State]
-	case ipvs.OpSetTimeouts:
-		return p.timeouts
-	}
-	return 0
+	return lines
 }

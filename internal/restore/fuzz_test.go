@@ -90,7 +90,7 @@ func FuzzTextToTableAndBack(f *testing.F) {
 		if left := model.Diff(got, want); len(left) > 0 {
 			t.Fatalf("after %v these are left: %v", differences, left)
 		}
-		if mixedFamilies(want) {
+		if model.MixedFamilies(want) {
 			have.Daemons = nil // the text may not stop them, and with daemons such servers are refused
 		}
 		want.Timeouts = got.Timeouts // the text may not set all of them
@@ -142,12 +142,6 @@ func lines(table *ipvs.Table) (all []string) {
 	}
 	slices.Sort(all)
 	return all
-}
-
-func mixedFamilies(table *ipvs.Table) bool {
-	return slices.ContainsFunc(table.Services, func(s ipvs.ServiceEntry) bool {
-		return slices.ContainsFunc(s.Destinations, func(d ipvs.DestinationEntry) bool { return ipvs.FamilyOf(d.Addr) != s.Family() })
-	})
 }
 
 // seedTexts returns the command lines of the tests' scripts, 20 to a text.

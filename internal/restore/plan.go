@@ -4,7 +4,6 @@ package restore
 
 import (
 	"cmp"
-	"net/netip"
 	"slices"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/model"
@@ -13,8 +12,6 @@ import (
 
 // A plan contains the changes to make, in the order of sending.
 type plan struct {
-	// changes are all differences between the current and wanted tables.
-	changes []ipvs.Change
 	// first are made at once. They set servers in use to weight 0 instead
 	// of removing them.
 	first []ipvs.Change
@@ -23,104 +20,92 @@ type plan struct {
 	// starts start daemons. They come last: the kernel refuses to start one
 	// while any server and its service differ in address family.
 	starts []ipvs.Change
+	// drained are the servers that get weight 0.
+	drained map[part]bool
 }
+
+func (p plan) changes() []ipvs.Change { return slices.Concat(p.first, p.removals, p.starts) }
 
 // Plan returns the changes that a run would make to the table have. With
 // strict, they are in the order of an all-or-nothing run; with drain, removed
 // servers in use get weight 0 first.
 func (w *Wanted) Plan(have *ipvs.Table, strict, drain bool) []ipvs.Change {
-	p := w.plan(indexOf(have), strict, drain)
-	return slices.Concat(p.first, p.removals, p.starts)
-}
-
-// Target is the table after a run.
-type Target struct {
-	*ipvs.Table
-	// HasTimeouts and HasDaemon report which of these the file mentions.
-	HasTimeouts bool
-	HasDaemon   map[ipvs.DaemonState]bool
+	return w.plan(have, strict, drain).changes()
 }
 
 // Target returns the table that a run on the table have would produce.
-func (w *Wanted) Target(have *ipvs.Table) Target {
+func (w *Wanted) Target(have *ipvs.Table) *ipvs.Table {
 	t := w.Table.Clone()
-	mentioned := t.Timeouts != ipvs.Timeouts{}
 	t.Timeouts.TCP = cmp.Or(t.Timeouts.TCP, have.Timeouts.TCP)
 	t.Timeouts.TCPFin = cmp.Or(t.Timeouts.TCPFin, have.Timeouts.TCPFin)
 	t.Timeouts.UDP = cmp.Or(t.Timeouts.UDP, have.Timeouts.UDP)
 	for _, d := range have.Daemons {
-		if !w.mentionsDaemon(d) {
+		if !w.MentionsDaemon(d.State) {
 			t.Daemons = append(t.Daemons, d)
 		}
 	}
 	for _, s := range have.Services {
-		if !w.mentionsService(s) {
+		if !w.mentionsService(s.ServiceID) {
 			t.Services = append(t.Services, s)
 		}
 	}
-	return Target{t, mentioned, w.daemons}
+	return t
 }
 
-func (w *Wanted) mentionsDaemon(d ipvs.Daemon) bool { return w.daemons[d.State] }
+// MentionsDaemon reports whether the file starts or stops a daemon. A run does
+// not change others.
+func (w *Wanted) MentionsDaemon(state ipvs.DaemonState) bool { return w.mentioned[part{daemon: state}] }
 
-func (w *Wanted) mentionsService(s ipvs.ServiceEntry) bool { return !w.merge || w.named[s.ServiceID] }
-
-// mentioned returns the part of the table that the file mentions. A run does
-// not change the rest.
-func (w *Wanted) mentioned(have *ipvs.Table) *ipvs.Table {
-	part := *have
-	part.Daemons = slices.DeleteFunc(slices.Clone(have.Daemons), func(d ipvs.Daemon) bool { return !w.mentionsDaemon(d) })
-	if w.merge {
-		part.Services = slices.DeleteFunc(slices.Clone(have.Services), func(s ipvs.ServiceEntry) bool { return !w.mentionsService(s) })
-	}
-	return &part
+func (w *Wanted) mentionsService(id ipvs.ServiceID) bool {
+	return !w.merge || w.mentioned[part{service: id}]
 }
 
-func (w *Wanted) plan(have index, strict, drain bool) plan {
-	p := plan{changes: model.Diff(w.mentioned(have.Table), w.Table)}
-	end := len(p.changes)
-	for end > 0 && isDaemon(p.changes[end-1]) {
-		end--
-	}
-	p.first, p.starts = p.changes[:end], p.changes[end:]
-	if drain {
-		p.first, p.removals = w.drain(have, p.first)
+func (w *Wanted) plan(have *ipvs.Table, strict, drain bool) plan {
+	mine := *have
+	mine.Daemons = slices.DeleteFunc(slices.Clone(have.Daemons), func(d ipvs.Daemon) bool { return !w.MentionsDaemon(d.State) })
+	mine.Services = slices.DeleteFunc(slices.Clone(have.Services), func(s ipvs.ServiceEntry) bool { return !w.mentionsService(s.ServiceID) })
+	p := planOf(&mine, w.Table, drain)
+	if strict && !model.MixedFamilies(have) {
+		p.first, p.starts = append(p.first, p.starts...), nil // it need not wait for removals
 	}
 	if strict {
-		p.riskyFirst(have.Table)
+		p.first = riskyFirst(p.first)
 	}
 	return p
 }
 
-// riskyFirst moves changes to the front that only the kernel can check:
-// schedulers, addresses and, unless removals are delayed, interfaces. Then a
-// refusal leaves little to undo. It keeps the order if the new one would fail.
-func (p *plan) riskyFirst(have *ipvs.Table) {
-	left, starts := p.first, p.starts
-	if len(p.removals) == 0 {
-		left, starts = slices.Concat(p.first, p.starts), nil
+// planOf plans the changes that turn the table have into the table want.
+func planOf(have, want *ipvs.Table, drain bool) plan {
+	changes := model.Diff(have, want)
+	end := len(changes)
+	for end > 0 && isDaemon(changes[end-1]) {
+		end--
 	}
+	p := plan{first: changes[:end], starts: changes[end:], drained: map[part]bool{}}
+	if drain {
+		p.delayRemovals(have, want)
+	}
+	return p
+}
+
+// riskyFirst moves changes to the front that only the kernel can check, of
+// schedulers, addresses and interfaces: then a refusal leaves little to undo.
+func riskyFirst(changes []ipvs.Change) []ipvs.Change {
 	var risky, rest []ipvs.Change
-	for len(left) > 0 {
-		n := pieceLen(left)
-		if slices.ContainsFunc(left[:n], isRisky) {
-			risky = append(risky, left[:n]...)
+	for len(changes) > 0 {
+		n := pieceLen(changes)
+		if isDaemon(changes[0]) || slices.ContainsFunc(changes[:n], isRisky) {
+			risky = append(risky, changes[:n]...)
 		} else {
-			rest = append(rest, left[:n]...)
+			rest = append(rest, changes[:n]...)
 		}
-		left = left[n:]
+		changes = changes[n:]
 	}
-	order, m := append(risky, rest...), model.New(have)
-	for _, c := range order {
-		if m.Apply(c) != nil {
-			return
-		}
-	}
-	p.first, p.starts = order, starts
+	return append(risky, rest...)
 }
 
 func isRisky(c ipvs.Change) bool {
-	return slices.Contains([]ipvs.Op{ipvs.OpAddService, ipvs.OpEditService, ipvs.OpAddDestination, ipvs.OpStartDaemon}, c.Op)
+	return slices.Contains([]ipvs.Op{ipvs.OpAddService, ipvs.OpEditService, ipvs.OpAddDestination}, c.Op)
 }
 
 // maxSearch limits the estimated number of removed servers that the kernel
@@ -128,55 +113,58 @@ func isRisky(c ipvs.Change) bool {
 // removal in a second step is faster.
 const maxSearch = 4 << 20
 
-// drain splits changes into those to make at once and those to make after
-// draining. The kernel drops packets of a connection whose server has been
-// removed, so a request in progress would hang. A server is in use if it has a
-// connection in any state: an inactive one may become active again. A service
-// that is removed with servers in use accepts no new connections meanwhile.
+// delayRemovals splits the first changes of a plan into those to make at once
+// and those to make after draining. The kernel drops packets of a connection
+// whose server has been removed, so a request in progress would hang. A server
+// is in use if it has a connection in any state: an inactive one may become
+// active again. A service that is removed with servers in use accepts no new
+// connections meanwhile.
 //
 // If many servers are replaced, idle ones are removed later as well: the
 // kernel keeps removed servers for minutes and searches them on each addition.
-func (w *Wanted) drain(have index, changes []ipvs.Change) (first, removals []ipvs.Change) {
-	removed, added := 0, 0
-	for _, c := range changes {
-		switch c.Op {
-		case ipvs.OpDeleteDestination:
-			removed++
-		case ipvs.OpAddDestination:
-			added++
-		}
+func (p *plan) delayRemovals(have, want *ipvs.Table) {
+	count := map[ipvs.Op]int{}
+	for _, c := range p.first {
+		count[c.Op]++
 	}
+	removed, added := count[ipvs.OpDeleteDestination], count[ipvs.OpAddDestination]
 	all := int64(removed)*int64(added) > maxSearch
-	want := ByID(w.Table)
-	isInUse := func(d ipvs.DestinationEntry) bool { return d.Conns.Active+d.Conns.Inactive > 0 }
+	servers := map[part]*ipvs.DestinationEntry{}
+	if removed > 0 {
+		servers = serversOf(have)
+	}
+	had, kept := ByID(have), ByID(want)
+	changes := p.first
+	p.first = nil
 	for _, c := range changes {
 		id := c.Service.ServiceID
 		var draining []ipvs.DestinationEntry
 		switch c.Op {
 		case ipvs.OpDeleteDestination:
-			d := have.server(serverOf(c))
-			if s := want[id]; d != nil && drains(s.Service, true) && (all || isInUse(*d)) {
+			if d := servers[partOf(c)]; drains(kept[id].Service, true) && (all || isInUse(*d)) {
 				draining = []ipvs.DestinationEntry{*d}
 			}
 		case ipvs.OpDeleteService:
-			if s := have.services[id]; s != nil && drains(s.Service, false) && slices.ContainsFunc(s.Destinations, isInUse) {
+			if s := had[id]; drains(s.Service, false) && slices.ContainsFunc(s.Destinations, isInUse) {
 				draining = s.Destinations
 			}
 		}
 		if draining == nil {
-			first = append(first, c)
+			p.first = append(p.first, c)
 			continue
 		}
-		removals = append(removals, c)
+		p.removals = append(p.removals, c)
 		for i := range draining {
 			if d := draining[i].Destination; d.Weight != 0 {
 				d.Weight = 0
-				first = append(first, ipvs.Change{Op: ipvs.OpEditDestination, Service: c.Service, Destination: d})
+				edit := ipvs.Change{Op: ipvs.OpEditDestination, Service: c.Service, Destination: d}
+				p.first, p.drained[partOf(edit)] = append(p.first, edit), true
 			}
 		}
 	}
-	return first, removals
 }
+
+func isInUse(d ipvs.DestinationEntry) bool { return d.Conns.Active+d.Conns.Inactive > 0 }
 
 // drains reports whether weight 0 drains a server of a service that is kept or
 // removed as well. UDP connections do not end, and schedulers that only use a
@@ -194,17 +182,6 @@ func drains(s ipvs.Service, kept bool) bool {
 	return true
 }
 
-// index is a table with its services and servers by identity.
-type index struct {
-	*ipvs.Table
-	services map[ipvs.ServiceID]*ipvs.ServiceEntry
-	servers  map[ipvs.ServiceID]map[netip.AddrPort]*ipvs.DestinationEntry // built on first use
-}
-
-func indexOf(t *ipvs.Table) index {
-	return index{t, ByID(t), map[ipvs.ServiceID]map[netip.AddrPort]*ipvs.DestinationEntry{}}
-}
-
 // ByID returns the services of a table by their identities.
 func ByID(t *ipvs.Table) map[ipvs.ServiceID]*ipvs.ServiceEntry {
 	m := make(map[ipvs.ServiceID]*ipvs.ServiceEntry, len(t.Services))
@@ -214,17 +191,17 @@ func ByID(t *ipvs.Table) map[ipvs.ServiceID]*ipvs.ServiceEntry {
 	return m
 }
 
-// server returns a server, or nil if it is not in the table.
-func (x index) server(id serverID) *ipvs.DestinationEntry {
-	list := x.servers[id.service]
-	if s := x.services[id.service]; list == nil && s != nil {
-		list = make(map[netip.AddrPort]*ipvs.DestinationEntry, len(s.Destinations))
-		for i := range s.Destinations {
-			list[s.Destinations[i].AddrPort()] = &s.Destinations[i]
+// serversOf returns the servers of a table.
+func serversOf(t *ipvs.Table) map[part]*ipvs.DestinationEntry {
+	m := map[part]*ipvs.DestinationEntry{}
+	for i := range t.Services {
+		s := &t.Services[i]
+		for j := range s.Destinations {
+			d := &s.Destinations[j]
+			m[part{service: s.ServiceID, server: d.AddrPort()}] = d
 		}
-		x.servers[id.service] = list
 	}
-	return list[id.server]
+	return m
 }
 
 // daemonIn returns the daemon of a state, or nil if there is none.

@@ -490,8 +490,8 @@ func TestUndoOfATableThatKeepsChanging(t *testing.T) {
 		if end.How != restore.Refused || end.Undo != c.undo || !errors.Is(end.UndoErr, c.err) {
 			t.Errorf("unsure %d times: %+v", times, end)
 		}
-		if d := model.Diff(k.Now(), before); (len(d) == 0) != (c.undo == restore.Undone) {
-			t.Errorf("unsure %d times: %v, and the table lacks %v", times, end.Undo, d)
+		if d := model.Diff(k.Now(), before); len(d) > 0 {
+			t.Errorf("unsure %d times: the table lacks %v", times, d)
 		}
 	}
 }

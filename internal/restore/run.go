@@ -6,11 +6,11 @@ import (
 	"context"
 	"errors"
 	"io/fs"
-	"net/netip"
+	"iter"
 	"slices"
 	"time"
 
-	"github.com/ipvsadm-go/ipvsadm/internal/model"
+	"github.com/ipvsadm-go/ipvsadm/internal/rule"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
@@ -21,9 +21,6 @@ const (
 	// chunk is roughly the number of changes between two calls of
 	// Stopped.
 	chunk = 512
-	// DrainTime is the default time for which removed servers drain.
-	DrainTime = 2 * time.Second
-	drainPoll = 10 * time.Millisecond
 )
 
 // Kernel is the part of *ipvs.Client that a run uses.
@@ -31,17 +28,18 @@ type Kernel interface {
 	Apply(context.Context, ...ipvs.Change) error
 	Table(context.Context) (*ipvs.Table, error)
 	Destinations(context.Context, ipvs.ServiceID) ([]ipvs.DestinationEntry, error)
+	Connections(context.Context, ipvs.ConnectionFilter) iter.Seq2[ipvs.Connection, error]
 }
 
 // ReadTable returns the table of a kernel. If other programs keep changing
 // it, the result may be incomplete: missing entries show up as refusals or in
 // the next round.
-func ReadTable(ctx context.Context, k Kernel) (*ipvs.Table, error) {
-	t, err := k.Table(ctx)
-	if errors.Is(err, ipvs.ErrChanging) && t != nil {
-		err = nil
+func ReadTable(ctx context.Context, k Kernel) (t *ipvs.Table, complete bool, err error) {
+	t, err = k.Table(ctx)
+	if t != nil && errors.Is(err, ipvs.ErrChanging) {
+		return t, false, nil
 	}
-	return t, err
+	return t, true, err
 }
 
 // Options are the options of a run.
@@ -107,19 +105,14 @@ type run struct {
 	Options
 	kernel     Kernel
 	wanted     *Wanted
-	want       index   // of wanted.Table
-	places     *places // of wanted, built on first use
 	objections objections
-	journal    *journal // of the changes made; nil unless Strict
+	journal    *journal // of the changes made; nil if there are none to undo
 	result     Result
 }
 
 // Run changes the kernel's table, last read as have, to match the file.
 func (w *Wanted) Run(ctx context.Context, kernel Kernel, have *ipvs.Table, o Options) Result {
-	r := run{Options: o, kernel: kernel, wanted: w, want: indexOf(w.Table), objections: objections{map[int]objection{}, map[serverID]error{}}}
-	if o.Strict {
-		r.journal = newJournal()
-	}
+	r := run{Options: o, kernel: kernel, wanted: w, objections: objections{map[int]objection{}, map[part]error{}}}
 	r.result.How = r.rounds(ctx, have)
 	if o.Strict && r.result.How != Finished {
 		r.result.Undo, r.result.UndoErr = r.undo(context.WithoutCancel(ctx))
@@ -132,20 +125,21 @@ func (w *Wanted) Run(ctx context.Context, kernel Kernel, have *ipvs.Table, o Opt
 // the run ends early.
 func (r *run) rounds(ctx context.Context, have *ipvs.Table) Ending {
 	for rounds := 0; ; {
-		had := indexOf(have)
-		p := r.wanted.plan(had, r.Strict, r.Drain > 0)
+		p := r.wanted.plan(have, r.Strict, r.Drain > 0)
+		r.result.Done, r.result.All = 0, len(p.first)+len(p.removals)+len(p.starts)
 		switch {
-		case len(p.changes) == 0:
+		case r.result.All == 0:
 			return Finished
 		case rounds == MaxRounds:
-			r.result.Left = p.changes
+			r.result.Left = p.changes()
 			return Differing
+		case r.Strict && r.journal == nil:
+			r.journal = newJournal(have)
 		}
-		how, objected := r.round(ctx, had, p)
+		how, refusals := r.round(ctx, p)
+		objected := r.object(have, refusals)
 		if objected {
-			w := r.wanted
-			r.wanted, r.places = fold(w.file, w.merge, w.stopped, r.objections), nil
-			r.want = indexOf(r.wanted.Table)
+			r.wanted = fold(r.wanted.file, r.wanted.merge, r.wanted.stopped, r.objections)
 		}
 		switch {
 		case how != Finished:
@@ -155,68 +149,63 @@ func (r *run) rounds(ctx context.Context, have *ipvs.Table) Ending {
 		case !objected:
 			rounds++
 		}
-		var err error
-		if have, err = ReadTable(ctx, r.kernel); err != nil {
+		now, complete, err := ReadTable(ctx, r.kernel)
+		if err != nil {
 			r.result.Err = err
 			return Failed
+		}
+		if have = now; r.journal != nil {
+			r.journal.saw(now, complete)
 		}
 	}
 }
 
-// round makes the changes of a plan in several calls. With Strict it ends at
-// the first refusal of a line. It returns how it ended, and whether the kernel
-// refused any line that it had not refused before.
-func (r *run) round(ctx context.Context, had index, p plan) (how Ending, objected bool) {
-	r.result.Done, r.result.All = 0, len(p.first)+len(p.removals)+len(p.starts)
+// round makes the changes of a plan in several calls, and returns the refused
+// ones. With Strict it ends at the first refusal of a line.
+func (r *run) round(ctx context.Context, p plan) (how Ending, refusals ipvs.ChangeErrors) {
 	for i, part := range [][]ipvs.Change{p.first, p.removals, p.starts} {
 		if i == 1 {
-			if err := r.await(ctx, part); err != nil {
-				r.result.Err = err
-				return Failed, objected
+			if r.result.Err = r.await(ctx, part); r.result.Err != nil {
+				return Failed, refusals
 			}
 		}
 		for len(part) > 0 {
 			if r.Stopped() {
-				return Interrupted, objected
+				return Interrupted, refusals
 			}
 			n := chunkLen(part)
 			err := r.kernel.Apply(ctx, part[:n]...)
 			made, refused, failed := outcome(part[:n], err)
-			r.count(made)
+			r.count(made, p.drained)
 			if r.journal != nil {
-				r.journal.record(had, made)
-				r.journal.recordRefused(had, refused)
+				r.journal.made(made, refused)
 			}
 			part = part[n:]
 			r.result.Done += n
 			r.Progress(r.result.Done, r.result.All)
 			if failed {
 				r.result.Err = err
-				return Failed, objected
+				return Failed, refusals
 			}
-			objected = r.object(had, refused) || objected
-			if objected && r.Strict {
-				return Finished, true
+			refusals = append(refusals, refused...)
+			if r.Strict && slices.ContainsFunc(refused, func(e *ipvs.ChangeError) bool { return !isConflict(e) }) {
+				return Finished, refusals
 			}
 		}
 	}
-	return Finished, objected
+	return Finished, refusals
 }
 
 // count counts changes that were made. Setting weight 0 to drain a server is
 // only a step of its removal.
-func (r *run) count(made []ipvs.Change) {
-	for i := range made {
-		switch c := &made[i]; c.Op {
-		case ipvs.OpAddService, ipvs.OpAddDestination:
+func (r *run) count(made []ipvs.Change, drained map[part]bool) {
+	for _, c := range made {
+		switch {
+		case c.Op == ipvs.OpAddService || c.Op == ipvs.OpAddDestination:
 			r.result.Added++
-		case ipvs.OpDeleteService, ipvs.OpDeleteDestination:
+		case c.Op == ipvs.OpDeleteService || c.Op == ipvs.OpDeleteDestination:
 			r.result.Removed++
-		case ipvs.OpEditDestination:
-			if r.want.server(serverOf(*c)) != nil {
-				r.result.Changed++
-			}
-		default:
+		case c.Op != ipvs.OpEditDestination || !drained[partOf(c)]:
 			r.result.Changed++
 		}
 	}
@@ -225,38 +214,28 @@ func (r *run) count(made []ipvs.Change) {
 // object records refusals that the file is responsible for, and reports
 // whether any of them is new. Refusals caused by another writer are left to
 // the next round, as are those of changes that no line requires.
-func (r *run) object(had index, refused ipvs.ChangeErrors) (more bool) {
+func (r *run) object(had *ipvs.Table, refused ipvs.ChangeErrors) (more bool) {
+	if len(refused) == 0 {
+		return false
+	}
+	lines, old := r.wanted.places(), map[part]ipvs.Change{}
+	for c := range rule.Changes(had) {
+		old[partOf(c)] = c
+	}
 	for _, e := range refused {
-		c := e.Change
-		if isConflict(e) {
+		id := partOf(e.Change)
+		number := lines[id]
+		switch {
+		case isConflict(e), !sets(e.Change), number == 0:
+			continue
+		case e.Change.Op == ipvs.OpAddDestination:
+			more = more || r.objections.servers[id] == nil
+			r.objections.servers[id] = e
 			continue
 		}
-		if c.Op == ipvs.OpAddDestination {
-			more = more || r.objections.servers[serverOf(c)] == nil
-			r.objections.servers[serverOf(c)] = e
-			continue
-		}
-		if r.places == nil {
-			r.places = r.wanted.findPlaces()
-		}
-		number := r.places.lineOf(c)
-		if number == 0 {
-			continue
-		}
-		o := objection{err: e, old: c}
-		switch c.Op {
-		case ipvs.OpEditService:
-			if s := had.services[c.Service.ServiceID]; s != nil {
-				o.hasOld, o.old.Service = true, s.Service
-			}
-		case ipvs.OpEditDestination:
-			if d := had.server(serverOf(c)); d != nil {
-				o.hasOld, o.old.Destination = true, d.Destination
-			}
-		case ipvs.OpStartDaemon:
-			if d := daemonIn(had.Daemons, c.Daemon.State); d != nil {
-				o.hasOld, o.old.Daemon = true, *d
-			}
+		o := objection{err: e}
+		if before, found := old[id]; found && e.Change.Op != ipvs.OpSetTimeouts {
+			o.old = &before
 		}
 		more = more || r.objections.lines[number].err == nil
 		r.objections.lines[number] = o
@@ -319,75 +298,4 @@ func outcome(changes []ipvs.Change, err error) (made []ipvs.Change, refused ipvs
 		made = append(made, changes[i])
 	}
 	return made, refused, failed
-}
-
-// undo undoes the changes of the run.
-func (r *run) undo(ctx context.Context) (Undo, error) {
-	var partial error // the list of the table may be incomplete
-	for range MaxRounds {
-		var now *ipvs.Table
-		now, partial = r.kernel.Table(ctx)
-		if partial != nil && (now == nil || !errors.Is(partial, ipvs.ErrChanging)) {
-			return NotUndone, partial
-		}
-		had := indexOf(now)
-		back := model.Diff(now, r.journal.undone(had, partial == nil))
-		if len(back) == 0 {
-			if partial == nil {
-				return Undone, nil
-			}
-			continue
-		}
-		// The next round shows what was refused.
-		err := r.kernel.Apply(ctx, back...)
-		made, refused, failed := outcome(back, err)
-		if failed {
-			return NotUndone, err
-		}
-		r.journal.record(had, made)
-		for _, e := range refused {
-			if isConflict(e) {
-				r.journal.forget(e.Change)
-			}
-		}
-	}
-	return NotUndone, partial
-}
-
-// await waits until no server to remove has an active connection, until Drain
-// has elapsed, or until the run must end.
-func (r *run) await(ctx context.Context, removals []ipvs.Change) error {
-	for end := time.Now().Add(r.Drain); len(removals) > 0 && time.Now().Before(end) && !r.Stopped(); {
-		n := pieceLen(removals)
-		active, err := r.active(ctx, removals[:n])
-		switch {
-		case err != nil:
-			return err
-		case active:
-			time.Sleep(drainPoll)
-		default:
-			removals = removals[n:]
-		}
-	}
-	return nil
-}
-
-// active reports whether a server that the removals, all of one service,
-// concern has an active connection. It returns true if the list of servers may
-// be incomplete.
-func (r *run) active(ctx context.Context, removals []ipvs.Change) (bool, error) {
-	list, err := r.kernel.Destinations(ctx, removals[0].Service.ServiceID)
-	if errors.Is(err, ipvs.ErrChanging) {
-		return true, nil
-	}
-	removed := map[netip.AddrPort]bool{}
-	for i := range removals {
-		removed[removals[i].Destination.AddrPort()] = true
-	}
-	for i := range list {
-		if list[i].Conns.Active > 0 && (removals[0].Op == ipvs.OpDeleteService || removed[list[i].AddrPort()]) {
-			return true, nil
-		}
-	}
-	return false, err
 }
