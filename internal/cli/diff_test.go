@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/rule"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/change"
@@ -171,4 +172,36 @@ func TestDiffFitsTheSave(t *testing.T) {
 			t.Fatalf("seed %d: the patched save is\n%s\nwant\n%s", seed, strings.Join(got, "\n"), strings.Join(want, "\n"))
 		}
 	}
+}
+
+// BenchmarkDiffOfOneService measures how many times as long the diff of a
+// service with 40,000 servers takes as with 2,500: at most 20 times, if it is
+// linear.
+func BenchmarkDiffOfOneService(b *testing.B) {
+	diff := func(n int) time.Duration {
+		have, file := strings.Builder{}, strings.Builder{}
+		have.WriteString(web)
+		file.WriteString(web)
+		for i := range n {
+			for j, text := range []*strings.Builder{&have, &file} {
+				if i%4 != j {
+					fmt.Fprintf(text, "-a -t 12.0.0.1:80 -r 10.0.%d.%d:80 -m -w %d\n", i>>8, i&0xff, 1+i%3*j)
+				}
+			}
+		}
+		k := newFakeKernel(b, have.String())
+		begin := time.Now()
+		if a := k.restore(b, file.String(), "--diff"); a.status != statusDiffers {
+			b.Errorf("%+v", a)
+		}
+		return time.Since(begin)
+	}
+	var few, many time.Duration
+	for b.Loop() {
+		for range 16 {
+			few += diff(2500) / 16
+		}
+		many += diff(40_000)
+	}
+	b.ReportMetric(many.Seconds()/few.Seconds(), "times")
 }

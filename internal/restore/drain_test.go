@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/model"
@@ -78,6 +79,65 @@ func TestServersInUseAreWaitedFor(t *testing.T) {
 			if s := k.Now().Lookup(web(80)); s != nil && len(s.Destinations) > 0 {
 				t.Errorf("%v is left", s)
 			}
+		})
+	}
+}
+
+// An undo waits for the connections of servers that the run has added.
+func TestUndoDrainsServers(t *testing.T) {
+	k := kernel(t, "add 80 rr", "server 80 2 1")
+	k.Refuse = refuseNosuch
+	looks := 0
+	k.Before = func(method string) error {
+		switch method {
+		case "Table": // the run has ended
+			k.Set(withConnections(k.Now()))
+		case "Destinations":
+			d := k.Now().Lookup(web(80)).Lookup(server(1).AddrPort())
+			if looks++; d == nil || d.Weight != 0 {
+				t.Errorf("%v is not draining", d)
+			}
+			if looks == 3 {
+				table := k.Now()
+				table.Services[0].Destinations[1].Conns = ipvs.ConnCounts{}
+				k.Set(table)
+			}
+		}
+		return nil
+	}
+	have := k.Now()
+	f, _ := read(t, "add 80 rr", "server 80 1 1", "server 80 2 1", "start nosuch")
+	end := run(t, f, k, have, restore.Options{Strict: true, Drain: time.Minute, Stopped: options.Stopped, Progress: options.Progress})
+	if d := model.Diff(k.Now(), have); end.Undo != restore.Undone || looks != 3 || len(d) > 0 {
+		t.Errorf("%+v, looked %d times, the table lacks %v", end, looks, d)
+	}
+}
+
+// Connections that no server has answered hold a drain for a short time only.
+func TestDrainWaitsForEstablishedConnections(t *testing.T) {
+	a := netip.MustParseAddrPort
+	row := ipvs.Connection{Protocol: ipvs.TCP, Client: a("10.1.0.2:4000"), Virtual: a("12.0.0.1:80"), Destination: server(1).AddrPort(), State: "SYN_RECV"}
+	established := row
+	established.State = "ESTABLISHED"
+	for name, c := range map[string]struct {
+		rows  []ipvs.Connection
+		least time.Duration
+	}{
+		"none established": {[]ipvs.Connection{row}, restore.HandshakeTime},
+		"one established":  {[]ipvs.Connection{row, established}, time.Minute},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				k := ipvstest.New(withConnections(kernel(t, "add 80 rr", "server 80 1 5").Now()))
+				k.Rows = c.rows
+				f, _ := read(t, "add 80 rr")
+				o, begin := options, time.Now()
+				o.Drain = time.Minute
+				end := run(t, f, k, k.Now(), o)
+				if took := time.Since(begin); end.How != restore.Finished || took < c.least || took > c.least+time.Second {
+					t.Errorf("%+v after %v, want %v", end, took, c.least)
+				}
+			})
 		})
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"testing"
 	"testing/iotest"
+	"time"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/model"
 	"github.com/ipvsadm-go/ipvsadm/internal/restore"
@@ -31,6 +32,10 @@ func web(port int) ipvs.ServiceID {
 
 func server(host int) ipvs.Destination {
 	return ipvs.Destination{Addr: netip.AddrFrom4([4]byte{10, 0, byte(host >> 8), byte(host)}), Port: 80, Weight: 1}
+}
+
+func timeouts(tcp, udp int) ipvs.Timeouts {
+	return ipvs.Timeouts{TCP: time.Duration(tcp) * time.Second, UDP: time.Duration(udp) * time.Second}
 }
 
 // reader parses a small language for tests: "add 80 rr", "edit 80 rr", "delete
@@ -71,6 +76,8 @@ func changeOf(command string, words []string) (ipvs.Change, error) {
 		return change.StartDaemon(ipvs.Daemon{State: ipvs.Backup, Interface: words[1]}), nil
 	case "stop":
 		return change.StopDaemon(ipvs.Master), nil
+	case "timeouts":
+		return change.SetTimeouts(timeouts(n[1], n[2])), nil
 	}
 	return ipvs.Change{}, errNonsense
 }
@@ -372,6 +379,7 @@ func TestUndoLeavesWhatOthersDid(t *testing.T) {
 		{"a daemon that was started, and they stopped", nil, []string{"start", "backup nosuch"}, []ipvs.Change{change.StopDaemon(ipvs.Master)}, nil},
 		{"a daemon that was stopped, and they started again", []string{"start"}, []string{"stop"},
 			[]ipvs.Change{change.StartDaemon(ipvs.Daemon{State: ipvs.Master, Interface: "eth1"})}, []string{"start eth1"}},
+		{"a timeout", []string{"timeouts 5 5"}, []string{"timeouts 6 6"}, []ipvs.Change{change.SetTimeouts(timeouts(0, 7))}, []string{"timeouts 5 7"}},
 		{"nothing of the kind", []string{"add 80 rr", "server 80 1 1", "add 81 rr"}, []string{"add 80 wlc", "server 80 2 1", "add 82 rr", "start", "backup nosuch"}, nil,
 			[]string{"add 80 rr", "server 80 1 1", "add 81 rr"}},
 	} {

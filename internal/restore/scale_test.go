@@ -7,6 +7,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/model"
 	"github.com/ipvsadm-go/ipvsadm/internal/restore"
@@ -39,7 +40,6 @@ var scaled = map[string]struct {
 	how        restore.Ending
 }{
 	"restore":     {nothing, servers, restore.Finished},
-	"unchanged":   {servers, servers, restore.Finished},
 	"undo":        {nothing, func(n int) string { return serviceWith(n, 1, 1, "backup nosuch") }, restore.Refused},
 	"undo edits":  {servers, func(n int) string { return serviceWith(n, 1, 2, "backup nosuch") }, restore.Refused},
 	"replace all": {servers, func(n int) string { return serviceWith(n, 1+n, 1) }, restore.Finished},
@@ -49,17 +49,21 @@ var scaled = map[string]struct {
 	},
 }
 
-// BenchmarkServersOfOneService measures the runs at two sizes: 16 times as
-// many servers should take at most 20 times as long.
+// BenchmarkServersOfOneService measures how many times as long the runs take
+// with 40,000 servers as with 2,500: at most 20 times, if they are linear. The
+// small runs are repeated, so that they pay for as much garbage collection.
 func BenchmarkServersOfOneService(b *testing.B) {
 	for name, c := range scaled {
-		for _, n := range []int{2500, 40_000} {
-			b.Run(fmt.Sprintf("%s/%d", name, n), func(b *testing.B) {
-				for b.Loop() {
-					runScaled(b, c.have(n), c.file(n), c.how)
+		b.Run(name, func(b *testing.B) {
+			var few, many time.Duration
+			for b.Loop() {
+				for range 16 {
+					few += runScaled(b, c.have(2500), c.file(2500), c.how) / 16
 				}
-			})
-		}
+				many += runScaled(b, c.have(40_000), c.file(40_000), c.how)
+			}
+			b.ReportMetric(many.Seconds()/few.Seconds(), "times")
+		})
 	}
 }
 
@@ -71,7 +75,8 @@ func TestServersOfOneService(t *testing.T) {
 	}
 }
 
-func runScaled(t testing.TB, have, text string, how restore.Ending) {
+// runScaled returns the duration of a run.
+func runScaled(t testing.TB, have, text string, how restore.Ending) time.Duration {
 	k := ipvstest.New(nil)
 	read := func(text string) *restore.Wanted {
 		var r reader
@@ -94,10 +99,14 @@ func runScaled(t testing.TB, have, text string, how restore.Ending) {
 	}
 	o := options
 	o.Strict = true
-	if end := read(text).Run(t.Context(), k, before, o); end.How != how || how == restore.Refused && end.Undo != restore.Undone {
+	w, begin := read(text), time.Now()
+	end := w.Run(t.Context(), k, before, o)
+	took := time.Since(begin)
+	if end.How != how || how == restore.Refused && end.Undo != restore.Undone {
 		t.Errorf("%+v", end)
 	}
 	if d := model.Diff(k.Now(), before); how == restore.Refused && len(d) > 0 {
 		t.Errorf("%d changes are not undone", len(d))
 	}
+	return took
 }
