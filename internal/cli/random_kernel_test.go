@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -39,10 +40,16 @@ func TestRandomRestoresOnAKernel(t *testing.T) {
 	})
 }
 
+var maxLen = regexp.MustCompile(" --sync-maxlen [0-9]+")
+
 // randomFile returns the rules of a table, mixed with lines that change it or
 // are refused.
 func randomFile(r *rand.Rand, want, have *ipvs.Table) (lines []string) {
-	lines = strings.SplitAfter(strings.TrimSuffix(rulesOf(want), "\n"), "\n")
+	rules := rulesOf(want)
+	if r.IntN(2) == 0 {
+		rules = maxLen.ReplaceAllString(rules, "")
+	}
+	lines = strings.SplitAfter(strings.TrimSuffix(rules, "\n"), "\n")
 	lines[len(lines)-1] += "\n"
 	insert := func(line string) { lines = slices.Insert(lines, r.IntN(len(lines)+1), line) }
 	for range r.IntN(4) {
