@@ -55,8 +55,9 @@ func (d *diffCommand) Run(ctx context.Context) error {
 		if a, b := startOf(have, state), startOf(want, state); w.MentionsDaemon(state) {
 			if model.Matches(a.Daemon, b.Daemon) {
 				b = a // the settings that the file omits match
+			} else if b.Daemon.MaxLen == 0 {
+				b.Daemon.MaxLen = defaultMaxLen(b.Daemon, d.config.NetNS)
 			}
-			b.Daemon.MaxLen = cmp.Or(b.Daemon.MaxLen, defaultMaxLen(b.Daemon, d.config.NetNS))
 			u.pair(a, b)
 		}
 	}

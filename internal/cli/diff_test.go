@@ -174,6 +174,23 @@ func TestDiffFitsTheSave(t *testing.T) {
 	}
 }
 
+// The diff shows the maximum message length that a daemon will have, and no
+// difference if the file leaves it as it is.
+func TestDiffOfADaemon(t *testing.T) {
+	const file, set = "--start-daemon master --mcast-interface lo\n", "--sync-maxlen 1472"
+	if a := newFakeKernel(t, masterLo).restore(t, file, "--diff"); a != (answer{}) {
+		t.Errorf("%+v", a)
+	}
+	start := strings.Replace(masterLo, "--mcast-group", set+" --mcast-group", 1)
+	if a := newFakeKernel(t, strings.Replace(start, set, "--sync-maxlen 1400", 1)).restore(t, file, "--diff"); a != (answer{}) {
+		t.Errorf("%+v", a)
+	}
+	want := answer{1, "--- table\n+++ <stdin>\n@@ -0,0 +1 @@\n+" + start, ""}
+	if a := newFakeKernel(t, "").restore(t, file, "--diff"); a != want {
+		t.Errorf("%+v, want %+v", a, want)
+	}
+}
+
 // BenchmarkDiffOfOneService measures how many times as long the diff of a
 // service with 40,000 servers takes as with 2,500: at most 20 times, if it is
 // linear.

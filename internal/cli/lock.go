@@ -75,17 +75,25 @@ func tryLock(path string) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err == nil {
-		locked, _ := f.Stat()
-		if named, err := os.Stat(path); err == nil && os.SameFile(locked, named) {
-			return f, nil
-		}
+	if err := lockNamed(f, path); err != nil {
+		f.Close()
+		return nil, err
 	}
-	f.Close()
-	if err == nil || err == unix.EINTR {
-		err = unix.EWOULDBLOCK // if the file was removed, another process may have locked a new one
+	return f, nil
+}
+
+// lockNamed locks an open file that the path must still refer to: if it was
+// removed, another process may have locked a new one.
+func lockNamed(f *os.File, path string) error {
+	err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	if err != nil && err != unix.EINTR {
+		return err
 	}
-	return nil, err
+	locked, _ := f.Stat()
+	if named, statErr := os.Stat(path); err != nil || statErr != nil || !os.SameFile(locked, named) {
+		return unix.EWOULDBLOCK
+	}
+	return nil
 }
 
 // isUncreatable reports whether a file cannot be created because of missing

@@ -205,6 +205,20 @@ func TestDaemonOfARefusedLineStays(t *testing.T) {
 	}
 }
 
+// A daemon that the run started is stopped again if its line turns out to be
+// refused: here servers of another family are valid once the first daemon has
+// been refused.
+func TestDaemonThatMustNotStart(t *testing.T) {
+	const servers = "-A -t [2001:db8::1]:80 -s rr\n-a -t [2001:db8::1]:80 -r 10.0.0.1:80 -i\n"
+	k := ipvstest.New(fileOf(t, servers).Wanted(nil, false).Table)
+	k.Refuse = refuseNosuch
+	f := fileOf(t, "--start-daemon backup --mcast-interface nosuch\n"+servers+"--start-daemon master --mcast-interface lo\n")
+	end := run(t, f, k, k.Now(), options)
+	if now := k.Now(); end.How != restore.Finished || list(end.Wanted) != "1:no such device 4:invalid argument" || len(now.Daemons) > 0 || !model.MixedFamilies(now) {
+		t.Errorf("%+v, %s, %v", end, list(end.Wanted), now)
+	}
+}
+
 // If the new daemon does not start, the old one keeps running, unless the file
 // stops it.
 func TestDaemonThatDoesNotStart(t *testing.T) {

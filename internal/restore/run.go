@@ -106,13 +106,14 @@ type run struct {
 	kernel     Kernel
 	wanted     *Wanted
 	objections objections
-	journal    *journal // of the changes made; nil if there are none to undo
+	started    map[ipvs.DaemonState]bool // daemons that the run has started
+	journal    *journal                  // of the changes made; nil if there are none to undo
 	result     Result
 }
 
 // Run changes the kernel's table, last read as have, to match the file.
 func (w *Wanted) Run(ctx context.Context, kernel Kernel, have *ipvs.Table, o Options) Result {
-	r := run{Options: o, kernel: kernel, wanted: w, objections: objections{map[int]objection{}, map[part]error{}}}
+	r := run{Options: o, kernel: kernel, wanted: w, objections: objections{map[int]objection{}, map[part]error{}}, started: map[ipvs.DaemonState]bool{}}
 	r.result.How = r.rounds(ctx, have)
 	if o.Strict && r.result.How != Finished {
 		r.result.Undo, r.result.UndoErr = r.undo(context.WithoutCancel(ctx))
@@ -140,6 +141,10 @@ func (r *run) rounds(ctx context.Context, have *ipvs.Table) Ending {
 		objected := r.object(have, refusals)
 		if objected {
 			r.wanted = fold(r.wanted.file, r.wanted.merge, r.wanted.stopped, r.objections)
+			for state := range r.started {
+				// If its line is refused now, it must stop.
+				r.wanted.mentioned[part{daemon: state}] = r.wanted.MentionsDaemon(state) || r.wanted.stopped[state]
+			}
 		}
 		switch {
 		case how != Finished:
@@ -196,10 +201,13 @@ func (r *run) round(ctx context.Context, p plan) (how Ending, refusals ipvs.Chan
 	return Finished, refusals
 }
 
-// count counts changes that were made. Setting weight 0 to drain a server is
+// count counts the changes that were made, and notes daemons. Setting weight 0 to drain a server is
 // only a step of its removal.
 func (r *run) count(made []ipvs.Change, drained map[part]bool) {
 	for _, c := range made {
+		if c.Op == ipvs.OpStartDaemon {
+			r.started[c.Daemon.State] = true
+		}
 		switch {
 		case c.Op == ipvs.OpAddService || c.Op == ipvs.OpAddDestination:
 			r.result.Added++
