@@ -193,39 +193,6 @@ func TestRestoreReportsWhatMayNotHaveBeenMade(t *testing.T) {
 	}
 }
 
-// Output and messages are in the order of the lines.
-func TestRestoreKeepsTheOrderOfLines(t *testing.T) {
-	for name, c := range map[string]struct {
-		rules  string
-		answer answer
-	}{
-		"a save shows what came before": {
-			"-A -f 1 -s rr\n-S -n\n-A -f 2 -s rr\n-S -n\n",
-			answer{out: "-A -f 1 -s rr\n-A -f 1 -s rr\n-A -f 2 -s rr\n"}},
-		"messages come in the order of lines": {
-			"-A -f 1\n-A -f 1\n-A -q\n-D -f 2\n-A -w x\n",
-			answer{2, "", "line 2: Service already exists\nline 3: -q: unknown option\nline 4: No such service\nline 5: illegal weight specified\n"}},
-		"the status is that of the last line, what was refused before it does not count": {
-			"-D -f 1\n-A -f 1\n", answer{0, "", "line 1: No such service\n"}},
-		"the status is that of the last line, a list's too": {
-			"-D -f 1\n-S\n", answer{0, "", "line 1: No such service\n"}},
-		"the status of a refusal stands if it is in the last line": {
-			"-A -f 1\n-S -n\n-D -f 2\n", answer{255, "-A -f 1 -s wlc\n", "line 3: No such service\n"}},
-		"a word that cannot be read has its status in the last line": {
-			"-A -f 1\n-A -q", answer{255, "", "line 2: -q: unknown option\n"}},
-		"and none before it": {
-			"-A -q\n-A -f 1", answer{0, "", "line 1: -q: unknown option\n"}},
-		"blank lines count as lines, not as commands": {
-			"\n\n-D -f 1\n\n\n", answer{255, "", "line 3: No such service\n"}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			if got := newFakeKernel(t, "").do(t, c.rules, "ipvsadm", "-R"); got != c.answer {
-				t.Errorf("got %+v\nwant %+v", got, c.answer)
-			}
-		})
-	}
-}
-
 func TestInputThatBreaksOffIsReportedAfterWhatCame(t *testing.T) {
 	k := newFakeKernel(t, "")
 	var a answer

@@ -34,7 +34,6 @@ func TestApplyOnAKernel(t *testing.T) {
 	guesttest.InGuest(t, func(t *testing.T) {
 		t.Run("without the module", testModuleStaysAway)
 		guesttest.Modprobe(t, "ip_vs")
-		t.Run("what the kernel refuses", testRefusals)
 		t.Run("a dry run through 1.31", testDryRunThroughOriginal)
 		t.Run("a save through 1.31", testSaveThroughOriginal)
 		t.Run("two at once", testTwoAtOnce)
@@ -179,62 +178,6 @@ func (d director) file(name string, table *ipvs.Table) string {
 	path := filepath.Join(d.dir, name)
 	must.OK(d.T, os.WriteFile(path, []byte(rulesOf(table)), 0o600))
 	return path
-}
-
-func testRefusals(t *testing.T) {
-	const bad = "-a -t 12.0.0.1:80 -r 224.0.0.9:80 -m\n" // refused by the model too
-	for _, c := range []struct{ name, file string }{
-		{"a service twice", web + web10 + web + dns},
-		{"a server twice, last", web + web10 + web20 + web10},
-		{"a server without its service", dns10 + web},
-		{"a scheduler that the kernel lacks", "-A -t 12.0.0.2:80 -s nosuch\n-a -t 12.0.0.2:80 -r 192.168.168.10 -m\n" + web + web10},
-		{"a scheduler that the kernel lacks, last", web + "-A -t 12.0.0.2:80 -s nosuch\n"},
-		{"a persistence engine that the kernel lacks", "-A -t 12.0.0.2:80 -s rr -p --pe nosuch\n" + web},
-		{"an address that no server has", web + bad + web10},
-		{"an address that the routing tables call a broadcast, last", web + web10 + "-a -t 12.0.0.1:80 -r 127.255.255.255:80 -m\n"},
-		{"an address that the routing tables call a broadcast, edited", web + "-a -t 12.0.0.1:80 -r 127.255.255.255:80 -m\n-e -t 12.0.0.1:80 -r 127.255.255.255:80 -m -w 3\n" + web10},
-		{"an edit to a scheduler that the kernel lacks", web + web10 + "-E -t 12.0.0.1:80 -s nosuch\n"},
-		{"an interface that is not there", web + "--start-daemon master --mcast-interface nosuch\n" + dns},
-		{"a daemon that does not run is stopped", web + "--stop-daemon backup\n"},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			d := newDirector(t)
-			want := d.runOriginal(c.file, "ipvsadm-restore")
-			wantRules := d.rules()
-			if want.errors == "" {
-				t.Fatal("1.31 finds nothing wrong")
-			}
-			d.become(nothing())
-
-			got := d.restore(c.file)
-			messages := withoutLines(got.errors)
-			if got.status != want.status || messages != want.errors {
-				t.Errorf("status %d\n%s1.31 has %d\n%s", got.status, messages, want.status, want.errors)
-			}
-			if rules := d.rules(); rules != wantRules {
-				t.Errorf("the table is\n%s1.31 makes it\n%s", rules, wantRules)
-			}
-
-			d.restore(dns + dns10)
-			before := d.rules()
-			a := d.restore(c.file, "--strict")
-			if a.errors == "" || a.status != 2 || d.rules() != before {
-				t.Errorf("strict: %+v, table\n%s", a, d.rules())
-			}
-			for line := range strings.Lines(strings.TrimSuffix(a.errors, "<stdin>: all changes were undone\n")) {
-				if !strings.Contains(got.errors, line) {
-					t.Errorf("strict alone says %s", line)
-				}
-			}
-		})
-	}
-
-	d := newDirector(t)
-	d.restore("-A -t 12.0.0.1:80 -s lc -p 60\n" + web10)
-	d.restore("-A -t 12.0.0.1:80 -s nosuch\n" + web10 + web20)
-	if rules := d.rules(); rules != timeouts+"-A -t 12.0.0.1:80 -s lc -p 60\n"+web10+web20 {
-		t.Errorf("a service whose edit is refused became\n%s", rules)
-	}
 }
 
 // withoutLines returns complaints without the names of files and lines.
