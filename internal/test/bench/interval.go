@@ -51,7 +51,6 @@ func (p program) interval(seconds int) (s sample, err error) {
 	before := processorTime(cmd.Process.Pid, &err)
 	time.Sleep(intervals * length)
 	s.time = (processorTime(cmd.Process.Pid, &err) - before) / intervals
-	s.busy = s.time
 	s.memory = peak(cmd.Process.Pid, &err)
 	if s.time >= length && err == nil {
 		err = fmt.Errorf("it takes %v of an interval of %v: that may be too short to read the table", s.time, length)

@@ -79,15 +79,14 @@ type row struct {
 // result is the outcome of a program in a row.
 type result struct {
 	time   time.Duration // the median
-	busy   time.Duration // the median of the CPU time of all threads
 	memory int64         // the highest peak in KiB
 	allocs int           // allocations, if the library counts them
 }
 
 // sample is one run.
 type sample struct {
-	time, busy time.Duration
-	memory     int64
+	time   time.Duration
+	memory int64
 }
 
 // measure runs the programs of a row in rounds, one at a time.
@@ -115,31 +114,42 @@ func (r *row) inTurns(count int) (results [columns]result, err error) {
 		samples[c] = append(samples[c], s)
 		return err
 	}
-	if !r.fresh {
-		var leave, stop func() error
-		if leave, err = r.enter(); err != nil {
-			return results, err
-		}
-		defer func() { err = errors.Join(err, leave()) }()
-		if r.serve != nil {
-			if stop, err = r.serve(); err != nil {
-				return results, err
+	if r.fresh {
+		err = r.rounds(count, &samples, func(c column) error {
+			return r.inNamespace(func() error { return run(c) })
+		})
+	} else {
+		err = r.inNamespace(func() (err error) {
+			if r.serve != nil {
+				stop, err := r.serve()
+				if err != nil {
+					return err
+				}
+				if stop != nil {
+					defer stop()
+				}
 			}
-			if stop != nil {
-				defer func() { err = errors.Join(err, stop()) }()
-			}
-		}
-		if err := r.compare(); err != nil {
-			return results, err
+			return errors.Join(r.compare(), r.rounds(count, &samples, run), r.countAllocs(&results))
+		})
+	}
+	for c, list := range samples {
+		if len(list) > 0 {
+			results[c].summarize(list)
 		}
 	}
+	return results, err
+}
+
+// rounds runs the programs count times, after a first time that only reads
+// files from disk. A single round, which takes minutes, has no such first.
+func (r *row) rounds(count int, samples *[columns][]sample, run func(column) error) error {
 	// The order changes in each round: on a machine that throttles under
 	// load some positions would be faster.
 	order := rand.New(rand.NewPCG(1, 1))
 	for i := range count + 1 {
 		for _, n := range order.Perm(int(columns)) {
 			c := column(n)
-			if r.programs[c].args == nil {
+			if r.programs[c].args == nil || i == 0 && count == 1 {
 				continue
 			}
 			times := 1
@@ -147,73 +157,61 @@ func (r *row) inTurns(count int) (results [columns]result, err error) {
 				times = max(times, r.quick)
 			}
 			for range times {
-				if r.fresh {
-					err = r.inNamespace(func() error { return run(c) })
-				} else {
-					err = run(c)
-				}
-				if err != nil {
-					return results, err
+				if err := run(c); err != nil {
+					return err
 				}
 			}
 			if i == 0 {
-				samples[c] = samples[c][:0] // the first run reads files from disk
+				samples[c] = samples[c][:0]
 			}
 		}
 	}
-	for c, list := range samples {
-		if len(list) > 0 {
-			results[c] = summary(list)
-		}
-	}
-	if r.counting {
-		for _, c := range []column{library, moby} {
-			var out bytes.Buffer
-			if err := r.programs[c].start(r.programs[c].args, &out); err != nil {
-				return results, err
-			}
-			if _, err := fmt.Sscan(out.String(), &results[c].allocs); err != nil {
-				return results, err
-			}
-		}
-	}
-	return results, nil
+	return nil
 }
 
-func summary(list []sample) result {
-	median := func(of func(sample) time.Duration) time.Duration {
-		slices.SortFunc(list, func(a, b sample) int { return cmp.Compare(of(a), of(b)) })
-		return of(list[len(list)/2])
+// countAllocs asks the libraries, if they count their allocations.
+func (r *row) countAllocs(results *[columns]result) error {
+	for _, c := range []column{library, moby} {
+		if !r.counting {
+			continue
+		}
+		var out bytes.Buffer
+		if err := r.programs[c].start(r.programs[c].args, &out); err != nil {
+			return err
+		}
+		if _, err := fmt.Sscan(out.String(), &results[c].allocs); err != nil {
+			return err
+		}
 	}
-	r := result{
-		time: median(func(s sample) time.Duration { return s.time }),
-		busy: median(func(s sample) time.Duration { return s.busy }),
-	}
+	return nil
+}
+
+// summarize sets the median time and the peak memory.
+func (r *result) summarize(list []sample) {
+	slices.SortFunc(list, func(a, b sample) int { return cmp.Compare(a.time, b.time) })
+	r.time = list[len(list)/2].time
 	for _, s := range list {
 		r.memory = max(r.memory, s.memory)
 	}
-	return r
 }
 
-// enter enters a new namespace and fills it.
-func (r *row) enter() (leave func() error, err error) {
-	leave, err = guest.EnterNamespace()
-	if err != nil || r.table.args == nil {
-		return leave, err
-	}
-	if _, err := r.table.text(); err != nil {
-		return nil, errors.Join(err, leave())
-	}
-	return leave, nil
-}
-
+// inNamespace calls f in a new namespace with the row's table.
 func (r *row) inNamespace(f func() error) error {
-	leave, err := r.enter()
+	leave, err := guest.EnterNamespace()
 	if err != nil {
 		return err
 	}
-	err = errors.Join(f(), leave())
-	return errors.Join(err, calm())
+	if r.table.args != nil {
+		_, err = r.table.text()
+	}
+	if err == nil {
+		err = f()
+	}
+	err = errors.Join(err, leave())
+	if r.serve == nil { // which may cover /proc, and whose table is small
+		err = errors.Join(err, calm())
+	}
+	return err
 }
 
 // calm waits until the kernel has freed the previous namespace, which it does
@@ -264,7 +262,7 @@ func (p program) run(timed string, first bool) (s sample, err error) {
 	if err != nil {
 		return s, err
 	}
-	_, err = fmt.Fscan(r, &s.time, &s.busy, &s.memory)
+	_, err = fmt.Fscan(r, &s.time, &s.memory)
 	return s, err
 }
 

@@ -23,10 +23,8 @@ import (
 const (
 	rowRestore      = "-R"
 	rowList         = "-Ln"
-	rowWatch        = "--watch, one interval"
 	rowStats        = "-Ln --stats"
 	rowJSON         = "-L --json"
-	rowMetrics      = "-L --metrics"
 	rowSave         = "-Sn"
 	rowApply        = "ipvsadm-restore, no change"
 	rowEdit         = "-E, one command"
@@ -34,15 +32,11 @@ const (
 	rowLargeList    = "-Ln, 10000 services"
 	rowNames        = "-L, 60 names"
 	rowConns        = "-Lnc, 500000 connections"
-	rowConnsJSON    = "-Lc --json, 500000 connections"
 	rowFind         = "-Lnc --client; 1.31 and grep"
 	rowFirst        = "-Lnc, to the first output"
 )
 
-const (
-	servers      = 10 // per service
-	watchSeconds = 2
-)
+const servers = 10 // per service
 
 // shape is the size of a table.
 type shape struct{ services, servers int }
@@ -152,10 +146,8 @@ func (s suite) tableRows() ([]row, error) {
 			moby:    s.tool("moby", append([]string{"restore"}, t.size...)...),
 		})},
 		{name: rowList, table: t.fill, alike: true, programs: with(s.both("", "ipvsadm", "-Ln"), list), counting: true},
-		{name: rowWatch, table: t.fill, interval: watchSeconds, programs: map[column]program{ours: s.watch(watchSeconds)}},
 		{name: rowStats, table: t.fill, alike: true, programs: with(s.both("", "ipvsadm", "-Ln", "--stats"), map[column]program{floor: t.floor(s)})},
 		{name: rowJSON, table: t.fill, programs: with(s.alone("", "ipvsadm", "-L", "--json"), map[column]program{floor: t.floor(s)})},
-		{name: rowMetrics, table: t.fill, programs: with(s.alone("", "ipvsadm", "-L", "--metrics"), map[column]program{floor: t.floor(s)})},
 		{name: rowSave, table: t.fill, alike: true, programs: with(s.both("", "ipvsadm", "-Sn"), map[column]program{floor: t.floor(s)})},
 		{name: rowApply, fresh: true, table: t.fill, programs: s.both(t.rules, "ipvsadm-restore")},
 		{name: rowEdit, table: t.fill, quick: 5, programs: with(s.both("", "ipvsadm", edit...), map[column]program{floor: s.tool("start", edit...)})},
@@ -211,7 +203,6 @@ func (s suite) connRows() ([]row, error) {
 	cover := func() (func() error, error) { return nil, coverProc(file) }
 	return []row{
 		{name: rowConns, programs: programs, serve: cover, alike: true},
-		{name: rowConnsJSON, programs: s.alone("", "ipvsadm", "-Lc", "--json"), serve: cover},
 		{name: rowFind, programs: find, serve: cover},
 		{name: rowFirst, programs: programs, serve: cover, first: true},
 	}, err

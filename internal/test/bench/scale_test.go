@@ -15,11 +15,11 @@ func TestSecondsHaveTwoDigits(t *testing.T) {
 		994 * time.Millisecond: "0.99 s", 996 * time.Millisecond: "1.0 s",
 		9940 * time.Millisecond: "9.9 s", 9960 * time.Millisecond: "10 s", 211 * time.Second: "211 s",
 	} {
-		if got := seconds(taken{ours: {time: given}}, ours); got != want {
+		if got := seconds(result{time: given}); got != want {
 			t.Errorf("%v is shown as %s, want %s", given, got, want)
 		}
 	}
-	if got := seconds(taken{}, ours) + peakMemory(taken{}); got != "" {
+	if got := seconds(result{}) + peakMemory(result{}); got != "" {
 		t.Errorf("what was not measured is shown as %s", got)
 	}
 }
@@ -43,7 +43,7 @@ func TestScalePageHasEveryRow(t *testing.T) {
 				t.Errorf("Linux %s: no table of %s", release, of.name)
 			}
 			rows, _, _ = strings.Cut(rows, "\n\n")
-			for _, k := range (suite{}).tasks(table{}, of.watch) {
+			for _, k := range (suite{}).scaleRows(table{}, of.watch) {
 				row := regexp.MustCompile(`(?m)^\| ` + regexp.QuoteMeta(k.name) + ` \|.* s \|`)
 				if !row.MatchString(rows) {
 					t.Errorf("Linux %s, %s: no row %s", release, of.name, k.name)

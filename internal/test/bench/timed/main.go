@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Timed runs a command and writes its elapsed and CPU time in nanoseconds and
-// its peak memory in KiB to file descriptor 3. It is small because the kernel
+// Timed runs a command and writes its elapsed time in nanoseconds and its peak
+// memory in KiB to file descriptor 3. It is small because the kernel
 // counts the parent's memory at the fork towards the child's peak.
 //
 //	timed whole|first COMMAND...
@@ -61,6 +61,6 @@ func run(until string, args []string) error {
 	if status.ExitStatus() != 0 {
 		return fmt.Errorf("%s: wait status %#x", args[0], uint32(status))
 	}
-	_, err = fmt.Fprintln(os.NewFile(3, "result"), took.Nanoseconds(), usage.Utime.Nano()+usage.Stime.Nano(), usage.Maxrss)
+	_, err = fmt.Fprintln(os.NewFile(3, "result"), took.Nanoseconds(), usage.Maxrss)
 	return err
 }
