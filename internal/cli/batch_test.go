@@ -22,78 +22,6 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-func TestRestoreSendsWhatItHasBeforeItWaitsForMore(t *testing.T) {
-	k := newFakeKernel(t, "")
-	sent := make(chan int, 10)
-	k.beforeApply = func(n int) { sent <- n }
-	var a answer
-	p, done := k.process(&a, "", "ipvsadm", "-R")
-	stdin, typed := io.Pipe()
-	p.Stdin = stdin
-	ended := make(chan int)
-	go func() { ended <- p.start(t.Context()) }()
-	for n := 1; n <= 3; n++ {
-		fmt.Fprintf(typed, "-A -t 12.0.0.1:%d -s rr\n", n)
-		select {
-		case <-sent:
-		case <-time.After(must.Patience):
-			t.Fatalf("line %d is kept back while the program waits for the next", n)
-		}
-	}
-	typed.Close()
-	if status := <-ended; status != 0 {
-		done()
-		t.Errorf("status %d, %s", status, a.errors)
-	}
-	want := newFakeKernel(t, "-A -t 12.0.0.1:1 -s rr\n-A -t 12.0.0.1:2 -s rr\n-A -t 12.0.0.1:3 -s rr").rules()
-	if got := k.rules(); got != want {
-		t.Errorf("the table is\n%swant\n%s", got, want)
-	}
-}
-
-// The result of a line is reported before the program waits for the next one,
-// for any kind of input.
-func TestRestoreReportsBeforeItWaitsForMore(t *testing.T) {
-	for name, pipe := range map[string]func() (io.Reader, io.WriteCloser, error){
-		"a pipe": func() (io.Reader, io.WriteCloser, error) {
-			r, w, err := os.Pipe()
-			return r, w, err
-		},
-		"some other reader": func() (io.Reader, io.WriteCloser, error) {
-			r, w := io.Pipe()
-			return r, w, nil
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			var a answer
-			p, _ := newFakeKernel(t, "").process(&a, "", "ipvsadm", "-R")
-			stdin, typed, err := pipe()
-			if err != nil {
-				t.Fatal(err)
-			}
-			said := make(chan string, 10)
-			p.Stdin, p.Stderr = stdin, writerFunc(func(b []byte) (int, error) { said <- string(b); return len(b), nil })
-			ended := make(chan int)
-			go func() { ended <- p.start(t.Context()) }()
-			for n := 1; n <= 3; n++ {
-				fmt.Fprintf(typed, "-D -f %d\n", n)
-				select {
-				case got := <-said:
-					if want := fmt.Sprintf("line %d: No such service\n", n); got != want {
-						t.Errorf("%q, want %q", got, want)
-					}
-				case <-time.After(must.Patience):
-					t.Fatalf("nothing is said of line %d while the program waits for the next", n)
-				}
-			}
-			typed.Close()
-			if status := <-ended; status != statusRefused {
-				t.Errorf("status %d, want %d", status, statusRefused)
-			}
-		})
-	}
-}
-
 type writerFunc func([]byte) (int, error)
 
 func (f writerFunc) Write(b []byte) (int, error) { return f(b) }
@@ -205,29 +133,6 @@ func TestInputThatBreaksOffIsReportedAfterWhatCame(t *testing.T) {
 	}
 	if got, want := k.rules(), newFakeKernel(t, "-A -f 1 -s rr").rules(); got != want {
 		t.Errorf("the table is\n%swant, of the whole line that came,\n%s", got, want)
-	}
-}
-
-// differs: wide-counters
-func TestServersCountersAreAsWideAsTheKernels(t *testing.T) {
-	k := newFakeKernel(t, "-A -t 12.0.0.1:80 -s rr\n-a -t 12.0.0.1:80 -r 10.0.0.1:80 -m\n")
-	k.edit(func(t *ipvs.Table) { t.Services[0].Destinations[0].Stats.InBytes = 1<<32 + 5 })
-	a := k.do(t, "", "ipvsadm", "-Ln", "--stats", "--exact")
-	if want := "  -> 10.0.0.1:80                         0        0        0 4294967301        0\n"; !strings.HasSuffix(a.out, want) {
-		t.Errorf("the list is\n%swant at its end\n%s", a.out, want)
-	}
-}
-
-func TestRestoreReadsLinesOfAnyLength(t *testing.T) {
-	for _, blanks := range []int{32<<10 - 20, 32 << 10, 100 << 10} {
-		k := newFakeKernel(t, "")
-		rules := "-A -f 1 -s rr\n-A -f 2" + strings.Repeat(" ", blanks) + "-s wlc\n-A -f 3 -s rr"
-		if a := k.do(t, rules, "ipvsadm", "-R"); a != (answer{}) {
-			t.Errorf("a line with %d blanks gives %+v", blanks, a)
-		}
-		if want := newFakeKernel(t, "-A -f 1 -s rr\n-A -f 2 -s wlc\n-A -f 3 -s rr").rules(); k.rules() != want {
-			t.Errorf("a line with %d blanks makes\n%swant\n%s", blanks, k.rules(), want)
-		}
 	}
 }
 

@@ -113,21 +113,6 @@ func (k *fakeKernel) onTerminal(t *testing.T, stdin string, argv ...string) stri
 	return strings.ReplaceAll(on.Output(t), "\r", "")
 }
 
-// An edit with --keep resets nothing, and hints consider the kept settings.
-func TestHintsAboutEditsThatKeep(t *testing.T) {
-	const rules = "-A -t 12.0.0.1:80 -s sh -b sh-port -p 300\n-a -t 12.0.0.1:80 -r 10.0.0.1 -i -w 3 -x 9\n"
-	for line, want := range map[string]string{
-		"-e -t 12.0.0.1:80 -r 10.0.0.1 --keep -w 5": "",
-		"-E -t 12.0.0.1:80 --keep -p 60":            "",
-		"-E -t 12.0.0.1:80 --keep -s wlc":           "",
-		"-e -t 12.0.0.1:80 -r 10.0.0.1 -i -x 9":     "hint: settings that are not named are reset; with --keep this would be -e -t 12.0.0.1:80 -r 10.0.0.1:80 -i -w 3 -x 9 --tun-type ipip\n",
-	} {
-		if got := newFakeKernel(t, rules).onTerminal(t, "", append([]string{"ipvsadm"}, strings.Fields(line)...)...); got != want {
-			t.Errorf("%s: %q, want %q", line, got, want)
-		}
-	}
-}
-
 // Hints do not read the table for each of any number of refused lines.
 func TestHintsReadTheTableAFewTimes(t *testing.T) {
 	lines := strings.Repeat("-d -t 12.0.0.1:80 -r 10.0.0.9:80\n", 500)
@@ -139,17 +124,5 @@ func TestHintsReadTheTableAFewTimes(t *testing.T) {
 	k.tableErr = context.DeadlineExceeded
 	if k.onTerminal(t, lines, "ipvsadm", "-R"); k.reads != 1 {
 		t.Errorf("a table that can't be read is read %d times", k.reads)
-	}
-}
-
-func TestHintIsOneLine(t *testing.T) {
-	for word, want := range map[string]string{
-		"a\nhint:\x1b[2J":              `a\nhint:\x1b[2J`,
-		strings.Repeat("a b ", 50_000): strings.Repeat("a b ", 10) + "...",
-	} {
-		want = "hint: ipvsadm-save ignores " + want + "; use --output FILE to save to a file\n"
-		if got := newFakeKernel(t, "").onTerminal(t, "", "ipvsadm-save", word); got != want {
-			t.Errorf("%.1000q, want %q", got, want)
-		}
 	}
 }

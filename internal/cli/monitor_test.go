@@ -106,24 +106,10 @@ func TestMonitorTellsTheTime(t *testing.T) {
 	}
 	k = newFakeKernel(t, "")
 	out, _ = monitored(t, k, 3, add, "--json")
-	var event struct {
-		Time time.Time
-		Op   string
-	}
-	var lines []map[string]any
-	for line := range strings.Lines(out) {
-		var m map[string]any
-		if err := json.Unmarshal([]byte(line), &m); err != nil {
-			t.Fatalf("%s: %v", line, err)
-		}
-		lines = append(lines, m)
-	}
-	if err := json.Unmarshal([]byte(strings.SplitAfter(out, "\n")[0]), &event); err != nil || event.Time.Year() < 2000 || event.Op != "add-service" {
-		t.Errorf("%+v, %v", event, err)
-	}
-	if len(lines) != 2 || lines[1]["op"] != "add-destination" || lines[1]["service"].(map[string]any)["port"] != 80.0 ||
-		lines[1]["destination"].(map[string]any)["address"] != "192.168.168.10" {
-		t.Errorf("%s", out)
+	var event struct{ Time time.Time }
+	first, _, _ := strings.Cut(out, "\n")
+	if err := json.Unmarshal([]byte(first), &event); err != nil || event.Time.Year() < 2000 {
+		t.Errorf("%s, %v", out, err)
 	}
 }
 
@@ -304,20 +290,6 @@ func TestMonitorShowsChangesAmongWriters(t *testing.T) {
 			t.Errorf("status %d, %d connections, the first change after %v", status, dials, first)
 		}
 	})
-}
-
-func TestMonitorEndsWithItsReader(t *testing.T) {
-	read, write, err := os.Pipe()
-	must.OK(t, err)
-	read.Close()
-	defer write.Close()
-	if !readerHasGone(write) {
-		t.Error("nobody reads, and it is not seen")
-	}
-	p := newFakeKernel(t, web).session(Process{Args: []string{"ipvsadm", "--monitor"}, Stdout: write, Stderr: new(bytes.Buffer)})
-	if status := p.start(t.Context()); status != 0 {
-		t.Errorf("status %d", status)
-	}
 }
 
 // A closed pipe ends --monitor before the end of its interval.

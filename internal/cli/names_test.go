@@ -5,7 +5,6 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"net/netip"
 	"os"
@@ -57,40 +56,6 @@ func (k *fakeKernel) withDNS(t *testing.T, dns names.DNS, stdin string, argv ...
 	return a
 }
 
-// A name server that does not reply delays a restore once, not for each of 12
-// names.
-func TestNamesOfAFileAreLookedUpSideBySide(t *testing.T) {
-	const timeout = 5 * time.Second
-	var rules, want strings.Builder
-	rules.WriteString("-A -t 12.0.0.1:80\n")
-	for i := range 4 {
-		fmt.Fprintf(&rules, "-A -t vip%d:80\n-a -t vip%[1]d:80 -r web%[1]d:80 -m\n-d -t [six%[1]d]:80 -r 10.0.0.1\n", i)
-		for j, name := range []string{"vip", "vip", "six"} {
-			fmt.Fprintf(&want, "FILE: line %d: can't look up host %s%d: no answer from the name server\n", 2+3*i+j, name, i)
-		}
-	}
-	file := filepath.Join(t.TempDir(), "rules")
-	must.OK(t, os.WriteFile(file, []byte(rules.String()), 0o600))
-	synctest.Test(t, func(t *testing.T) {
-		for name, c := range map[string]struct {
-			stdin string
-			argv  []string
-		}{
-			file:      {"", restoreArgs(t, file)},
-			"<stdin>": {rules.String(), restoreArgs(t)},
-		} {
-			start := time.Now()
-			a := newFakeKernel(t, web).withDNS(t, slowDNS{delay: timeout}, c.stdin, c.argv...)
-			if took := time.Since(start); took >= 2*timeout {
-				t.Errorf("%s: it took %v", name, took)
-			}
-			if want := strings.ReplaceAll(want.String(), "FILE", name); a.status != statusUsage || a.errors != want {
-				t.Errorf("%s: status %d\n%s\nwant\n%s", name, a.status, a.errors, want)
-			}
-		}
-	})
-}
-
 // -R ends at a name that is not found. Each name that is found is looked up
 // once.
 func TestLinesOfARestoreWaitForANameOnce(t *testing.T) {
@@ -104,17 +69,6 @@ func TestLinesOfARestoreWaitForANameOnce(t *testing.T) {
 			t.Errorf("%+v, %v", a, k.changes())
 		}
 	})
-}
-
-func TestAFileWithNamesIsRestored(t *testing.T) {
-	k := newFakeKernel(t, "")
-	const rules = "-A -t vip:http -s rr\n-A -t 12.0.0.2:80 -s rr\n-a -t vip:80 -r web:81 -m\n"
-	if a := k.withDNS(t, slowDNS{delay: time.Millisecond}, rules, restoreArgs(t)...); a != (answer{}) {
-		t.Errorf("%+v", a)
-	}
-	if got, want := k.rules(), "--set 900 120 300\n-A -t 12.0.0.1:80 -s rr\n-a -t 12.0.0.1:80 -r 10.0.0.1:81 -m -w 1\n-A -t 12.0.0.2:80 -s rr\n"; got != want {
-		t.Errorf("%s, want\n%s", got, want)
-	}
 }
 
 // Messages of ipvsadm-restore contain the name that was not found; those of a
@@ -141,6 +95,16 @@ func TestNamesThatAreNotFoundAreNamed(t *testing.T) {
 		{"-A -t 12.0.0.300:80", virtual, virtual},
 		{"-A -t vip:70000", virtual, virtual},
 		{"-A -t \x1bvip:80", virtual, virtual},
+		{"-A -t [gone]:80", virtual, "host gone not found"},
+		{"-A -t 12.0.0.1x:80", virtual, "can't look up host 12.0.0.1x: no answer from the name server"},
+		{"-A -t gone:nosuch", virtual, "host gone not found"},
+		{"-A -t [2001:db8::1]:nosuch", virtual, "service nosuch/tcp not found"},
+		{"-A -t vip:80,443", virtual, virtual},
+		{"-A -t a:b:80", virtual, virtual},
+		{"-a -r web:http -t vip:80", server, server}, // the protocol follows later
+		{"-A -t 2001:db8::g", virtual, virtual},
+		{"-A -t http://12.0.0.1:80", virtual, virtual},
+		{"-A -t vip:80 -p -M 1.2.3.*", mask, mask},
 	} {
 		k := newFakeKernel(t, "")
 		for _, run := range []struct {

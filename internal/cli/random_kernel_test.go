@@ -19,8 +19,8 @@ import (
 
 // TestRandomRestoresOnAKernel restores random files on random tables for the
 // time IPVSADM_TEST_RANDOM, with this program and with 1.31, and compares
-// tables and messages. A failure shows its seed; set IPVSADM_TEST_RANDOM_SEED
-// to run it again.
+// tables and messages. 1.31 also reads the dry run and the save of the result.
+// A failure shows its seed; set IPVSADM_TEST_RANDOM_SEED to run it again.
 func TestRandomRestoresOnAKernel(t *testing.T) {
 	guesttest.InGuest(t, func(t *testing.T) {
 		guesttest.Modprobe(t, "ip_vs")
@@ -33,7 +33,7 @@ func TestRandomRestoresOnAKernel(t *testing.T) {
 		}
 		d := newDirector(t)
 		n := 0
-		for start := time.Now(); n == 0 || time.Since(start) < limit; n++ {
+		for start := time.Now(); n < 4 || time.Since(start) < limit; n++ {
 			d.compareRandom(uint64(seed + n))
 		}
 		t.Logf("%d cases from seed %d on", n, seed)
@@ -193,9 +193,11 @@ func (d director) compareRandom(seed uint64) {
 	case !silent && (strict.status != 2 || strict.errors == "" || !sameTable(table, have)):
 		fail("--strict: %+v, table\n%s", strict, rulesOf(table))
 	}
-	// Restoring the save on an empty table makes the same table.
-	d.become(nothing())
-	if a := d.restore(after.out); a != (answer{}) || d.do("", "ipvsadm-save", "--all", "-n") != after {
+	// With 1.31, the save makes the same table of an empty one.
+	empty := nothing()
+	empty.Timeouts = ipvs.Timeouts{TCP: time.Second, TCPFin: time.Second, UDP: time.Second}
+	d.become(empty)
+	if a := d.runOriginal(after.out, "ipvsadm", "-R"); a != (answer{}) || d.do("", "ipvsadm-save", "--all", "-n") != after {
 		fail("its save makes %+v, and the table\n%s", a, rulesOf(d.table()))
 	}
 	d.become(nothing())
@@ -225,7 +227,13 @@ func (d director) comparePreviews(fail func(string, ...any), have *ipvs.Table, l
 	}
 	d.become(nothing())
 	d.become(have)
-	if a := d.do(dry.out, "ipvsadm", "-R"); a != (answer{}) || d.do("", "ipvsadm-save", "--all", "-n") != after {
+	lineByLine := d.runOriginal
+	if strings.Contains(dry.out, "--stop-daemon") { // 1.31 can hang
+		lineByLine = func(stdin, name string, words ...string) answer {
+			return d.do(stdin, append([]string{name}, words...)...)
+		}
+	}
+	if a := lineByLine(dry.out, "ipvsadm", "-R"); a != (answer{}) || d.do("", "ipvsadm-save", "--all", "-n") != after {
 		fail("-R of the dry run says %+v of\n%sand the table is\n%swant\n%s", a, dry.out, rulesOf(d.table()), after.out)
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"math/rand/v2"
 	"net"
@@ -34,8 +33,6 @@ func TestApplyOnAKernel(t *testing.T) {
 	guesttest.InGuest(t, func(t *testing.T) {
 		t.Run("without the module", testModuleStaysAway)
 		guesttest.Modprobe(t, "ip_vs")
-		t.Run("a dry run through 1.31", testDryRunThroughOriginal)
-		t.Run("a save through 1.31", testSaveThroughOriginal)
 		t.Run("two at once", testTwoAtOnce)
 		t.Run("connections and counters of what stays", testConnectionsStay)
 		t.Run("a sync daemon whose longest message the kernel bounds", testBoundedDaemon)
@@ -189,68 +186,6 @@ func withoutLines(errs string) string {
 		b.WriteString(text)
 	}
 	return b.String()
-}
-
-func testDryRunThroughOriginal(t *testing.T) {
-	for i := range 4 {
-		t.Run(fmt.Sprintf("case %d", i), func(t *testing.T) {
-			d := newDirector(t)
-			r := rand.New(rand.NewPCG(8, uint64(i)))
-			have, want := randomTable(r, 40), randomTable(r, 40)
-			have.Daemons, want.Daemons = nil, nil // 1.31 can hang when it stops one
-			d.become(have)
-			dry := d.restore(rulesOf(want), "--dry-run")
-			if dry.status != 0 || !onlyWarns(dry) || !sameTable(d.table(), have) {
-				t.Fatalf("dry run: %+v", dry)
-			}
-			if a := d.runOriginal(dry.out, "ipvsadm", "-R"); a != (answer{}) {
-				t.Errorf("1.31's -R: %+v of\n%s", a, dry.out)
-			}
-			if got := d.table(); !sameTable(got, want) {
-				t.Errorf("the table is\n%swant\n%s", rulesOf(got), rulesOf(want))
-			}
-			if a := d.restore(rulesOf(want), "--dry-run"); a.status != 0 || a.out != "" || !onlyWarns(a) {
-				t.Errorf("dry run when all is done: %+v", a)
-			}
-		})
-	}
-}
-
-// onlyWarns reports whether each line on standard error is a warning or the
-// number of hidden warnings.
-func onlyWarns(a answer) bool {
-	for line := range strings.Lines(a.errors) {
-		if !strings.Contains(line, ": warning: ") && !strings.Contains(line, "more warnings") {
-			return false
-		}
-	}
-	return true
-}
-
-func testSaveThroughOriginal(t *testing.T) {
-	for i := range 4 {
-		t.Run(fmt.Sprintf("case %d", i), func(t *testing.T) {
-			d := newDirector(t)
-			want := randomTable(rand.New(rand.NewPCG(9, uint64(i))), 40)
-			d.become(want)
-			saved := d.do("", "ipvsadm-save", "--all", "-n")
-			if saved.status != 0 || !sameTable(d.table(), want) {
-				t.Fatalf("%+v", saved)
-			}
-			empty := nothing()
-			empty.Timeouts = ipvs.Timeouts{TCP: time.Second, TCPFin: time.Second, UDP: time.Second}
-			d.become(empty)
-			if a := d.runOriginal(saved.out, "ipvsadm", "-R"); a != (answer{}) {
-				t.Errorf("1.31's -R: %+v of\n%s", a, saved.out)
-			}
-			if got := d.table(); !sameTable(got, want) {
-				t.Errorf("the table is\n%swant\n%s", rulesOf(got), rulesOf(want))
-			}
-			if a := d.do("", "ipvsadm-save", "--all", "-n"); a != saved {
-				t.Errorf("saved again:\n%swas\n%s", a.out, saved.out)
-			}
-		})
-	}
 }
 
 func testTwoAtOnce(t *testing.T) {

@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -88,81 +87,6 @@ func TestRestoreMakesTheTableWhatTheFileSays(t *testing.T) {
 	}
 }
 
-func TestFileIsReadByName(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "rules")
-	must.OK(t, os.WriteFile(file, []byte(web+web10), 0o600))
-	for _, program := range [][]string{restoreArgs(t, file), {"ipvsadm", "--apply", "--lock", file + ".lock", file}} {
-		k := newFakeKernel(t, "")
-		if a := k.do(t, "not read", program...); a != (answer{}) || k.rules() != timeouts+web+web10 {
-			t.Errorf("%v: %+v, table\n%s", program, a, k.rules())
-		}
-	}
-	k := newFakeKernel(t, web)
-	want := answer{status: 2, errors: "can't read " + file + "x: No such file or directory\n"}
-	if a := k.restore(t, "", file+"x"); a != want || k.dials != 0 {
-		t.Errorf("a file that is not there: %+v, want %+v", a, want)
-	}
-}
-
-// Files with faults, and the messages about them without the file's name.
-const faulty = `# line 1
--A -t 12.0.0.1:80 -s rr
--A -t 12.0.0.1:80
-foo
-
-   -L -n
--A -t 1
--a -t 12.0.0.1:80 -r 224.0.0.1:80 -m
--A -Q
--a -t 12.0.0.9:80 -r 192.168.168.10 -m
--a -t 12.0.0.1:80 -r 192.168.168.10 -w x
--R
--h
--6 -A
--A -f 1 -6 -6 -M 129
---set 1 2
---start-daemon none
--D -t 12.0.0.1:80 -s rr
-`
-
-const faultyComplaints = `line 3: Service already exists
-line 4: Try ` + "`ipvsadm -h' or 'ipvsadm --help'" + ` for more information.
-line 6: the 'list' command does not change the table
-line 7: illegal virtual server address[:port] specified
-line 8: Invalid operation.  Possibly wrong module version, address not unicast, ...
-line 9: -Q: unknown option
-line 10: Service not defined
-line 11: illegal weight specified
-line 12: the 'restore' command does not change the table
-line 13: the 'help' command does not change the table
-line 14: Try ` + "`ipvsadm -h' or 'ipvsadm --help'" + ` for more information.
-line 15: illegal ipv6 netmask specified
-line 16: --set option requires 3 timeout values
-line 17: illegal start-daemon parameter specified
-line 18: Illegal 'scheduler' option with the 'delete-service' command
-`
-
-func TestEveryBadLineIsReportedAndNothingDone(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "rules")
-	must.OK(t, os.WriteFile(file, []byte(faulty), 0o600))
-	for _, name := range []string{"<stdin>", file} {
-		for _, options := range [][]string{nil, {"--strict"}, {"--check"}, {"--check", "--strict"}, {"--dry-run"}} {
-			k := newFakeKernel(t, dns)
-			stdin := faulty
-			if name == file {
-				stdin, options = web, append(options, file)
-			}
-			want := answer{status: 2, errors: regexp.MustCompile(`(?m)^`).ReplaceAllString(strings.TrimSuffix(faultyComplaints, "\n"), name+": ") + "\n"}
-			if a := k.restore(t, stdin, options...); a != want {
-				t.Errorf("%s, %v: status %d\n%s%swant status %d\n%s", name, options, a.status, a.out, a.errors, want.status, want.errors)
-			}
-			if dials := map[bool]int{true: 1}[name == "<stdin>" && options == nil]; k.dials != dials || k.rules() != timeouts+dns {
-				t.Errorf("%s, %v: %d connections to the kernel, table\n%s", name, options, k.dials, k.rules())
-			}
-		}
-	}
-}
-
 func TestRefusedLinesAreLeftOutAndTheRestApplied(t *testing.T) {
 	const (
 		noScheduler = "Scheduler or persistence engine not found"
@@ -237,14 +161,6 @@ func TestRefusedLinesAreLeftOutAndTheRestApplied(t *testing.T) {
 			}
 		})
 	}
-}
-
-func times(n int, f func(int) string) []string {
-	list := make([]string, n)
-	for i := range list {
-		list[i] = f(i)
-	}
-	return list
 }
 
 // manyServices returns the rules of n services with a server each.
@@ -572,31 +488,6 @@ func mindSignals(sigs ...os.Signal) {
 	c := make(chan os.Signal, 1)
 	signal.Notify(c, sigs...)
 	signal.Stop(c)
-}
-
-func TestSignalEndsTheRestoreAfterTheChangeUnderWay(t *testing.T) {
-	mindSignals(unix.SIGINT, unix.SIGHUP, unix.SIGQUIT)
-	for sig, want := range map[syscall.Signal]answer{
-		unix.SIGINT:  {status: 130, errors: "<stdin>: interrupt after 1024 of 1600 changes; run it again to finish\n"},
-		unix.SIGTERM: {status: 143, errors: "<stdin>: terminated after 1024 of 1600 changes; run it again to finish\n"},
-	} {
-		k := newFakeKernel(t, "")
-		k.beforeApply = func(n int) {
-			if n == 2 {
-				sendSignal(t, sig)
-			}
-		}
-		if a := k.restore(t, manyServices(800, "-m")); a != want {
-			t.Errorf("%v: %+v, want %+v", sig, a, want)
-		}
-		if n := len(k.Now().Services); n != 512 {
-			t.Errorf("%v: there are %d services", sig, n)
-		}
-		k.beforeApply = nil
-		if a := k.restore(t, manyServices(800, "-m")); a != (answer{}) || len(k.Now().Services) != 800 {
-			t.Errorf("%v: again: %+v, %d services", sig, a, len(k.Now().Services))
-		}
-	}
 }
 
 func TestIgnoredSignalStaysIgnored(t *testing.T) {

@@ -40,25 +40,3 @@ func TestScreenLeavesLinesAsTheyAre(t *testing.T) {
 		t.Errorf("%q, want %q", b.String(), want)
 	}
 }
-
-// Messages about a rule file are escaped for any output. Those about the
-// command line are the same bytes as 1.31's.
-func TestComplaintsAboutFilesAreWrittenOut(t *testing.T) {
-	k := newFakeKernel(t, web)
-	word := "-\x1b[2J" + strings.Repeat("x", 1000)
-	a := k.restore(t, "-A -f 1 "+word+"\n")
-	if strings.ContainsAny(a.errors, "\x1b") || len(a.errors) > 300 || !strings.HasSuffix(a.errors, "x: unknown option\n") {
-		t.Errorf("%q", a.errors)
-	}
-	if a := k.do(t, "", "ipvsadm", "-A", "-f", "1", word); a.errors != word+": unknown option\n" {
-		t.Errorf("%q", a.errors)
-	}
-	if a := k.do(t, "-A -f 1 "+word+"\n", "ipvsadm", "-R"); a.errors != "line 1: "+word+": unknown option\n" {
-		t.Errorf("%q", a.errors)
-	}
-	many := strings.Repeat("-q\n", 250)
-	a = k.restore(t, many)
-	if lines := strings.Split(strings.TrimSuffix(a.errors, "\n"), "\n"); len(lines) != 101 || lines[100] != "<stdin>: and 150 more lines with mistakes" {
-		t.Errorf("%d lines, the last is %s", len(lines), lines[len(lines)-1])
-	}
-}

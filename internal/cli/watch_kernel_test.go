@@ -6,38 +6,32 @@ package cli
 // --monitor while the table keeps changing.
 
 import (
+	"bufio"
 	"fmt"
-	"math"
 	"math/rand/v2"
 	"net"
-	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
-	"slices"
 	"strconv"
 	"strings"
-	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
 
-	"github.com/ipvsadm-go/ipvsadm/internal/test/change"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/terminal"
-	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
 func TestWatchOnAKernel(t *testing.T) {
 	guesttest.InGuest(t, func(t *testing.T) {
 		guesttest.Modprobe(t, "ip_vs")
 		t.Run("from a shell", testWatchFromAShell)
-		t.Run("ended", testWatchEnded)
+		t.Run("without its terminal", testWatchHangup)
 		t.Run("rates", testWatchRates)
-		t.Run("another namespace", testWatchElsewhere)
 		t.Run("one service", testWatchOneService)
 		t.Run("monitor under a writer", testMonitorUnderAWriter)
 	})
@@ -107,32 +101,13 @@ func (d director) content(name string) string {
 	return string(b)
 }
 
-// testWatchEnded ends the program by signals and by closing its terminal.
-func testWatchEnded(t *testing.T) {
+// testWatchHangup closes the terminal. How signals end the program is in
+// TestWatchLeavesTheTerminalAsItWas.
+func testWatchHangup(t *testing.T) {
 	d := newDirector(t)
-	if a := d.do(web+web10, "ipvsadm", "-R"); a != (answer{}) {
-		t.Fatal(a)
-	}
-	start := func() (*exec.Cmd, *terminal.Terminal) {
-		cmd := d.command("ipvsadm", "--watch", "1")
-		on := d.onTerminal(cmd, 80, 24)
-		d.shows(on, "192.168.168.10:80")
-		return cmd, on
-	}
-	before := terminal.New(t, 80, 24).Settings(t)
-	for _, sig := range []unix.Signal{unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT} {
-		cmd, on := start()
-		must.OK(t, cmd.Process.Signal(sig))
-		_ = cmd.Wait()
-		if status := cmd.ProcessState.ExitCode(); status != 128+int(sig) {
-			t.Errorf("%v: status %d", sig, status)
-		}
-		if s := on.Settings(t); s != before {
-			t.Errorf("%v: the terminal is set to %+v", sig, s)
-		}
-		on.Await(t, "the screen before", func(text string) bool { return strings.TrimSpace(text) == "" })
-	}
-	cmd, on := start()
+	cmd := d.command("ipvsadm", "--watch", "1")
+	on := d.onTerminal(cmd, 80, 24)
+	d.shows(on, "0 services")
 	must.OK(t, on.Hangup())
 	timer := time.AfterFunc(must.Patience, func() { cmd.Process.Kill() })
 	_ = cmd.Wait()
@@ -142,167 +117,100 @@ func testWatchEnded(t *testing.T) {
 	}
 }
 
-// The traffic sent, per second.
-const (
-	sentPackets = 400
-	sentConns   = 80
-	sentBytes   = 100 // of a packet, with its headers
-)
+// sender makes about 20 connections a second, each of five UDP packets of 100
+// bytes with their headers, and prints a line for each.
+const sender = `while exec 3<>/dev/udp/10.5.5.5/53; do
+	for i in 1 2 3 4 5; do printf %072d >&3; done
+	exec 3>&-; echo; sleep 0.05
+done`
 
-// client sends UDP packets and records when it sent them: on a busy machine it
-// falls behind and catches up later.
-type client struct {
-	mu   sync.Mutex
-	sent []time.Time
-}
-
-// send sends packets until over is closed. The packets of one socket are one
-// connection; no source port is used twice.
-func (c *client) send(address string, over <-chan struct{}) error {
-	begin := time.Now()
-	var socket net.Conn
-	for sent := 0; ; sent++ {
-		if sent%(sentPackets/sentConns) == 0 {
-			if socket != nil {
-				socket.Close()
-			}
-			var err error
-			from := net.UDPAddr{Port: 10_000 + sent/(sentPackets/sentConns)}
-			if socket, err = (&net.Dialer{LocalAddr: &from}).Dial("udp", address); err != nil {
-				return err
-			}
-		}
-		due := begin.Add(time.Duration(sent) * time.Second / sentPackets)
-		select {
-		case <-over:
-			return socket.Close()
-		case <-time.After(time.Until(due)):
-		}
-		c.mu.Lock()
-		c.sent = append(c.sent, time.Now())
-		c.mu.Unlock()
-		if _, err := socket.Write(make([]byte, sentBytes-28)); err != nil {
-			return err
-		}
-	}
-}
-
-// pace returns the lowest and the highest rate, in packets a second, of all
-// two- and four-second intervals that end in the period of length while before
-// at.
-func (c *client) pace(at time.Time, while time.Duration) (lowest, highest float64) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	before := func(t time.Time) int {
-		n, _ := slices.BinarySearchFunc(c.sent, t, time.Time.Compare)
-		return n
-	}
-	lowest = math.Inf(1)
-	for end := at.Add(-while); !end.After(at); end = end.Add(20 * time.Millisecond) {
-		for _, seconds := range [...]int{2, 4} {
-			rate := float64(before(end)-before(end.Add(-time.Duration(seconds)*time.Second))) / float64(seconds)
-			lowest, highest = min(lowest, rate), max(highest, rate)
-		}
-	}
-	return lowest, highest
-}
-
-// testWatchRates compares rates with what a client sends.
+// testWatchRates compares rates with what a sender sends.
 func testWatchRates(t *testing.T) {
 	d := newDirector(t)
-	for _, a := range []string{"10.5.5.5/32", "10.6.6.6/32", "10.6.6.7/32"} {
-		if out, err := exec.Command("ip", "addr", "add", a, "dev", "lo").CombinedOutput(); err != nil {
-			t.Fatalf("ip: %v %s", err, out)
-		}
-	}
-	for _, a := range []string{"10.6.6.6:5353", "10.6.6.7:5353"} { // prevents ICMP port unreachable
-		l, err := net.ListenPacket("udp", a)
+	for _, a := range []string{"10.5.5.5", "10.6.6.6", "10.6.6.7"} {
+		d.ip("addr add " + a + "/32 dev lo")
+		silent, err := net.ListenPacket("udp", a+":5353") // prevents ICMP port unreachable
 		must.OK(t, err)
-		defer l.Close()
+		defer silent.Close()
 	}
-	if a := d.do("-A -u 10.5.5.5:53 -s wrr\n-a -u 10.5.5.5:53 -r 10.6.6.6:5353 -m -w 1\n-a -u 10.5.5.5:53 -r 10.6.6.7:5353 -m -w 1\n", "ipvsadm", "-R"); a != (answer{}) {
+	// With a short timeout no connection has the port of an earlier one.
+	if a := d.do("--set 0 0 1\n-A -u 10.5.5.5:53 -s wrr\n-a -u 10.5.5.5:53 -r 10.6.6.6:5353 -m -w 1\n-a -u 10.5.5.5:53 -r 10.6.6.7:5353 -m -w 1\n", "ipvsadm", "-R"); a != (answer{}) {
 		t.Fatal(a)
 	}
-	over, ended := make(chan struct{}), make(chan error, 1)
-	var c client
-	sending := d.inNamespace(func() { ended <- c.send("10.5.5.5:53", over) })
-	defer func() {
-		close(over)
-		if err := <-ended; err != nil {
-			t.Error(err)
+	cmd := exec.Command("bash", "-c", sender)
+	out, err := cmd.StdoutPipe()
+	must.OK(t, err)
+	must.OK(t, cmd.Start())
+	defer func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }()
+	var sent atomic.Int64 // connections
+	go func() {
+		for lines := bufio.NewScanner(out); lines.Scan(); {
+			sent.Add(1)
 		}
-		<-sending
 	}()
-	for _, interval := range []string{"1", "3"}[:must.Count(1, 2)] {
-		cmd := d.command("ipvsadm", "--watch", interval)
-		on := d.onTerminal(cmd, 200, 24)
-		must.OK(t, on.Type("uu")) // all digits
-		service := func() []string { return fieldsOf(on.Text(), "10.5.5.5:53") }
-		known := func(string) bool { f := service(); return f != nil && f[connsField] != "-" && f[bytesField] != "0" }
-		on.Await(t, "a rate", known)
-		awaitRates(t, on, &c, interval)
-		on.Await(t, "no rate after -Z", func(string) bool {
-			if a := d.do("", "ipvsadm", "-Z"); a != (answer{}) {
-				t.Fatal(a)
-			}
-			f := service()
-			return f != nil && f[connsField] == "-"
-		})
-		on.Await(t, "a rate", known)
-		awaitRates(t, on, &c, interval)
-		must.OK(t, on.Type("q"))
-		must.OK(t, cmd.Wait())
-	}
+	watch := d.command("ipvsadm", "--watch", "1")
+	on := d.onTerminal(watch, 200, 24)
+	must.OK(t, on.Type("uu")) // all digits
+	awaitRates(t, on, &sent)
+	on.Await(t, "no rate after -Z", func(string) bool {
+		if a := d.do("", "ipvsadm", "-Z"); a != (answer{}) {
+			t.Fatal(a)
+		}
+		f := fieldsOf(on.Text(), "10.5.5.5:53")
+		return f != nil && f[connsField] == "-"
+	})
+	awaitRates(t, on, &sent)
+	must.OK(t, on.Type("q"))
+	must.OK(t, watch.Wait())
 }
 
-// awaitRates waits until three consecutive screens show the rates sent. The
-// first screens do not, nor do those after a pause of the guest.
-func awaitRates(t *testing.T, on *terminal.Terminal, c *client, interval string) {
+// awaitRates waits until three consecutive screens show the rates of the last
+// four seconds. The first screens do not, nor do those after a pause of the
+// guest.
+func awaitRates(t *testing.T, on *terminal.Terminal, sent *atomic.Int64) {
 	t.Helper()
-	pace, err := time.ParseDuration(interval + "s")
-	must.OK(t, err)
-	wrong, right, last := "", 0, ""
+	type count struct {
+		at    time.Time
+		conns int64
+	}
+	wrong, right, last, counts := "", 0, "", []count(nil)
 	if !must.Soon(func() bool {
 		text := on.Text()
 		if text == last {
 			return false
 		}
 		last = text
-		if wrong = wrongRate(text, c, pace); wrong == "" {
+		now := count{time.Now(), sent.Load()}
+		counts = append(counts, now)
+		for len(counts) > 1 && now.at.Sub(counts[1].at) >= 4*time.Second {
+			counts = counts[1:]
+		}
+		pace := float64(now.conns-counts[0].conns) / now.at.Sub(counts[0].at).Seconds()
+		if wrong = wrongRate(text, pace); wrong == "" {
 			right++
 		} else {
 			right = 0
 		}
 		return right == 3
 	}) {
-		t.Errorf("every %s s: %s", interval, wrong)
+		t.Error(wrong)
 	}
 }
 
-// wrongRate compares the rates on the screen with those sent. It returns the
-// first that is wrong, or "".
-func wrongRate(text string, c *client, interval time.Duration) string {
-	// The kernel's last update is up to two seconds old, and the last read up to
-	// one interval.
-	lowest, highest := c.pace(time.Now(), interval+2500*time.Millisecond)
-	for _, r := range []struct {
-		name  string
-		field int
-		each  float64 // per packet
-	}{
-		{"10.5.5.5:53", connsField, float64(sentConns) / sentPackets},
-		{"10.5.5.5:53", packetsField, 1},
-		{"10.5.5.5:53", bytesField, sentBytes},
-		{"10.6.6.6:5353", connsField, float64(sentConns) / sentPackets / 2},
-		{"10.6.6.6:5353", packetsField, 1. / 2},
-		{"10.6.6.6:5353", bytesField, sentBytes / 2},
-	} {
-		fields := fieldsOf(text, r.name)
+// wrongRate compares the rates on the screen with those of connections a
+// second, and returns the first that is wrong, or "". The kernel's last update
+// is up to two seconds old, and the last reading up to one interval.
+func wrongRate(text string, pace float64) string {
+	for name, part := range map[string]float64{"10.5.5.5:53": 1, "10.6.6.6:5353": 0.5, "10.6.6.7:5353": 0.5} {
+		fields := fieldsOf(text, name)
 		if fields == nil {
-			return "no " + r.name
+			return "no " + name
 		}
-		if is, err := strconv.ParseFloat(fields[r.field], 64); err != nil || is < 0.9*lowest*r.each || is > 1.1*highest*r.each {
-			return fmt.Sprintf("%s: field %d is %v, %v, want %v to %v", r.name, r.field, is, err, lowest*r.each, highest*r.each)
+		for field, each := range map[int]float64{connsField: 1, packetsField: 5, bytesField: 500} {
+			want := pace * part * each
+			if is, err := strconv.ParseFloat(fields[field], 64); err != nil || is < 0.8*want || is > 1.25*want {
+				return fmt.Sprintf("%s: field %d is %v, %v, want about %v", name, field, is, err, want)
+			}
 		}
 	}
 	return ""
@@ -325,108 +233,51 @@ func fieldsOf(text, name string) []string {
 	return nil
 }
 
-// inNamespace calls f in another goroutine in the same network namespace.
-func (d director) inNamespace(f func()) (done chan struct{}) {
-	d.Helper()
-	here, err := os.Open("/proc/thread-self/ns/net")
-	must.OK(d.T, err)
-	done = make(chan struct{})
-	go func() {
-		defer close(done)
-		defer here.Close()
-		runtime.LockOSThread() // never unlocked, so that the thread ends with its goroutine
-		if err := unix.Setns(int(here.Fd()), unix.CLONE_NEWNET); err != nil {
-			d.Error(err)
-		}
-		f()
-	}()
-	return done
-}
-
-func testWatchElsewhere(t *testing.T) {
-	d := newDirector(t)
-	if a := d.do(web+web10, "ipvsadm", "-R"); a != (answer{}) {
-		t.Fatal(a)
-	}
-	other := exec.Command("unshare", "-n", "sleep", "1000")
-	must.OK(t, other.Start())
-	defer other.Wait()
-	defer other.Process.Kill()
-	pid := strconv.Itoa(other.Process.Pid)
-	here, err := os.Readlink("/proc/thread-self/ns/net")
-	must.OK(t, err)
-	must.Soon(func() bool {
-		there, err := os.Readlink("/proc/" + pid + "/ns/net")
-		must.OK(t, err)
-		return there != here
-	})
-	cmd := d.command("ipvsadm", "--watch", "--netns", pid)
-	on := d.onTerminal(cmd, 80, 24)
-	d.shows(on, "every 2 s, netns "+pid+"  0 services, 0 servers")
-	must.OK(t, on.Type("q"))
-	must.OK(t, cmd.Wait())
-}
-
-// testMonitorUnderAWriter makes up to a thousand changes a second. The changes
-// that --monitor prints must lead to the final table.
+// testMonitorUnderAWriter has a program make random changes. The changes that
+// --monitor prints must lead to the final table.
 func testMonitorUnderAWriter(t *testing.T) {
 	d := newDirector(t)
-	random := rand.New(rand.NewPCG(1, 1))
-	server := func() ipvs.Destination {
-		return ipvs.Destination{Addr: netip.AddrFrom4([4]byte{10, 1, 0, byte(random.IntN(20))}), Port: 80, Forward: ipvs.Masquerade, Weight: int32(random.IntN(9))}
-	}
-	marked := server()
-	var services []ipvs.Service
+	r := rand.New(rand.NewPCG(1, 1))
+	var services, changes []string
 	for i := range 50 {
-		services = append(services, ipvs.NewService(ipvs.AddrID(ipvs.TCP, netip.AddrFrom4([4]byte{12, 0, 0, byte(i + 1)}), 80), "wrr"))
-		must.OK(t, d.client.Apply(t.Context(), change.AddService(services[i]), change.AddDestination(services[i].ServiceID, marked)))
+		services = append(services, fmt.Sprintf("-A -t 12.0.0.%d:80 -s wrr\n", i+1))
+	}
+	for range 1000 {
+		service := fmt.Sprintf("-t 12.0.0.%d:80", 1+r.IntN(50))
+		server := fmt.Sprintf("%s -r 10.1.0.%d:80", service, r.IntN(20))
+		weight := fmt.Sprintf("%s -m -w %d", server, r.IntN(9))
+		changes = append(changes, pick(r, "-D "+service, "-A "+service, "-A "+service, "-d "+server, "-a "+weight, "-a "+weight, "-e "+weight, "-e "+weight)+"\n")
+	}
+	if a := d.do(strings.Join(services, ""), "ipvsadm", "-R"); a != (answer{}) {
+		t.Fatal(a)
 	}
 	before := fakeOf(d.table())
 	cmd := d.command("ipvsadm", "--monitor", "--timestamp")
-	var printed printedLines
+	out, err := os.Create(filepath.Join(d.dir, "printed"))
+	must.OK(t, err)
+	defer out.Close()
 	var errs strings.Builder
-	cmd.Stdout, cmd.Stderr = &printed, &errs
+	cmd.Stdout, cmd.Stderr = out, &errs
 	must.OK(t, cmd.Start())
+	looks := func() int { _, n := d.printed(); return n }
+	n := 0
 	if !must.Soon(func() bool { // one change at a time, until the first read has ended
-		marked.Weight++
-		must.OK(t, d.client.Apply(t.Context(), change.EditDestination(services[0].ServiceID, marked)))
-		_, looks := printed.changes()
-		return looks > 0
+		n++
+		d.do("", "ipvsadm", "-E", "-t", "12.0.0.1:80", "-s", []string{"rr", "wrr"}[n%2])
+		return looks() > 0
 	}) {
 		t.Fatal("the monitor shows nothing")
 	}
 
-	const most, some = 5, 10
-	made := 0
-	if !must.Soon(func() bool {
-		for range 5 {
-			var changes []ipvs.Change
-			for range some {
-				s := services[random.IntN(len(services))]
-				switch random.IntN(8) {
-				case 0:
-					changes = append(changes, change.DeleteService(s.ServiceID))
-				case 1, 2:
-					changes = append(changes, change.AddService(s))
-				case 3:
-					changes = append(changes, change.DeleteDestination(s.ServiceID, server().AddrPort()))
-				case 4, 5:
-					changes = append(changes, change.AddDestination(s.ServiceID, server()))
-				default:
-					changes = append(changes, change.EditDestination(s.ServiceID, server()))
-				}
-			}
-			_ = d.client.Apply(t.Context(), changes...) // refusals do not matter
-			made += some
-		}
-		_, looks := printed.changes()
-		return looks >= most
-	}) {
+	const most = 5
+	w := d.write(changes)
+	if !must.Soon(func() bool { return looks() >= most }) {
 		t.Fatalf("the monitor does not look %d times", most)
 	}
-	end, want := time.Now(), d.rules()
+	w.stop()
+	want := d.rules()
 	got := func() string {
-		rules, _ := printed.changes()
+		rules, _ := d.printed()
 		k := fakeOf(before.Now())
 		k.run(t, rules)
 		return k.rules()
@@ -434,8 +285,6 @@ func testMonitorUnderAWriter(t *testing.T) {
 	if !must.Soon(func() bool { return got() == want }) {
 		t.Errorf("the lines lead to\n%swant\n%s", got(), want)
 	}
-	rules, looks := printed.changes()
-	t.Logf("%d changes, %d lines in %d looks, the last %v after the last change", made, strings.Count(rules, "\n"), looks, time.Since(end))
 	must.OK(t, cmd.Process.Signal(unix.SIGTERM))
 	_ = cmd.Wait()
 	if errs.Len() > 0 {
@@ -443,34 +292,20 @@ func testMonitorUnderAWriter(t *testing.T) {
 	}
 }
 
-// printedLines collects the output of --monitor, lines that start with a time.
-type printedLines struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (p *printedLines) Write(b []byte) (int, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.text.Write(b)
-}
-
-// changes returns the changes so far, and the number of reads that found any.
-func (p *printedLines) changes() (rules string, reads int) {
-	p.mu.Lock()
-	text := p.text.String()
-	p.mu.Unlock()
-	var b strings.Builder
+// printed returns the changes that --monitor has printed so far, in lines
+// that start with a time, and the number of reads that found any.
+func (d director) printed() (rules string, reads int) {
+	text := d.content("printed")
 	last := ""
 	for line := range strings.Lines(text[:strings.LastIndexByte(text, '\n')+1]) {
 		at, change, _ := strings.Cut(line, "] ")
-		b.WriteString(change)
+		rules += change
 		if at != last {
 			reads++
 		}
 		last = at
 	}
-	return b.String(), reads
+	return rules, reads
 }
 
 // testWatchOneService shows a service of each kind alone.

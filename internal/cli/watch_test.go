@@ -90,7 +90,7 @@ func startWatch(t *testing.T, k *fakeKernel, prepare func(*session)) *watched {
 	on := terminal.New(t, 80, 24)
 	w := &watched{t, on, k, on.Settings(t), make(chan int, 1), new(bytes.Buffer)}
 	fmt.Fprint(on.Slave, "# ipvsadm --watch 1\r\n")
-	p := k.session(Process{Args: []string{"ipvsadm", "--watch", "1"}, Stdin: on.Slave, Stdout: on.Slave, Stderr: w.errs})
+	p := k.session(Process{Args: []string{"ipvsadm", "--watch", "1", "--netns", "blue"}, Stdin: on.Slave, Stdout: on.Slave, Stderr: w.errs})
 	if prepare != nil {
 		prepare(p)
 	}
@@ -143,7 +143,7 @@ func (w *watched) press(keys string) {
 func TestWatchShowsTheTable(t *testing.T) {
 	k := newFakeKernel(t, web+web10+web20+dns)
 	w := startWatch(t, k, nil)
-	w.shows("every 1 s  2 services, 2 servers", " TCP 12.0.0.1:80", "   192.168.168.10:80", " UDP 12.0.0.1:53")
+	w.shows("every 1 s, netns blue  2 services, 2 servers", " TCP 12.0.0.1:80", "   192.168.168.10:80", " UDP 12.0.0.1:53")
 	if s := w.Settings(t); s.Lflag&(unix.ICANON|unix.ECHO) != 0 || s.Lflag&unix.ISIG == 0 {
 		t.Errorf("the terminal is set to %+v", s)
 	}
@@ -256,7 +256,7 @@ func TestWatchWaitsForATableThatHasGone(t *testing.T) {
 	w.shows("TCP")
 	gone <- true
 	w.shows("can't read the table: No such file or directory; retrying", "192.168.168.10:80")
-	w.shows("every 1 s  1 service, 1 server")
+	w.shows("every 1 s, netns blue  1 service, 1 server")
 	k.edit(func(t *ipvs.Table) { t.Services = t.Services[:0] })
 	w.shows("-TCP")
 	w.press("q")

@@ -48,7 +48,7 @@ var rules = []rule{
 	{id: "filtered-connections", apply: filterConnections},
 	{id: "stopped-daemon", apply: stopDaemon, chance: true},
 	{id: "new-options", apply: takeNewOptions},
-	{id: "wide-counters", shown: "../../cli"},
+	{id: "wide-counters", shown: "../../render"},
 	{id: "no-kernel-needed", shown: "../../../testdata/script"},
 	{id: "vanished-service", shown: "../../../testdata/script"},
 	{id: "full-output", shown: "../../../testdata/script"},
