@@ -187,12 +187,6 @@ func ip(host, batch string) error {
 	return nil
 }
 
-// Address returns the first address of the host's first card.
-func (h Host) Address() string {
-	address, _, _ := strings.Cut(h.cards[0].addresses[0], "/")
-	return address
-}
-
 // Do calls f on a thread in the host's namespace: sockets that f opens and
 // commands that it starts belong there.
 func (h Host) Do(f func() error) error {

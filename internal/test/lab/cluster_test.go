@@ -90,29 +90,3 @@ func TestExpand(t *testing.T) {
 		t.Errorf("%q, want %q", got, want)
 	}
 }
-
-func TestNamesChooseScenarios(t *testing.T) {
-	for name, c := range map[string]struct {
-		names []string
-		want  int
-	}{
-		"no name chooses all":                      {nil, len(dr.scenarios)},
-		"the cluster's name chooses all":           {[]string{"dr"}, len(dr.scenarios)},
-		"a scenario's name chooses it":             {[]string{"dr/rr", "nat/rr"}, 1},
-		"another cluster's name chooses none":      {[]string{"nat"}, 0},
-		"the name after the slash chooses nothing": {[]string{"rr"}, 0},
-	} {
-		if got := len(dr.chosen(c.names).scenarios); got != c.want {
-			t.Errorf("%s: %d chosen, want %d", name, got, c.want)
-		}
-	}
-}
-
-func TestTally(t *testing.T) {
-	got := newTally(cluster.Parse(natHosts))
-	got["nginx3"]++
-	got["nginx1"] += 20
-	if got.String() != "20 0 1" {
-		t.Errorf("%v, want 20 0 1: the servers in their order, those without calls too", got)
-	}
-}

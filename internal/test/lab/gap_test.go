@@ -16,16 +16,10 @@ func TestRequestSaysHowItFailed(t *testing.T) {
 		serve func(*net.TCPConn)
 		want  string
 	}{
-		"the page is no failure":     {answers(right), ""},
-		"an answer in part is wrong": {answers(right[:len(right)-1]), "wrong answer"},
-		"another page is wrong":      {answers("HTTP/1.1 404 Not Found\r\n\r\nthis is nginx3\n"), "status 404 Not Found for /"},
-		"no answer at all is wrong":  {answers(""), "unexpected EOF"},
-		"a silent server":            {func(*net.TCPConn) { time.Sleep(time.Second) }, "timed out"},
-		"a connection that is cut": {func(c *net.TCPConn) {
-			c.Read(make([]byte, 1))
-			c.SetLinger(0)
-		}, "connection reset by peer"},
-		"no server": {nil, "connection refused"},
+		"the page is no failure": {answers(right), ""},
+		"another page is wrong":  {answers("HTTP/1.1 404 Not Found\r\n\r\nthis is nginx3\n"), "status 404 Not Found for /"},
+		"a silent server":        {func(*net.TCPConn) { time.Sleep(time.Second) }, "timed out"},
+		"no server":              {nil, "connection refused"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			listener, err := net.ListenTCP("tcp4", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})

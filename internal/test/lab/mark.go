@@ -10,33 +10,14 @@ var mark = example{
 	typed: natTyped, prepared: clientAddresses + clientAddresses6,
 	scenarios: []scenario{
 		{name: "tc", short: true, needs: marking, typed: markTC + markServers("3") + bothPorts},
-		{name: "tc-6", needs: marking, typed: mark6TC + mark6Servers("4") + bothPorts6},
 		{name: "nft", needs: "nft_fib_inet", page: markNFT + markServers("5"), typed: markNFT + markServers("5") + bothPorts + "director# nft delete table inet lvs\n"},
 		{name: "ports", short: true, needs: "iptable_mangle xt_mark xt_multiport", typed: markIptables + markServers("1") + bothPorts},
 		{name: "ports-6", needs: "ip6table_mangle xt_mark xt_multiport", typed: mark6Iptables + mark6Servers("2") + bothPorts6},
-		{name: "persistence", typed: natServers("-s rr -p 300", 1, 1, 1) + `
-lab# sticky 32 12.0.0.130-149 12.0.0.1:80
-20 of 20 on one server, 3 servers
-`},
 		{name: "network", typed: natServers("-s rr -p 300 -M 255.255.255.0", 1, 1, 1) + `
 lab# sticky 24 12.0.16-24.20-24 12.0.0.1:80
 9 of 9 on one server, 3 servers
 lab# ask director ipvsadm -Lnc | grep -c '^TCP .* 12\.0\.[0-9]*\.0:0 '
 9
-`},
-		// The connection of a datagram expires after one second, the
-		// persistence template after two.
-		{name: "timeout", typed: `
-director# ipvsadm --set 0 0 1
-` + threeServers("-u 12.0.0.1:53", "-s rr -p 2 -M 255.255.255.0", "192.168.168.10:53") + `
-lab# serve-udp :53
-lab# share-udp 6 12.0.0.1:53 12.0.31.10
-0 0 6
-lab# share-udp 6 12.0.0.1:53 12.0.31.11
-0 0 6
-lab# until director ! ipvsadm -Lnc | grep ' 12.0.31.0:0 '
-lab# share-udp 6 12.0.0.1:53 12.0.31.10
-0 6 0
 `},
 	},
 }
@@ -80,18 +61,11 @@ director# nft 'add rule inet lvs prerouting ip daddr 12.0.0.1 tcp dport { 80, 44
 
 // tc sets the marks on ingress. An iptables rule runs later and overrides
 // them.
-const (
-	markTC = `
+const markTC = `
 director# tc qdisc replace dev ens36 clsact
 director# tc filter replace dev ens36 ingress protocol ip pref 1 handle 1 flower dst_ip 12.0.0.1 ip_proto tcp dst_port 80 action skbedit mark 3
 director# tc filter replace dev ens36 ingress protocol ip pref 2 handle 1 flower dst_ip 12.0.0.1 ip_proto tcp dst_port 443 action skbedit mark 3
 `
-	mark6TC = `
-director# tc qdisc replace dev ens36 clsact
-director# tc filter replace dev ens36 ingress protocol ipv6 pref 3 handle 1 flower dst_ip fd00:12::1 ip_proto tcp dst_port 80 action skbedit mark 4
-director# tc filter replace dev ens36 ingress protocol ipv6 pref 4 handle 1 flower dst_ip fd00:12::1 ip_proto tcp dst_port 443 action skbedit mark 4
-`
-)
 
 // markServers and mark6Servers create a firewall mark service.
 func markServers(mark string) string {

@@ -114,8 +114,7 @@ director1# ipvsadm --start-daemon backup --mcast-interface ens33 --syncid 8 OPTI
 `, "OPTIONS", options)) + hasAddress("director1", true) + hold(4, "2 2") + `
 lab# answering
 4
-lab# known director2
-4 of 4
+lab# until director2 test $(ipvsadm -Lnc | grep -c ' ESTABLISHED ') -ge 4
 `
 }
 

@@ -134,10 +134,10 @@ func init() {
 			t, err := count(p.hosts, n, c.server)
 			return t.String(), err
 		},
-		// share-udp N ADDRESS [SOURCE]: the same for datagrams.
+		// share-udp N ADDRESS: the same for datagrams.
 		"share-udp": func(p *player, args string) (string, error) {
 			n, c := numbered(args)
-			t, err := count(p.hosts, n, datagrams(c))
+			t, err := count(p.hosts, n, datagrams(c.address))
 			return t.String(), err
 		},
 		// serve-udp ADDRESS: makes the servers answer datagrams.
@@ -166,9 +166,6 @@ func init() {
 		// answering: the number of open connections that are still
 		// served.
 		"answering": func(p *player, _ string) (string, error) { return fmt.Sprint(p.held.answering()), nil },
-		// known HOST: the number of open connections that a director
-		// lists.
-		"known": func(p *player, args string) (string, error) { return p.known(args) },
 		// ask HOST COMMAND: the answer of the host.
 		"ask": func(_ *player, args string) (string, error) {
 			host, command, _ := strings.Cut(args, " ")
@@ -224,27 +221,8 @@ func init() {
 	}
 }
 
-// numbered reads N [ADDRESS [SOURCE]].
+// numbered reads N [ADDRESS].
 func numbered(args string) (n int, c call) {
-	words := append(strings.Fields(args), "", "", "")
-	n, _ = strconv.Atoi(words[0])
-	return n, call{source: words[2], address: words[1]}
-}
-
-// known counts the open connections that a director lists, until it lists all
-// or the time limit is reached.
-func (p *player) known(host string) (string, error) {
-	known, all := 0, 0
-	err := soon(host+" knows all", func() (bool, error) {
-		list, err := shell(host, "ipvsadm -Lnc")
-		known, all = 0, 0
-		for _, visits := range p.held {
-			for _, v := range visits {
-				all++
-				known += strings.Count(list, " "+v.conn.LocalAddr().String()+" ")
-			}
-		}
-		return known == all, err
-	})
-	return fmt.Sprintf("%d of %d", known, all), err
+	_, _ = fmt.Sscan(args, &n, &c.address)
+	return n, c
 }

@@ -106,17 +106,12 @@ func startNginx(host string) error {
 	return nil
 }
 
-// serveUDP starts a UDP server on each real server. Given a service's address
-// it replies from that, given a port from the host's address. It ends with
-// the guest.
+// serveUDP starts a UDP server at a service's address on each real server. It
+// ends with the guest.
 func serveUDP(hosts cluster.Hosts, address string) error {
 	for _, h := range realServers(hosts) {
 		err := h.Do(func() error {
-			own := address
-			if strings.HasPrefix(address, ":") {
-				own = h.Address() + address
-			}
-			conn, err := net.ListenPacket("udp", own)
+			conn, err := net.ListenPacket("udp", address)
 			if err != nil {
 				return err
 			}

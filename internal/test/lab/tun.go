@@ -29,10 +29,7 @@ nginx1# ip addr add 10.0.1.100/32 dev lo
 		{name: "ipip", short: true, needs: "ipip", typed: tunIPIP + tunServers("")},
 		{name: "path", after: "ipip", needs: "ipip", typed: path("10.0.1.100:80", `<\d>`)},
 		{name: "gue", needs: "fou ipip", typed: tunGUE + tunServers(" --tun-type gue --tun-port 6080")},
-		{name: "gue-csum", after: "gue", needs: "fou ipip", typed: tunServers(" --tun-type gue --tun-port 6080 --tun-csum")},
-		{name: "gue-remcsum", after: "gue", needs: "fou ipip", typed: tunServers(" --tun-type gue --tun-port 6080 --tun-remcsum")},
 		{name: "gre", needs: "ip_gre", typed: tunGRE + tunServers(" --tun-type gre")},
-		{name: "gre-csum", after: "gre", needs: "ip_gre", typed: tunGREChecked + tunServers(" --tun-type gre --tun-csum")},
 		{name: "4-in-6", needs: "ip6_tunnel", typed: tunIPv6 +
 			strings.NewReplacer("10.0.2.10", "[fd00:2::10]:80", "10.0.2.20", "[fd00:2::20]:80").Replace(tunServers(""))},
 	},
@@ -69,10 +66,6 @@ nginx1# sysctl -qw net.ipv4.conf.tunl0.rp_filter=0
 nginx1# ip link add lvs type gre local 10.0.2.10
 nginx1# ip link set lvs up
 nginx1# sysctl -qw net.ipv4.conf.lvs.rp_filter=0
-`)
-	// A device accepts packets either all with a checksum or all without.
-	tunGREChecked = eachServer(`
-nginx1# ip link change lvs type gre local 10.0.2.10 icsum
 `)
 	tunIPv6 = eachServer(`
 nginx1# ip link add lvs6 type ip6tnl mode any local fd00:2::10 remote ::

@@ -122,12 +122,12 @@ func count(hosts cluster.Hosts, n int, ask func() (server string, err error)) (t
 }
 
 // datagrams returns a function that sends datagrams from one port.
-func datagrams(to call) (ask func() (string, error)) {
+func datagrams(address string) (ask func() (string, error)) {
 	var conn net.Conn
 	return func() (string, error) {
 		var err error
 		if conn == nil {
-			if conn, err = (&net.Dialer{LocalAddr: &net.UDPAddr{IP: net.ParseIP(to.source)}}).Dial("udp", to.address); err != nil {
+			if conn, err = net.Dial("udp", address); err != nil {
 				return "", err
 			}
 		}
