@@ -17,7 +17,6 @@ import (
 	"strings"
 	"sync"
 	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -85,13 +84,10 @@ func do(dir string, o order) (status int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	if o.HasStdin {
-		go receiveStdin(dir, pipes[0])
-	}
 	var outputs sync.WaitGroup
 	var failed [2]error
 	for i, name := range []string{"stdout", "stderr"} {
-		outputs.Go(func() { failed[i] = send(filepath.Join(dir, name), pipes[i+1]) })
+		outputs.Go(func() { failed[i] = send(filepath.Join(dir, name), pipes[i]) })
 	}
 	status = reapUntil(pid)
 	unix.Kill(-1, unix.SIGKILL)
@@ -100,36 +96,24 @@ func do(dir string, o order) (status int, err error) {
 	return status, errors.Join(failed[:]...)
 }
 
-// start starts the command with pipes as its three standard files, and
-// returns init's ends. They are not the exchange's files, because a program
-// that opens /dev/stderr again would truncate a file.
-func start(o order) (pid int, pipes [3]*os.File, err error) {
-	attr := &syscall.ProcAttr{Dir: o.Dir, Env: o.Env, Sys: &syscall.SysProcAttr{Setsid: true}}
-	if o.UID != 0 {
-		attr.Sys.Credential = &syscall.Credential{Uid: uint32(o.UID), Gid: uint32(o.UID)}
+// start starts the command with pipes as its outputs, and returns init's ends.
+// They are not the exchange's files, because a program that opens /dev/stderr
+// again would truncate a file.
+func start(o order) (pid int, pipes [2]*os.File, err error) {
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		return 0, pipes, err
 	}
-	for fd := range pipes {
+	defer null.Close()
+	attr := &syscall.ProcAttr{Dir: o.Dir, Env: o.Env, Files: []uintptr{null.Fd()}, Sys: &syscall.SysProcAttr{Setsid: true}}
+	for i := range pipes {
 		r, w, err := os.Pipe()
 		if err != nil {
 			return 0, pipes, err
 		}
-		if fd == 0 {
-			r, w = w, r
-		}
 		defer w.Close()
-		if err := w.Chown(o.UID, o.UID); err != nil {
-			return 0, pipes, err
-		}
-		pipes[fd] = r
+		pipes[i] = r
 		attr.Files = append(attr.Files, w.Fd())
-	}
-	if !o.HasStdin {
-		null, err := os.Open(os.DevNull)
-		if err != nil {
-			return 0, pipes, err
-		}
-		defer null.Close()
-		attr.Files[0] = null.Fd()
 	}
 
 	path := o.Args[0]
@@ -175,24 +159,4 @@ func send(path string, from *os.File) error {
 	defer to.Close()
 	_, err = io.Copy(to, from)
 	return err
-}
-
-// receiveStdin passes the pieces to the command until the last one or until
-// the command no longer reads.
-func receiveStdin(dir string, to *os.File) {
-	defer to.Close()
-	for i := 0; ; i++ {
-		piece := stdinPiece(dir, i)
-		b, err := os.ReadFile(piece)
-		for ; os.IsNotExist(err); b, err = os.ReadFile(piece) {
-			time.Sleep(poll)
-		}
-		if err != nil || len(b) == 0 {
-			return
-		}
-		os.Remove(piece)
-		if _, err := to.Write(b); err != nil {
-			return
-		}
-	}
 }

@@ -143,13 +143,16 @@ func (k Kernel) environ() []string {
 	return env
 }
 
+// memory is the guest's memory in MiB. The host allocates it on demand.
+const memory = 1024
+
 // command returns the command that boots the kernel, with the exchange
 // directory dir.
-func (k Kernel) command(dir string, memory int) (*exec.Cmd, error) {
+func (k Kernel) command(dir string) (*exec.Cmd, error) {
 	if k.Image != "" {
-		return k.qemu(dir, memory)
+		return k.qemu(dir)
 	}
-	return k.uml(dir, memory), nil
+	return k.uml(dir), nil
 }
 
 func exists(path string) bool {

@@ -117,7 +117,7 @@ const (
 
 // qemu returns the command of the emulator, which dies with the thread that
 // starts it.
-func (k Kernel) qemu(dir string, memory int) (*exec.Cmd, error) {
+func (k Kernel) qemu(dir string) (*exec.Cmd, error) {
 	initrd := filepath.Join(dir, "initrd")
 	if err := k.writeInitrd(initrd); err != nil {
 		return nil, err

@@ -4,7 +4,6 @@
 //
 //	init            link to the program, the guest's first process
 //	job             what to run, written before the boot
-//	stdin.0, .1...  standard input in pieces, an empty one ends it
 //	stdout, stderr  the command's output, appended as it comes
 //	result          how it ended, written last
 //
@@ -35,14 +34,11 @@ import (
 // Job is a command to run in a guest.
 type Job struct {
 	Kernel Kernel // zero for what Find("") finds
-	Memory int    // the guest's memory in MiB, 0 for 1024; the host allocates it on demand
 
 	Args []string // the command and its arguments; a command without a slash is looked up in Env's PATH
 	Env  []string // nil for this process's own with GuestPath
 	Dir  string   // working directory, "" for this process's own
-	UID  int      // user and group number the command runs as
 
-	Stdin          io.Reader // nil for /dev/null; Run may return while a Read of it still waits
 	Stdout, Stderr io.Writer // get the exact bytes as they are written, from one goroutine; nil discards them
 }
 
@@ -51,8 +47,6 @@ type Job struct {
 type order struct {
 	Args, Env        []string
 	Dir              string
-	UID              int
-	HasStdin         bool
 	Release, Modules string
 	Tools            string
 	QEMU             bool // the kind of kernel
@@ -99,12 +93,8 @@ func Run(ctx context.Context, job Job) (status int, err error) {
 		}
 		defer s.from.Close()
 	}
-	unread := make(chan error, 1)
-	if job.Stdin != nil {
-		go func() { unread <- sendStdin(dir, job.Stdin) }()
-	}
 
-	m, err := boot(dir, k, job.Memory)
+	m, err := boot(dir, k)
 	if err != nil {
 		return 0, fmt.Errorf("guest: boot: %w", err)
 	}
@@ -118,10 +108,6 @@ func Run(ctx context.Context, job Job) (status int, err error) {
 			running = false
 		case <-m.ended:
 			running = false
-		case err := <-unread:
-			if err != nil {
-				return 0, fmt.Errorf("guest: input of %s: %w", job.Args[0], err)
-			}
 		case <-tick.C:
 		}
 		if err := errors.Join(stdout.drain(), stderr.drain()); err != nil {
@@ -183,7 +169,7 @@ func writeOrder(dir string, k Kernel, job Job) error {
 		return err
 	}
 	o := order{
-		Args: job.Args, Env: job.Env, Dir: job.Dir, UID: job.UID, HasStdin: job.Stdin != nil,
+		Args: job.Args, Env: job.Env, Dir: job.Dir,
 		Release: k.Version, Modules: k.Modules, Tools: k.Tools, QEMU: k.Image != "",
 	}
 	if o.Env == nil {
@@ -209,16 +195,13 @@ type machine struct {
 }
 
 // boot starts the program that boots the guest, as the leader of a process group.
-func boot(dir string, k Kernel, memory int) (m machine, err error) {
-	if memory == 0 {
-		memory = 1024
-	}
+func boot(dir string, k Kernel) (m machine, err error) {
 	console, err := os.OpenFile(filepath.Join(dir, "console"), os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
 	if err != nil {
 		return machine{}, err
 	}
 	defer console.Close()
-	if m.Cmd, err = k.command(dir, memory); err != nil {
+	if m.Cmd, err = k.command(dir); err != nil {
 		return machine{}, err
 	}
 	m.ended = make(chan struct{})
@@ -320,30 +303,4 @@ func (s *stream) drain() error {
 	}
 	_, err := io.Copy(s.to, s.from)
 	return err
-}
-
-// sendStdin passes r to the guest in pieces. A piece gets its name when it is
-// complete, and the guest removes it.
-func sendStdin(dir string, r io.Reader) error {
-	draft := filepath.Join(dir, "stdin.draft")
-	buf := make([]byte, 1<<16)
-	for i := 0; ; i++ {
-		n, err := r.Read(buf)
-		for n == 0 && err == nil {
-			n, err = r.Read(buf)
-		}
-		if n == 0 && err != io.EOF {
-			return err
-		}
-		if err := os.WriteFile(draft, buf[:n], 0o600); err != nil {
-			return err
-		}
-		if err := os.Rename(draft, stdinPiece(dir, i)); err != nil || n == 0 {
-			return err
-		}
-	}
-}
-
-func stdinPiece(dir string, i int) string {
-	return filepath.Join(dir, fmt.Sprintf("stdin.%d", i))
 }

@@ -129,7 +129,7 @@ func fetchUML(ctx context.Context, suite string, log io.Writer) error {
 
 // uml starts linux.uml as the leader of a process group that also contains
 // the host processes of the guest's.
-func (k Kernel) uml(dir string, memory int) *exec.Cmd {
+func (k Kernel) uml(dir string) *exec.Cmd {
 	cmd := exec.Command(k.Path,
 		fmt.Sprintf("mem=%dM", memory), "root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro",
 		"init="+filepath.Join(dir, "init"), exchangeWord+"="+dir,
@@ -141,7 +141,7 @@ func (k Kernel) uml(dir string, memory int) *exec.Cmd {
 		// would double the boot time.
 		"initcall_blacklist=raid6_select_algo,raid6_init")
 	cmd.Env = k.environ()
-	if !roomInShm(memory) {
+	if !roomInShm() {
 		cmd.Env = append(cmd.Env, "TMPDIR="+dir)
 	}
 	return cmd
@@ -179,10 +179,10 @@ func claimProcessor() (release func()) {
 // roomInShm reports whether /dev/shm, where linux.uml keeps the guest's
 // memory unless TMPDIR is set, has room for it. If it fills up the guest
 // dies.
-func roomInShm(memory int) bool {
+func roomInShm() bool {
 	var fs unix.Statfs_t
 	err := unix.Statfs("/dev/shm", &fs)
-	return err == nil && int64(fs.Bavail)*int64(fs.Bsize) >= int64(memory)<<20
+	return err == nil && int64(fs.Bavail)*int64(fs.Bsize) >= memory<<20
 }
 
 // endWithHost powers off when the console's input ends, at the latest when

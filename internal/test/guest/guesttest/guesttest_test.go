@@ -60,7 +60,7 @@ func TestTheGuestsResultsBecomeTheHosts(t *testing.T) {
 	if guest.InGuest() {
 		t.Skip("boots guests itself")
 	}
-	hang := "-test.timeout=9s"
+	hang := "-test.timeout=20s"
 	if Kernel(t).Image != "" {
 		hang = "-test.timeout=2m" // boot included
 	}

@@ -25,11 +25,9 @@ const failed = 125
 
 func main() {
 	guest.Init()
-	job := guest.Job{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr}
+	job := guest.Job{Stdout: os.Stdout, Stderr: os.Stderr}
 	kernel := flag.String("kernel", "", "`name` of the kernel: "+strings.Join(guest.Names(), ", ")+"; \"\" for the newest User Mode Linux")
 	fetch := flag.Bool("fetch", false, "first fetch what is not on this machine: the kernel, and tools for the guest")
-	flag.IntVar(&job.UID, "uid", 0, "run the command as this `user` number")
-	flag.IntVar(&job.Memory, "memory", 0, "the guest's memory in `MiB` (default 1024)")
 	flag.Parse()
 	job.Args = flag.Args()
 
