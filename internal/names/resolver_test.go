@@ -126,6 +126,8 @@ func newResolver(t *testing.T, dns DNS) *Resolver {
 	return NewFrom(write("hosts", hostsText), write("services", servicesText), dns)
 }
 
+// What the files say is compared with the C library's reading of them in
+// testdata/conformance/names.txt.
 func TestHost4(t *testing.T) {
 	dns := &fakeDNS{addrs: map[string][]netip.Addr{
 		"www.example.net": {netip.MustParseAddr("192.0.2.2"), netip.MustParseAddr("192.0.2.1")},
@@ -142,21 +144,7 @@ func TestHost4(t *testing.T) {
 	for _, c := range []struct{ name, host, want string }{
 		{"an address is not looked up", "123", "0.0.0.123"},
 		{"an address in inet_aton's notation is not looked up", "0x0a.1", "10.0.0.1"},
-		{"the first line with the name is used", "web", "10.0.0.1"},
-		{"the case of a host name does not matter", "WEB.example.COM", "10.0.0.1"},
-		{"an alias is found", "alias1", "10.0.0.1"},
-		{"a second line for an address is used", "second", "10.0.0.1"},
 		{"the hosts file comes before DNS", "web2", "10.0.0.2"},
-		{"a comment ends the line", "web9", ""},
-		{"::1 means 127.0.0.1", "only6", "127.0.0.1"},
-		{"an IPv4-mapped address is IPv4", "mapped", "10.0.0.7"},
-		{"an IPv6 address is ignored", "lower6", ""},
-		{"an indented line is used", "indented", "10.0.0.3"},
-		{"a line may end in CR LF", "spaced", "10.0.0.9"},
-		{"the last line may lack a line end", "unended", "10.0.0.11"},
-		{"an octal address in the hosts file is ignored", "octal", ""},
-		{"a short address in the hosts file is ignored", "short", ""},
-		{"a final dot matters in the hosts file", "a.b.", "10.0.0.10"},
 		{"a name with a final dot is looked up in DNS", "web.", "192.0.2.5"},
 		{"the first address from DNS is used", "www.example.net", "192.0.2.2"},
 		{"an IPv4-mapped address from DNS is unmapped", "wide.example", "192.0.2.3"},
@@ -185,31 +173,16 @@ func TestHost4(t *testing.T) {
 
 func TestHostName(t *testing.T) {
 	dns := &fakeDNS{names: map[string][]string{
-		"10.0.0.1":          {"not-used.example."},
 		"10.0.0.5":          {"Five.example.", "other.example."},
 		"10.0.0.6":          {"dotless.example"},
 		"192.0.2.1":         {},
 		"192.0.2.2":         {"."},
 		"2001:db8::2":       {"two6.example."},
-		"::ffff:127.0.0.1":  {"mapped-loopback.example."},
-		"10.0.0.10":         {"not-used.example."},
 		"::ffff:192.0.2.33": {"mapped33.example."},
 	}}
 	r := newResolver(t, dns)
 	for _, c := range []struct{ name, addr, want string }{
-		{"the first name of the first line", "10.0.0.1", "Web.Example.com"},
-		{"a name that an earlier line has for another address", "10.0.0.2", "web"},
-		{"a line for ::1 matches 127.0.0.1", "127.0.0.1", "six"},
-		{"a line for ::1 matches ::1", "::1", "six"},
-		{"a line for 127.0.0.1 does not match its mapped form", "::ffff:127.0.0.1", "mapped-loopback.example"},
-		{"a line with an IPv4-mapped address matches IPv4", "10.0.0.7", "mapped"},
-		{"an earlier line with the IPv4 address matches first", "10.0.0.8", "plain"},
-		{"an IPv4 line does not match the mapped form", "::ffff:10.0.0.8", "mapped8"},
-		{"the case of an IPv6 address does not matter", "2001:db8::1", "Upper6"},
-		{"a line with a scoped address is ignored", "fe80::1", ""},
-		{"a line without a name is skipped", "10.0.0.4", "after-a-nameless-line"},
-		{"a name may consist of digits", "10.0.0.10", "123"},
-		{"the line end CR LF is not part of the name", "10.0.0.9", "spaced"},
+		{"a line without a name, of which the C library makes an empty one", "10.0.0.4", "after-a-nameless-line"},
 		{"the first name from DNS, without the final dot", "10.0.0.5", "Five.example"},
 		{"a name from DNS may lack the final dot", "10.0.0.6", "dotless.example"},
 		{"an IPv6 address is looked up in DNS", "2001:db8::2", "two6.example"},
@@ -235,76 +208,6 @@ func TestHostNameUsesANameThatDNSReturnsWithAnError(t *testing.T) {
 	name, ok := newResolver(t, dns).HostName(t.Context(), netip.MustParseAddr("192.0.2.1"))
 	if name != "good.example" || !ok {
 		t.Errorf("HostName = %q, %v, want good.example", name, ok)
-	}
-}
-
-func TestPort(t *testing.T) {
-	r := newResolver(t, &fakeDNS{})
-	for _, c := range []struct {
-		name, service, proto string
-		want                 uint16
-		found                bool
-	}{
-		{"the name", "http", "tcp", 80, true},
-		{"the name for another protocol", "http", "udp", 80, true},
-		{"an alias", "web", "tcp", 80, true},
-		{"an alias on an earlier line is found before a name", "www", "tcp", 80, true},
-		{"an alias is valid for its protocol only", "www", "udp", 0, false},
-		{"an alias on a later line for the port", "later", "tcp", 80, true},
-		{"the case of a name matters", "case", "tcp", 0, false},
-		{"the case of an alias matters", "alias", "tcp", 0, false},
-		{"the case of a protocol matters", "upper", "tcp", 0, false},
-		{"a comment may follow without a blank", "glued", "tcp", 83, true},
-		{"an indented line is used", "indented", "tcp", 84, true},
-		{"a line with a blank before the slash is skipped", "spaced", "tcp", 0, false},
-		{"a line with a comma for the slash is skipped", "comma", "tcp", 0, false},
-		{"a line without a protocol is skipped", "nothing", "tcp", 0, false},
-		{"a line with an empty protocol is skipped", "protoless", "", 0, false},
-		{"a line with two slashes is used", "double", "tcp", 89, true},
-		{"an octal port", "octal", "tcp", 64, true},
-		{"a hexadecimal port", "hex", "tcp", 90, true},
-		{"port 0", "zero", "tcp", 0, true},
-		{"a line with a port above 65535 is skipped", "wide", "tcp", 0, false},
-		{"a line with a negative port is skipped", "negative", "tcp", 0, false},
-		{"an SCTP service", "sip", "sctp", 5060, true},
-		{"a TCP service is not found for SCTP", "http", "sctp", 0, false},
-		{"a line may end in CR LF", "cr", "tcp", 93, true},
-		{"the last line may lack a line end", "unended", "tcp", 94, true},
-		{"a word of a comment is ignored", "WorldWideWeb", "tcp", 0, false},
-		{"the empty name", "", "tcp", 0, false},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			port, ok := r.Port(c.service, c.proto)
-			if port != c.want || ok != c.found {
-				t.Errorf("Port(%q, %q) = %d, %v, want %d, %v", c.service, c.proto, port, ok, c.want, c.found)
-			}
-		})
-	}
-}
-
-func TestServiceName(t *testing.T) {
-	r := newResolver(t, &fakeDNS{})
-	for _, c := range []struct {
-		name  string
-		port  uint16
-		proto string
-		want  string
-	}{
-		{"the first line for the port", 80, "tcp", "http"},
-		{"another protocol", 80, "udp", "http"},
-		{"a protocol without the port", 80, "sctp", ""},
-		{"a name in the case of the file", 81, "tcp", "Case"},
-		{"a name that another line has as an alias", 92, "tcp", "www"},
-		{"port 0", 0, "tcp", "zero"},
-		{"SCTP", 5060, "sctp", "sip"},
-		{"an unknown port", 65535, "tcp", ""},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			name, ok := r.ServiceName(c.port, c.proto)
-			if name != c.want || ok != (c.want != "") {
-				t.Errorf("ServiceName(%d, %q) = %q, %v, want %q", c.port, c.proto, name, ok, c.want)
-			}
-		})
 	}
 }
 

@@ -253,13 +253,45 @@ const hosts = `127.0.0.1 localhost
 10.9.0.77 a-name-that-goes-past-the-fifty-nine-bytes-that-a-line-has-room-for.example.org long
 2001:db8::77 an-ipv6-name-that-goes-past-the-fifty-nine-bytes-of-a-line-too.example.org long6
 192.168.7.9 198.51.100.9
-`
+::1 only6
+::ffff:10.0.0.7 mapped
+10.0.0.7 later
+2001:DB8::8 Upper6 lower6
+   10.0.0.8 indented Alias8 # comment8
+10.0.0.10 tail#more
+10.0.0.012 octal
+10.13 short
+fe80::1%lo scoped
+10.0.0.14 123 a.b.
+10.0.0.15 returned` + "\r\n" + `10.0.0.16 unended`
+
+// services are unusual lines before those of the guest's own file.
+const services = `odd	4080/tcp	odd-www odd-web	# WorldWideWeb
+odd	4080/udp
+odd-alt	4080/tcp	odd-later
+Odd-Case	4081/tcp	ODD-ALIAS
+odd-upper	4082/TCP
+odd-glued	4083/tcp#comment
+   odd-indented	4084/tcp
+odd-spaced	4085 /tcp
+odd-comma	4086,tcp
+odd-nothing	4087
+odd-protoless	4088/
+odd-double	4089//tcp
+odd-octal	010100/tcp
+odd-hex	0x105A/tcp
+odd-www	4092/tcp
+odd-zero	0/tcp
+odd-negative	-1/tcp
+odd-sip	4060/sctp
+odd-ended	4093/tcp	odd-cr` + "\r\n"
 
 // prepareGuest prepares the guest for both programs: names are resolved from
 // files only.
 func prepareGuest(t *testing.T) {
 	t.Helper()
 	program.ResolveFrom(t, hosts)
+	program.Replace(t, "/etc/services", services+program.Read(t, "/etc/services"))
 	// The kernel loads these two schedulers with the IPVS lock held. They
 	// wait for namespaces that are being freed, which wait for that lock:
 	// a deadlock. The other schedulers do not wait.
