@@ -137,44 +137,6 @@ func TestEquivalentCommandLines(t *testing.T) {
 	}
 }
 
-// TestFaultsOfNewOptions tests the options that 1.31 lacks. The faults of the
-// others are those of 1.31 in testdata/conformance/faults.txt and the scripts.
-func TestFaultsOfNewOptions(t *testing.T) {
-	const (
-		client = "client address[/length]"
-		states = "NONE ESTABLISHED SYN_SENT SYN_RECV FIN_WAIT TIME_WAIT CLOSE CLOSE_WAIT LAST_ACK LISTEN SYNACK UDP INIT1 INIT COOKIE_SENT COOKIE_REPLIED COOKIE_WAIT COOKIE COOKIE_ECHOED SHUTDOWN_SENT SHUTDOWN_RECEIVED SHUTDOWN_ACK_SENT REJECTED CLOSED ASSURED"
-		edit   = "-e -f 1 -r 10.0.0.1 "
-	)
-	for line, want := range map[string]*Fault{
-		"":                             fault(NotACommand),
-		"-L --client 10.0.0.1":         fault(IllegalOption, "client", "list"),
-		"-L --timeout --state NONE":    fault(IllegalOption, "state", "list"),
-		"-Lc --state=":                 fault(IllegalChoice, "connection state", states),
-		"-Lc --state ESTABLISHE":       fault(IllegalChoice, "connection state", states),
-		"-Lc --client=":                fault(IllegalValue, client),
-		"-Lc --client 10":              fault(IllegalValue, client),
-		"-Lc --client 10.0.0.1/33":     fault(IllegalValue, client),
-		"-Lc --client 10.0.0.1/":       fault(IllegalValue, client),
-		"-Lc --client 10.0.0.1/x":      fault(IllegalValue, client),
-		"-Lc --client ::1/129":         fault(IllegalValue, client),
-		"-Lc --client [::1":            fault(IllegalValue, client),
-		"-Lc --client [10.0.0.1]":      fault(IllegalValue, client),
-		"-Lc --client nohost/8":        fault(IllegalValue, client),
-		"--watch 0":                    fault(IllegalValue, "interval"),
-		"--watch 0.09":                 fault(IllegalValue, "interval"),
-		"--monitor 1e1":                fault(IllegalValue, "interval"),
-		"--monitor 2678401":            fault(IllegalValue, "interval"),
-		"--monitor inf":                fault(IllegalValue, "interval"),
-		edit + "--keep --drain 5":      fault(DrainWeight),
-		edit + "--keep --drain 5 -w 1": fault(DrainWeight),
-		edit + "--drain 5 -w 0":        fault(IllegalOption, "drain", "edit-server"),
-	} {
-		if cmd, err := newParser(t).Parse(t.Context(), argv(line)); !isFault(err, want) {
-			t.Errorf("%s: %+v, %v, want %v", line, cmd, err, want)
-		}
-	}
-}
-
 // isFault reports whether err is a fault with the same message as want.
 func isFault(err error, want *Fault) bool {
 	got, ok := err.(*Fault)
@@ -219,75 +181,6 @@ func TestAllLookupsOfALineAreStartedTogether(t *testing.T) {
 		}
 		if _, err := p.ParseRule(t.Context(), argv("-A -t 12.0.0.1:80")); err != nil {
 			t.Errorf("the line after %s: %v", line, err)
-		}
-	}
-}
-
-func TestGlobalOptionsBeforeAndAfterTheCommand(t *testing.T) {
-	for line, want := range map[string]Command{
-		"--netns blue -L -n":           {ID: spec.List, NetNS: "blue", Given: spec.Of(spec.OptNumeric, spec.OptNetNS)},
-		"-L --netns=blue -n":           {ID: spec.List, NetNS: "blue", Given: spec.Of(spec.OptNumeric, spec.OptNetNS)},
-		"-L -n --netns /proc/1/ns/net": {ID: spec.List, NetNS: "/proc/1/ns/net", Given: spec.Of(spec.OptNumeric, spec.OptNetNS)},
-		"--netns 42":                   {ID: spec.List, NetNS: "42", Given: spec.Of(spec.OptNetNS)},
-		"--netns -L -C":                {ID: spec.Flush, NetNS: "-L", Given: spec.Of(spec.OptNetNS)},
-	} {
-		got, err := newParser(t).Parse(t.Context(), argv(line))
-		if err != nil || got.ID != want.ID || got.NetNS != want.NetNS || got.Given != want.Given {
-			t.Errorf("%s: %+v, %v", line, got, err)
-		}
-	}
-	for line, want := range map[string]*Fault{
-		"--netns":                fault(NotACommand),
-		"-L --netns":             fault(MissingValue, "--netns"),
-		"--netns x foo":          fault(NotACommand),
-		"--netns x -q":           fault(NotACommand),
-		"--netns x -n -L":        fault(NotACommand),
-		"--netns= -C":            fault(IllegalValue, "network namespace"),
-		"--netns x -L --netns y": fault(RepeatedOption, "netns"),
-		"--netns x -L -C":        fault(SecondCommand, "-C"),
-		"--netns x -C -n":        fault(IllegalOption, "numeric", "flush"),
-	} {
-		if _, err := newParser(t).Parse(t.Context(), argv(line)); !isFault(err, want) {
-			t.Errorf("%s: %v, want %v", line, err, want)
-		}
-	}
-}
-
-func TestRuleTextHasNoGlobalOptions(t *testing.T) {
-	p := newParser(t)
-	if _, err := p.Parse(t.Context(), argv("-C --netns x")); err != nil {
-		t.Fatal(err)
-	}
-	for line, want := range map[string]*Fault{
-		"-C --netns x":    fault(UnknownOption, "--netns"),
-		"-C --netns=x -q": fault(UnknownOption, "--netns=x"),
-		"--netns x -C":    fault(NotACommand),
-	} {
-		if _, err := p.ParseRule(t.Context(), argv(line)); !isFault(err, want) {
-			t.Errorf("%s: %v, want %v", line, err, want)
-		}
-	}
-	if cmd, err := p.ParseRule(t.Context(), argv("-D -t 12.0.0.1:80")); err != nil || cmd.ID != spec.DeleteService {
-		t.Errorf("%+v, %v", cmd, err)
-	}
-}
-
-func TestOptionsThatSelectConnections(t *testing.T) {
-	ap := netip.MustParseAddrPort
-	for line, want := range map[string]Command{
-		"-Lc --client 10.0.0.1":            {Client: netip.MustParsePrefix("10.0.0.1/32")},
-		"-Lc --client vip/8":               {Client: netip.MustParsePrefix("12.0.0.1/8")},
-		"-L --client=2001:db8::1/32 -c":    {Client: netip.MustParsePrefix("2001:db8::1/32")},
-		"-Lc --client [2001:db8::1]/32":    {Client: netip.MustParsePrefix("2001:db8::1/32")},
-		"-Lc --client 0.0.0.0/0":           {Client: netip.MustParsePrefix("0.0.0.0/0")},
-		"-Lc --state established":          {State: "ESTABLISHED"},
-		"-Lc -r 10.0.0.1 -t 12.0.0.1:80":   {Destination: ipvs.Destination{Addr: ap("10.0.0.1:0").Addr()}},
-		"-Lc -t 12.0.0.1:80 -r 10.0.0.1":   {Destination: ipvs.Destination{Addr: ap("10.0.0.1:0").Addr()}},
-		"-Lc -t 12.0.0.1 -r 10.0.0.1:http": {Destination: ipvs.Destination{Addr: ap("10.0.0.1:0").Addr(), Port: 80}},
-	} {
-		got, err := newParser(t).Parse(t.Context(), argv(line))
-		if err != nil || got.Client != want.Client || got.State != want.State || got.Destination.AddrPort() != want.Destination.AddrPort() {
-			t.Errorf("%s: %+v, %v, want %+v", line, got, err, want)
 		}
 	}
 }
@@ -362,66 +255,6 @@ func TestOptionsOfEachCommand(t *testing.T) {
 				}
 			}
 		})
-	}
-}
-
-// TestEditsWithKeep checks that the old values of options that are not given
-// are kept, and that the result is checked for faults.
-func TestEditsWithKeep(t *testing.T) {
-	const (
-		service = "-A -t 12.0.0.1:80 -s sh -b sh-port -p 300 -M 255.255.255.0 --pe sip"
-		nat     = "-a -t 12.0.0.1:80 -r 10.0.0.1:8080 -m -w 3 -x 9 -y 4"
-		gue     = "-a -t 12.0.0.1:80 -r 10.0.0.1:80 -i --tun-type gue --tun-port 6080 --tun-csum -w 3"
-	)
-	for _, c := range []struct{ old, edit, want, fault string }{
-		{service, "-E -t 12.0.0.1:80 --keep", "-E -t 12.0.0.1:80 -s sh -b sh-port -p 300 -M 255.255.255.0 --pe sip", ""},
-		{service, "-E -t 12.0.0.1:80 --keep -p 60", "-E -t 12.0.0.1:80 -s sh -b sh-port -p 60 -M 255.255.255.0 --pe sip", ""},
-		{service, "-E -t 12.0.0.1:80 --keep -s wlc", "-E -t 12.0.0.1:80 -s wlc -p 300 -M 255.255.255.0 --pe sip", ""},
-		{service, "-E -t 12.0.0.1:80 --keep -b sh-fallback", "-E -t 12.0.0.1:80 -s sh -b sh-fallback -p 300 -M 255.255.255.0 --pe sip", ""},
-		{service, "-E -t 12.0.0.1:80 --keep -s mh -b mh-port -M 255.255.0.0", "-E -t 12.0.0.1:80 -s mh -b mh-port -p 300 -M 255.255.0.0 --pe sip", ""},
-		{service, "-E -t 12.0.0.1:80 --keep -b mh-port", "", "incompatible"},
-		{service, "-E -t 12.0.0.1:80 --keep -o", "", "udp"},
-		{"-A -t 12.0.0.1:0 -p 9", "-E -t 12.0.0.1 --keep -s rr", "-E -t 12.0.0.1:0 -s rr -p 9", ""},
-		{"-A -u 12.0.0.1:53 -o", "-E -u 12.0.0.1:53 --keep -s rr", "-E -u 12.0.0.1:53 -s rr -o", ""},
-		{nat, "-e -t 12.0.0.1:80 -r 10.0.0.1:8080 --keep -w 0", "-e -t 12.0.0.1:80 -r 10.0.0.1:8080 -m -w 0 -x 9 -y 4", ""},
-		{nat, "-e -t 12.0.0.1:80 -r 10.0.0.1:8080 --keep -x 20", "-e -t 12.0.0.1:80 -r 10.0.0.1:8080 -m -w 3 -x 20 -y 4", ""},
-		{nat, "-e -t 12.0.0.1:80 -r 10.0.0.1:8080 --keep --tun-csum", "", "tunnel options"},
-		{gue, "-e -t 12.0.0.1:80 -r 10.0.0.1 --keep -w 0", "-e -t 12.0.0.1:80 -r 10.0.0.1:80 -i --tun-type gue --tun-port 6080 --tun-csum -w 0", ""},
-		{gue, "-e -t 12.0.0.1:80 -r 10.0.0.1 --keep --tun-remcsum", "-e -t 12.0.0.1:80 -r 10.0.0.1:80 -i --tun-type gue --tun-port 6080 --tun-remcsum -w 3", ""},
-		{gue, "-e -t 12.0.0.1:80 -r 10.0.0.1 --keep --tun-type gre", "-e -t 12.0.0.1:80 -r 10.0.0.1:80 -i --tun-type gre -w 3", ""},
-		{gue, "-e -t 12.0.0.1:80 -r 10.0.0.1 --keep -m", "-e -t 12.0.0.1:80 -r 10.0.0.1:80 -m -w 3", ""},
-		{nat, "-e -t 12.0.0.1:80 -r 10.0.0.1 --keep -i --tun-type gue", "", "tunnel needs"},
-	} {
-		p := newParser(t)
-		old, err := p.Parse(t.Context(), argv(c.old))
-		if err != nil {
-			t.Fatal(c.old, err)
-		}
-		cmd, err := p.Parse(t.Context(), argv(c.edit))
-		if err != nil {
-			t.Errorf("%s: %v", c.edit, err)
-			continue
-		}
-		if _, ok := cmd.Change(); ok {
-			t.Errorf("%s has a change before it is completed", c.edit)
-		}
-		if cmd.ID == spec.EditService {
-			err = cmd.KeepService(old.Service)
-		} else {
-			err = cmd.KeepServer(old.Destination)
-		}
-		kinds := map[string]FaultKind{"incompatible": IncompatibleFlag, "udp": OnePacketNotUDP, "tunnel options": TunnelOptions, "tunnel needs": TunnelNeedsOption}
-		if c.fault != "" {
-			if f, ok := err.(*Fault); !ok || f.Kind != kinds[c.fault] {
-				t.Errorf("%s: %v, want a fault of the kind %s", c.edit, err, c.fault)
-			}
-			continue
-		}
-		want, wantErr := p.Parse(t.Context(), argv(c.want))
-		got, ok := cmd.Change()
-		if wanted, _ := want.Change(); err != nil || wantErr != nil || !ok || got != wanted {
-			t.Errorf("%s:\n%v, %v, want\n%v, %v", c.edit, got, err, wanted, wantErr)
-		}
 	}
 }
 
