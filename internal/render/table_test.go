@@ -244,20 +244,6 @@ func TestConnectionCounts(t *testing.T) {
 	}
 }
 
-func TestDaemons(t *testing.T) {
-	got := output(t, nil, Options{}, func(p Writer) error {
-		return p.Daemons([]ipvs.Daemon{
-			{State: ipvs.Master, Interface: "lo", MaxLen: 1472, Group: netip.MustParseAddr("224.0.0.81"), Port: 8848, TTL: 1},
-			{State: ipvs.Backup, Interface: "lo", SyncID: 7, MaxLen: 1024, Group: netip.MustParseAddr("ff02::5"), Port: 99, TTL: 3},
-			{State: ipvs.Backup, Interface: "eth0", SyncID: 255},
-		})
-	})
-	compare(t, got, `master sync daemon (mcast=lo, syncid=0, maxlen=1472, group=224.0.0.81, port=8848, ttl=1)
-backup sync daemon (mcast=lo, syncid=7, maxlen=1024, group=ff02::5, port=99, ttl=3)
-backup sync daemon (mcast=eth0, syncid=255)
-`)
-}
-
 func TestNamesOfATableAreLookedUpTogether(t *testing.T) {
 	r := resolver(t, fakeDNS{delay: time.Second})
 	services := []ipvs.ServiceEntry{large(1, 20)[0]}
