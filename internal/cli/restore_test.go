@@ -600,8 +600,9 @@ func TestLongWorkShowsProgressOnATerminalOnly(t *testing.T) {
 	run(on.Slave, 0)
 	run(on.Slave, 200*time.Millisecond)
 	const did = "<stdin>: 800 services, 800 servers: 1600 added, 0 removed, 0 changed\r\n"
-	if want := did + "\r1024 of 1600 changes\r1536 of 1600 changes\r1600 of 1600 changes\r\x1b[K" + did; on.Output(t) != want {
-		t.Errorf("a terminal shows %q, want %q", on.Output(t), want)
+	shown := strings.Replace(on.Output(t), "\r512 of 1600 changes", "", 1) // on a busy machine
+	if want := did + "\r1024 of 1600 changes\r1536 of 1600 changes\r1600 of 1600 changes\r\x1b[K" + did; shown != want {
+		t.Errorf("a terminal shows %q, want %q", shown, want)
 	}
 	if b, err := os.ReadFile(toFile.Name()); err != nil || len(b) > 0 {
 		t.Errorf("a file gets %q, %v", b, err)
