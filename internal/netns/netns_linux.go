@@ -86,7 +86,7 @@ func Within(ns *os.File, f func()) error {
 		// goroutine: no other goroutine may run in this namespace.
 		runtime.LockOSThread()
 		if err := unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET); err != nil {
-			done <- fmt.Errorf("enter the network namespace: %w", err)
+			done <- err
 			return
 		}
 		f()

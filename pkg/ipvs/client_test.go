@@ -408,22 +408,6 @@ func TestEndedContextEndsTheWait(t *testing.T) {
 	}
 }
 
-func TestErrorsSayWhatWasRefused(t *testing.T) {
-	d := Change{Op: OpAddDestination, Service: Service{ServiceID: MarkID(77, IPv6)}, Destination: Destination{Addr: netip.MustParseAddr("2001:db8::1"), Port: 80}}
-	for want, err := range map[string]error{
-		"add destination [2001:db8::1]:80 Masq weight 0 of FWM 77 IPv6: destination already exists": &ChangeError{Change: d, Err: syscall.EEXIST},
-		"add destination [2001:db8::1]:80 Masq weight 0 of FWM 77 IPv6: no such service":            &ChangeError{Change: d, Err: syscall.ESRCH},
-		"flush: operation not permitted":               &ChangeError{Change: flush(), Err: syscall.EPERM},
-		"flush: <nil>":                                 &ChangeError{Change: flush()},
-		"get service: <nil>":                           &QueryError{Query: "get service"},
-		"stop daemon master: no such sync daemon runs": &ChangeError{Change: Change{Op: OpStopDaemon, Daemon: Daemon{State: Master}}, Err: syscall.ESRCH},
-	} {
-		if err.Error() != want {
-			t.Errorf("%q, want %q", err, want)
-		}
-	}
-}
-
 func TestConnectionsAreRead(t *testing.T) {
 	const table = "Pro FromIP   FPrt ToIP     TPrt DestIP   DPrt State       Expires PEName PEData\n" +
 		"TCP 0C00000A B9FC 0C000001 0050 C0A8A80A 0050 TIME_WAIT       119\n" +

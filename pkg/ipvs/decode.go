@@ -10,6 +10,7 @@ package ipvs
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"net/netip"
 	"time"
 
@@ -29,13 +30,13 @@ func (a *attrs) next() bool {
 		return false
 	}
 	if len(a.rest) < nl.AttrHeaderLen {
-		a.err = malformed("%d stray bytes after the attributes", len(a.rest))
+		a.err = fmt.Errorf("%d stray bytes after the attributes", len(a.rest))
 		return false
 	}
 	n := int(binary.NativeEndian.Uint16(a.rest))
 	a.typ = binary.NativeEndian.Uint16(a.rest[2:]) &^ (nl.AttrNested | nl.AttrNetByte)
 	if n < nl.AttrHeaderLen || n > len(a.rest) {
-		a.err = malformed("attribute %d says it has %d bytes where %d are left", a.typ, n, len(a.rest))
+		a.err = fmt.Errorf("attribute %d says it has %d bytes where %d are left", a.typ, n, len(a.rest))
 		return false
 	}
 	a.data = a.rest[nl.AttrHeaderLen:n]

@@ -2,7 +2,10 @@
 
 package ipvs
 
-import "net/netip"
+import (
+	"net/netip"
+	"slices"
+)
 
 // Diff returns the fewest changes that turn the services have into the services
 // want in place, in an order that does no harm on the way:
@@ -26,8 +29,14 @@ import "net/netip"
 // the packets that still arrive on them. To spare them, call [Client.Drain]
 // first.
 func Diff(have, want []ServiceEntry) Batch {
-	var b Batch
 	find := finder(len(have), func(i int) ServiceID { return have[i].ServiceID })
+	adds := 0
+	for i := range want {
+		if find(want[i].ServiceID) < 0 {
+			adds += 1 + len(want[i].Destinations)
+		}
+	}
+	b := slices.Grow(Batch(nil), adds)
 	wanted := make([]bool, len(have))
 	for i := range want {
 		w := &want[i]

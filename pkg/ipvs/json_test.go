@@ -5,7 +5,11 @@ package ipvs
 import (
 	"encoding/json"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"reflect"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -102,6 +106,50 @@ func TestJSON(t *testing.T) {
 				t.Errorf("it becomes %+v, %v, of\n%s", back.Elem(), err, got)
 			}
 		})
+	}
+}
+
+// TestEveryTypeIsReadBack has a value of each exported type that the package
+// gives a form in JSON, by methods or tags.
+func TestEveryTypeIsReadBack(t *testing.T) {
+	web := NewService(AddrID(UDP, netip.MustParseAddr("2001:db8::1"), 5060), "mh")
+	web.Flags, web.Timeout, web.Netmask, web.PersistenceEngine = FlagPersistent|FlagOnePacket|FlagSched1, time.Minute, 64, "sip"
+	d := DestinationEntry{Destination: testDestination, Conns: ConnCounts{1, 2, 3}, Stats: wantStats(1 << 60)}
+	s := ServiceEntry{Service: web, Stats: wantStats(7), Destinations: []DestinationEntry{d}}
+	times := Timeouts{TCP: 900 * time.Second, TCPFin: 120 * time.Second, UDP: 300 * time.Second}
+	ap := netip.MustParseAddrPort
+	values := []any{web, s, d.Destination, d, times, testDaemon, d.Stats, d.Stats.Rates, d.Tunnel, TunnelGRE, TunnelRemoteChecksum, Route, Backup, OpZeroService, SCTP,
+		Version(0x010203), Info{Version: 0x010203, ConnTableSize: 4096}, Table{Services: []ServiceEntry{s}, Timeouts: times, Daemons: []Daemon{testDaemon}},
+		Change{Op: OpAddDestination, Service: Service{ServiceID: web.ServiceID}, Destination: testDestination},
+		Connection{Protocol: TCP, Client: ap("10.1.0.2:33814"), Virtual: ap("12.0.0.1:80"), Destination: ap("10.2.0.3:8080"), State: "ESTABLISHED", Expires: time.Minute}}
+	var have []string
+	for _, v := range values {
+		have = append(have, reflect.TypeOf(v).Name())
+		text, err := json.Marshal(v)
+		must.OK(t, err)
+		back := reflect.New(reflect.TypeOf(v))
+		if err := json.Unmarshal(text, back.Interface()); err != nil || !reflect.DeepEqual(back.Elem().Interface(), v) {
+			t.Errorf("%T: %s becomes %+v, %v", v, text, back.Elem(), err)
+		}
+	}
+	var want []string
+	files, err := filepath.Glob("*.go")
+	must.OK(t, err)
+	method, tagged := regexp.MustCompile(`(?m)^func \(\w+ ([A-Z]\w+)\) Marshal(?:JSON|Text)\(`), regexp.MustCompile("(?m)^type ([A-Z]\\w+) struct {\n(?:[^}]*\n)?[^}\n]*`json:")
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		text, err := os.ReadFile(file)
+		must.OK(t, err)
+		for _, m := range append(method.FindAllSubmatch(text, -1), tagged.FindAllSubmatch(text, -1)...) {
+			want = append(want, string(m[1]))
+		}
+	}
+	slices.Sort(have)
+	slices.Sort(want)
+	if want = slices.Compact(want); !slices.Equal(have, want) {
+		t.Errorf("%v are tested, %v are there", have, want)
 	}
 }
 
