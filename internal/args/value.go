@@ -24,7 +24,7 @@ func number(s string, low, high int64) (int64, bool) {
 // interval reads seconds, with decimals or without, that a command can wait
 // between two readings of the table.
 func interval(s string) (time.Duration, bool) {
-	if strings.Trim(s, "0123456789.") != "" {
+	if strings.Trim(s, digits+".") != "" {
 		return 0, false // no sign, exponent or infinity
 	}
 	n, err := strconv.ParseFloat(s, 64)
@@ -34,36 +34,21 @@ func interval(s string) (time.Duration, bool) {
 // leadingNumber returns the number at the start of s, or 0, like C's atoi.
 func leadingNumber(s string) int64 {
 	s = trimLeft(s)
-	end := 0
-	for end < len(s) && (isDigit(s[end]) || end == 0 && (s[0] == '+' || s[0] == '-')) {
-		end++
+	rest := s
+	if strings.HasPrefix(s, "+") || strings.HasPrefix(s, "-") {
+		rest = s[1:]
 	}
-	n, err := strconv.ParseInt(s[:end], 10, 32)
-	if err != nil {
-		return 0
-	}
+	n, _ := strconv.ParseInt(strings.TrimSuffix(s, strings.TrimLeft(rest, digits)), 10, 32)
 	return n
 }
 
 // trimLeft removes leading white space, as defined by C's isspace.
-func trimLeft(s string) string {
-	for s != "" && (s[0] == ' ' || '\t' <= s[0] && s[0] <= '\r') {
-		s = s[1:]
-	}
-	return s
-}
+func trimLeft(s string) string { return strings.TrimLeft(s, " \t\n\v\f\r") }
 
-func isDigit(c byte) bool { return '0' <= c && c <= '9' }
+const digits = "0123456789"
 
 // isNumber reports whether s consists of digits only. It may be empty.
-func isNumber(s string) bool {
-	for i := range len(s) {
-		if !isDigit(s[i]) {
-			return false
-		}
-	}
-	return true
-}
+func isNumber(s string) bool { return strings.Trim(s, digits) == "" }
 
 // address is the address of a service or a real server.
 type address struct {
@@ -179,6 +164,6 @@ func (s *scan) port(text string) (uint16, error) {
 // isName reports whether an invalid address or port could be a name: it
 // consists of the characters of names, and not only of digits and dots.
 func isName(text string) bool {
-	const digits, rest = "0123456789.", "-_+abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-	return strings.Trim(text, digits) != "" && strings.Trim(text, digits+rest) == "" && text[0] != '-' && text[0] != '+'
+	const letters = "-_+abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	return strings.Trim(text, digits+".") != "" && strings.Trim(text, digits+"."+letters) == "" && text[0] != '-' && text[0] != '+'
 }

@@ -169,6 +169,15 @@ func (c *connection) readNamed(ctx context.Context, cmd *args.Command, how part)
 	return &ipvs.Table{Services: []ipvs.ServiceEntry{e}}, err
 }
 
+// noServiceError is the error if a command line names a service and reading it
+// found none, or nil.
+func noServiceError(cmd *args.Command, found []ipvs.ServiceEntry) error {
+	if len(found) > 0 || !cmd.Given.HasAny(spec.ServiceAddress) {
+		return nil
+	}
+	return &ipvs.ChangeError{Change: ipvs.Change{Service: cmd.Service}, Err: ipvs.ErrNoService}
+}
+
 // readServer reads a service and finds one of its servers. If the list keeps
 // changing, an existing server may be missing: the error then matches
 // ipvs.ErrChanging.

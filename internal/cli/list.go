@@ -3,6 +3,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -107,8 +108,6 @@ func (c *listCommand) list(ctx context.Context) error {
 	switch {
 	case given.Has(spec.OptConnection):
 		err = c.listConnections(ctx, p)
-	case given.HasAny(spec.ServiceAddress):
-		err = c.listService(ctx, p, c.cmd.Service.ServiceID)
 	case given.Has(spec.OptTimeout):
 		var t ipvs.Timeouts
 		if t, err = c.client.Timeouts(ctx); err != nil {
@@ -130,16 +129,21 @@ func (c *listCommand) list(ctx context.Context) error {
 	return err
 }
 
+// listTable lists the table, or the service that the command line names.
 func (c *listCommand) listTable(ctx context.Context, p render.Writer) error {
 	info, err := c.client.Info(ctx)
 	if err != nil {
 		return listFailure(err)
 	}
-	t, err := c.readTable(ctx, services)
-	if err := c.reportPartial(err); err != nil {
+	write := p.Table
+	if c.cmd.Given.HasAny(spec.ServiceAddress) {
+		write = p.Services
+	}
+	t, err := c.readNamed(ctx, c.cmd, services)
+	if err := c.reportPartial(cmp.Or(err, noServiceError(c.cmd, t.Services))); err != nil {
 		return err
 	}
-	return output(p.Table(ctx, info, t.Services))
+	return output(write(ctx, info, t.Services))
 }
 
 // listMetrics fails if the table keeps changing, since a missing service
@@ -162,21 +166,6 @@ func (c *listCommand) listMetrics(ctx context.Context) error {
 	return deliver(c.session, c.cmd, func(out io.Writer) error {
 		return render.Metrics(out, options, info, totals, t)
 	})
-}
-
-func (c *listCommand) listService(ctx context.Context, p render.Writer, id ipvs.ServiceID) error {
-	info, err := c.client.Info(ctx)
-	if err != nil {
-		return listFailure(err)
-	}
-	e, err := c.readService(ctx, id)
-	if errors.Is(err, ipvs.ErrNoService) {
-		err = &ipvs.ChangeError{Change: ipvs.Change{Service: ipvs.Service{ServiceID: id}}, Err: err}
-	}
-	if err := c.reportPartial(err); err != nil {
-		return err
-	}
-	return output(p.Services(ctx, info, []ipvs.ServiceEntry{e}))
 }
 
 func (c *listCommand) filter() ipvs.ConnectionFilter {

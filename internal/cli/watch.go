@@ -3,6 +3,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,7 +16,6 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/internal/args"
 	"github.com/ipvsadm-go/ipvsadm/internal/doctor"
 	"github.com/ipvsadm-go/ipvsadm/internal/render"
-	"github.com/ipvsadm-go/ipvsadm/internal/spec"
 	"github.com/ipvsadm-go/ipvsadm/internal/watch"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
@@ -57,10 +57,7 @@ func (w *watchCommand) Run(ctx context.Context) (err error) {
 	w.browser = watch.NewBrowser(watchTitle(plain(w.config.NetNS), w.cmd.Interval), displayOf(os.Getenv))
 	w.typed, w.signals = make(chan typing), make(chan os.Signal, 8)
 	first, err := w.read(ctx)
-	if err == nil && len(first.Services) == 0 && w.cmd.Given.HasAny(spec.ServiceAddress) {
-		err = &ipvs.ChangeError{Change: ipvs.Change{Service: w.cmd.Service}, Err: ipvs.ErrNoService}
-	}
-	if err != nil {
+	if err = cmp.Or(err, noServiceError(w.cmd, first.Services)); err != nil {
 		return listFailure(err)
 	}
 	w.show(first, nil)

@@ -64,57 +64,44 @@ func Metrics(w io.Writer, o Options, i ipvs.Info, totals ipvs.Stats, t *ipvs.Tab
 		}
 		m.sample(`role="`+role.String()+`"`, running)
 	}
-	for _, c := range counters {
-		m.family("ipvs_"+c.name+"_total", "counter", "All "+c.help)
-		m.sample("", c.value(&totals))
-	}
-	labels := make([]string, len(services))
-	var backends []backend
+	m.counters("ipvs_", "All ", []entry{{"", &totals, nil}})
+	entries, backends := make([]entry, len(services)), []entry(nil)
 	for n := range services {
 		s := &services[n]
-		labels[n] = serviceLabels(s.ServiceID)
+		entries[n] = entry{serviceLabels(s.ServiceID), &s.Stats, nil}
 		for i := range s.Destinations {
 			d := &s.Destinations[i]
 			remote := fmt.Sprintf(`,remote_address="%v",remote_port="%d"`, d.Addr, d.Port)
-			backends = append(backends, backend{d, labels[n] + remote})
+			backends = append(backends, entry{entries[n].labels + remote, &d.Stats, d})
 		}
 	}
-	for _, c := range counters {
-		m.family("ipvs_service_"+c.name+"_total", "counter", "The virtual service's "+c.help)
-		for n := range services {
-			m.sample(labels[n], c.value(&services[n].Stats))
-		}
-	}
+	m.counters("ipvs_service_", "The virtual service's ", entries)
 	m.family("ipvs_service_backends", "gauge", "Real servers of the virtual service; live are those with a weight over 0")
 	for n := range services {
 		live := 0
-		for d := range services[n].Destinations {
-			if services[n].Destinations[d].Weight > 0 {
+		for _, d := range services[n].Destinations {
+			if d.Weight > 0 {
 				live++
 			}
 		}
-		m.sample(labels[n]+`,state="live"`, uint64(live))
-		m.sample(labels[n]+`,state="total"`, uint64(len(services[n].Destinations)))
+		m.sample(entries[n].labels+`,state="live"`, uint64(live))
+		m.sample(entries[n].labels+`,state="total"`, uint64(len(services[n].Destinations)))
 	}
-	for _, c := range counters {
-		m.family("ipvs_backend_"+c.name+"_total", "counter", "The real server's "+c.help)
-		for _, b := range backends {
-			m.sample(b.labels, c.value(&b.Stats))
-		}
-	}
+	m.counters("ipvs_backend_", "The real server's ", backends)
 	for _, g := range gauges {
 		m.family("ipvs_backend_"+g.name, "gauge", g.help)
 		for _, b := range backends {
-			m.sample(b.labels, g.value(b.DestinationEntry))
+			m.sample(b.labels, g.value(b.server))
 		}
 	}
 	return m.Flush()
 }
 
-// backend is a real server with its labels, which every family repeats.
-type backend struct {
-	*ipvs.DestinationEntry
+// entry is a service or a server with its labels, which every family repeats.
+type entry struct {
 	labels string
+	stats  *ipvs.Stats
+	server *ipvs.DestinationEntry // nil for a service
 }
 
 // metrics writes samples. Flush returns the first write error.
@@ -128,6 +115,16 @@ type metrics struct {
 func (m *metrics) family(name, kind, help string) {
 	m.name = name
 	fmt.Fprintf(m, "# HELP %s %s.\n# TYPE %s %s\n", name, help, name, kind)
+}
+
+// counters writes the families of all counters.
+func (m *metrics) counters(prefix, whose string, entries []entry) {
+	for _, c := range counters {
+		m.family(prefix+c.name+"_total", "counter", whose+c.help)
+		for _, e := range entries {
+			m.sample(e.labels, c.value(e.stats))
+		}
+	}
 }
 
 func (m *metrics) sample(labels string, n uint64) {

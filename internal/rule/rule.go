@@ -91,6 +91,14 @@ func Changes(t *ipvs.Table) iter.Seq[ipvs.Change] {
 	}
 }
 
+// commands are the commands that make the changes.
+var commands = [...]spec.CommandID{
+	ipvs.OpAddService: spec.AddService, ipvs.OpEditService: spec.EditService, ipvs.OpDeleteService: spec.DeleteService,
+	ipvs.OpAddDestination: spec.AddServer, ipvs.OpEditDestination: spec.EditServer, ipvs.OpDeleteDestination: spec.DeleteServer,
+	ipvs.OpFlush: spec.Flush, ipvs.OpZero: spec.Zero, ipvs.OpZeroService: spec.Zero, ipvs.OpSetTimeouts: spec.SetTimeouts,
+	ipvs.OpStartDaemon: spec.StartDaemon, ipvs.OpStopDaemon: spec.StopDaemon,
+}
+
 // Writer writes changes as lines that AppendWords and package args parse.
 type Writer struct {
 	// Names are written instead of addresses and ports; nil for none.
@@ -111,35 +119,27 @@ func (w Writer) Write(out io.Writer, changes iter.Seq[ipvs.Change]) error {
 // Append appends a change as a line, without the line end. Like 1.31 it omits
 // the netmask of a service that is not persistent, and thresholds of 0.
 func (w Writer) Append(b []byte, c ipvs.Change) []byte {
+	if c.Op == 0 {
+		return b
+	}
+	b = command(b, commands[c.Op])
 	switch c.Op {
-	case ipvs.OpAddService:
-		return w.service(command(b, spec.AddService), &c.Service)
-	case ipvs.OpEditService:
-		return w.service(command(b, spec.EditService), &c.Service)
-	case ipvs.OpDeleteService:
-		return w.serviceID(command(b, spec.DeleteService), c.Service.ServiceID)
-	case ipvs.OpAddDestination:
-		return destination(w.server(command(b, spec.AddServer), &c), &c.Destination)
-	case ipvs.OpEditDestination:
-		return destination(w.server(command(b, spec.EditServer), &c), &c.Destination)
+	case ipvs.OpAddService, ipvs.OpEditService:
+		return w.service(b, &c.Service)
+	case ipvs.OpDeleteService, ipvs.OpZeroService:
+		return w.serviceID(b, c.Service.ServiceID)
+	case ipvs.OpAddDestination, ipvs.OpEditDestination:
+		return destination(w.server(b, &c), &c.Destination)
 	case ipvs.OpDeleteDestination:
-		return w.server(command(b, spec.DeleteServer), &c)
-	case ipvs.OpFlush:
-		return command(b, spec.Flush)
-	case ipvs.OpZero:
-		return command(b, spec.Zero)
-	case ipvs.OpZeroService:
-		return w.serviceID(command(b, spec.Zero), c.Service.ServiceID)
+		return w.server(b, &c)
 	case ipvs.OpSetTimeouts:
-		b = command(b, spec.SetTimeouts)
 		for _, t := range [...]time.Duration{c.Timeouts.TCP, c.Timeouts.TCPFin, c.Timeouts.UDP} {
 			b = appendNumber(append(b, ' '), seconds(t))
 		}
-		return b
 	case ipvs.OpStartDaemon:
-		return daemon(command(b, spec.StartDaemon), &c.Daemon)
+		return daemon(b, &c.Daemon)
 	case ipvs.OpStopDaemon:
-		return append(append(command(b, spec.StopDaemon), ' '), c.Daemon.State.String()...)
+		return append(append(b, ' '), c.Daemon.State.String()...)
 	}
 	return b
 }
