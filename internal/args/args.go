@@ -11,7 +11,6 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/ipvsadm-go/ipvsadm/internal/names"
 	"github.com/ipvsadm-go/ipvsadm/internal/spec"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
@@ -88,8 +87,7 @@ type Parser struct {
 	scan   scan
 }
 
-// Names looks up names; names.Resolver and names.Async implement it. The
-// error names.ErrPending means that the lookup is still running.
+// Names looks up names; *names.Resolver implements it.
 type Names interface {
 	Host4(ctx context.Context, name string) (netip.Addr, error)
 	Host6(ctx context.Context, name string) (netip.Addr, error)
@@ -98,12 +96,11 @@ type Names interface {
 
 // New returns a parser that looks up names with n.
 func New(n Names) *Parser {
-	return &Parser{names: n, reader: reader{flags: newFlags()}}
+	return &Parser{names: n, reader: reader{flags: flags()}}
 }
 
 // Parse parses the words after the program's name. The error is a *Fault, or
-// the error of ctx if that canceled a lookup. If a lookup is still running,
-// the error is names.ErrPending, even if the command line has faults.
+// the error of ctx if that canceled a lookup.
 func (p *Parser) Parse(ctx context.Context, argv []string) (Command, error) {
 	return p.parse(ctx, argv, false)
 }
@@ -119,11 +116,7 @@ func (p *Parser) parse(ctx context.Context, argv []string, isRule bool) (Command
 	*s = scan{} // in place, to avoid a copy of the large struct
 	s.ctx, s.names = ctx, p.names
 	s.cmd.setDefaults()
-	err := p.read(argv, isRule)
-	if s.pending {
-		err = names.ErrPending
-	}
-	if err != nil {
+	if err := p.read(argv, isRule); err != nil {
 		return Command{}, err
 	}
 	return s.cmd, nil

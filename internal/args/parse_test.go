@@ -137,48 +137,6 @@ func TestEquivalentCommandLines(t *testing.T) {
 	}
 }
 
-// pendingNames is a resolver whose lookups do not finish. It records them.
-type pendingNames struct {
-	Names
-	hosts *[]string
-}
-
-func (p pendingNames) Host4(ctx context.Context, name string) (netip.Addr, error) {
-	if addr, ok := names.ParseIPv4(name); ok {
-		return addr, nil
-	}
-	*p.hosts = append(*p.hosts, name)
-	return netip.Addr{}, names.ErrPending
-}
-
-func (p pendingNames) Host6(ctx context.Context, name string) (netip.Addr, error) {
-	*p.hosts = append(*p.hosts, name+" of IPv6")
-	return netip.Addr{}, names.ErrPending
-}
-
-func TestAllLookupsOfALineAreStartedTogether(t *testing.T) {
-	for line, want := range map[string][]string{
-		"-a -t one:80 -r two:80":               {"one", "two"},
-		"-a -t [one]:80 -r [two]:80 -i":        {"one of IPv6", "one", "two of IPv6", "two"},
-		"-A -t one:80 -p -M two":               {"one", "two"},
-		"-a -t 12.0.0.1:80 -r two:80":          {"two"},
-		"-a -t one:nosuch -r two:80":           {"one"}, // the port is a fault in any case
-		"-a -t one:80 -r [2001:db8::1]:80":     {"one"}, // the families may be equal
-		"-A -t one:80 -q":                      {"one"},
-		"-A -t one:80 -t two:80":               {"one"},
-		"-a -t one:80 -r two:80 -w x -r three": {"one", "two"},
-	} {
-		var hosts []string
-		p := New(pendingNames{newParser(t).names, &hosts})
-		if _, err := p.ParseRule(t.Context(), argv(line)); !errors.Is(err, names.ErrPending) || !slices.Equal(hosts, want) {
-			t.Errorf("%s: %v, lookups of %q, want %q", line, err, hosts, want)
-		}
-		if _, err := p.ParseRule(t.Context(), argv("-A -t 12.0.0.1:80")); err != nil {
-			t.Errorf("the line after %s: %v", line, err)
-		}
-	}
-}
-
 func TestHelpAndVersionIgnoreTheRestOfTheLine(t *testing.T) {
 	for line, want := range map[string]spec.CommandID{
 		"-h": spec.Help, "--help foo": spec.Help, "-h -q": spec.Help, "-hq": spec.Help, "--help -A -t x": spec.Help,

@@ -20,7 +20,6 @@ type scan struct {
 	names      Names
 	cmd        Command
 	schedFlags string // checked at the end, when the scheduler is known
-	pending    bool   // a lookup is running; the address is a placeholder
 }
 
 // accept handles the current option of the reader.

@@ -107,8 +107,6 @@ func parseIPv6(text string) (netip.Addr, bool) {
 }
 
 // bracketedName looks up a name in brackets as the name of an IPv6 host.
-// While the lookup is running, it reports false, so that the caller starts a
-// lookup for IPv4 as well: the host may have no IPv6 address.
 func (s *scan) bracketedName(text string, bracketed bool) (netip.Addr, bool) {
 	if !bracketed {
 		return netip.Addr{}, false
@@ -117,9 +115,6 @@ func (s *scan) bracketedName(text string, bracketed bool) (netip.Addr, bool) {
 		return netip.Addr{}, false
 	}
 	a, err := s.names.Host6(s.ctx, text)
-	if errors.Is(err, names.ErrPending) {
-		s.pending = true
-	}
 	return a, err == nil
 }
 
@@ -129,9 +124,6 @@ func (s *scan) host4(text string) (netip.Addr, error) {
 	switch {
 	case err == nil:
 		return a, nil
-	case errors.Is(err, names.ErrPending):
-		s.pending = true
-		return netip.IPv4Unspecified(), nil
 	case isName(text):
 		return a, &NameError{Name: text, Err: err}
 	}

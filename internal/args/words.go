@@ -11,6 +11,7 @@ package args
 
 import (
 	"strings"
+	"sync"
 
 	"github.com/spf13/pflag"
 
@@ -120,9 +121,10 @@ func rowOf(f *pflag.Flag) *row {
 	return f.Value.(*row)
 }
 
-// newFlags returns flags for all rows. A second letter has a flag of its own,
-// whose long name cannot be typed: a word ends at the equals sign.
-func newFlags() *pflag.FlagSet {
+// flags returns flags for all rows, the same for all parsers. A second letter
+// has a flag of its own, whose long name cannot be typed: a word ends at the
+// equals sign.
+var flags = sync.OnceValue(func() *pflag.FlagSet {
 	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
 	for r := range spec.Rows() {
 		f := pflag.Flag{Name: r.Long, Value: &row{r}}
@@ -136,4 +138,4 @@ func newFlags() *pflag.FlagSet {
 		}
 	}
 	return flags
-}
+})

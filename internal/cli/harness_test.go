@@ -89,13 +89,13 @@ func each(t testing.TB, rules string, do func(...ipvs.Change) error) {
 	t.Helper()
 	s := newSession(Process{Args: []string{"ipvsadm"}})
 	s.parser, s.names = args.New(noNames()), noNames()
-	parse := ruleParser(s, nil)
+	parse := s.ruleParser()
 	for line, text := range strings.Split(strings.TrimSuffix(rules, "\n"), "\n") {
 		words := rule.AppendFileWords(nil, []byte(text))
 		if len(words) == 0 {
 			continue
 		}
-		c, err := parse(t.Context(), line+1, words, true)
+		c, err := parse(t.Context(), words)
 		if err == nil {
 			err = do(c.Change)
 		}

@@ -11,7 +11,6 @@ import (
 	"os"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/args"
-	"github.com/ipvsadm-go/ipvsadm/internal/names"
 	"github.com/ipvsadm-go/ipvsadm/internal/restore"
 	"github.com/ipvsadm-go/ipvsadm/internal/spec"
 	"github.com/ipvsadm-go/ipvsadm/internal/strictjson"
@@ -20,9 +19,9 @@ import (
 
 // readRules reads a rule file, or standard input if file is empty. It passes
 // each line that changes the table to check, which may refuse it.
-func readRules(ctx context.Context, s *session, file string, check lineCheck) (name string, f *restore.File, err error) {
+func readRules(ctx context.Context, s *session, file string, check restore.Check) (name string, f *restore.File, err error) {
 	return readInput(s, file, func(in io.Reader) (*restore.File, error) {
-		return restore.Read(ctx, in, maxText, ruleParser(s, check))
+		return restore.Read(ctx, in, maxText, s.ruleParser, check)
 	})
 }
 
@@ -51,23 +50,13 @@ func readInput(s *session, file string, read func(io.Reader) (*restore.File, err
 	return file, f, err
 }
 
-// lineCheck returns an error if a file must not contain the change. It may be
-// nil.
-type lineCheck func(number int, words []string, c ipvs.Change) error
-
-// ruleParser returns the parser of the lines of a rule file. Its errors are
-// not messages: ruleFailure makes these for the few errors that are shown.
-func ruleParser(s *session, check lineCheck) restore.Parse {
-	async := args.New(s.names.Async())
-	return func(ctx context.Context, number int, words []string, wait bool) (restore.Rule, error) {
-		parser := async
-		if wait {
-			parser = s.parser
-		}
+// ruleParser returns a parser of the lines of a rule file. Its errors are not
+// messages: ruleFailure makes these for the few errors that are shown.
+func (s *session) ruleParser() restore.Parse {
+	parser := args.New(s.names)
+	return func(ctx context.Context, words []string) (restore.Rule, error) {
 		cmd, err := parser.ParseRule(ctx, words)
 		switch {
-		case errors.Is(err, names.ErrPending):
-			return restore.Rule{}, restore.ErrPending
 		case err != nil:
 			return restore.Rule{}, err
 		case cmd.Keeps():
@@ -77,10 +66,7 @@ func ruleParser(s *session, check lineCheck) restore.Parse {
 		if !ok {
 			return restore.Rule{}, notAChange(cmd.ID)
 		}
-		if check != nil {
-			err = check(number, words, c)
-		}
-		return restore.Rule{Change: c, Exist: cmd.Given.Has(spec.OptExist)}, err
+		return restore.Rule{Change: c, Exist: cmd.Given.Has(spec.OptExist)}, nil
 	}
 }
 

@@ -22,11 +22,14 @@ type result[V any] struct {
 	err   error
 }
 
-// start returns the result for key, and starts the lookup if it is the first
-// caller.
-func (c *cache[K, V]) start(ctx context.Context, key K, lookup func(context.Context, K) (V, error)) *result[V] {
+// get returns the result for key. The first caller starts the lookup, and
+// later callers wait for the same result. The lookup continues after ctx is
+// canceled, since callers with other contexts may be waiting for it.
+func (c *cache[K, V]) get(ctx context.Context, key K, lookup func(context.Context, K) (V, error)) (none V, err error) {
+	if err := ctx.Err(); err != nil {
+		return none, err
+	}
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	r, found := c.results[key]
 	if !found {
 		if c.results == nil {
@@ -36,19 +39,10 @@ func (c *cache[K, V]) start(ctx context.Context, key K, lookup func(context.Cont
 		c.results[key] = r
 		go func() {
 			defer close(r.done)
-			r.value, r.err = lookup(ctx, key)
+			r.value, r.err = lookup(context.WithoutCancel(ctx), key)
 		}()
 	}
-	return r
-}
-
-// get waits for the result for key. The lookup continues after ctx is
-// canceled, since callers with other contexts may be waiting for it.
-func (c *cache[K, V]) get(ctx context.Context, key K, lookup func(context.Context, K) (V, error)) (none V, err error) {
-	if err := ctx.Err(); err != nil {
-		return none, err
-	}
-	r := c.start(context.WithoutCancel(ctx), key, lookup)
+	c.mu.Unlock()
 	select {
 	case <-r.done:
 		return r.value, r.err

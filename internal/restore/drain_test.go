@@ -178,7 +178,7 @@ func TestDaemonsStartAfterRemovals(t *testing.T) {
 		must.OK(t, k.Do(change.AddService(six), change.AddDestination(six.ServiceID, tunnel)))
 		have := withConnections(k.Now())
 		f, err := restore.Read(t.Context(), strings.NewReader(
-			"-A -t [2001:db8::1]:80 -s rr\n-a -t [2001:db8::1]:80 -r [2001:db8::a]:80 -i\n--start-daemon master --mcast-interface lo\n"), 1<<20, rules())
+			"-A -t [2001:db8::1]:80 -s rr\n-a -t [2001:db8::1]:80 -r [2001:db8::a]:80 -i\n--start-daemon master --mcast-interface lo\n"), 1<<20, rules, nil)
 		must.OK(t, err)
 		w := f.Wanted(have, false)
 		changed(t, "the plan", have, w.Plan(have, strict, true))
@@ -197,7 +197,7 @@ func TestDaemonOfARefusedLineStays(t *testing.T) {
 	must.OK(t, k.Do(change.StartDaemon(ipvs.Daemon{State: ipvs.Backup, Interface: "lo"})))
 	have := k.Now()
 	f, err := restore.Read(t.Context(), strings.NewReader(
-		"-A -t [2001:db8::1]:80 -s rr\n-a -t [2001:db8::1]:80 -r 10.0.0.1:80 -i\n--start-daemon backup --mcast-interface lo\n"), 1<<20, rules())
+		"-A -t [2001:db8::1]:80 -s rr\n-a -t [2001:db8::1]:80 -r 10.0.0.1:80 -i\n--start-daemon backup --mcast-interface lo\n"), 1<<20, rules, nil)
 	must.OK(t, err)
 	end := run(t, f, k, have, options)
 	if now := k.Now(); end.How != restore.Finished || list(end.Wanted) != "2:invalid argument" || !slices.Equal(now.Daemons, have.Daemons) {

@@ -14,20 +14,25 @@
 package restore
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"io"
 	"iter"
 	"slices"
 	"strconv"
+	"sync"
+	"sync/atomic"
 
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
 // Parse parses the words of a line. It returns an error for a line that does
-// not change the table. With wait false it does not wait for host names: it
-// starts the lookup and returns ErrPending.
-type Parse func(ctx context.Context, line int, words []string, wait bool) (Rule, error)
+// not change the table.
+type Parse func(ctx context.Context, words []string) (Rule, error)
+
+// Check returns an error if a file must not contain the change of a line. The
+// lines come in their order.
+type Check func(line int, words []string, c ipvs.Change) error
 
 // Rule is a line that changes the table.
 type Rule struct {
@@ -36,9 +41,6 @@ type Rule struct {
 	// the deletion of a missing one.
 	Exist bool
 }
-
-// ErrPending is the error of a line with a host name that is being looked up.
-var ErrPending = errors.New("a host name is being looked up")
 
 // Complaint is about a line of a file.
 type Complaint struct {
@@ -111,46 +113,60 @@ func (f *File) add(number int, r Rule, err error) {
 	f.lines = append(f.lines, &line{number, r})
 }
 
-// Read reads a file of at most limit bytes, without a kernel. Host names are
-// looked up in the background; lines that need a pending lookup are parsed
-// again at the end. It returns an error of r, ErrLarge, or that of ctx if it
-// ended before all lookups.
-func Read(ctx context.Context, r io.Reader, limit int64, parse Parse) (*File, error) {
+const (
+	// maxBlock is the number of lines that are parsed together.
+	maxBlock = 1024
+	// maxParsers is the number of lines parsed at the same time. A line
+	// may wait for host names.
+	maxParsers = 64
+)
+
+// unparsed is a line before it is parsed. err is the reason if it is too long.
+type unparsed struct {
+	number int
+	words  []string
+	err    error
+}
+
+// Read reads a file of at most limit bytes, without a kernel. newParse returns
+// a parser, of which several are used at the same time; check may be nil. It
+// returns an error of r, ErrLarge, or that of ctx.
+func Read(ctx context.Context, r io.Reader, limit int64, newParse func() Parse, check Check) (*File, error) {
 	f := &File{}
-	type waiting struct {
-		*line
-		words []string
-	}
-	var pending []waiting
+	var block []unparsed
 	err := readLines(r, limit, func(number int, words []string, err error) {
-		var rule Rule
-		if err == nil {
-			rule, err = parse(ctx, number, words, false)
+		block = append(block, unparsed{number, slices.Clone(words), err})
+		if len(block) == maxBlock {
+			f.parse(ctx, block, newParse, check)
+			block = block[:0]
 		}
-		if !errors.Is(err, ErrPending) {
-			f.add(number, rule, err)
-			return
-		}
-		f.add(number, Rule{}, nil)
-		pending = append(pending, waiting{f.lines[len(f.lines)-1], slices.Clone(words)})
 	})
-	if err != nil || len(pending) == 0 {
-		return f, err
+	f.parse(ctx, block, newParse, check)
+	return f, cmp.Or(err, ctx.Err())
+}
+
+// parse parses lines and adds them to the file.
+func (f *File) parse(ctx context.Context, block []unparsed, newParse func() Parse, check Check) {
+	rules := make([]Rule, len(block))
+	var next atomic.Int32
+	var parsers sync.WaitGroup
+	for range min(maxParsers, len(block)) {
+		parsers.Go(func() {
+			parse := newParse()
+			for i := next.Add(1) - 1; int(i) < len(block); i = next.Add(1) - 1 {
+				if l := &block[i]; l.err == nil {
+					rules[i], l.err = parse(ctx, l.words)
+				}
+			}
+		})
 	}
-	var faults Complaints
-	for _, p := range pending {
-		c := Complaint{Line: p.number}
-		if p.Rule, c.Err = parse(ctx, p.number, p.words, true); c.Err == nil {
-			continue
+	parsers.Wait()
+	for i, l := range block {
+		if l.err == nil && check != nil {
+			l.err = check(l.number, l.words, rules[i].Change)
 		}
-		p.Op = 0
-		faults.add(c)
-		if p.number == f.last.Line {
-			f.last = c
-		}
+		f.add(l.number, rules[i], l.err)
 	}
-	f.Faults = merge(f.Faults, faults)
-	return f, ctx.Err()
 }
 
 // Empty reports whether the file contains no command.
@@ -160,7 +176,7 @@ func (f *File) Empty() bool { return f.last.Line == 0 }
 func (f *File) Rules() iter.Seq2[int, Rule] {
 	return func(yield func(int, Rule) bool) {
 		for _, l := range f.lines {
-			if l.Op != 0 && l.number <= f.last.Line && !yield(l.number, l.Rule) {
+			if l.number <= f.last.Line && !yield(l.number, l.Rule) {
 				return
 			}
 		}

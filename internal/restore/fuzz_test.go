@@ -36,7 +36,7 @@ func (noDNS) LookupAddr(context.Context, string) ([]string, error) {
 // rules returns a parser of rule text like the program's.
 func rules() restore.Parse {
 	p := args.New(names.NewFrom("/dev/null", "/dev/null", noDNS{}))
-	return func(ctx context.Context, _ int, words []string, _ bool) (restore.Rule, error) {
+	return func(ctx context.Context, words []string) (restore.Rule, error) {
 		cmd, err := p.ParseRule(ctx, words)
 		if err != nil {
 			return restore.Rule{}, err
@@ -52,7 +52,7 @@ func rules() restore.Parse {
 // fileOf reads rule text, which may contain lines of any kind.
 func fileOf(t *testing.T, text string) *restore.File {
 	t.Helper()
-	f, err := restore.Read(t.Context(), strings.NewReader(text), 1<<30, rules())
+	f, err := restore.Read(t.Context(), strings.NewReader(text), 1<<30, rules, nil)
 	must.OK(t, err)
 	return f
 }

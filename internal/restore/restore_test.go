@@ -11,9 +11,11 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/iotest"
+	"testing/synctest"
 	"time"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/model"
@@ -41,10 +43,12 @@ func timeouts(tcp, udp int) ipvs.Timeouts {
 // reader parses a small language for tests: "add 80 rr", "edit 80 rr", "delete
 // 80", "server 80 7 WEIGHT", "remove 80 7". A "!" after the command sets
 // Rule.Exist. It counts the lines.
-type reader struct{ lines int }
+type reader struct{ lines atomic.Int32 }
 
-func (r *reader) parse(_ context.Context, _ int, words []string, _ bool) (restore.Rule, error) {
-	r.lines++
+func (r *reader) parser() restore.Parse { return r.parse }
+
+func (r *reader) parse(_ context.Context, words []string) (restore.Rule, error) {
+	r.lines.Add(1)
 	command, exist := strings.CutSuffix(words[0], "!")
 	c, err := changeOf(command, words)
 	return restore.Rule{Change: c, Exist: exist}, err
@@ -85,7 +89,7 @@ func changeOf(command string, words []string) (ipvs.Change, error) {
 func read(t *testing.T, lines ...string) (*restore.File, *reader) {
 	t.Helper()
 	var r reader
-	f, err := restore.Read(t.Context(), strings.NewReader(strings.Join(lines, "\n")), 1<<30, r.parse)
+	f, err := restore.Read(t.Context(), strings.NewReader(strings.Join(lines, "\n")), 1<<30, r.parser, nil)
 	must.OK(t, err)
 	return f, &r
 }
@@ -147,8 +151,8 @@ func TestFileIsReadWithoutAKernel(t *testing.T) {
 	if got, want := list(w), "4:service already exists 5:nonsense 7:no such service"; got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
-	if !f.Faults.Any() || !w.Refused || w.Last.Err == nil || r.lines != 5 {
-		t.Errorf("%+v, %d lines were read", w, r.lines)
+	if !f.Faults.Any() || !w.Refused || w.Last.Err == nil || r.lines.Load() != 5 {
+		t.Errorf("%+v, %d lines were read", w, r.lines.Load())
 	}
 	if c := w.Complaints.List[1]; c.Change.Op != 0 || c.Err != errNonsense {
 		t.Errorf("%+v", c)
@@ -173,8 +177,8 @@ func TestFileIsParsedOnce(t *testing.T) {
 		k := kernel(t)
 		k.Refuse = refuseNosuch
 		end := run(t, f, k, k.Now(), options)
-		if got := list(end.Wanted); end.How != restore.Finished || r.lines != len(c.lines) || got != c.said {
-			t.Errorf("%+v, %d lines of %d were read, complaints %s", end, r.lines, len(c.lines), got)
+		if got := list(end.Wanted); end.How != restore.Finished || int(r.lines.Load()) != len(c.lines) || got != c.said {
+			t.Errorf("%+v, %d lines of %d were read, complaints %s", end, r.lines.Load(), len(c.lines), got)
 		}
 	}
 }
@@ -613,7 +617,7 @@ func TestLinesOfAFile(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var r reader
-			f, err := restore.Read(t.Context(), strings.NewReader(c.text), 1<<30, r.parse)
+			f, err := restore.Read(t.Context(), strings.NewReader(c.text), 1<<30, r.parser, nil)
 			must.OK(t, err)
 			k := kernel(t)
 			end := run(t, f, k, k.Now(), options)
@@ -624,80 +628,44 @@ func TestLinesOfAFile(t *testing.T) {
 	}
 }
 
-// A line that needs a pending lookup takes effect in the order of the file,
-// and complaints about it are in that order.
+// Lines that wait for names take effect in the order of the file, and are
+// parsed at the same time.
 func TestLinesThatWaitForNamesKeepTheirOrder(t *testing.T) {
-	lines := []string{
-		"\ufeffadd 80 rr", "bogus", // before any name
-		"add vip rr", "server 80 1 1", "add 81 rr", // the second of port 81
-		"", "bogus", "# add vip rr", "nohost", "delete vip", "server 81 1 1", "add vip wlc", "nohost", "bogus",
+	var lines []string
+	for n := range 100 {
+		lines = append(lines, fmt.Sprintf("add %d rr", 100-n), "bogus")
 	}
-	var r reader
-	waited, asked := false, 0
-	parse := func(ctx context.Context, number int, words []string, wait bool) (restore.Rule, error) {
-		if words[0] != "nohost" && !slices.Contains(words, "vip") {
-			return r.parse(ctx, number, words, wait)
+	synctest.Test(t, func(t *testing.T) {
+		var r reader
+		slow := func() restore.Parse {
+			return func(ctx context.Context, words []string) (restore.Rule, error) {
+				if n, _ := strconv.Atoi(words[min(1, len(words)-1)]); n%2 == 0 {
+					time.Sleep(time.Second)
+				}
+				return r.parse(ctx, words)
+			}
 		}
-		asked++
-		switch waited = waited || wait; {
-		case !wait && waited:
-			t.Error("a line was parsed without wait after one with it")
-		case !wait:
-			return restore.Rule{}, restore.ErrPending
-		case ctx.Err() != nil:
-			return restore.Rule{}, ctx.Err()
-		case words[0] == "nohost":
-			return restore.Rule{}, errors.New("no such host")
+		begin, next := time.Now(), 0
+		check := func(number int, _ []string, c ipvs.Change) error {
+			if next++; number != 2*next-1 || int(c.Service.Port) != 101-next {
+				t.Errorf("line %d is number %d: %v", next, number, c)
+			}
+			return nil
 		}
-		words = slices.Clone(words)
-		words[1] = "81"
-		return r.parse(ctx, number, words, wait)
-	}
-	f, err := restore.Read(t.Context(), strings.NewReader(strings.Join(lines, "\n")), 1<<30, parse)
-	must.OK(t, err)
-	const want = "2:nonsense 5:service already exists 7:nonsense 9:no such host 11:no such service 13:no such host 14:nonsense"
-	if got := list(f.Wanted(nil, false)); got != want {
-		t.Errorf("%s, want %s", got, want)
-	}
-	if asked != 10 {
-		t.Errorf("lines with names were read %d times", asked)
-	}
-	k := kernel(t)
-	if end := run(t, f, k, k.Now(), options); end.How != restore.Finished {
-		t.Errorf("%+v", end)
-	}
-	if d := model.Diff(k.Now(), kernel(t, "add 80 rr", "server 80 1 1", "add 81 wlc").Now()); len(d) > 0 {
-		t.Errorf("the table lacks %v", d)
-	}
-	waited = false
+		f, err := restore.Read(t.Context(), strings.NewReader(strings.Join(lines, "\n")), 1<<30, slow, check)
+		if took := time.Since(begin); err != nil || next != 100 || took > 5*time.Second {
+			t.Errorf("%v, %d lines after %v", err, next, took)
+		}
+		all := f.Faults
+		if len(all.List) != restore.MaxComplaints || all.List[99].Line != 200 {
+			t.Errorf("%d complaints, the last about line %d", len(all.List), all.List[len(all.List)-1].Line)
+		}
+	})
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := restore.Read(ctx, strings.NewReader("add vip rr\n"), 1<<30, parse); !errors.Is(err, context.Canceled) {
+	var r reader
+	if _, err := restore.Read(ctx, strings.NewReader("add 80 rr\n"), 1<<30, r.parser, nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("an interrupted wait ends with %v", err)
-	}
-}
-
-// The first complaints are kept, whether a line needed a lookup or not.
-func TestComplaintsAboutNamesAreCountedWithTheOthers(t *testing.T) {
-	var lines []string
-	for range 150 {
-		lines = append(lines, "bogus", "nohost")
-	}
-	f, err := restore.Read(t.Context(), strings.NewReader(strings.Join(lines, "\n")), 1<<30, func(_ context.Context, _ int, words []string, wait bool) (restore.Rule, error) {
-		if words[0] == "nohost" && !wait {
-			return restore.Rule{}, restore.ErrPending
-		}
-		return restore.Rule{}, errors.New(words[0])
-	})
-	must.OK(t, err)
-	all := f.Faults
-	if len(all.List) != restore.MaxComplaints || all.More != len(lines)-restore.MaxComplaints {
-		t.Errorf("%d complaints and %d more", len(all.List), all.More)
-	}
-	for i, c := range all.List {
-		if c.Line != i+1 || c.Err.Error() != lines[i] {
-			t.Errorf("complaint %d is about line %d: %v", i, c.Line, c.Err)
-		}
 	}
 }
 
@@ -738,17 +706,17 @@ func (e endless) Read(p []byte) (int, error) {
 func TestAnEndlessInputIsRefused(t *testing.T) {
 	for _, line := range []string{"\n", "x"} {
 		var r reader
-		if _, err := restore.Read(t.Context(), endless{line}, 1<<24, r.parse); !errors.Is(err, restore.ErrLarge) {
+		if _, err := restore.Read(t.Context(), endless{line}, 1<<24, r.parser, nil); !errors.Is(err, restore.ErrLarge) {
 			t.Errorf("%v", err)
 		}
 	}
 	var exact reader
-	if f, err := restore.Read(t.Context(), strings.NewReader("add 80 rr\n"), 10, exact.parse); err != nil || f.Empty() {
+	if f, err := restore.Read(t.Context(), strings.NewReader("add 80 rr\n"), 10, exact.parser, nil); err != nil || f.Empty() {
 		t.Errorf("an input of exactly the limit: %v", err)
 	}
 	broken := errors.New("broken")
 	var r reader
-	if _, err := restore.Read(t.Context(), io.MultiReader(strings.NewReader("add 80 rr\n"), iotest.ErrReader(broken)), 1<<30, r.parse); !errors.Is(err, broken) {
+	if _, err := restore.Read(t.Context(), io.MultiReader(strings.NewReader("add 80 rr\n"), iotest.ErrReader(broken)), 1<<30, r.parser, nil); !errors.Is(err, broken) {
 		t.Errorf("%v", err)
 	}
 }

@@ -80,7 +80,7 @@ func runScaled(t testing.TB, have, text string, how restore.Ending) time.Duratio
 	k := ipvstest.New(nil)
 	read := func(text string) *restore.Wanted {
 		var r reader
-		f, err := restore.Read(t.Context(), strings.NewReader(text), 1<<30, r.parse)
+		f, err := restore.Read(t.Context(), strings.NewReader(text), 1<<30, r.parser, nil)
 		must.OK(t, err)
 		return f.Wanted(nil, false)
 	}
