@@ -219,6 +219,21 @@ func TestDaemonThatMustNotStart(t *testing.T) {
 	}
 }
 
+// While a daemon runs that the file does not mention, servers of another
+// family are refused, and so are no obstacle to the other daemon.
+func TestDaemonThatTheFileDoesNotMentionCounts(t *testing.T) {
+	k := ipvstest.New(nil)
+	must.OK(t, k.Do(change.StartDaemon(ipvs.Daemon{State: ipvs.Backup, Interface: "lo"})))
+	f := fileOf(t, "-A -t [2001:db8::1]:80 -s rr\n-a -t [2001:db8::1]:80 -r 10.0.0.1:80 -i\n--start-daemon master --mcast-interface lo\n-C\n")
+	if w := f.Wanted(k.Now(), false); list(w) != "2:invalid argument" {
+		t.Errorf("before the run: %s", list(w))
+	}
+	end := run(t, f, k, k.Now(), options)
+	if end.How != restore.Finished || list(end.Wanted) != "2:invalid argument" || len(k.Now().Daemons) != 2 {
+		t.Errorf("%+v, %s, %v", end, list(end.Wanted), k.Now())
+	}
+}
+
 // If the new daemon does not start, the old one keeps running, unless the file
 // stops it.
 func TestDaemonThatDoesNotStart(t *testing.T) {

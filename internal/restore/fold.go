@@ -27,9 +27,9 @@ type Wanted struct {
 
 	file      *File
 	merge     bool
-	stopped   map[ipvs.DaemonState]bool // daemons that were not running before
-	ignored   map[int]bool              // refused lines without effect
-	mentioned map[part]bool             // daemons and, with merge, services with an accepted line
+	before    *ipvs.Table   // of the kernel, whose daemons matter; nil if unknown
+	ignored   map[int]bool  // refused lines without effect
+	mentioned map[part]bool // daemons and, with merge, services with an accepted line
 }
 
 // objections are the refusals that only a running kernel can make.
@@ -68,11 +68,25 @@ func sets(c ipvs.Change) bool {
 // refused any line. have is the kernel's table; if it is nil, any daemon may
 // be running. With merge, a run keeps services that no accepted line mentions.
 func (f *File) Wanted(have *ipvs.Table, merge bool) *Wanted {
-	stopped := map[ipvs.DaemonState]bool{}
-	for _, state := range []ipvs.DaemonState{ipvs.Master, ipvs.Backup} {
-		stopped[state] = have != nil && daemonIn(have.Daemons, state) == nil
+	return fold(f, merge, have, objections{})
+}
+
+// wasStopped reports whether a daemon was not running before.
+func (w *Wanted) wasStopped(state ipvs.DaemonState) bool {
+	return w.before != nil && daemonIn(w.before.Daemons, state) == nil
+}
+
+// unnamedDaemons returns the running daemons that no line starts or stops.
+// While one runs, the kernel refuses servers of another address family.
+func (w *Wanted) unnamedDaemons() (list []ipvs.Daemon) {
+	if w.before == nil || len(w.before.Daemons) == 0 {
+		return nil
 	}
-	return fold(f, merge, stopped, objections{})
+	named := map[ipvs.DaemonState]bool{}
+	for _, r := range w.file.Rules() {
+		named[r.Daemon.State] = true
+	}
+	return slices.DeleteFunc(slices.Clone(w.before.Daemons), func(d ipvs.Daemon) bool { return named[d.State] })
 }
 
 // Place names a line as the file does.
@@ -80,13 +94,13 @@ func (w *Wanted) Place(line int) string { return w.file.Place(line) }
 
 // fold builds the wanted table from the lines. Lines that depend on a refused
 // line are refused as well.
-func fold(f *File, merged bool, stopped map[ipvs.DaemonState]bool, o objections) *Wanted {
-	w := &Wanted{file: f, merge: merged, stopped: stopped, Last: f.last, ignored: map[int]bool{}, mentioned: map[part]bool{}}
-	var m model.Model
+func fold(f *File, merged bool, before *ipvs.Table, o objections) *Wanted {
+	w := &Wanted{file: f, merge: merged, before: before, Last: f.last, ignored: map[int]bool{}, mentioned: map[part]bool{}}
+	m := model.New(&ipvs.Table{Daemons: w.unnamedDaemons()})
 	var refused Complaints
 	for number, r := range f.Rules() {
 		objection, objected := o.lines[number]
-		err := w.add(&m, r, objection, o.servers)
+		err := w.add(m, r, objection, o.servers)
 		if err == nil {
 			continue
 		}
@@ -98,6 +112,7 @@ func fold(f *File, merged bool, stopped map[ipvs.DaemonState]bool, o objections)
 		}
 	}
 	w.Table = m.View()
+	w.Table.Daemons = slices.DeleteFunc(w.Table.Daemons, func(d ipvs.Daemon) bool { return !w.MentionsDaemon(d.State) })
 	w.Complaints, w.Refused = merge(f.Faults, refused), refused.Any()
 	return w
 }
@@ -118,7 +133,7 @@ func (w *Wanted) add(m *model.Model, r Rule, o objection, refused map[part]error
 	}
 	if r.Op == ipvs.OpStopDaemon && !w.MentionsDaemon(state) {
 		// The first line about a daemon stops the one that is running.
-		if w.stopped[state] && !r.Exist {
+		if w.wasStopped(state) && !r.Exist {
 			return ipvs.ErrNoDaemon
 		}
 		w.mentioned[part{daemon: state}] = true

@@ -140,10 +140,10 @@ func (r *run) rounds(ctx context.Context, have *ipvs.Table) Ending {
 		how, refusals := r.round(ctx, p)
 		objected := r.object(have, refusals)
 		if objected {
-			r.wanted = fold(r.wanted.file, r.wanted.merge, r.wanted.stopped, r.objections)
+			r.wanted = fold(r.wanted.file, r.wanted.merge, r.wanted.before, r.objections)
 			for state := range r.started {
 				// If its line is refused now, it must stop.
-				r.wanted.mentioned[part{daemon: state}] = r.wanted.MentionsDaemon(state) || r.wanted.stopped[state]
+				r.wanted.mentioned[part{daemon: state}] = r.wanted.MentionsDaemon(state) || r.wanted.wasStopped(state)
 			}
 		}
 		switch {
