@@ -62,30 +62,20 @@ func (c *listCommand) Run(ctx context.Context) error {
 	return err
 }
 
-// successHint says why no connection was listed, or names the one of several
-// formats that counts.
+// successHint says why no connection was listed.
 func (c *listCommand) successHint(machine) string {
-	if c.empty && c.cmd.Given.HasAny(spec.ServiceAddress) {
-		id := c.cmd.Service.ServiceID
-		e, err := c.client.Service(context.Background(), id)
-		switch {
-		case errors.Is(err, ipvs.ErrNoService):
-			return fmt.Sprintf("there is no virtual service %v: list them with ipvsadm -Ln", id)
-		case err == nil && id.FWMark != 0 && e.Flags&ipvs.FlagPersistent == 0:
-			return "connections do not record the mark: only templates of a persistent service (-p) are listed"
-		}
+	if !c.empty || !c.cmd.Given.HasAny(spec.ServiceAddress) {
 		return ""
 	}
-	var named []string
-	for _, f := range formats {
-		if c.cmd.Given.Has(f.option) {
-			named = append(named, "--"+spec.FindOption(f.option).Long)
-		}
+	id := c.cmd.Service.ServiceID
+	e, err := c.client.Service(context.Background(), id)
+	switch {
+	case errors.Is(err, ipvs.ErrNoService):
+		return fmt.Sprintf("there is no virtual service %v: list them with ipvsadm -Ln", id)
+	case err == nil && id.FWMark != 0 && e.Flags&ipvs.FlagPersistent == 0:
+		return "connections do not record the mark: only templates of a persistent service (-p) are listed"
 	}
-	if len(named) < 2 {
-		return ""
-	}
-	return fmt.Sprintf("only one format is shown: %s, not %s", named[0], someOf(named[1:]))
+	return ""
 }
 
 func (c *listCommand) list(ctx context.Context) error {

@@ -3,7 +3,6 @@
 package cli
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 	"os"
@@ -31,32 +30,24 @@ const longest = 200
 // plain escapes unprintable runes and invalid UTF-8 in a message as Go does, and
 // shortens long words. It keeps line ends.
 func plain(text string) string {
-	var b strings.Builder
-	for i, line := range strings.Split(text, "\n") {
-		if i > 0 {
-			b.WriteByte('\n')
+	words := strings.Split(text, " ")
+	for i, w := range words {
+		if len(w) > longest {
+			w = w[:longest/2] + "..." + w[len(w)-longest/4:]
 		}
-		for j, word := range strings.Split(line, " ") {
-			if j > 0 {
-				b.WriteByte(' ')
-			}
-			if len(word) > longest {
-				word = word[:longest/2] + "..." + word[len(word)-longest/4:]
-			}
-			b.Write(appendPlain(nil, []byte(word)))
-		}
+		words[i] = string(appendPlain(nil, []byte(w)))
 	}
-	return b.String()
+	return strings.Join(words, " ")
 }
 
-// appendPlain appends text with unprintable runes escaped.
+// appendPlain appends text with unprintable runes, except line ends, escaped.
 func appendPlain(b, text []byte) []byte {
 	for len(text) > 0 {
 		r, n := utf8.DecodeRune(text)
 		switch {
 		case r == utf8.RuneError && n == 1:
 			b = fmt.Appendf(b, `\x%02x`, text[0])
-		case strconv.IsPrint(r):
+		case strconv.IsPrint(r), r == '\n':
 			b = append(b, text[:n]...)
 		default:
 			quoted := strconv.QuoteRune(r)
@@ -74,15 +65,7 @@ type screen struct {
 }
 
 func (s screen) Write(p []byte) (int, error) {
-	var b []byte
-	for line := range bytes.Lines(p) {
-		text, ended := bytes.CutSuffix(line, []byte{'\n'})
-		b = appendPlain(b, text)
-		if ended {
-			b = append(b, '\n')
-		}
-	}
-	if _, err := s.Writer.Write(b); err != nil {
+	if _, err := s.Writer.Write(appendPlain(nil, p)); err != nil {
 		return 0, err
 	}
 	return len(p), nil

@@ -46,15 +46,12 @@ func saveLine(ctx context.Context, s *session, rest []string) (args.Command, err
 	return cmd, nil
 }
 
-// takesValue reports whether a word is an option of ipvsadm-save whose value
-// is the next word.
+// takesValue reports whether a word is a long option whose value is the next
+// word.
 func takesValue(word string) bool {
-	for _, id := range []spec.OptionID{spec.OptOutput, spec.OptUpdate, spec.OptNetNS} {
-		if word == "--"+spec.FindOption(id).Long {
-			return true
-		}
-	}
-	return false
+	name, isLong := strings.CutPrefix(word, "--")
+	row, found := spec.FindLong(name)
+	return isLong && found && row.Value == spec.RequiredValue
 }
 
 // restoreLine parses a command line of ipvsadm-restore.
