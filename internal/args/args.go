@@ -124,7 +124,7 @@ func (p *Parser) parse(ctx context.Context, argv []string, isRule bool) (Command
 
 func (p *Parser) read(argv []string, isRule bool) error {
 	s, r := &p.scan, &p.reader
-	r.start(argv, isRule)
+	*r = reader{flags: r.flags, words: argv, args: r.args[:0], isRule: isRule}
 	for r.next() {
 		if err := s.accept(r); err != nil {
 			return withWord(err, r)

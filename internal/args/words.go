@@ -41,11 +41,6 @@ type reader struct {
 	word, value, lastWord string
 }
 
-// start sets the command line to split.
-func (r *reader) start(argv []string, isRule bool) {
-	*r = reader{flags: r.flags, words: argv, args: r.args[:0], isRule: isRule}
-}
-
 // next moves to the next option. It reports false at the end of the command
 // line, and if there is a fault.
 func (r *reader) next() bool {

@@ -62,7 +62,7 @@ func (d *diffCommand) Run(ctx context.Context) error {
 		}
 	}
 	if _, err := d.Stdout.Write(u.text()); err != nil {
-		return withStatus(outputFailure(err), statusUsage)
+		return withStatus(output(err), statusUsage)
 	}
 	if u.differs() {
 		return exit(statusDiffers)

@@ -65,7 +65,7 @@ func (s doctorCommand) Run(ctx context.Context) error {
 		write = doctor.WriteJSON
 	}
 	if err := write(s.Stdout, findings); err != nil {
-		return withStatus(outputFailure(err), statusUsage)
+		return withStatus(output(err), statusUsage)
 	}
 	worst := doctor.Worst(findings)
 	if worst < doctor.Warning && c.Table != nil {
@@ -93,10 +93,9 @@ func (s doctorCommand) readTables(ctx context.Context, c *doctor.Case) (err erro
 		return nil
 	}
 	var info ipvs.Info
-	err = s.reconnected(ctx, func() (err error) {
+	if s.client, err = s.redial(ctx, s.config); err == nil {
 		info, err = s.client.Info(ctx)
-		return err
-	})
+	}
 	switch _, namespace := errors.AsType[*ipvs.NetNSError](err); {
 	case errors.Is(err, ipvs.ErrNoIPVS):
 		return nil

@@ -7,7 +7,6 @@ import (
 	"os"
 	"runtime"
 	"strings"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -19,10 +18,6 @@ import (
 type fullScreen struct {
 	in, out *os.File
 	before  *unix.Termios // the settings to restore; nil outside enter and leave
-	// written receives the result of the write in progress, if writing is
-	// set. A terminal that accepts no output must not block the program.
-	written chan error
-	writing bool
 }
 
 // fullScreenOf returns the terminal of an input and an output. It returns a
@@ -37,7 +32,7 @@ func fullScreenOf(in io.Reader, out io.Writer) (*fullScreen, error) {
 	if term := os.Getenv("TERM"); term == "" || term == "dumb" {
 		return nil, usageFailure(noTerminalText+" that can move its cursor, TERM is `%s'", plain(term))
 	}
-	return &fullScreen{in: in.(*os.File), out: out.(*os.File), written: make(chan error, 1)}, nil
+	return &fullScreen{in: in.(*os.File), out: out.(*os.File)}, nil
 }
 
 // displayOf returns the abilities of the terminal that the environment describes.
@@ -66,10 +61,8 @@ func (f *fullScreen) enter() error {
 	if err := f.setLine(); err != nil {
 		return err
 	}
-	if f.settle() {
-		f.write([]byte(watch.Enter))
-	}
-	return nil
+	_, err = f.out.WriteString(watch.Enter)
+	return err
 }
 
 // setLine turns off canonical mode and echo. Keys that send signals still do.
@@ -86,11 +79,8 @@ func (f *fullScreen) leave() {
 	if f.before == nil {
 		return
 	}
-	if f.settle() {
-		f.write([]byte(watch.Leave))
-		f.settle()
-	}
 	// An error means that the terminal was closed.
+	_, _ = f.out.WriteString(watch.Leave)
 	_ = unix.IoctlSetTermios(int(f.in.Fd()), unix.TCSETS, f.before)
 	f.before = nil
 }
@@ -109,28 +99,6 @@ func (f *fullScreen) suspend() error {
 		return err
 	}
 	return f.enter()
-}
-
-// write starts a write. No other write may be in progress.
-func (f *fullScreen) write(b []byte) {
-	f.writing = true
-	go func() {
-		_, err := f.out.Write(b)
-		f.written <- err
-	}()
-}
-
-// settle waits up to a second for the write in progress, and reports whether it
-// has ended.
-func (f *fullScreen) settle() bool {
-	if f.writing {
-		select {
-		case <-f.written:
-			f.writing = false
-		case <-time.After(time.Second):
-		}
-	}
-	return !f.writing
 }
 
 // size returns the numbers of columns and lines.

@@ -100,26 +100,6 @@ func (c *connection) probe(ctx context.Context) error {
 	return nil
 }
 
-// reconnected calls read, which queries the kernel, on a new connection if the
-// previous one failed: a reloaded module has a new generic netlink family ID.
-func (c *connection) reconnected(ctx context.Context, read func() error) error {
-	if _, absent := c.client.(noIPVS); absent {
-		c.client = nil
-	}
-	if c.client == nil {
-		client, err := c.redial(ctx, c.config)
-		if err != nil {
-			return err
-		}
-		c.client = client
-	}
-	err := read()
-	if err != nil && !errors.Is(err, ipvs.ErrChanging) {
-		c.close()
-	}
-	return err
-}
-
 func (c *connection) close() {
 	if c.client != nil {
 		c.client.Close()
@@ -176,6 +156,55 @@ func noServiceError(cmd *args.Command, found []ipvs.ServiceEntry) error {
 		return nil
 	}
 	return &ipvs.ChangeError{Change: ipvs.Change{Service: cmd.Service}, Err: ipvs.ErrNoService}
+}
+
+// readAgain reads what readNamed reads, after have, on a new connection if the
+// previous one failed: a reloaded module has a new generic netlink family ID.
+// If other programs keep changing the table, entries of have stay until they
+// are known to be gone, and the error matches ipvs.ErrChanging.
+func (c *connection) readAgain(ctx context.Context, cmd *args.Command, how part, have *ipvs.Table) (now *ipvs.Table, err error) {
+	if _, absent := c.client.(noIPVS); absent {
+		c.client = nil
+	}
+	if c.client == nil {
+		client, err := c.redial(ctx, c.config)
+		if err != nil {
+			return nil, err
+		}
+		c.client = client
+	}
+	now, err = c.readNamed(ctx, cmd, how)
+	if errors.Is(err, ipvs.ErrChanging) {
+		err = cmp.Or(c.complete(ctx, have, now), err)
+	}
+	if err != nil && !errors.Is(err, ipvs.ErrChanging) {
+		c.close()
+	}
+	return now, err
+}
+
+// complete adds to a table that may lack entries those of have that are not
+// known to be gone.
+func (c *connection) complete(ctx context.Context, have, now *ipvs.Table) error {
+	for i := range have.Services {
+		was := &have.Services[i]
+		if is := now.Lookup(was.ServiceID); is != nil {
+			for _, d := range was.Destinations {
+				if is.Lookup(d.AddrPort()) == nil {
+					is.Destinations = append(is.Destinations, d)
+				}
+			}
+			continue
+		}
+		_, err := c.client.Service(ctx, was.ServiceID)
+		switch {
+		case err == nil:
+			now.Services = append(now.Services, *was)
+		case !errors.Is(err, ipvs.ErrNoService):
+			return err
+		}
+	}
+	return nil
 }
 
 // readServer reads a service and finds one of its servers. If the list keeps

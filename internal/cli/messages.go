@@ -290,16 +290,11 @@ func listFailure(err error) error {
 	return &failure{text: refusalText(0, err), status: statusList, cause: err}
 }
 
-// output returns the error of a write to standard output as a *failure.
+// output is the message if standard output cannot be written to, nil if err is.
 func output(err error) error {
-	if err != nil {
-		return outputFailure(err)
+	if err == nil {
+		return nil
 	}
-	return nil
-}
-
-// outputFailure is the message if standard output cannot be written to.
-func outputFailure(err error) *failure {
 	return &failure{text: "can't write to standard output: " + reason(err), status: statusList, cause: err}
 }
 

@@ -55,7 +55,7 @@ func (m monitorCommand) follow(ctx context.Context) error {
 	_, absent := m.client.(noIPVS) // until the module is loaded
 	if m.cmd.Given.Has(spec.OptSnapshot) {
 		if err := m.printEvents(m.snapshot(have), time.Now()); err != nil {
-			return outputFailure(err)
+			return output(err)
 		}
 	}
 	clock := time.NewTicker(m.cmd.Interval)
@@ -74,7 +74,10 @@ func (m monitorCommand) follow(ctx context.Context) error {
 			continue
 		case <-clock.C:
 		}
-		now, err := m.readAgain(ctx, have)
+		now, err := m.readAgain(ctx, m.cmd, wholeTable, have)
+		if errors.Is(err, ipvs.ErrChanging) {
+			err = nil
+		}
 		switch {
 		case ctx.Err() != nil:
 			return nil
@@ -98,7 +101,7 @@ func (m monitorCommand) follow(ctx context.Context) error {
 			if errors.Is(err, unix.EPIPE) {
 				return nil
 			}
-			return outputFailure(err)
+			return output(err)
 		}
 	}
 }
@@ -113,44 +116,6 @@ func (m monitorCommand) snapshot(t *ipvs.Table) []ipvs.Change {
 		return changes
 	}
 	return slices.Insert(changes, 0, ipvs.Change{Op: ipvs.OpFlush})
-}
-
-// readAgain reads the table after have. Entries that another writer hides
-// from a reading stay until they are known to be gone.
-func (m monitorCommand) readAgain(ctx context.Context, have *ipvs.Table) (*ipvs.Table, error) {
-	var now *ipvs.Table
-	err := m.reconnected(ctx, func() (err error) {
-		now, err = m.readNamed(ctx, m.cmd, wholeTable)
-		if errors.Is(err, ipvs.ErrChanging) && now != nil {
-			now, err = m.complete(ctx, have, now)
-		}
-		return err
-	})
-	return now, err
-}
-
-// complete adds to a table that may lack entries the previous ones that are
-// not known to be gone.
-func (m monitorCommand) complete(ctx context.Context, have, now *ipvs.Table) (*ipvs.Table, error) {
-	for i := range have.Services {
-		was := &have.Services[i]
-		if is := now.Lookup(was.ServiceID); is != nil {
-			for _, d := range was.Destinations {
-				if is.Lookup(d.AddrPort()) == nil {
-					is.Destinations = append(is.Destinations, d)
-				}
-			}
-			continue
-		}
-		_, err := m.client.Service(ctx, was.ServiceID)
-		switch {
-		case err == nil:
-			now.Services = append(now.Services, *was)
-		case !errors.Is(err, ipvs.ErrNoService):
-			return nil, err
-		}
-	}
-	return now, nil
 }
 
 // readerHasGone reports whether nobody reads a pipe any more.

@@ -22,6 +22,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ipvsadm-go/ipvsadm/internal/args"
 	"github.com/ipvsadm-go/ipvsadm/internal/model"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/cluster"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
@@ -89,7 +90,7 @@ func testModuleStaysAway(t *testing.T) {
 		t.Errorf("status %d, %s", status, errs.String())
 	}
 	s := newSession(Process{})
-	if err := s.reconnected(t.Context(), func() error { return nil }); !errors.Is(err, ipvs.ErrNoIPVS) {
+	if _, err := s.readAgain(t.Context(), &args.Command{}, services, &ipvs.Table{}); !errors.Is(err, ipvs.ErrNoIPVS) {
 		t.Errorf("without the module a monitor is told %v", err)
 	}
 	if is, _ := loaded(); is {

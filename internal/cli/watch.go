@@ -31,6 +31,7 @@ type watchCommand struct {
 	cmd *args.Command
 	*fullScreen
 	browser *watch.Browser
+	have    *ipvs.Table   // as read last
 	shown   *watch.Screen // on the terminal; nil if unknown
 
 	clock   *time.Ticker
@@ -55,12 +56,12 @@ func (w *watchCommand) Run(ctx context.Context) (err error) {
 		return err
 	}
 	w.browser = watch.NewBrowser(watchTitle(plain(w.config.NetNS), w.cmd.Interval), displayOf(os.Getenv))
-	w.typed, w.signals = make(chan typing), make(chan os.Signal, 8)
+	w.have, w.typed, w.signals = &ipvs.Table{}, make(chan typing), make(chan os.Signal, 8)
 	first, err := w.read(ctx)
-	if err = cmp.Or(err, noServiceError(w.cmd, first.Services)); err != nil {
+	if err = cmp.Or(err, noServiceError(w.cmd, first.Services)); err != nil && !errors.Is(err, ipvs.ErrChanging) {
 		return listFailure(err)
 	}
-	w.show(first, nil)
+	w.show(first, err)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	w.ending = catchSignals()
@@ -71,16 +72,17 @@ func (w *watchCommand) Run(ctx context.Context) (err error) {
 	defer w.clock.Stop()
 	defer w.leave() // before the other deferred calls
 	if err := w.enter(); err != nil {
-		return outputFailure(err)
+		return output(err)
 	}
 	go w.listen(ctx)
-	for quit := false; !quit; {
-		w.draw()
-		if quit, err = w.await(ctx); err != nil {
+	for {
+		if err := w.draw(); err != nil {
+			return lostTerminalFailure(err)
+		}
+		if quit, err := w.await(ctx); quit || err != nil {
 			return err
 		}
 	}
-	return nil
 }
 
 // await waits for something to happen and acts on it. It reports whether the
@@ -109,8 +111,6 @@ func (w *watchCommand) await(ctx context.Context) (quit bool, err error) {
 		}
 	case <-w.lone:
 		w.press(true)
-	case err = <-w.written:
-		w.writing = false
 	case sig := <-w.signals:
 		switch sig {
 		case unix.SIGWINCH: // draw gets the size
@@ -137,17 +137,12 @@ func (w *watchCommand) resume(ctx context.Context) {
 	w.clock.Reset(w.cmd.Interval)
 }
 
-// draw writes the changes of the screen, unless the previous write is still in
-// progress.
-func (w *watchCommand) draw() {
-	if w.writing {
-		return
-	}
+// draw writes the changes of the screen.
+func (w *watchCommand) draw() error {
 	next := w.browser.Draw(w.size())
-	if b := next.AppendDiff(nil, w.shown, w.browser.Display); len(b) > 0 {
-		w.write(b)
-	}
+	_, err := w.out.Write(next.AppendDiff(nil, w.shown, w.browser.Display))
 	w.shown = next
+	return err
 }
 
 // press handles the keys that were typed; final means that the last one is
@@ -186,17 +181,13 @@ func (w *watchCommand) listen(ctx context.Context) {
 }
 
 // read reads the table as a list does.
-func (w *watchCommand) read(ctx context.Context) (r watch.Reading, err error) {
-	err = w.reconnected(ctx, func() (err error) {
-		r.At = time.Now()
-		t, err := w.readNamed(ctx, w.cmd, services)
-		r.Services = t.Services
-		return err
-	})
-	if errors.Is(err, ipvs.ErrChanging) {
-		r.Partial, err = true, nil
+func (w *watchCommand) read(ctx context.Context) (watch.Reading, error) {
+	r := watch.Reading{At: time.Now()}
+	t, err := w.readAgain(ctx, w.cmd, services, w.have)
+	if t != nil {
+		render.Sort(t.Services)
+		w.have, r.Services = t, t.Services
 	}
-	render.Sort(r.Services)
 	return r, err
 }
 
@@ -204,12 +195,12 @@ func (w *watchCommand) read(ctx context.Context) (r watch.Reading, err error) {
 func (w *watchCommand) show(r watch.Reading, err error) {
 	w.browser.Message = ""
 	switch {
+	case errors.Is(err, ipvs.ErrChanging):
+		w.browser.Message = refusalText(0, err)
 	case err != nil:
 		w.browser.Message = plain(fmt.Sprintf(unreadableText, refusalText(0, err)))
 		w.browser.ResetRates()
 		return
-	case r.Partial:
-		w.browser.Message = refusalText(0, ipvs.ErrChanging)
 	case doctor.ReadSetting(w.config.NetNS, "net.ipv4.vs.run_estimation") == "0":
 		w.browser.Message = estimationOffText
 	}

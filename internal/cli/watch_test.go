@@ -205,42 +205,6 @@ func TestWatchLeavesTheTerminalAsItWas(t *testing.T) {
 	})
 }
 
-// A signal ends the program even if the terminal accepts no more output, for
-// example because its connection hangs.
-func TestWatchEndsOnATerminalThatHangs(t *testing.T) {
-	t.Setenv("TERM", "xterm")
-	master, slave, err := terminal.Open()
-	must.OK(t, err)
-	defer master.Close()
-	defer slave.Close()
-	must.OK(t, unix.IoctlSetWinsize(int(slave.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 200, Col: 500}))
-	before, err := unix.IoctlGetTermios(int(slave.Fd()), unix.TCGETS)
-	must.OK(t, err)
-	k := newFakeKernel(t, manyServices(200, "-m"))
-	status := make(chan int, 1)
-	go func() {
-		p := k.session(Process{Args: []string{"ipvsadm", "--watch"}, Stdin: slave, Stdout: slave, Stderr: new(bytes.Buffer)})
-		status <- p.start(t.Context())
-	}()
-	for range 30 { // each redraws the whole screen, until that blocks
-		time.Sleep(20 * time.Millisecond)
-		_, err := master.WriteString("\x0cu")
-		must.OK(t, err)
-	}
-	must.OK(t, unix.Kill(os.Getpid(), unix.SIGTERM))
-	select {
-	case got := <-status:
-		if got != 143 {
-			t.Errorf("status %d", got)
-		}
-	case <-time.After(must.Patience):
-		t.Fatal("it does not end")
-	}
-	if after, err := unix.IoctlGetTermios(int(slave.Fd()), unix.TCGETS); err != nil || *after != *before {
-		t.Errorf("the terminal is set to %+v, %v, before to %+v", after, err, before)
-	}
-}
-
 func TestWatchWaitsForATableThatHasGone(t *testing.T) {
 	k := newFakeKernel(t, web+web10)
 	gone := make(chan bool, 100)

@@ -79,7 +79,7 @@ func usage(s *session, id spec.CommandID) error {
 		to, status = s.Stdout, statusOK
 	}
 	if err := manual.Wrapper(to, filepath.Base(s.Args[0]), id); err != nil {
-		return outputFailure(err)
+		return output(err)
 	}
 	return exit(status)
 }

@@ -45,7 +45,6 @@ type entry struct {
 	meter
 	figures figures
 	mark    mark
-	missing bool // it was missing from the last partial reading
 }
 
 type server struct {
@@ -85,7 +84,7 @@ func (m *Model) ResetRates() { m.ratesReset = true }
 
 // Update replaces the table with a new reading.
 func (m *Model) Update(r Reading) {
-	u := update{first: m.readAt.IsZero(), partial: r.Partial}
+	u := update{first: m.readAt.IsZero()}
 	if !m.ratesReset && !u.first {
 		u.elapsed = r.At.Sub(m.readAt)
 	}
@@ -100,13 +99,12 @@ func (m *Model) Update(r Reading) {
 		services[i] = u.service(e, old[e.ServiceID])
 		delete(old, e.ServiceID)
 	}
-	m.services = merge(services, m.services, old, r.Partial)
+	m.services = merge(services, m.services, old)
 }
 
 // update compares a reading with the previous one.
 type update struct {
 	first   bool          // there is no previous reading
-	partial bool          // entries may be missing from the new reading
 	elapsed time.Duration // since the previous reading; 0 if rates were reset
 }
 
@@ -121,7 +119,7 @@ func (u *update) service(e *ipvs.ServiceEntry, old *service) *service {
 	zeroed := false
 	if old != nil {
 		oldServers = old.servers
-		zeroed = old.missing || decreased(&old.Stats, &s.Stats)
+		zeroed = decreased(&old.Stats, &s.Stats)
 	}
 	removed := index(oldServers)
 	for i := range s.servers {
@@ -148,7 +146,7 @@ func (u *update) service(e *ipvs.ServiceEntry, old *service) *service {
 	} else {
 		u.entry(&s.entry, &old.entry, &old.Stats, &s.Stats, zeroed, old.Service != s.Service)
 	}
-	s.servers = merge(s.servers, oldServers, removed, u.partial)
+	s.servers = merge(s.servers, oldServers, removed)
 	return s
 }
 
@@ -167,7 +165,7 @@ func (u *update) entry(e, old *entry, oldStats, stats *ipvs.Stats, zeroed, diffe
 		e.mark = markChanged
 	}
 	e.synced = u.first || old != nil
-	if old == nil || old.missing || zeroed || u.elapsed == 0 || decreased(oldStats, stats) {
+	if old == nil || zeroed || u.elapsed == 0 || decreased(oldStats, stats) {
 		return
 	}
 	e.meter = old.meter
@@ -177,22 +175,18 @@ func (u *update) entry(e, old *entry, oldStats, stats *ipvs.Stats, zeroed, diffe
 	e.measure(oldStats, stats, u.elapsed, &e.figures)
 }
 
-// remove marks an entry that is not in the new reading as removed, or as
-// missing if the reading is partial. It reports whether the entry is still
-// shown: one that was already marked as removed is not.
-func (e *entry) remove(partial bool) bool {
+// remove marks an entry that is not in the new reading as removed. It reports
+// whether the entry is still shown: one that was already marked is not.
+func (e *entry) remove() bool {
 	shown := e.mark != markRemoved
 	e.mark = markRemoved
-	if partial {
-		e.mark, e.missing = markNone, true
-	}
 	return shown
 }
 
 // item is a *service or a *server.
 type item[K comparable] interface {
 	key() K
-	remove(partial bool) (shown bool)
+	remove() (shown bool)
 }
 
 func index[K comparable, E item[K]](list []E) map[K]E {
@@ -205,7 +199,7 @@ func index[K comparable, E item[K]](list []E) map[K]E {
 
 // merge returns list plus the removed entries, which only the list of the
 // previous reading contains. Each is in front of the same entry as before.
-func merge[K comparable, E item[K]](list, previous []E, removed map[K]E, partial bool) []E {
+func merge[K comparable, E item[K]](list, previous []E, removed map[K]E) []E {
 	if len(removed) == 0 {
 		return list
 	}
@@ -214,7 +208,7 @@ func merge[K comparable, E item[K]](list, previous []E, removed map[K]E, partial
 	for _, e := range previous {
 		if _, ok := removed[e.key()]; !ok {
 			inFront[e.key()], run = run, nil
-		} else if e.remove(partial) {
+		} else if e.remove() {
 			run = append(run, e)
 		}
 	}

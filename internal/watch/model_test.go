@@ -144,22 +144,6 @@ func TestRatesNeedTwoValidReadings(t *testing.T) {
 		k.readTimes(m, 1)
 		expect(t, m, 1, 0, 100)
 	})
-	t.Run("missing from a partial reading", func(t *testing.T) {
-		k, m := start(t)
-		k.advance(2 * time.Second)
-		r := k.read()
-		r.Services, r.Partial = r.Services[1:], true
-		m.Update(r)
-		if got, want := marks(m), "12.0.0.1: 192.0.0.10\n12.0.0.2: 192.0.0.20\n"; got != want {
-			t.Errorf("%swant\n%s", got, want)
-		}
-		k.readTimes(m, 1)
-		expect(t, m, 1, 0, unknown)
-		expect(t, m, 1, 10, unknown)
-		expect(t, m, 2, 0, 100)
-		k.readTimes(m, 1)
-		expect(t, m, 1, 0, 100)
-	})
 }
 
 func TestMarksLastForOneReading(t *testing.T) {

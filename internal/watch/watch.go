@@ -20,8 +20,6 @@ type Reading struct {
 	// Services and their destinations are in the order of a listing. They
 	// are retained and must not be modified.
 	Services []ipvs.ServiceEntry
-	// Partial means that entries may be missing: see ipvs.ErrChanging.
-	Partial bool
 }
 
 // Display describes the abilities of a terminal.
