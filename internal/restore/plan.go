@@ -91,17 +91,17 @@ func planOf(have, want *ipvs.Table, drain bool) plan {
 // riskyFirst moves changes to the front that only the kernel can check, of
 // schedulers, addresses and interfaces: then a refusal leaves little to undo.
 func riskyFirst(changes []ipvs.Change) []ipvs.Change {
-	var risky, rest []ipvs.Change
-	for len(changes) > 0 {
-		n := pieceLen(changes)
-		if isDaemon(changes[0]) || slices.ContainsFunc(changes[:n], isRisky) {
-			risky = append(risky, changes[:n]...)
-		} else {
-			rest = append(rest, changes[:n]...)
+	ordered := make([]ipvs.Change, 0, len(changes))
+	for _, risky := range []bool{true, false} {
+		for left := changes; len(left) > 0; {
+			n := pieceLen(left)
+			if risky == (isDaemon(left[0]) || slices.ContainsFunc(left[:n], isRisky)) {
+				ordered = append(ordered, left[:n]...)
+			}
+			left = left[n:]
 		}
-		changes = changes[n:]
 	}
-	return append(risky, rest...)
+	return ordered
 }
 
 func isRisky(c ipvs.Change) bool {
@@ -128,6 +128,9 @@ func (p *plan) delayRemovals(have, want *ipvs.Table) {
 		count[c.Op]++
 	}
 	removed, added := count[ipvs.OpDeleteDestination], count[ipvs.OpAddDestination]
+	if removed+count[ipvs.OpDeleteService] == 0 {
+		return
+	}
 	all := int64(removed)*int64(added) > maxSearch
 	servers := map[part]*ipvs.DestinationEntry{}
 	if removed > 0 {
