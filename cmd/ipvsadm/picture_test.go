@@ -97,7 +97,7 @@ func svg(on *terminal.Screen) string {
 	return b.String()
 }
 
-// withoutFigures leaves of a picture what is the same each time.
+// withoutFigures removes the parts of a picture that differ between runs.
 func withoutFigures(text string) string {
 	var b strings.Builder
 	for line := range strings.Lines(text) {

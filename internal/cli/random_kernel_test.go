@@ -127,7 +127,7 @@ func (d director) original(have *ipvs.Table, lines []string) (a answer, table *i
 		}
 		lines = lines[1:]
 	}
-	d.become(begin)
+	d.setTable(begin)
 	a = d.runOriginal(strings.Join(lines, ""), "ipvsadm-restore")
 	return a, d.table()
 }
@@ -146,8 +146,8 @@ func (d director) compareRandom(seed uint64) {
 	said, theirs := d.original(have, lines)
 	stops := len(lines) - len(slices.DeleteFunc(slices.Clone(lines), func(l string) bool { return strings.HasPrefix(l, "--stop-daemon ") }))
 
-	d.become(nothing())
-	d.become(have)
+	d.setTable(nothing())
+	d.setTable(have)
 	before := d.do("", "ipvsadm-save", "--all", "-n")
 	dry, diff := d.restore(file, "--dry-run"), d.restore(file, "--diff")
 	if a := d.do("", "ipvsadm-save", "--all", "-n"); a != before {
@@ -184,8 +184,8 @@ func (d director) compareRandom(seed uint64) {
 		fail("a second run says %+v, and makes the table\n%s", again, rulesOf(d.table()))
 	}
 	// All or nothing.
-	d.become(nothing())
-	d.become(have)
+	d.setTable(nothing())
+	d.setTable(have)
 	strict := d.restore(file, "--strict")
 	switch table := d.table(); {
 	case silent && (strict != (answer{}) || !sameTable(table, ours)):
@@ -196,11 +196,11 @@ func (d director) compareRandom(seed uint64) {
 	// With 1.31, the save makes the same table of an empty one.
 	empty := nothing()
 	empty.Timeouts = ipvs.Timeouts{TCP: time.Second, TCPFin: time.Second, UDP: time.Second}
-	d.become(empty)
+	d.setTable(empty)
 	if a := d.runOriginal(after.out, "ipvsadm", "-R"); a != (answer{}) || d.do("", "ipvsadm-save", "--all", "-n") != after {
 		fail("its save makes %+v, and the table\n%s", a, rulesOf(d.table()))
 	}
-	d.become(nothing())
+	d.setTable(nothing())
 }
 
 // comparePreviews checks that the changes of the dry run and of the diff lead
@@ -225,8 +225,8 @@ func (d director) comparePreviews(fail func(string, ...any), have *ipvs.Table, l
 	if err != nil || strings.Join(got, "\n") != strings.Join(trim(to), "\n") {
 		fail("%v, the diff\n%smakes of\n%s\n%s\nwant\n%s", err, diff.out, strings.Join(trim(from), "\n"), strings.Join(got, "\n"), strings.Join(trim(to), "\n"))
 	}
-	d.become(nothing())
-	d.become(have)
+	d.setTable(nothing())
+	d.setTable(have)
 	lineByLine := d.runOriginal
 	if strings.Contains(dry.out, "--stop-daemon") { // 1.31 can hang
 		lineByLine = func(stdin, name string, words ...string) answer {

@@ -103,8 +103,8 @@ func nothing() *ipvs.Table {
 	return &ipvs.Table{Services: []ipvs.ServiceEntry{}, Daemons: []ipvs.Daemon{}}
 }
 
-// become changes the table to match want.
-func (d director) become(want *ipvs.Table) {
+// setTable changes the table to match want.
+func (d director) setTable(want *ipvs.Table) {
 	d.Helper()
 	must.OK(d.T, d.client.Apply(d.Context(), model.Diff(d.table(), want)...))
 }

@@ -122,7 +122,7 @@ func Options(set spec.Set, output byte) iter.Seq2[*spec.Option, byte] {
 	}
 }
 
-// Text is the help of a word, with the values that there are if these are few.
+// Text returns the help of a word. It lists the possible values if they are few.
 func Text(w *spec.Word) string {
 	if w.Choices == nil || w.Value == spec.RequiredValue && strings.Contains(w.Arg, "|") {
 		return w.Help
@@ -156,7 +156,7 @@ func Sections() iter.Seq[Section] {
 	}
 }
 
-// row writes the row of a word, whose letter is given.
+// row writes the row of a word; short is its letter, or 0.
 func row(w io.Writer, word *spec.Word, short byte) {
 	letters := ""
 	switch {

@@ -37,8 +37,8 @@ func TestWords(t *testing.T) {
 	}
 }
 
-// TestAValueEqualToTheProgramsNameIsKept checks a round trip: as a word of its
-// own, such a value would be dropped when it is read.
+// TestAValueEqualToTheProgramsNameIsKept checks a round trip. The reader
+// drops the program's name if it is a word of its own.
 func TestAValueEqualToTheProgramsNameIsKept(t *testing.T) {
 	for _, c := range []ipvs.Change{
 		change.StartDaemon(ipvs.Daemon{State: ipvs.Master, Interface: "ipvsadm"}),

@@ -34,8 +34,8 @@ type Word struct {
 	Choices  []Choice // the values, nil if there are others
 	// Since is the release that added the word, empty if 1.31 has it.
 	Since string
-	// CommandLine says that a line of rule text may not have the word: it
-	// reads lines itself, takes time, or concerns the whole run.
+	// CommandLine excludes the word from rule text: the command reads lines
+	// itself or takes time, or the option concerns the whole run.
 	CommandLine bool
 }
 

@@ -22,8 +22,7 @@ import (
 const bufferSize = 4 << 20
 
 // socket is the transport to the kernel. It reads and writes the socket's
-// file descriptor itself: what goes through is many messages at once, which
-// are encoded already.
+// file descriptor itself, since it transfers many encoded messages at once.
 type socket struct {
 	*netlink.Conn
 	raw   syscall.RawConn

@@ -254,7 +254,7 @@ func (h held) answering() int {
 	return n
 }
 
-// carried returns the bytes received and sent by the director's cards.
+// carried returns the bytes received and sent by the director's interfaces.
 func carried() (bytes int, err error) {
 	var text []byte
 	err = director.Do(func() error {
@@ -279,7 +279,7 @@ func carried() (bytes int, err error) {
 }
 
 // throughDirector fetches the big file several times and returns the share of
-// it that the director's cards carried. A byte that is received and sent
+// it that the director's interfaces carried. A byte that is received and sent
 // counts twice.
 func throughDirector(times int, calls call) (string, error) {
 	before, err := carried()
