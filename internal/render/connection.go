@@ -5,6 +5,7 @@
 package render
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"iter"
@@ -21,9 +22,7 @@ const prefetchRows = 1024
 // Connections writes the titles and all rows. With the format PersistentConn
 // it adds the persistence engine of connections that have one.
 func (p *text) Connections(ctx context.Context, rows iter.Seq2[ipvs.Connection, error]) error {
-	if err := p.connectionTitles(); err != nil {
-		return err
-	}
+	p.connectionTitles()
 	var firstErr error
 	var batch []ipvs.Connection
 	for c, err := range rows {
@@ -41,25 +40,21 @@ func (p *text) Connections(ctx context.Context, rows iter.Seq2[ipvs.Connection, 
 			batch = batch[:0]
 		}
 	}
-	if err := p.connections(ctx, batch); err != nil {
-		return err
-	}
-	return firstErr
+	return cmp.Or(p.connections(ctx, batch), firstErr)
 }
 
-func (p *text) connectionTitles() error {
-	if err := p.row("IPVS connection entries"); err != nil {
-		return err
-	}
+func (p *text) connectionTitles() {
+	p.row("IPVS connection entries")
 	titles := "pro expire state       source             virtual            destination"
 	var engine []string
 	if p.o.Format == PersistentConn {
 		engine = []string{"        pe name          ", "pe_data"}
 	}
-	if !p.o.Wide {
-		return p.row(titles + strings.Join(engine, ""))
+	if p.o.Wide {
+		p.row(append(strings.Fields(titles), engine...)...)
+	} else {
+		p.row(titles + strings.Join(engine, ""))
 	}
-	return p.row(append(strings.Fields(titles), engine...)...)
 }
 
 func (p *text) connections(ctx context.Context, rows []ipvs.Connection) error {
@@ -71,11 +66,9 @@ func (p *text) connections(ctx context.Context, rows []ipvs.Connection) error {
 		p.names.Prefetch(ctx, addrs)
 	}
 	for i := range rows {
-		if err := p.row(p.connection(ctx, &rows[i])...); err != nil {
-			return err
-		}
+		p.row(p.connection(ctx, &rows[i])...)
 	}
-	return nil
+	return p.err()
 }
 
 func (p *text) connection(ctx context.Context, c *ipvs.Connection) []string {

@@ -4,6 +4,7 @@ package render
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -36,9 +37,7 @@ func (p *document) Table(ctx context.Context, i ipvs.Info, services []ipvs.Servi
 	if err != nil {
 		return err
 	}
-	if err := p.begin(members(head) + `,"services":[`); err != nil {
-		return err
-	}
+	p.begin(members(head) + `,"services":[`)
 	for n, s := range services {
 		if s.Destinations == nil {
 			s.Destinations = []ipvs.DestinationEntry{}
@@ -58,9 +57,7 @@ func (p *document) Services(ctx context.Context, i ipvs.Info, services []ipvs.Se
 // Connections leaves the document unfinished where the rows end with an
 // error, so that it is not taken for all of them.
 func (p *document) Connections(ctx context.Context, rows iter.Seq2[ipvs.Connection, error]) error {
-	if err := p.begin(`"connections":[`); err != nil {
-		return err
-	}
+	p.begin(`"connections":[`)
 	n := 0
 	var first error
 	for c, err := range rows {
@@ -76,10 +73,7 @@ func (p *document) Connections(ctx context.Context, rows iter.Seq2[ipvs.Connecti
 			first = err
 		}
 	}
-	if err := p.end("]"); err != nil {
-		return err
-	}
-	return first
+	return cmp.Or(p.end("]"), first)
 }
 
 func (p *document) Timeouts(t ipvs.Timeouts) error {
@@ -87,16 +81,12 @@ func (p *document) Timeouts(t ipvs.Timeouts) error {
 	if err != nil {
 		return err
 	}
-	if err := p.begin(members(b)); err != nil {
-		return err
-	}
+	p.begin(members(b))
 	return p.end("")
 }
 
 func (p *document) Daemons(daemons []ipvs.Daemon) error {
-	if err := p.begin(`"daemons":[`); err != nil {
-		return err
-	}
+	p.begin(`"daemons":[`)
 	for n := range daemons {
 		if err := p.item(n, daemons[n]); err != nil {
 			return err
@@ -105,10 +95,9 @@ func (p *document) Daemons(daemons []ipvs.Daemon) error {
 	return p.end("]")
 }
 
-// begin writes the start of the document.
-func (p *document) begin(fields string) error {
-	_, err := p.w.WriteString(`{"json_schema_version":1,` + fields)
-	return err
+// begin writes the start of the document. Later writes return its error again.
+func (p *document) begin(fields string) {
+	_, _ = p.w.WriteString(`{"json_schema_version":1,` + fields)
 }
 
 func (p *document) end(list string) error {
@@ -123,7 +112,7 @@ func (p *document) item(n int, v any) error {
 		return err
 	}
 	if n > 0 {
-		_ = p.w.WriteByte(',') // Write returns its error again
+		_ = p.w.WriteByte(',')
 	}
 	_, err = p.w.Write(b)
 	return err

@@ -33,9 +33,7 @@ var titles = [...]string{
 }
 
 func (p *text) Table(ctx context.Context, i ipvs.Info, services []ipvs.ServiceEntry) error {
-	if err := p.row(fmt.Sprintf("IP Virtual Server version %s (size=%d)", i.Version, i.ConnTableSize)); err != nil {
-		return err
-	}
+	p.row(fmt.Sprintf("IP Virtual Server version %s (size=%d)", i.Version, i.ConnTableSize))
 	return p.Services(ctx, i, services)
 }
 
@@ -48,29 +46,24 @@ func (p *text) Services(ctx context.Context, _ ipvs.Info, services []ipvs.Servic
 	if !p.o.Numeric {
 		p.names.Prefetch(ctx, Addresses(services))
 	}
-	if err := p.titles(); err != nil {
-		return err
-	}
+	p.titles()
 	for i := range services {
 		s := &services[i]
 		proto := s.Protocol.Network()
-		if err := p.row(p.service(ctx, s, proto)...); err != nil {
-			return err
-		}
+		p.row(p.service(ctx, s, proto)...)
 		for j := range s.Destinations {
-			if err := p.row(p.destination(ctx, &s.Destinations[j], proto)...); err != nil {
-				return err
-			}
+			p.row(p.destination(ctx, &s.Destinations[j], proto)...)
 		}
 	}
-	return nil
+	return p.err()
 }
 
 // titles writes the titles. In a wide listing those after the address are in
 // columns, except those of the scheduler and flags.
-func (p *text) titles() error {
+func (p *text) titles() {
 	if !p.o.Wide {
-		return p.row(titles[p.o.Format])
+		p.row(titles[p.o.Format])
+		return
 	}
 	if p.o.Format == Stats || p.o.Format == Rate {
 		p.pad = right
@@ -83,11 +76,8 @@ func (p *text) titles() error {
 		} else {
 			cells = append(cells, columns...)
 		}
-		if err := p.row(cells...); err != nil {
-			return err
-		}
+		p.row(cells...)
 	}
-	return nil
 }
 
 // Addresses returns the addresses of services and destinations, for

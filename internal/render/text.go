@@ -43,12 +43,13 @@ type text struct {
 
 // row writes a row. Its cells are padded for a listing that is not wide. A
 // row of one cell is not in columns.
-func (p *text) row(cells ...string) error {
+func (p *text) row(cells ...string) {
 	if !p.o.Wide {
 		for _, c := range cells {
-			_, _ = p.w.WriteString(c) // WriteByte returns the error again
+			_, _ = p.w.WriteString(c) // see err
 		}
-		return p.w.WriteByte('\n')
+		_ = p.w.WriteByte('\n')
+		return
 	}
 	for i := range cells {
 		cells[i] = strings.TrimRight(cells[i], " ")
@@ -57,7 +58,12 @@ func (p *text) row(cells ...string) error {
 		}
 	}
 	p.rows = append(p.rows, cells)
-	return nil
+}
+
+// err returns the first error of a write.
+func (p *text) err() error {
+	_, err := p.w.Write(nil)
+	return err
 }
 
 func (p *text) Flush() error {
@@ -77,16 +83,15 @@ func (p *text) Flush() error {
 		for i, c := range cells[1:] {
 			line += " " + p.pad(c, widths[i+1])
 		}
-		if _, err := p.w.WriteString(strings.TrimRight(line, " ") + "\n"); err != nil {
-			return err
-		}
+		_, _ = p.w.WriteString(strings.TrimRight(line, " ") + "\n")
 	}
 	p.rows = nil
 	return p.w.Flush()
 }
 
 func (p *text) Timeouts(t ipvs.Timeouts) error {
-	return p.row(fmt.Sprintf("Timeout (tcp tcpfin udp): %d %d %d", seconds(t.TCP), seconds(t.TCPFin), seconds(t.UDP)))
+	p.row(fmt.Sprintf("Timeout (tcp tcpfin udp): %d %d %d", seconds(t.TCP), seconds(t.TCPFin), seconds(t.UDP)))
+	return p.err()
 }
 
 // Daemons writes a line for each sync daemon. It omits values that the kernel
@@ -106,11 +111,9 @@ func (p *text) Daemons(daemons []ipvs.Daemon) error {
 		if d.TTL != 0 {
 			line += fmt.Sprintf(", ttl=%d", d.TTL)
 		}
-		if err := p.row(line + ")"); err != nil {
-			return err
-		}
+		p.row(line + ")")
 	}
-	return nil
+	return p.err()
 }
 
 // maxAddr is the maximum length of an address and port: 1.31 truncates longer
