@@ -81,7 +81,7 @@ func (d *drainCommand) Run(ctx context.Context) error {
 	}
 	d.remember()
 	if left > 0 {
-		fmt.Fprintln(d.Stderr, undrainedText(left))
+		fmt.Fprintf(d.Stderr, undrainedText, connections(left))
 		return exit(statusPartly)
 	}
 	return nil
@@ -175,7 +175,7 @@ func (d *drainCommand) lock() (unlock func(), err error) {
 		if err := unix.FcntlFlock(f.Fd(), unix.F_OFD_SETLK, &l); err != nil {
 			f.Close()
 			if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EACCES) {
-				return nil, drainingFailure(d.service.ServiceID, d.servers[i].Destination)
+				return nil, usageFailure(drainedText, d.servers[i].AddrPort(), d.service.ServiceID)
 			}
 			return nil, fileFailure("lock", d.drainLock, err)
 		}

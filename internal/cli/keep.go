@@ -41,7 +41,8 @@ func (c keepCommand) Run(ctx context.Context) error {
 	change, _ := c.cmd.Change()
 	err := c.apply(ctx, change)
 	if isMissing(err) {
-		return &failure{text: goneText(change, err), status: statusRefused, cause: err}
+		// Adding the entry would undo another program's change.
+		return &failure{text: refusalText(change.Op, err) + goneText, status: statusRefused, cause: err}
 	}
 	return err
 }

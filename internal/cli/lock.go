@@ -51,7 +51,7 @@ func takeLock(ctx context.Context, s *session, cmd *args.Command) (unlock func()
 			return func() { f.Close() }, nil
 		case err == unix.EWOULDBLOCK:
 		case !cmd.Given.Has(spec.OptLock) && isUncreatable(err):
-			fmt.Fprintln(s.Stderr, unlockedText(path, err))
+			fmt.Fprintf(s.Stderr, unlockedText, path, reason(err))
 			return func() {}, nil
 		default:
 			return nil, fileFailure("lock", path, err)

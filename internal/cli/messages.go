@@ -45,6 +45,8 @@ const (
 	redirectionText = "unexpected argument %s: this line is not run by a shell; give the file name alone"
 	keepText        = "--keep is not allowed in a file, which has to give all settings"
 	mergedFlushText = "-C conflicts with --merge, which keeps other services"
+	emptyText       = "%s: no commands in the file, nothing was changed; use -C to delete all services"
+	drainedText     = "another ipvsadm is draining %v of %v; nothing was changed"
 	noTerminalText  = "the 'watch' command needs a terminal"
 )
 
@@ -52,6 +54,11 @@ const (
 const (
 	moreText       = "%s: and %d more lines with mistakes\n"
 	keptText       = "%s: not saved, there are no virtual services\n"
+	unchangedText  = "%s: nothing was changed\n"
+	undoneText     = "%s: all changes were undone\n"
+	notUndoneText  = "%s: some changes could not be undone\n"
+	undrainedText  = "the drain time is over, with %s left\n"
+	unlockedText   = "warning: can't lock %s: %s; another restore may run at the same time\n"
 	readableText   = "the table can be read again\n"
 	unreadableText = "can't read the table: %s; retrying"
 	unseenText     = "without %s only the host is examined, not the virtual services\n"
@@ -375,31 +382,12 @@ func waitingText(lock, holder string) string {
 	return "waiting for lock " + lock + ", held by " + holder
 }
 
-// unlockedText warns of a restore without a lock.
-func unlockedText(lock string, err error) string {
-	return fmt.Sprintf("warning: can't lock %s: %s; another restore may run at the same time", lock, reason(err))
-}
-
-// emptyFailure is the message for a file without a command, such as a failed
-// save leaves.
-func emptyFailure(name string) *failure {
-	return &failure{text: name + ": no commands in the file, nothing was changed; use -C to delete all services", status: statusUsage}
-}
-
 func stillDiffersText(name string, result restore.Result) string {
 	left := "remaining changes:"
 	if result.Undo != restore.Kept {
 		left = "changes not made:"
 	}
 	return fmt.Sprintf("%s: after %d attempts the table still differs, another program may be changing it; %s", name, restore.MaxRounds, left)
-}
-
-func undoneText(name string) string {
-	return name + ": all changes were undone"
-}
-
-func notUndoneText(name string) string {
-	return name + ": some changes could not be undone"
 }
 
 func interruptedText(name string, sig os.Signal, result restore.Result) string {
@@ -451,14 +439,11 @@ func drainHashText(scheduler string) string {
 const (
 	putBackText    = "nothing was deleted, and weights set to 0 were put back"
 	notPutBackText = "nothing was deleted, but the weights could not be put back"
+	goneText       = ": another program has deleted it meanwhile"
 )
 
 func drainingText(left uint64, rest time.Duration) string {
 	return fmt.Sprintf("%s left, waiting up to %d seconds", connections(left), (rest+time.Second-1)/time.Second)
-}
-
-func undrainedText(left uint64) string {
-	return fmt.Sprintf("the drain time is over, with %s left", connections(left))
 }
 
 func connections(n uint64) string { return count(n, "connection") }
@@ -470,18 +455,8 @@ func count[N int | uint64](n N, what string) string {
 	return fmt.Sprintf("%d %ss", n, what)
 }
 
-func drainingFailure(id ipvs.ServiceID, d ipvs.Destination) *failure {
-	return &failure{text: fmt.Sprintf("another ipvsadm is draining %v of %v; nothing was changed", d.AddrPort(), id), status: statusUsage}
-}
-
 func reweighedFailure(id ipvs.ServiceID, d ipvs.Destination) *failure {
 	return &failure{text: fmt.Sprintf("another program set the weight of %v in %v to %d", d.AddrPort(), id, d.Weight), status: statusPartly}
-}
-
-// goneText is the message for an entry that was deleted between reading and
-// editing it. Adding it would undo another program's change.
-func goneText(c ipvs.Change, err error) string {
-	return fmt.Sprintf("%s: another program has deleted it meanwhile", refusalText(c.Op, err))
 }
 
 // changedText summarizes a restore on a terminal; t is the resulting table.
@@ -499,6 +474,3 @@ func changedText(name string, t *ipvs.Table, result restore.Result) string {
 	}
 	return text + "nothing to change"
 }
-
-// unchangedText is the summary of a restore of a file with mistakes.
-func unchangedText(name string) string { return name + ": nothing was changed" }

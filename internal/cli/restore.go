@@ -135,7 +135,7 @@ func (r *restoreCommand) checkOnly() int {
 // table did not.
 func (r *restoreCommand) reportUnchanged() {
 	if !r.isPreview() && isTerminal(r.Stderr) {
-		fmt.Fprintln(r.Stderr, unchangedText(r.name))
+		fmt.Fprintf(r.Stderr, unchangedText, r.name)
 	}
 }
 
@@ -156,7 +156,7 @@ func (r *restoreCommand) compare(have *ipvs.Table, err error) (*restore.Wanted, 
 	case err != nil:
 		return nil, withStatus(listFailure(err), statusUsage)
 	case r.mode != byLine && r.file.Empty() && len(have.Services) > 0 && !r.merge:
-		return nil, emptyFailure(r.name)
+		return nil, usageFailure(emptyText, r.name)
 	}
 	return r.file.Wanted(have, r.merge), nil
 }
@@ -263,7 +263,7 @@ func (r *restoreCommand) reportResult(result restore.Result, signals *signals) i
 	}
 	switch result.Undo {
 	case restore.Undone:
-		fmt.Fprintln(r.Stderr, undoneText(r.name))
+		fmt.Fprintf(r.Stderr, undoneText, r.name)
 		if result.How != restore.Interrupted {
 			status = statusUsage
 		}
@@ -271,7 +271,7 @@ func (r *restoreCommand) reportResult(result restore.Result, signals *signals) i
 		if result.UndoErr != nil {
 			r.report(listFailure(result.UndoErr))
 		}
-		fmt.Fprintln(r.Stderr, notUndoneText(r.name))
+		fmt.Fprintf(r.Stderr, notUndoneText, r.name)
 		status = statusPartly
 	}
 	return status
