@@ -3,6 +3,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -173,13 +174,13 @@ func TestSchedulerThatARefusedEditTookAwayComesBack(t *testing.T) {
 type changingKernel struct{ *fakeKernel }
 
 func (k changingKernel) ServicesWithDestinations(ctx context.Context) ([]ipvs.ServiceEntry, error) {
-	s, _ := k.fakeKernel.ServicesWithDestinations(ctx)
-	return s, &ipvs.QueryError{Query: "list services", Err: ipvs.ErrChanging}
+	s, err := k.fakeKernel.ServicesWithDestinations(ctx)
+	return s, cmp.Or(err, error(&ipvs.QueryError{Query: "list services", Err: ipvs.ErrChanging}))
 }
 
 func (k changingKernel) Table(ctx context.Context) (*ipvs.Table, error) {
-	t, _ := k.fakeKernel.Table(ctx)
-	return t, &ipvs.QueryError{Query: "list services", Err: ipvs.ErrChanging}
+	t, err := k.fakeKernel.Table(ctx)
+	return t, cmp.Or(err, error(&ipvs.QueryError{Query: "list services", Err: ipvs.ErrChanging}))
 }
 
 // A list shows the incomplete table, a save fails, a restore continues.
