@@ -67,14 +67,3 @@ func TestWhatIsShownIsWhole(t *testing.T) {
 		}
 	}
 }
-
-// Fields that do not count are zero, so that changes compare.
-func TestChangesCompare(t *testing.T) {
-	if got, want := one(func(b *Batch) { b.DeleteDestination(web(80), server(1).AddrPort()) }), (Change{Op: OpDeleteDestination, Service: Service{ServiceID: web(80)},
-		Destination: Destination{Addr: server(1).Addr, Port: 80}}); got != want {
-		t.Errorf("%+v, want %+v", got, want)
-	}
-	if NewService(web(80), "rr").Netmask != 0xffffffff || NewService(MarkID(1, IPv6), "rr").Netmask != 128 {
-		t.Error("a new service does not tell clients apart")
-	}
-}

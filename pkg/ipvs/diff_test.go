@@ -201,15 +201,6 @@ func TestTableRemembersNothing(t *testing.T) {
 	}
 }
 
-// Who owns some of the services of a table passes those only.
-func TestDiffTouchesNothingThatItWasNotShown(t *testing.T) {
-	mine := []ipvs.ServiceEntry{aService(80, "10.0.0.1:80"), aService(81)}
-	got := ipvs.Diff(mine, nil)
-	if want := (ipvs.Batch{change.DeleteService(mine[0].ServiceID), change.DeleteService(mine[1].ServiceID)}); !slices.Equal(got, want) {
-		t.Errorf("%v, want %v", got, want)
-	}
-}
-
 func TestDiffTakesWhatIsThereTwiceForOne(t *testing.T) {
 	d := ipvs.DestinationEntry{Destination: dest("10.0.0.1:80", ipvs.Masquerade)}
 	web := ipvs.ServiceEntry{Service: ipvs.NewService(tcp("12.0.0.1:80"), "rr"), Destinations: []ipvs.DestinationEntry{d, d}}

@@ -41,7 +41,6 @@ func TestErrors(t *testing.T) {
 	d := Destination{Addr: netip.MustParseAddr("2001:db8::1"), Port: 80}
 	add := Change{Op: OpAddDestination, Service: Service{ServiceID: MarkID(77, IPv6)}, Destination: d}
 	odd := &ChangeError{Change: Change{Op: OpAddService, Service: NewService(web(80), "nosuch")}, Err: syscall.ENOENT}
-	follows := &ChangeError{Change: one(func(b *Batch) { b.AddDestination(web(80), server(1)) }), Err: syscall.ESRCH}
 	rows := func(table string) (last error) {
 		for _, err := range connectionsOf(ctx, strings.NewReader("title\n"+table), ConnectionFilter{}) {
 			last = err
@@ -58,8 +57,6 @@ func TestErrors(t *testing.T) {
 		{&ChangeError{Change: flush()}, "flush: <nil>"},
 		{&ChangeError{Change: one(func(b *Batch) { b.StopDaemon(Master) }), Err: syscall.ESRCH}, "stop daemon master: no such sync daemon runs"},
 		{&QueryError{Query: "get service"}, "get service: <nil>"},
-		{ChangeErrors{odd, follows}, "add service TCP 12.0.0.1:80 nosuch: scheduler or persistence engine not found\n" +
-			"1 changes of these services failed because they were not added"},
 		{&ApplyError{Sent: 2, Refused: ChangeErrors{odd}, Err: context.Canceled},
 			"add service TCP 12.0.0.1:80 nosuch: scheduler or persistence engine not found\nafter 2 changes: context canceled"},
 		{&NetNSError{"one", syscall.ENOENT}, "network namespace one: no such file or directory"},

@@ -128,12 +128,12 @@ func (k *Kernel) begin(ctx context.Context, method string) error {
 	return nil
 }
 
-// read returns the table to answer a question from.
-func (k *Kernel) read(ctx context.Context, method string) (*ipvs.Table, error) {
+// ask begins a question and answers it from a copy of the table.
+func ask[T any](ctx context.Context, k *Kernel, method string, answer func(*ipvs.Table) T) (a T, err error) {
 	if err := k.begin(ctx, method); err != nil {
-		return nil, queryError(method, err)
+		return a, queryError(method, err)
 	}
-	return k.Now(), nil
+	return answer(k.Now()), nil
 }
 
 // queryError keeps an error of Before that is a *ipvs.QueryError already.
@@ -192,36 +192,22 @@ func (k *Kernel) apply(c ipvs.Change) error {
 
 // Info returns the field IPVS.
 func (k *Kernel) Info(ctx context.Context) (ipvs.Info, error) {
-	if err := k.begin(ctx, "Info"); err != nil {
-		return ipvs.Info{}, queryError("Info", err)
-	}
-	return k.IPVS, nil
+	return ask(ctx, k, "Info", func(*ipvs.Table) ipvs.Info { return k.IPVS })
 }
 
 // Totals returns the field Counted.
 func (k *Kernel) Totals(ctx context.Context) (ipvs.Stats, error) {
-	if err := k.begin(ctx, "Totals"); err != nil {
-		return ipvs.Stats{}, queryError("Totals", err)
-	}
-	return k.Counted, nil
+	return ask(ctx, k, "Totals", func(*ipvs.Table) ipvs.Stats { return k.Counted })
 }
 
 // Timeouts returns the timeouts of connections.
 func (k *Kernel) Timeouts(ctx context.Context) (ipvs.Timeouts, error) {
-	t, err := k.read(ctx, "Timeouts")
-	if err != nil {
-		return ipvs.Timeouts{}, err
-	}
-	return t.Timeouts, nil
+	return ask(ctx, k, "Timeouts", func(t *ipvs.Table) ipvs.Timeouts { return t.Timeouts })
 }
 
 // Daemons returns the running sync daemons, master before backup.
 func (k *Kernel) Daemons(ctx context.Context) ([]ipvs.Daemon, error) {
-	t, err := k.read(ctx, "Daemons")
-	if err != nil {
-		return nil, err
-	}
-	return byState(t.Daemons), nil
+	return ask(ctx, k, "Daemons", func(t *ipvs.Table) []ipvs.Daemon { return byState(t.Daemons) })
 }
 
 func byState(list []ipvs.Daemon) []ipvs.Daemon {
@@ -264,33 +250,25 @@ func (k *Kernel) find(ctx context.Context, method string, id ipvs.ServiceID) (ip
 
 // Services returns all services without their destinations.
 func (k *Kernel) Services(ctx context.Context) ([]ipvs.ServiceEntry, error) {
-	t, err := k.read(ctx, "Services")
-	if err != nil {
-		return nil, err
-	}
-	for i := range t.Services {
-		t.Services[i].Destinations = nil
-	}
-	return t.Services, nil
+	return ask(ctx, k, "Services", func(t *ipvs.Table) []ipvs.ServiceEntry {
+		for i := range t.Services {
+			t.Services[i].Destinations = nil
+		}
+		return t.Services
+	})
 }
 
 // ServicesWithDestinations returns all services with their destinations.
 func (k *Kernel) ServicesWithDestinations(ctx context.Context) ([]ipvs.ServiceEntry, error) {
-	t, err := k.read(ctx, "ServicesWithDestinations")
-	if err != nil {
-		return nil, err
-	}
-	return t.Services, nil
+	return ask(ctx, k, "ServicesWithDestinations", func(t *ipvs.Table) []ipvs.ServiceEntry { return t.Services })
 }
 
 // Table returns everything.
 func (k *Kernel) Table(ctx context.Context) (*ipvs.Table, error) {
-	t, err := k.read(ctx, "Table")
-	if err != nil {
-		return nil, err
-	}
-	byState(t.Daemons)
-	return t, nil
+	return ask(ctx, k, "Table", func(t *ipvs.Table) *ipvs.Table {
+		byState(t.Daemons)
+		return t
+	})
 }
 
 // Connections returns those of the field Rows that fit a filter.
