@@ -32,6 +32,7 @@ var formats = []struct {
 
 func renderOptions(given spec.Set) render.Options {
 	o := render.Options{
+		Named:   given.HasAny(spec.ServiceAddress),
 		Numeric: given.Has(spec.OptNumeric),
 		Exact:   given.Has(spec.OptExact),
 		NoSort:  given.Has(spec.OptNoSort),
@@ -125,15 +126,11 @@ func (c *listCommand) listTable(ctx context.Context, p render.Writer) error {
 	if err != nil {
 		return listFailure(err)
 	}
-	write := p.Table
-	if c.cmd.Given.HasAny(spec.ServiceAddress) {
-		write = p.Services
-	}
 	t, err := c.readNamed(ctx, c.cmd, services)
 	if err := c.reportPartial(cmp.Or(err, noServiceError(c.cmd, t.Services))); err != nil {
 		return err
 	}
-	return output(write(ctx, info, t.Services))
+	return output(p.Table(ctx, info, t.Services))
 }
 
 // listMetrics fails if the table keeps changing, since a missing service

@@ -49,11 +49,6 @@ func (p *document) Table(ctx context.Context, i ipvs.Info, services []ipvs.Servi
 	return p.end("]")
 }
 
-// Services writes the same document as Table.
-func (p *document) Services(ctx context.Context, i ipvs.Info, services []ipvs.ServiceEntry) error {
-	return p.Table(ctx, i, services)
-}
-
 // Connections leaves the document unfinished where the rows end with an
 // error, so that it is not taken for all of them.
 func (p *document) Connections(ctx context.Context, rows iter.Seq2[ipvs.Connection, error]) error {

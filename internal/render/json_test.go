@@ -52,7 +52,7 @@ func documents(t *testing.T) map[string]string {
 		"an empty table": func(p Writer) error { return p.Table(t.Context(), info, nil) },
 		"a table":        func(p Writer) error { return p.Table(t.Context(), info, sample()) },
 		"counters":       func(p Writer) error { return p.Table(t.Context(), info, counted) },
-		"one service":    func(p Writer) error { return p.Services(t.Context(), info, sample()[3:4]) },
+		"one service":    func(p Writer) error { return p.Table(t.Context(), info, sample()[3:4]) },
 		"no connections": func(p Writer) error {
 			return p.Connections(t.Context(), kernelRows(""))
 		},

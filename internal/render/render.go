@@ -15,11 +15,8 @@ import (
 // at the end. After a write error, every method returns that error and writes
 // nothing.
 type Writer interface {
-	// Table writes a whole table. It may sort the services in place.
+	// Table writes a table. It may sort the services in place.
 	Table(ctx context.Context, info ipvs.Info, services []ipvs.ServiceEntry) error
-	// Services writes the listing of named services, which in text lacks
-	// the header of a table. It may sort the services in place.
-	Services(ctx context.Context, info ipvs.Info, services []ipvs.ServiceEntry) error
 	// Connections writes connections. It skips rows with an error, and
 	// returns the first such error at the end, unless a write fails.
 	Connections(ctx context.Context, rows iter.Seq2[ipvs.Connection, error]) error
@@ -31,6 +28,7 @@ type Writer interface {
 // Options are the options of the list command that affect the output.
 type Options struct {
 	Format  Format
+	Named   bool   // a named service: text has no header, as in 1.31
 	Numeric bool   // -n: addresses and ports without names
 	Exact   bool   // --exact: all digits of counters
 	NoSort  bool   // --nosort: the order of the kernel

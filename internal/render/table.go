@@ -33,13 +33,9 @@ var titles = [...]string{
 }
 
 func (p *text) Table(ctx context.Context, i ipvs.Info, services []ipvs.ServiceEntry) error {
-	p.row(fmt.Sprintf("IP Virtual Server version %s (size=%d)", i.Version, i.ConnTableSize))
-	return p.Services(ctx, i, services)
-}
-
-// Services writes the titles and services, without the header, as 1.31 does
-// for a named service.
-func (p *text) Services(ctx context.Context, _ ipvs.Info, services []ipvs.ServiceEntry) error {
+	if !p.o.Named {
+		p.row(fmt.Sprintf("IP Virtual Server version %s (size=%d)", i.Version, i.ConnTableSize))
+	}
 	if !p.o.NoSort {
 		Sort(services)
 	}

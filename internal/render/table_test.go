@@ -213,8 +213,8 @@ func TestCounters(t *testing.T) {
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			c.o.Numeric = true
-			got := output(t, nil, c.o, func(p Writer) error { return p.Services(t.Context(), info, services) })
+			c.o.Numeric, c.o.Named = true, true
+			got := output(t, nil, c.o, func(p Writer) error { return p.Table(t.Context(), info, services) })
 			compare(t, got, titles[c.o.Format]+"\n"+strings.Join(c.want, "\n")+"\n")
 		})
 	}
@@ -237,8 +237,8 @@ func TestConnectionCounts(t *testing.T) {
 		{PersistentConn, "  -> 10.2.0.3:0                   3         1           4          4294967295\n"},
 		{TunnelInfo, "  -> 10.2.0.3:0                   Masq    n/a           3      4          4294967295\n"},
 	} {
-		got := output(t, nil, Options{Numeric: true, Format: c.format}, func(p Writer) error {
-			return p.Services(t.Context(), info, services)
+		got := output(t, nil, Options{Named: true, Numeric: true, Format: c.format}, func(p Writer) error {
+			return p.Table(t.Context(), info, services)
 		})
 		compare(t, got, titles[c.format]+"\nFWM  77 rr\n"+c.want)
 	}
@@ -249,7 +249,7 @@ func TestNamesOfATableAreLookedUpTogether(t *testing.T) {
 	services := []ipvs.ServiceEntry{large(1, 20)[0]}
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
-		output(t, r, Options{}, func(p Writer) error { return p.Services(t.Context(), info, services) })
+		output(t, r, Options{}, func(p Writer) error { return p.Table(t.Context(), info, services) })
 		if elapsed := time.Since(start); elapsed != time.Second {
 			t.Errorf("21 lookups of 1 s took %v, want 1 s", elapsed)
 		}

@@ -19,8 +19,8 @@ import (
 func TestWideColumnsFitTheirNumbers(t *testing.T) {
 	all := sample()
 	all[3].Destinations[0].Stats = ipvs.Stats{Conns: 123456789, OutBytes: 1<<64 - 1}
-	got := output(t, nil, Options{Numeric: true, Wide: true, Format: Stats}, func(p Writer) error {
-		return p.Services(t.Context(), info, []ipvs.ServiceEntry{all[12], all[3]})
+	got := output(t, nil, Options{Named: true, Numeric: true, Wide: true, Format: Stats}, func(p Writer) error {
+		return p.Table(t.Context(), info, []ipvs.ServiceEntry{all[12], all[3]})
 	})
 	compare(t, got, `Prot LocalAddress:Port                             Conns InPkts OutPkts InBytes  OutBytes
   -> RemoteAddress:Port
