@@ -11,6 +11,8 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/spf13/pflag"
+
 	"github.com/ipvsadm-go/ipvsadm/internal/spec"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
@@ -96,7 +98,7 @@ type Names interface {
 
 // New returns a parser that looks up names with n.
 func New(n Names) *Parser {
-	return &Parser{names: n, reader: reader{flags: flags()}}
+	return &Parser{names: n, reader: reader{flags: pflag.NewFlagSet("", pflag.ContinueOnError)}}
 }
 
 // Parse parses the words after the program's name. The error is a *Fault, or

@@ -11,7 +11,6 @@ package args
 
 import (
 	"strings"
-	"sync"
 
 	"github.com/spf13/pflag"
 
@@ -56,7 +55,7 @@ func (r *reader) next() bool {
 			r.words = nil
 		case strings.HasPrefix(word, "--"):
 			name, value, attached := strings.Cut(word[len("--"):], "=")
-			r.word, r.row = word, rowOf(r.flags.Lookup(name))
+			r.word, r.row = word, r.findLong(name)
 			return r.readValue(value, attached)
 		case strings.HasPrefix(word, "-") && word != "-":
 			r.word, r.group = word, word[1:]
@@ -71,7 +70,7 @@ func (r *reader) next() bool {
 // of the last option may be in the same word.
 func (r *reader) nextShort() bool {
 	letter, rest := r.group[:1], r.group[1:]
-	r.group, r.row = "", rowOf(r.flags.ShorthandLookup(letter))
+	r.group, r.row = "", r.findShort(letter)
 	value, equals := strings.CutPrefix(rest, "=")
 	if equals || rest != "" && r.row != nil && r.row.Value != spec.NoValue {
 		return r.readValue(value, true)
@@ -108,29 +107,40 @@ func (r *reader) fail(k FaultKind) bool {
 	return false
 }
 
-// rowOf returns the row of a flag, nil for none.
-func rowOf(f *pflag.Flag) *row {
-	if f == nil {
+// findLong returns the row of a long option, or nil. Rows are registered with
+// pflag on first use, since a command line uses only a few.
+func (r *reader) findLong(name string) *row {
+	if f := r.flags.Lookup(name); f != nil {
+		return f.Value.(*row)
+	}
+	found, ok := spec.FindLong(name)
+	if !ok {
 		return nil
 	}
-	return f.Value.(*row)
+	return r.register(name, found.Short, found)
 }
 
-// flags returns flags for all rows, the same for all parsers. A second letter
-// has a flag of its own, whose long name cannot be typed: a word ends at the
-// equals sign.
-var flags = sync.OnceValue(func() *pflag.FlagSet {
-	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
-	for r := range spec.Rows() {
-		f := pflag.Flag{Name: r.Long, Value: &row{r}}
-		if r.Short != 0 {
-			f.Shorthand = string(rune(r.Short))
-		}
-		flags.AddFlag(&f)
-		if r.Alias != 0 {
-			alias := pflag.Flag{Name: "=" + string(rune(r.Alias)), Shorthand: string(rune(r.Alias)), Value: f.Value}
-			flags.AddFlag(&alias)
-		}
+// findShort returns the row of a letter, or nil. A second letter has a flag of
+// its own, whose long name cannot be typed: a word ends at the equals sign.
+func (r *reader) findShort(letter string) *row {
+	if f := r.flags.ShorthandLookup(letter); f != nil {
+		return f.Value.(*row)
 	}
-	return flags
-})
+	found, ok := spec.FindLetter(letter[0])
+	switch {
+	case !ok:
+		return nil
+	case letter[0] == found.Alias:
+		return r.register("="+letter, found.Alias, found)
+	}
+	return r.register(found.Long, found.Short, found)
+}
+
+func (r *reader) register(name string, letter byte, found spec.Row) *row {
+	f := pflag.Flag{Name: name, Value: &row{found}}
+	if letter != 0 {
+		f.Shorthand = string(rune(letter))
+	}
+	r.flags.AddFlag(&f)
+	return f.Value.(*row)
+}

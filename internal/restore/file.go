@@ -134,25 +134,28 @@ type unparsed struct {
 func Read(ctx context.Context, r io.Reader, limit int64, newParse func() Parse, check Check) (*File, error) {
 	f := &File{}
 	var block []unparsed
+	var parsers []Parse
 	err := readLines(r, limit, func(number int, words []string, err error) {
 		block = append(block, unparsed{number, slices.Clone(words), err})
+		if len(parsers) < maxParsers {
+			parsers = append(parsers, newParse())
+		}
 		if len(block) == maxBlock {
-			f.parse(ctx, block, newParse, check)
+			f.parse(ctx, block, parsers, check)
 			block = block[:0]
 		}
 	})
-	f.parse(ctx, block, newParse, check)
+	f.parse(ctx, block, parsers, check)
 	return f, cmp.Or(err, ctx.Err())
 }
 
 // parse parses lines and adds them to the file.
-func (f *File) parse(ctx context.Context, block []unparsed, newParse func() Parse, check Check) {
+func (f *File) parse(ctx context.Context, block []unparsed, parsers []Parse, check Check) {
 	rules := make([]Rule, len(block))
 	var next atomic.Int32
-	var parsers sync.WaitGroup
-	for range min(maxParsers, len(block)) {
-		parsers.Go(func() {
-			parse := newParse()
+	var running sync.WaitGroup
+	for _, parse := range parsers {
+		running.Go(func() {
 			for i := next.Add(1) - 1; int(i) < len(block); i = next.Add(1) - 1 {
 				if l := &block[i]; l.err == nil {
 					rules[i], l.err = parse(ctx, l.words)
@@ -160,7 +163,7 @@ func (f *File) parse(ctx context.Context, block []unparsed, newParse func() Pars
 			}
 		})
 	}
-	parsers.Wait()
+	running.Wait()
 	for i, l := range block {
 		if l.err == nil && check != nil {
 			l.err = check(l.number, l.words, rules[i].Change)
