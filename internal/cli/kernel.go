@@ -12,6 +12,7 @@ import (
 	"os/exec"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/args"
+	"github.com/ipvsadm-go/ipvsadm/internal/restore"
 	"github.com/ipvsadm-go/ipvsadm/internal/spec"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
@@ -186,9 +187,10 @@ func (c *connection) readAgain(ctx context.Context, cmd *args.Command, how part,
 // complete adds to a table that may lack entries those of have that are not
 // known to be gone.
 func (c *connection) complete(ctx context.Context, have, now *ipvs.Table) error {
+	listed, missing := restore.ByID(now), []ipvs.ServiceEntry(nil)
 	for i := range have.Services {
 		was := &have.Services[i]
-		if is := now.Lookup(was.ServiceID); is != nil {
+		if is := listed[was.ServiceID]; is != nil {
 			for _, d := range was.Destinations {
 				if is.Lookup(d.AddrPort()) == nil {
 					is.Destinations = append(is.Destinations, d)
@@ -199,11 +201,12 @@ func (c *connection) complete(ctx context.Context, have, now *ipvs.Table) error 
 		_, err := c.client.Service(ctx, was.ServiceID)
 		switch {
 		case err == nil:
-			now.Services = append(now.Services, *was)
+			missing = append(missing, *was)
 		case !errors.Is(err, ipvs.ErrNoService):
 			return err
 		}
 	}
+	now.Services = append(now.Services, missing...)
 	return nil
 }
 
