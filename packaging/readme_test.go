@@ -11,7 +11,7 @@ import (
 )
 
 // TestPagesAtBoot runs, under systemd, the README's commands for the boot,
-// and the guide's command that starts the timer of the metrics.
+// and the guide's for the metrics, of two network namespaces.
 func TestPagesAtBoot(t *testing.T) {
 	guesttest.InGuest(t, func(t *testing.T) {
 		install(t, "debian")
@@ -41,6 +41,17 @@ func TestPagesAtBoot(t *testing.T) {
 		}
 		m.file(rulesFile, "--set 900 120 300\n"+webRules)
 		m.file("/etc/sysctl.d/50-ipvs.conf", "net.ipv4.ip_forward=1\n")
+		_, dropIn, _ := strings.Cut(metrics, "\n```ini\n")
+		dropIn, _, _ = strings.Cut(dropIn, "```\n")
+		program.Run(t, "mkdir", "/etc/systemd/system/ipvsadm-metrics.service.d")
+		program.Write(t, "/etc/systemd/system/ipvsadm-metrics.service.d/override.conf", dropIn)
+		m.succeeds("ip", "netns", "add", "blue")
+		m.succeeds("ipvsadm", "--netns", "blue", "-A", "-t", "10.0.0.1:80", "-s", "rr")
+		m.succeeds("systemctl", "daemon-reload")
+		m.succeeds("systemctl", "start", "ipvsadm-metrics.service")
+		if got := program.Read(t, "/var/lib/prometheus/node-exporter/ipvs-blue.prom"); !strings.Contains(got, `netns="blue"`) {
+			t.Errorf("the metrics of another namespace are %q", got)
+		}
 		for _, unit := range []string{"ipvsadm.service", "ipvsadm-metrics.timer"} {
 			m.succeeds("systemctl", "is-enabled", unit)
 			m.succeeds("systemctl", "is-active", unit)

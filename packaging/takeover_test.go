@@ -24,7 +24,7 @@ func TestDebianTakeover(t *testing.T) {
 			old := one(t, dir, "old/"+release+"/ipvsadm_*.deb")
 			for name, procedure := range map[string][]string{
 				" as in install.md": installBlock(t, "## Replace ipvsadm on a running director"),
-				" without it":       {"apt install ./dist/ipvsadm-go_*_amd64.deb"},
+				" without it":       {"apt install ./ipvsadm-go_*_amd64.deb"},
 			} {
 				t.Run(release+name, func(t *testing.T) {
 					m := director.in(t)
@@ -36,7 +36,7 @@ func TestDebianTakeover(t *testing.T) {
 
 					requests := startTraffic()
 					for _, command := range procedure {
-						out := m.succeeds("sh", "-c", "cd "+filepath.Dir(dir)+" && "+command)
+						out := m.succeeds("sh", "-c", "cd "+dir+" && "+command)
 						t.Logf("%s\n%s", command, out)
 						if strings.Contains(out, "divert") || strings.Contains(out, "diversion") {
 							t.Errorf("%s says what only alarms:\n%s", command, out)

@@ -19,7 +19,7 @@ _ipvsadm_commands() {
 --doctor               diagnose what keeps this director from balancing, or would with the table of a file
 --watch                live screen of the table with rates
 -Z --zero              zero the counters of all virtual services, or of one
---set                  set the timeouts of TCP connections, of TCP connections that are closing (after a FIN), and of UDP, in seconds (0: no change)
+--set                  set the timeouts of TCP, of closing TCP connections (after a FIN) and of UDP, in seconds (0: no change)
 --start-daemon         start a sync daemon
 --stop-daemon          stop a sync daemon
 -h --help              show a summary of commands and options
