@@ -25,7 +25,7 @@ var imports = map[string]string{
 	"cmd/ipvsadm":          "internal/cli",
 	"internal/args":        "internal/names internal/spec pkg/ipvs | internal/rule",
 	"internal/cli":         "internal/args internal/doctor internal/manual internal/model internal/names internal/netns internal/outfile internal/render internal/restore internal/rule internal/spec internal/strictjson internal/watch pkg/ipvs | pkg/ipvs/ipvstest",
-	"internal/doctor":      "internal/netns internal/rule pkg/ipvs",
+	"internal/doctor":      "internal/netns internal/rule internal/spec pkg/ipvs",
 	"internal/manual":      "internal/spec",
 	"internal/model":       "pkg/ipvs",
 	"internal/names":       "",

@@ -67,7 +67,10 @@ func (s doctorCommand) Run(ctx context.Context) error {
 	if err := write(s.Stdout, findings); err != nil {
 		return withStatus(output(err), statusUsage)
 	}
-	worst := doctor.Worst(findings)
+	worst := doctor.OK
+	if len(findings) > 0 { // the worst level first
+		worst = findings[0].Level
+	}
 	if worst < doctor.Warning && c.Table != nil {
 		s.say(unexaminedHint)
 	}

@@ -30,18 +30,13 @@ func hintText(text string) string {
 const (
 	// unexaminedHint names what the doctor cannot examine.
 	unexaminedHint = "the servers were not examined: their default gateway (-m), virtual address and ARP (-g, -i), tunnel device (-i), firewall"
-
-	changingHint = "the table keeps changing, entries may be missing: list it again"
-	applyHint    = "reading rules from the terminal: Ctrl-D at the start of a line ends the input, which empties the table if no rule was typed; Ctrl-C changes nothing"
-	restoreHint  = "reading commands from the terminal, each runs at once: Ctrl-D at the start of a line ends the input"
+	changingHint   = "the table keeps changing, entries may be missing: list it again"
+	applyHint      = "reading rules from the terminal: Ctrl-D at the start of a line ends the input, which empties the table if no rule was typed; Ctrl-C changes nothing"
+	restoreHint    = "reading commands from the terminal, each runs at once: Ctrl-D at the start of a line ends the input"
 )
 
 func ignoredHint(words []string) string {
-	short := make([]string, len(words))
-	for i, word := range words {
-		short[i] = shorten(word)
-	}
-	return fmt.Sprintf("ipvsadm-save ignores %s; use --output FILE to save to a file", someOf(short))
+	return fmt.Sprintf("ipvsadm-save ignores %s; use --output FILE to save to a file", shorten(someOf(words)))
 }
 
 // errorHint returns the hint after an error, or "".

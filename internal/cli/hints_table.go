@@ -28,15 +28,11 @@ func (m machine) refusalHint(e *ipvs.ChangeError) string {
 	switch {
 	case errors.Is(e, ipvs.ErrNoScheduler):
 		return moduleHint(e.Change.Service)
+	case m.inFile && (errors.Is(e, ipvs.ErrServiceExists) || errors.Is(e, ipvs.ErrDestinationExists)):
+		return "a line above adds the same: remove one of them"
 	case errors.Is(e, ipvs.ErrServiceExists):
-		if m.inFile {
-			return fmt.Sprintf("a line above adds %v: remove one of them", id)
-		}
 		return fmt.Sprintf("%v exists: use -E to edit it", id)
 	case errors.Is(e, ipvs.ErrDestinationExists):
-		if m.inFile {
-			return fmt.Sprintf("a line above adds %v to %v: remove one of them", server, id)
-		}
 		return fmt.Sprintf("%v is already a server of %v: use -e to edit it", server, id)
 	case errors.Is(e, ipvs.ErrDaemonRunning):
 		return fmt.Sprintf("the %v daemon is running: --stop-daemon %[1]v stops it, ipvsadm -L --daemon lists it", e.Change.Daemon.State)
@@ -95,85 +91,59 @@ func unknownNameHint(kind, word string, known []string) string {
 	return guess(word, fmt.Sprintf("no kernel has a %s %q", kind, shorten(word)), known)
 }
 
-// noServiceHint names services similar to a missing one.
+// noServiceHint names services similar to a missing one: that of the same
+// address and port, or those of the same mark, address or port.
 func noServiceHint(id ipvs.ServiceID, t *ipvs.Table) string {
-	text := fmt.Sprintf("there is no %v", id)
-	if len(t.Services) == 0 {
-		return "there are no virtual services"
-	}
-	var ports []uint16
-	var addresses []netip.Addr
+	var similar []string
 	for i := range t.Services {
-		switch s := t.Services[i].ServiceID; {
-		case s.FWMark != id.FWMark:
-		case s.FWMark != 0 && s.Family() == ipvs.IPv6:
-			return fmt.Sprintf("mark %d exists for IPv6: add -6", s.FWMark)
-		case s.FWMark != 0:
-			return fmt.Sprintf("mark %d exists for IPv4: leave out -6", s.FWMark)
-		case s.Addr == id.Addr && s.Port == id.Port:
-			return fmt.Sprintf("%v exists as %v, not %v", netip.AddrPortFrom(s.Addr, s.Port), s.Protocol, id.Protocol)
-		case s.Protocol == id.Protocol && s.Addr == id.Addr:
-			ports = append(ports, s.Port)
-		case s.Protocol == id.Protocol && s.Family() == id.Family() && s.Port == id.Port:
-			addresses = append(addresses, s.Addr)
+		s := t.Services[i].ServiceID
+		if s.FWMark == 0 && s.Addr == id.Addr && s.Port == id.Port {
+			similar = []string{s.String()}
+			break
+		}
+		if s.FWMark == id.FWMark && (id.FWMark != 0 || s.Addr == id.Addr || s.Port == id.Port && s.Family() == id.Family()) {
+			similar = append(similar, s.String())
 		}
 	}
 	switch {
-	case len(ports) > 0:
-		return fmt.Sprintf("%s, but %v has port %s", text, id.Addr, someOf(sorted(ports, cmp.Compare)))
-	case len(addresses) > 0:
-		return fmt.Sprintf("%s, but port %d is served at %s", text, id.Port, someOf(sorted(addresses, netip.Addr.Compare)))
+	case len(t.Services) == 0:
+		return "there are no virtual services"
+	case similar == nil:
+		return fmt.Sprintf("there is no %v: ipvsadm -Ln lists all services", id)
 	}
-	return text + ": ipvsadm -Ln lists all services"
+	slices.Sort(similar)
+	return fmt.Sprintf("there is no %v, but there is %s", id, someOf(similar))
 }
 
-// noServerHint names servers similar to a missing one.
+// noServerHint names servers similar to a missing one: of the same address, or
+// else all.
 func noServerHint(s *ipvs.ServiceEntry, server netip.AddrPort) string {
-	if len(s.Destinations) == 0 {
-		return fmt.Sprintf("%v has no servers", s.ServiceID)
-	}
-	var ports []uint16
-	var servers []netip.AddrPort
+	var all, similar []string
 	for i := range s.Destinations {
-		d := &s.Destinations[i]
-		if d.Addr == server.Addr() {
-			ports = append(ports, d.Port)
+		d := s.Destinations[i].AddrPort()
+		all = append(all, d.String())
+		if d.Addr() == server.Addr() {
+			similar = append(similar, d.String())
 		}
-		servers = append(servers, d.AddrPort())
 	}
-	if len(ports) > 0 {
-		return fmt.Sprintf("%v has this server with port %s: add the port to -r", s.ServiceID, someOf(sorted(ports, cmp.Compare)))
+	switch {
+	case all == nil:
+		return fmt.Sprintf("%v has no servers", s.ServiceID)
+	case similar == nil:
+		similar = all
 	}
-	return fmt.Sprintf("the real servers of %v: %s", s.ServiceID, someOf(sorted(servers, netip.AddrPort.Compare)))
-}
-
-// sorted sorts values and returns them as text.
-func sorted[T any](list []T, compare func(a, b T) int) (words []string) {
-	slices.SortFunc(list, compare)
-	for _, v := range list {
-		words = append(words, fmt.Sprint(v))
-	}
-	return words
+	slices.Sort(similar)
+	return fmt.Sprintf("the real servers of %v: %s", s.ServiceID, someOf(similar))
 }
 
 // successHint returns the hint for a change that succeeded, but may not have
 // the intended effect; words are the command line.
 func (m machine) successHint(cmd args.Command, words []string) string {
 	switch cmd.ID {
-	case spec.AddService:
-		return netmaskWarning(cmd.Service)
-	case spec.EditService:
-		if text := m.resetHint(cmd); text != "" {
-			return text
-		}
-		return netmaskWarning(cmd.Service)
-	case spec.EditServer:
-		if text := m.resetHint(cmd); text != "" {
-			return text
-		}
-		return m.serverHint(cmd, words)
-	case spec.AddServer:
-		return m.serverHint(cmd, words)
+	case spec.AddService, spec.EditService:
+		return cmp.Or(m.resetHint(cmd), netmaskWarning(cmd.Service))
+	case spec.AddServer, spec.EditServer:
+		return cmp.Or(m.resetHint(cmd), m.serverHint(cmd, words))
 	}
 	return ""
 }

@@ -6,6 +6,7 @@ package cli
 // corrections and permitted values.
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
@@ -29,17 +30,17 @@ func (m machine) faultHint(f *args.Fault) string {
 	case args.UnknownOption:
 		return unknownHint(f.Word)
 	case args.MissingValue:
-		if arg := valueOf(f.Word); arg != "" {
-			return fmt.Sprintf("%s needs a value: %[1]s %s", f.Word, arg)
+		if r, _ := rowOf(f.Word, len(f.Word)-1); r.Arg != "" {
+			return fmt.Sprintf("%s needs a value: %[1]s %s", f.Word, r.Arg)
 		}
 	case args.UnexpectedArgument:
 		return m.argumentHint(f.Word)
 	case args.NeedsOption:
-		return needsHint(f.Words[0])
+		return needed[f.Words[0]]
 	case args.IllegalOption:
 		return illegalHint(f.Words[0], f.Words[1])
 	case args.RepeatedOption:
-		return alternativesHint(f.Words[0])
+		return cmp.Or(alternatives[f.Words[0]], "give each option once")
 	case args.OptionConflict, args.TunnelConflict:
 		return fmt.Sprintf("use either '%s' or '%s'", f.Words[1], f.Words[0])
 	case args.IllegalValue:
@@ -47,7 +48,10 @@ func (m machine) faultHint(f *args.Fault) string {
 	case args.IllegalChoice:
 		return guess(f.Word, "", strings.Fields(f.Words[1]))
 	case args.InvalidTimeout:
-		return secondsHint(f)
+		if f.Option == nil {
+			return fmt.Sprintf("seconds from 0 (leave as is) to %d", spec.TimeoutMax)
+		}
+		return "seconds: " + rangeHint(f.Option)
 	case args.InvalidMark:
 		return rangeHint(spec.FindOption(spec.OptFWMarkService)) + ", as iptables -j MARK and nft meta mark set it"
 	case args.IllegalPrefix:
@@ -108,10 +112,11 @@ func (m machine) commandHint(word string) string {
 			return fmt.Sprintf("commands begin with dashes: %s %s", m.program, c)
 		}
 		return guess(word, "commands begin with dashes, and -h lists them", longNames(false))
-	case optionNamed(word):
-		return "put the command before its options"
 	}
-	if r, _ := rowOf(word, 1); r.Command != nil && r.Arg != "" && strings.HasPrefix(word, "--") {
+	switch r, _ := rowOf(word, 1); {
+	case r.Option != nil:
+		return "put the command before its options"
+	case r.Command != nil && r.Arg != "" && strings.HasPrefix(word, "--"):
 		return fmt.Sprintf("--%s needs a value: --%[1]s %s", r.Long, r.Arg)
 	}
 	return unknownHint(word)
@@ -125,11 +130,6 @@ func commandNamed(word string) string {
 		return ""
 	}
 	return "--" + spec.Commands[i].Long
-}
-
-func optionNamed(word string) bool {
-	r, _ := rowOf(word, 1)
-	return r.Option != nil
 }
 
 // rowOf returns the row of a word that begins with a dash. For a group of
@@ -188,23 +188,12 @@ func unknownHint(word string) string {
 	return ""
 }
 
-// valueOf returns the help's name for the value of an option, or of the last
-// letter of a word.
-func valueOf(word string) string {
-	if r, found := rowOf(word, len(word)-1); found {
-		return r.Arg
-	}
-	return ""
-}
-
 // argumentHint returns the hint for a word that belongs to no option.
 func (m machine) argumentHint(word string) string {
 	restore := spec.FindCommand(spec.Restore)
 	switch {
 	case len(m.words) > 0 && (m.words[0] == "-"+string(restore.Short) || m.words[0] == "--"+restore.Long):
 		return fmt.Sprintf("-R reads standard input only: ipvsadm-restore %s", shorten(word))
-	case word == "-":
-		return "a single dash is not an option"
 	case commandNamed(word) != "":
 		return "commands begin with dashes: " + commandNamed(word)
 	case spec.IsScheduler(word):
@@ -217,15 +206,10 @@ func (m machine) argumentHint(word string) string {
 	return fmt.Sprintf("%s is not the value of an option", shorten(word))
 }
 
-// needsHint returns the hint for a missing option.
-func needsHint(option string) string {
-	switch {
-	case option == spec.OptTCPService.String():
-		return "name the virtual service: -t host:port, -u host:port, --sctp-service host:port or -f mark"
-	case option == spec.OptRealServer.String():
-		return "name the real server: -r host or -r host:port"
-	}
-	return ""
+// needed contains the hints for missing options.
+var needed = map[string]string{
+	spec.OptTCPService.String(): "name the virtual service: -t host:port, -u host:port, --sctp-service host:port or -f mark",
+	spec.OptRealServer.String(): "name the real server: -r host or -r host:port",
 }
 
 // illegalHint returns the hint for an option that a command does not take, or
@@ -263,15 +247,10 @@ func illegalHint(option, command string) string {
 	return ""
 }
 
-// alternativesHint names the options that exclude each other.
-func alternativesHint(option string) string {
-	switch option {
-	case spec.OptTCPService.String():
-		return "one virtual service at a time: -t, -u, --sctp-service or -f"
-	case spec.OptMasquerading.String():
-		return "one forwarding method: -g, -i or -m"
-	}
-	return "give each option once"
+// alternatives contains the hints for options that exclude each other.
+var alternatives = map[string]string{
+	spec.OptTCPService.String():   "one virtual service at a time: -t, -u, --sctp-service or -f",
+	spec.OptMasquerading.String(): "one forwarding method: -g, -i or -m",
 }
 
 // valueHint returns the hint for an invalid value of an option.
@@ -325,30 +304,17 @@ func nameHint(e *args.NameError) string {
 func addressHint(word string) string {
 	const shape = "use host:port or [IPv6]:port; "
 	host, _, _ := strings.Cut(word, ":")
+	_, err := netip.ParseAddr(host)
 	switch {
 	case strings.Contains(word, "/"):
 		return shape + "this is a URL or a network"
-	case looksLikeAddress(host):
+	case err != nil && strings.Contains(host, ".") && isDigits(strings.ReplaceAll(host, ".", "")):
 		return shape + fmt.Sprintf("%s is not an IPv4 address: four numbers from 0 to 255", shorten(host))
 	}
 	return shape + "ports are numbers from 0 to 65535, or names"
 }
 
 func isDigits(s string) bool { return strings.Trim(s, "0123456789") == "" }
-
-// looksLikeAddress reports whether a host consists of digits and dots but is
-// not an address.
-func looksLikeAddress(host string) bool {
-	_, err := netip.ParseAddr(host)
-	return err != nil && strings.Contains(host, ".") && isDigits(strings.ReplaceAll(host, ".", ""))
-}
-
-func secondsHint(f *args.Fault) string {
-	if f.Option == nil {
-		return fmt.Sprintf("seconds from 0 (leave as is) to %d", spec.TimeoutMax)
-	}
-	return "seconds: " + rangeHint(f.Option)
-}
 
 // rangeHint names the values that an option accepts.
 func rangeHint(o *spec.Option) string {
@@ -373,9 +339,9 @@ func someOf(words []string) string {
 		return fmt.Sprintf("%s and %d more", strings.Join(words[:most], ", "), len(words)-most)
 	}
 	if last := len(words) - 1; last > 0 {
-		return strings.Join(words[:last], ", ") + " and " + words[last]
+		words = []string{strings.Join(words[:last], ", "), words[last]}
 	}
-	return strings.Join(words, "")
+	return strings.Join(words, " and ")
 }
 
 // maxTypo is the maximum length of a word that is compared with the known

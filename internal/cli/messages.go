@@ -52,18 +52,19 @@ const (
 
 // Messages of commands that continue.
 const (
-	moreText       = "%s: and %d more lines with mistakes\n"
-	keptText       = "%s: not saved, there are no virtual services\n"
-	unchangedText  = "%s: nothing was changed\n"
-	undoneText     = "%s: all changes were undone\n"
-	notUndoneText  = "%s: some changes could not be undone\n"
-	undrainedText  = "the drain time is over, with %s left\n"
-	unlockedText   = "warning: can't lock %s: %s; another restore may run at the same time\n"
-	readableText   = "the table can be read again\n"
-	unreadableText = "can't read the table: %s; retrying"
-	unseenText     = "without %s only the host is examined, not the virtual services\n"
-	progressText   = "\r%d of %d changes"
-	unaskedText    = "timed out: routes to %d addresses were not checked\n"
+	moreText         = "%s: and %d more lines with mistakes\n"
+	moreWarningsText = "%s: and %d more warnings\n"
+	keptText         = "%s: not saved, there are no virtual services\n"
+	unchangedText    = "%s: nothing was changed\n"
+	undoneText       = "%s: all changes were undone\n"
+	notUndoneText    = "%s: some changes could not be undone\n"
+	undrainedText    = "the drain time is over, with %s left\n"
+	unlockedText     = "warning: can't lock %s: %s; another restore may run at the same time\n"
+	readableText     = "the table can be read again\n"
+	unreadableText   = "can't read the table: %s; retrying"
+	unseenText       = "without %s only the host is examined, not the virtual services\n"
+	progressText     = "\r%d of %d changes"
+	unaskedText      = "timed out: routes to %d addresses were not checked\n"
 )
 
 // doctorStatus returns the exit status of --doctor for its worst finding.

@@ -91,7 +91,7 @@ func complain(s *session, name string, w *restore.Wanted, warned warnings) {
 		fmt.Fprintf(s.Stderr, moreText, name, w.Complaints.More)
 	}
 	if warned.more > 0 {
-		fmt.Fprintln(s.Stderr, moreWarningsText(name, warned.more))
+		fmt.Fprintf(s.Stderr, moreWarningsText, name, warned.more)
 	}
 }
 

@@ -33,10 +33,6 @@ func (w warning) message(name string, in *restore.Wanted) string {
 	return fmt.Sprintf("%s: %s: warning: %s", name, in.Place(w.line), w.text)
 }
 
-func moreWarningsText(name string, n int) string {
-	return fmt.Sprintf("%s: and %d more warnings", name, n)
-}
-
 // warnings contains the first warnings of a file, in the order of its lines,
 // and the number of further ones.
 type warnings struct {

@@ -130,12 +130,3 @@ func (k *Check) run(c *Case) []Finding {
 	}
 	return all
 }
-
-// Worst returns the highest level of findings.
-func Worst(findings []Finding) Level {
-	worst := OK
-	for i := range findings {
-		worst = max(worst, findings[i].Level)
-	}
-	return worst
-}

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"iter"
 	"net/netip"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -84,25 +85,23 @@ func Gather(ctx context.Context, sys System, t *ipvs.Table) (*Host, error) {
 		h.Firewall = []string{}
 	}
 	for _, name := range [...]string{"etc/ipvsadm.rules", "etc/sysconfig/ipvsadm"} {
-		b, _ := fs.ReadFile(sys.Files, name)
-		for line := range strings.Lines(string(b)) {
-			if line = strings.TrimSpace(line); line != "" && line[0] != '#' {
-				h.RuleFile = "/" + name
-			}
+		if b, _ := fs.ReadFile(sys.Files, name); ruleLine.Match(b) {
+			h.RuleFile = "/" + name
 		}
 	}
 	sys.connections(h)
 	return h, nil
 }
 
+var ruleLine = regexp.MustCompile(`(?m)^\s*[^#\s]`)
+
 // neighbors reads the neighbor tables, and once more after a moment if an
 // address is still being resolved.
 func (sys System) neighbors() map[Neighbor]uint16 {
-	const moment = 500 * time.Millisecond
 	states, _ := sys.Net.Neighbors()
 	for _, state := range states {
 		if state&unix.NUD_INCOMPLETE != 0 {
-			time.Sleep(moment)
+			time.Sleep(500 * time.Millisecond)
 			states, _ = sys.Net.Neighbors()
 			break
 		}

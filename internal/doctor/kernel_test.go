@@ -12,7 +12,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/ipvsadm-go/ipvsadm/internal/doctor"
+	"github.com/ipvsadm-go/ipvsadm/internal/spec"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/cluster"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/program"
@@ -49,7 +49,7 @@ func TestOnAKernel(t *testing.T) {
 	})
 }
 
-// testSettings compares Settings with the kernel's settings and their
+// testSettings compares the table of sysctls with the kernel's settings and their
 // defaults, in the first network namespace and in another one.
 func testSettings(t *testing.T) {
 	guesttest.Modprobe(t, "ip_vs_lblc", "ip_vs_lblcr")
@@ -62,13 +62,13 @@ func testSettings(t *testing.T) {
 				return fmt.Errorf("%d settings, %v", len(files), err)
 			}
 			for _, f := range files {
-				i := slices.IndexFunc(doctor.Settings[:], func(s doctor.Setting) bool { return s.Name == f.Name() })
+				i := slices.IndexFunc(spec.Sysctls[:], func(s spec.Sysctl) bool { return s.Name == f.Name() })
 				if i < 0 {
 					t.Errorf("%q: no row has the setting %s", host, f.Name())
 					continue
 				}
 				value := strings.Join(strings.Fields(program.Read(t, filepath.Join(dir, f.Name()))), " ")
-				if row := doctor.Settings[i]; !row.Varies && value != row.Default && !(host != "" && slices.Contains(row.Others, value)) {
+				if row := spec.Sysctls[i]; !row.Varies && value != row.Default && !(host != "" && slices.Contains(row.Others, value)) {
 					t.Errorf("%q: %s is %q, and by the row %q", host, row.Name, value, row.Default)
 				}
 			}

@@ -9,6 +9,7 @@ import (
 	"math/bits"
 	"slices"
 
+	"github.com/ipvsadm-go/ipvsadm/internal/spec"
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
@@ -153,7 +154,7 @@ func (c *Case) defends(name string) bool {
 }
 
 func dropEntry(c *Case) (all []Finding) {
-	for _, row := range Settings {
+	for _, row := range spec.Sysctls {
 		if name := vsSetting(row.Name); c.defends(row.Name) {
 			all = append(all, Finding{Text: fmt.Sprintf("%s is %s: %s", name, c.Host.setting(name), row.Meaning), Fix: c.sysctl(name + "=0")})
 		}
@@ -171,11 +172,11 @@ func estimator(c *Case) []Finding {
 
 // vsSysctl skips settings that other checks report.
 func vsSysctl(c *Case) (all []Finding) {
-	for i := range Settings {
-		row := &Settings[i]
+	for i := range spec.Sysctls {
+		row := &spec.Sysctls[i]
 		name := vsSetting(row.Name)
 		value, known := c.Host.Settings[name]
-		if !known || row.isDefault(value) || row.Name == "run_estimation" && c.Host.isZero(name) || c.defends(row.Name) {
+		if !known || row.IsDefault(value) || row.Name == "run_estimation" && c.Host.isZero(name) || c.defends(row.Name) {
 			continue
 		}
 		all = append(all, Finding{Text: fmt.Sprintf("%s is %s (default %s): %s", name, value, row.Default, row.Meaning)})

@@ -45,16 +45,16 @@ func WriteText(w io.Writer, findings []Finding) error {
 			totals = append(totals, plural(n, level.String()))
 		}
 	}
-	if totals == nil {
-		fmt.Fprintf(b, "%s, nothing found\n", plural(len(checks), "check"))
-	} else {
-		fmt.Fprintf(b, "%s: %s\n", plural(len(checks), "check"), strings.Join(totals, ", "))
+	end := ", nothing found"
+	if totals != nil {
+		end = ": " + strings.Join(totals, ", ")
 	}
+	fmt.Fprintln(b, plural(len(checks), "check")+end)
 	return b.Flush()
 }
 
 // plural returns a number with its noun.
-func plural(n int, noun string) string {
+func plural[N int | uint64](n N, noun string) string {
 	if n == 1 {
 		return "1 " + noun
 	}

@@ -96,19 +96,12 @@ func overloaded(_ *Case, s *ipvs.ServiceEntry) (all []Finding) {
 		server := e.AddrPort().String()
 		switch {
 		case isFull(e):
-			all = append(all, Finding{Server: server, Text: fmt.Sprintf("server %%s has %s and an upper threshold of %d, so it gets no new ones", connections(n), upper)})
+			all = append(all, Finding{Server: server, Text: fmt.Sprintf("server %%s has %s and an upper threshold of %d, so it gets no new ones", plural(n, "connection"), upper)})
 		case upper != 0 && (lower != 0 && n >= lower || lower == 0 && n*4 >= upper*3):
-			all = append(all, Finding{Level: Note, Server: server, Text: fmt.Sprintf("server %%s has %s, between its thresholds: if it has been at the upper one, %d, it gets no new ones yet", connections(n), upper)})
+			all = append(all, Finding{Level: Note, Server: server, Text: fmt.Sprintf("server %%s has %s, between its thresholds: if it has been at the upper one, %d, it gets no new ones yet", plural(n, "connection"), upper)})
 		}
 	}
 	return all
-}
-
-func connections(n uint64) string {
-	if n == 1 {
-		return "1 connection"
-	}
-	return fmt.Sprintf("%d connections", n)
 }
 
 func quiescentTemplate(c *Case, s *ipvs.ServiceEntry) []Finding {

@@ -416,17 +416,15 @@ func tunnelHeader(d *ipvs.Destination) int {
 	if d.Addr.Is6() {
 		n = ipv6
 	}
-	switch d.Tunnel.Type {
-	case ipvs.TunnelGUE:
+	switch t := d.Tunnel; {
+	case t.Type == ipvs.TunnelGUE && t.Flags&ipvs.TunnelRemoteChecksum != 0:
+		n += udp + gue + gueOption
+	case t.Type == ipvs.TunnelGUE:
 		n += udp + gue
-		if d.Tunnel.Flags&ipvs.TunnelRemoteChecksum != 0 {
-			n += gueOption
-		}
-	case ipvs.TunnelGRE:
+	case t.Type == ipvs.TunnelGRE && t.Flags&ipvs.TunnelChecksum != 0:
+		n += gre + checksum
+	case t.Type == ipvs.TunnelGRE:
 		n += gre
-		if d.Tunnel.Flags&ipvs.TunnelChecksum != 0 {
-			n += checksum
-		}
 	}
 	return n
 }

@@ -223,8 +223,8 @@ func pageChecks(b *strings.Builder) {
 
 func pageSettings(b *strings.Builder) {
 	b.WriteString(".Bl -tag -width Ds\n")
-	for i := range doctor.Settings {
-		s := &doctor.Settings[i]
+	for i := range spec.Sysctls {
+		s := &spec.Sysctls[i]
 		fmt.Fprintf(b, ".It Va %s\n", s.Name)
 		pageText(b, sentence(s.Meaning))
 		text := "Default: " + s.Default + "."

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package doctor
+package spec
 
 import "slices"
 
-// Setting describes a file in /proc/sys/net/ipv4/vs.
-type Setting struct {
+// Sysctl describes a file in /proc/sys/net/ipv4/vs.
+type Sysctl struct {
 	Name string
 	// Default is the kernel's default, in words if it depends on the machine.
 	Default string
@@ -19,14 +19,14 @@ type Setting struct {
 	Meaning string
 }
 
-// isDefault reports whether a value is a default, or may be one.
-func (s *Setting) isDefault(value string) bool {
+// IsDefault reports whether a value is a default, or may be one.
+func (s *Sysctl) IsDefault(value string) bool {
 	return s.Varies || value == s.Default || slices.Contains(s.Others, value)
 }
 
-// Settings lists the settings of IPVS in Linux 6.1 to 7.2. Some exist only
+// Sysctls lists the settings of IPVS in Linux 6.1 to 7.2. Some exist only
 // with certain build options, or while a module is loaded.
-var Settings = [...]Setting{
+var Sysctls = [...]Sysctl{
 	{Name: "am_droprate", Default: "10",
 		Meaning: "with drop_packet 3, one in this many packets of new connections is dropped"},
 	{Name: "amemthresh", Default: "1024",
