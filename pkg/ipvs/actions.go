@@ -13,15 +13,16 @@ import (
 	"time"
 )
 
-// Kernel is what [Actions] take: a Client, or a kernel in memory for tests.
+// Kernel is the interface that [Actions] need: a Client, or a kernel in
+// memory for tests.
 type Kernel interface {
 	Apply(ctx context.Context, changes ...Change) error
 	Destinations(ctx context.Context, of ServiceID) ([]DestinationEntry, error)
 	ServicesWithDestinations(ctx context.Context) ([]ServiceEntry, error)
 }
 
-// Actions are the methods of a Client that change the table. Kernels in memory
-// embed them as well.
+// Actions are the methods of a Client that change the table. Kernels in
+// memory embed them too.
 type Actions = actions
 
 // ActionsOn returns the actions on a kernel.
@@ -32,7 +33,7 @@ type actions struct{ kernel Kernel }
 // one makes a single change. Its error is a *ChangeError if the kernel refused.
 func (a actions) one(ctx context.Context, queue func(*Batch)) error {
 	if a.kernel == nil {
-		return &ApplyError{Err: fs.ErrClosed} // it was never open
+		return &ApplyError{Err: fs.ErrClosed} // the zero Client
 	}
 	var b Batch
 	queue(&b)
@@ -94,8 +95,7 @@ func (a actions) ZeroService(ctx context.Context, id ServiceID) error {
 	return a.one(ctx, func(b *Batch) { b.ZeroService(id) })
 }
 
-// SetTimeouts sets the timeouts of connections; those that are zero stay as
-// they are.
+// SetTimeouts sets the timeouts of connections; zero leaves one unchanged.
 func (a actions) SetTimeouts(ctx context.Context, t Timeouts) error {
 	return a.one(ctx, func(b *Batch) { b.SetTimeouts(t) })
 }
@@ -123,13 +123,13 @@ func (a actions) SetWeight(ctx context.Context, of ServiceID, server netip.AddrP
 	return a.EditDestination(ctx, of, d.Destination)
 }
 
-// drainPoll is the interval of looks at the connections of a server.
+// drainPoll is the interval between readings of a server's connections.
 const drainPoll = 100 * time.Millisecond
 
 // Drain gives a destination weight 0, so that it gets no new connections, and
 // waits until it has no active connection. It neither deletes the destination
-// nor restores its weight, also if the context ends first; the error is then
-// that of the context.
+// nor restores its weight. If the context ends first, the error is that of
+// the context.
 func (a actions) Drain(ctx context.Context, of ServiceID, server netip.AddrPort) error {
 	err := a.SetWeight(ctx, of, server, 0)
 	for err == nil {
@@ -164,15 +164,15 @@ func (a actions) destination(ctx context.Context, of ServiceID, server netip.Add
 	return DestinationEntry{}, err
 }
 
-// maxRounds is how often Reconcile starts again because another program was
-// faster.
+// maxRounds limits how often Reconcile starts again after a conflicting
+// change of another program.
 const maxRounds = 5
 
-// Reconcile makes the services that owns reports equal to want, and touches no
-// others; nil stands for all services. It reads the table, applies what [Diff]
-// returns, and reads again until nothing differs, so that changes of other
-// programs do no harm. It returns the changes that were made, also with an
-// error.
+// Reconcile makes the services for which owns returns true equal to want, and
+// changes no others; a nil owns means all services. It reads the table,
+// applies what [Diff] returns, and reads again until nothing differs, so that
+// it also corrects changes of other programs. It returns the changes that
+// were made, also with an error.
 //
 // The error is [ChangeErrors] for changes that the kernel refused for another
 // reason than a change by another program; the other changes are made. It
@@ -228,8 +228,8 @@ func (a actions) Reconcile(ctx context.Context, want []ServiceEntry, owns func(S
 	return made, fmt.Errorf("reconcile: %w: gave up after %d rounds", ErrChanging, maxRounds)
 }
 
-// isRace reports whether a change was refused because another program was
-// faster.
+// isRace reports whether a change was refused because of another program's
+// change.
 func isRace(e *ChangeError) bool {
 	return slices.ContainsFunc([]error{ErrServiceExists, ErrNoService, ErrDestinationExists, ErrNoDestination}, e.Is)
 }

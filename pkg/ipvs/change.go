@@ -4,22 +4,22 @@ package ipvs
 
 import "net/netip"
 
-// Change is one alteration of the table, what [Client.Apply] takes. A [Batch]
-// makes changes; String shows one.
+// Change is one change of the table, for [Client.Apply]. A [Batch] creates
+// changes.
 //
-// Op says which of the other fields count. Those that do not count are zero,
-// so that changes compare with ==.
+// Op determines which other fields are used. The others are zero, so that
+// changes are comparable with ==.
 type Change struct {
 	Op Op
-	// Service is whole for OpAddService and OpEditService; the other
-	// operations on a service or a destination read its ServiceID only.
+	// Service is complete for OpAddService and OpEditService; other
+	// operations on a service or a destination use only its ServiceID.
 	Service Service
-	// Destination is whole for OpAddDestination and OpEditDestination;
-	// OpDeleteDestination reads its address and port only.
+	// Destination is complete for OpAddDestination and OpEditDestination;
+	// OpDeleteDestination uses only its address and port.
 	Destination Destination
 	// Timeouts are for OpSetTimeouts.
 	Timeouts Timeouts
-	// Daemon is whole for OpStartDaemon; OpStopDaemon reads its State only.
+	// Daemon is complete for OpStartDaemon; OpStopDaemon uses only its State.
 	Daemon Daemon
 }
 
@@ -74,8 +74,8 @@ func (b *Batch) ZeroService(id ServiceID) {
 	b.add(Change{Op: OpZeroService, Service: Service{ServiceID: id}})
 }
 
-// SetTimeouts queues a change of the timeouts of connections; those that are
-// zero stay as they are.
+// SetTimeouts queues a change of the timeouts of connections; zero leaves one
+// unchanged.
 func (b *Batch) SetTimeouts(t Timeouts) { b.add(Change{Op: OpSetTimeouts, Timeouts: t}) }
 
 // StartDaemon queues the start of a sync daemon.
@@ -131,8 +131,8 @@ func together(a, b *Change) bool {
 	return a.Op.onDaemon() && b.Op.onDaemon()
 }
 
-// String shows the whole change, as in
-// "add destination 192.168.168.10:80 Masq weight 1 of TCP 12.0.0.1:80".
+// String returns the change as text, as in "add destination 192.168.168.10:80
+// Masq weight 1 of TCP 12.0.0.1:80".
 func (c Change) String() string {
 	s := c.Op.String()
 	switch c.Op {
@@ -154,9 +154,9 @@ func (c Change) String() string {
 	return s
 }
 
-// Validate rejects a change that cannot be encoded, and one that adds or edits
-// something at an IPv4-mapped address; its error matches [ErrInvalid]. Anything
-// else is left to the kernel to refuse.
+// Validate rejects a change that cannot be encoded, or that adds or edits an
+// entry at an IPv4-mapped address; its error matches [ErrInvalid]. Everything
+// else is left to the kernel.
 func (c Change) Validate() error {
 	for _, a := range []netip.Addr{c.Service.Addr, c.Destination.Addr} {
 		if a.Is4In6() && (c.Op == OpAddService || c.Op == OpAddDestination || c.Op == OpEditDestination) {
@@ -166,7 +166,7 @@ func (c Change) Validate() error {
 	return c.validate()
 }
 
-// validate is Validate with IPv4-mapped addresses.
+// validate is Validate, but accepts IPv4-mapped addresses.
 func (c Change) validate() error {
 	switch c.Op {
 	case OpAddService, OpEditService:

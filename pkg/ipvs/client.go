@@ -15,24 +15,24 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs/internal/nl"
 )
 
-// Client talks to the IPVS of one network namespace over one socket. It is safe
-// for concurrent use: calls take turns. All of them need CAP_NET_ADMIN in the
-// initial user namespace; without it the error matches fs.ErrPermission.
+// Client administers the IPVS of one network namespace over one socket. It is
+// safe for concurrent use: calls take turns. All calls need CAP_NET_ADMIN in
+// the initial user namespace; without it the error matches fs.ErrPermission.
 //
-// [Dial] makes one. The calls of any other, and those after Close, fail with
-// an error that matches fs.ErrClosed.
+// [Dial] returns a Client. Calls on the zero value, and after Close, fail
+// with an error that matches fs.ErrClosed.
 //
-// A context ends the wait for the turn and for the kernel's answers, and the
-// client is as good as new afterwards. It does not interrupt the kernel while
-// that works through what was sent: see [Client.Apply].
+// A context ends the wait for the turn and for the kernel's replies; the
+// client remains usable. It does not interrupt the kernel while that
+// processes what was sent: see [Client.Apply].
 type Client struct {
 	actions
 	netNS    func() (*os.File, error) // opens the client's network namespace
-	family   func() (uint16, error)   // looks up the kernel's family again
+	family   func() (uint16, error)   // queries the number of the family again
 	patience time.Duration            // of a list
 	mapped   bool                     // Config.IPv4Mapped
 
-	turn   chan struct{} // has one element while a call uses the others
+	turn   chan struct{} // semaphore that guards the fields below
 	conn   *conn
 	closed bool
 }
@@ -44,21 +44,22 @@ func newClient(c *conn) *Client {
 	return client
 }
 
-// Config says how to reach the kernel. The zero value is for the network
+// Config has the options of [Dial]. The zero value selects the network
 // namespace of the calling thread.
 type Config struct {
-	// NetNS is the network namespace to work in, for as long as the client
-	// lives: a name that "ip netns" knows, a path such as /proc/42/ns/net,
-	// or the number of a process. A name counts before a number. It takes
-	// CAP_SYS_ADMIN to enter another namespace.
+	// NetNS is the network namespace of the client: a name of "ip netns", a
+	// path such as /proc/42/ns/net, or a process ID. A name has precedence
+	// over a process ID. Another namespace than the caller's needs
+	// CAP_SYS_ADMIN.
 	NetNS string
-	// Patience is the time limit of a list that is repeated because the table
-	// changes while it is read, after which the error is [ErrChanging]; zero
-	// means three seconds. A program that polls may prefer less.
+	// Patience is the time limit time limit of a list that is repeated
+	// because the table changes while it is read, after which the error is
+	// [ErrChanging]; zero means three seconds. A program that polls may set
+	// less.
 	Patience time.Duration
 	// IPv4Mapped accepts services and destinations at IPv4-mapped addresses,
 	// such as ::ffff:12.0.0.1. To the kernel those are IPv6 addresses, which
-	// no packet has. Without it they are [ErrInvalid].
+	// no packet has. Without it such changes fail with [ErrInvalid].
 	IPv4Mapped bool
 }
 
@@ -76,9 +77,8 @@ func Dial(ctx context.Context, cfg Config) (*Client, error) {
 	return c, nil
 }
 
-// NetNS returns the inode number of the client's network namespace, by which
-// namespaces are told apart: it is that of /proc/PID/ns/net for the processes
-// in it.
+// NetNS returns the inode number of the client's network namespace, which
+// identifies it. It is that of /proc/PID/ns/net of the processes in it.
 func (c *Client) NetNS() (uint64, error) {
 	ns, err := c.openNetNS(context.Background())
 	if err != nil {
@@ -103,7 +103,7 @@ func (c *Client) lock(ctx context.Context) error {
 		return err
 	}
 	if c.turn == nil {
-		return fs.ErrClosed // it was never open
+		return fs.ErrClosed // the zero Client
 	}
 	select {
 	case c.turn <- struct{}{}:
@@ -123,8 +123,8 @@ func (c *Client) lock(ctx context.Context) error {
 
 func (c *Client) unlock() { <-c.turn }
 
-// Close closes the socket. It waits for the end of a question or a batch of
-// changes that is under way. To close a closed client does nothing.
+// Close closes the socket, after the query or batch that is running. It may
+// be called more than once.
 func (c *Client) Close() error {
 	if c.turn == nil {
 		return nil
@@ -138,20 +138,19 @@ func (c *Client) Close() error {
 	return c.conn.t.Close()
 }
 
-// Apply makes the changes in the order given, many to a system call. A change
-// that the kernel refuses does not keep it from trying those after it.
+// Apply makes the changes in the order given, many to a system call. If the
+// kernel refuses one, those after it are tried.
 //
-// The error is nil if the kernel accepted all, and [ChangeErrors] if it refused
-// some. A change that cannot be encoded is among these, with an error that
-// matches [ErrInvalid]; the others are made. Otherwise it is an *[ApplyError],
-// which says how far Apply got before the context ended or the kernel could not
-// be reached.
+// The error is nil if the kernel accepted all, and [ChangeErrors] if it
+// refused some. A change that cannot be encoded is among these, with an error
+// that matches [ErrInvalid]; the others are made. Otherwise it is an
+// *[ApplyError], with the progress before the context ended or the kernel
+// could not be reached.
 //
-// Changes to one service that stand together are sent in one piece, unless
-// there are thousands of them: the kernel then works through them whatever
-// becomes of the caller. An ended context is noticed between such pieces, and
-// the kernel takes milliseconds for one, or much longer right after a large
-// table was flushed.
+// Adjacent changes to one service are sent in one piece, unless there are
+// thousands: the kernel makes them even if the caller is killed. Apply checks
+// the context between such pieces. A piece takes milliseconds, or much longer
+// right after a large table was flushed.
 func (c *Client) Apply(ctx context.Context, changes ...Change) error {
 	if err := c.lock(ctx); err != nil {
 		return &ApplyError{Err: err}
@@ -165,7 +164,7 @@ func (c *Client) Apply(ctx context.Context, changes ...Change) error {
 	for done := 0; done < len(changes); {
 		known := len(refused)
 		n, sent, err := c.conn.batch(ctx, changes, done, valid, &refused)
-		if err == nil && allUnknown(refused[known:], n) { // perhaps to a module that was loaded again
+		if err == nil && allUnknown(refused[known:], n) { // the module may have been loaded again
 			number, lookup := c.family()
 			if lookup == nil && number != c.conn.family {
 				c.conn.family, refused = number, refused[:known]
@@ -189,7 +188,7 @@ func (c *Client) Apply(ctx context.Context, changes ...Change) error {
 }
 
 // allUnknown reports whether each of n changes was refused with ENOENT, the
-// answer to messages of a family that the kernel does not know.
+// reply to messages of an unknown family.
 func allUnknown(refused ChangeErrors, n int) bool {
 	for _, e := range refused {
 		if e.Err != syscall.ENOENT {
@@ -199,8 +198,8 @@ func allUnknown(refused ChangeErrors, n int) bool {
 	return len(refused) == n
 }
 
-// withFamily calls f, and once more if the kernel does not know the family by
-// its number any longer but by another: the module was loaded again.
+// withFamily calls f, and once more if the family has got another number,
+// since the module was loaded again.
 func (c *Client) withFamily(f func() error) error {
 	err := f()
 	if err != syscall.ENOENT {
@@ -214,8 +213,8 @@ func (c *Client) withFamily(f func() error) error {
 	return f()
 }
 
-// ask is query for one answer, which has to come.
-func (c *Client) ask(ctx context.Context, what string, cmd uint8, id *ServiceID, decode func([]byte) error) error {
+// queryOne runs a query that must have one reply.
+func (c *Client) queryOne(ctx context.Context, what string, cmd uint8, id *ServiceID, decode func([]byte) error) error {
 	if err := c.lock(ctx); err != nil {
 		return &QueryError{Query: what, Err: err}
 	}
@@ -240,14 +239,14 @@ func (c *Client) ask(ctx context.Context, what string, cmd uint8, id *ServiceID,
 // Info returns the version of IPVS and the size of its connection table.
 func (c *Client) Info(ctx context.Context) (Info, error) {
 	var i Info
-	err := c.ask(ctx, "get information", nl.CmdGetInfo, nil, func(b []byte) error { return decodeInfo(b, &i) })
+	err := c.queryOne(ctx, "get information", nl.CmdGetInfo, nil, func(b []byte) error { return decodeInfo(b, &i) })
 	return i, err
 }
 
 // Timeouts returns the timeouts of connections.
 func (c *Client) Timeouts(ctx context.Context) (Timeouts, error) {
 	var t Timeouts
-	err := c.ask(ctx, "get timeouts", nl.CmdGetConfig, nil, func(b []byte) error { return decodeTimeouts(b, &t) })
+	err := c.queryOne(ctx, "get timeouts", nl.CmdGetConfig, nil, func(b []byte) error { return decodeTimeouts(b, &t) })
 	return t, err
 }
 
@@ -275,13 +274,13 @@ func (c *Client) Daemons(ctx context.Context) ([]Daemon, error) {
 	return daemons, nil
 }
 
-// Service returns one service; its Destinations are nil, since they are not
-// asked for. The error matches [ErrNoService] if there is none such.
+// Service returns one service; its Destinations are nil. The error matches
+// [ErrNoService] if there is no such service.
 func (c *Client) Service(ctx context.Context, id ServiceID) (ServiceEntry, error) {
 	var s ServiceEntry
 	if err := id.validate(); err != nil {
 		return s, &QueryError{Query: "get service", Err: err}
 	}
-	err := c.ask(ctx, "get service "+id.String(), nl.CmdGetService, &id, func(b []byte) error { return c.conn.dec.service(b, &s) })
+	err := c.queryOne(ctx, "get service "+id.String(), nl.CmdGetService, &id, func(b []byte) error { return c.conn.dec.service(b, &s) })
 	return s, err
 }

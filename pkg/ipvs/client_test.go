@@ -73,8 +73,8 @@ func (w *wire) Read() ([][]byte, error) {
 	return b, nil
 }
 
-// Another opens none: a list is then repeated on the same wire.
-func (*wire) Another(int) (transport, error) { return nil, errors.ErrUnsupported }
+// OpenSecond opens none: a list is then repeated on the same wire.
+func (*wire) OpenSecond(int) (transport, error) { return nil, errors.ErrUnsupported }
 
 func (w *wire) SetDeadline(t time.Time) error {
 	w.mu.Lock()

@@ -10,32 +10,33 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs/internal/nl"
 )
 
-// conn is the dialogue with the kernel over one socket: it sends messages and
-// reads the answers to them. It serves one call at a time.
+// conn sends messages to the kernel over one socket and reads the replies. It
+// serves one call at a time.
 type conn struct {
 	t        transport
-	family   uint16 // number of the kernel's family "IPVS"
+	family   uint16 // number of the Generic Netlink family "IPVS"
 	seq      uint32
 	maxBytes int // that the socket accepts in one write
-	maxCount int // messages in one write, whose refusals the socket can keep
+	maxCount int // messages per write; all their error replies must fit the receive buffer
 	out      []byte
 	dec      decoder
 	unread   bool // replies to a cancelled call may still arrive
 }
 
-// A refusal takes this much of the socket's buffer while it waits to be read.
-// If too many wait, the kernel drops the rest, so no more messages are sent at
-// once than can all be refused.
+// refusalSize is the receive buffer space of one error reply. The kernel
+// drops replies that do not fit, so a write has no more messages than could
+// all be refused.
 const refusalSize = 1024
 
-// A write with this many messages or bytes is large enough. Only the changes to
-// one service stay together beyond it, as long as the socket accepts them.
+// A write ends at these limits. Only changes to one service stay together
+// beyond them, as long as the socket accepts them.
 const (
 	batchCount = 1024
 	batchBytes = 256 << 10
 )
 
-// roomForOne is more bytes than any change takes, usualSize what most take.
+// roomForOne bounds the size of an encoded change; usualSize, that of most,
+// is a hint for allocation.
 const (
 	roomForOne = 512
 	usualSize  = 160
@@ -45,27 +46,27 @@ func newConn(t transport, family uint16, send, receive int) *conn {
 	return &conn{t: t, family: family, maxBytes: send / 2, maxCount: max(1, receive/refusalSize)}
 }
 
-// another returns the dialogue over another socket, whose dumps have a first
-// datagram of cut bytes. The caller closes its transport.
-func (c *conn) another(cut int) (*conn, error) {
-	t, err := c.t.Another(cut)
+// second opens another connection, whose dumps have a first datagram of cut
+// bytes. The caller closes its transport.
+func (c *conn) second(cut int) (*conn, error) {
+	t, err := c.t.OpenSecond(cut)
 	if err != nil {
 		return nil, err
 	}
 	return &conn{t: t, family: c.family}, nil
 }
 
-// batch sends as many changes from start on as fit one write, apart from those
-// that are not valid, and collects the refused ones. It returns how many those are, and whether they were sent. The
-// kernel works through a datagram in order and reports every error, but
-// success only where asked for, so a no-op that asks follows as a fence. The
-// last change cannot serve as one: the kernel has no answer at all to a change
-// that it was interrupted in, as when a sync daemon is stopped before its
-// thread first ran.
+// batch sends as many valid changes from start on as fit one write, and
+// collects the refused ones. It returns the number of changes dealt with, and
+// whether they were sent. The kernel processes a datagram in order and
+// reports every error, but success only if asked for, so a no-op that asks
+// follows as a fence. The last change cannot serve as the fence: the kernel
+// sends no reply if it was interrupted, as when a sync daemon is stopped
+// before its thread has run.
 func (c *conn) batch(ctx context.Context, changes []Change, start int, valid func(Change) error, refused *ChangeErrors) (n int, sent bool, err error) {
 	rest, first := changes[start:], c.seq+1
 	b := slices.Grow(c.out[:0], min(len(rest), batchCount)*usualSize)
-	group, groupAt := 0, 0 // where the last piece begins
+	group, groupAt := 0, 0 // start of the last group of changes to one service
 	var invalid ChangeErrors
 	for ; n < len(rest); n++ {
 		if n == 0 || !together(&rest[n-1], &rest[n]) {
@@ -76,7 +77,7 @@ func (c *conn) batch(ctx context.Context, changes []Change, start int, valid fun
 		}
 		if n > 0 && (n == c.maxCount || len(b) > c.maxBytes-roomForOne) {
 			if group > 0 {
-				n, b = group, b[:groupAt] // the piece goes into the next write
+				n, b = group, b[:groupAt] // the group goes into the next write
 			}
 			break
 		}
@@ -113,12 +114,11 @@ func (c *conn) batch(ctx context.Context, changes []Change, start int, valid fun
 	return n, sent, err
 }
 
-// exchange sends b, which contains messages with the sequence numbers from
-// first to last, and passes each message of the kernel that answers one of them
-// to answered, until that reports the end. Replies to earlier messages are
-// skipped. It reports whether b was sent.
+// exchange sends b, messages with the sequence numbers first to last, and
+// passes each reply to answered until that reports the end. It skips replies
+// to earlier messages, and reports whether b was sent.
 func (c *conn) exchange(ctx context.Context, b []byte, first, last uint32, answered func(message) (end bool, err error)) (sent bool, err error) {
-	release, err := bound(ctx, c.t)
+	release, err := cancelOn(ctx, c.t)
 	if err != nil {
 		return false, err
 	}
@@ -158,8 +158,8 @@ func (c *conn) exchange(ctx context.Context, b []byte, first, last uint32, answe
 	}
 }
 
-// drain discards replies to a cancelled call: as long as the kernel has more of
-// a dump to hand over, it refuses to begin another.
+// drain discards replies to a cancelled call: until a dump is read to its
+// end, the kernel refuses the next.
 func (c *conn) drain(ctx context.Context) error {
 	for c.unread {
 		more, err := c.t.Discard()
@@ -171,11 +171,11 @@ func (c *conn) drain(ctx context.Context) error {
 	return nil
 }
 
-// dumped is the size of an answer.
+// dumped is the size of a reply.
 type dumped struct{ datagrams, bytes int }
 
-// query asks and passes each answer to decode. A dump ends with a message of its
-// own, a plain answer with the acknowledgment that is requested.
+// query sends a query and passes each reply to decode. A dump ends with its
+// own message, a single reply with the requested acknowledgment.
 func (c *conn) query(ctx context.Context, cmd uint8, id *ServiceID, dump bool, decode func([]byte) error) (d dumped, err error) {
 	c.seq++
 	h := header{family: c.family, seq: c.seq, flags: nl.FlagAck}

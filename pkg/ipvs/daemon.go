@@ -10,21 +10,21 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs/internal/nl"
 )
 
-// Daemon is the configuration of a connection sync daemon. A director runs
-// at most one in each state. Fields that are zero leave the choice to the
-// kernel, whose answer then has them filled.
+// Daemon is the configuration of a connection sync daemon. A director runs at
+// most one in each state. For zero fields the kernel chooses defaults, which
+// it reports.
 type Daemon struct {
 	State     DaemonState `json:"state"`
-	Interface string      `json:"interface,omitzero"` // the interface that it multicasts on, at most 15 bytes
-	SyncID    uint32      `json:"syncid"`             // which group it belongs to; the kernel takes any number
+	Interface string      `json:"interface,omitzero"` // multicast interface, at most 15 bytes
+	SyncID    uint32      `json:"syncid"`             // sync group; the kernel accepts any number
 	MaxLen    uint16      `json:"maxlen,omitzero"`    // longest message in bytes of UDP payload
 	Group     netip.Addr  `json:"group,omitzero"`     // multicast group; 224.0.0.81 if not given
 	Port      uint16      `json:"port,omitzero"`      // UDP port; 8848 if not given
 	TTL       uint8       `json:"ttl,omitzero"`       // 1 if not given
 }
 
-// String shows the whole daemon, without what is left to the kernel, as in
-// "master eth0 syncid 1 maxlen 1472 group 224.0.0.81 port 8848 ttl 1".
+// String returns the state and all fields that are not zero, as in "master
+// eth0 syncid 1 maxlen 1472 group 224.0.0.81 port 8848 ttl 1".
 func (d Daemon) String() string {
 	b := fmt.Sprintf("%v %s syncid %d", d.State, d.Interface, d.SyncID)
 	if d.MaxLen != 0 {
@@ -42,7 +42,7 @@ func (d Daemon) String() string {
 	return b
 }
 
-// DaemonState is the part that a sync daemon plays (IP_VS_STATE_*).
+// DaemonState is the role of a sync daemon (IP_VS_STATE_*).
 type DaemonState uint32
 
 // The states of a sync daemon.
@@ -62,14 +62,14 @@ func (d Daemon) validate() error {
 }
 
 // Timeouts are how long connections are remembered, in whole seconds. In a
-// change a zero leaves the kernel's value as it is.
+// change, zero leaves a timeout unchanged.
 type Timeouts struct {
 	TCP    time.Duration // established TCP (IPVS_CMD_ATTR_TIMEOUT_TCP)
 	TCPFin time.Duration // TCP after a FIN (IPVS_CMD_ATTR_TIMEOUT_TCP_FIN)
 	UDP    time.Duration // UDP (IPVS_CMD_ATTR_TIMEOUT_UDP)
 }
 
-// String shows all timeouts, as in "tcp 15m0s tcp-fin 2m0s udp 5m0s".
+// String returns all timeouts, as in "tcp 15m0s tcp-fin 2m0s udp 5m0s".
 func (t Timeouts) String() string {
 	return fmt.Sprintf("tcp %v tcp-fin %v udp %v", t.TCP, t.TCPFin, t.UDP)
 }
@@ -86,7 +86,7 @@ func (t Timeouts) validate() error {
 	return nil
 }
 
-// Info is what the kernel says of its IPVS as a whole.
+// Info is general information about the kernel's IPVS.
 type Info struct {
 	Version       Version `json:"ipvs_version"`          // IPVS_INFO_ATTR_VERSION
 	ConnTableSize uint32  `json:"connection_table_size"` // buckets of the connection table (IPVS_INFO_ATTR_CONN_TAB_SIZE)

@@ -2,10 +2,9 @@
 
 package ipvs
 
-// This file reads the kernel's messages. Attributes that it does not know,
-// and bytes past those of a value that it knows, belong to a newer kernel
-// and are passed over; a value that is too short, or that is missing, is an
-// ErrMalformed which names it.
+// This file decodes the kernel's messages. Unknown attributes, and extra
+// bytes of known values, come from newer kernels and are ignored; a value
+// that is missing or too short is an ErrMalformed that names it.
 
 import (
 	"bytes"
@@ -17,7 +16,7 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs/internal/nl"
 )
 
-// attrs walks over attributes.
+// attrs iterates over attributes.
 type attrs struct {
 	rest []byte
 	typ  uint16
@@ -44,18 +43,18 @@ func (a *attrs) next() bool {
 	return true
 }
 
-// fields holds the values of one nest by attribute type; nil is not there.
-// The array fits the largest nest.
+// fields contains the values of one nested attribute by type; nil means
+// missing. The array fits the largest nest.
 type fields struct {
 	what string // what the nest describes, with its article, for errors
 	v    [16][]byte
 	err  error
 }
 
-// Each nest's attributes have to fit the array.
+// The attributes of each nest must fit the array.
 var _ = [1]struct{}{}[max(nl.SvcMax, nl.DestMax, nl.DaemonMax, nl.StatsOutBPS)/16]
 
-// answer takes one nest of an answer apart.
+// answer parses one nest of a reply.
 func (f *fields) answer(what string, b []byte, typ, limit uint16) {
 	f.read("an answer", b, nl.AttrDaemon)
 	if nest := f.value(typ, what); f.err == nil {
@@ -63,7 +62,7 @@ func (f *fields) answer(what string, b []byte, typ, limit uint16) {
 	}
 }
 
-// read takes the nest apart; a type past limit is unknown.
+// read parses the nest; types above limit are unknown.
 func (f *fields) read(what string, b []byte, limit uint16) {
 	*f = fields{what: what}
 	a := attrs{rest: b}
@@ -77,8 +76,7 @@ func (f *fields) read(what string, b []byte, limit uint16) {
 	}
 }
 
-// value returns a value of any length. One that is missing is an error of the
-// whole nest.
+// value returns a value of any length. If it is missing, value sets f.err.
 func (f *fields) value(typ uint16, name string) []byte {
 	if f.v[typ] == nil && f.err == nil {
 		f.err = malformed("%s without %s", f.what, name)
@@ -86,8 +84,8 @@ func (f *fields) value(typ uint16, name string) []byte {
 	return f.v[typ]
 }
 
-// get returns the first n bytes of a value. One that lacks any is an error of
-// the whole nest, and reads as zeros.
+// get returns the first n bytes of a value. If it is missing or shorter, get
+// sets f.err and returns zeros.
 func (f *fields) get(typ uint16, name string, n int) []byte {
 	v := f.value(typ, name)
 	if len(v) >= n {
@@ -152,7 +150,7 @@ func (f *fields) stats(typ uint16, s *Stats) {
 	f.err = counters.err
 }
 
-// decoder remembers the last names, since most services share theirs.
+// decoder caches the last names, since most services share theirs.
 type decoder struct {
 	sched, pe string
 	f         fields
@@ -165,7 +163,7 @@ func intern(last *string, b []byte) string {
 	return *last
 }
 
-// service reads the answer that describes one service.
+// service decodes the reply about one service.
 func (d *decoder) service(b []byte, s *ServiceEntry) error {
 	f := &d.f
 	f.answer("a service", b, nl.AttrService, nl.SvcMax)
@@ -196,7 +194,7 @@ func (d *decoder) service(b []byte, s *ServiceEntry) error {
 	return f.err
 }
 
-// destination reads the answer that describes one destination.
+// destination decodes the reply about one destination.
 func (d *decoder) destination(b []byte, e *DestinationEntry) error {
 	f := &d.f
 	f.answer("a destination", b, nl.AttrDest, nl.DestMax)
@@ -206,7 +204,7 @@ func (d *decoder) destination(b []byte, e *DestinationEntry) error {
 	e.Weight = int32(f.u32(nl.DestWeight, "weight"))
 	e.UpperThreshold = f.u32(nl.DestUThresh, "upper threshold")
 	e.LowerThreshold = f.u32(nl.DestLThresh, "lower threshold")
-	// Kernels before 5.3 know no kinds of tunnel, or no flags of theirs.
+	// Kernels before 5.3 have no tunnel types, or no flags.
 	if f.v[nl.DestTunFlags] != nil {
 		e.Tunnel.Type = TunnelType(f.u8(nl.DestTunType, "tunnel type"))
 		e.Tunnel.Port = f.port(nl.DestTunPort, "tunnel port")

@@ -10,8 +10,8 @@ import (
 )
 
 // Destination is the configuration of one real server of a virtual service.
-// Destinations compare with ==. Address and port identify it within its
-// service; an edit replaces all the rest.
+// Destinations are comparable with ==. Address and port identify one within
+// its service; an edit replaces all other fields.
 type Destination struct {
 	// Addr is the address of the real server. Its family may differ from the
 	// service's only with Tunnel.
@@ -24,10 +24,10 @@ type Destination struct {
 	// Weight is its share of new connections, 0 to 2147483647; 0 drains it.
 	Weight int32
 	// UpperThreshold is the number of connections at which it gets no new
-	// ones, LowerThreshold the number below which it gets them again; 0 sets
-	// no limit. Kernels since 2026 refuse those above 2147483647.
+	// ones, LowerThreshold the number below which it gets new ones again; 0
+	// means no limit. Kernels since 2026 refuse those above 2147483647.
 	UpperThreshold, LowerThreshold uint32
-	// Tunnel is the encapsulation; it counts only with Forward Tunnel.
+	// Tunnel is the encapsulation, used only if Forward is Tunnel.
 	Tunnel TunnelInfo
 }
 
@@ -36,9 +36,9 @@ func NewDestination(server netip.AddrPort) Destination {
 	return Destination{Addr: server.Addr().Unmap(), Port: server.Port(), Weight: 1}
 }
 
-// String shows the whole destination: address and port, forwarding method,
-// weight, and the rest where it is not at its default, as in
-// "192.168.168.10:80 Tunnel weight 1 upper 100 lower 50 gue 6080 csum".
+// String returns address and port, forwarding method, weight, and the other
+// fields if they differ from their defaults, as in "192.168.168.10:80 Tunnel
+// weight 1 upper 100 lower 50 gue 6080 csum".
 func (d Destination) String() string {
 	b := d.AddrPort().String() + " " + d.Forward.String() + " weight " + strconv.Itoa(int(d.Weight))
 	if d.UpperThreshold != 0 {
@@ -53,7 +53,7 @@ func (d Destination) String() string {
 	return b
 }
 
-// String shows the whole encapsulation, as in "gue 6080 csum".
+// String returns the encapsulation, as in "gue 6080 csum".
 func (t TunnelInfo) String() string {
 	b := t.Type.String()
 	if t.Port != 0 {
@@ -65,7 +65,8 @@ func (t TunnelInfo) String() string {
 	return b
 }
 
-// AddrPort returns what identifies the destination within its service.
+// AddrPort returns the address and port, which identify the destination
+// within its service.
 func (d Destination) AddrPort() netip.AddrPort { return netip.AddrPortFrom(d.Addr, d.Port) }
 
 func (d Destination) validateID() error {
@@ -89,8 +90,7 @@ func (d Destination) validate() error {
 // (IPVS_DEST_ATTR_FWD_METHOD, IP_VS_CONN_F_FWD_MASK).
 type ForwardingMethod uint32
 
-// The forwarding methods. LocalNode and Bypass are the kernel's own: it
-// decides by itself whether a destination has them.
+// The forwarding methods. Only the kernel sets LocalNode and Bypass.
 const (
 	Masquerade ForwardingMethod = iota // IP_VS_CONN_F_MASQ: network address translation
 	LocalNode                          // IP_VS_CONN_F_LOCALNODE: the director itself
@@ -117,7 +117,7 @@ const (
 	TunnelGRE                    // generic routing encapsulation
 )
 
-// TunnelFlags say how the encapsulation is checksummed
+// TunnelFlags select the checksum of the encapsulation
 // (IP_VS_TUNNEL_ENCAP_FLAG_*); the zero value is no checksum.
 type TunnelFlags uint16
 

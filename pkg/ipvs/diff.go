@@ -12,22 +12,21 @@ import (
 //
 //   - a service that both have is edited, not replaced, and so is each of its
 //     destinations, so that connections and counters of what stays are kept;
-//   - all changes to one service stand together, and Client.Apply sends them in
+//   - all changes to one service are adjacent, and Client.Apply sends them in
 //     one piece: a reader, or one that finds the sender killed, sees the
 //     service as it was or as it is wanted;
 //   - within a service, additions of capacity come before removals;
 //   - services that are not wanted are deleted last, each by name.
 //
-// Nil and empty both mean none. A caller that owns only some of the services of
-// a table passes those as have; see also [Client.Reconcile]. Settings without
-// an effect are no difference: the timeout and netmask of a service that is
+// Nil and empty both mean none. A caller that owns only some of the services
+// of a table passes those as have; see also [Client.Reconcile]. Settings
+// without effect are ignored: the timeout and netmask of a service that is
 // not persistent, the tunnel of a destination without one. Services are
-// changed in the order of want. An entry that is listed twice in want is added
+// changed in the order of want. An entry that want lists twice is added
 // twice, which the kernel refuses; one in have counts once.
 //
-// A destination that is deleted takes its connections along: the kernel drops
-// the packets that still arrive on them. To spare them, call [Client.Drain]
-// first.
+// Deleting a destination breaks its connections: the kernel drops packets
+// that still arrive on them. To spare them, call [Client.Drain] first.
 func Diff(have, want []ServiceEntry) Batch {
 	find := finder(len(have), func(i int) ServiceID { return have[i].ServiceID })
 	adds := 0
@@ -65,7 +64,7 @@ func (b *Batch) editService(h, w *ServiceEntry) {
 	}
 	has := finder(len(h.Destinations), func(i int) netip.AddrPort { return h.Destinations[i].AddrPort() })
 	wants := finder(len(w.Destinations), func(i int) netip.AddrPort { return w.Destinations[i].AddrPort() })
-	var later Batch // what takes capacity away
+	var later Batch // removals of capacity
 	for i := range w.Destinations {
 		d := w.Destinations[i].Destination
 		switch j := has(d.AddrPort()); {
@@ -86,8 +85,8 @@ func (b *Batch) editService(h, w *ServiceEntry) {
 	}
 }
 
-// finder returns a function that returns the first place of a key among those
-// of n entries, or -1. A short list takes no map.
+// finder returns a function that returns the first index of a key among n
+// entries, or -1. It builds a map only for a long list.
 func finder[K comparable](n int, key func(int) K) func(K) int {
 	const short = 32
 	if n <= short {

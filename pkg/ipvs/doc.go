@@ -9,19 +9,19 @@
 // # Kernels
 //
 // The package works on Linux 5.10 to 7.2 and is tested on 5.10, 6.1, 6.12 and
-// 7.2. Older kernels lack the kinds of tunnel (before 5.3) in their answers;
-// those before 4.3 are not supported. [Dial] makes the kernel load the module
-// ip_vs by its alias. IPVS obeys CAP_NET_ADMIN of the initial user namespace
-// only, so root in a container may be refused. The package compiles on other
-// systems, where Dial fails.
+// 7.2. Kernels before 5.3 do not report tunnel types; those before 4.3 are
+// not supported. [Dial] makes the kernel load the module ip_vs by its alias.
+// The kernel requires CAP_NET_ADMIN in the initial user namespace, so root in
+// a container may be refused. The package compiles on other systems, where
+// Dial fails.
 //
 // # Overview
 //
-// A [Client] reads the table and changes it: AddService, AddDestination and the
-// other methods make one change, [Client.Apply] makes a [Batch] of them with few
-// system calls, and [Client.Reconcile] makes services equal to those wanted.
-// [Diff] returns the changes between two lists of services. Package ipvstest has
-// a kernel in memory for tests.
+// A [Client] reads the table and changes it: AddService, AddDestination and
+// the other methods make one change, [Client.Apply] makes a [Batch] of them
+// with few system calls, and [Client.Reconcile] makes services match a list.
+// [Diff] returns the changes between two lists of services. Package ipvstest
+// has a kernel in memory for tests.
 //
 //	client, err := ipvs.Dial(ctx, ipvs.Config{})
 //	if err != nil {
@@ -47,20 +47,19 @@
 // # What a list promises
 //
 // [Client.Services], [Client.Destinations], [Client.ServicesWithDestinations]
-// and [Client.Table] return every entry that stood from the beginning of the
-// call to its end, once, whatever other programs add, edit and delete
-// meanwhile. What is added or deleted meanwhile may be in the list or not; a
-// service that is deleted is left out when its destinations are asked for. So
-// a list is not of one instant, unless nobody writes.
+// and [Client.Table] return every entry that existed during the whole call
+// once, whatever other programs change meanwhile. Entries that are added or
+// deleted meanwhile may be in the list or not. So the list is not a snapshot,
+// unless no other program changes the table.
 //
 // The kernel sends a list in datagrams of up to 32 KiB, about 90 entries, and
-// loses its place between two of them when entries come and go. A list of one
-// datagram is exact and is read once. A longer one is read again, cut at other
-// places, until a reading has every entry found so far, or three in a row find
-// nothing new: twice if nobody writes. If that takes more than three seconds,
-// what was found is returned with an error that matches [ErrChanging]. A caller
-// that shows a list can show it with a warning; one that saves or compares it
-// should treat it as failed.
+// can skip entries between two datagrams if the table changes. A list of one
+// datagram is exact and is read once. A longer one is read again, cut at
+// other places, until a reading contains every entry found so far, or three
+// in a row find nothing new: twice if the table does not change. If that
+// takes more than three seconds, the entries found are returned with an error
+// that matches [ErrChanging]. A caller that displays the list can add a
+// warning; one that saves or compares it should fail.
 //
 // # Versions
 //

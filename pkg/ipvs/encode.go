@@ -2,9 +2,9 @@
 
 package ipvs
 
-// This file turns changes and questions into netlink messages. It appends to
-// a buffer that the client uses again, and never fails: Change.validate has
-// seen to it that the values fit.
+// This file encodes changes and queries as netlink messages, into a buffer
+// that the client reuses. It cannot fail, since Change.validate has checked
+// the values.
 
 import (
 	"encoding/binary"
@@ -14,10 +14,10 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs/internal/nl"
 )
 
-// header is what begins each message.
+// header is the start of each message.
 type header struct {
-	family uint16 // the number that the kernel gave the family
-	flags  uint16 // NLM_F_*, besides NLM_F_REQUEST
+	family uint16 // number of the Generic Netlink family
+	flags  uint16 // NLM_F_*, in addition to NLM_F_REQUEST
 	seq    uint32
 }
 
@@ -105,7 +105,7 @@ func command(o Op) uint8 {
 	return 0
 }
 
-// appendQuery appends a question; with a service, about that one.
+// appendQuery appends a query; about one service unless id is nil.
 func appendQuery(b []byte, h header, cmd uint8, id *ServiceID) []byte {
 	start := len(b)
 	b = h.begin(b, cmd)
@@ -137,8 +137,8 @@ func appendServiceConfig(b []byte, s *Service) []byte {
 	if s.PersistenceEngine != "" {
 		b = appendString(b, nl.SvcPEName, s.PersistenceEngine)
 	}
-	// The flags go with a mask of those that are meant: all, so that an edit
-	// takes away what it does not name.
+	// Flags come with a mask, here all ones, so that an edit clears flags
+	// that are not set.
 	b = appendAttr(b, nl.SvcFlags, 8)
 	b = binary.NativeEndian.AppendUint32(b, uint32(s.Flags&^flagHashed))
 	b = binary.NativeEndian.AppendUint32(b, ^uint32(0))
@@ -166,7 +166,7 @@ func appendDestinationConfig(b []byte, d *Destination) []byte {
 	return appendU16(b, nl.DestTunFlags, uint16(d.Tunnel.Flags))
 }
 
-// appendDaemon leaves out what the kernel is to choose.
+// appendDaemon omits zero fields, for which the kernel has defaults.
 func appendDaemon(b []byte, d *Daemon) []byte {
 	b = appendU32(b, nl.DaemonState, uint32(d.State))
 	b = appendString(b, nl.DaemonMcastIfn, d.Interface)
@@ -199,8 +199,8 @@ func appendAttr(b []byte, typ uint16, n int) []byte {
 	return binary.NativeEndian.AppendUint16(b, typ)
 }
 
-// nest opens an attribute of attributes at the end of b; endNest writes its
-// length into the header at start.
+// nest appends the header of a nested attribute; endNest writes its length
+// into the header at start.
 func nest(b []byte, typ uint16) []byte { return appendAttr(b, typ|nl.AttrNested, 0) }
 
 func endNest(b []byte, start int) {
@@ -245,8 +245,7 @@ func appendString(b []byte, typ uint16, s string) []byte {
 	return b
 }
 
-// appendFence appends a message that the kernel does nothing about but
-// acknowledge.
+// appendFence appends a no-op that the kernel acknowledges.
 func appendFence(b []byte, seq uint32) []byte {
 	ne := binary.NativeEndian
 	b = ne.AppendUint32(b, nl.MsgHeaderLen)

@@ -10,9 +10,9 @@ import (
 	"time"
 )
 
-// What the kernel refuses, for errors.Is. A refusal is a *[ChangeError] or a
-// *[QueryError], which also matches the kernel's errno: a caller without
-// CAP_NET_ADMIN gets an error that matches fs.ErrPermission.
+// Reasons for which the kernel refuses, for errors.Is. A refusal is a
+// *[ChangeError] or a *[QueryError], which also matches the kernel's errno: a
+// caller without CAP_NET_ADMIN gets an error that matches fs.ErrPermission.
 var (
 	ErrServiceExists     = errors.New("service already exists")
 	ErrNoService         = errors.New("no such service")
@@ -28,17 +28,17 @@ var (
 	// ErrInvalid means that a value cannot be put in a message to the kernel;
 	// nothing was sent.
 	ErrInvalid = errors.New("invalid value")
-	// ErrMalformed means that a message of the kernel cannot be understood.
+	// ErrMalformed means that a message of the kernel cannot be decoded.
 	ErrMalformed = errors.New("malformed message from the kernel")
 	// ErrChanging means that the table kept changing while it was listed, so
 	// that entries may be missing from the list.
 	ErrChanging = errors.New("the table keeps changing")
 )
 
-// ChangeError says that one change was refused, and which.
+// ChangeError is the refusal of one change.
 type ChangeError struct {
-	Index  int    // place of the change in what Client.Apply was given
-	Change Change // the change as it was given
+	Index  int    // index in the arguments of Client.Apply
+	Change Change // the refused change
 	Err    error  // a syscall.Errno if the kernel refused
 }
 
@@ -56,8 +56,8 @@ func (e *ChangeError) Is(target error) bool {
 	return s != nil && s == target
 }
 
-// sentinel returns what an errno means as the answer to an operation: the same
-// errno stands for different things. It is nil if there is no variable for it.
+// sentinel returns the error variable of an errno, whose meaning depends on
+// the operation, or nil if there is none.
 func (e *ChangeError) sentinel() error {
 	op := e.Change.Op
 	switch errno, _ := e.Err.(syscall.Errno); errno {
@@ -88,11 +88,11 @@ func (e *ChangeError) sentinel() error {
 	return nil
 }
 
-// ChangeErrors are the refused ones of several changes, in their order.
+// ChangeErrors are the refusals of several changes, in order.
 type ChangeErrors []*ChangeError
 
-// Error returns a line for each refusal, apart from those that follow from the
-// refusal of their service, which it counts.
+// Error returns a line for each refusal. It only counts those that follow
+// from the refusal of their service.
 func (e ChangeErrors) Error() string {
 	lacking := map[ServiceID]bool{} // services that were not added
 	var lines []string
@@ -123,24 +123,23 @@ func (e ChangeErrors) Unwrap() []error {
 	return errs
 }
 
-// ApplyError says that Client.Apply ended before all changes had been tried:
+// ApplyError means that Client.Apply ended before all changes had been tried:
 // the context ended, or the kernel could not be reached.
 type ApplyError struct {
-	// Tried is the number of changes, from the first on, that the kernel is
-	// known to have worked through: each was made, or is in Refused.
+	// Tried is the number of changes, from the first on, with a known result:
+	// each was made, or is in Refused.
 	Tried int
 	// Sent is the number of changes that reached the kernel, at least Tried.
 	// Those from Tried up to Sent were tried too, but not all of their
 	// refusals are known. None from Sent on was tried.
 	Sent int
-	// Refused are the changes known to be refused: of the first Tried all that
-	// were, of those up to Sent perhaps some.
+	// Refused are the known refusals: all of the first Tried changes, and
+	// perhaps some of those up to Sent.
 	Refused ChangeErrors
 	Err     error // what ended it
 }
 
-// Error says how far it got, why it ended, and what was refused, on a line
-// each.
+// Error returns the progress, the reason, and the refusals, each on a line.
 func (e *ApplyError) Error() string {
 	s := fmt.Sprintf("after %d changes: %v", e.Sent, e.Err)
 	if len(e.Refused) > 0 {
@@ -157,10 +156,10 @@ func (e *ApplyError) Unwrap() []error {
 	return []error{e.Err, e.Refused}
 }
 
-// NetNSError says that a network namespace could not be entered.
+// NetNSError means that a network namespace could not be entered.
 type NetNSError struct {
-	NetNS string // as it was given in Config
-	Err   error  // EINVAL for what is no network namespace
+	NetNS string // Config.NetNS
+	Err   error  // EINVAL if it is no network namespace
 }
 
 // Error names the namespace and the reason.
@@ -175,20 +174,20 @@ func (e *NetNSError) Error() string {
 // Unwrap returns Err.
 func (e *NetNSError) Unwrap() error { return e.Err }
 
-// QueryError says that the kernel did not answer a question.
+// QueryError means that the kernel did not answer a query.
 type QueryError struct {
-	Query string // what was asked, as in "get service TCP 12.0.0.1:80"
+	Query string // the query, as in "get service TCP 12.0.0.1:80"
 	Err   error  // a syscall.Errno if the kernel refused
 }
 
-// Error names the question and the reason.
+// Error names the query and the reason.
 func (e *QueryError) Error() string { return e.Query + ": " + reason(e.Err, e.sentinel()) }
 
 // Unwrap returns Err.
 func (e *QueryError) Unwrap() error { return e.Err }
 
-// Is reports whether target is ErrNoService and the service asked for is not
-// there.
+// Is reports whether target is ErrNoService and the queried service does not
+// exist.
 func (e *QueryError) Is(target error) bool {
 	s := e.sentinel()
 	return s != nil && s == target
@@ -205,7 +204,7 @@ func reason(err, sentinel error) string {
 	if sentinel != nil {
 		return sentinel.Error()
 	}
-	return fmt.Sprint(err) // which may be nil in an error that a test has made
+	return fmt.Sprint(err) // err may be nil in tests
 }
 
 func invalid(format string, a ...any) error {
@@ -216,7 +215,7 @@ func malformed(format string, a ...any) error {
 	return fmt.Errorf("%w: "+format, append([]any{ErrMalformed}, a...)...)
 }
 
-// validName checks a name that the kernel takes up to maxLen bytes of.
+// validName checks a name of at most maxLen bytes.
 func validName(what, s string, maxLen int) error {
 	switch {
 	case len(s) > maxLen:
@@ -227,8 +226,7 @@ func validName(what, s string, maxLen int) error {
 	return nil
 }
 
-// validSeconds checks a duration that the kernel is told in seconds of 32
-// bits.
+// validSeconds checks a duration that is encoded as seconds in 32 bits.
 func validSeconds(what string, d time.Duration) error {
 	if d < 0 || d%time.Second != 0 || d/time.Second > 1<<32-1 {
 		return invalid("the %s %v is not a number of seconds from 0 to 4294967295", what, d)

@@ -2,12 +2,13 @@
 
 package ipvs
 
-// The JSON of the package's types, both ways. Names are in lower_snake_case,
-// enumerations are words, durations are whole seconds, and fields that do not
-// apply are left out. The wire structs below have the tags.
+// This file encodes and decodes the package's types as JSON. Names are in
+// lower_snake_case, enumerations are words, durations are whole seconds, and
+// fields that do not apply are left out. The wire structs below have the
+// tags.
 //
-// Reading refuses unknown fields; its errors name the path of the value. Service
-// and Destination accept the fields of their entries as well and ignore them.
+// Unknown fields are errors, which name the path of the value. Service and
+// Destination accept the fields of their entries as well and ignore them.
 
 import (
 	"cmp"
@@ -52,8 +53,8 @@ func (w *wireID) id() (ServiceID, error) {
 	return id, checkFamily(w.Family, id.Family())
 }
 
-// required returns an error for the first field that is missing. Names and
-// whether they are present alternate.
+// required returns an error for the first field that is missing. The
+// arguments are pairs of a name and whether it is present.
 func required(fields ...any) error {
 	for i := 0; i < len(fields); i += 2 {
 		if fields[i+1] == false {
@@ -74,8 +75,8 @@ func fault(path, format string, a ...any) error {
 	return &strictjson.Error{Path: path, Err: fmt.Errorf(format, a...)}
 }
 
-// wireService is a Service or a ServiceEntry. An interface has what is written,
-// or points to what is read; nil is left out, and passed over.
+// wireService is a Service or a ServiceEntry. An interface contains the value
+// to encode, or a pointer to decode into; nil is omitted or ignored.
 type wireService struct {
 	wireID
 	Scheduler      string        `json:"scheduler,omitempty"`
@@ -98,8 +99,8 @@ func (s *Service) wire() wireService {
 	return w
 }
 
-// read sets the service to what an object says. The interfaces of w point to
-// what else is to be read.
+// read decodes an object into the service, and its other fields into the
+// pointers in the interfaces of w.
 func (s *Service) read(b []byte, w wireService) error {
 	if err := strictjson.Unmarshal(b, &w); err != nil {
 		return err
@@ -209,7 +210,7 @@ type wireDestination struct {
 	Rates      any               `json:"rates,omitempty"`
 }
 
-// wireAddr returns what identifies the destination.
+// wireAddr returns the address and port of the destination.
 func (d *Destination) wireAddr() wireDestination {
 	return wireDestination{Family: FamilyOf(d.Addr).Name(), Address: &d.Addr, Port: &d.Port}
 }
@@ -421,10 +422,10 @@ type wireChange struct {
 //	{"op":"delete-destination","service":{"family":"inet","protocol":"tcp","address":"12.0.0.1","port":80},
 //	"destination":{"family":"inet","address":"192.168.168.10","port":80}}
 //
-// in one line. A service or destination that is added or edited is whole; any
-// other has the fields that identify it. Instead of these, a change of timeouts
-// has "timeouts", and one of a daemon "daemon", of which a stop has the state
-// alone.
+// in one line. A service or destination that is added or edited has all
+// fields; any other only those that identify it. A change of timeouts has
+// "timeouts" instead, one of a sync daemon "daemon", with only the state for
+// a stop.
 func (c Change) MarshalJSON() ([]byte, error) {
 	w := wireChange{Op: c.Op}
 	if c.Op.onService() {

@@ -2,13 +2,15 @@
 
 package ipvs
 
-// This file makes lists whole. The kernel fills each datagram of a dump in one
-// walk over the table, and starts the next one at the number of entries that it
-// has listed: if other programs delete entries meanwhile, it skips some.
+// This file makes lists complete. The kernel fills each datagram of a dump in
+// one walk over the table, and starts the next one after the number of
+// entries that it has listed: if other programs delete entries meanwhile, it
+// skips some.
 //
-// A dump of one datagram is therefore exact. A longer one is repeated, cut into
-// datagrams at other places, until a dump contains every entry found so far, or
-// several dumps in a row find nothing new. The list is what any of them found.
+// A dump of one datagram is therefore exact. A longer one is repeated, cut
+// into datagrams at other places, until a dump contains every entry found so
+// far, or several dumps in a row find nothing new. The list is the union of
+// all dumps.
 
 import (
 	"cmp"
@@ -24,9 +26,9 @@ const (
 	// maxQuiet is how many dumps in a row end a list if none of them finds a
 	// new entry.
 	maxQuiet = 3
-	// maxPatience is how long the repetitions of a call may take, from the
-	// second of each list on, unless Config.Patience says otherwise, with up
-	// to maxPause between dumps.
+	// maxPatience is the default of Config.Patience: the time limit of all
+	// repetitions of a call, from the second of each list on, with up to
+	// maxPause between dumps.
 	maxPatience = 3 * time.Second
 	maxPause    = 10 * time.Millisecond
 )
@@ -35,18 +37,18 @@ const (
 var cuts = [...]int{16 << 10, 8 << 10, 24 << 10, 12 << 10, 20 << 10, 28 << 10}
 
 const (
-	// longestDatagram is what the kernel makes datagrams of.
+	// longestDatagram is the kernel's maximum size of a datagram.
 	longestDatagram = 32 << 10
-	// unusable is more than the part of a datagram that may be left free for
-	// want of room for an entry.
+	// unusable bounds the free rest of a datagram that the next entry did not
+	// fit into.
 	unusable = 2 << 10
 )
 
 // exact reports whether a dump lists the table of one instant: it has one
-// datagram, which did not end for want of room.
+// datagram, which did not end for lack of room.
 func (d dumped) exact() bool { return d.datagrams <= 1 && d.bytes <= longestDatagram-unusable }
 
-// kind is how to list one kind of entry, E, which K identifies.
+// kind describes how to list entries of type E, identified by K.
 type kind[K comparable, E any] struct {
 	cmd   uint8
 	key   func(*E) K
@@ -65,8 +67,8 @@ var destinationKind = kind[netip.AddrPort, DestinationEntry]{
 	entry: (*decoder).destination,
 }
 
-// dump appends the entries of one dump to list, of a service if they are
-// destinations. Its first datagram has cut bytes, unless that is 0.
+// dump appends the entries of one dump to list; of is the service of
+// destinations. The first datagram has cut bytes, unless cut is 0.
 func (k *kind[K, E]) dump(ctx context.Context, c *Client, of *ServiceID, cut int, list []E) ([]E, dumped, error) {
 	if err := c.lock(ctx); err != nil {
 		return list, dumped{}, err
@@ -74,10 +76,10 @@ func (k *kind[K, E]) dump(ctx context.Context, c *Client, of *ServiceID, cut int
 	defer c.unlock()
 	conn := c.conn
 	if cut > 0 {
-		// Without another socket the dump is cut where those before it were.
-		if other, err := conn.another(cut); err == nil {
-			defer other.t.Close()
-			conn = other
+		// Without a second socket it is cut at the same places.
+		if second, err := conn.second(cut); err == nil {
+			defer second.t.Close()
+			conn = second
 		}
 	}
 	var d dumped
@@ -106,8 +108,8 @@ func (k *kind[K, E]) repeats(list []E) bool {
 	return false
 }
 
-// list returns all entries. It returns them with ErrChanging if some may be
-// missing. The memory of *scratch is used while it reads.
+// list returns all entries, with ErrChanging if some may be missing. It
+// reuses the memory of *scratch.
 func (k *kind[K, E]) list(ctx context.Context, c *Client, of *ServiceID, scratch *[]E, left *time.Duration) ([]E, error) {
 	dump, d, err := k.dump(ctx, c, of, 0, (*scratch)[:0])
 	*scratch = dump
@@ -118,7 +120,7 @@ func (k *kind[K, E]) list(ctx context.Context, c *Client, of *ServiceID, scratch
 	if d.exact() && !k.repeats(dump) {
 		return append(found, dump...), nil
 	}
-	seen := make(map[K]int, len(dump)) // in which round
+	seen := make(map[K]int, len(dump)) // round in which the entry was found first
 	for round, quiet := 0, 0; ; round++ {
 		known, distinct := len(found), 0
 		for i := range dump {
@@ -158,8 +160,7 @@ func (k *kind[K, E]) list(ctx context.Context, c *Client, of *ServiceID, scratch
 }
 
 // Services returns all services in the order of the kernel's hash table, an
-// empty list if there are none. Their Destinations are nil, since they are not
-// read.
+// empty list if there are none. Their Destinations are nil.
 //
 // If the error matches [ErrChanging], the list is returned with it, but services
 // may be missing: see the package's documentation.
@@ -176,9 +177,9 @@ func (c *Client) services(ctx context.Context, left *time.Duration) ([]ServiceEn
 	return list, nil
 }
 
-// Destinations returns the destinations of a service in the kernel's order, an
-// empty list if it has none. The kernel has the same answer for a service that
-// does not exist.
+// Destinations returns the destinations of a service in the kernel's order,
+// an empty list if it has none. The kernel gives the same reply for a service
+// that does not exist.
 //
 // If the error matches [ErrChanging], the list is returned with it, but
 // destinations may be missing: see the package's documentation.
@@ -220,8 +221,8 @@ func (c *Client) ServicesWithDestinations(ctx context.Context) ([]ServiceEntry, 
 			return nil, err
 		}
 		if len(s.Destinations) == 0 {
-			// The kernel has the same answer for an empty service and for one
-			// that does not exist.
+			// The kernel gives the same reply for an empty service and for
+			// one that does not exist.
 			_, err := c.Service(ctx, s.ServiceID)
 			if errors.Is(err, ErrNoService) {
 				continue
@@ -235,8 +236,7 @@ func (c *Client) ServicesWithDestinations(ctx context.Context) ([]ServiceEntry, 
 	return kept, changing
 }
 
-// Table returns everything: services with their destinations, timeouts and
-// sync daemons.
+// Table returns services with their destinations, timeouts and sync daemons.
 //
 // If the error matches [ErrChanging], the table is returned with it, but entries
 // may be missing: see the package's documentation.

@@ -89,7 +89,7 @@ func (c *cursor) Read() ([][]byte, error) {
 	return [][]byte{b}, nil
 }
 
-func (c *cursor) Another(cut int) (transport, error) {
+func (c *cursor) OpenSecond(cut int) (transport, error) {
 	return &cursor{buckets: c.buckets, cut: cut}, nil
 }
 func (*cursor) Discard() (bool, error)      { return false, nil }

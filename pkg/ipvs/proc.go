@@ -12,7 +12,7 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/internal/netns"
 )
 
-// proc opens a file of /proc/net as it is in the client's network namespace.
+// proc opens a file of /proc/net in the client's network namespace.
 func (c *Client) proc(ctx context.Context, name string) (f *os.File, err error) {
 	ns, err := c.openNetNS(ctx)
 	if err != nil {
@@ -25,8 +25,8 @@ func (c *Client) proc(ctx context.Context, name string) (f *os.File, err error) 
 	return f, err
 }
 
-// Totals returns what the kernel counts of all services together in the
-// client's network namespace, /proc/net/ip_vs_stats. Unlike a sum over the
+// Totals returns the kernel's counters of all services of the client's
+// network namespace, from /proc/net/ip_vs_stats. Unlike a sum over the
 // services it does not fall when one is deleted. Zero resets it.
 func (c *Client) Totals(ctx context.Context) (Stats, error) {
 	s, err := c.totals(ctx)

@@ -2,7 +2,7 @@
 
 package ipvs
 
-// This file has all that needs package unsafe: the system calls that package
+// This file has all uses of package unsafe: the system calls that package
 // unix lacks.
 
 import (
@@ -11,8 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// inbox receives what waits at a netlink socket, several datagrams to a system
-// call: the end of a list, or each refusal, is a datagram of its own.
+// inbox receives several datagrams of a netlink socket in one system call:
+// the end of a dump and each error reply are separate datagrams.
 type inbox struct {
 	buf       []byte
 	vectors   [slots]unix.Iovec
@@ -22,8 +22,7 @@ type inbox struct {
 
 const (
 	slots = 8
-	// slotSize holds any datagram of the kernel, which makes them of at most
-	// 32 KiB.
+	// slotSize is the maximum size of the kernel's datagrams.
 	slotSize = 32 << 10
 )
 
@@ -41,8 +40,8 @@ func newInbox() *inbox {
 // setFirst sets the length of the buffer for the next datagram.
 func (in *inbox) setFirst(n int) { in.vectors[0].SetLen(n) }
 
-// receive returns datagrams, which are valid until the next call. It does not
-// wait for any.
+// receive returns the queued datagrams without waiting. They are valid until
+// the next call.
 func (in *inbox) receive(fd uintptr) ([][]byte, error) {
 	n, _, errno := unix.Syscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&in.headers)), slots, unix.MSG_DONTWAIT, 0, 0)
 	if errno != 0 {

@@ -13,11 +13,10 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs/internal/nl"
 )
 
-// Service is the configuration of one virtual service. Services compare
-// with ==. An edit replaces the whole configuration: the kernel keeps
-// nothing that the new one does not name.
+// Service is the configuration of one virtual service. Services are
+// comparable with ==. An edit replaces the whole configuration.
 //
-// [NewService] returns one with the settings that every service needs.
+// [NewService] sets the required fields.
 type Service struct {
 	ServiceID
 
@@ -27,8 +26,8 @@ type Service struct {
 	// Flags are the service's flags without the kernel's own HASHED bit.
 	Flags ServiceFlags
 	// Timeout is how long a client stays with its real server after the last
-	// connection, in whole seconds (IPVS_SVC_ATTR_TIMEOUT). It counts only
-	// with FlagPersistent.
+	// connection, in whole seconds (IPVS_SVC_ATTR_TIMEOUT). It has an effect
+	// only with FlagPersistent.
 	Timeout time.Duration
 	// Netmask is the granularity of persistence.
 	Netmask Netmask
@@ -38,14 +37,14 @@ type Service struct {
 }
 
 // NewService returns a service with a scheduler, without flags, and with a
-// netmask that tells each client apart.
+// netmask that distinguishes all clients.
 func NewService(id ServiceID, scheduler string) Service {
 	return Service{ServiceID: id, Scheduler: scheduler, Netmask: FullNetmask(id.Family())}
 }
 
-// String shows the whole service: what identifies it as a listing does, its
-// scheduler, and the rest where it is not at its default, as in
-// "TCP 12.0.0.1:80 wlc persistent|one-packet timeout 6m0s mask 255.255.0.0 pe sip".
+// String returns the identity as in a listing, the scheduler, and the other
+// fields if they differ from their defaults, as in "TCP 12.0.0.1:80 wlc
+// persistent|one-packet timeout 6m0s mask 255.255.0.0 pe sip".
 func (s Service) String() string {
 	b := s.ServiceID.String()
 	if s.Scheduler != "" {
@@ -76,11 +75,11 @@ func (s *Service) netmaskText() string {
 }
 
 // ServiceID identifies a virtual service, either by protocol, address and
-// port, or by firewall mark. It compares with == and makes a map key.
+// port, or by firewall mark. It is comparable with == and can be a map key.
 type ServiceID struct {
 	// Addr is the virtual address. For a firewall mark it is the unspecified
-	// address of the family, 0.0.0.0 or ::, since the kernel counts marks of
-	// the two families apart.
+	// address of the family, 0.0.0.0 or ::, since the kernel distinguishes
+	// marks of the two families.
 	Addr netip.Addr
 	// FWMark is the firewall mark, zero for a service by address.
 	FWMark uint32
@@ -208,8 +207,8 @@ const (
 // ServiceFlags are the flags of a service (IP_VS_SVC_F_*).
 type ServiceFlags uint32
 
-// The flags of a service. What the scheduler flags mean is the scheduler's
-// affair: sh and mh read the first as fallback and the second as port.
+// The flags of a service. The meaning of the scheduler flags depends on the
+// scheduler: for sh and mh the first is fallback and the second port.
 const (
 	FlagPersistent ServiceFlags = 0x0001 // IP_VS_SVC_F_PERSISTENT
 	FlagOnePacket  ServiceFlags = 0x0004 // IP_VS_SVC_F_ONEPACKET
@@ -242,11 +241,11 @@ func (f ServiceFlags) String() string {
 // not be contiguous. The zero value means FullNetmask of the family.
 type Netmask uint64
 
-// AllClients is the IPv4 mask 0.0.0.0, which makes all clients one.
+// AllClients is the IPv4 mask 0.0.0.0, which treats all clients as one.
 const AllClients Netmask = 1 << 32
 
-// FullNetmask returns the mask that tells each client apart: 255.255.255.255
-// or 128.
+// FullNetmask returns the mask that distinguishes all clients:
+// 255.255.255.255 or 128.
 func FullNetmask(f Family) Netmask {
 	if f == IPv6 {
 		return 128
@@ -279,7 +278,7 @@ func (m Netmask) Addr4() netip.Addr {
 	return netip.AddrFrom4(b)
 }
 
-// netmaskOf returns the mask of the number that the kernel has for it.
+// netmaskOf converts the kernel's number to a mask.
 func netmaskOf(bits uint32) Netmask {
 	if bits == 0 {
 		return AllClients

@@ -17,8 +17,8 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs/internal/nl"
 )
 
-// bufferSize is asked of the kernel for both directions. With less than
-// CAP_NET_ADMIN it may grant less.
+// bufferSize is the requested size of both socket buffers. Without
+// CAP_NET_ADMIN the kernel may grant less.
 const bufferSize = 4 << 20
 
 // socket is the transport to the kernel. It reads and writes the socket's
@@ -61,7 +61,7 @@ func dial(cfg Config) (c *Client, err error) {
 	return c, err
 }
 
-// client asks for the family's number and returns a client on the socket.
+// client queries the number of the family and returns a client on the socket.
 func (s *socket) client(cfg Config) (*Client, error) {
 	conn := genetlink.NewConn(s.Conn)
 	f, err := conn.GetFamily(nl.FamilyName)
@@ -71,7 +71,7 @@ func (s *socket) client(cfg Config) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Refusals come without a copy of the refused message.
+	// Error replies do not contain a copy of the refused message.
 	err = cmp.Or(s.SetOption(netlink.CapAcknowledge, true), s.SetReadBuffer(bufferSize), s.SetWriteBuffer(bufferSize))
 	receive, noReceive := s.ReadBuffer()
 	send, noSend := s.WriteBuffer()
@@ -83,7 +83,7 @@ func (s *socket) client(cfg Config) (*Client, error) {
 	c.mapped = cfg.IPv4Mapped
 	c.netNS = func() (*os.File, error) { return netns.OfSocket(s.raw) }
 	c.family = func() (uint16, error) {
-		// A list, since the kernel loads a module that is asked for by name.
+		// List all families: a query by name would load the module.
 		families, err := conn.ListFamilies()
 		for _, f := range families {
 			if f.Name == nl.FamilyName {
@@ -95,8 +95,8 @@ func (s *socket) client(cfg Config) (*Client, error) {
 	return c, nil
 }
 
-// Write sends to the kernel, the peer of a netlink socket without any other.
-// It does what it is told before the system call returns.
+// Write sends b to the kernel, which processes it before the system call
+// returns.
 func (s *socket) Write(b []byte) error {
 	var n int
 	var err error
@@ -122,9 +122,8 @@ func (s *socket) Read() (datagrams [][]byte, err error) {
 	return datagrams, err
 }
 
-// Discard relies on the kernel having a datagram ready for as long as it is
-// not through with a list: it makes the next one when one is read. So nothing
-// to read means that nothing will follow.
+// Discard relies on the kernel to queue the next datagram of a dump whenever
+// one is read: an empty queue means that the dump has ended.
 func (s *socket) Discard() (more bool, err error) {
 	var received error
 	if e := s.raw.Read(func(fd uintptr) bool {
@@ -142,9 +141,8 @@ func (s *socket) Discard() (more bool, err error) {
 	return true, received
 }
 
-// prime makes the kernel fill datagrams of n bytes for the next list: they are
-// as long as the longest buffer that was there for any message so far. There
-// has to be none yet that is longer.
+// prime makes the datagrams of the next dump n bytes long: the kernel sizes
+// them by the longest receive buffer so far, which must not be longer.
 func (s *socket) prime(n int) error {
 	if err := s.Write(appendFence(nil, 0)); err != nil {
 		return err
@@ -155,9 +153,9 @@ func (s *socket) prime(n int) error {
 	return err
 }
 
-// Another opens a socket in the same network namespace, whose first buffer is
-// shorter than those of this one. The two share an inbox.
-func (s *socket) Another(cut int) (transport, error) {
+// OpenSecond opens a socket in the same network namespace, whose first buffer
+// is shorter. The two share an inbox.
+func (s *socket) OpenSecond(cut int) (transport, error) {
 	ns, err := netns.OfSocket(s.raw)
 	if err != nil {
 		return nil, err

@@ -8,8 +8,8 @@ import (
 	"slices"
 )
 
-// Table is what IPVS holds in one network namespace. It is plain data: it may
-// be built, altered, compared and copied like any other struct.
+// Table is the state of IPVS in one network namespace. It is plain data that
+// may be built, changed, compared and copied like any struct.
 //
 // Nil and empty both mean none. What a [Client] returns is never nil, unless
 // its documentation says so.
@@ -22,8 +22,7 @@ type Table struct {
 	Daemons []Daemon `json:"daemons,omitzero"`
 }
 
-// ServiceEntry is a virtual service with its destinations and what the kernel
-// counts of it.
+// ServiceEntry is a virtual service with its destinations and counters.
 type ServiceEntry struct {
 	Service
 	Stats Stats
@@ -31,25 +30,25 @@ type ServiceEntry struct {
 	Destinations []DestinationEntry
 }
 
-// DestinationEntry is a destination with what the kernel counts of it.
+// DestinationEntry is a destination with its connections and counters.
 type DestinationEntry struct {
 	Destination
 	Conns ConnCounts
 	Stats Stats
 }
 
-// String shows the whole entry: configuration, counters and destinations.
+// String returns configuration, counters and destinations.
 func (s ServiceEntry) String() string {
 	return fmt.Sprintf("%v %+v %v", s.Service, s.Stats, s.Destinations)
 }
 
-// String shows the whole entry: configuration, connections and counters.
+// String returns configuration, connections and counters.
 func (d DestinationEntry) String() string {
 	return fmt.Sprintf("%v %+v %+v", d.Destination, d.Conns, d.Stats)
 }
 
 // Lookup returns the service with an identity, or nil if the table has none.
-// It goes through all services: who looks up many makes a map.
+// It is a linear search; build a map for many lookups.
 func (t *Table) Lookup(id ServiceID) *ServiceEntry {
 	for i := range t.Services {
 		if t.Services[i].ServiceID == id {
@@ -60,7 +59,7 @@ func (t *Table) Lookup(id ServiceID) *ServiceEntry {
 }
 
 // Lookup returns the destination with an address and port, or nil if the
-// service has none. It goes through all destinations.
+// service has none. It is a linear search.
 func (s *ServiceEntry) Lookup(ap netip.AddrPort) *DestinationEntry {
 	for i := range s.Destinations {
 		if s.Destinations[i].AddrPort() == ap {
@@ -70,8 +69,7 @@ func (s *ServiceEntry) Lookup(ap netip.AddrPort) *DestinationEntry {
 	return nil
 }
 
-// Clone returns a copy of the table that shares nothing with it. What is nil
-// stays nil.
+// Clone returns a deep copy of the table, with nil slices as they are.
 func (t *Table) Clone() *Table {
 	c := &Table{Services: slices.Clone(t.Services), Timeouts: t.Timeouts, Daemons: slices.Clone(t.Daemons)}
 	for i := range c.Services {

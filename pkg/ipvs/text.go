@@ -2,7 +2,7 @@
 
 package ipvs
 
-// The words of enumerations, in JSON and as text.
+// This file has the words of enumerations, in JSON and as text.
 
 import (
 	"bytes"
@@ -26,8 +26,8 @@ var (
 	}
 )
 
-// protocolNames are the kernel's. IP, zero, is the protocol of templates of a
-// firewall mark.
+// protocolNames are the kernel's names. IP, zero, is the protocol of
+// persistence templates of a firewall mark.
 var protocolNames = [...]struct {
 	protocol Protocol
 	name     string
@@ -49,7 +49,7 @@ func wordOf[T enum](words []string, v T) ([]byte, error) {
 	return []byte(word), nil
 }
 
-// setWord sets a value to that of a word.
+// setWord sets *v to the value of a word.
 func setWord[T enum](v *T, words []string, word []byte) error {
 	known := slices.DeleteFunc(slices.Clone(words), func(w string) bool { return w == "" })
 	if !slices.Contains(known, string(word)) {
@@ -138,7 +138,7 @@ func (p Protocol) Network() string {
 	return ""
 }
 
-// MarshalText returns the kernel's name of the protocol in small letters, such
+// MarshalText returns the kernel's name of the protocol in lower case, such
 // as "tcp".
 func (p Protocol) MarshalText() ([]byte, error) { return []byte(strings.ToLower(p.String())), nil }
 

@@ -11,30 +11,31 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs/internal/nl"
 )
 
-// transport carries datagrams of netlink messages; a test puts a kernel of
-// its own in its place.
+// transport carries datagrams of netlink messages. Tests replace it by a
+// simulated kernel.
 type transport interface {
 	// Write sends messages.
 	Write(b []byte) error
 	// Read waits for datagrams and returns one or several, each with one
 	// message or several. They are valid until the next Read.
 	Read() ([][]byte, error)
-	// Another opens a transport to the same kernel in the same network
-	// namespace. The first datagram of a list on it holds cut bytes, so that
-	// lists are cut at other places than on this one. What either has read is
-	// valid until the next Read of any.
-	Another(cut int) (transport, error)
-	// Discard drops what is there to be read now, without waiting, and
+	// OpenSecond opens a second transport in the same network namespace. The
+	// first datagram of a dump on it has cut bytes, so that dumps are cut at
+	// other places than on this one. Datagrams of both are valid until the
+	// next Read of either.
+	OpenSecond(cut int) (transport, error)
+	// Discard drops the datagrams that can be read without waiting, and
 	// reports whether there may be more.
 	Discard() (more bool, err error)
-	// SetDeadline ends a Read or Write that waits at t; the zero time never.
+	// SetDeadline ends a Read or Write that waits at time t; the zero time
+	// means never.
 	SetDeadline(t time.Time) error
 	Close() error
 }
 
-// bound makes the transport give up when the context ends, until release is
-// called.
-func bound(ctx context.Context, t transport) (release func(), err error) {
+// cancelOn cancels Read and Write of the transport when the context ends, until
+// release is called.
+func cancelOn(ctx context.Context, t transport) (release func(), err error) {
 	if ctx.Done() == nil {
 		return func() {}, nil
 	}
@@ -54,8 +55,8 @@ func bound(ctx context.Context, t transport) (release func(), err error) {
 	}, nil
 }
 
-// contextError returns the context's reason rather than the missed deadline
-// that bound turned it into.
+// contextError replaces the missed deadline, by which cancelOn cancels, by the
+// context's error.
 func contextError(ctx context.Context, err error) error {
 	if e := ctx.Err(); e != nil {
 		return e
@@ -68,7 +69,7 @@ type message struct {
 	typ      uint16
 	seq      uint32
 	data     []byte
-	datagram int // which one of those read brought it
+	datagram int // index of its datagram among those of a Read
 }
 
 // nextMessage splits the first message off a datagram.
@@ -86,10 +87,11 @@ func nextMessage(b []byte) (m message, rest []byte, err error) {
 	return m, b[min(aligned(int(n)), len(b)):], nil
 }
 
-// size returns how many bytes of a datagram the message takes.
+// size returns the number of bytes of the message in a datagram.
 func (m message) size() int { return aligned(nl.MsgHeaderLen + len(m.data)) }
 
-// status returns the errno of an NLMSG_ERROR or NLMSG_DONE; nil is success.
+// status returns the errno of an NLMSG_ERROR or NLMSG_DONE, or nil for
+// success.
 func (m message) status() error {
 	if len(m.data) < 4 {
 		if m.typ == nl.MsgDone {
@@ -111,5 +113,5 @@ func (m message) body() ([]byte, error) {
 	return m.data[nl.GenHeaderLen:], nil
 }
 
-// aligned returns where the message behind n bytes begins.
+// aligned rounds n up to the start of the next message.
 func aligned(n int) int { return (n + nl.MsgAlign - 1) &^ (nl.MsgAlign - 1) }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package ipvstest has a kernel in memory, for tests of programs that use
-// package ipvs. Such a program asks for an interface with the methods that it
+// package ipvs. Such a program accepts an interface with the methods that it
 // calls, which both *ipvs.Client and [Kernel] have.
 package ipvstest
 
@@ -25,25 +25,24 @@ import (
 type Kernel struct {
 	ipvs.Actions
 
-	// Refuse returns the errno of a change that the kernel is to refuse
-	// although it would accept it, such as ENODEV for an interface; otherwise 0.
-	// It may be nil.
+	// Refuse returns the errno with which the kernel refuses a change that it
+	// would accept otherwise, such as ENODEV for an interface, or 0. It may
+	// be nil.
 	Refuse func(ipvs.Change) syscall.Errno
 	// Before is called at the start of each call with the name of its method,
-	// such as "Apply". It may be nil. What it returns ends the call as an
-	// error of the connection to the kernel would; it may act as another
-	// program by calling Do.
+	// such as "Apply". It may be nil. Its error ends the call like a failed
+	// connection to the kernel; it may call Do to act as another program.
 	Before func(method string) error
-	// Rows are what Connections returns.
+	// Rows are the rows of Connections.
 	Rows []ipvs.Connection
-	// Counted is what Totals returns: a model counts no traffic.
+	// Counted is the result of Totals, since there is no traffic to count.
 	Counted ipvs.Stats
-	// IPVS is what Info returns; New sets a version and a size.
+	// IPVS is the result of Info; New sets a version and a size.
 	IPVS ipvs.Info
-	// Inode is what NetNS returns.
+	// Inode is the result of NetNS.
 	Inode uint64
-	// Schedulers are the schedulers that the kernel has; New sets those of Linux
-	// 6.1 to 7.2.
+	// Schedulers are the kernel's schedulers; New sets those of Linux 6.1 to
+	// 7.2.
 	Schedulers []string
 	// IPv4Mapped is that of ipvs.Config.
 	IPv4Mapped bool
@@ -53,7 +52,7 @@ type Kernel struct {
 	batches [][]ipvs.Change
 }
 
-// New returns a kernel that has a copy of a table, or an empty one for nil.
+// New returns a kernel with a copy of a table, or with an empty one for nil.
 func New(t *ipvs.Table) *Kernel {
 	if t == nil {
 		t = &ipvs.Table{}
@@ -64,8 +63,8 @@ func New(t *ipvs.Table) *Kernel {
 	return k
 }
 
-// Do makes changes as another program would: it calls no function of the
-// fields and leaves no trace in Batches. It stops at the first that is refused
+// Do makes changes as another program would: it does not call Refuse or
+// Before, and Batches does not contain them. It stops at the first refusal
 // and returns its *ipvs.ChangeError.
 func (k *Kernel) Do(changes ...ipvs.Change) error {
 	k.mu.Lock()
@@ -128,7 +127,7 @@ func (k *Kernel) begin(ctx context.Context, method string) error {
 	return nil
 }
 
-// ask begins a question and answers it from a copy of the table.
+// ask runs a query on a copy of the table.
 func ask[T any](ctx context.Context, k *Kernel, method string, answer func(*ipvs.Table) T) (a T, err error) {
 	if err := k.begin(ctx, method); err != nil {
 		return a, queryError(method, err)
@@ -136,7 +135,8 @@ func ask[T any](ctx context.Context, k *Kernel, method string, answer func(*ipvs
 	return answer(k.Now()), nil
 }
 
-// queryError keeps an error of Before that is a *ipvs.QueryError already.
+// queryError wraps an error of Before in a *ipvs.QueryError, unless it is
+// one.
 func queryError(method string, err error) error {
 	if errors.As(err, new(*ipvs.QueryError)) {
 		return err
@@ -263,7 +263,7 @@ func (k *Kernel) ServicesWithDestinations(ctx context.Context) ([]ipvs.ServiceEn
 	return ask(ctx, k, "ServicesWithDestinations", func(t *ipvs.Table) []ipvs.ServiceEntry { return t.Services })
 }
 
-// Table returns everything.
+// Table returns the whole table.
 func (k *Kernel) Table(ctx context.Context) (*ipvs.Table, error) {
 	return ask(ctx, k, "Table", func(t *ipvs.Table) *ipvs.Table {
 		byState(t.Daemons)
@@ -271,7 +271,7 @@ func (k *Kernel) Table(ctx context.Context) (*ipvs.Table, error) {
 	})
 }
 
-// Connections returns those of the field Rows that fit a filter.
+// Connections returns the elements of Rows that match a filter.
 func (k *Kernel) Connections(ctx context.Context, filter ipvs.ConnectionFilter) iter.Seq2[ipvs.Connection, error] {
 	return func(yield func(ipvs.Connection, error) bool) {
 		if err := k.begin(ctx, "Connections"); err != nil {

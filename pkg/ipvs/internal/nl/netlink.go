@@ -2,9 +2,8 @@
 
 package nl
 
-// Netlink framing, as linux/netlink.h and linux/genetlink.h give it: these
-// numbers are here so that what reads and writes messages compiles on other
-// systems too.
+// Netlink framing, as linux/netlink.h and linux/genetlink.h give it: they are
+// repeated here so that the encoder and decoder compile on other systems too.
 const (
 	MsgHeaderLen  = 16 // NLMSG_HDRLEN
 	MsgAlign      = 4  // NLMSG_ALIGNTO

@@ -112,15 +112,15 @@ const (
 	InfoConnTabSize
 )
 
-// SvcFlagHashed (IP_VS_SVC_F_HASHED) is the kernel's own mark on a service
-// that is in its hash table; it is no configuration.
+// SvcFlagHashed (IP_VS_SVC_F_HASHED) marks a service that is in the kernel's
+// hash table; it is not configuration.
 const SvcFlagHashed = 0x0002
 
 // FwdMask (IP_VS_CONN_F_FWD_MASK) selects the forwarding method.
 const FwdMask = 0x7
 
-// Longest names in bytes, without their final zero byte, as the kernel's
-// policies of the attributes have them.
+// Maximum lengths of names in bytes, without the final zero byte, as in the
+// kernel's attribute policies.
 const (
 	SchedNameLen = 15
 	PENameLen    = 16
