@@ -24,7 +24,7 @@ type batchCommand struct {
 	find   func(*session, *args.Command) runner // returns the command of a line
 	next   batch                                // the changes to send next
 	sent   *batch                               // nil if the kernel has replied
-	status int                                  // of the last line
+	status int                                  // exit status of the last line
 }
 
 // batch is a list of changes that are sent together.
@@ -92,7 +92,7 @@ func (b *batchCommand) runLine(ctx context.Context, n int, words []string) (end 
 	if b.status == statusRefused && cmd.Given.HasAny(spec.Existing) {
 		return false // like any other refused change
 	}
-	return err != nil || cmd.ID == spec.Help || cmd.ID == spec.Version // 1.31 exits with these
+	return err != nil || cmd.ID == spec.Help || cmd.ID == spec.Version // 1.31 exits after these
 }
 
 // send waits for the result of the previous batch and sends the next.

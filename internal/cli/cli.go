@@ -71,8 +71,8 @@ func commandLine(ctx context.Context, s *session) (args.Command, error) {
 func commandOf(s *session, cmd *args.Command) runner {
 	change, restore := changeCommand{s, cmd}, restoreCommand{session: s, cmd: cmd}
 	for _, row := range [...]struct {
-		id      spec.CommandID // any if 0
-		options spec.Set       // one of them must be given, if not empty
+		id      spec.CommandID // any command if 0
+		options spec.Set       // at least one must be given, unless empty
 		runner
 	}{
 		{spec.Help, 0, helpCommand{s}},

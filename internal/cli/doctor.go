@@ -20,8 +20,8 @@ import (
 // factsTimeout limits the time to gather facts other than the table.
 const factsTimeout = 2 * time.Second
 
-// doctorCommand examines the director, or what it would be with the table of
-// a file.
+// doctorCommand examines the director, with the kernel's table or that of a
+// file.
 type doctorCommand struct {
 	*session
 	cmd *args.Command

@@ -23,7 +23,7 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// drainPoll is the interval between two looks at the connections.
+// drainPoll is the interval between two readings of the connections.
 const drainPoll = 200 * time.Millisecond
 
 // drainCommand is a deletion with --drain: it sets the weight of the servers to
@@ -33,8 +33,8 @@ type drainCommand struct {
 	*session
 	cmd     *args.Command
 	service ipvs.ServiceEntry
-	// servers are the ones to remove, as they were; with whole the
-	// service is removed too.
+	// servers are the servers to remove, with their original settings; with
+	// whole the service is removed too.
 	servers []ipvs.DestinationEntry
 	whole   bool
 }
@@ -43,7 +43,7 @@ func (d *drainCommand) Run(ctx context.Context) error {
 	if err := d.open(ctx); err != nil {
 		return err
 	}
-	if found, err := d.find(ctx); err != nil || !found {
+	if found, err := d.readTargets(ctx); err != nil || !found {
 		return err
 	}
 	unlock, err := d.lock()
@@ -54,32 +54,32 @@ func (d *drainCommand) Run(ctx context.Context) error {
 	d.warn()
 	signals := catchSignals()
 	defer signals.release()
-	begin := d.weigh
-	if d.stays() {
+	begin := d.setWeights
+	if d.isEdit() {
 		begin = d.edit
 	}
 	if err := begin(ctx, false); err != nil {
-		_ = d.weigh(ctx, true)
+		_ = d.setWeights(ctx, true)
 		return err
 	}
 	left, err := d.wait(ctx, d.cmd.Drain, signals.caught)
 	switch {
 	case err != nil:
 		d.report(err)
-		d.putBack(ctx, "")
+		d.restoreWeights(ctx, "")
 		return exit(statusPartly)
 	case signals.got != nil:
-		d.putBack(ctx, signals.got.String()+": ")
+		d.restoreWeights(ctx, signals.got.String()+": ")
 		return exit(signalStatus(signals.got))
 	}
-	if c, _ := d.cmd.Change(); !d.stays() {
+	if c, _ := d.cmd.Change(); !d.isEdit() {
 		if err := d.client.Apply(ctx, c); err != nil && !isMissing(err) {
 			status := d.report(changeFailure(c.Op, err))
-			d.putBack(ctx, "")
+			d.restoreWeights(ctx, "")
 			return exit(status)
 		}
 	}
-	d.remember()
+	d.showUndo()
 	if left > 0 {
 		fmt.Fprintf(d.Stderr, undrainedText, connections(left))
 		return exit(statusPartly)
@@ -87,9 +87,9 @@ func (d *drainCommand) Run(ctx context.Context) error {
 	return nil
 }
 
-// find reads what is to be removed. It reports false if that is missing and
-// --exist allows it.
-func (d *drainCommand) find(ctx context.Context) (found bool, err error) {
+// readTargets reads the entries to remove. It returns false if they are
+// missing and --exist allows that.
+func (d *drainCommand) readTargets(ctx context.Context) (found bool, err error) {
 	id := d.cmd.Service.ServiceID
 	if d.whole = d.cmd.ID == spec.DeleteService; d.whole {
 		d.service, err = d.readService(ctx, id)
@@ -110,8 +110,8 @@ func (d *drainCommand) find(ctx context.Context) (found bool, err error) {
 	}
 }
 
-// stays reports whether the server stays.
-func (d *drainCommand) stays() bool { return d.cmd.ID == spec.EditServer }
+// isEdit reports whether the server stays in the table.
+func (d *drainCommand) isEdit() bool { return d.cmd.ID == spec.EditServer }
 
 // edit makes the change of the command line, which sets the weight to 0.
 func (d *drainCommand) edit(ctx context.Context, _ bool) error {
@@ -125,14 +125,15 @@ func (d *drainCommand) edit(ctx context.Context, _ bool) error {
 	return nil
 }
 
-// remember shows on a terminal how to bring back what was drained, as it was.
-func (d *drainCommand) remember() {
+// showUndo prints on a terminal the commands that bring back the drained
+// servers with their settings.
+func (d *drainCommand) showUndo() {
 	id := d.service.ServiceID
 	var changes ipvs.Batch
 	switch {
-	case d.stays() && d.servers[0].Weight == 0:
+	case d.isEdit() && d.servers[0].Weight == 0:
 		return
-	case d.stays():
+	case d.isEdit():
 		changes.EditDestination(id, d.servers[0].Destination)
 	case d.whole:
 		changes.AddService(d.service.Service)
@@ -153,9 +154,9 @@ func (d *drainCommand) remember() {
 	d.say("to bring it back: " + strings.Join(commands, "; "))
 }
 
-// lock refuses a second drain of a server until unlock is called: a byte of the
-// lock file is locked for each. If the lock
-// file cannot be made, drains are not serialized.
+// lock prevents a second drain of the same servers until unlock is called: it
+// locks one byte of the lock file for each. If the lock file cannot be
+// created, drains are not serialized.
 func (d *drainCommand) lock() (unlock func(), err error) {
 	f, err := os.OpenFile(d.drainLock, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
 	if isUncreatable(err) {
@@ -206,13 +207,13 @@ func (d *drainCommand) warn() {
 	}
 }
 
-// weigh sets the weight of the servers to 0, or with back to what it was,
-// unless another program has changed it. Their other settings stay as they
-// are now.
-func (d *drainCommand) weigh(ctx context.Context, back bool) error {
+// setWeights sets the weight of the servers to 0, or with back to its
+// original value, unless another program has changed it. Other settings keep
+// their current values.
+func (d *drainCommand) setWeights(ctx context.Context, back bool) error {
 	id := d.service.ServiceID
 	var now []ipvs.DestinationEntry
-	var unsure, missed error // servers may be missing; one is
+	var unsure, missed error // unsure: servers may be missing; missed: one is
 	if back {
 		if now, unsure = d.client.Destinations(ctx, id); unsure != nil && !errors.Is(unsure, ipvs.ErrChanging) {
 			return changeFailure(ipvs.OpEditDestination, unsure)
@@ -250,9 +251,9 @@ func (d *drainCommand) weigh(ctx context.Context, back bool) error {
 	return nil
 }
 
-// putBack undoes a drain that did not finish.
-func (d *drainCommand) putBack(ctx context.Context, why string) {
-	if err := d.weigh(ctx, true); err != nil {
+// restoreWeights undoes a drain that did not finish.
+func (d *drainCommand) restoreWeights(ctx context.Context, why string) {
+	if err := d.setWeights(ctx, true); err != nil {
 		d.report(err)
 		fmt.Fprintln(d.Stderr, why+notPutBackText)
 		return
@@ -261,7 +262,7 @@ func (d *drainCommand) putBack(ctx context.Context, why string) {
 }
 
 // wait waits until the connections have ended, the time is over or it is
-// stopped, and returns how many are left.
+// stopped, and returns the number of connections left.
 func (d *drainCommand) wait(ctx context.Context, most time.Duration, stopped func() bool) (left uint64, err error) {
 	terminal, shown := isTerminal(d.Stderr), false
 	defer func() {
@@ -274,7 +275,7 @@ func (d *drainCommand) wait(ctx context.Context, most time.Duration, stopped fun
 		list, err := d.client.Destinations(ctx, d.service.ServiceID)
 		switch {
 		case errors.Is(err, ipvs.ErrNoService):
-			return 0, nil // another program was quicker
+			return 0, nil // another program has changed the weight
 		case err != nil && !errors.Is(err, ipvs.ErrChanging):
 			return 0, changeFailure(ipvs.OpEditDestination, err)
 		}
@@ -288,7 +289,7 @@ func (d *drainCommand) wait(ctx context.Context, most time.Duration, stopped fun
 		}
 		left = counter.Left(ctx, list)
 		rest := time.Until(end)
-		sure := err == nil // no server is missing in the list
+		sure := err == nil // the list is complete
 		if left == 0 && sure || rest <= 0 || stopped() {
 			return left, nil
 		}

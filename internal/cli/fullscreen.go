@@ -13,15 +13,15 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/internal/watch"
 )
 
-// fullScreen is a terminal of which this program uses the whole screen between
-// enter and leave.
+// fullScreen is a terminal whose whole screen the program uses between enter
+// and leave.
 type fullScreen struct {
 	in, out *os.File
 	before  *unix.Termios // the settings to restore; nil outside enter and leave
 }
 
 // fullScreenOf returns the terminal of an input and an output. It returns a
-// *failure if they are no terminal that can show a screen.
+// *failure if they are not a terminal with a full screen.
 func fullScreenOf(in io.Reader, out io.Writer) (*fullScreen, error) {
 	if filtered, ok := out.(screen); ok {
 		out = filtered.Writer
@@ -35,7 +35,8 @@ func fullScreenOf(in io.Reader, out io.Writer) (*fullScreen, error) {
 	return &fullScreen{in: in.(*os.File), out: out.(*os.File)}, nil
 }
 
-// displayOf returns the abilities of the terminal that the environment describes.
+// displayOf returns the capabilities of the terminal according to the
+// environment.
 func displayOf(getenv func(string) string) watch.Display {
 	locale := ""
 	for _, name := range [...]string{"LC_ALL", "LC_CTYPE", "LANG"} {

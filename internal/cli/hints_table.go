@@ -183,8 +183,8 @@ func unusedPort(c ipvs.Change, words []string) (port uint16, ok bool) {
 	return 0, false
 }
 
-// resetHint returns the hint for settings that an edit reset to defaults
-// because they were not named, as in 1.31.
+// resetHint returns the hint for settings that an edit reset to their
+// defaults, as in 1.31.
 func (m machine) resetHint(cmd args.Command) string {
 	if m.before == nil {
 		return ""

@@ -188,7 +188,8 @@ func unknownHint(word string) string {
 	return ""
 }
 
-// argumentHint returns the hint for a word that belongs to no option.
+// argumentHint returns the hint for a word that is not an option or its
+// value.
 func (m machine) argumentHint(word string) string {
 	restore := spec.FindCommand(spec.Restore)
 	switch {

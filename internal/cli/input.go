@@ -37,7 +37,7 @@ func readLine(in *bufio.Reader, line []byte) ([]byte, error) {
 	}
 }
 
-// flusher is a reader that calls before ahead of each read of r.
+// flusher calls before() ahead of each read from r.
 type flusher struct {
 	r      io.Reader
 	before func()

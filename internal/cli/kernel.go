@@ -159,10 +159,11 @@ func noServiceError(cmd *args.Command, found []ipvs.ServiceEntry) error {
 	return &ipvs.ChangeError{Change: ipvs.Change{Service: cmd.Service}, Err: ipvs.ErrNoService}
 }
 
-// readAgain reads what readNamed reads, after have, on a new connection if the
-// previous one failed: a reloaded module has a new generic netlink family ID.
-// If other programs keep changing the table, entries of have stay until they
-// are known to be gone, and the error matches ipvs.ErrChanging.
+// readAgain reads what readNamed reads, after have, on a new connection if
+// the previous one failed: a reloaded module has a new generic netlink family
+// ID. If other programs keep changing the table, entries of have are kept
+// until the kernel reports that they do not exist, and the error matches
+// ipvs.ErrChanging.
 func (c *connection) readAgain(ctx context.Context, cmd *args.Command, how part, have *ipvs.Table) (now *ipvs.Table, err error) {
 	if _, absent := c.client.(noIPVS); absent {
 		c.client = nil
@@ -184,8 +185,8 @@ func (c *connection) readAgain(ctx context.Context, cmd *args.Command, how part,
 	return now, err
 }
 
-// complete adds to a table that may lack entries those of have that are not
-// known to be gone.
+// complete copies entries of have to now unless the kernel reports that they
+// do not exist.
 func (c *connection) complete(ctx context.Context, have, now *ipvs.Table) error {
 	listed, missing := restore.ByID(now), []ipvs.ServiceEntry(nil)
 	for i := range have.Services {

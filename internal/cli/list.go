@@ -58,12 +58,12 @@ func (c *listCommand) Run(ctx context.Context) error {
 	defer ignorePipe()()
 	err := c.list(ctx)
 	if errors.Is(err, unix.EPIPE) {
-		return nil // the reader has read what it wanted
+		return nil // the reader closed the pipe, as head does
 	}
 	return err
 }
 
-// successHint says why no connection was listed.
+// successHint returns the reason why no connection was listed.
 func (c *listCommand) successHint(machine) string {
 	if !c.empty || !c.cmd.Given.HasAny(spec.ServiceAddress) {
 		return ""

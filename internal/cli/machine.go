@@ -13,13 +13,13 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// machine is the context that hints use in addition to the error.
+// machine contains the facts that hints use in addition to the error.
 type machine struct {
 	files   fs.FS // the root of the file tree
 	euid    int
-	program string              // the name it was called by
+	program string              // name of the program as called
 	words   []string            // the command line
-	netns   string              // the namespace that the command uses
+	netns   string              // network namespace of the command
 	host    func() *doctor.Host // nil if the facts cannot be read
 	subject
 	// before is the part of the table that the command was about to change,
@@ -27,7 +27,7 @@ type machine struct {
 	before *ipvs.Table
 }
 
-// subject is what an error is about.
+// subject is the table that an error concerns.
 type subject struct {
 	// table reads the table; it returns nil if that fails.
 	table func() *ipvs.Table

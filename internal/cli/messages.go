@@ -193,7 +193,7 @@ func ruleFailure(err error, program string) error {
 	return parseFailure(err, program)
 }
 
-// nameText says why a name was not resolved.
+// nameText is the message for a name that was not resolved.
 func nameText(e *args.NameError) string {
 	dns, _ := errors.AsType[*net.DNSError](e.Err)
 	switch {
@@ -219,7 +219,7 @@ func faultText(f *args.Fault) string {
 // refusals maps errors of the library and the kernel to messages.
 var refusals = []struct {
 	err  error
-	ops  []ipvs.Op // any if nil
+	ops  []ipvs.Op // for any operation if nil
 	text string
 }{
 	{ipvs.ErrServiceExists, nil, "Service already exists"},
@@ -340,10 +340,10 @@ func reason(err error) string {
 	return err.Error()
 }
 
-// inLine adds the line of rule text to an error.
+// inLine adds the line number of rule text to an error.
 func inLine(n int, err error) error { return in(fmt.Sprintf("line %d: ", n), false, err) }
 
-// in adds a place to an error, nil if there is none.
+// in prefixes an error with a place; it returns nil for nil.
 func in(place string, quoted bool, err error) error {
 	if err == nil {
 		return nil
@@ -365,7 +365,7 @@ func fileFailure(what, name string, err error) *failure {
 	return f
 }
 
-// schedulerText reports whether a service has its scheduler back, which the
+// schedulerText tells whether a service got its scheduler back, which the
 // kernel removed when it refused an edit.
 func schedulerText(s ipvs.Service, err error) string {
 	if err != nil {

@@ -52,7 +52,7 @@ func (m monitorCommand) follow(ctx context.Context) error {
 	if err != nil && !errors.Is(err, ipvs.ErrChanging) {
 		return listFailure(err)
 	}
-	_, absent := m.client.(noIPVS) // until the module is loaded
+	_, absent := m.client.(noIPVS) // true until the module is loaded
 	if m.cmd.Given.Has(spec.OptSnapshot) {
 		if err := m.printEvents(m.snapshot(have), time.Now()); err != nil {
 			return output(err)
@@ -62,13 +62,13 @@ func (m monitorCommand) follow(ctx context.Context) error {
 	defer clock.Stop()
 	reader := time.NewTicker(readerPoll)
 	defer reader.Stop()
-	var silent error // why the table can't be read for now
+	var reported error // the reported error while the table cannot be read
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-reader.C:
-			if readerHasGone(m.Stdout) {
+			if pipeClosed(m.Stdout) {
 				return nil
 			}
 			continue
@@ -84,15 +84,15 @@ func (m monitorCommand) follow(ctx context.Context) error {
 		case absent && errors.Is(err, ipvs.ErrNoIPVS):
 			continue
 		case absent && err == nil:
-			absent, have.Timeouts = false, now.Timeouts // as the module begins
+			absent, have.Timeouts = false, now.Timeouts // the module's defaults are no changes
 		}
 		switch {
-		case err != nil && silent == nil:
+		case err != nil && reported == nil:
 			fmt.Fprintf(m.Stderr, unreadableText+"\n", refusalText(0, err))
-		case err == nil && silent != nil:
+		case err == nil && reported != nil:
 			fmt.Fprint(m.Stderr, readableText)
 		}
-		if silent = err; err != nil {
+		if reported = err; err != nil {
 			continue
 		}
 		changes := model.Diff(have, now)
@@ -106,9 +106,9 @@ func (m monitorCommand) follow(ctx context.Context) error {
 	}
 }
 
-// snapshot returns the changes that make a table of any other, or that add the
-// service that is followed. Its output is a journal then: run up to any line,
-// it makes the table of that moment.
+// snapshot returns the changes that turn any table into t, or that add the
+// followed service. The output is then a journal: its commands up to any line
+// restore the table of that moment.
 func (m monitorCommand) snapshot(t *ipvs.Table) []ipvs.Change {
 	render.Sort(t.Services)
 	changes := slices.Collect(rule.Changes(t))
@@ -118,8 +118,8 @@ func (m monitorCommand) snapshot(t *ipvs.Table) []ipvs.Change {
 	return slices.Insert(changes, 0, ipvs.Change{Op: ipvs.OpFlush})
 }
 
-// readerHasGone reports whether nobody reads a pipe any more.
-func readerHasGone(w io.Writer) bool {
+// pipeClosed reports whether a pipe has no reader any more.
+func pipeClosed(w io.Writer) bool {
 	f, ok := w.(*os.File)
 	if !ok {
 		return false

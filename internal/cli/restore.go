@@ -18,7 +18,7 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// mode is the way to handle mistakes in a rule file.
+// mode is how mistakes in a rule file are handled.
 type mode uint8
 
 const (

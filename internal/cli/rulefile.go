@@ -25,7 +25,7 @@ func readRules(ctx context.Context, s *session, file string, check restore.Check
 	})
 }
 
-// readInput reads a file by a function, or standard input if it has no name.
+// readInput passes a file, or standard input if file is empty, to read.
 func readInput(s *session, file string, read func(io.Reader) (*restore.File, error)) (name string, f *restore.File, err error) {
 	if file == "" {
 		if isClosed(s.Stdin) {
@@ -82,7 +82,7 @@ func complain(s *session, name string, w *restore.Wanted, warned warnings) {
 		warnUpTo(c.Line - 1)
 		where := name + ": " + w.Place(c.Line) + ": "
 		if _, ok := errors.AsType[*strictjson.Error](c.Err); ok {
-			where = name + ": " // it names its path
+			where = name + ": " // the complaint names the path of a value
 		}
 		s.reportAbout(subject{func() *ipvs.Table { return w.Table }, true}, in(where, true, failureOf(s, c)))
 	}

@@ -91,7 +91,7 @@ func deliver(s *session, cmd *args.Command, write func(io.Writer) error) error {
 	return nil
 }
 
-// contents tells which kinds of lines a rule file contains.
+// contents are the kinds of lines in a rule file.
 type contents struct{ rules, timeouts, daemons, other bool }
 
 // readContents returns the kinds of lines in a regular file; none if there is

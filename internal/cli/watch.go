@@ -31,15 +31,15 @@ type watchCommand struct {
 	cmd *args.Command
 	*fullScreen
 	browser *watch.Browser
-	have    *ipvs.Table   // as read last
+	have    *ipvs.Table   // last reading
 	shown   *watch.Screen // on the terminal; nil if unknown
 
 	clock   *time.Ticker
 	typed   chan typing
-	rest    []byte           // the beginning of a key
-	lone    <-chan time.Time // sends when rest is complete: see escapeDelay
+	rest    []byte           // start of an incomplete key sequence
+	lone    <-chan time.Time // fires when rest must be complete: see escapeDelay
 	ending  *signals
-	signals chan os.Signal // about the terminal
+	signals chan os.Signal // SIGWINCH, SIGTSTP and SIGCONT
 }
 
 // typing is terminal input, or the error that ended it.
@@ -85,8 +85,8 @@ func (w *watchCommand) Run(ctx context.Context) (err error) {
 	}
 }
 
-// await waits for something to happen and acts on it. It reports whether the
-// user wants to quit; its error is a *failure.
+// await waits for the next event and handles it. It reports whether the user
+// wants to quit; its error is a *failure.
 func (w *watchCommand) await(ctx context.Context) (quit bool, err error) {
 	select {
 	case <-ctx.Done():
@@ -113,7 +113,7 @@ func (w *watchCommand) await(ctx context.Context) (quit bool, err error) {
 		w.press(true)
 	case sig := <-w.signals:
 		switch sig {
-		case unix.SIGWINCH: // draw gets the size
+		case unix.SIGWINCH: // draw queries the size
 			return false, nil
 		case unix.SIGTSTP:
 			err = w.suspend()
