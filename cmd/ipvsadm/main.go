@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Command ipvsadm administers the kernel's IP Virtual Server. Under the names
-// ipvsadm-save and ipvsadm-restore it does what those do.
+// Command ipvsadm administers the kernel's IP Virtual Server. It is also
+// installed as ipvsadm-save and ipvsadm-restore.
 package main
 
 import (
@@ -12,8 +12,7 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/internal/cli"
 )
 
-// Make sets these; what other builds know of themselves the Go tool has put
-// into the program.
+// The Makefile sets these. For other builds the Go tool records the version.
 var version, commit string
 
 func main() {
@@ -29,8 +28,9 @@ func main() {
 	})
 }
 
-// ownVersion is the version and the commit of the program; info may be nil. A
-// module that was downloaded has the checksum of its files instead.
+// ownVersion is the version and the commit of the program; info may be nil.
+// For a downloaded module it contains the checksum of the files instead of
+// the commit.
 func ownVersion(version, commit string, info *debug.BuildInfo) string {
 	source := "commit unknown"
 	if info != nil {

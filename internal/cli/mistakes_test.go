@@ -65,7 +65,7 @@ func TestMistakesOnAKernel(t *testing.T) {
 		guesttest.Namespace(t)
 		program.Replace(t, "/etc/resolv.conf", "nameserver 127.0.0.1\n")
 		program.Replace(t, "/etc/nsswitch.conf", "hosts: files\n")
-		bin := program.Folder(t)
+		bin := program.Dir(t)
 		ways := []way{
 			{name: "into a pipe", bin: bin},
 			{name: "on a terminal", bin: bin, terminal: true},

@@ -36,7 +36,7 @@ func TestScripts(t *testing.T) {
 	// correctly.
 	files := glob(t, filepath.Join(scripts, "*.txtar"))
 	guesttest.InGuest(t, func(t *testing.T) {
-		bins := map[string]string{"ours": program.Folder(t), "original": cluster.Original}
+		bins := map[string]string{"ours": program.Dir(t), "original": cluster.Original}
 		run := func(files []string, prepare func() bool) {
 			for _, name := range []string{"ours", "original"} {
 				t.Run(name, func(t *testing.T) {

@@ -7,7 +7,7 @@ import "github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 // Check is one question about the director.
 type Check struct {
 	Name  string
-	Level Level // of its findings that set none
+	Level Level // of findings without a level
 	// Question is the fault it looks for, a noun phrase for the manual.
 	// Faults of other levels follow a semicolon.
 	Question string
@@ -15,7 +15,7 @@ type Check struct {
 	// requires none. Checks of services also require the table.
 	needs func(*Case) bool
 
-	// One of these is set: it examines a virtual service, or the host.
+	// One of these is set. It examines a virtual service, or the host.
 	service func(*Case, *ipvs.ServiceEntry) []Finding
 	host    func(*Case) []Finding
 }

@@ -34,7 +34,7 @@ func (l Level) MarshalText() ([]byte, error) { return []byte(l.String()), nil }
 
 // Finding is one result of a check.
 type Finding struct {
-	Level   Level  `json:"level"`             // functions may leave it 0: run sets the check's
+	Level   Level  `json:"level"`             // if 0, run sets that of the check
 	Check   string `json:"check"`             // name of the check
 	Service string `json:"service,omitempty"` // as a listing names it; empty for the host
 	// Server is the real server's address, which replaces %s in Text; empty

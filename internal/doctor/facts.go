@@ -47,7 +47,7 @@ type Host struct {
 	// ask looks up a route; ok is false after the time limit.
 	ask    func(Query) (r Route, ok bool)
 	routes map[Query]Route
-	owners map[netip.Addr]*Link // by address, set by owner
+	owners map[netip.Addr]*Link // cache of owner
 	// local returns the networks that are local in any routing table.
 	local func() []netip.Prefix
 }

@@ -11,16 +11,16 @@ import (
 // Difference is a deliberate difference from ipvsadm 1.31. The documents list
 // all of them, and the tests that compare the two programs allow no other.
 type Difference struct {
-	ID       string // what tests call it
+	ID       string // name in tests
 	Original string // what 1.31 does
 	Ours     string // what this program does
 	Why      string
 }
 
-// Differences returns all of them.
+// Differences returns all differences.
 func Differences() []Difference { return append(differences[:], newWords()) }
 
-// newWords is the difference that the words beyond 1.31 are, each named.
+// newWords returns the difference that lists the options added to 1.31.
 func newWords() Difference {
 	var words []string
 	for r := range spec.Rows() {

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package manual has the text that explains the program to its users: the
-// help and the grammar of its commands, which come from the table of options,
-// and the differences from ipvsadm 1.31.
+// Package manual has texts for users: the help and the grammar of the
+// commands, from the table of options, and the differences from ipvsadm 1.31.
 package manual
 
 import (
@@ -17,8 +16,8 @@ import (
 
 const column = 36
 
-// Help writes the answer to -h for a program of the given name: first what
-// ipvsadm 1.31 has as well, then what it does not have.
+// Help writes the help of -h for a program of the given name: first the
+// options of ipvsadm 1.31, then the others.
 func Help(w io.Writer, program string) error {
 	b := bufio.NewWriter(w)
 	fmt.Fprintf(b, "Administers Linux IPVS: virtual services, their real servers, sync daemons.\n")
@@ -57,8 +56,8 @@ func usage(w io.Writer, program string, items []string) {
 	fmt.Fprintln(w, line)
 }
 
-// commands writes the rows of the commands that are beyond 1.31, or of the
-// others.
+// commands writes the rows of the commands of 1.31, or with beyond those of
+// the others.
 func commands(w io.Writer, title string, beyond bool) {
 	fmt.Fprintf(w, "\n%s:\n", title)
 	for i := range spec.Commands {
@@ -69,7 +68,7 @@ func commands(w io.Writer, title string, beyond bool) {
 	fmt.Fprintf(w, "  Example: %s\n", map[bool]string{false: "ipvsadm -A -t 12.0.0.1:80 -s rr", true: "ipvsadm --watch 5"}[beyond])
 }
 
-// Wrapper writes the answer to -h for a program that runs a single command:
+// Wrapper writes the help of -h for a program that runs a single command:
 // ipvsadm-save or ipvsadm-restore.
 func Wrapper(w io.Writer, program string, id spec.CommandID) error {
 	b := bufio.NewWriter(w)
@@ -134,11 +133,12 @@ func Text(w *spec.Word) string {
 type Section struct {
 	Title   string
 	Options spec.Set
-	Example string // a command that can be run after those of the sections before
+	Example string // a command that can be run after the previous examples
 	Beyond  bool   // 1.31 has none of the options
 }
 
-// Sections returns the parts of the help, those that are beyond 1.31 last.
+// Sections returns the parts of the help, those with options that 1.31 lacks
+// last.
 func Sections() iter.Seq[Section] {
 	return func(yield func(Section) bool) {
 		for i, s := range spec.Sections {
@@ -178,8 +178,8 @@ func row(w io.Writer, word *spec.Word, short byte) {
 	}
 }
 
-// Wrap breaks a text between words into lines of at most width bytes, where
-// the words allow that.
+// Wrap breaks a text between words into lines of at most width bytes, unless
+// a word is longer.
 func Wrap(text string, width int) []string {
 	var lines []string
 	line := ""

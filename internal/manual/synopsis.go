@@ -35,8 +35,8 @@ func Synopsis(c *spec.Command) [][]string {
 	return list
 }
 
-// WrapperSynopsis returns the grammar of the program that is a command under
-// a name of its own.
+// WrapperSynopsis returns the grammar of the program for a single command,
+// such as ipvsadm-save.
 func WrapperSynopsis(c *spec.Command) []string {
 	items := formItems(c, spec.Form{Takes: c.Rule.Takes()}, wrapperOutput(c))
 	if c.MaxArgs > 0 {
@@ -45,7 +45,8 @@ func WrapperSynopsis(c *spec.Command) []string {
 	return items
 }
 
-// value is the value of a word in the help and the synopsis.
+// value returns the placeholder for a word's value in the help and the
+// synopsis.
 func value(w *spec.Word) string {
 	switch {
 	case w.Arg == "":
@@ -80,8 +81,8 @@ func formItems(c *spec.Command, f spec.Form, output byte) []string {
 	return items
 }
 
-// group is an item for options of which one may be given. Those that name a
-// service share their value.
+// group returns an item for options that exclude each other. Those that name
+// a service share their value.
 func group(options spec.Set, output byte, needed bool) string {
 	var words []string
 	last := ""

@@ -44,8 +44,8 @@ func Diff(have, want *ipvs.Table) []ipvs.Change {
 	return changes
 }
 
-// Matches reports whether the running daemon d matches the wanted w, whose
-// zero settings leave the choice to the kernel.
+// Matches reports whether the running daemon d matches the wanted w. Zero
+// settings of w match any value.
 func Matches(d, w ipvs.Daemon) bool {
 	if w.MaxLen == 0 {
 		w.MaxLen = d.MaxLen

@@ -56,8 +56,8 @@ func (m *Model) Table() *ipvs.Table {
 // the next call of Apply.
 func (m *Model) View() *ipvs.Table { return &m.table }
 
-// Service returns a copy of a service with its destinations, and whether the
-// table contains it.
+// Service returns a copy of a service with its destinations. It returns false
+// if the table does not contain it.
 func (m *Model) Service(id ipvs.ServiceID) (ipvs.ServiceEntry, bool) {
 	i, found := m.places[id]
 	if !found {

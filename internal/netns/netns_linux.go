@@ -20,9 +20,9 @@ import (
 // dir is the directory of the named network namespaces of "ip netns".
 const dir = "/var/run/netns"
 
-// Do calls f on a thread in a network namespace: a name that "ip netns" knows,
-// a path, or the number of a process; empty for that of the calling thread. The
-// error is that the namespace cannot be entered.
+// Do calls f on a thread in a network namespace: a name of "ip netns", a
+// path, or a process ID; empty for that of the calling thread. It returns an
+// error if the namespace cannot be entered.
 //
 // The sockets that f opens belong to the namespace, and so do the files below
 // /proc/thread-self/net and /proc/sys/net. Goroutines that f starts may run in

@@ -40,7 +40,7 @@ func (p *place) writeInPlace(text []byte) error {
 // would start at offset 0.
 func (p *place) descriptor() *os.File {
 	fd, err := strconv.Atoi(p.name)
-	if err != nil || !p.inProc || !same(fd, &p.stat) {
+	if err != nil || !p.inProc || !isSame(fd, &p.stat) {
 		return nil
 	}
 	if flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err != nil || flags&unix.FD_CLOEXEC != 0 {
@@ -91,7 +91,7 @@ func reserve(f *os.File, size int) error {
 	if err := unix.Getrlimit(unix.RLIMIT_FSIZE, &limit); err == nil && uint64(size) > limit.Cur {
 		return unix.EFBIG
 	}
-	err := again(func() error {
+	err := retry(func() error {
 		return unix.Fallocate(int(f.Fd()), unix.FALLOC_FL_KEEP_SIZE, 0, int64(size))
 	})
 	if isFull(err) {

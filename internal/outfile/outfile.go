@@ -217,7 +217,7 @@ func (p *place) open(flags int) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	if p.exists && !same(int(f.Fd()), &p.stat) {
+	if p.exists && !isSame(int(f.Fd()), &p.stat) {
 		f.Close()
 		return nil, Changing
 	}
@@ -235,7 +235,7 @@ func (p *place) sync() {
 
 func open(at int, path string, flags int, mode uint32) (*os.File, error) {
 	var fd int
-	err := again(func() (err error) {
+	err := retry(func() (err error) {
 		fd, err = unix.Openat(at, path, flags|unix.O_CLOEXEC, mode)
 		return err
 	})
@@ -245,8 +245,8 @@ func open(at int, path string, flags int, mode uint32) (*os.File, error) {
 	return os.NewFile(uintptr(fd), path), nil
 }
 
-// same reports whether a descriptor refers to the file of stat.
-func same(fd int, stat *unix.Stat_t) bool {
+// isSame reports whether a descriptor refers to the file of stat.
+func isSame(fd int, stat *unix.Stat_t) bool {
 	var st unix.Stat_t
 	return unix.Fstat(fd, &st) == nil && st.Dev == stat.Dev && st.Ino == stat.Ino
 }
@@ -259,8 +259,8 @@ func flush(f *os.File) error {
 	return nil
 }
 
-// again repeats a system call while signals interrupt it.
-func again(call func() error) error {
+// retry repeats a system call while signals interrupt it.
+func retry(call func() error) error {
 	for {
 		if err := call(); err != unix.EINTR {
 			return err

@@ -41,7 +41,7 @@ func (p *place) replace(text []byte) error {
 		return err
 	}
 	defer f.Close()
-	_ = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) // for sweep
+	_ = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) // see sweep
 	if err = fill(f, old, text); err == nil {
 		err = unix.Renameat(p.fd(), name, p.fd(), p.name)
 	}
@@ -107,7 +107,7 @@ func copyProperties(from, to int) error {
 	for name, value := range want {
 		switch name {
 		case "security.capability", "security.evm", "security.ima":
-			return errKept // they depend on the content
+			return errKept // these depend on the content
 		}
 		if v, has := have[name]; has && v == value {
 			continue

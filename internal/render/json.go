@@ -14,10 +14,9 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// JSON returns a Writer of JSON documents of one line each, in which
-// addresses and ports are numbers and nothing is left out. Of the options
-// only NoSort matters. packaging/doc/ipvsadm.schema.json describes the
-// documents.
+// JSON returns a Writer of JSON documents of one line each, with numeric
+// addresses and ports, and all fields. Of the options only NoSort has an
+// effect. packaging/doc/ipvsadm.schema.json describes the documents.
 func JSON(w io.Writer, o Options) Writer {
 	return &document{w: bufio.NewWriterSize(w, bufferSize), o: o}
 }
@@ -49,8 +48,8 @@ func (p *document) Table(ctx context.Context, i ipvs.Info, services []ipvs.Servi
 	return p.end("]")
 }
 
-// Connections leaves the document unfinished where the rows end with an
-// error, so that it is not taken for all of them.
+// Connections leaves the document unfinished if the rows end with an error,
+// so that it does not look complete.
 func (p *document) Connections(ctx context.Context, rows iter.Seq2[ipvs.Connection, error]) error {
 	p.begin(`"connections":[`)
 	n := 0

@@ -31,13 +31,12 @@ func Sort(services []ipvs.ServiceEntry) {
 	}
 }
 
-// InsertServices returns sorted services with more of them in their places.
+// InsertServices inserts more services into sorted ones.
 func InsertServices(sorted, more []ipvs.ServiceEntry) []ipvs.ServiceEntry {
 	return insert(sorted, more, compareServices)
 }
 
-// InsertDestinations returns sorted destinations with more of them in their
-// places.
+// InsertDestinations inserts more destinations into sorted ones.
 func InsertDestinations(sorted, more []ipvs.DestinationEntry) []ipvs.DestinationEntry {
 	return insert(sorted, more, compareDestinations)
 }

@@ -174,8 +174,8 @@ func (p *text) destination(ctx context.Context, d *ipvs.DestinationEntry, proto 
 	return append(cells, intColumn(d.Conns.Active, 10), intColumn(d.Conns.Inactive, 10))
 }
 
-// encapsulation returns the tunnel's, such as "gue:6080:+c", "gre:-c" or
-// "ipip", or "n/a" for a server without a tunnel.
+// encapsulation returns that of the tunnel, such as "gue:6080:+c", "gre:-c"
+// or "ipip", or "n/a" for a server without a tunnel.
 func encapsulation(d *ipvs.Destination) string {
 	if d.Forward != ipvs.Tunnel {
 		return "n/a"

@@ -35,8 +35,8 @@ type text struct {
 	w     *bufio.Writer
 	names *names.Resolver
 	o     Options
-	// rows contains the cells of all rows, without padding, and pad pads
-	// them. Both are for Wide.
+	// rows contains the unpadded cells of all rows, and pad pads them; only
+	// for Wide.
 	rows [][]string
 	pad  func(s string, width int) string
 }

@@ -13,8 +13,8 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// document is what the lists of ipvsadm print with --json, one or several in
-// one object. A part that is missing is left alone.
+// document is the output of ipvsadm's lists with --json, one or several in
+// one object. A missing part leaves that part of the table unchanged.
 type document struct {
 	Version       *int               `json:"json_schema_version"`
 	IPVS          any                `json:"ipvs_version"`
@@ -65,7 +65,7 @@ func ReadJSON(r io.Reader, limit int64, check func(line int, c ipvs.Change) erro
 		add("timeouts", ipvs.Change{Op: ipvs.OpSetTimeouts, Timeouts: t}, false, nil)
 	}
 	if d.Services != nil {
-		f.last.Line = max(f.last.Line, 1) // an empty list is meant
+		f.last.Line = max(f.last.Line, 1) // an empty list is a command
 		for i, text := range *d.Services {
 			addService(fmt.Sprintf("services[%d]", i), text, add)
 		}
@@ -111,7 +111,7 @@ func addService(path string, text json.RawMessage, add func(path string, c ipvs.
 		c := ipvs.Change{Op: ipvs.OpAddDestination, Service: ipvs.Service{ServiceID: id}}
 		err := c.Destination.UnmarshalJSON(text)
 		switch c.Destination.Forward {
-		case ipvs.LocalNode: // how the kernel lists some addresses of its own
+		case ipvs.LocalNode: // the kernel lists its own addresses so
 			c.Destination.Forward = ipvs.Route
 		case ipvs.Bypass:
 			err = &strictjson.Error{Path: "forward", Err: errors.New(`"bypass" cannot be restored`)}

@@ -86,7 +86,7 @@ type File struct {
 
 	lines []*line   // accepted by Parse
 	last  Complaint // the last line with a command, and its fault
-	paths []string  // of the lines of a JSON document, nil of a rule file
+	paths []string  // of the lines of a JSON document; nil for a rule file
 }
 
 // line is an accepted line. Its Op is zero until a pending lookup has ended.

@@ -27,12 +27,13 @@ type Wanted struct {
 
 	file      *File
 	merge     bool
-	before    *ipvs.Table   // of the kernel, whose daemons matter; nil if unknown
+	before    *ipvs.Table   // the kernel's table, for its daemons; nil if unknown
 	ignored   map[int]bool  // refused lines without effect
 	mentioned map[part]bool // daemons and, with merge, services with an accepted line
 }
 
-// objections are the refusals that only a running kernel can make.
+// objections are refusals by the running kernel, which parsing cannot
+// predict.
 type objections struct {
 	lines   map[int]objection
 	servers map[part]error // servers with a refused address
@@ -41,8 +42,8 @@ type objections struct {
 // objection is the refusal of a line.
 type objection struct {
 	err error
-	// old is what the line was to replace, and is kept; nil if the line has
-	// no effect.
+	// old is the setting that the line would have replaced, and which is
+	// kept; nil if the line has no effect.
 	old *ipvs.Change
 }
 

@@ -107,7 +107,7 @@ type run struct {
 	wanted     *Wanted
 	objections objections
 	started    map[ipvs.DaemonState]bool // daemons that the run has started
-	journal    *journal                  // of the changes made; nil if there are none to undo
+	journal    *journal                  // of the changes made; nil if they will not be undone
 	result     Result
 }
 
@@ -138,11 +138,11 @@ func (r *run) rounds(ctx context.Context, have *ipvs.Table) Ending {
 			r.journal = newJournal(have)
 		}
 		how, refusals := r.round(ctx, p)
-		objected := r.object(have, refusals)
+		objected := r.recordRefusals(have, refusals)
 		if objected {
 			r.wanted = fold(r.wanted.file, r.wanted.merge, r.wanted.before, r.objections)
 			for state := range r.started {
-				// If its line is refused now, it must stop.
+				// If the kernel refuses its line now, the daemon must stop.
 				r.wanted.mentioned[part{daemon: state}] = r.wanted.MentionsDaemon(state) || r.wanted.wasStopped(state)
 			}
 		}
@@ -160,7 +160,7 @@ func (r *run) rounds(ctx context.Context, have *ipvs.Table) Ending {
 			return Failed
 		}
 		if have = now; r.journal != nil {
-			r.journal.saw(now, complete)
+			r.journal.recordTable(now, complete)
 		}
 	}
 }
@@ -183,7 +183,7 @@ func (r *run) round(ctx context.Context, p plan) (how Ending, refusals ipvs.Chan
 			made, refused, failed := outcome(part[:n], err)
 			r.count(made, p.drained)
 			if r.journal != nil {
-				r.journal.made(made, refused)
+				r.journal.recordChanges(made, refused)
 			}
 			part = part[n:]
 			r.result.Done += n
@@ -219,10 +219,10 @@ func (r *run) count(made []ipvs.Change, drained map[part]bool) {
 	}
 }
 
-// object records refusals that the file is responsible for, and reports
-// whether any of them is new. Refusals caused by another writer are left to
-// the next round, as are those of changes that no line requires.
-func (r *run) object(had *ipvs.Table, refused ipvs.ChangeErrors) (more bool) {
+// recordRefusals records refusals that the file caused, and reports whether
+// any of them is new. Refusals caused by another writer are left to the next
+// round, as are those of changes that no line requires.
+func (r *run) recordRefusals(had *ipvs.Table, refused ipvs.ChangeErrors) (more bool) {
 	if len(refused) == 0 {
 		return false
 	}

@@ -16,28 +16,28 @@ type journal struct{ before, after *model.Model }
 
 func newJournal(have *ipvs.Table) *journal { return &journal{model.New(have), model.New(have)} }
 
-// made records changes of the run, and the side effect of a refused edit:
-// kernels before mid-2026 remove a service's scheduler before they start the
-// new one, which may fail.
-func (j *journal) made(changes []ipvs.Change, refused ipvs.ChangeErrors) {
+// recordChanges records changes of the run, and the side effect of a refused
+// edit: kernels before mid-2026 remove a service's scheduler before they
+// start the new one, which may fail.
+func (j *journal) recordChanges(changes []ipvs.Change, refused ipvs.ChangeErrors) {
 	for _, c := range changes {
-		set(j.after, c)
+		force(j.after, c)
 	}
 	for _, e := range refused {
 		if s, found := j.after.Service(e.Change.Service.ServiceID); found && e.Change.Op == ipvs.OpEditService {
 			s.Scheduler = "none"
-			set(j.after, ipvs.Change{Op: ipvs.OpEditService, Service: s.Service})
+			force(j.after, ipvs.Change{Op: ipvs.OpEditService, Service: s.Service})
 		}
 	}
 }
 
-// saw records the changes by other programs that the table now shows. If it
-// may be incomplete, missing entries count as present.
-func (j *journal) saw(now *ipvs.Table, complete bool) {
+// recordTable records the changes by other programs that the table shows. If
+// it may be incomplete, missing entries count as present.
+func (j *journal) recordTable(now *ipvs.Table, complete bool) {
 	after, seen := j.after.View(), *now.Clone()
 	for i, d := range seen.Daemons {
 		if a := daemonIn(after.Daemons, d.State); a != nil && model.Matches(d, *a) {
-			seen.Daemons[i] = *a // without what the kernel has chosen
+			seen.Daemons[i] = *a // without the kernel's defaults
 		}
 	}
 	for _, c := range model.Diff(after, &seen) {
@@ -49,12 +49,12 @@ func (j *journal) saw(now *ipvs.Table, complete bool) {
 		}
 		id := c.Service.ServiceID
 		if c.Op == ipvs.OpAddDestination || c.Op == ipvs.OpEditDestination {
-			if s, found := j.after.Service(id); found && !j.before.Has(id) { // a service of the run
-				set(j.before, ipvs.Change{Op: ipvs.OpAddService, Service: s.Service})
+			if s, found := j.after.Service(id); found && !j.before.Has(id) { // added by the run
+				force(j.before, ipvs.Change{Op: ipvs.OpAddService, Service: s.Service})
 			}
 		}
-		set(j.after, c)
-		set(j.before, c)
+		force(j.after, c)
+		force(j.before, c)
 	}
 }
 
@@ -72,13 +72,12 @@ func otherTimeouts(after, now ipvs.Timeouts) (other ipvs.Timeouts) {
 	return other
 }
 
-// set makes a part of a table what a change makes of it, whether it exists or
-// not.
-func set(m *model.Model, c ipvs.Change) {
+// force applies a change to a part of a table, whether it exists or not.
+func force(m *model.Model, c ipvs.Change) {
 	err := m.Apply(c)
 	switch {
 	case errors.Is(err, ipvs.ErrServiceExists):
-		_ = m.Apply(opposite(c)) // another service
+		_ = m.Apply(opposite(c)) // the service was replaced
 	case errors.Is(err, ipvs.ErrDestinationExists):
 		c.Op = ipvs.OpEditDestination
 	case errors.Is(err, ipvs.ErrNoDestination) && c.Op == ipvs.OpEditDestination:
@@ -115,7 +114,7 @@ func (r *run) undo(ctx context.Context) (Undo, error) {
 		if err != nil {
 			return NotUndone, err
 		}
-		r.journal.saw(now, complete)
+		r.journal.recordTable(now, complete)
 		if partial = nil; !complete {
 			now, partial = r.journal.after.View(), ipvs.ErrChanging
 		}
@@ -135,10 +134,10 @@ func (r *run) undo(ctx context.Context) (Undo, error) {
 			if failed {
 				return NotUndone, err
 			}
-			r.journal.made(made, nil)
+			r.journal.recordChanges(made, nil)
 			for _, e := range refused {
 				if isConflict(e) {
-					set(r.journal.before, opposite(e.Change))
+					force(r.journal.before, opposite(e.Change))
 				}
 			}
 		}

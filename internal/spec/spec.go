@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package spec is the one table of commands and options: each has its
-// spellings, its kind of value, its name in messages, and what it can be
-// combined with. The parser, the rule text, the help and the manual pages all
-// use it; nothing else lists options.
+// Package spec has the only table of commands and options: their spellings,
+// values, names in messages, and permitted combinations. The parser, the rule
+// text, the help and the manual pages use it.
 package spec
 
 import (
@@ -11,8 +10,7 @@ import (
 	"math/bits"
 )
 
-// Word is a word of the command line that begins with dashes, a command or an
-// option: how it is written and described.
+// Word is the spelling and description of a command or an option.
 type Word struct {
 	Long  string // without the dashes
 	Short byte   // 0 if there is none
@@ -22,8 +20,7 @@ type Word struct {
 	Default string
 	Arg     string // name of the value, or of the command's arguments
 	Help    string
-	// Details are more sentences for the manual, with code between
-	// backquotes.
+	// Details are further sentences for the manual, with code in backquotes.
 	Details string
 	// Noun is the name of the value in messages: "illegal NOUN
 	// specified".
@@ -31,7 +28,7 @@ type Word struct {
 	// Min and Max bound a numeric value.
 	Min, Max int64
 	Kind     Kind     // of the value, for completion
-	Choices  []Choice // the values, nil if there are others
+	Choices  []Choice // all valid values; nil if there are others
 	// Since is the release that added the word, empty if 1.31 has it.
 	Since string
 	// CommandLine excludes the word from rule text: the command reads lines
@@ -42,7 +39,7 @@ type Word struct {
 // Beyond reports whether 1.31 does not have the word.
 func (w *Word) Beyond() bool { return w.Since != "" }
 
-// Choice is a word that a value may be.
+// Choice is a valid word for a value.
 type Choice struct{ Name, Help string }
 
 // Names returns the names of choices.
@@ -54,10 +51,10 @@ func Names(choices []Choice) []string {
 	return names
 }
 
-// Kind is what completion offers as a value besides Choices.
+// Kind is the kind of value that completion offers in addition to Choices.
 type Kind string
 
-// The kinds of value that are more than a word.
+// The kinds of value.
 const (
 	TCPAddress    Kind = "-t"
 	UDPAddress    Kind = "-u"
@@ -80,10 +77,10 @@ type Option struct {
 	Word
 }
 
-// Command is an option that says what to do.
+// Command is an option that selects the action.
 type Command struct {
 	ID   CommandID
-	Name string // what messages call it
+	Name string // its name in messages
 	Word
 	// MaxArgs is the maximum number of arguments, words that are neither
 	// options nor their values.
@@ -93,11 +90,11 @@ type Command struct {
 	Forms []Form
 }
 
-// Form is a line of the synopsis: one of the options in Needs, and any that
-// the command takes of those in Takes.
+// Form is a line of the synopsis: one of the options in Needs, and those in
+// Takes that the command takes.
 type Form struct{ Needs, Takes Set }
 
-// Value says whether an option has a value.
+// Value is whether an option has a value.
 type Value uint8
 
 // The kinds of option by their value.
@@ -110,7 +107,7 @@ const (
 // Set is a set of options.
 type Set uint64
 
-// Of returns the set of these options.
+// Of returns a set of options.
 func Of(ids ...OptionID) Set {
 	var s Set
 	for _, id := range ids {
@@ -119,7 +116,7 @@ func Of(ids ...OptionID) Set {
 	return s
 }
 
-// Has reports whether the set holds an option.
+// Has reports whether the set contains an option.
 func (s Set) Has(id OptionID) bool { return s>>id&1 != 0 }
 
 // HasAny reports whether the sets have an option in common.
@@ -146,8 +143,8 @@ func (id OptionID) String() string {
 	return name
 }
 
-// Rule says which options a command or a tunnel type takes: those in any of
-// the sets. Any one of a required option's alternatives will do.
+// Rule determines which options a command or a tunnel type takes: those in
+// any of its sets. One of the alternatives of a required option suffices.
 type Rule struct {
 	Required Set
 	Allowed  Set
@@ -155,13 +152,14 @@ type Rule struct {
 	With     []With
 }
 
-// With are the options that a command takes only beside another option.
+// With are the options that a command takes only with another option.
 type With struct {
 	Option OptionID
 	Takes  Set
 }
 
-// Takes returns all options that a command takes, be it beside others only.
+// Takes returns all options that a command takes, including those allowed
+// only with another.
 func (r Rule) Takes() Set {
 	all := r.Required | r.Allowed | Global
 	for _, s := range r.OneOf {
@@ -173,8 +171,8 @@ func (r Rule) Takes() Set {
 	return all
 }
 
-// takesBeside returns the options that go with a command beside those given.
-func (r Rule) takesBeside(given Set) Set {
+// takesWith returns the options that a command takes with those given.
+func (r Rule) takesWith(given Set) Set {
 	all := r.Takes()
 	for _, w := range r.With {
 		if !given.Has(w.Option) {
@@ -184,8 +182,7 @@ func (r Rule) takesBeside(given Set) Set {
 	return all
 }
 
-// Excluded returns the options of which one may be given, this one among them,
-// by the sets of OneOf that have it.
+// Excluded returns the union of the sets of OneOf that contain an option.
 func (r Rule) Excluded(id OptionID) Set {
 	var all Set
 	for _, s := range r.OneOf {
@@ -196,14 +193,14 @@ func (r Rule) Excluded(id OptionID) Set {
 	return all
 }
 
-// Violation is what breaks a Rule.
+// Violation is a violation of a Rule.
 type Violation struct {
 	Kind   ViolationKind
 	Option OptionID
 	Other  OptionID // for Conflict: the one that is first in 1.31's order
 }
 
-// ViolationKind says how an option breaks a Rule.
+// ViolationKind is how an option violates a Rule.
 type ViolationKind uint8
 
 // The kinds of Violation.
@@ -215,7 +212,7 @@ const (
 
 // Check looks for the first violation in 1.31's order.
 func (r Rule) Check(given Set) (Violation, bool) {
-	takes := r.takesBeside(given)
+	takes := r.takesWith(given)
 	for rest := given | r.Required; rest != 0; rest &= rest - 1 {
 		id := rest.first()
 		if !given.Has(id) {

@@ -75,7 +75,7 @@ const (
 	optionCount
 )
 
-// AllOptions has every option.
+// AllOptions contains every option.
 const AllOptions Set = 1<<optionCount - 1
 
 // Sets of which only one option may be given. Messages have a name for each,
@@ -96,7 +96,7 @@ const OnlyAccepted Set = 1<<OptSort | 1<<OptSyncID
 // line of rule text may not have them.
 const Global Set = 1 << OptNetNS
 
-// Existing are the options about what the table has already.
+// Existing are the options that depend on entries in the table.
 const Existing Set = 1<<OptKeep | 1<<OptExist | 1<<OptDrain
 
 // TunnelOptions are the options that only a tunneled real server takes.
@@ -107,7 +107,7 @@ const maxInt32 = 1<<31 - 1
 // Section is a part of the help and of the manual, and an index of Sections.
 type Section uint8
 
-// The sections, those that are beyond 1.31 last.
+// The sections. Those with options that 1.31 lacks are last.
 const (
 	ServiceSection Section = iota
 	ServiceSettings
@@ -122,8 +122,8 @@ const (
 	GlobalSection
 )
 
-// Sections are the titles of the sections, each with a command that can be
-// run after those of the sections before.
+// Sections are the titles of the sections, each with an example, which can be
+// run after the examples before it.
 var Sections = [...]struct{ Title, Example string }{
 	ServiceSection:  {"Virtual service", "ipvsadm -L -t 12.0.0.1:80"},
 	ServiceSettings: {"Settings of a virtual service", "ipvsadm -A -t 12.0.0.1:443 -s wlc -p 600"},
@@ -417,7 +417,7 @@ var Commands = [...]Command{
 	{ID: Version, Name: "version", Word: Word{Long: "version", Short: 'v', Help: "show the version"}},
 }
 
-// Schedulers are those that kernels have. A kernel may lack some.
+// Schedulers are the known schedulers. A kernel may lack some.
 var Schedulers = [...]Choice{
 	{"rr", "round robin"},
 	{"wrr", "round robin by weight"},
@@ -438,8 +438,7 @@ var Schedulers = [...]Choice{
 // IsScheduler reports whether a kernel may have a scheduler of this name.
 func IsScheduler(name string) bool { return slices.Contains(Names(Schedulers[:]), name) }
 
-// SchedulerFlags are the names of the flags that schedulers have. Others than
-// sh and mh do not use theirs.
+// SchedulerFlags are the names of scheduler flags. Only sh and mh use theirs.
 var SchedulerFlags = [...]Choice{
 	{"sh-fallback", "sh: another server while the hashed one has weight 0 or is overloaded"},
 	{"sh-port", "sh: hash the source port as well"},
@@ -450,15 +449,15 @@ var SchedulerFlags = [...]Choice{
 	{"flag-3", "third flag of any scheduler"},
 }
 
-// flagOf says which flag each of SchedulerFlags is, and which scheduler alone
-// has it; none if any may.
+// flagOf has the bit of each of SchedulerFlags, and its scheduler; "" means
+// any.
 var flagOf = [len(SchedulerFlags)]struct {
 	scheduler string
 	bit       uint32 // IP_VS_SVC_F_SCHED*
 }{{"sh", 0x08}, {"sh", 0x10}, {"mh", 0x08}, {"mh", 0x10}, {"", 0x08}, {"", 0x10}, {"", 0x20}}
 
-// FindSchedulerFlag returns the scheduler and the bit of a flag; no bit for a
-// name that is no flag's.
+// FindSchedulerFlag returns the scheduler and the bit of a flag, or 0 for an
+// unknown name.
 func FindSchedulerFlag(name string) (scheduler string, bit uint32) {
 	i := slices.IndexFunc(SchedulerFlags[:], func(c Choice) bool { return c.Name == name })
 	if i < 0 {
@@ -467,8 +466,8 @@ func FindSchedulerFlag(name string) (scheduler string, bit uint32) {
 	return flagOf[i].scheduler, flagOf[i].bit
 }
 
-// SchedulerFlagNames returns the names of flags of a scheduler: its own names
-// where it has any, then those for any scheduler.
+// SchedulerFlagNames returns the names of a scheduler's flags: its own names
+// if it has any, then those for any scheduler.
 func SchedulerFlagNames(scheduler string, flags uint32) (names []string) {
 	for i, f := range flagOf {
 		if flags&f.bit != 0 && (f.scheduler == "" || f.scheduler == scheduler) {
@@ -479,11 +478,11 @@ func SchedulerFlagNames(scheduler string, flags uint32) (names []string) {
 	return names
 }
 
-// PersistenceEngines are those that kernels have.
+// PersistenceEngines are the known persistence engines.
 var PersistenceEngines = [...]Choice{{"sip", "Call-ID of SIP over UDP"}}
 
 // ConnectionStates are the states of TCP, of UDP, of SCTP, and of persistence
-// templates, as /proc/net/ip_vs_conn spells them. A state is listed once.
+// templates, as /proc/net/ip_vs_conn spells them. Each is listed once.
 var ConnectionStates = [...]Choice{
 	{"NONE", "new; a template that no connection has used"},
 	{"ESTABLISHED", "established"},
@@ -512,7 +511,7 @@ var ConnectionStates = [...]Choice{
 	{"ASSURED", "template that a connection has used"},
 }
 
-// daemonRoles are what a sync daemon can be.
+// daemonRoles are the roles of sync daemons.
 var daemonRoles = [...]Choice{
 	{"master", "sends the connections of this director"},
 	{"backup", "receives those of a master"},
@@ -524,7 +523,7 @@ var TunnelTypes = [...]Choice{{"ipip", "IP in IP"}, {"gue", "Generic UDP Encapsu
 
 const tunnelCsums = 1<<OptTunnelNoCsum | 1<<OptTunnelCsum
 
-// TunnelRules say which options each of TunnelTypes takes.
+// TunnelRules are the rules for the options of each of TunnelTypes.
 var TunnelRules = [...]Rule{
 	{Allowed: 1 << OptTunnelType},
 	{Required: 1 << OptTunnelPort, Allowed: 1 << OptTunnelType, OneOf: []Set{tunnelCsums | 1<<OptTunnelRemCsum}},

@@ -154,7 +154,7 @@ func TestEachOptionHasARowAndACommand(t *testing.T) {
 		}
 		sets := []Set{r.Required, r.Allowed, oneOf}
 		for _, w := range r.With {
-			if !r.takesBeside(0).Has(w.Option) {
+			if !r.takesWith(0).Has(w.Option) {
 				t.Errorf("%s does not take %s by itself", Commands[i].Name, w.Option)
 			}
 			sets = append(sets, w.Takes)

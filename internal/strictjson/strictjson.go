@@ -15,7 +15,7 @@ import (
 	"strings"
 )
 
-// Error is a fault of a document.
+// Error is a fault in a document.
 type Error struct {
 	Path string // of the value, as in "services[3].destinations[0].weight"
 	Err  error
@@ -32,8 +32,8 @@ func (e *Error) Error() string {
 // Unwrap returns Err.
 func (e *Error) Unwrap() error { return e.Err }
 
-// At returns the error of a value as that of the value that contains it at a
-// path, such as "services[3]"; nil for nil.
+// At prefixes the path of an error with that of the containing value, such as
+// "services[3]"; it returns nil for nil.
 func At(path string, err error) error {
 	if err == nil {
 		return nil
@@ -46,10 +46,10 @@ func At(path string, err error) error {
 	return &Error{path + inner.Path, inner.Err}
 }
 
-// Unmarshal reads a document into the struct that v points to. Fields without
-// a tag are embedded structs, whose fields count as those of the outer one. A
-// pointer, also one in an interface, is read into where it points; a nil
-// interface takes any value and stays nil.
+// Unmarshal decodes a document into the struct that v points to. Fields
+// without a tag are embedded structs, whose fields count as those of the
+// outer one. It decodes into pointers, also those in interfaces; a nil
+// interface accepts any value and stays nil.
 func Unmarshal(data []byte, v any) error {
 	if err := json.Unmarshal(data, new(json.RawMessage)); err != nil {
 		return &Error{Err: err}

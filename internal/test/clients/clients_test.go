@@ -58,7 +58,7 @@ func prepareGuest(t *testing.T) programs {
 	guesttest.Modprobe(t, "ip_vs")
 	p := programs{
 		original: version{"the original", t.TempDir()},
-		ours:     version{"ours", program.Folder(t)},
+		ours:     version{"ours", program.Dir(t)},
 	}
 	for _, name := range program.Names {
 		program.Run(t, "cp", filepath.Join(place, name), p.original.dir)

@@ -28,7 +28,7 @@ func inGuest(t *testing.T, body func(t *testing.T, p programs)) {
 	guesttest.InGuest(t, func(t *testing.T) {
 		program.Need(t, cluster.Original+"/ipvsadm")
 		prepareGuest(t)
-		body(t, programs{original: cluster.Original, ours: program.Folder(t)})
+		body(t, programs{original: cluster.Original, ours: program.Dir(t)})
 	})
 }
 

@@ -38,8 +38,8 @@ func Main(m *testing.M) {
 	guesttest.Main(m)
 }
 
-// Folder returns a directory that contains ipvsadm under its names.
-func Folder(t testing.TB) string {
+// Dir returns a directory that contains ipvsadm under its names.
+func Dir(t testing.TB) string {
 	t.Helper()
 	dir := t.TempDir()
 	exe, err := os.Executable()
@@ -51,7 +51,7 @@ func Folder(t testing.TB) string {
 }
 
 // InPath puts ipvsadm first in the PATH.
-func InPath(t testing.TB) { t.Setenv("PATH", Folder(t)+":"+os.Getenv("PATH")) }
+func InPath(t testing.TB) { t.Setenv("PATH", Dir(t)+":"+os.Getenv("PATH")) }
 
 // Answer is the result of a program.
 type Answer struct {
