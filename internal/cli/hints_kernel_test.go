@@ -39,8 +39,7 @@ func TestHintsOnAKernel(t *testing.T) {
 			servers = " && ip link add dummy0 type dummy && ip addr add 192.168.168.1/24 dev dummy0 && ip link set dummy0 up"
 			web     = "ipvsadm -A -t 12.0.0.1:80"
 			noIPVS  = "Can't initialize ipvs: Protocol not available\nAre you sure that IP Virtual Server is built in the kernel or as module?\n"
-			// A connection whose server will be removed.
-			noRoot = "Can't initialize ipvs: Permission denied (you must be root)\nAre you sure that IP Virtual Server is built in the kernel or as module?\n"
+			noRoot  = "Can't initialize ipvs: Permission denied (you must be root)\nAre you sure that IP Virtual Server is built in the kernel or as module?\n"
 		)
 		for _, c := range []struct {
 			name    string
