@@ -13,7 +13,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/ipvsadm-go/ipvsadm/internal/spec"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/guest/guesttest"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
 	"github.com/ipvsadm-go/ipvsadm/internal/test/program"
@@ -361,16 +360,8 @@ func TestExitStatusesOfTheManual(t *testing.T) {
 	})
 }
 
-// TestManualHasEachOptionOnce checks the list items of the page, and the
-// order of the sections.
-func TestManualHasEachOptionOnce(t *testing.T) {
-	page := program.Read(t, "man/ipvsadm.8")
-	for _, o := range spec.Options {
-		once(t, page, "Fl -"+o.Long)
-	}
-	for _, c := range spec.Commands {
-		once(t, page, "Fl -"+c.Long)
-	}
+// TestSectionsOfTheManual checks their order.
+func TestSectionsOfTheManual(t *testing.T) {
 	for _, name := range []string{"ipvsadm.8", "ipvsadm-save.8", "ipvsadm-restore.8"} {
 		var sections []string
 		for _, m := range regexp.MustCompile(`(?m)^\.Sh (.*)$`).FindAllStringSubmatch(program.Read(t, "man/"+name), -1) {
@@ -387,14 +378,6 @@ func TestManualHasEachOptionOnce(t *testing.T) {
 	}
 }
 
-// once checks that an option is described once, with or without a letter.
-func once(t *testing.T, page, option string) {
-	t.Helper()
-	if n := len(regexp.MustCompile(`(?m)^\.It (Fl \w , )*`+option+`( |$)`).FindAllString(page, -1)); n != 1 {
-		t.Errorf("the page describes %s %d times", option, n)
-	}
-}
-
 func TestManualPages(t *testing.T) {
 	guesttest.InGuest(t, func(t *testing.T) {
 		program.Need(t, "mandoc")
@@ -404,28 +387,6 @@ func TestManualPages(t *testing.T) {
 		}
 		if out, err := program.Try(append([]string{"mandoc", "-T", "lint", "-W", "warning"}, pages...)...); err != nil || out != "" {
 			t.Errorf("mandoc: %v\n%s", err, out)
-		}
-		text := program.Run(t, "mandoc", "-T", "ascii", "-O", "width=200", "man/ipvsadm.8")
-		for len(text) > 0 { // bold letters are printed twice
-			before, after, found := strings.Cut(text, "\b")
-			if !found {
-				break
-			}
-			text = before[:len(before)-1] + after
-		}
-		var missing []string
-		for _, o := range spec.Options {
-			if !strings.Contains(text, "--"+o.Long) {
-				missing = append(missing, o.Long)
-			}
-		}
-		for _, c := range spec.Commands {
-			if !strings.Contains(text, "--"+c.Long) {
-				missing = append(missing, c.Long)
-			}
-		}
-		if missing != nil {
-			t.Errorf("the manual does not have %q:\n%s", missing, text)
 		}
 	})
 }

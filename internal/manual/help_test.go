@@ -4,9 +4,7 @@ package manual
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
-	"io"
 	"regexp"
 	"slices"
 	"strings"
@@ -41,24 +39,6 @@ func TestHelpHasEachCommandAndOptionOnce(t *testing.T) {
 	}
 	for _, o := range spec.Options {
 		once(o.Long, o.Short)
-	}
-}
-
-// TestHelpSeparatesWhatIsBeyond looks for what 1.31 has before the heading, and
-// for everything else after it.
-func TestHelpSeparatesWhatIsBeyond(t *testing.T) {
-	before, after, _ := strings.Cut(help(t), "\nBEYOND IPVSADM 1.31\n")
-	row := func(long string, beyond bool) {
-		pattern := regexp.MustCompile(`(?m)^  \S*.* ?--` + long + `( |$)`)
-		if in := map[bool]string{false: before, true: after}[beyond]; !pattern.MatchString(in) {
-			t.Errorf("--%s is not where it belongs, beyond 1.31: %v", long, beyond)
-		}
-	}
-	for _, c := range spec.Commands {
-		row(c.Long, c.Beyond())
-	}
-	for _, o := range spec.Options {
-		row(o.Long, o.Beyond())
 	}
 }
 
@@ -140,20 +120,6 @@ func TestSynopsisIsTheGrammarOfTheRules(t *testing.T) {
 	wrapper := strings.Join(WrapperSynopsis(spec.FindCommand(spec.Save)), " ")
 	if want := "[-n] [--all] [-o file | --update file] [--netns namespace]"; wrapper != want {
 		t.Errorf("got %q, want %q", wrapper, want)
-	}
-}
-
-// broken fails every write.
-type broken struct{}
-
-func (broken) Write([]byte) (int, error) { return 0, io.ErrClosedPipe }
-
-func TestHelpThatCannotBeWrittenIsAnError(t *testing.T) {
-	if err := Help(broken{}, "ipvsadm"); !errors.Is(err, io.ErrClosedPipe) {
-		t.Errorf("Help: %v", err)
-	}
-	if err := Wrapper(broken{}, "ipvsadm-save", spec.Save); !errors.Is(err, io.ErrClosedPipe) {
-		t.Errorf("Wrapper: %v", err)
 	}
 }
 

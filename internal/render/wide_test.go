@@ -47,7 +47,7 @@ func TestAWideListHasTheSameWords(t *testing.T) {
 				return p.Connections(t.Context(), kernelRows(rows))
 			},
 		} {
-			t.Run(l.file+" "+what, func(t *testing.T) {
+			t.Run(l.name+" "+what, func(t *testing.T) {
 				o := l.o
 				o.Numeric = true
 				narrow := strings.Split(output(t, nil, o, print), "\n")

@@ -172,36 +172,3 @@ func TestEachOptionHasARowAndACommand(t *testing.T) {
 		}
 	}
 }
-
-func TestCheckFindsTheFirstViolation(t *testing.T) {
-	r := Rule{Required: Of(OptScheduler), Allowed: Of(OptWeight), OneOf: []Set{Of(OptConnection, OptTimeout, OptDaemon), Of(OptStrict, OptCheck)}}
-	service := Rule{Required: ServiceAddress, OneOf: []Set{Of(OptTimeout)}}
-	beside := Rule{OneOf: []Set{Of(OptConnection, OptTimeout), Of(OptFWMarkService, OptTimeout)}, With: []With{{OptConnection, Of(OptRealServer)}}}
-	for _, c := range []struct {
-		name  string
-		rule  Rule
-		given Set
-		want  Violation
-	}{
-		{"all is well", r, Of(OptScheduler, OptWeight, OptTimeout), Violation{}},
-		{"what is required is not there", r, Of(OptWeight), Violation{Kind: Missing, Option: OptScheduler}},
-		{"what is illegal comes later than what is missing", r, Of(OptPersistent), Violation{Kind: Missing, Option: OptScheduler}},
-		{"what is illegal comes earlier than what is missing", r, Of(OptNumeric), Violation{Kind: Illegal, Option: OptNumeric}},
-		{"two of which one may be given", r, Of(OptScheduler, OptDaemon, OptTimeout), Violation{Conflict, OptDaemon, OptTimeout}},
-		{"the first of three stays the one that is named", r, Of(OptScheduler, OptConnection, OptTimeout, OptDaemon), Violation{Conflict, OptTimeout, OptConnection}},
-		{"two of different sets", beside, Of(OptConnection, OptFWMarkService), Violation{}},
-		{"one that is in both sets", beside, Of(OptFWMarkService, OptTimeout), Violation{Conflict, OptTimeout, OptFWMarkService}},
-		{"one that is in both sets with all of them", beside, Of(OptConnection, OptFWMarkService, OptTimeout), Violation{Conflict, OptTimeout, OptConnection}},
-		{"what goes beside another", beside, Of(OptConnection, OptRealServer), Violation{}},
-		{"what does not go alone", beside, Of(OptFWMarkService, OptRealServer), Violation{Kind: Illegal, Option: OptRealServer}},
-		{"one of the alternatives is enough", service, Of(OptFWMarkService, OptTimeout), Violation{}},
-		{"none of the alternatives is there", service, Of(OptTimeout), Violation{Kind: Missing, Option: OptTCPService}},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			got, bad := c.rule.Check(c.given)
-			if got != c.want || bad != (c.want != Violation{}) {
-				t.Errorf("got %+v, %v, want %+v", got, bad, c.want)
-			}
-		})
-	}
-}
