@@ -141,7 +141,7 @@ func TestSchedulerThatARefusedEditTookAwayComesBack(t *testing.T) {
 	const rules = "-A -t 12.0.0.1:80 -s rr -p 60\n"
 	for _, c := range []struct {
 		name   string
-		errno  map[string]syscall.Errno // by scheduler
+		errno  map[string]syscall.Errno // errnos by scheduler
 		errors string
 		rules  string
 	}{

@@ -22,7 +22,7 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// setConns gives every server of the table connections.
+// setConns sets the numbers of connections of all servers.
 func setConns(table *ipvs.Table, conns ipvs.ConnCounts) {
 	for i := range table.Services {
 		for j := range table.Services[i].Destinations {
@@ -40,9 +40,9 @@ func TestServerInUseIsDrainedBeforeItIsRemoved(t *testing.T) {
 	active, inactive := ipvs.ConnCounts{Active: 1}, ipvs.ConnCounts{Inactive: 1}
 	for name, c := range map[string]struct {
 		service, scheduler string
-		weight             string // of the removed server
+		weight             string // weight of the removed server
 		conns              ipvs.ConnCounts
-		whole              bool // the service is removed as well
+		whole              bool // the service is removed too
 		drained            bool
 	}{
 		"with an active connection":                      {tcp, "rr", "5", active, false, true},
@@ -85,7 +85,8 @@ const (
 // actsAt is the list of servers, counted from 1, at which drainTwo acts.
 const actsAt = 3
 
-// drainTwo restores undrained on a kernel that also contains drained.
+// drainTwo restores the rules undrained to a table that also contains those
+// in drained.
 func drainTwo(t *testing.T, then func(*fakeKernel)) (*fakeKernel, answer) {
 	k := newFakeKernel(t, undrained+drained)
 	k.edit(func(t *ipvs.Table) { setConns(t, ipvs.ConnCounts{Active: 1}) })
@@ -280,8 +281,8 @@ func TestDrain(t *testing.T) {
 	}
 }
 
-// TestDrainWaitsForEstablishedConnections has connections that no server has
-// answered, and later an established one.
+// TestDrainWaitsForEstablishedConnections drains a server with unanswered
+// connections, and later an established one.
 func TestDrainWaitsForEstablishedConnections(t *testing.T) {
 	row := func(state string) ipvs.Connection {
 		a := netip.MustParseAddrPort

@@ -28,7 +28,7 @@ func TestHintsOnAKernel(t *testing.T) {
 			cmd.Stderr = stderr
 			return "", cmd.Run()
 		}
-		t.Setenv("PATH", "/usr/local/bin:"+os.Getenv("PATH")) // before the original
+		t.Setenv("PATH", "/usr/local/bin:"+os.Getenv("PATH")) // this program before the original
 		// Copy the program: other users have no access to the directory
 		// of the test binary.
 		prepare := "cp " + exe + " /usr/local/bin/ipvsadm && ln -s ipvsadm /usr/local/bin/ipvsadm-save && echo 'hosts: files' >/etc/nsswitch.conf && echo /bin/false >/proc/sys/kernel/modprobe && mv /sbin/modprobe /sbin/modprobe.away"
@@ -47,7 +47,7 @@ func TestHintsOnAKernel(t *testing.T) {
 			first   string // setup in the namespace
 			line    string
 			message string
-			hint    string // its beginning
+			hint    string // start of the hint
 		}{
 			{"ip_vs is not loaded", "", "", "ipvsadm -Ln", noIPVS,
 				"the module is installed; to see why it is not loaded, run modprobe ip_vs as root"},

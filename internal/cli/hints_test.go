@@ -21,8 +21,8 @@ import (
 )
 
 // Most hints after errors are tested in TestMistakesOnAKernel and
-// TestHintsOnAKernel; here are those for kernels and files that a guest cannot
-// provide.
+// TestHintsOnAKernel. This test has those for kernels and files that a guest
+// cannot provide.
 func TestErrorsThatPeopleMeetHaveHints(t *testing.T) {
 	user := machine{euid: 1000}
 	with := func(state doctor.ModuleState) machine {

@@ -119,7 +119,7 @@ func withoutHints(answer string) string {
 	return b.String()
 }
 
-// way is a program and an output with which mistakes are made.
+// way is a program and its kind of output for a run of the mistakes.
 type way struct {
 	name     string
 	bin      string // the directory of the programs

@@ -119,7 +119,7 @@ func TestMonitorWithASnapshotIsAJournal(t *testing.T) {
 	for seed := range uint64(10) {
 		r := rand.New(rand.NewPCG(seed, 1))
 		k := newFakeKernel(t, web+web10+dns)
-		var tables []string // at each reading
+		var tables []string // tables at each reading
 		random := func(int) {
 			tables = append(tables, k.rules())
 			for range r.IntN(4) {
@@ -189,8 +189,8 @@ func TestMonitorFollowsAService(t *testing.T) {
 	})
 }
 
-// A monitor does not load the module, and shows what is added once another
-// program has.
+// A monitor does not load the module, and shows additions once another
+// program has loaded it.
 func TestMonitorWaitsForTheModule(t *testing.T) {
 	k := newFakeKernel(t, "")
 	begin := 0
@@ -252,8 +252,8 @@ func TestMonitorDoesNotTakeWhatWasMissedForDeleted(t *testing.T) {
 	}
 }
 
-// busyKernel is a table that others change without pause: each list gives up
-// after patience.
+// busyKernel is a table that other programs change continuously: each list
+// gives up after patience.
 type busyKernel struct {
 	changingKernel
 	patience time.Duration

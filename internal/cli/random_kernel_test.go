@@ -57,7 +57,7 @@ func randomFile(r *rand.Rand, want, have *ipvs.Table) (lines []string) {
 		from := pick(r, want, have)
 		switch r.IntN(8) {
 		case 0:
-			insert(line) // twice
+			insert(line) // a duplicate
 		case 1:
 			insert(strings.Replace(strings.Replace(line, "-A ", "-E ", 1), "-a ", "-e ", 1))
 		case 2:

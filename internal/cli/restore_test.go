@@ -27,7 +27,7 @@ import (
 )
 
 const (
-	timeouts = "--set 900 120 300\n" // of every fake kernel at first
+	timeouts = "--set 900 120 300\n" // initial timeouts of every fake kernel
 	web      = "-A -t 12.0.0.1:80 -s rr\n"
 	web10    = "-a -t 12.0.0.1:80 -r 192.168.168.10:80 -m -w 1\n"
 	web20    = "-a -t 12.0.0.1:80 -r 192.168.168.20:80 -m -w 1\n"
@@ -43,7 +43,7 @@ const (
 func TestRestoreMakesTheTableWhatTheFileSays(t *testing.T) {
 	for _, c := range []struct {
 		name, have, file string
-		want             string // if without timeouts, those of the fake kernel
+		want             string // rules; without timeouts, those of the fake kernel apply
 		again            string // the complaint of a second restore
 	}{
 		{"services and servers are added", "", web + web10 + dns, web + web10 + dns, ""},
@@ -382,8 +382,8 @@ func TestKernelThatCannotBeUsed(t *testing.T) {
 func TestWhatBecomesOfAFileWithMistakes(t *testing.T) {
 	const (
 		old     = web + web10
-		word    = "-A -t 12.0.0.1:443 -q\n"             // no option
-		value   = "-a -t 12.0.0.1:80 -r 1.2.3.4 -w x\n" // no number
+		word    = "-A -t 12.0.0.1:443 -q\n"             // unknown option
+		value   = "-a -t 12.0.0.1:80 -r 1.2.3.4 -w x\n" // invalid number
 		twice   = web + dns + web
 		typo    = web + "-a -t 12.0.0.1:81 -r 192.168.168.10:80 -m\n"
 		kernels = web + web20 + "-A -t 12.0.0.2:80 -s nosuch\n"
@@ -456,7 +456,7 @@ func TestWhatBecomesOfAFileWithMistakes(t *testing.T) {
 			}
 		}
 	}
-	// An empty file on an empty table is no error, as at boot.
+	// An empty file is accepted if the table is empty, as at boot.
 	file := filepath.Join(t.TempDir(), "rules")
 	must.OK(t, os.WriteFile(file, nil, 0o600))
 	for _, options := range [][]string{{file}, {file, "--keep-going"}} {
@@ -479,7 +479,7 @@ func sendSignal(t *testing.T, sig syscall.Signal) {
 		t.Error(err)
 	}
 	<-heard
-	signal.Stop(heard) // waits for the delivery to other listeners
+	signal.Stop(heard) // waits until other listeners have the signal
 }
 
 // mindSignals stops ignoring signals that the parent process may have ignored,

@@ -152,7 +152,7 @@ func TestWatchShowsTheTable(t *testing.T) {
 	w.shows("   192.168.168.10:80", "1-3 of 3")
 	w.press("f10:80\r")
 	w.shows("filter: 10:80", "1-2 of 2")
-	w.press("\x1b") // alone
+	w.press("\x1b") // Escape, alone
 	w.shows("1-3 of 3")
 	must.OK(t, w.Resize(120, 10))
 	w.shows("out/s")

@@ -78,7 +78,7 @@ func TestReconcile(t *testing.T) {
 		writer func(k *ipvstest.Kernel, method string) error // before each call
 		made   int
 		err    error
-		left   int // services
+		left   int // number of services
 	}{
 		"nothing to do": {have: table(aService(80, "10.0.0.1:80")), want: []ipvs.ServiceEntry{aService(80, "10.0.0.1:80")}, owns: mine, left: 2},
 		"all services":  {have: table(aService(80)), made: 2},
@@ -183,7 +183,7 @@ func TestWhatFollowsFromARefusalIsCounted(t *testing.T) {
 	b.AddService(odd)
 	b.AddDestination(odd.ServiceID, dest("10.0.0.1:81", ipvs.Masquerade))
 	b.AddDestination(odd.ServiceID, dest("10.0.0.2:81", ipvs.Masquerade))
-	b.AddService(ipvs.Service{}) // which does not keep the others from being made
+	b.AddService(ipvs.Service{}) // the other changes are made nevertheless
 	b.AddService(web)
 	b.DeleteService(tcp("12.0.0.1:82"))
 	k := ipvstest.New(nil)

@@ -54,8 +54,8 @@ func BenchmarkEncode(b *testing.B) {
 	perRule(b, len(changes))
 }
 
-// kernelOf answers the questions of a listing with datagrams made beforehand;
-// those about destinations have to come in the order of the services.
+// kernelOf answers the queries of a listing with prepared datagrams. Queries
+// for destinations must be in the order of the services.
 func kernelOf(t *Table) func(message) [][]byte {
 	stats := nested(nl.SvcStats64, counters(0))
 	end := status(nl.MsgDone, 0, 0)
@@ -127,8 +127,8 @@ func BenchmarkDiff(b *testing.B) {
 	}
 }
 
-// BenchmarkConnections reads 100,000 connections, or looks for a client that is
-// not there.
+// BenchmarkConnections reads 100,000 connections, or filters them by a client
+// that has none.
 func BenchmarkConnections(b *testing.B) {
 	const rows = 100_000
 	table := "title\n" + strings.Repeat("TCP 0C00000A B9FC 0C000001 0050 C0A8A80A 0050 ESTABLISHED     899\n", rows)

@@ -13,7 +13,7 @@ func server(i int) Destination {
 	return Destination{Addr: netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), Port: 80, Weight: 1}
 }
 
-// one returns the change that a method of Batch queues.
+// one returns the change that queue adds to a Batch.
 func one(queue func(*Batch)) Change {
 	var b Batch
 	queue(&b)

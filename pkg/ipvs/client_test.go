@@ -18,8 +18,8 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs/internal/nl"
 )
 
-// wire is a transport whose kernel is a function: it gets each message and
-// gives the datagrams that answer it.
+// wire is a transport whose kernel is a function from a message to the
+// datagrams of the reply.
 type wire struct {
 	kernel func(m message) [][]byte
 
@@ -28,7 +28,7 @@ type wire struct {
 	late    chan struct{} // closed when the deadline is in the past
 	passed  bool          // the deadline is in the past
 	writes  int
-	broken  error  // of each write from now on
+	broken  error  // error of all further writes
 	onLast  func() // called when the last answer is read
 }
 
@@ -73,7 +73,7 @@ func (w *wire) Read() ([][]byte, error) {
 	return b, nil
 }
 
-// OpenSecond opens none: a list is then repeated on the same wire.
+// OpenSecond fails, so that a list is repeated on the same wire.
 func (*wire) OpenSecond(int) (transport, error) { return nil, errors.ErrUnsupported }
 
 func (w *wire) SetDeadline(t time.Time) error {
@@ -254,8 +254,8 @@ func TestVanishedServiceIsLeftOut(t *testing.T) {
 	}
 }
 
-// oneListAtATime is a kernel that refuses to begin a list while another has
-// not been read to its end, as Linux does. Each list has four datagrams.
+// oneListAtATime is a kernel that, like Linux, refuses a list until the
+// previous one has been read to its end. Each list has four datagrams.
 func oneListAtATime(w *wire) func(message) [][]byte {
 	one := serviceEntry(AddrID(TCP, netip.MustParseAddr("12.0.0.1"), 1))
 	return func(m message) [][]byte {
@@ -375,7 +375,7 @@ func TestAnInterruptedApplySaysHowFarItGot(t *testing.T) {
 				return nil
 			}
 			err := cl.Apply(ctx, manyChanges(all)...)
-			later = 2 * first // the batches are equally long
+			later = 2 * first // the batches have the same length
 			var e *ApplyError
 			if !errors.As(err, &e) || !errors.Is(err, c.want) || !errors.Is(err, ErrNoService) {
 				t.Fatalf("%v, want %v", err, c.want)
@@ -459,8 +459,8 @@ func FuzzConnection(f *testing.F) {
 	})
 }
 
-// TestAReloadedModuleIsFoundAgain has the kernel know the family by another
-// number, as after the module was unloaded and loaded.
+// TestAReloadedModuleIsFoundAgain changes the number of the family, as a
+// reload of the module does.
 func TestAReloadedModuleIsFoundAgain(t *testing.T) {
 	c, w := client(nil)
 	number, changes := uint16(testFamily), 0

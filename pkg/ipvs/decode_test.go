@@ -14,7 +14,7 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs/internal/nl"
 )
 
-// counters makes a nest of statistics that counts up from base.
+// counters returns a nest of statistics whose values count up from base.
 func counters(base uint64) []byte {
 	var b []byte
 	for typ := uint16(nl.StatsConns); typ <= nl.StatsOutBPS; typ++ {
@@ -99,7 +99,7 @@ func TestHashedIsNoConfiguration(t *testing.T) {
 	}
 }
 
-// without drops the attribute typ of a nest.
+// without removes the attribute typ from a nest.
 func without(answer []byte, typ uint16) []byte {
 	outer := attrs{rest: answer}
 	outer.next()
@@ -177,7 +177,7 @@ func FuzzDecode(f *testing.F) {
 		var d decoder
 		var s ServiceEntry
 		if d.service(b, &s) == nil {
-			// What was understood can be said again.
+			// A decoded value can be encoded again.
 			again := nested(nl.AttrService, append(appendServiceConfig(appendServiceID(nil, s.ServiceID), &s.Service), nested(nl.SvcStats64, counters(0))...))
 			var s2 ServiceEntry
 			if err := d.service(again, &s2); err != nil || s2.Service != s.Service {

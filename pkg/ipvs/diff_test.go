@@ -15,8 +15,8 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// randomTable makes a table by random changes, of which the refused ones are
-// dropped. It has all timeouts set, since zeros mean something else to Diff.
+// randomTable returns the result of random changes, without the refused ones.
+// It sets all timeouts, since Diff treats zeros specially.
 func randomTable(r *rand.Rand) *ipvs.Table {
 	m := model.New(&ipvs.Table{Timeouts: ipvs.Timeouts{TCP: 900 * time.Second, TCPFin: 120 * time.Second, UDP: 300 * time.Second}})
 	for range r.IntN(60) {
@@ -25,8 +25,8 @@ func randomTable(r *rand.Rand) *ipvs.Table {
 	return m.Table()
 }
 
-// fewest counts, by its own reckoning, the changes that no way from a to b can
-// do without.
+// fewest returns the minimum number of changes from a to b, calculated
+// independently of Diff.
 func fewest(a, b *ipvs.Table) int {
 	n := 0
 	if a.Timeouts != b.Timeouts {
@@ -96,7 +96,7 @@ func fewest(a, b *ipvs.Table) int {
 	return n
 }
 
-// plainTable drops what has no effect, which Diff leaves as it is.
+// plainTable clears settings without effect, which Diff ignores.
 func plainTable(t *ipvs.Table) *ipvs.Table {
 	p := t.Clone()
 	for i := range p.Services {
@@ -137,9 +137,8 @@ func TestDiffLeadsFromAnyTableToAnyOther(t *testing.T) {
 	}
 }
 
-// checkOnTheWay makes sure that no service that both tables have lacks, at any
-// moment, a server with weight if it has one before and after, and that no
-// wanted service goes.
+// checkOnTheWay checks each intermediate table: a service with usable servers
+// in both tables always has one, and no wanted service is deleted.
 func checkOnTheWay(t *testing.T, i int, a, b *ipvs.Table, changes []ipvs.Change) {
 	t.Helper()
 	serves := func(table *ipvs.Table, id ipvs.ServiceID) bool {
@@ -179,8 +178,8 @@ func aService(port uint16, servers ...string) ipvs.ServiceEntry {
 	return s
 }
 
-// A table is plain data: nothing that Diff or Lookup found before may count
-// after it was altered in place.
+// A table is plain data: Diff and Lookup must not cache anything, since it
+// may be changed in place.
 func TestTableRemembersNothing(t *testing.T) {
 	have := &ipvs.Table{Services: []ipvs.ServiceEntry{aService(80), aService(81)}}
 	want := have.Clone()

@@ -14,8 +14,8 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs/internal/nl"
 )
 
-// TestErrors has the texts of the package's errors. What the kernel refuses has
-// its subject first and the reason last, and nothing stands there twice.
+// TestErrors compares the texts of the package's errors. Those of refusals
+// begin with the subject and end with the reason, without repetition.
 func TestErrors(t *testing.T) {
 	ctx := t.Context()
 	answering := func(data []byte) *Client {

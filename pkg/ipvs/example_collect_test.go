@@ -15,20 +15,20 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs/ipvstest"
 )
 
-// lister is what collect needs of a client.
+// lister is the part of a client that collect uses.
 type lister interface {
 	ServicesWithDestinations(context.Context) ([]ipvs.ServiceEntry, error)
 }
 
-// server names a real server of a service. Identities compare with ==, so a
-// struct of them makes a map key.
+// server identifies a real server of a service. It is comparable with ==, so
+// it can be a map key.
 type server struct {
 	service ipvs.ServiceID
 	addr    netip.AddrPort
 }
 
-// collector writes how many bytes each server received and sent since the last
-// time that it was asked, from the kernel's counters.
+// collector writes the bytes that each server received and sent since the
+// previous call, from the kernel's counters.
 type collector struct {
 	kernel lister
 	last   map[server]ipvs.Stats
@@ -36,7 +36,7 @@ type collector struct {
 
 func (c *collector) collect(ctx context.Context, w io.Writer) error {
 	services, err := c.kernel.ServicesWithDestinations(ctx)
-	if err != nil && !errors.Is(err, ipvs.ErrChanging) { // what was found will do here
+	if err != nil && !errors.Is(err, ipvs.ErrChanging) { // an incomplete list is good enough here
 		return err
 	}
 	now := make(map[server]ipvs.Stats)
@@ -55,8 +55,8 @@ func (c *collector) collect(ctx context.Context, w io.Writer) error {
 	return nil
 }
 
-// A collector of statistics. Here its kernel is one in memory; a program would
-// pass what ipvs.Dial returns.
+// This example collects statistics from a kernel in memory; a program would
+// pass the client of ipvs.Dial.
 func Example_collector() {
 	web := ipvs.AddrID(ipvs.TCP, netip.MustParseAddr("12.0.0.1"), 80)
 	table := &ipvs.Table{Services: []ipvs.ServiceEntry{{

@@ -13,15 +13,15 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs/ipvstest"
 )
 
-// director is what retire needs of a client.
+// director is the part of a client that retire uses.
 type director interface {
 	Drain(context.Context, ipvs.ServiceID, netip.AddrPort) error
 	DeleteDestination(context.Context, ipvs.ServiceID, netip.AddrPort) error
 	SetWeight(context.Context, ipvs.ServiceID, netip.AddrPort, int32) error
 }
 
-// retire deletes a server once it has no active connection left. If the context
-// ends first, the server gets the weight back.
+// retire deletes a server once it has no active connections. If the context
+// ends first, it restores the weight.
 func retire(ctx context.Context, kernel director, of ipvs.ServiceID, server netip.AddrPort, weight int32) error {
 	err := kernel.Drain(ctx, of, server)
 	switch {
@@ -33,7 +33,7 @@ func retire(ctx context.Context, kernel director, of ipvs.ServiceID, server neti
 	return errors.Join(err, kernel.SetWeight(context.WithoutCancel(ctx), of, server, weight))
 }
 
-// A server that is taken out of a service without breaking a connection.
+// This example removes a server without breaking a connection.
 func Example_drain() {
 	web := ipvs.AddrID(ipvs.TCP, netip.MustParseAddr("12.0.0.1"), 80)
 	server := ipvs.DestinationEntry{

@@ -15,8 +15,8 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// testExamples runs the programs of the examples on the kernel: a server at
-// 127.0.0.1:81 behind the service at 127.0.0.1:80, and services of others.
+// testExamples runs the examples on a real kernel, with a server at
+// 127.0.0.1:81 of the service 127.0.0.1:80, and services of other programs.
 func testExamples(t *testing.T) {
 	c := inNamespace(t)
 	listener, err := net.Listen("tcp", "127.0.0.1:81")

@@ -11,8 +11,8 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs/ipvstest"
 )
 
-// A program that keeps the services of one virtual address as they should be,
-// while other programs own the rest of the table.
+// This program maintains the services of one virtual address, while other
+// programs own the rest of the table.
 func Example_reconcile() {
 	vip, other := netip.MustParseAddr("12.0.0.1"), netip.MustParseAddr("12.0.0.2")
 	service := func(addr netip.Addr, port uint16, servers ...string) ipvs.ServiceEntry {

@@ -11,7 +11,8 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// A virtual service with a real server behind NAT: the README shows the body.
+// This example adds a virtual service with a NAT server. The README shows its
+// body.
 func ExampleClient() {
 	_ = func(ctx context.Context) error {
 		client, err := ipvs.Dial(ctx, ipvs.Config{})
@@ -28,8 +29,8 @@ func ExampleClient() {
 	}
 }
 
-// What leads from one table to another: the second server gets the weight of
-// the first before that one goes.
+// These changes turn one table into another: the second server gets the
+// weight of the first before the first is deleted.
 func ExampleDiff() {
 	web := ipvs.AddrID(ipvs.TCP, netip.MustParseAddr("12.0.0.1"), 80)
 	server := func(addr string, weight int32) ipvs.DestinationEntry {

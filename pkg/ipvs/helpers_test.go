@@ -30,8 +30,8 @@ func dest(s string, f ipvs.ForwardingMethod) ipvs.Destination {
 	return ipvs.Destination{Addr: ap.Addr(), Port: ap.Port(), Forward: f, Weight: 1}
 }
 
-// lines returns the parts of a table, sorted, without what the kernel counts
-// and what it chooses for daemons by the interface.
+// lines returns the entries of a table as sorted lines, without counters and
+// the settings of daemons that depend on the interface.
 func lines(t *ipvs.Table) (all []string) {
 	for _, s := range t.Services {
 		all = append(all, fmt.Sprintf("%#v", s.Service))
@@ -98,7 +98,7 @@ func randomChange(r *rand.Rand) ipvs.Change {
 		return ipvs.Change{Op: op, Daemon: ipvs.Daemon{State: pick(r, ipvs.Master, ipvs.Backup)}}
 	case ipvs.OpFlush:
 		if r.IntN(3) > 0 {
-			return change.Zero() // so that tables have time to grow
+			return change.Zero() // rare, so that tables can grow
 		}
 	}
 	return ipvs.Change{Op: op}

@@ -17,8 +17,8 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/internal/test/must"
 )
 
-// TestJSON has values of each exported type that the package gives a form in
-// JSON, by methods or tags.
+// TestJSON encodes and decodes values of each exported type with JSON methods
+// or tags.
 func TestJSON(t *testing.T) {
 	tested := map[string]bool{}
 	const zero = `{"connections":0,"packets_in":0,"packets_out":0,"bytes_in":0,"bytes_out":0}`
@@ -215,7 +215,8 @@ func TestFaultsInJSONNameTheirPath(t *testing.T) {
 	}
 }
 
-// The configuration alone is read from an entry whose counters are nonsense.
+// A Service decodes the configuration from an entry and ignores its counters,
+// even invalid ones.
 func TestServicesIgnoreCounters(t *testing.T) {
 	var s Service
 	must.OK(t, json.Unmarshal([]byte(`{"protocol":"udp","address":"::1","port":53,"stats":"x","rates":null,"destinations":7}`), &s))

@@ -32,8 +32,9 @@ import (
 
 func TestMain(m *testing.M) { guesttest.Main(m) }
 
-// TestKernel is what only a real kernel can show. The contract is that a Model,
-// here inside a kernel in memory, answers each change as the kernel does.
+// TestKernel runs the tests that need a real kernel. The contract is that a
+// Model, here in a kernel in memory, gives the same reply to each change as
+// the kernel.
 func TestKernel(t *testing.T) {
 	guesttest.InGuest(t, func(t *testing.T) {
 		testNoIPVS(t)
@@ -65,14 +66,14 @@ func dial(t testing.TB) *ipvs.Client {
 	return c
 }
 
-// inNamespace gives a client in a fresh network namespace.
+// inNamespace returns a client in a new network namespace.
 func inNamespace(t testing.TB) *ipvs.Client {
 	t.Helper()
 	guesttest.Namespace(t)
 	return dial(t)
 }
 
-// testNoIPVS keeps the kernel from loading the module by itself.
+// testNoIPVS prevents the kernel from loading the module.
 func testNoIPVS(t *testing.T) {
 	const loader = "/proc/sys/kernel/modprobe"
 	was, err := os.ReadFile(loader)
@@ -84,8 +85,8 @@ func testNoIPVS(t *testing.T) {
 	must.OK(t, os.WriteFile(loader, was, 0o644))
 }
 
-// testReload has a client open while the module is unloaded and loaded, which
-// gives the family another number.
+// testReload unloads and loads the module, which changes the number of the
+// family, while a client is open.
 func testReload(t *testing.T) {
 	c, ctx := dial(t), t.Context()
 	if out, err := exec.Command("modprobe", "-r", "ip_vs").CombinedOutput(); err != nil {
@@ -118,7 +119,7 @@ func addMulticast(t testing.TB) {
 	}
 }
 
-// errnoOf is the kernel's answer; 0 for success.
+// errnoOf returns the errno of an error, 0 for success.
 func errnoOf(t testing.TB, err error) syscall.Errno {
 	t.Helper()
 	var errno syscall.Errno
@@ -131,8 +132,8 @@ func errnoOf(t testing.TB, err error) syscall.Errno {
 	return errno
 }
 
-// checkContract makes changes in both and compares each answer, and the table
-// at the end.
+// checkContract makes changes in both and compares each reply, and the final
+// tables.
 func checkContract(t *testing.T, changes []ipvs.Change) {
 	t.Helper()
 	c := inNamespace(t)
@@ -157,7 +158,7 @@ func checkContract(t *testing.T, changes []ipvs.Change) {
 			t.Errorf("Service(%v) = %+v, %v; want %+v", s.ServiceID, got.Service, err, s.Service)
 		}
 	}
-	// Nothing may be left running in a namespace that goes away.
+	// Daemons must not keep running in a deleted namespace.
 	for _, d := range have.Daemons {
 		if err := c.Apply(t.Context(), change.StopDaemon(d.State)); err != nil {
 			t.Error(err)
@@ -274,7 +275,8 @@ func testContract(t *testing.T) {
 	}
 }
 
-// testRandomContract makes changes from a small world, so that they meet.
+// testRandomContract makes random changes to a few entries, so that many
+// concern the same entry.
 func testRandomContract(t *testing.T) {
 	cases := must.Count(10, 40)
 	const seed = 20
@@ -365,7 +367,7 @@ func testLargeBatch(t *testing.T) {
 	for i := range changes {
 		op := ipvs.OpAddService
 		if i%2 == 1 {
-			op = ipvs.OpEditService // of a service that is not there
+			op = ipvs.OpEditService // of a service that does not exist
 		}
 		changes[i] = ipvs.Change{Op: op, Service: ipvs.NewService(ipvs.AddrID(ipvs.TCP, addr("12.0.0.1"), uint16(i+1)), "rr")}
 	}
@@ -398,7 +400,7 @@ func testZero(t *testing.T) {
 	}
 	for _, zero := range []ipvs.Change{change.ZeroService(id), change.Zero()} {
 		connect(t)
-		// The kernel sums its counters up every other second.
+		// The kernel updates its counters every two seconds.
 		must.Soon(func() bool { svc, _ := counted(); return svc.InBytes != 0 })
 		if svc, dst := counted(); svc.Conns == 0 || svc.InPkts == 0 || svc.InBytes == 0 || dst.Conns == 0 {
 			t.Fatalf("nothing was counted: %+v %+v", svc, dst)
@@ -420,9 +422,8 @@ func testZero(t *testing.T) {
 	}
 }
 
-// testCancels has many goroutines use one client with contexts that end at any
-// moment, while another client changes the table, and looks at what that leaves
-// behind.
+// testCancels uses one client from many goroutines, with contexts that end at
+// random, while another client changes the table, and checks for leaks.
 func testCancels(t *testing.T) {
 	c := inNamespace(t)
 	writer := dial(t)
@@ -434,7 +435,7 @@ func testCancels(t *testing.T) {
 	}
 	must.OK(t, c.Apply(t.Context(), changes...))
 	length := time.Duration(must.Count(1, 60)) * time.Second
-	lists := func() { // the same before and after, so that what they keep is in both counts
+	lists := func() { // the same lists before and after, so that both counts include their caches
 		if list, err := c.Destinations(t.Context(), large); err != nil || len(list) != 2000 {
 			t.Errorf("%d destinations, %v", len(list), err)
 		}
@@ -500,7 +501,7 @@ func testCancels(t *testing.T) {
 			}
 		})
 	}
-	wg.Go(func() { // services that come and go, so that the kernel moves entries about
+	wg.Go(func() { // adds and deletes services, so that the kernel moves entries
 		for n := 0; over.Err() == nil; n++ {
 			id := ipvs.AddrID(ipvs.SCTP, addr("12.0.0.4"), uint16(n%200+1))
 			if err := writer.Apply(t.Context(), change.AddService(ipvs.NewService(id, "rr")), change.DeleteService(id)); err != nil {
@@ -522,7 +523,7 @@ func testCancels(t *testing.T) {
 	}
 }
 
-// held is what the process holds.
+// held is the resources of the process.
 type held struct {
 	files, goroutines int
 	heap              uint64 // bytes in use
@@ -531,7 +532,7 @@ type held struct {
 func heldNow(t testing.TB) held {
 	t.Helper()
 	var m runtime.MemStats
-	for range 2 { // the second frees what the first finalized
+	for range 2 { // the second frees objects that the first finalized
 		runtime.GC()
 	}
 	runtime.ReadMemStats(&m)
@@ -545,7 +546,7 @@ func openFiles(t testing.TB) int {
 	return len(list)
 }
 
-// elsewhere runs f in a network namespace of its own.
+// elsewhere runs f in a new network namespace.
 func elsewhere(t *testing.T, f func()) {
 	t.Helper()
 	done := make(chan struct{})
@@ -568,10 +569,11 @@ func connect(t *testing.T) {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM, 0)
 	must.OK(t, err)
 	defer unix.Close(fd)
-	_ = unix.Connect(fd, &unix.SockaddrInet4{Port: 80, Addr: [4]byte{127, 0, 0, 1}}) // refused: nobody listens behind it
+	_ = unix.Connect(fd, &unix.SockaddrInet4{Port: 80, Addr: [4]byte{127, 0, 0, 1}}) // refused: no server listens there
 }
 
-// count returns how many services and connections a client sees.
+// count returns the numbers of services and connections of a client's
+// namespace.
 func count(t *testing.T, c *ipvs.Client) (services, connections int) {
 	t.Helper()
 	list, err := c.Services(t.Context())
@@ -587,8 +589,8 @@ func count(t *testing.T, c *ipvs.Client) (services, connections int) {
 	return len(list), connections
 }
 
-// testOtherNamespace has a client work in the namespace that it was dialled
-// in, whatever that of its caller is.
+// testOtherNamespace checks that a client stays in the namespace of its Dial,
+// whatever the caller's namespace is.
 func testOtherNamespace(t *testing.T) {
 	c := inNamespace(t)
 	web := tcp("127.0.0.1:80")
@@ -631,8 +633,8 @@ func readlink(t *testing.T, path string) string {
 	return target
 }
 
-// testNamespaces opens namespaces in each way. A process that runs in one has
-// a number; the name of another namespace is the same number.
+// testNamespaces opens namespaces by name, path and process ID. One of them
+// has the ID of a process in another as its name.
 func testNamespaces(t *testing.T) {
 	c := inNamespace(t)
 	must.OK(t, c.Apply(t.Context(), change.AddService(ipvs.NewService(tcp("12.0.0.1:80"), "rr"))))
@@ -715,7 +717,7 @@ func testUnprivileged(t *testing.T) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		runtime.LockOSThread() // ends with its thread, which is nobody from here on
+		runtime.LockOSThread() // the thread, without privilege from here on, ends with its goroutine
 		if _, _, errno := unix.Syscall(unix.SYS_SETRESUID, 65534, 65534, 65534); errno != 0 {
 			t.Error(errno)
 			return
@@ -736,7 +738,7 @@ func testUnprivileged(t *testing.T) {
 	<-done
 }
 
-// testClosed uses clients that are closed or were never open.
+// testClosed uses closed clients and the zero Client.
 func testClosed(t *testing.T) {
 	c := inNamespace(t)
 	if err := c.Close(); err != nil {
@@ -774,7 +776,7 @@ func testNoLeak(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	open() // the runtime's poller takes its descriptors once
+	open() // the runtime's poller opens its descriptors once
 	before := openFiles(t)
 	for range 20 {
 		open()

@@ -15,11 +15,11 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs/internal/nl"
 )
 
-// buckets is a kernel's table of services. Like Linux it fills a datagram at
-// each read and resumes by the number of entries listed so far.
+// buckets is a simulated table of services. Like Linux it fills a datagram at
+// each read and resumes after the number of entries listed so far.
 type buckets struct {
-	heads   [][]int // ports, the latest first
-	between func()  // called before each datagram but the first of a dump
+	heads   [][]int // ports of each bucket, the latest first
+	between func()  // called before each datagram of a dump except the first
 	room    func(cut int) int
 	dumps   int
 }
@@ -43,12 +43,12 @@ func (b *buckets) resize(n int) {
 	}
 }
 
-// cursor is a transport to such a kernel.
+// cursor is a transport to a kernel with such a table.
 type cursor struct {
 	*buckets
 	cut  int
 	seq  uint32
-	next int // of the dump that is under way; -1 for none
+	next int // position in the current dump; -1 for none
 	done bool
 }
 
@@ -101,7 +101,8 @@ const (
 	coming  = 200
 )
 
-// crowded has services at rest, and others that come and go between datagrams.
+// crowded returns a table with permanent services, and others that are added
+// and deleted between datagrams.
 func crowded(r *rand.Rand, heads int) *buckets {
 	b := &buckets{heads: make([][]int, heads), room: func(cut int) int { return cut - 320 }}
 	for _, p := range r.Perm(resting) {
@@ -122,7 +123,7 @@ func crowded(r *rand.Rand, heads int) *buckets {
 	return b
 }
 
-// missing returns how many services at rest a list lacks.
+// missing returns the number of permanent services that a list lacks.
 func missing(t *testing.T, list []ServiceEntry) int {
 	t.Helper()
 	seen := map[ServiceID]bool{}
@@ -143,7 +144,7 @@ func TestAListMissesNothingThatStands(t *testing.T) {
 		name    string
 		heads   int
 		prepare func(r *rand.Rand, b *buckets)
-		dumps   float64 // at most, on average
+		dumps   float64 // maximum of the average
 	}{
 		{"nobody writes", 64, func(_ *rand.Rand, b *buckets) { b.between = func() {} }, 2},
 		{"a table of many buckets", 64, func(*rand.Rand, *buckets) {}, 15},
@@ -187,8 +188,8 @@ func TestAListMissesNothingThatStands(t *testing.T) {
 	}
 }
 
-// TestAListOfOneDatagramIsTakenOnce has the datagram of each number of
-// services, from none up to more than one holds.
+// TestAListOfOneDatagramIsTakenOnce lists each number of services, from none
+// to more than fit into one datagram.
 func TestAListOfOneDatagramIsTakenOnce(t *testing.T) {
 	entry := len(answer(0, serviceEntry(web(1))))
 	most := (longestDatagram - 320) / entry
@@ -209,8 +210,8 @@ func TestAListOfOneDatagramIsTakenOnce(t *testing.T) {
 	}
 }
 
-// TestTheEndOfATableThatFillsADatagramIsSure has the datagram end for want of
-// room, and the table shrink before the next.
+// TestTheEndOfATableThatFillsADatagramIsSure fills a datagram, and shrinks
+// the table before the next.
 func TestTheEndOfATableThatFillsADatagramIsSure(t *testing.T) {
 	entry := len(answer(0, serviceEntry(web(1))))
 	fits := (longestDatagram - 320) / entry
@@ -222,7 +223,7 @@ func TestTheEndOfATableThatFillsADatagramIsSure(t *testing.T) {
 	b.between = func() {
 		if first {
 			for i := range 5 {
-				b.delete(fits + 5 - i) // which stand in front
+				b.delete(fits + 5 - i) // services at the front
 			}
 			first = false
 		}
@@ -234,8 +235,8 @@ func TestTheEndOfATableThatFillsADatagramIsSure(t *testing.T) {
 	}
 }
 
-// TestAListThatComesToNoEndTakesBoundedTime has a table with new services at
-// each look.
+// TestAListThatComesToNoEndTakesBoundedTime adds services before each
+// reading.
 func TestAListThatComesToNoEndTakesBoundedTime(t *testing.T) {
 	b := crowded(rand.New(rand.NewPCG(1, 1)), 64)
 	next := 1

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// totalsText is what the kernel prints.
+// totalsText is the kernel's format.
 const totalsText = `   Total Incoming Outgoing         Incoming         Outgoing
    Conns  Packets  Packets            Bytes            Bytes
       1F        2 FFFFFFFFFFFFFFFF              2F8                A
