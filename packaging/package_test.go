@@ -56,7 +56,7 @@ func TestDebianPackage(t *testing.T) {
 		for _, merged := range []bool{true, false} {
 			name, install := "merged ", apt
 			if !merged {
-				name, install = "unmerged ", dpkg // faster than apt
+				name, install = "unmerged ", dpkg // dpkg is faster than apt
 				program.Run(t, "sh", "-c", "rm /sbin && cp -a /usr/sbin /sbin")
 			}
 			t.Run(name+"alone", func(t *testing.T) {
@@ -100,7 +100,7 @@ func TestDebianPackage(t *testing.T) {
 				install(t, old)
 				holds(t, "popt", rules, settings)
 			})
-			if merged { // dpkg alone does not remove ours for the old one
+			if merged { // dpkg alone does not replace our package by the old one
 				t.Run(name+"and at once", func(t *testing.T) {
 					apt(t, ours)
 					holds(t, "pflag", rules, settings)

@@ -197,7 +197,7 @@ func TestUnitsOfRedHat(t *testing.T) {
 		m.systemctl("start")
 		m.table(dnsRules)
 
-		// Nor does the table after a failed start,
+		// The table does not replace the file after a failed start,
 		m.systemctl("stop")
 		add(webRules)
 		program.Write(t, rulesFile, "")

@@ -75,7 +75,8 @@ func TestDebianTakeover(t *testing.T) {
 }
 
 // TestPackageBesideDaemons replaces Debian's ipvsadm while ldirectord and
-// keepalived maintain the table. Debian 13's enables its unit nevertheless.
+// keepalived maintain the table. Debian 13's package enables its unit in any
+// case.
 func TestPackageBesideDaemons(t *testing.T) {
 	dir := packages(t)
 	guesttest.InGuest(t, func(t *testing.T) {
@@ -117,7 +118,7 @@ virtual=12.0.0.1:81
 		forgetFiles(t)
 		m.succeeds("systemctl", "daemon-reload")
 		m.succeeds("systemctl", "restart", "keepalived", "ldirectord")
-		// Both react to a server that comes and goes.
+		// Both react to a server that stops and starts.
 		works := func(during string) {
 			t.Helper()
 			for _, name := range []string{"keepalived", "ldirectord"} {

@@ -112,7 +112,7 @@ func (w *traffic) none(t *testing.T, during string) {
 	if lost := w.end(t, during); lost > 0 {
 		t.Errorf("%s: %d requests are lost", during, lost)
 	}
-	// The kernel sums up every two seconds.
+	// The kernel updates its counters every two seconds.
 	if !must.Soon(func() bool { return connections(t) >= w.count }) {
 		t.Errorf("%s: the service had %d connections of %d", during, connections(t), w.count)
 	}

@@ -13,14 +13,14 @@ import (
 
 const module = "github.com/ipvsadm-go/ipvsadm/"
 
-// workshop is where the packages are that only tests and each other may import.
-// They may import anything.
+// workshop is the directory of the packages that only tests and each other
+// may import. They may import any package.
 const workshop = "internal/test/"
 
-// imports says what each package of the product imports of this module, and
-// behind the bar what its tests import besides, the workshop apart. What goes
-// through the program flows one way only: from words to changes to the kernel,
-// and from the kernel to text.
+// imports lists the packages of this module that each package of the product
+// imports and, after the bar, those that only its tests import, without the
+// workshop. Data flows one way: from words to changes to the kernel, and from
+// the kernel to text.
 var imports = map[string]string{
 	"cmd/ipvsadm":          "internal/cli",
 	"internal/args":        "internal/names internal/spec pkg/ipvs | internal/rule",
@@ -43,8 +43,8 @@ var imports = map[string]string{
 	"pkg/ipvs/ipvstest":    "internal/model pkg/ipvs",
 }
 
-// users says which packages alone import a dependency. One of the benchmark's
-// programs measures what they take, and the benchmark encodes with them.
+// users lists the only packages that may import a dependency. The benchmark
+// measures and uses dependencies too.
 var users = map[string]string{
 	"github.com/spf13/pflag":        "internal/args internal/test/bench/start",
 	"github.com/mdlayher/genetlink": "internal/test/bench internal/test/bench/start pkg/ipvs",
@@ -83,12 +83,13 @@ func TestPackagesImportWhatTheTableSays(t *testing.T) {
 	compareTables(t, "is imported by", gotUsers, users)
 }
 
-// split returns what stands in the brackets of lists.
+// split returns the contents of the brackets in lists.
 func split(lists string) []string {
 	return strings.FieldsFunc(lists, func(r rune) bool { return strings.ContainsRune("[] ", r) })
 }
 
-// own returns the packages of this module among some, in order and each once.
+// own returns those of paths that belong to this module, sorted and without
+// duplicates.
 func own(paths []string) []string {
 	var list []string
 	for _, path := range paths {

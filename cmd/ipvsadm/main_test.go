@@ -43,7 +43,7 @@ func TestOwnVersion(t *testing.T) {
 	}
 }
 
-// build returns the program that make builds, with the names it has beside it.
+// build returns the program that make builds, next to its links.
 func build(t *testing.T) string {
 	bin := filepath.Join(t.TempDir(), "ipvsadm")
 	build := exec.Command("make", "-C", "../..", bin, "BIN="+bin, "VERSION=v1.2.3", "COMMIT=89abcdef")
@@ -53,8 +53,8 @@ func build(t *testing.T) string {
 	return bin
 }
 
-// TestVersionOfWhatMakeBuilds reads the first line as scripts do: the second
-// word is the version of the original that this program is like.
+// TestVersionOfWhatMakeBuilds parses the first line as scripts do: the second
+// word is the version of the original.
 func TestVersionOfWhatMakeBuilds(t *testing.T) {
 	first, second, _ := strings.Cut(program.Run(t, build(t), "-v"), "\n")
 	if words := strings.Fields(first); len(words) < 2 || words[0] != "ipvsadm" || words[1] != "v1.31" {
@@ -65,8 +65,8 @@ func TestVersionOfWhatMakeBuilds(t *testing.T) {
 	}
 }
 
-// TestVersionOfWhatGoBuilds builds here. The Go tool sees the commit of a clone,
-// but not that of a second work tree, nor does an archive have one.
+// TestVersionOfWhatGoBuilds uses go build. The Go tool records the commit of
+// a clone, but not that of a second work tree or an archive.
 func TestVersionOfWhatGoBuilds(t *testing.T) {
 	stamp, want := "auto", `^ipvsadm-go \S+, commit unknown$`
 	if info, err := os.Stat("../../.git"); err == nil && info.IsDir() {
@@ -79,8 +79,8 @@ func TestVersionOfWhatGoBuilds(t *testing.T) {
 	}
 }
 
-// TestVersionOfWhatGoInstalls downloads the module from a proxy that is a
-// folder, in which this source has a version.
+// TestVersionOfWhatGoInstalls downloads the module from a proxy, a directory
+// in which this source has a version.
 func TestVersionOfWhatGoInstalls(t *testing.T) {
 	const module, version = "github.com/ipvsadm-go/ipvsadm", "v1.2.3"
 	proxy := t.TempDir()

@@ -13,10 +13,9 @@ import (
 	"testing"
 )
 
-// TestMemoryOfLargeInput limits the memory that a check may take, as the kernel
-// measures it. The kernel counts the memory of the test from before the exec
-// too, so the input is written while it is read, and a test built with the race
-// detector takes too much itself.
+// TestMemoryOfLargeInput limits the peak memory of a check. The kernel's
+// figure includes the test process before the exec, so the input is written
+// while it is read, and the test does not run with the race detector.
 func TestMemoryOfLargeInput(t *testing.T) {
 	if testing.Short() {
 		t.Skip("needs a test without the race detector")
@@ -34,7 +33,7 @@ func TestMemoryOfLargeInput(t *testing.T) {
 		}, 64},
 		"1,000 services":  {0, services(1000, 10), 24},
 		"10,000 services": {0, services(10_000, 10), 110},
-		// Tables that nobody has: not out of proportion.
+		// Unusual tables, which must not take disproportionate memory.
 		"services without servers": {0, services(110_000, 0), 220},
 		"servers of one service":   {0, services(1, 110_000), 220},
 	} {

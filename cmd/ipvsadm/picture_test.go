@@ -25,9 +25,9 @@ import (
 // picture is the README's picture of --watch.
 const picture = "../../packaging/doc/watch.svg"
 
-// TestPictureOfWatch takes the picture anew and compares its text with the
-// stored one, except for the numbers. With IPVSADM_TEST_UPDATE, as make picture
-// sets it, it writes the file.
+// TestPictureOfWatch draws the picture and compares its text with the stored
+// one, ignoring numbers. With IPVSADM_TEST_UPDATE, which make picture sets,
+// it writes the file.
 func TestPictureOfWatch(t *testing.T) {
 	if guest.InGuest() {
 		fmt.Print(takePicture(t))
@@ -195,8 +195,8 @@ func answer(l net.PacketConn) {
 	}
 }
 
-// ask makes a request again and again, each on a connection of its own that
-// some time later ends.
+// ask repeats a request, each time on a new connection that ends some time
+// later.
 func ask(network, address string, pause time.Duration) {
 	for range time.Tick(pause) {
 		c, err := net.Dial(network, address)

@@ -41,14 +41,13 @@ func blocks(text, kind string) []string {
 	}
 }
 
-// typed is what a page shows as typed: a block of a console, or a single
-// command that is indented.
+// typed is a console block of a page, or an indented command.
 type typed struct {
 	console, command string
 }
 
-// typedIn returns what a page shows as typed, in order. Blocks in comments
-// prepare the ones that a reader sees.
+// typedIn returns the console blocks and commands of a page, in order. Blocks
+// in comments prepare visible ones.
 func typedIn(text string) (list []typed) {
 	var fence, block string
 	for line := range strings.Lines(text) {
@@ -86,7 +85,7 @@ func TestReadme(t *testing.T) { typePage(t, readme, "console", "ip", "curl") }
 // TestGuide does the same for the guide.
 func TestGuide(t *testing.T) { typePage(t, guide, "console", "ipvsadm") }
 
-// typePage runs the commands that a page shows, some of each kind.
+// typePage runs the commands of a page. There must be some of each of kinds.
 func typePage(t *testing.T, page string, kinds ...string) {
 	guesttest.InGuest(t, func(t *testing.T) {
 		guesttest.Namespace(t)
@@ -109,8 +108,8 @@ func typePage(t *testing.T, page string, kinds ...string) {
 				for _, step := range steps(t, session.Root, shown.console) {
 					out, err := program.Try("sh", "-c", step.Command)
 					if _, err := os.Stat("/proc/thread-self/net/ip_vs_status"); err == nil {
-						// Since Linux 7.1, which has this file, the connection
-						// table grows with what is in it.
+						// Since Linux 7.1, which has this file, the
+						// connection table grows.
 						out = tableSize.ReplaceAllString(out, "(size=4096)")
 					}
 					if differs := session.Compare(out, step.Answer); differs != nil {
@@ -158,8 +157,8 @@ func serveName(t *testing.T, name string) error {
 	return nil
 }
 
-// TestPagesNameTargets asks make for each command that begins with make on a
-// page.
+// TestPagesNameTargets checks that the make commands on all pages have valid
+// targets.
 func TestPagesNameTargets(t *testing.T) {
 	const root = "../../"
 	quoted := regexp.MustCompile("`(make [a-z][^`]*)`")
@@ -203,8 +202,8 @@ func steps(t *testing.T, prompt *regexp.Regexp, text string) []session.Step {
 	return list
 }
 
-// TestReadmeShowsTheLibrary checks that the README's piece of Go is part of
-// the example, which the compiler has seen.
+// TestReadmeShowsTheLibrary checks that the README's Go code is part of the
+// example, which compiles.
 func TestReadmeShowsTheLibrary(t *testing.T) {
 	shown := blocks(program.Read(t, readme), "go")
 	if len(shown) != 1 {

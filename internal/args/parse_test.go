@@ -149,9 +149,9 @@ func TestHelpAndVersionIgnoreTheRestOfTheLine(t *testing.T) {
 	}
 }
 
-// TestOptionsOfEachCommand gives each option that 1.31 lacks to each command,
-// which takes it or not, as its row says. The options of 1.31 are in
-// testdata/script/rules-of-commands.txtar.
+// TestOptionsOfEachCommand combines each option that 1.31 lacks with each
+// command, which accepts it only if its row has it. The options of 1.31 are
+// in testdata/script/rules-of-commands.txtar.
 func TestOptionsOfEachCommand(t *testing.T) {
 	words := map[spec.CommandID]string{
 		spec.AddService: "-f 1", spec.EditService: "-f 1", spec.DeleteService: "-f 1", spec.SetTimeouts: "1 2 3",
@@ -175,7 +175,7 @@ func TestOptionsOfEachCommand(t *testing.T) {
 			continue
 		}
 		takes := c.Rule.Takes()
-		for _, w := range c.Rule.With { // the options beside it are not given
+		for _, w := range c.Rule.With { // without the option that it needs
 			takes &^= w.Takes
 		}
 		for j := range spec.Options {
@@ -230,7 +230,7 @@ func FuzzParse(f *testing.F) {
 			t.Fatalf("%s: %v", line, err)
 		}
 		if c.Service.Scheduler != "" && c.Service.Flags&ipvs.FlagPersistent == 0 {
-			c.Service.Netmask = ipvs.FullNetmask(c.Service.Family()) // not written
+			c.Service.Netmask = ipvs.FullNetmask(c.Service.Family()) // not part of rule text
 		}
 		if got, _ := parsed.Change(); got != c {
 			t.Errorf("%s\nis parsed as %+v\nwant %+v", line, got, c)

@@ -204,7 +204,7 @@ func (a *alternation) repeat(i int) {
 }
 
 // testKilled kills restores at random instants, most of them after the first
-// changes, since the time before is many times as long.
+// changes: the time before these is much longer.
 func testKilled(t *testing.T) {
 	kills := must.Count(20, 100)
 	a := newAlternation(t, 30)

@@ -12,8 +12,7 @@ import (
 	"github.com/ipvsadm-go/ipvsadm/pkg/ipvs"
 )
 
-// director returns a machine that meets all needs of a cluster, with servers
-// on eth1.
+// director returns a host without faults, with servers on eth1.
 func director() *Host {
 	server := netip.MustParseAddr("10.0.0.10")
 	return &Host{

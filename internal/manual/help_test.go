@@ -42,8 +42,8 @@ func TestHelpHasEachCommandAndOptionOnce(t *testing.T) {
 	}
 }
 
-// TestHelpNamesAllWords looks for the schedulers and the other words that
-// values may be.
+// TestHelpNamesAllWords checks that the help has the schedulers and all other
+// valid words for values.
 func TestHelpNamesAllWords(t *testing.T) {
 	text := strings.Join(strings.Fields(help(t)), " ")
 	for _, s := range spec.Schedulers {

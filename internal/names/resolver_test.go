@@ -126,7 +126,7 @@ func newResolver(t *testing.T, dns DNS) *Resolver {
 	return NewFrom(write("hosts", hostsText), write("services", servicesText), dns)
 }
 
-// What the files say is compared with the C library's reading of them in
+// The parsing of the files is compared with that of the C library in
 // testdata/conformance/names.txt.
 func TestHost4(t *testing.T) {
 	dns := &fakeDNS{addrs: map[string][]netip.Addr{

@@ -45,15 +45,15 @@ func TestOnAKernel(t *testing.T) {
 		} {
 			t.Run(d.name, func(t *testing.T) { testDisk(t, d.mount(t)) })
 		}
-		// Without extents there is no fallocate, so a write finds the
-		// disk full halfway.
+		// Without extents there is no fallocate, so the disk fills up during
+		// a write.
 		t.Run("a full disk that takes no room ahead", func(t *testing.T) {
 			testFull(t, newDir(t, mountExt4(t, "-O", "^extents,^64bit")))
 		})
 	})
 }
 
-// copyProgram puts this program where other users can run it.
+// copyProgram copies this program to a path where other users can run it.
 func copyProgram(t *testing.T) {
 	exe, err := os.Executable()
 	must.OK(t, err)
@@ -354,8 +354,8 @@ func testLessPrivilege(t *testing.T, dir string) {
 		{"with an access list", func() { must.OK(t, unix.Setxattr(path, "system.posix_acl_access", []byte(allow), 0)) }, "", replaced},
 		{"another user's, which cannot be given to him", func() { chown(t, path); must.OK(t, os.Chmod(path, 0o666)) }, "", inPlace},
 		{"another group's", func() { must.OK(t, os.Chown(path, 0, user)) }, "", inPlace},
-		// Kernels with the security module bpf let anybody give any label
-		// (Debian 12), so either way is right if the label stays.
+		// With the security module bpf, as in Debian 12, any user can set any
+		// label, so either way of writing is right if the label is kept.
 		{"with a label that cannot be given", func() { must.OK(t, unix.Setxattr(path, "security.label", []byte("x"), 0)) }, "", ""},
 		{"another user's, which cannot be written", func() { chown(t, path); must.OK(t, os.Chmod(path, 0o644)) }, unix.EACCES.Error(), ""},
 	} {
@@ -391,7 +391,7 @@ func testChattr(t *testing.T, dir string) {
 	path := filepath.Join(dir, "rules")
 	writeFile(t, path, "old", 0o600)
 	if out, err := exec.Command("chattr", "+i", path).CombinedOutput(); err != nil {
-		if strings.Contains(t.Name(), "/ext4/") { // which has had them in every kernel
+		if strings.Contains(t.Name(), "/ext4/") { // ext4 supports them in every kernel
 			t.Fatalf("%v: %s", err, out)
 		}
 		t.Skipf("no such attributes here: %s", out)
@@ -441,7 +441,8 @@ func testChattr(t *testing.T, dir string) {
 	}
 }
 
-// testFull writes more than fits, and in place also what does fit.
+// testFull writes a text that does not fit on the disk, and in place also one
+// that does.
 func testFull(t *testing.T, dir string) {
 	path := filepath.Join(dir, "rules")
 	old := strings.Repeat("old\n", 16<<10)
@@ -585,7 +586,7 @@ func killText(i int) string {
 }
 
 func testKills(t *testing.T, dir string) {
-	kills := must.Count(15, 67) // on each of three disks
+	kills := must.Count(15, 67) // kills on each of three disks
 	path := filepath.Join(dir, "rules")
 	ends := map[string]int{}
 	for range kills {
@@ -618,12 +619,12 @@ func testKills(t *testing.T, dir string) {
 	t.Logf("%d kills ended as %v", kills, ends)
 }
 
-// testAttack lets another user place files, links and pipes where root
-// writes, for a while. That user must neither read what root writes nor get a
-// file of root's changed.
+// testAttack lets another user create files, links and pipes in directories
+// where root writes. That user must be able neither to read root's text nor
+// to have a file of root changed.
 func testAttack(t *testing.T, disk string) {
 	lasts := time.Duration(must.Count(1, 10)) * time.Second
-	const most = 20 // attempts on a slow machine, until everything has happened
+	const most = 20 // maximum number of attempts, for slow machines
 	t.Run("on this package", func(t *testing.T) {
 		outcomes := map[string]int{}
 		seen := func() bool {
@@ -664,16 +665,16 @@ func testAttack(t *testing.T, disk string) {
 
 const confidential = "what root writes"
 
-// nap sometimes yields to the other process, which is then interrupted
-// anywhere, when this one wakes up.
+// nap sometimes yields to the other process, which is interrupted at a random
+// point when this one wakes up.
 func nap() {
 	if rand.N(8) == 0 {
 		time.Sleep(rand.N(100 * time.Microsecond))
 	}
 }
 
-// roundsFile appears when the other user starts, and in the end has the
-// number of rounds.
+// roundsFile is created when the other user starts, and contains the number
+// of rounds at the end.
 const roundsFile = "his/rounds"
 
 // attacked are the directories in which root writes.
@@ -709,7 +710,7 @@ func runAttack(t *testing.T, disk string, lasts time.Duration, outcomes map[stri
 			outcomes[fmt.Sprint(write(path, []byte(confidential)))]++
 			var st unix.Stat_t
 			if unix.Lstat(path, &st) == nil && st.Uid == 0 {
-				_ = os.Remove(path) // a file of root's in a sticky directory would end the attack
+				_ = os.Remove(path) // in a sticky directory the attacker cannot replace a file of root
 			}
 			nap()
 		}
@@ -729,8 +730,8 @@ func runAttack(t *testing.T, disk string, lasts time.Duration, outcomes map[stri
 	return stolen
 }
 
-// attack is the other user. It prints what it obtains, and ends at the end of
-// its standard input.
+// attack is the other user's program. It prints the content of files that it
+// obtains, and exits at the end of its standard input.
 func attack(args []string) error {
 	unix.Umask(0)
 	ended := make(chan struct{})
@@ -752,12 +753,11 @@ func attack(args []string) error {
 			dir := filepath.Join(args[0], name)
 			path, beside := filepath.Join(dir, "rules"), filepath.Join(dir, "beside")
 			if rand.N(4) == 0 {
-				// A file of root's cannot be moved in a
-				// sticky directory.
+				// In a sticky directory a file of root cannot be moved.
 				_ = unix.Link(filepath.Join(dir, secret), path)
 			}
-			// The file is the user's for a moment, then leads to
-			// root's, and back.
+			// The name alternates between a file of the user and a link to
+			// one of root.
 			f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0o666)
 			if rand.N(4) == 0 {
 				_ = unix.Mkfifo(beside, 0o666)
@@ -786,7 +786,7 @@ func attack(args []string) error {
 	}
 }
 
-// take prints the content of a file, which root wrote or owns, and closes it.
+// take prints the content of a file that root wrote or owns, and closes it.
 func take(f *os.File, where string) {
 	defer f.Close()
 	b := make([]byte, 100)

@@ -89,8 +89,8 @@ func readFile(t testing.TB, path string) string {
 	return string(b)
 }
 
-// tree returns what is below a directory: the text of files, the targets of
-// links.
+// tree returns the files below a directory with their texts, and the links
+// with their targets.
 func tree(t testing.TB, dir string) map[string]string {
 	t.Helper()
 	m := map[string]string{}
@@ -136,14 +136,14 @@ const (
 	inPlace  way = "written in place"
 )
 
-// writeCase is a write to the file rules in a directory, whose mode is 0640 and
-// whose text is "old", unless prepare makes something else.
+// writeCase is a write to the file rules in a directory, with mode 0640 and
+// text "old" unless prepare changes that.
 type writeCase struct {
 	name    string
 	prepare func(t *testing.T)
 	path    string // rules if empty
 	err     error
-	file    string // the one that changes; rules if empty
+	file    string // file that changes; rules if empty
 	way     way    // empty for a new file
 }
 
@@ -333,7 +333,7 @@ func TestAFileThatIsLargerThanTheProcessMayWrite(t *testing.T) {
 	}
 }
 
-// What another process does after look and before open is detected.
+// A change by another process between examine and open is detected.
 func TestAFileThatIsNoLongerTheOneLookedAtIsNotWritten(t *testing.T) {
 	dir := newDir(t, t.TempDir())
 	t.Chdir(dir)
@@ -394,7 +394,7 @@ func TestWriteIntoAPipe(t *testing.T) {
 	}
 }
 
-// A name that stands for an open descriptor is written through it, at its
+// A name of an open descriptor is written through the descriptor, at its
 // offset.
 func TestWriteIntoADescriptor(t *testing.T) {
 	dir := newDir(t, t.TempDir())
@@ -438,7 +438,7 @@ func TestWriteIntoADescriptor(t *testing.T) {
 			}
 		})
 	}
-	for fd := 3; fd < 10; fd++ { // what the runtime has open
+	for fd := 3; fd < 10; fd++ { // descriptors that the runtime opened
 		if flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err == nil && flags&unix.FD_CLOEXEC == 0 {
 			continue // inherited from the shell that runs the tests
 		}

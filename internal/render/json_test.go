@@ -94,8 +94,8 @@ func TestDocuments(t *testing.T) {
 	}
 }
 
-// TestADocumentIsMadeOfTheLibrarysObjects compares what is written piece by
-// piece with what encoding/json makes of the whole.
+// TestADocumentIsMadeOfTheLibrarysObjects compares a document, which is
+// written in pieces, with the output of encoding/json for the whole.
 func TestADocumentIsMadeOfTheLibrarysObjects(t *testing.T) {
 	for _, o := range []Options{{}, {NoSort: true}} {
 		got := jsonOutput(t, o, func(p Writer) error { return p.Table(t.Context(), info, sample()) })

@@ -113,7 +113,8 @@ func TestUndoDrainsServers(t *testing.T) {
 	}
 }
 
-// Connections that no server has answered hold a drain for a short time only.
+// A drain waits only a short time for connections that no server has
+// answered.
 func TestDrainWaitsForEstablishedConnections(t *testing.T) {
 	a := netip.MustParseAddrPort
 	row := ipvs.Connection{Protocol: ipvs.TCP, Client: a("10.1.0.2:4000"), Virtual: a("12.0.0.1:80"), Destination: server(1).AddrPort(), State: "SYN_RECV"}
@@ -220,7 +221,7 @@ func TestDaemonThatMustNotStart(t *testing.T) {
 }
 
 // While a daemon runs that the file does not mention, servers of another
-// family are refused, and so are no obstacle to the other daemon.
+// family are refused, so the other daemon can start.
 func TestDaemonThatTheFileDoesNotMentionCounts(t *testing.T) {
 	k := ipvstest.New(nil)
 	must.OK(t, k.Do(change.StartDaemon(ipvs.Daemon{State: ipvs.Backup, Interface: "lo"})))

@@ -91,13 +91,13 @@ func FuzzTextToTableAndBack(f *testing.F) {
 			t.Fatalf("after %v these are left: %v", differences, left)
 		}
 		if model.MixedFamilies(want) {
-			have.Daemons = nil // the text may not stop them, and with daemons such servers are refused
+			have.Daemons = nil // the text may leave them running, and then servers of another family are refused
 		}
-		want.Timeouts = got.Timeouts // the text may not set all of them
+		want.Timeouts = got.Timeouts // the text may set only some
 		sameTable(t, "the differences", got, want)
 		for _, strict := range []bool{false, true} {
 			planned := changed(t, "the plan", have, file.Plan(have, strict, true))
-			planned.Daemons = want.Daemons // the text may not mention all of them
+			planned.Daemons = want.Daemons // the text may mention only some
 			sameTable(t, fmt.Sprintf("the plan, strict %v,", strict), planned, want)
 		}
 

@@ -341,7 +341,7 @@ func TestStrictIsUndone(t *testing.T) {
 			f, _ := read(t, file...)
 			end := run(t, f, k, k.Now(), restore.Options{Strict: true, Drain: restore.DrainTime, Progress: func(int, int) {},
 				Stopped: func() bool { return c.stop && applied >= piece }})
-			if end.How == restore.Finished { // before this piece
+			if end.How == restore.Finished { // the run ended before this piece
 				continue
 			}
 			if end.How != c.how && end.How != restore.Refused || end.Undo != restore.Undone {

@@ -50,8 +50,8 @@ var scaled = map[string]struct {
 }
 
 // BenchmarkServersOfOneService measures how many times as long the runs take
-// with 40,000 servers as with 2,500: at most 20 times, if they are linear. The
-// small runs are repeated, so that they pay for as much garbage collection.
+// with 40,000 servers as with 2,500: at most 20 times, if they are linear.
+// The small runs are repeated, so that garbage collection has the same share.
 func BenchmarkServersOfOneService(b *testing.B) {
 	for name, c := range scaled {
 		b.Run(name, func(b *testing.B) {

@@ -99,8 +99,8 @@ func TestSchedulersAreTold(t *testing.T) {
 }
 
 // TestSectionsAreOfOneKind checks that 1.31 has all options of a section or
-// none, that those that it lacks have no letter, and that the sections that it
-// lacks are the last ones.
+// none, that the options it lacks have no letter, and that their sections are
+// the last ones.
 func TestSectionsAreOfOneKind(t *testing.T) {
 	beyond := make(map[Section]bool)
 	for i := range Options {

@@ -100,9 +100,8 @@ func TestTheScreenOf200Columns(t *testing.T) {
 `)
 }
 
-// TestScreensOfEverySize checks that no text overlaps, or is written beyond
-// the edge of the screen.
-// TestSmallScreens shows a row or the foot on four lines, and both on five.
+// TestSmallScreens checks that a screen of four lines shows a row or the
+// foot, and one of five lines both.
 func TestSmallScreens(t *testing.T) {
 	_, b := newBusyBrowser(Display{})
 	const (

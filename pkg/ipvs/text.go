@@ -35,7 +35,7 @@ var protocolNames = [...]struct {
 
 type enum interface{ ~uint8 | ~uint16 | ~uint32 }
 
-// nameOf returns the word of a value, or the number of one that has none.
+// nameOf returns the word of a value, or its number if it has no word.
 func nameOf[T enum](words []string, v T) string {
 	if int(v) < len(words) && words[v] != "" {
 		return words[v]

@@ -55,8 +55,8 @@ func cancelOn(ctx context.Context, t transport) (release func(), err error) {
 	}, nil
 }
 
-// contextError replaces the missed deadline, by which cancelOn cancels, by the
-// context's error.
+// contextError returns the context's error instead of the missed deadline by
+// which cancelOn cancels.
 func contextError(ctx context.Context, err error) error {
 	if e := ctx.Err(); e != nil {
 		return e

@@ -140,8 +140,8 @@ func (r *row) inTurns(count int) (results [columns]result, err error) {
 	return results, err
 }
 
-// rounds runs the programs count times, after a first time that only reads
-// files from disk. A single round, which takes minutes, has no such first.
+// rounds runs the programs count times, after a warm-up that reads the files
+// from disk. A single round, which takes minutes, has no warm-up.
 func (r *row) rounds(count int, samples *[columns][]sample, run func(column) error) error {
 	// The order changes in each round: on a machine that throttles under
 	// load some positions would be faster.
@@ -169,7 +169,7 @@ func (r *row) rounds(count int, samples *[columns][]sample, run func(column) err
 	return nil
 }
 
-// countAllocs asks the libraries, if they count their allocations.
+// countAllocs runs the libraries that count their allocations.
 func (r *row) countAllocs(results *[columns]result) error {
 	for _, c := range []column{library, moby} {
 		if !r.counting {
@@ -208,7 +208,7 @@ func (r *row) inNamespace(f func() error) error {
 		err = f()
 	}
 	err = errors.Join(err, leave())
-	if r.serve == nil { // which may cover /proc, and whose table is small
+	if r.serve == nil { // such rows may mount over /proc, and have small tables
 		err = errors.Join(err, calm())
 	}
 	return err

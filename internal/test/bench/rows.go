@@ -58,7 +58,7 @@ type suite struct {
 
 // table is a table to restore and to list.
 type table struct {
-	fill          program // the fastest one available
+	fill          program // fastest program to create the table
 	rules         string  // rule file
 	restore, list string  // files of messages for floor
 	size          []string

@@ -15,50 +15,50 @@ func one(queue func(*ipvs.Batch)) ipvs.Change {
 	return b[0]
 }
 
-// AddService is the change that ipvs.Batch queues under this name.
+// AddService returns the change of ipvs.Batch.AddService.
 func AddService(s ipvs.Service) ipvs.Change { return one(func(b *ipvs.Batch) { b.AddService(s) }) }
 
-// EditService is the change that ipvs.Batch queues under this name.
+// EditService returns the change of ipvs.Batch.EditService.
 func EditService(s ipvs.Service) ipvs.Change { return one(func(b *ipvs.Batch) { b.EditService(s) }) }
 
-// DeleteService is the change that ipvs.Batch queues under this name.
+// DeleteService returns the change of ipvs.Batch.DeleteService.
 func DeleteService(id ipvs.ServiceID) ipvs.Change {
 	return one(func(b *ipvs.Batch) { b.DeleteService(id) })
 }
 
-// AddDestination is the change that ipvs.Batch queues under this name.
+// AddDestination returns the change of ipvs.Batch.AddDestination.
 func AddDestination(to ipvs.ServiceID, d ipvs.Destination) ipvs.Change {
 	return one(func(b *ipvs.Batch) { b.AddDestination(to, d) })
 }
 
-// EditDestination is the change that ipvs.Batch queues under this name.
+// EditDestination returns the change of ipvs.Batch.EditDestination.
 func EditDestination(of ipvs.ServiceID, d ipvs.Destination) ipvs.Change {
 	return one(func(b *ipvs.Batch) { b.EditDestination(of, d) })
 }
 
-// DeleteDestination is the change that ipvs.Batch queues under this name.
+// DeleteDestination returns the change of ipvs.Batch.DeleteDestination.
 func DeleteDestination(of ipvs.ServiceID, ap netip.AddrPort) ipvs.Change {
 	return one(func(b *ipvs.Batch) { b.DeleteDestination(of, ap) })
 }
 
-// Flush is the change that ipvs.Batch queues under this name.
+// Flush returns the change of ipvs.Batch.Flush.
 func Flush() ipvs.Change { return one((*ipvs.Batch).Flush) }
 
-// Zero is the change that ipvs.Batch queues under this name.
+// Zero returns the change of ipvs.Batch.Zero.
 func Zero() ipvs.Change { return one((*ipvs.Batch).Zero) }
 
-// ZeroService is the change that ipvs.Batch queues under this name.
+// ZeroService returns the change of ipvs.Batch.ZeroService.
 func ZeroService(id ipvs.ServiceID) ipvs.Change {
 	return one(func(b *ipvs.Batch) { b.ZeroService(id) })
 }
 
-// SetTimeouts is the change that ipvs.Batch queues under this name.
+// SetTimeouts returns the change of ipvs.Batch.SetTimeouts.
 func SetTimeouts(t ipvs.Timeouts) ipvs.Change { return one(func(b *ipvs.Batch) { b.SetTimeouts(t) }) }
 
-// StartDaemon is the change that ipvs.Batch queues under this name.
+// StartDaemon returns the change of ipvs.Batch.StartDaemon.
 func StartDaemon(d ipvs.Daemon) ipvs.Change { return one(func(b *ipvs.Batch) { b.StartDaemon(d) }) }
 
-// StopDaemon is the change that ipvs.Batch queues under this name.
+// StopDaemon returns the change of ipvs.Batch.StopDaemon.
 func StopDaemon(s ipvs.DaemonState) ipvs.Change {
 	return one(func(b *ipvs.Batch) { b.StopDaemon(s) })
 }

@@ -81,7 +81,7 @@ func meanwhile(typed string) string {
 		"lab# until director ipvsadm -Sn | grep -e '-r 192.168.168.10:80 -m -w 0$'\n"
 }
 
-// servers counts the servers of the table.
+// servers returns a step that counts the servers of the table.
 func servers(n int) string {
 	return "lab# ask director ipvsadm -Sn | grep -c ^-a\n" + strconv.Itoa(n) + "\n"
 }

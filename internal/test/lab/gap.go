@@ -70,9 +70,8 @@ lab# lost
 	}
 }
 
-// gapRules returns one of two files with the same service: between them its
-// servers swap weights, and a third server and every other service come and
-// go.
+// gapRules returns one of two files with the same service: they differ in the
+// weights, in a third server and in every other service.
 func gapRules(first int, weights ...int) string {
 	servers := strings.NewReplacer("director# ipvsadm ", "", "-e", "-a").Replace(natWeights(weights...))
 	return "-A -t " + natService + " -s wlc\n" + servers + otherServices(first)

@@ -118,7 +118,7 @@ func (t *Terminal) Resize(width, height int) error {
 	return unix.IoctlSetWinsize(int(t.master.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: uint16(height), Col: uint16(width)})
 }
 
-// Hangup hangs up the terminal of its programs.
+// Hangup closes the terminal, which sends SIGHUP to its programs.
 func (t *Terminal) Hangup() error {
 	t.Slave.Close()
 	return t.master.Close()
