@@ -41,7 +41,7 @@ func TestMakeInstall(t *testing.T) {
 				"usr/lib/ipvsadm-go/service": "\nrules=/etc/sysconfig/ipvsadm\nsettings=/etc/sysconfig/ipvsadm-config\nsave_on_stop=yes\n",
 			},
 		},
-		"beside the distribution's own": {
+		"with the distribution's own": {
 			func(root string) error { return os.Mkdir(root+"/sbin", 0o755) }, []string{"PREFIX=/usr/local"}, local,
 			[]string{"usr/local/share/zsh/site-functions/_ipvsadm"},
 			[]string{"usr/sbin", "sbin/ipvsadm"},

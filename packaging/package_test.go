@@ -83,7 +83,7 @@ func TestDebianPackage(t *testing.T) {
 				install(t, ours)
 				holds(t, "pflag", rules, settings)
 				if on := switchedOn(t); on != "ipvsadm-sync@backup.service ipvsadm.service" {
-					t.Errorf("of what was switched on there is %q", on)
+					t.Errorf("enabled units are %q", on)
 				}
 				program.Run(t, "systemctl", "disable", "ipvsadm")
 				dpkg(t, ours)

@@ -190,7 +190,7 @@ func TestRedHatTakeover(t *testing.T) {
 		rpm("-i", "--nodeps", old)
 		sh("ipvsadm-save > " + rulesFile + "\nsystemctl enable --now ipvsadm\n" + add)
 		if out, err := m.do("rpm", "--dbpath", "/var/lib/rpm-of-test", "-i", ours); err == nil || !strings.Contains(out, "ipvsadm") {
-			t.Errorf("rpm -i beside Red Hat's: %v, %s", err, out)
+			t.Errorf("rpm -i in addition to Red Hat's: %v, %s", err, out)
 		}
 		requests := startTraffic()
 		t.Log(rpm("-U", "--nodeps", ours))

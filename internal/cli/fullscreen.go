@@ -23,14 +23,14 @@ type fullScreen struct {
 // fullScreenOf returns the terminal of an input and an output. It returns a
 // *failure if they are not a terminal with a full screen.
 func fullScreenOf(in io.Reader, out io.Writer) (*fullScreen, error) {
-	if filtered, ok := out.(screen); ok {
+	if filtered, ok := out.(escaper); ok {
 		out = filtered.Writer
 	}
 	if !isTerminal(in) || !isTerminal(out) {
 		return nil, usageFailure(noTerminalText)
 	}
 	if term := os.Getenv("TERM"); term == "" || term == "dumb" {
-		return nil, usageFailure(noTerminalText+" that can move its cursor, TERM is `%s'", plain(term))
+		return nil, usageFailure(noTerminalText+" that can move its cursor, TERM is `%s'", escape(term))
 	}
 	return &fullScreen{in: in.(*os.File), out: out.(*os.File)}, nil
 }

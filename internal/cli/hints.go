@@ -24,7 +24,7 @@ import (
 // hintText returns a hint as it is printed: one line, whatever its words
 // contain.
 func hintText(text string) string {
-	return "hint: " + plain(strings.ReplaceAll(text, "\n", `\n`))
+	return "hint: " + escape(strings.ReplaceAll(text, "\n", `\n`))
 }
 
 const (

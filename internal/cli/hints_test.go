@@ -39,13 +39,13 @@ func TestErrorsThatPeopleMeetHaveHints(t *testing.T) {
 		m    machine
 		want string // part of the hint; empty for no hint
 	}{
-		"ip_vs of another kernel":       {initFailure(ipvs.ErrNoIPVS), with(doctor.Missing), "no ip_vs for this kernel, 6.1.0"},
-		"a module that is not there":    {noScheduler(ipvs.Service{Scheduler: "rr", PersistenceEngine: "sip"}), machine{}, "modprobe -a ip_vs_rr ip_vs_pe_sip"},
-		"a service that is there":       {changeFailure(ipvs.OpAddService, unix.EEXIST), machine{}, ""},
-		"no such service":               {listFailure(unix.ESRCH), machine{}, ""},
-		"a save into another's folder":  {fileFailure("write", "x", outfile.DirOwner), machine{}, "ipvsadm-save -n > file"},
-		"a save into an immutable file": {fileFailure("write", "x", outfile.Immutable), machine{}, "chattr -i"},
-		"a save that may not be":        {fileFailure("write", "x", unix.EACCES), user, ""},
+		"ip_vs of another kernel":                 {initFailure(ipvs.ErrNoIPVS), with(doctor.Missing), "no ip_vs for this kernel, 6.1.0"},
+		"a module that is not there":              {noScheduler(ipvs.Service{Scheduler: "rr", PersistenceEngine: "sip"}), machine{}, "modprobe -a ip_vs_rr ip_vs_pe_sip"},
+		"a service that is there":                 {changeFailure(ipvs.OpAddService, unix.EEXIST), machine{}, ""},
+		"no such service":                         {listFailure(unix.ESRCH), machine{}, ""},
+		"a save into a directory of another user": {fileFailure("write", "x", outfile.DirOwner), machine{}, "ipvsadm-save -n > file"},
+		"a save into an immutable file":           {fileFailure("write", "x", outfile.Immutable), machine{}, "chattr -i"},
+		"a save that may not be":                  {fileFailure("write", "x", unix.EACCES), user, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if c.m.files == nil {

@@ -91,7 +91,7 @@ type failure struct {
 	text   string
 	status int
 	cause  error // underlying error, for hints; nil if it adds nothing
-	quoted bool  // text may quote a file: it is always escaped by plain
+	quoted bool  // text may quote a file: it is always escaped
 }
 
 func (f *failure) Error() string { return f.text }
@@ -341,10 +341,10 @@ func reason(err error) string {
 }
 
 // inLine adds the line number of rule text to an error.
-func inLine(n int, err error) error { return in(fmt.Sprintf("line %d: ", n), false, err) }
+func inLine(n int, err error) error { return atPlace(fmt.Sprintf("line %d: ", n), false, err) }
 
-// in prefixes an error with a place; it returns nil for nil.
-func in(place string, quoted bool, err error) error {
+// atPlace prefixes an error with a place; it returns nil for nil.
+func atPlace(place string, quoted bool, err error) error {
 	if err == nil {
 		return nil
 	}

@@ -218,7 +218,7 @@ func (r *restoreCommand) run(ctx context.Context) int {
 	defer signals.release()
 	shown := newProgress(r.Stderr)
 	result := w.Run(ctx, r.client, have, restore.Options{Strict: r.mode == allOrNothing, Drain: r.drain(), Stopped: signals.caught, Progress: shown.show})
-	shown.end()
+	shown.clear()
 	status := r.reportResult(result, signals)
 	if result.How == restore.Finished && isTerminal(r.Stderr) {
 		fmt.Fprintln(r.Stderr, changedText(r.name, result.Wanted.Target(have), result))

@@ -54,7 +54,7 @@ func TestRestoreMakesTheTableWhatTheFileSays(t *testing.T) {
 		{"timeouts that the file speaks of are set", "", "--set 1 2 3\n", "--set 1 2 3\n", ""},
 		{"a daemon is started", "", masterLo, masterLo, ""},
 		{"a daemon that runs already is left alone", masterLo, "--start-daemon master --mcast-interface lo\n", masterLo, ""},
-		{"a daemon that is to be another is replaced", masterLo, masterEth, masterEth, ""},
+		{"a daemon with other settings is replaced", masterLo, masterEth, masterEth, ""},
 		{"daemons that the file does not speak of stay", masterLo + backupLo, masterEth, masterEth + backupLo, ""},
 		{"a daemon is stopped", masterLo + backupLo, "--stop-daemon master\n", backupLo, "<stdin>: line 1: No daemon is running\n"},
 		{"a daemon is stopped and started", masterLo, "--stop-daemon master\n" + masterEth, masterEth, ""},
@@ -293,10 +293,10 @@ func TestAnotherWriterIsMended(t *testing.T) {
 		other      string // changes by others between reading the table and the first batch
 		back       string // changes by others before the second read
 	}{
-		{"it adds what is added here", "", web + "-a -t 12.0.0.1:80 -r 192.168.168.10:80 -g -w 9\n", ""},
-		{"it deletes what is edited here", "-A -t 12.0.0.1:80 -s lc\n-a -t 12.0.0.1:80 -r 192.168.168.10:80 -m -w 7\n", "-D -t 12.0.0.1:80\n", ""},
+		{"another writer adds the same entry", "", web + "-a -t 12.0.0.1:80 -r 192.168.168.10:80 -g -w 9\n", ""},
+		{"another writer deletes the edited entry", "-A -t 12.0.0.1:80 -s lc\n-a -t 12.0.0.1:80 -r 192.168.168.10:80 -m -w 7\n", "-D -t 12.0.0.1:80\n", ""},
 		{"it deletes a server that is edited here", web + "-a -t 12.0.0.1:80 -r 192.168.168.10:80 -m -w 7\n", "-d -t 12.0.0.1:80 -r 192.168.168.10:80\n", ""},
-		{"it deletes what is deleted here", dns, "-D -u 12.0.0.1:53\n", ""},
+		{"another writer deletes the same entry", dns, "-D -u 12.0.0.1:53\n", ""},
 		{"it adds something else", "", dns + dns10, ""},
 		{"it clears the table afterwards", dns, "", "-C\n"},
 		{"it edits afterwards", dns, "", "-e -t 12.0.0.1:80 -r 192.168.168.10:80 -m -w 0\n" + dns},

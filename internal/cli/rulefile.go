@@ -75,7 +75,7 @@ func (s *session) ruleParser() restore.Parse {
 func complain(s *session, name string, w *restore.Wanted, warned warnings) {
 	warnUpTo := func(line int) {
 		for ; len(warned.list) > 0 && warned.list[0].line <= line; warned.list = warned.list[1:] {
-			fmt.Fprintln(s.Stderr, plain(warned.list[0].message(name, w)))
+			fmt.Fprintln(s.Stderr, escape(warned.list[0].message(name, w)))
 		}
 	}
 	for _, c := range w.Complaints.List {
@@ -84,7 +84,7 @@ func complain(s *session, name string, w *restore.Wanted, warned warnings) {
 		if _, ok := errors.AsType[*strictjson.Error](c.Err); ok {
 			where = name + ": " // the complaint names the path of a value
 		}
-		s.reportAbout(subject{func() *ipvs.Table { return w.Table }, true}, in(where, true, failureOf(s, c)))
+		s.reportAbout(subject{func() *ipvs.Table { return w.Table }, true}, atPlace(where, true, failureOf(s, c)))
 	}
 	warnUpTo(math.MaxInt)
 	if w.Complaints.More > 0 {

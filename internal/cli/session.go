@@ -52,7 +52,7 @@ func newSession(p Process) *session {
 		s.Version = func() string { return "" }
 	}
 	if isTerminal(s.Stdout) {
-		s.Stdout = screen{s.Stdout}
+		s.Stdout = escaper{s.Stdout}
 	}
 	return s
 }
@@ -97,7 +97,7 @@ func (s *session) reportAbout(about subject, err error) int {
 		return f.status
 	}
 	if f.quoted || isTerminal(s.Stderr) {
-		text = plain(text)
+		text = escape(text)
 	}
 	fmt.Fprintln(s.Stderr, text)
 	s.hint(about, func(m machine) string { return errorHint(err, m) })

@@ -24,24 +24,24 @@ func isTerminal(stream any) bool {
 	return err == nil
 }
 
-// longest is the maximum length of a word in a message.
-const longest = 200
+// maxWord is the maximum length of a word in a message.
+const maxWord = 200
 
-// plain escapes unprintable runes and invalid UTF-8 in a message as Go does, and
+// escape escapes unprintable runes and invalid UTF-8 in a message as Go does, and
 // shortens long words. It keeps line ends.
-func plain(text string) string {
+func escape(text string) string {
 	words := strings.Split(text, " ")
 	for i, w := range words {
-		if len(w) > longest {
-			w = w[:longest/2] + "..." + w[len(w)-longest/4:]
+		if len(w) > maxWord {
+			w = w[:maxWord/2] + "..." + w[len(w)-maxWord/4:]
 		}
-		words[i] = string(appendPlain(nil, []byte(w)))
+		words[i] = string(appendEscaped(nil, []byte(w)))
 	}
 	return strings.Join(words, " ")
 }
 
-// appendPlain appends text with unprintable runes, except line ends, escaped.
-func appendPlain(b, text []byte) []byte {
+// appendEscaped appends text with unprintable runes, except line ends, escaped.
+func appendEscaped(b, text []byte) []byte {
 	for len(text) > 0 {
 		r, n := utf8.DecodeRune(text)
 		switch {
@@ -58,21 +58,21 @@ func appendPlain(b, text []byte) []byte {
 	return b
 }
 
-// screen writes to a terminal, and escapes control characters: names from DNS
+// escaper writes to a terminal, and escapes control characters: names from DNS
 // and from files may contain some.
-type screen struct {
+type escaper struct {
 	io.Writer
 }
 
-func (s screen) Write(p []byte) (int, error) {
-	if _, err := s.Writer.Write(appendPlain(nil, p)); err != nil {
+func (e escaper) Write(p []byte) (int, error) {
+	if _, err := e.Writer.Write(appendEscaped(nil, p)); err != nil {
 		return 0, err
 	}
 	return len(p), nil
 }
 
 // progress shows the progress of a long operation on a terminal, in a line that
-// end clears.
+// clear clears.
 type progress struct {
 	w     io.Writer // nil if not a terminal
 	next  time.Time
@@ -97,8 +97,8 @@ func (p *progress) show(done, all int) {
 	}
 }
 
-// end clears the line.
-func (p *progress) end() {
+// clear clears the line.
+func (p *progress) clear() {
 	if p.shown {
 		fmt.Fprint(p.w, "\r\x1b[K")
 		p.shown = false

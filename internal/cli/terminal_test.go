@@ -22,7 +22,7 @@ func TestPlainWritesOutWhatDoesNotPrint(t *testing.T) {
 		{long, long},
 		{long + "b: unknown option", long[:100] + "..." + long[:48] + "b: unknown option"},
 	} {
-		if got := plain(c.text); got != c.want {
+		if got := escape(c.text); got != c.want {
 			t.Errorf("%q becomes %q, want %q", c.text, got, c.want)
 		}
 	}
@@ -30,7 +30,7 @@ func TestPlainWritesOutWhatDoesNotPrint(t *testing.T) {
 
 func TestScreenLeavesLinesAsTheyAre(t *testing.T) {
 	var b bytes.Buffer
-	w := screen{&b}
+	w := escaper{&b}
 	for _, text := range []string{"TCP  12.0.0.1:80 rr\n  -> web:80\n", "evil\x1b]0;x\a.example\nnext", "grün\n"} {
 		if n, err := w.Write([]byte(text)); n != len(text) || err != nil {
 			t.Errorf("%d, %v", n, err)

@@ -55,7 +55,7 @@ func (w *watchCommand) Run(ctx context.Context) (err error) {
 	if err := w.open(ctx); err != nil {
 		return err
 	}
-	w.browser = watch.NewBrowser(watchTitle(plain(w.config.NetNS), w.cmd.Interval), displayOf(os.Getenv))
+	w.browser = watch.NewBrowser(watchTitle(escape(w.config.NetNS), w.cmd.Interval), displayOf(os.Getenv))
 	w.have, w.typed, w.signals = &ipvs.Table{}, make(chan typing), make(chan os.Signal, 8)
 	first, err := w.read(ctx)
 	if err = cmp.Or(err, noServiceError(w.cmd, first.Services)); err != nil && !errors.Is(err, ipvs.ErrChanging) {
@@ -198,7 +198,7 @@ func (w *watchCommand) show(r watch.Reading, err error) {
 	case errors.Is(err, ipvs.ErrChanging):
 		w.browser.Message = refusalText(0, err)
 	case err != nil:
-		w.browser.Message = plain(fmt.Sprintf(unreadableText, refusalText(0, err)))
+		w.browser.Message = escape(fmt.Sprintf(unreadableText, refusalText(0, err)))
 		w.browser.ResetRates()
 		return
 	case doctor.ReadSetting(w.config.NetNS, "net.ipv4.vs.run_estimation") == "0":

@@ -237,17 +237,17 @@ func (l *Link) network(a netip.Addr) (smallest netip.Prefix, ok bool) {
 	return smallest, ok
 }
 
-// has reports whether an interface has addresses of a family that are not
+// hasAddress reports whether an interface has addresses of a family that are not
 // link-local.
-func (l *Link) has(f ipvs.Family) bool {
+func (l *Link) hasAddress(f ipvs.Family) bool {
 	return slices.ContainsFunc(l.Prefixes, func(p netip.Prefix) bool {
 		return ipvs.FamilyOf(p.Addr()) == f && !p.Addr().IsLinkLocalUnicast()
 	})
 }
 
-// near returns the matching interface whose network contains an address: the
+// nearestLink returns the matching interface whose network contains an address: the
 // one with the smallest network, nil if there is none.
-func (h *Host) near(a netip.Addr, match func(*Link) bool) (nearest *Link) {
+func (h *Host) nearestLink(a netip.Addr, match func(*Link) bool) (nearest *Link) {
 	bits := 0
 	for i := range h.Links {
 		l := &h.Links[i]

@@ -97,5 +97,5 @@ func quote(word string) string {
 	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }
 
-// single returns an address as a host prefix, such as "10.2.0.3/32".
-func single(a netip.Addr) string { return netip.PrefixFrom(a, a.BitLen()).String() }
+// hostPrefix returns an address as a host prefix, such as "10.2.0.3/32".
+func hostPrefix(a netip.Addr) string { return netip.PrefixFrom(a, a.BitLen()).String() }

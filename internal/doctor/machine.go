@@ -146,16 +146,16 @@ func conntrack(c *Case) []Finding {
 	}}
 }
 
-// defends reports whether a setting is an active defense. One set to 1
+// isDefense reports whether a setting is an active defense. One set to 1
 // becomes active when memory is short, and then reads 2.
-func (c *Case) defends(name string) bool {
+func (c *Case) isDefense(name string) bool {
 	n, _ := c.Host.number(vsSetting(name))
 	return n > 1 && (name == "drop_entry" || name == "drop_packet")
 }
 
 func dropEntry(c *Case) (all []Finding) {
 	for _, row := range spec.Sysctls {
-		if name := vsSetting(row.Name); c.defends(row.Name) {
+		if name := vsSetting(row.Name); c.isDefense(row.Name) {
 			all = append(all, Finding{Text: fmt.Sprintf("%s is %s: %s", name, c.Host.setting(name), row.Meaning), Fix: c.sysctl(name + "=0")})
 		}
 	}
@@ -176,7 +176,7 @@ func vsSysctl(c *Case) (all []Finding) {
 		row := &spec.Sysctls[i]
 		name := vsSetting(row.Name)
 		value, known := c.Host.Settings[name]
-		if !known || row.IsDefault(value) || row.Name == "run_estimation" && c.Host.isZero(name) || c.defends(row.Name) {
+		if !known || row.IsDefault(value) || row.Name == "run_estimation" && c.Host.isZero(name) || c.isDefense(row.Name) {
 			continue
 		}
 		all = append(all, Finding{Text: fmt.Sprintf("%s is %s (default %s): %s", name, value, row.Default, row.Meaning)})

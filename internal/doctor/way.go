@@ -64,11 +64,11 @@ func vipLocal(c *Case, s *ipvs.ServiceEntry) []Finding {
 		}
 	}
 	f := Finding{Text: "its address is not local, so packets from other machines do not reach IPVS"}
-	switch l := h.near(a, isUp); {
+	switch l := h.nearestLink(a, isUp); {
 	case l != nil:
 		f.Text += fmt.Sprintf("; unless another director has it, add it to %s", l.Name)
 	case h.owner(a) == nil:
-		f.Fix = c.ip(a, "addr", "add", single(a), "dev", "lo")
+		f.Fix = c.ip(a, "addr", "add", hostPrefix(a), "dev", "lo")
 		// Processes of this machine may be the only clients.
 		if seen := h.Clients[a]; r.Way == Away && (seen == nil || seen.Remote == 0) {
 			f.Level = Warning
@@ -93,13 +93,13 @@ func (c *Case) standsBy() bool { return c.Host.VRRP || c.backup() }
 // network, or also on another interface's, is reached by other interfaces.
 func vipLink(c *Case, s *ipvs.ServiceEntry) []Finding {
 	l := c.Host.owner(s.Addr)
-	if n := c.Host.near(s.Addr, works); l != nil && l != n && n != nil && n.ARP && c.ignoresARP(n) && !c.standsBy() {
+	if n := c.Host.nearestLink(s.Addr, works); l != nil && l != n && n != nil && n.ARP && c.ignoresARP(n) && !c.standsBy() {
 		return []Finding{{Level: Note, Text: fmt.Sprintf("its address is on %s, so ARP requests for it on %s get no answer: arp_ignore is on", l.Name, n.Name)}}
 	}
 	if l == nil || l.Loopback || !l.ARP || works(l) || c.Host.isEmpty(l) {
 		return nil
 	}
-	if _, ok := l.network(s.Addr); !ok || c.Host.near(s.Addr, works) != nil {
+	if _, ok := l.network(s.Addr); !ok || c.Host.nearestLink(s.Addr, works) != nil {
 		return nil
 	}
 	return []Finding{{Text: fmt.Sprintf("%s, which has its address, %s: clients and routers on that network do not reach it", l.Name, l.state())}}
@@ -133,8 +133,8 @@ func route(c *Case, s *ipvs.ServiceEntry) (all []Finding) {
 			continue
 		default:
 			f.Text = "there is no route to server %s"
-			f.Fix = c.ip(h.Addr, "route", "add", single(h.Addr), "via", "GATEWAY")
-			if l := c.Host.near(h.Addr, isDown); l != nil {
+			f.Fix = c.ip(h.Addr, "route", "add", hostPrefix(h.Addr), "via", "GATEWAY")
+			if l := c.Host.nearestLink(h.Addr, isDown); l != nil {
 				f.Text += fmt.Sprintf(": its network is on %s, which is down", l.Name)
 				f.Fix = c.linkUp(l.Name)
 			}
@@ -150,7 +150,7 @@ func route(c *Case, s *ipvs.ServiceEntry) (all []Finding) {
 // addresses.
 func serverLink(c *Case, s *ipvs.ServiceEntry) (all []Finding) {
 	for _, h := range c.servers(s, anyMethod...) {
-		l := c.Host.near(h.Addr, func(*Link) bool { return true })
+		l := c.Host.nearestLink(h.Addr, func(*Link) bool { return true })
 		f := Finding{Server: h.Addr.String()}
 		_, onNetwork := h.out.network(h.Addr)
 		switch {
@@ -165,7 +165,7 @@ func serverLink(c *Case, s *ipvs.ServiceEntry) (all []Finding) {
 			f.Text = fmt.Sprintf("server %%s is on the network of %s, which %s, and packets to it leave by %s", l.Name, l.state(), h.out.Name)
 		case h.Gateway.IsValid():
 			f.Text = fmt.Sprintf("server %%s is on the network of %s, but the route to it leads to gateway %v on %s", l.Name, h.Gateway, h.out.Name)
-		case !h.out.ARP, !h.out.has(ipvs.FamilyOf(h.Addr)), c.Host.Neighbors[Neighbor{h.out.Index, h.Addr}]&resolved != 0:
+		case !h.out.ARP, !h.out.hasAddress(ipvs.FamilyOf(h.Addr)), c.Host.Neighbors[Neighbor{h.out.Index, h.Addr}]&resolved != 0:
 			continue
 		default:
 			f.Text = fmt.Sprintf("server %%s is on the network of %s, but the route to it leads to %s", l.Name, h.out.Name)
@@ -236,7 +236,7 @@ func onLink(c *Case, s *ipvs.ServiceEntry) (all []Finding) {
 		if !h.Gateway.IsValid() || h.Gateway == h.Addr || h.Gateway.IsLinkLocalUnicast() || h.Gateway.BitLen() != h.Addr.BitLen() {
 			continue
 		}
-		l := c.Host.near(h.Addr, works)
+		l := c.Host.nearestLink(h.Addr, works)
 		if l == nil && c.Host.route(Query{To: h.Addr, Entry: true}).Bits == h.Addr.BitLen() {
 			continue
 		}
@@ -294,7 +294,7 @@ func ipForward(c *Case, s *ipvs.ServiceEntry) []Finding {
 func (c *Case) repliesElsewhere(h hop, s *ipvs.ServiceEntry) bool {
 	return h.Addr.Is4() && slices.ContainsFunc(c.Host.Links, func(l Link) bool {
 		_, clients := l.network(s.Addr)
-		return l.Index != h.Link && !l.Loopback && l.ARP && works(&l) && l.has(ipvs.IPv4) && !clients &&
+		return l.Index != h.Link && !l.Loopback && l.ARP && works(&l) && l.hasAddress(ipvs.IPv4) && !clients &&
 			c.Host.setting(linkSetting(ipvs.IPv4, l.Name, "forwarding")) == "1"
 	})
 }
@@ -305,7 +305,7 @@ func (h *Host) twin(to hop) *Link {
 	if !ok {
 		return nil
 	}
-	return h.near(to.Addr, func(l *Link) bool {
+	return h.nearestLink(to.Addr, func(l *Link) bool {
 		p, _ := l.network(to.Addr)
 		return l != to.out && works(l) && l.ARP && h.vrf(l) == h.vrf(to.out) && p.Masked() == own.Masked()
 	})

@@ -60,7 +60,7 @@ func write(path string, text []byte) error {
 		return err
 	}
 	defer p.dir.Close()
-	if p.plain() {
+	if p.isRegularOrNew() {
 		err = p.replace(text)
 		if err == nil {
 			p.sync()
@@ -204,8 +204,8 @@ func (p *place) fd() int { return int(p.dir.Fd()) }
 // is reports whether the file exists and has the given type.
 func (p *place) is(format uint32) bool { return p.exists && p.stat.Mode&unix.S_IFMT == format }
 
-// plain reports whether the file is a regular one or does not exist.
-func (p *place) plain() bool { return !p.exists || p.is(unix.S_IFREG) && !p.inProc }
+// isRegularOrNew reports whether the file is a regular one or does not exist.
+func (p *place) isRegularOrNew() bool { return !p.exists || p.is(unix.S_IFREG) && !p.inProc }
 
 // open opens the file. It returns Changing if the file is not the one that
 // examine saw.

@@ -30,8 +30,8 @@ func ActionsOn(k Kernel) Actions { return actions{k} }
 
 type actions struct{ kernel Kernel }
 
-// one makes a single change. Its error is a *ChangeError if the kernel refused.
-func (a actions) one(ctx context.Context, queue func(*Batch)) error {
+// applyOne makes a single change. Its error is a *ChangeError if the kernel refused.
+func (a actions) applyOne(ctx context.Context, queue func(*Batch)) error {
 	if a.kernel == nil {
 		return &ApplyError{Err: fs.ErrClosed} // the zero Client
 	}
@@ -47,69 +47,69 @@ func (a actions) one(ctx context.Context, queue func(*Batch)) error {
 // AddService adds a service without destinations. The error matches
 // [ErrServiceExists] if there is one with this identity.
 func (a actions) AddService(ctx context.Context, s Service) error {
-	return a.one(ctx, func(b *Batch) { b.AddService(s) })
+	return a.applyOne(ctx, func(b *Batch) { b.AddService(s) })
 }
 
 // EditService replaces the configuration of a service. Its destinations,
 // connections and counters stay. The error matches [ErrNoService] if there is
 // no such service.
 func (a actions) EditService(ctx context.Context, s Service) error {
-	return a.one(ctx, func(b *Batch) { b.EditService(s) })
+	return a.applyOne(ctx, func(b *Batch) { b.EditService(s) })
 }
 
 // DeleteService deletes a service with all its destinations. The error matches
 // [ErrNoService] if there is no such service.
 func (a actions) DeleteService(ctx context.Context, id ServiceID) error {
-	return a.one(ctx, func(b *Batch) { b.DeleteService(id) })
+	return a.applyOne(ctx, func(b *Batch) { b.DeleteService(id) })
 }
 
 // AddDestination adds a destination to a service. The error matches
 // [ErrDestinationExists] if the service has one with this address and port.
 func (a actions) AddDestination(ctx context.Context, to ServiceID, d Destination) error {
-	return a.one(ctx, func(b *Batch) { b.AddDestination(to, d) })
+	return a.applyOne(ctx, func(b *Batch) { b.AddDestination(to, d) })
 }
 
 // EditDestination replaces the configuration of the destination with d's
 // address and port. Its connections and counters stay. The error matches
 // [ErrNoDestination] if the service has none.
 func (a actions) EditDestination(ctx context.Context, of ServiceID, d Destination) error {
-	return a.one(ctx, func(b *Batch) { b.EditDestination(of, d) })
+	return a.applyOne(ctx, func(b *Batch) { b.EditDestination(of, d) })
 }
 
 // DeleteDestination deletes a destination. The kernel drops the packets that
 // still arrive on its connections: call Drain first to spare them. The error
 // matches [ErrNoDestination] if the service has none.
 func (a actions) DeleteDestination(ctx context.Context, of ServiceID, server netip.AddrPort) error {
-	return a.one(ctx, func(b *Batch) { b.DeleteDestination(of, server) })
+	return a.applyOne(ctx, func(b *Batch) { b.DeleteDestination(of, server) })
 }
 
 // Flush deletes all services, whoever made them. Timeouts and sync daemons
 // stay.
-func (a actions) Flush(ctx context.Context) error { return a.one(ctx, (*Batch).Flush) }
+func (a actions) Flush(ctx context.Context) error { return a.applyOne(ctx, (*Batch).Flush) }
 
 // Zero resets all counters.
-func (a actions) Zero(ctx context.Context) error { return a.one(ctx, (*Batch).Zero) }
+func (a actions) Zero(ctx context.Context) error { return a.applyOne(ctx, (*Batch).Zero) }
 
 // ZeroService resets the counters of a service and its destinations.
 func (a actions) ZeroService(ctx context.Context, id ServiceID) error {
-	return a.one(ctx, func(b *Batch) { b.ZeroService(id) })
+	return a.applyOne(ctx, func(b *Batch) { b.ZeroService(id) })
 }
 
 // SetTimeouts sets the timeouts of connections; zero leaves one unchanged.
 func (a actions) SetTimeouts(ctx context.Context, t Timeouts) error {
-	return a.one(ctx, func(b *Batch) { b.SetTimeouts(t) })
+	return a.applyOne(ctx, func(b *Batch) { b.SetTimeouts(t) })
 }
 
 // StartDaemon starts a sync daemon. The error matches [ErrDaemonRunning] if one
 // runs in this state.
 func (a actions) StartDaemon(ctx context.Context, d Daemon) error {
-	return a.one(ctx, func(b *Batch) { b.StartDaemon(d) })
+	return a.applyOne(ctx, func(b *Batch) { b.StartDaemon(d) })
 }
 
 // StopDaemon stops the sync daemon of a state. The error matches [ErrNoDaemon]
 // if none runs.
 func (a actions) StopDaemon(ctx context.Context, s DaemonState) error {
-	return a.one(ctx, func(b *Batch) { b.StopDaemon(s) })
+	return a.applyOne(ctx, func(b *Batch) { b.StopDaemon(s) })
 }
 
 // SetWeight sets the weight of a destination and leaves its other settings. The

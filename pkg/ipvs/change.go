@@ -122,9 +122,9 @@ func (o Op) onDestination() bool {
 	return o == OpAddDestination || o == OpEditDestination || o == OpDeleteDestination
 }
 
-// together reports whether two changes are about the same service, or both
+// sameGroup reports whether two changes are about the same service, or both
 // about sync daemons.
-func together(a, b *Change) bool {
+func sameGroup(a, b *Change) bool {
 	if a.Op.onService() && b.Op.onService() {
 		return a.Service.ServiceID == b.Service.ServiceID
 	}

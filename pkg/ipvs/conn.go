@@ -69,7 +69,7 @@ func (c *conn) batch(ctx context.Context, changes []Change, start int, valid fun
 	group, groupAt := 0, 0 // start of the last group of changes to one service
 	var invalid ChangeErrors
 	for ; n < len(rest); n++ {
-		if n == 0 || !together(&rest[n-1], &rest[n]) {
+		if n == 0 || !sameGroup(&rest[n-1], &rest[n]) {
 			group, groupAt = n, len(b)
 			if n >= batchCount || len(b) >= batchBytes {
 				break

@@ -44,9 +44,9 @@ const (
 	unusable = 2 << 10
 )
 
-// exact reports whether a dump lists the table of one instant: it has one
+// isExact reports whether a dump lists the table of one instant: it has one
 // datagram, which did not end for lack of room.
-func (d dumped) exact() bool { return d.datagrams <= 1 && d.bytes <= longestDatagram-unusable }
+func (d dumped) isExact() bool { return d.datagrams <= 1 && d.bytes <= longestDatagram-unusable }
 
 // kind describes how to list entries of type E, identified by K.
 type kind[K comparable, E any] struct {
@@ -95,9 +95,9 @@ func (k *kind[K, E]) dump(ctx context.Context, c *Client, of *ServiceID, cut int
 	return list, d, err
 }
 
-// repeats reports whether a list of one datagram has an entry twice: the kernel
+// hasDuplicate reports whether a list of one datagram has an entry twice: the kernel
 // moves entries while it resizes a table.
-func (k *kind[K, E]) repeats(list []E) bool {
+func (k *kind[K, E]) hasDuplicate(list []E) bool {
 	for i := range list {
 		for j := range i {
 			if k.key(&list[i]) == k.key(&list[j]) {
@@ -117,7 +117,7 @@ func (k *kind[K, E]) list(ctx context.Context, c *Client, of *ServiceID, scratch
 		return nil, err
 	}
 	found := make([]E, 0, len(dump))
-	if d.exact() && !k.repeats(dump) {
+	if d.isExact() && !k.hasDuplicate(dump) {
 		return append(found, dump...), nil
 	}
 	seen := make(map[K]int, len(dump)) // round in which the entry was found first
@@ -136,7 +136,7 @@ func (k *kind[K, E]) list(ctx context.Context, c *Client, of *ServiceID, scratch
 		if quiet++; len(found) > known {
 			quiet = 0
 		}
-		whole := distinct == len(dump) && (d.exact() || distinct == len(found))
+		whole := distinct == len(dump) && (d.isExact() || distinct == len(found))
 		if round > 0 && (whole || quiet == maxQuiet) {
 			return found, nil
 		}

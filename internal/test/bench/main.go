@@ -25,7 +25,7 @@ import (
 
 func main() {
 	guest.Init()
-	bin := flag.String("bin", "bin", "`folder` of ipvsadm and ipvsadm-restore")
+	bin := flag.String("bin", "bin", "`directory` of ipvsadm and ipvsadm-restore")
 	version := flag.String("kernel", "", "kernel `version`, \"\" for the newest")
 	fetch := flag.Bool("fetch", false, "first fetch what is not on this machine: the kernel, and the original ipvsadm")
 	count := flag.Int("count", 5, "`number` of runs to take the median of")

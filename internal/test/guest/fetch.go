@@ -125,7 +125,7 @@ func FindPackages(suite string, names ...string) (root string, err error) {
 func packagesDir(suite string, names ...string) (string, error) {
 	cache, err := os.UserCacheDir()
 	if err != nil {
-		return "", fmt.Errorf("guest: no cache folder: %w", err)
+		return "", fmt.Errorf("guest: no cache directory: %w", err)
 	}
 	if suite == "" {
 		suite = "own"

@@ -82,8 +82,8 @@ func TestAKernelThatRunsOnTheProcessor(t *testing.T) {
 		{"avx2", "6.1", "6.1.176", "6.1.176", nil},
 		{"avx2", "6.1", "", "6.1.176", map[string]string{"bookworm": "6.1.176"}},
 		{"amx_tile", "", "6.1.176", "7.3.1", map[string]string{"sid": "7.3.1"}},
-		{"amx_tile", "6.1", "", "the processor has AMX, of which User Mode Linux 6.1.176 knows nothing", map[string]string{"bookworm": "6.1.176"}},
-		{"amx_tile", "6.12", "", "the processor has AMX, of which User Mode Linux 6.12.9 knows nothing", map[string]string{"trixie": "6.12.9"}},
+		{"amx_tile", "6.1", "", "the processor has AMX, which User Mode Linux 6.1.176 does not support", map[string]string{"bookworm": "6.1.176"}},
+		{"amx_tile", "6.12", "", "the processor has AMX, which User Mode Linux 6.12.9 does not support", map[string]string{"trixie": "6.12.9"}},
 		{"amx_tile", "7.2", "", "7.2.3", map[string]string{"sid": "7.2.3"}},
 	} {
 		t.Run(fmt.Sprintf("%s of %v and %q with %s", c.kernel, c.suites, c.own, c.processor), func(t *testing.T) {

@@ -79,17 +79,17 @@ func Run(ctx context.Context, job Job) (status int, err error) {
 	}
 	dir, err := os.MkdirTemp(exchangeParent(), "guest-")
 	if err != nil {
-		return 0, fmt.Errorf("guest: exchange folder: %w", err)
+		return 0, fmt.Errorf("guest: exchange directory: %w", err)
 	}
 	defer os.RemoveAll(dir)
 	if err := writeOrder(dir, k, job); err != nil {
-		return 0, fmt.Errorf("guest: exchange folder: %w", err)
+		return 0, fmt.Errorf("guest: exchange directory: %w", err)
 	}
 	stdout := stream{to: job.Stdout}
 	stderr := stream{to: job.Stderr}
 	for name, s := range map[string]*stream{"stdout": &stdout, "stderr": &stderr} {
 		if s.from, err = os.Create(filepath.Join(dir, name)); err != nil {
-			return 0, fmt.Errorf("guest: exchange folder: %w", err)
+			return 0, fmt.Errorf("guest: exchange directory: %w", err)
 		}
 		defer s.from.Close()
 	}

@@ -44,7 +44,7 @@ func findNewest(_, suite string) (Kernel, error) {
 func findUML(version, suite string) (Kernel, error) {
 	k, err := findRelease(version, suite)
 	if err == nil && !k.knowsAMX() && hasAMX() {
-		return Kernel{}, fmt.Errorf("guest: the processor has AMX, of which User Mode Linux %s knows nothing: take a stock kernel or a later release", k.Version)
+		return Kernel{}, fmt.Errorf("guest: the processor has AMX, which User Mode Linux %s does not support: take a stock kernel or a later release", k.Version)
 	}
 	return k, err
 }
@@ -63,7 +63,7 @@ func findRelease(version, suite string) (Kernel, error) {
 		return Kernel{}, fmt.Errorf("guest: no linux.uml %[1]s on this machine: make deps KERNEL=%[1]s", version)
 	case !k.is(version):
 		root := strings.TrimSuffix(k.Path, "/"+umlProgram)
-		return Kernel{}, fmt.Errorf("guest: %s is release %s, not %s: the suite has moved on, remove the folder %s and fetch again", k.Path, k.Version, version, root)
+		return Kernel{}, fmt.Errorf("guest: %s is release %s, not %s: the suite has moved on, remove the directory %s and fetch again", k.Path, k.Version, version, root)
 	}
 	return k, nil
 }

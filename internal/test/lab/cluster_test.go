@@ -77,7 +77,7 @@ func TestSessionsAreWhole(t *testing.T) {
 			}
 			seen[name] = true
 			if s.after != "" && !seen[c.name+"/"+s.after] {
-				t.Errorf("%s comes after %s, which does not stand before it", name, s.after)
+				t.Errorf("%s comes after %s, which is not before it", name, s.after)
 			}
 			check(name, c.hosts, s.steps())
 		}

@@ -57,7 +57,7 @@ var packages = []string{"curl", "iproute2", "iptables", "ipvsadm", "keepalived",
 func main() {
 	guest.Init()
 	var l lab
-	flag.StringVar(&l.bin, "bin", "bin", "`folder` of ipvsadm, ipvsadm-save and ipvsadm-restore")
+	flag.StringVar(&l.bin, "bin", "bin", "`directory` of ipvsadm, ipvsadm-save and ipvsadm-restore")
 	flag.StringVar(&l.version, "kernel", "", "kernel `version`, \"\" for the newest")
 	flag.StringVar(&l.service, "service", "packaging/systemd/service", "`script` of ipvsadm.service, Red Hat's for the demo")
 	flag.BoolVar(&l.fetch, "fetch", false, "fetch what is not on this machine into the user's cache: kernel and programs")

@@ -97,7 +97,7 @@ var roles = []role{
 		words := [][]string{{"-Ln"}, {"-L", "--json"}, {"-Sn"}, {"-Ln", "--stats"}, {"-L", "--metrics"}}[n%5]
 		list, failure, err := invoke("", "ipvsadm", words...)
 		if absent := missing(list); err == nil && failure == "" && len(absent) > 0 {
-			return "", fmt.Errorf("ipvsadm %s lacks %d of the services that stand throughout: %v", words, len(absent), absent)
+			return "", fmt.Errorf("ipvsadm %s lacks %d of the permanent services: %v", words, len(absent), absent)
 		}
 		return failure, err
 	}},

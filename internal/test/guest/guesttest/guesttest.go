@@ -92,7 +92,7 @@ func InGuest(t *testing.T, body func(t *testing.T), packages ...string) {
 		return
 	}
 	if strings.Contains(t.Name(), "/") {
-		t.Fatal("guesttest.InGuest is for top-level tests: the guest would run all that stands before this subtest too")
+		t.Fatal("guesttest.InGuest is for top-level tests: the guest would run everything before this subtest too")
 	}
 	kernel := Kernel(t, packages...)
 	exe, err := os.Executable()
