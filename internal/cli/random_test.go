@@ -5,9 +5,6 @@ package cli
 import (
 	"math/rand/v2"
 	"net/netip"
-	"slices"
-	"strings"
-	"testing"
 	"time"
 
 	"github.com/ipvsadm-go/ipvsadm/internal/model"
@@ -124,59 +121,4 @@ func randomServer(r *rand.Rand, s *ipvs.Service, mixed bool) ipvs.Destination {
 // order and ignoring settings without effect.
 func sameTable(a, b *ipvs.Table) bool {
 	return len(model.Diff(a, b)) == 0 && len(model.Diff(b, a)) == 0 && rulesOf(a) == rulesOf(b)
-}
-
-func TestRulesOfAnyTableReadAsTheSameTable(t *testing.T) {
-	for i := range 400 {
-		want := randomTable(rand.New(rand.NewPCG(6, uint64(i))), 30)
-		text := rulesOf(want)
-		read := newFakeKernel(t, text).Now()
-		if !sameTable(read, want) {
-			t.Fatalf("case %d:\n%sreads as\n%s", i, text, rulesOf(read))
-		}
-		for j := range want.Services {
-			w := &want.Services[j]
-			got := read.Lookup(w.ServiceID)
-			if w.Flags&ipvs.FlagPersistent == 0 {
-				w.Timeout = 0 // without effect and not saved
-			}
-			if got.Service != w.Service {
-				t.Fatalf("case %d: %+v reads as %+v", i, w.Service, got.Service)
-			}
-			for _, d := range w.Destinations {
-				if g := got.Lookup(d.AddrPort()); g == nil || g.Destination != d.Destination {
-					t.Fatalf("case %d: %+v reads as %+v", i, d.Destination, g)
-				}
-			}
-		}
-	}
-}
-
-// A restore makes the minimum of changes from any table to that of the file,
-// and its dry run prints these changes.
-func TestRestoreLeadsFromAnyTableToAnyOther(t *testing.T) {
-	for i := range 150 {
-		r := rand.New(rand.NewPCG(7, uint64(i)))
-		have, want := randomTable(r, 40), randomTable(r, 40)
-		want.Daemons = []ipvs.Daemon{}
-		k := fakeOf(have)
-		file := rulesOf(want)
-		for _, state := range []ipvs.DaemonState{ipvs.Master, ipvs.Backup} {
-			if slices.ContainsFunc(have.Daemons, func(d ipvs.Daemon) bool { return d.State == state }) {
-				file = "--stop-daemon " + state.String() + "\n" + file
-			}
-		}
-		options := [][]string{nil, {"--strict"}}[i%2]
-		dry := k.restore(t, file, append(options, "--dry-run")...)
-		if n := strings.Count(dry.out, "\n"); dry.status != 0 || n != len(model.Diff(have, want)) {
-			t.Fatalf("case %d: %d changes, %+v", i, n, dry)
-		}
-		if a := k.restore(t, file, options...); a != (answer{}) || !sameTable(k.Now(), want) {
-			t.Fatalf("case %d: %+v, table\n%swant\n%s", i, a, k.rules(), rulesOf(want))
-		}
-		line := fakeOf(have)
-		if a := line.do(t, dry.out, "ipvsadm", "-R"); a != (answer{}) || !sameTable(line.Now(), want) {
-			t.Fatalf("case %d, line by line: %+v, table\n%swant\n%s", i, a, line.rules(), rulesOf(want))
-		}
-	}
 }

@@ -301,19 +301,6 @@ func TestWrite(t *testing.T) {
 	}
 }
 
-func TestWriteInPlaceMakesAFileLongerAndShorter(t *testing.T) {
-	dir := newDir(t, t.TempDir())
-	path, other := filepath.Join(dir, "rules"), filepath.Join(dir, "other")
-	writeFile(t, path, "old", 0o600)
-	must.OK(t, os.Link(path, other))
-	for _, text := range []string{"", "short", strings.Repeat("long", 1<<20), "short again", ""} {
-		must.OK(t, Write(path, []byte(text)))
-		if readFile(t, path) != text || readFile(t, other) != text {
-			t.Errorf("%d bytes were not written well", len(text))
-		}
-	}
-}
-
 func TestAFileThatIsLargerThanTheProcessMayWrite(t *testing.T) {
 	dir := newDir(t, t.TempDir())
 	t.Chdir(dir)

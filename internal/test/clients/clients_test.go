@@ -19,7 +19,7 @@ func TestMain(m *testing.M) { program.Main(m) }
 
 // packages are the clients, the original, and packages that they or the guest
 // use without depending on them.
-var packages = []string{"ipvsadm", "keepalived", "kmod", "ldirectord", "munin-plugins-core", "netbase"}
+var packages = []string{"ipvsadm", "keepalived", "kmod", "ldirectord", "netbase"}
 
 // place is the directory in which clients look for the programs. Some
 // packages call it /sbin.
@@ -29,7 +29,6 @@ func TestClients(t *testing.T) {
 	guesttest.InGuest(t, func(t *testing.T) {
 		p := prepareGuest(t)
 		t.Run("ldirectord", p.testLdirectord)
-		t.Run("munin", p.testMunin)
 		t.Run("init script", p.testInitScript)
 		t.Run("keepalived", p.testKeepalived)
 	}, packages...)

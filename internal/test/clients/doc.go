@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package clients tests unchanged programs that call ipvsadm, with 1.31 and
-// with this program in its place: Debian's packages ldirectord and
-// munin-plugins-core (its plugin cps_) and the init script of ipvsadm itself.
-// Each must get the same result with both. keepalived writes the kernel's
+// with this program in its place: ldirectord, and the init script of Debian's
+// ipvsadm. Each must get the same result with both. keepalived writes the kernel's
 // table without ipvsadm; both must list it alike. Prometheus's programs must
 // accept the metrics.
 //

@@ -43,23 +43,14 @@ one# third
 func TestCompare(t *testing.T) {
 	for name, c := range map[string]struct{ got, want, fault string }{
 		"the same text passes":                      {"a\nb\n", "a\nb\n", ""},
-		"no answer passes where none is expected":   {"", "", ""},
 		"blanks at the end of a line are no matter": {"a  \t\nb\n", "a\nb\n", ""},
-		"blanks at the start of a line matter":      {" a\n", "a\n", `line 1: " a", want "a"`},
-		"blanks inside a line matter":               {"a  b\n", "a b\n", `line 1: "a  b", want "a b"`},
 		"the first line that differs is named":      {"a\nx\ny\n", "a\nb\nc\n", `line 2: "x", want "b"`},
-		"an answer where none is expected fails":    {"a\n", "", `line 1: "a", want ""`},
-		"no answer where one is expected fails":     {"", "a\n", `line 1: "", want "a"`},
-		"a missing line fails":                      {"a\n", "a\nb\n", `line 2: "", want "b"`},
 		"a missing last newline fails":              {"a", "a\n", `the answer ends before line 2, ""`},
-		"a line too many fails":                     {"a\nb\n", "a\n", `line 2: "b", want ""`},
 		"an empty line too many fails":              {"a\n\n", "a\n", `line 3: "", want no such line`},
 		"a pattern matches part of a line":          {"(size=4096)\n", `(size=<\d+>)` + "\n", ""},
 		"a pattern that does not match fails":       {"(size=)\n", `(size=<\d+>)` + "\n", `line 1: "(size=)", want "(size=<\d+>)"`},
 		"alternatives end with their pattern":       {"ab\n", "a<b|c>\n", ""},
-		"alternatives do not swallow the rest":      {"a\n", "a<b|c>\n", `line 1: "a", want "a<b|c>"`},
 		"text around a pattern is no pattern":       {"1x2\n", `1.<\d>` + "\n", `line 1: "1x2", want "1.<\d>"`},
-		"an arrow is no pattern":                    {"  -> a:80\n", "  -> a:<80>\n", ""},
 		"a pattern that is none is a fault":         {"a\n", "<(>\n", "line 1 of the expected answer: error parsing regexp"},
 	} {
 		t.Run(name, func(t *testing.T) {
