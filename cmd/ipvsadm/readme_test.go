@@ -85,7 +85,7 @@ func TestReadme(t *testing.T) { typePage(t, readme, "console", "ip", "curl") }
 // TestGuide does the same for the guide.
 func TestGuide(t *testing.T) { typePage(t, guide, "console", "ipvsadm") }
 
-// typePage runs the commands of a page. There must be some of each of kinds.
+// typePage runs the commands of a page. Each of kinds must occur.
 func typePage(t *testing.T, page string, kinds ...string) {
 	guesttest.InGuest(t, func(t *testing.T) {
 		guesttest.Namespace(t)

@@ -360,7 +360,7 @@ const stdinName = "<stdin>"
 func fileFailure(what, name string, err error) *failure {
 	f := &failure{text: fmt.Sprintf("can't %s %s: %s", what, name, reason(err)), status: statusUsage}
 	if refusal := outfile.Refusal(0); errors.As(err, &refusal) {
-		f.cause = err // hints about errors of the kernel are about IPVS
+		f.cause = err // the hints for kernel errors concern IPVS, not files
 	}
 	return f
 }

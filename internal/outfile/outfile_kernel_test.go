@@ -620,8 +620,8 @@ func testKills(t *testing.T, dir string) {
 }
 
 // testAttack lets another user create files, links and pipes in directories
-// where root writes. That user must be able neither to read root's text nor
-// to have a file of root changed.
+// where root writes. That user must not be able to read root's text, or to
+// make root change another file.
 func testAttack(t *testing.T, disk string) {
 	lasts := time.Duration(must.Count(1, 10)) * time.Second
 	const most = 20 // maximum number of attempts, for slow machines

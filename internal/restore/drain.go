@@ -34,8 +34,9 @@ type Drain struct {
 
 // Left returns the number of active connections of servers. After
 // HandshakeTime it counts the established ones: those that no server has
-// answered would hold the drain until they time out. A large connection table
-// takes a while to read, so it is read a tenth of the time at most.
+// answered would hold the drain until they time out. Reading a large
+// connection table takes a while, so at most a tenth of the time is spent on
+// it.
 func (d *Drain) Left(ctx context.Context, servers []ipvs.DestinationEntry) uint64 {
 	active, drained := uint64(0), map[netip.AddrPort]bool{}
 	for i := range servers {

@@ -125,6 +125,8 @@ func TestSmallScreens(t *testing.T) {
 	}
 }
 
+// TestScreensOfEverySize checks that no text overlaps, or is written beyond the
+// edge of the screen.
 func TestScreensOfEverySize(t *testing.T) {
 	_, b := newBusyBrowser(Display{})
 	on := terminal.NewScreen(1, 1)

@@ -29,7 +29,7 @@ type Client struct {
 	actions
 	netNS    func() (*os.File, error) // opens the client's network namespace
 	family   func() (uint16, error)   // queries the number of the family again
-	patience time.Duration            // of a list
+	patience time.Duration            // Config.Patience
 	mapped   bool                     // Config.IPv4Mapped
 
 	turn   chan struct{} // semaphore that guards the fields below
@@ -52,10 +52,9 @@ type Config struct {
 	// over a process ID. Another namespace than the caller's needs
 	// CAP_SYS_ADMIN.
 	NetNS string
-	// Patience is the time limit time limit of a list that is repeated
-	// because the table changes while it is read, after which the error is
-	// [ErrChanging]; zero means three seconds. A program that polls may set
-	// less.
+	// Patience is the time limit of a list that is repeated because the table
+	// changes while it is read, after which the error is [ErrChanging]; zero
+	// means three seconds. A program that polls may set less.
 	Patience time.Duration
 	// IPv4Mapped accepts services and destinations at IPv4-mapped addresses,
 	// such as ::ffff:12.0.0.1. To the kernel those are IPv6 addresses, which

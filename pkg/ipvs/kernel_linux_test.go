@@ -523,7 +523,7 @@ func testCancels(t *testing.T) {
 	}
 }
 
-// held is the resources of the process.
+// held contains the resources that the process uses.
 type held struct {
 	files, goroutines int
 	heap              uint64 // bytes in use

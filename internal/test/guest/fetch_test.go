@@ -47,8 +47,8 @@ func TestSuiteSourcesHaveTheMachinesMirrors(t *testing.T) {
 	}
 }
 
-// TestPackageManagerIsQuiet installs, in make deps and for a user without
-// root, with a verbose package manager.
+// TestPackageManagerIsQuiet checks that output of the package manager is
+// hidden, by make deps and by a fetch without root.
 func TestPackageManagerIsQuiet(t *testing.T) {
 	dir := t.TempDir()
 	tool := func(name, script string) {

@@ -34,8 +34,8 @@ type Kernel struct {
 	Tools   string // file tree with the files that the host lacks, "" for none
 }
 
-// source is the origin of the kernel of a KERNEL: a Debian suite, and one of
-// its kernels.
+// source is the origin of a kernel name: a Debian suite, and one of its
+// kernels.
 type source struct {
 	suite string
 	find  func(name, suite string) (Kernel, error)
