@@ -53,7 +53,7 @@ func (b *batchCommand) Run(ctx context.Context) error {
 			return inputFailure(err)
 		}
 		if words = rule.AppendWords(words[:0], line); len(words) > 0 {
-			if end := b.runLine(ctx, n, words); end {
+			if last := b.runLine(ctx, n, words); last {
 				return exit(b.status)
 			}
 		}

@@ -86,7 +86,7 @@ func (s doctorCommand) readTables(ctx context.Context, c *doctor.Case) (err erro
 			fmt.Fprintf(s.Stderr, unseenText, want)
 		}
 	}
-	if is, known := loaded(); !is {
+	if yes, known := loaded(); !yes {
 		switch {
 		case !known:
 			unseen("/proc")

@@ -84,11 +84,11 @@ func moduleHint(s ipvs.Service) string {
 
 // unknownNameHint returns the hint for strange characters in a name, or else
 // suggests known names of its kind.
-func unknownNameHint(kind, word string, known []string) string {
+func unknownNameHint(kind, word string, candidates []string) string {
 	if text := strangeHint(word); text != "" {
 		return text
 	}
-	return guess(word, fmt.Sprintf("no kernel has a %s %q", kind, shorten(word)), known)
+	return guess(word, fmt.Sprintf("no kernel has a %s %q", kind, shorten(word)), candidates)
 }
 
 // noServiceHint names services similar to a missing one: that of the same

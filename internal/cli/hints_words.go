@@ -349,34 +349,34 @@ func someOf(words []string) string {
 // ones.
 const maxTypo = 40
 
-// guess returns a reason and suggests the known words most similar to word,
+// guess returns a reason and suggests the candidates most similar to word,
 // or all of them if they are few.
-func guess(word, reason string, known []string) string {
+func guess(word, reason string, candidates []string) string {
 	text := reason
-	if near := nearest(word, known); len(near) > 0 && len(near) <= 3 {
+	if near := nearest(word, candidates); len(near) > 0 && len(near) <= 3 {
 		if text != "" {
 			text += ": "
 		}
 		return text + "did you mean " + strings.Join(near, " or ") + "?"
 	}
-	if len(known) <= len(spec.Schedulers) {
+	if len(candidates) <= len(spec.Schedulers) {
 		if text != "" {
 			text += ": "
 		}
-		return text + "use one of " + strings.Join(known, ", ")
+		return text + "use one of " + strings.Join(candidates, ", ")
 	}
 	return text
 }
 
-// nearest returns the known words at the smallest edit distance from word, if
+// nearest returns the candidates at the smallest edit distance from word, if
 // that is small for its length. Case is ignored.
-func nearest(word string, known []string) (near []string) {
+func nearest(word string, candidates []string) (near []string) {
 	if len(word) > maxTypo {
 		return nil
 	}
 	typed := strings.ToLower(strings.TrimLeft(word, "-"))
 	least := 1 + len(typed)/3
-	for _, k := range known {
+	for _, k := range candidates {
 		switch n := distance(typed, strings.ToLower(strings.TrimLeft(k, "-"))); {
 		case n < least:
 			near, least = []string{k}, n

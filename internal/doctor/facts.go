@@ -132,8 +132,8 @@ const (
 
 // route looks up a route and caches it.
 func (h *Host) route(q Query) Route {
-	r, known := h.routes[q]
-	if known || h.ask == nil {
+	r, cached := h.routes[q]
+	if cached || h.ask == nil {
 		return r
 	}
 	r, ok := h.ask(q)

@@ -134,9 +134,9 @@ func firewall(c *Case) (all []Finding) {
 
 func conntrack(c *Case) []Finding {
 	const most = "net.netfilter.nf_conntrack_max"
-	n, known := c.Host.number("net.netfilter.nf_conntrack_count")
-	limit, known2 := c.Host.number(most)
-	if !known || !known2 || limit == 0 || !nearlyFull(uint64(n), uint64(limit)) {
+	n, hasCount := c.Host.number("net.netfilter.nf_conntrack_count")
+	limit, hasLimit := c.Host.number(most)
+	if !hasCount || !hasLimit || limit == 0 || !nearlyFull(uint64(n), uint64(limit)) {
 		return nil
 	}
 	// The limit applies to all namespaces.
@@ -175,8 +175,8 @@ func vsSysctl(c *Case) (all []Finding) {
 	for i := range spec.Sysctls {
 		row := &spec.Sysctls[i]
 		name := vsSetting(row.Name)
-		value, known := c.Host.Settings[name]
-		if !known || row.IsDefault(value) || row.Name == "run_estimation" && c.Host.isZero(name) || c.isDefense(row.Name) {
+		value, ok := c.Host.Settings[name]
+		if !ok || row.IsDefault(value) || row.Name == "run_estimation" && c.Host.isZero(name) || c.isDefense(row.Name) {
 			continue
 		}
 		all = append(all, Finding{Text: fmt.Sprintf("%s is %s (default %s): %s", name, value, row.Default, row.Meaning)})

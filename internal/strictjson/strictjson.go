@@ -111,10 +111,10 @@ func readObject(data []byte, v reflect.Value) error {
 		name, _ := token.(string)
 		var value json.RawMessage
 		err := d.Decode(&value)
-		field, known := fields[name]
+		field, found := fields[name]
 		switch {
 		case err != nil:
-		case !known:
+		case !found:
 			err = errors.New("unknown field")
 		case seen[name]:
 			err = errors.New("the field is there twice")

@@ -161,12 +161,12 @@ func (c *Client) Apply(ctx context.Context, changes ...Change) error {
 	}
 	var refused ChangeErrors
 	for done := 0; done < len(changes); {
-		known := len(refused)
+		previous := len(refused)
 		n, sent, err := c.conn.batch(ctx, changes, done, valid, &refused)
-		if err == nil && allUnknown(refused[known:], n) { // the module may have been loaded again
+		if err == nil && allUnknown(refused[previous:], n) { // the module may have been loaded again
 			number, lookup := c.family()
 			if lookup == nil && number != c.conn.family {
-				c.conn.family, refused = number, refused[:known]
+				c.conn.family, refused = number, refused[:previous]
 				continue
 			}
 			err, sent = lookup, false

@@ -87,7 +87,7 @@ func (c *conn) batch(ctx context.Context, changes []Change, start int, valid fun
 		}
 		b = appendChange(b, header{family: c.family, seq: first + uint32(n)}, &rest[n])
 	}
-	known := len(*refused)
+	previous := len(*refused)
 	for _, e := range invalid {
 		if e.Index < start+n {
 			*refused = append(*refused, e)
@@ -110,7 +110,7 @@ func (c *conn) batch(ctx context.Context, changes []Change, start int, valid fun
 		}
 		return false, nil
 	})
-	slices.SortFunc((*refused)[known:], func(a, b *ChangeError) int { return a.Index - b.Index })
+	slices.SortFunc((*refused)[previous:], func(a, b *ChangeError) int { return a.Index - b.Index })
 	return n, sent, err
 }
 

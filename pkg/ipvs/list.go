@@ -122,7 +122,7 @@ func (k *kind[K, E]) list(ctx context.Context, c *Client, of *ServiceID, scratch
 	}
 	seen := make(map[K]int, len(dump)) // round in which the entry was found first
 	for round, quiet := 0, 0; ; round++ {
-		known, distinct := len(found), 0
+		previous, distinct := len(found), 0
 		for i := range dump {
 			last, before := seen[k.key(&dump[i])]
 			if !before {
@@ -133,7 +133,7 @@ func (k *kind[K, E]) list(ctx context.Context, c *Client, of *ServiceID, scratch
 			}
 			seen[k.key(&dump[i])] = round
 		}
-		if quiet++; len(found) > known {
+		if quiet++; len(found) > previous {
 			quiet = 0
 		}
 		whole := distinct == len(dump) && (d.isExact() || distinct == len(found))

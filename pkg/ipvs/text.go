@@ -51,9 +51,9 @@ func wordOf[T enum](words []string, v T) ([]byte, error) {
 
 // setWord sets *v to the value of a word.
 func setWord[T enum](v *T, words []string, word []byte) error {
-	known := slices.DeleteFunc(slices.Clone(words), func(w string) bool { return w == "" })
-	if !slices.Contains(known, string(word)) {
-		return fmt.Errorf("%q is none of %s", word, strings.Join(known, ", "))
+	names := slices.DeleteFunc(slices.Clone(words), func(w string) bool { return w == "" })
+	if !slices.Contains(names, string(word)) {
+		return fmt.Errorf("%q is none of %s", word, strings.Join(names, ", "))
 	}
 	*v = T(slices.Index(words, string(word)))
 	return nil
@@ -119,9 +119,9 @@ func (p Protocol) String() string {
 
 // parseProtocol is the inverse of String, in any case.
 func parseProtocol(b []byte) (Protocol, bool) {
-	for _, known := range protocolNames {
-		if strings.EqualFold(known.name, string(b)) {
-			return known.protocol, true
+	for _, row := range protocolNames {
+		if strings.EqualFold(row.name, string(b)) {
+			return row.protocol, true
 		}
 	}
 	digits, found := bytes.CutPrefix(bytes.ToUpper(b), []byte("IP_"))
@@ -144,11 +144,11 @@ func (p Protocol) MarshalText() ([]byte, error) { return []byte(strings.ToLower(
 
 // UnmarshalText reads a word of MarshalText.
 func (p *Protocol) UnmarshalText(b []byte) error {
-	known, ok := parseProtocol(b)
+	protocol, ok := parseProtocol(b)
 	if !ok {
 		return fmt.Errorf("%q is no protocol", b)
 	}
-	*p = known
+	*p = protocol
 	return nil
 }
 
