@@ -204,7 +204,7 @@ func (d *decoder) destination(b []byte, e *DestinationEntry) error {
 	e.Weight = int32(f.u32(nl.DestWeight, "weight"))
 	e.UpperThreshold = f.u32(nl.DestUThresh, "upper threshold")
 	e.LowerThreshold = f.u32(nl.DestLThresh, "lower threshold")
-	// Kernels before 5.3 have no tunnel types, or no flags.
+	// Kernels before 5.2 have no tunnel types, those before 5.3 no flags.
 	if f.v[nl.DestTunFlags] != nil {
 		e.Tunnel.Type = TunnelType(f.u8(nl.DestTunType, "tunnel type"))
 		e.Tunnel.Port = f.port(nl.DestTunPort, "tunnel port")

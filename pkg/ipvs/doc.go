@@ -9,11 +9,11 @@
 // # Kernels
 //
 // The package works on Linux 5.10 to 7.2 and is tested on 5.10, 6.1, 6.12 and
-// 7.2. Kernels before 5.3 do not report tunnel types; those before 4.3 are
-// not supported. [Dial] makes the kernel load the module ip_vs by its alias.
-// The kernel requires CAP_NET_ADMIN in the initial user namespace, so root in
-// a container may be refused. The package compiles on other systems, where
-// Dial fails.
+// 7.2. Kernels before 5.2 have no tunnel types; those before 4.3 are not
+// supported. [Dial] makes the kernel load the module ip_vs by its alias. The
+// kernel requires CAP_NET_ADMIN in the initial user namespace, so root in a
+// container may be refused. The package compiles on other systems, where Dial
+// fails.
 //
 // # Overview
 //
