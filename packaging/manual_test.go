@@ -108,9 +108,10 @@ func examplesOf(t *testing.T, page string) (examples []example) {
 // network namespace with the directors' addresses. It stops the monitor after
 // a while. Examples that need systemd run in TestManualAtBoot.
 func TestExamplesOfTheManual(t *testing.T) {
-	// Some kernels support only legacy or only nft tables of iptables, and User
-	// Mode Linux since 7.2.7 neither. User Mode Linux has nf_tables without a
-	// family: only kernels with the family inet, as Debian's are, run nft.
+	// Some kernels support only legacy or only nft tables of iptables; User
+	// Mode Linux since 7.2.7 supports neither. User Mode Linux has nf_tables
+	// without a family: only kernels with the family inet, as Debian's are,
+	// run nft.
 	const prepare = `
 iptables() {
 	if command iptables -t mangle -N probe 2>/dev/null; then

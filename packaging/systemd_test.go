@@ -197,7 +197,7 @@ func TestUnitsOfRedHat(t *testing.T) {
 		m.systemctl("start")
 		m.table(dnsRules)
 
-		// The table does not replace the file after a failed start,
+		// The table does not replace the file after a failed start.
 		m.systemctl("stop")
 		add(webRules)
 		program.Write(t, rulesFile, "")
@@ -206,8 +206,8 @@ func TestUnitsOfRedHat(t *testing.T) {
 		m.fails("systemctl", "restart", "ipvsadm")
 		m.file(rulesFile, "")
 		m.table(webRules)
-		// or after a start that left out faulty lines, until the file
-		// is corrected.
+		// The table does not replace the file after a start that left out
+		// faulty lines, until the file is corrected.
 		program.Write(t, rulesFile, badRules)
 		m.systemctl("start")
 		m.table(dnsRules)

@@ -45,6 +45,6 @@ const (
 	Stats                        // --stats: counters
 	Rate                         // --rate: estimates of the current rates
 	Thresholds                   // --thresholds: thresholds, connections
-	PersistentConn               // --persistent-conn: persistence templates; of connections, the persistence engine
+	PersistentConn               // --persistent-conn: persistence templates; for connections, the persistence engine
 	TunnelInfo                   // --tun-info: as Default, with the encapsulation
 )

@@ -48,7 +48,7 @@ type Complaint struct {
 	// Change is the refused change. Its Op is zero if Parse rejected the
 	// line.
 	Change ipvs.Change
-	Err    error // of Parse, ErrLongLine, or a refusal that matches an error of package ipvs
+	Err    error // error of Parse, ErrLongLine, or a refusal that matches an error of package ipvs
 }
 
 // MaxComplaints is the maximum number of complaints in a list.

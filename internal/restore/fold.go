@@ -72,7 +72,7 @@ func (f *File) Wanted(have *ipvs.Table, merge bool) *Wanted {
 	return fold(f, merge, have, objections{})
 }
 
-// wasStopped reports whether a daemon was not running before.
+// wasStopped reports whether a daemon was stopped before the run.
 func (w *Wanted) wasStopped(state ipvs.DaemonState) bool {
 	return w.before != nil && daemonIn(w.before.Daemons, state) == nil
 }

@@ -13,8 +13,8 @@ import (
 //   - a service that both have is edited, not replaced, and so is each of its
 //     destinations, so that connections and counters of what stays are kept;
 //   - all changes to one service are adjacent, and Client.Apply sends them in
-//     one piece: a reader, or one that finds the sender killed, sees the
-//     service as it was or as it is wanted;
+//     one piece: a reader sees either the old or the wanted service, even if
+//     the sender is killed;
 //   - within a service, additions of capacity come before removals;
 //   - services that are not wanted are deleted last, each by name.
 //

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// TestGoalsAreThoseOfTheGuest has ours list in 1.3 times the floor's time,
+// TestGoalsAreThoseOfTheGuest uses a list time of 1.3 times the floor's,
 // which meets the goal of one kind of guest only.
 func TestGoalsAreThoseOfTheGuest(t *testing.T) {
 	for _, c := range []struct {
