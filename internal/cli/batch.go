@@ -24,6 +24,7 @@ type batchCommand struct {
 	find   func(*session, *args.Command) runner // returns the command of a line
 	next   batch                                // the changes to send next
 	sent   *batch                               // nil if the kernel has replied
+	spare  batch                                // the memory of the last one
 	status int                                  // exit status of the last line
 }
 
@@ -104,7 +105,7 @@ func (b *batchCommand) send(ctx context.Context) {
 	p := b.next
 	p.result = make(chan error, 1)
 	go func() { p.result <- b.client.Apply(ctx, p.changes...) }()
-	b.sent, b.next = &p, batch{}
+	b.sent, b.next = &p, b.spare
 }
 
 // finish makes all changes read so far.
@@ -122,6 +123,7 @@ func (b *batchCommand) wait() {
 	p := b.sent
 	b.sent = nil
 	err := <-p.result
+	b.spare = batch{changes: p.changes[:0], lines: p.lines[:0]}
 	var refused ipvs.ChangeErrors
 	tried, failed := 0, err
 	var partly *ipvs.ApplyError
