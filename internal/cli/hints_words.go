@@ -345,10 +345,6 @@ func someOf(words []string) string {
 	return strings.Join(words, " and ")
 }
 
-// maxTypo is the maximum length of a word that is compared with the known
-// ones.
-const maxTypo = 40
-
 // guess returns a reason and suggests the candidates most similar to word,
 // or all of them if they are few.
 func guess(word, reason string, candidates []string) string {
@@ -371,7 +367,7 @@ func guess(word, reason string, candidates []string) string {
 // nearest returns the candidates at the smallest edit distance from word, if
 // that is small for its length. Case is ignored.
 func nearest(word string, candidates []string) (near []string) {
-	if len(word) > maxTypo {
+	if len(word) > 40 { // no known word is as long
 		return nil
 	}
 	typed := strings.ToLower(strings.TrimLeft(word, "-"))
