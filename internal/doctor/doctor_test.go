@@ -142,6 +142,15 @@ error: Linux 6.1.0 has no module ip_vs: install its modules, or a kernel with CO
 warning: 32768 connections share 4096 buckets of the connection table, which slows down every packet; a new size takes effect when ip_vs is loaded again [conn-table]
   fix: echo options ip_vs conn_tab_bits=16 >>/etc/modprobe.d/ip_vs.conf
 `},
+		{name: "too many connections for the largest table", table: of(busy(8 << 20)), edit: func(c *Case) { c.ConnTableSize = 1 << 20 }, want: `
+warning: 8388608 connections share 1048576 buckets of the connection table, which slows down every packet; a new size takes effect when ip_vs is loaded again [conn-table]
+`},
+		{name: "arp_ignore, which does not concern IPv6", table: of(web(func(s *ipvs.Service) { s.Addr = netip.MustParseAddr("2001:db8::1") }, ipvs.Tunnel, anyone)),
+			host: func(h *Host) {
+				set(h, "net.ipv4.conf.all.arp_ignore", "1")
+				h.Links[0].Prefixes = append(h.Links[0].Prefixes, prefixes("2001:db8::9/64")...)
+				h.Links = append(h.Links, Link{Index: 1, Name: "lo", Up: true, Carrier: true, Loopback: true, MTU: 65536, Prefixes: prefixes("2001:db8::1/128")})
+			}},
 		{name: "connections that the table has room for", table: of(busy(32767)), edit: func(c *Case) { c.ConnTableSize = 4096 }},
 		{name: "connections in a table that grows", table: of(busy(1 << 20)), edit: func(c *Case) { c.ConnTableSize = 4096 },
 			host: func(h *Host) { set(h, "net.ipv4.vs.conn_lfactor", "-4") }},

@@ -58,10 +58,11 @@ func connTable(c *Case) (all []Finding) {
 	limit, limited := c.Host.number(vsSetting("conn_max"))
 	_, grows := c.Host.number(vsSetting("conn_lfactor"))
 	if buckets := uint64(c.ConnTableSize); !grows && buckets > 0 && n >= perBucket*buckets {
-		all = append(all, Finding{
-			Text: fmt.Sprintf("%d connections share %d buckets of the connection table, which slows down every packet; a new size takes effect when ip_vs is loaded again", n, buckets),
-			Fix:  fmt.Sprintf("echo options ip_vs conn_tab_bits=%d >>/etc/modprobe.d/ip_vs.conf", min(bits.Len64(n), maxBits)),
-		})
+		f := Finding{Text: fmt.Sprintf("%d connections share %d buckets of the connection table, which slows down every packet; a new size takes effect when ip_vs is loaded again", n, buckets)}
+		if size := min(bits.Len64(n), maxBits); uint64(1)<<size > buckets {
+			f.Fix = fmt.Sprintf("echo options ip_vs conn_tab_bits=%d >>/etc/modprobe.d/ip_vs.conf", size)
+		}
+		all = append(all, f)
 	}
 	if limited && nearlyFull(n, uint64(limit)) {
 		all = append(all, Finding{

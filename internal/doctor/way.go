@@ -93,8 +93,10 @@ func (c *Case) standsBy() bool { return c.Host.VRRP || c.backup() }
 // network, or also on another interface's, is reached by other interfaces.
 func vipLink(c *Case, s *ipvs.ServiceEntry) []Finding {
 	l := c.Host.owner(s.Addr)
-	if n := c.Host.nearestLink(s.Addr, works); l != nil && l != n && n != nil && n.ARP && c.ignoresARP(n) && !c.standsBy() {
-		return []Finding{{Level: Note, Text: fmt.Sprintf("its address is on %s, so ARP requests for it on %s get no answer: arp_ignore is on", l.Name, n.Name)}}
+	if l != nil && s.Addr.Is4() && !c.standsBy() {
+		if n := c.Host.nearestLink(s.Addr, works); n != nil && n != l && n.ARP && c.ignoresARP(n) {
+			return []Finding{{Level: Note, Text: fmt.Sprintf("its address is on %s, so ARP requests for it on %s get no answer: arp_ignore is on", l.Name, n.Name)}}
+		}
 	}
 	if l == nil || l.Loopback || !l.ARP || works(l) || c.Host.isEmpty(l) {
 		return nil
