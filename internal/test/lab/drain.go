@@ -41,6 +41,30 @@ lab# close nginx1
 lab# ended
 [0]
 ` + servers(2)},
+		// A drain also waits for the connections of a server whose
+		// weight is 0 already, because an operator or a killed run
+		// set it.
+		{name: "restore-at-zero", typed: natServers("-s rr", 1, 1, 1) + hold(3, "1 1 1") + natWeights(0) + meanwhile(drainRestore) + share(20, "0 10 10") + `
+lab# answering
+3
+lab# close nginx1
+lab# ended
+[0]
+` + servers(2)},
+		{name: "restore-killed", typed: natServers("-s rr", 1, 1, 1) + hold(3, "1 1 1") + meanwhile(drainRestore) + `
+director# pkill -KILL -x ipvsadm-restore
+lab# ended
+Killed [137]
+` + meanwhile(drainRestore) + share(20, "0 10 10") + `
+lab# answering
+3
+lab# close nginx1
+lab# ended
+[0]
+` + servers(2)},
+		{name: "restore-without-service", typed: leaves("-C", "", 0)},
+		{name: "restore-mark", typed: leaves("$(ipvsadm-save -n | sed 's/-t 12.0.0.1:80/-f 1/')", "", 3)},
+		{name: "restore-merge", typed: leaves("-D -t 12.0.0.1:80 --exist", "--merge", 0)},
 		{name: "service", page: drainService, typed: natServers("-s rr", 1, 1, 1) + hold(102, "34 34 34") + meanwhile(drainService) + `
 lab# answering
 102
@@ -79,6 +103,25 @@ func meanwhile(typed string) string {
 	last := strings.LastIndex(typed, "director# ")
 	return typed[:last] + "lab# start director " + strings.TrimPrefix(typed[last:], "director# ") +
 		"lab# until director ipvsadm -Sn | grep -e '-r 192.168.168.10:80 -m -w 0$'\n"
+}
+
+// leaves restores a file without the service while each server has a
+// connection to it. left is the number of servers of other services at the
+// end.
+func leaves(rules, options string, left int) string {
+	return natServers("-s rr", 1, 1, 1) + hold(3, "1 1 1") + meanwhile(`
+director# echo "`+rules+`" > /etc/ipvsadm.rules
+director# ipvsadm-restore --drain 30 `+options+` /etc/ipvsadm.rules
+`) + `
+lab# answering
+3
+lab# close nginx1
+lab# close nginx2
+lab# close nginx3
+lab# ended
+[0]
+lab# ask director ipvsadm -Sn | awk '/^-a -t/ {t++} /^-a/ {n++} END {print n+0, t+0}'
+` + strconv.Itoa(left) + " 0\n"
 }
 
 // servers returns a step that counts the servers of the table.
